@@ -1,0 +1,180 @@
+//! Child processes that can neither hang us nor outlive us.
+//!
+//! Each job carries a mark in its environment, which every descendant inherits. A job that overstays its limit is
+//! ended together with all that carry its mark, whatever process group or parent they have by then; what a finished
+//! job left running is found in the same way.
+
+use std::fs;
+use std::io;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+const VARIABLE: &str = "RINGWAY_XTASK_JOB";
+
+/// How long processes may take to be gone once the job's first process has ended, or once they were killed.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// The mark of one job. All who carry it are killed when it is dropped.
+pub(crate) struct Mark(String);
+
+impl Mark {
+    pub(crate) fn new() -> Self {
+        let now = SystemTime::UNIX_EPOCH
+            .elapsed()
+            .map_or(0, |since| since.as_nanos());
+        Self(format!(
+            "{}.{:?}.{now}",
+            std::process::id(),
+            thread::current().id()
+        ))
+    }
+
+    /// Starts `command` as part of this job, with no standard input unless it has one already.
+    pub(crate) fn spawn(&self, command: &mut Command) -> io::Result<Child> {
+        // Jobs nest: the tests of this crate run inside a job of `cargo verify`. A process carries every mark above it.
+        let outer = std::env::var(VARIABLE).unwrap_or_default();
+        command
+            .env(VARIABLE, format!("{outer}/{}", self.0))
+            .spawn()
+            .map_err(|error| {
+                let program = command.get_program().to_string_lossy();
+                io::Error::new(error.kind(), format!("cannot start {program}: {error}"))
+            })
+    }
+
+    /// The processes that carry the mark. A zombie has no environment left and is not among them.
+    fn carriers(&self) -> Vec<String> {
+        let Ok(processes) = fs::read_dir("/proc") else {
+            return Vec::new();
+        };
+        let names = processes.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        names
+            .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
+            .filter(|name| {
+                let environment = fs::read(format!("/proc/{name}/environ")).unwrap_or_default();
+                environment.split(|byte| *byte == 0).any(|variable| {
+                    let marks = variable
+                        .strip_prefix(VARIABLE.as_bytes())
+                        .and_then(|rest| rest.strip_prefix(b"="));
+                    marks.is_some_and(|marks| {
+                        marks
+                            .split(|byte| *byte == b'/')
+                            .any(|mark| mark == self.0.as_bytes())
+                    })
+                })
+            })
+            .collect()
+    }
+
+    /// Waits a moment for the job's processes to be gone by themselves, kills those that are not, and says how many.
+    pub(crate) fn sweep(&self) -> usize {
+        let end = Instant::now() + GRACE;
+        loop {
+            let left = self.carriers();
+            if left.is_empty() {
+                return 0;
+            }
+            if Instant::now() >= end {
+                self.kill();
+                return left.len();
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Kills every process of the job, those too that were being started meanwhile.
+    pub(crate) fn kill(&self) {
+        let end = Instant::now() + GRACE;
+        loop {
+            let left = self.carriers();
+            if left.is_empty() || Instant::now() >= end {
+                return;
+            }
+            // The shell's own `kill`: the standard library has none for a process that is not our child.
+            let mut kill = Command::new("sh");
+            kill.args(["-c", "kill -KILL \"$@\"", "sh"]).args(left);
+            let _ = kill.stdin(Stdio::null()).stderr(Stdio::null()).status();
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Mark {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// How a job ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// By itself; so many processes that it started were still running and were killed.
+    Exit(ExitStatus, usize),
+    /// It was still running at its limit, and was killed with all its processes.
+    Overstayed,
+}
+
+/// Runs `command` to its end, but no longer than `limit`, calling `tick` several times a second.
+pub(crate) fn run(
+    command: &mut Command,
+    limit: Duration,
+    mut tick: impl FnMut(),
+) -> io::Result<End> {
+    let mark = Mark::new();
+    let mut child = mark.spawn(command.stdin(Stdio::null()))?;
+    let end = Instant::now() + limit;
+    let mut nap = Duration::from_millis(2);
+    loop {
+        let status = child.try_wait()?;
+        tick();
+        if let Some(status) = status {
+            return Ok(End::Exit(status, mark.sweep()));
+        }
+        if Instant::now() >= end {
+            mark.kill();
+            child.wait()?;
+            return Ok(End::Overstayed);
+        }
+        thread::sleep(nap);
+        nap = (nap * 2).min(Duration::from_millis(100));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, limit: Duration) -> End {
+        run(Command::new("sh").args(["-c", script]), limit, || ()).unwrap()
+    }
+
+    #[test]
+    fn a_job_that_ends_leaves_its_status() {
+        assert!(
+            matches!(shell("exit 3", Duration::from_secs(60)), End::Exit(status, 0) if status.code() == Some(3))
+        );
+    }
+
+    #[test]
+    fn a_job_that_overstays_is_killed_with_its_descendants() {
+        let began = Instant::now();
+        let script = "setsid sleep 600 & sleep 600";
+        assert!(matches!(
+            shell(script, Duration::from_millis(300)),
+            End::Overstayed
+        ));
+        assert!(
+            began.elapsed() < Duration::from_secs(500),
+            "the sleepers were waited for"
+        );
+    }
+
+    #[test]
+    fn a_process_left_behind_is_counted_and_killed() {
+        let script = "setsid sleep 600 >/dev/null 2>&1 &";
+        assert!(
+            matches!(shell(script, Duration::from_secs(60)), End::Exit(status, 1) if status.success())
+        );
+    }
+}

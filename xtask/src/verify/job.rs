@@ -1,0 +1,144 @@
+//! A step while it runs: its log, its processes, and why it may stop before its end.
+
+use std::fmt::Write;
+use std::process::Command;
+use std::time::Duration;
+
+use super::log::Log;
+use super::options::Options;
+use crate::place;
+use crate::process::{self, End};
+
+/// Why a step ended before its end.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// What it checks is not so.
+    Failed(String),
+    /// It cannot run here, and nothing that this project can install would change that.
+    Skipped(String),
+    /// A tool that can be installed is not there.
+    Missing { what: String, install: String },
+}
+
+impl Stop {
+    pub(super) fn failed(why: impl Into<String>) -> Self {
+        Self::Failed(why.into())
+    }
+}
+
+pub(super) struct Job<'a> {
+    options: &'a Options,
+    log: Log,
+}
+
+impl<'a> Job<'a> {
+    pub(super) fn new(name: &str, options: &'a Options) -> Result<Self, String> {
+        let directory = place::target().join("verify");
+        match Log::create(&directory, name) {
+            Ok(log) => Ok(Self { options, log }),
+            Err(error) => Err(format!(
+                "no log can be written in {}: {error}",
+                directory.display()
+            )),
+        }
+    }
+
+    pub(super) fn ci(&self) -> bool {
+        self.options.ci
+    }
+
+    pub(super) fn long(&self) -> Option<u64> {
+        self.options.long
+    }
+
+    /// A time limit, with what `--long` adds to it: the steps that honour that run several such tests.
+    pub(super) fn limit(&self, seconds: u64) -> Duration {
+        Duration::from_secs(seconds + self.options.long.unwrap_or(0) * 60 * 8)
+    }
+
+    /// `cargo SUBCOMMAND`, held to the committed lock file in CI.
+    pub(super) fn cargo(&self, subcommand: &str) -> Command {
+        let mut cargo = place::cargo();
+        cargo.arg(subcommand);
+        if self.options.ci {
+            cargo.arg("--locked");
+        }
+        if let Some(minutes) = self.options.long {
+            cargo.env("RINGWAY_LONG_MINUTES", minutes.to_string());
+        }
+        cargo
+    }
+
+    /// Runs a process to its end and returns what it printed. Anything but success, in time and leaving nobody behind, stops the step.
+    pub(super) fn run(&mut self, command: &mut Command, limit: Duration) -> Result<String, Stop> {
+        let what = line(command);
+        let live = self.options.verbose;
+        let ended = self.log.note(&format!("$ {what}")).and_then(|()| {
+            let start = self.log.end();
+            self.log.attach(command)?;
+            let log = &mut self.log;
+            let end = process::run(command, limit, || {
+                if live {
+                    log.follow();
+                }
+            })?;
+            Ok((start, end))
+        });
+        if live {
+            self.log.follow();
+        }
+        match ended {
+            Ok((start, End::Exit(status, 0))) if status.success() => Ok(self.log.since(start)),
+            Ok((_, End::Exit(status, left))) => {
+                let mut why = format!("`{what}`");
+                if !status.success() {
+                    let _ = write!(why, " ended with {status}");
+                }
+                if left > 0 {
+                    let _ = write!(why, " left {left} processes running");
+                }
+                Err(Stop::Failed(why))
+            }
+            Ok((_, End::Overstayed)) => Err(Stop::failed(format!(
+                "`{what}` was stopped after {} s",
+                limit.as_secs()
+            ))),
+            Err(error) => Err(Stop::failed(error.to_string())),
+        }
+    }
+
+    /// Ends the step's output: a failure that was not followed is shown now, and so are warnings.
+    pub(super) fn close(&mut self, failed: bool) {
+        if self.options.verbose {
+            self.log.follow();
+        } else if failed
+            || self
+                .log
+                .since(0)
+                .lines()
+                .any(|line| line.starts_with("warning:"))
+        {
+            self.log.show_end();
+            println!("(the whole log: {})", self.log.path().display());
+        }
+    }
+}
+
+/// The command as a person would type it, with the variables that we set.
+fn line(command: &Command) -> String {
+    let mut line = String::new();
+    for (name, value) in command.get_envs() {
+        let (name, Some(value)) = (name.to_string_lossy(), value) else {
+            continue;
+        };
+        if !name.starts_with("CARGO_TERM_") {
+            let _ = write!(line, "{name}={:?} ", value.to_string_lossy());
+        }
+    }
+    let program = command.get_program().to_string_lossy();
+    line.push_str(program.rsplit('/').next().unwrap_or(&program));
+    for word in command.get_args() {
+        let _ = write!(line, " {}", word.to_string_lossy());
+    }
+    line
+}

@@ -1,0 +1,133 @@
+//! `cargo verify`: everything that continuous integration checks, one step after the other.
+//!
+//! Deliberately absent: state. A step is a function that starts processes; what they print goes to a log of its own
+//! under the target directory, and is shown while it runs (CI, `--verbose`) or when the step fails (a person).
+
+mod job;
+mod log;
+mod options;
+mod steps;
+mod suite;
+mod supply;
+
+use std::time::{Duration, Instant};
+
+pub(crate) use options::Options;
+
+use job::{Job, Stop};
+
+/// One step: its name on the command line, what it checks, and how.
+struct Step {
+    name: &'static str,
+    about: &'static str,
+    run: fn(&mut Job) -> Result<String, Stop>,
+}
+
+/// How a step ended, with what there is to say about it.
+enum Outcome {
+    Passed(String),
+    Failed(String),
+    Skipped(String),
+}
+
+impl Outcome {
+    /// A missing tool is a skip for a person, who is told how to get it, and a failure in CI, where nobody would read that.
+    fn of(result: Result<String, Stop>, ci: bool) -> Self {
+        match result {
+            Ok(note) => Self::Passed(note),
+            Err(Stop::Failed(why)) => Self::Failed(why),
+            Err(Stop::Skipped(why)) => Self::Skipped(why),
+            Err(Stop::Missing { what, install }) if ci => {
+                Self::Failed(format!("{what} is missing: {install}"))
+            }
+            Err(Stop::Missing { what, install }) => {
+                Self::Skipped(format!("{what} is missing; to install: {install}"))
+            }
+        }
+    }
+
+    fn parts(&self) -> (&'static str, &str) {
+        match self {
+            Self::Passed(note) => ("passed", note),
+            Self::Failed(why) => ("FAILED", why),
+            Self::Skipped(why) => ("skipped", why),
+        }
+    }
+}
+
+/// Runs the chosen steps. `Ok(false)`: at least one failed.
+pub(crate) fn run(options: &Options) -> Result<bool, String> {
+    if options.list {
+        for step in steps::ALL {
+            println!("{:<10} {}", step.name, step.about);
+        }
+        return Ok(true);
+    }
+    let mut table = Vec::new();
+    for step in options.choose(steps::ALL)? {
+        println!("=== {}: {}", step.name, step.about);
+        let began = Instant::now();
+        let mut job = Job::new(step.name, options)?;
+        let outcome = Outcome::of((step.run)(&mut job), options.ci);
+        job.close(matches!(outcome, Outcome::Failed(_)));
+        let line = row(step.name, &outcome, began.elapsed());
+        println!("--- {line}");
+        table.push((line, outcome));
+    }
+    println!("\n=== summary");
+    for (line, _) in &table {
+        println!("{line}");
+    }
+    let count = |wanted: &str| {
+        table
+            .iter()
+            .filter(|(_, outcome)| outcome.parts().0 == wanted)
+            .count()
+    };
+    let failed = count("FAILED");
+    // Read by machines: this exact form, alone on the last line.
+    println!(
+        "{} passed, {failed} failed, {} skipped",
+        count("passed"),
+        count("skipped")
+    );
+    Ok(failed == 0)
+}
+
+fn row(name: &str, outcome: &Outcome, took: Duration) -> String {
+    let (word, note) = outcome.parts();
+    format!("{name:<10} {word:<8} {:>6.1} s  {note}", took.as_secs_f64())
+        .trim_end()
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_tool_is_a_skip_for_a_person_and_a_failure_in_ci() {
+        let missing = || {
+            Err(Stop::Missing {
+                what: "tool".into(),
+                install: "get it".into(),
+            })
+        };
+        assert!(
+            matches!(Outcome::of(missing(), false), Outcome::Skipped(why) if why.contains("get it"))
+        );
+        assert!(
+            matches!(Outcome::of(missing(), true), Outcome::Failed(why) if why.contains("get it"))
+        );
+    }
+
+    #[test]
+    fn a_row_has_the_name_the_outcome_and_the_time() {
+        let line = row(
+            "fmt",
+            &Outcome::Passed(String::new()),
+            Duration::from_millis(1_240),
+        );
+        assert_eq!(line, "fmt        passed      1.2 s");
+    }
+}

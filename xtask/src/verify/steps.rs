@@ -1,0 +1,130 @@
+//! The steps, in the order in which they run: what is cheap first, then what shares its build with the step before it.
+//!
+//! clippy and docs need metadata only and share it; tests, doctests, examples and package share one full build;
+//! loom and asan change how everything is compiled, so each has a target directory of its own.
+
+use super::job::{Job, Stop};
+use super::{Step, suite, supply};
+use crate::place;
+
+pub(super) const ALL: &[Step] = &[
+    Step {
+        name: "fmt",
+        about: "the sources are formatted",
+        run: fmt,
+    },
+    Step {
+        name: "deny",
+        about: "dependencies: bans, licences, sources",
+        run: supply::deny,
+    },
+    Step {
+        name: "clippy",
+        about: "lints, all targets",
+        run: clippy,
+    },
+    Step {
+        name: "docs",
+        about: "the documentation builds without a warning",
+        run: docs,
+    },
+    Step {
+        name: "tests",
+        about: "unit, property, integration, crash and tidy tests; each bench once",
+        run: suite::tests,
+    },
+    Step {
+        name: "doctests",
+        about: "the examples in the documentation",
+        run: suite::doctests,
+    },
+    Step {
+        name: "examples",
+        about: "every example runs to its end",
+        run: suite::examples,
+    },
+    Step {
+        name: "package",
+        about: "the published crate has its files and builds by itself",
+        run: supply::package,
+    },
+    Step {
+        name: "loom",
+        about: "models of the shipped ring and wake, every interleaving",
+        run: suite::loom,
+    },
+    Step {
+        name: "asan",
+        about: "hostile peers under AddressSanitizer",
+        run: suite::asan,
+    },
+    Step {
+        name: "msrv",
+        about: "the oldest declared compiler",
+        run: supply::msrv,
+    },
+];
+
+fn fmt(job: &mut Job) -> Result<String, Stop> {
+    component(&["fmt", "--version"], "rustfmt")?;
+    let mut cargo = place::cargo();
+    cargo.args(["fmt", "--all", "--check"]);
+    job.run(&mut cargo, job.limit(60))?;
+    Ok(String::new())
+}
+
+fn clippy(job: &mut Job) -> Result<String, Stop> {
+    component(&["clippy", "--version"], "clippy")?;
+    let mut cargo = job.cargo("clippy");
+    cargo.args(["--workspace", "--all-targets"]);
+    if job.ci() {
+        // Given to clippy alone: in RUSTFLAGS it would rebuild every dependency.
+        cargo.args(["--", "-D", "warnings"]);
+    }
+    let printed = job.run(&mut cargo, job.limit(400))?;
+    Ok(warnings(&printed))
+}
+
+fn docs(job: &mut Job) -> Result<String, Stop> {
+    let mut cargo = job.cargo("doc");
+    cargo
+        .args(["--no-deps", "--workspace"])
+        .env("RUSTDOCFLAGS", "-D warnings");
+    job.run(&mut cargo, job.limit(300))?;
+    Ok(String::new())
+}
+
+/// A component of the toolchain that not every installation has.
+fn component(words: &[&str], name: &str) -> Result<(), Stop> {
+    if place::answers(place::cargo().get_program(), words) {
+        return Ok(());
+    }
+    Err(Stop::Missing {
+        what: name.to_owned(),
+        install: format!("rustup component add {name}"),
+    })
+}
+
+fn warnings(printed: &str) -> String {
+    let count = printed
+        .lines()
+        .filter(|line| line.starts_with("warning:") && !line.contains(" generated "))
+        .count();
+    if count == 0 {
+        String::new()
+    } else {
+        format!("{count} warnings, which CI refuses")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::warnings;
+
+    #[test]
+    fn warnings_are_counted_once() {
+        let printed = "warning: unused\n  --> src\nwarning: `ringway` (lib) generated 1 warning\n";
+        assert_eq!(warnings(printed), "1 warnings, which CI refuses");
+        assert_eq!(warnings("    Checking ringway\n"), "");
+    }
+}

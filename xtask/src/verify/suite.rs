@@ -1,0 +1,183 @@
+//! The steps that run tests.
+
+use std::fs;
+
+use super::job::{Job, Stop};
+use crate::place;
+
+/// What libtest said of all its binaries together.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Tally {
+    passed: usize,
+    ignored: usize,
+}
+
+impl Tally {
+    /// Adds up the lines `test result: ok. 12 passed; 0 failed; 1 ignored; ...`.
+    fn read(printed: &str) -> Self {
+        let mut tally = Self::default();
+        for line in printed
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("test result: "))
+        {
+            let before = |word| {
+                let (start, _) = line.split_once(word)?;
+                start.rsplit(' ').next()?.parse::<usize>().ok()
+            };
+            tally.passed += before(" passed;").unwrap_or(0);
+            tally.ignored += before(" ignored;").unwrap_or(0);
+        }
+        tally
+    }
+
+    /// The note of a step. A step that ran nothing has not passed.
+    fn note(&self) -> Result<String, Stop> {
+        match self {
+            Self { passed: 0, .. } => Err(Stop::failed("no test ran")),
+            Self { passed, ignored: 0 } => Ok(format!("{passed} tests")),
+            Self { passed, ignored } => Ok(format!("{passed} tests, {ignored} ignored")),
+        }
+    }
+}
+
+pub(super) fn tests(job: &mut Job) -> Result<String, Stop> {
+    let mut cargo = job.cargo("test");
+    // `--no-fail-fast`: one broken test binary must not hide what the others say.
+    cargo.args(["--workspace", "--all-targets", "--no-fail-fast"]);
+    let printed = job.run(&mut cargo, job.limit(900))?;
+    Tally::read(&printed).note()
+}
+
+pub(super) fn doctests(job: &mut Job) -> Result<String, Stop> {
+    let mut cargo = job.cargo("test");
+    cargo.args(["--doc", "--package", "ringway"]);
+    let printed = job.run(&mut cargo, job.limit(300))?;
+    Tally::read(&printed).note()
+}
+
+/// An example is self-contained: it ends by itself, with success, within seconds.
+pub(super) fn examples(job: &mut Job) -> Result<String, Stop> {
+    let names = targets("examples", "");
+    if names.is_empty() {
+        return Err(Stop::failed("there are no examples"));
+    }
+    let mut build = job.cargo("build");
+    build.args(["--package", "ringway", "--examples"]);
+    job.run(&mut build, job.limit(300))?;
+    for name in &names {
+        let mut example = job.cargo("run");
+        example.args(["--quiet", "--package", "ringway", "--example", name]);
+        job.run(&mut example, job.limit(30))?;
+    }
+    Ok(format!("{} examples", names.len()))
+}
+
+/// Loom runs a model under every interleaving with up to so many preemptions: 3 find what is to be found
+/// in models of two threads, and each one more multiplies the time.
+const PREEMPTIONS: &str = "3";
+
+pub(super) fn loom(job: &mut Job) -> Result<String, Stop> {
+    let names = targets("tests", "loom");
+    if names.is_empty() {
+        return Err(Stop::failed("there are no models: tests/loom*"));
+    }
+    let mut cargo = job.cargo("test");
+    cargo.args(["--release", "--package", "ringway"]);
+    for name in &names {
+        cargo.args(["--test", name]);
+    }
+    cargo
+        .env("RUSTFLAGS", "--cfg loom")
+        .env("CARGO_TARGET_DIR", place::target().join("loom"));
+    if std::env::var_os("LOOM_MAX_PREEMPTIONS").is_none() {
+        let more = job.long().is_some();
+        cargo.env("LOOM_MAX_PREEMPTIONS", if more { "4" } else { PREEMPTIONS });
+    }
+    let printed = job.run(&mut cargo, job.limit(600))?;
+    Tally::read(&printed).note()
+}
+
+/// Needs the nightly compiler. No package of any registry brings one, so its absence is a skip in CI too.
+pub(super) fn asan(job: &mut Job) -> Result<String, Stop> {
+    const HOST: &str = "x86_64-unknown-linux-gnu";
+    if !place::answers("rustup", &["run", "nightly", "rustc", "--version"]) {
+        let why = "no nightly compiler, in CI as little as here: the project cannot install one (rustup toolchain install nightly)";
+        return Err(Stop::Skipped(why.into()));
+    }
+    if std::env::consts::ARCH != "x86_64" {
+        return Err(Stop::Skipped("set up for x86_64 only".into()));
+    }
+    let names = targets("tests", "hostile");
+    if names.is_empty() {
+        return Err(Stop::failed("there are no hostile tests: tests/hostile*"));
+    }
+    let mut cargo = place::command("rustup");
+    cargo.args([
+        "run",
+        "nightly",
+        "cargo",
+        "test",
+        "--target",
+        HOST,
+        "--package",
+        "ringway",
+    ]);
+    for name in &names {
+        cargo.args(["--test", name]);
+    }
+    cargo
+        .env("RUSTFLAGS", "-Zsanitizer=address")
+        .env("CARGO_TARGET_DIR", place::target().join("asan"));
+    cargo.env("CARGO_TERM_COLOR", "never");
+    let printed = job.run(&mut cargo, job.limit(400))?;
+    Tally::read(&printed).note()
+}
+
+/// The targets of the package `ringway` in `directory` whose names start with `start`, as cargo finds them.
+fn targets(directory: &str, start: &str) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(place::root().join(directory)) else {
+        return Vec::new();
+    };
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let is_target =
+                path.extension().is_some_and(|kind| kind == "rs") || path.join("main.rs").is_file();
+            is_target
+                .then(|| path.file_stem()?.to_str().map(str::to_owned))
+                .flatten()
+        })
+        .filter(|name| name.starts_with(start))
+        .collect();
+    names.sort();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_of_several_binaries_are_added_up() {
+        let printed = "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured\nx\n  test result: ok. 3 passed; 0 failed; 2 ignored;";
+        let tally = Tally::read(printed);
+        assert_eq!(
+            tally,
+            Tally {
+                passed: 15,
+                ignored: 3
+            }
+        );
+        assert_eq!(tally.note().unwrap(), "15 tests, 3 ignored");
+    }
+
+    #[test]
+    fn a_run_without_a_test_has_not_passed() {
+        assert!(
+            Tally::read("test result: ok. 0 passed; 0 failed; 0 ignored;")
+                .note()
+                .is_err()
+        );
+        assert!(Tally::read("").note().is_err());
+    }
+}

@@ -1,0 +1,150 @@
+//! The steps about what we depend on and what we publish.
+
+use std::fs;
+
+use super::job::{Job, Stop};
+use crate::{place, tools};
+
+pub(super) fn deny(job: &mut Job) -> Result<String, Stop> {
+    // CI fetches the tool by itself; a person is asked first.
+    let found = match tools::deny() {
+        None if job.ci() => tools::install().ok().and_then(|_| tools::deny()),
+        found => found,
+    };
+    let Some(deny) = found else {
+        return Err(Stop::Missing {
+            what: "cargo-deny".into(),
+            install: tools::INSTALL.into(),
+        });
+    };
+    let mut command = place::command(deny);
+    // `deny` is the word that cargo would pass; without it the wheel's binary is no cargo subcommand.
+    command.args(["deny", "--locked", "check", "bans", "licenses", "sources"]);
+    job.run(&mut command, job.limit(120))?;
+    Ok("advisories are not consulted: their database is fetched from elsewhere".into())
+}
+
+/// What the published crate must have, at its root, and the folders that it may have besides.
+const FILES: &[&str] = &[
+    "Cargo.toml",
+    "Cargo.lock",
+    "README.md",
+    "CHANGELOG.md",
+    "LICENSE-MIT",
+    "LICENSE-APACHE",
+    "src/lib.rs",
+];
+const FOLDERS: &[&str] = &["src/", "examples/", "docs/"];
+/// Files that cargo itself adds.
+const ADDED: &[&str] = &["Cargo.toml.orig", ".cargo_vcs_info.json"];
+
+pub(super) fn package(job: &mut Job) -> Result<String, Stop> {
+    let mut list = job.cargo("package");
+    // People verify before they commit, CI a clean clone: so only there is a change that is not committed refused.
+    list.args(["--package", "ringway", "--list"]);
+    if !job.ci() {
+        list.arg("--allow-dirty");
+    }
+    let printed = job.run(&mut list, job.limit(60))?;
+    let listed: Vec<&str> = printed
+        .lines()
+        .filter(|line| !line.is_empty() && !is_chatter(line))
+        .collect();
+    let wrong = misplaced(&listed);
+    if !wrong.is_empty() {
+        return Err(Stop::failed(wrong.join("; ")));
+    }
+    let mut build = job.cargo("package");
+    build.args(["--package", "ringway", "--quiet"]);
+    if !job.ci() {
+        build.arg("--allow-dirty");
+    }
+    job.run(&mut build, job.limit(300))?;
+    Ok(format!("{} files", listed.len()))
+}
+
+fn is_chatter(line: &str) -> bool {
+    line.starts_with(' ') || line.starts_with("warning:")
+}
+
+/// What is missing from the list, and what should not be on it.
+fn misplaced(listed: &[&str]) -> Vec<String> {
+    let missing = FILES
+        .iter()
+        .filter(|file| !listed.contains(file))
+        .map(|file| format!("{file} is missing"));
+    let foreign = listed.iter().filter(|file| {
+        let known = FILES.contains(file) || ADDED.contains(file);
+        !known && !FOLDERS.iter().any(|folder| file.starts_with(folder))
+    });
+    missing
+        .chain(foreign.map(|file| format!("{file} should not be published")))
+        .collect()
+}
+
+/// The lint `clippy::incompatible_msrv` holds the standard library's part; a compiler of that age, where there is one, the rest.
+pub(super) fn msrv(job: &mut Job) -> Result<String, Stop> {
+    let manifest = fs::read_to_string(place::root().join("Cargo.toml"))
+        .map_err(|error| Stop::failed(error.to_string()))?;
+    let declared = manifest
+        .lines()
+        .find_map(|line| line.strip_prefix("rust-version = \"")?.strip_suffix('"'));
+    let Some(version) = declared else {
+        return Err(Stop::failed("Cargo.toml declares no rust-version"));
+    };
+    if !place::answers("rustup", &["run", version, "rustc", "--version"]) {
+        return Err(Stop::Skipped(format!(
+            "no compiler {version}, in CI as little as here: the project cannot install one \
+             (rustup toolchain install {version}); clippy::incompatible_msrv still holds the library to it"
+        )));
+    }
+    let mut check = place::command("rustup");
+    check.args([
+        "run",
+        version,
+        "cargo",
+        "check",
+        "--package",
+        "ringway",
+        "--package",
+        "ringway-cli",
+    ]);
+    check
+        .env("CARGO_TERM_COLOR", "never")
+        .env("CARGO_TARGET_DIR", place::target().join("msrv"));
+    job.run(&mut check, job.limit(300))?;
+    Ok(format!("compiles with {version}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FILES, misplaced};
+
+    #[test]
+    fn a_complete_package_is_accepted() {
+        let listed = [
+            FILES,
+            &[
+                "src/ring/mod.rs",
+                "docs/PROTOCOL.md",
+                ".cargo_vcs_info.json",
+            ],
+        ]
+        .concat();
+        assert!(misplaced(&listed).is_empty());
+    }
+
+    #[test]
+    fn a_missing_licence_and_a_foreign_file_are_named() {
+        let mut listed = FILES.to_vec();
+        listed.retain(|file| *file != "LICENSE-MIT");
+        listed.push("xtask/src/main.rs");
+        assert_eq!(
+            misplaced(&listed),
+            [
+                "LICENSE-MIT is missing",
+                "xtask/src/main.rs should not be published"
+            ]
+        );
+    }
+}
