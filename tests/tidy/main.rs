@@ -1,0 +1,135 @@
+//! Rules of this tree that no lint knows. Each check is tried on planted faults, in the module that has it.
+//!
+//! Deliberately absent: a parser. The rules are about words, lines and comments, and a few hundred lines read those.
+
+mod layers;
+mod links;
+mod orderings;
+mod pairs;
+mod proofs;
+mod shape;
+mod source;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use source::Source;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All files under `folder` that end in `.kind`, from the root, sorted. Folders that a build made are left out.
+fn files(folder: &str, kind: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path: PathBuf = entry.path();
+            let built = path.file_name().is_some_and(|name| name == "target");
+            if path.is_dir() && !built {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == kind) {
+                let inside = path.strip_prefix(root()).expect("it is under the root");
+                found.push(inside.to_string_lossy().into_owned());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn sources(folders: &[&str]) -> Vec<Source> {
+    let sources: Vec<Source> = folders
+        .iter()
+        .flat_map(|folder| files(folder, "rs"))
+        .map(|path| Source::new(&path, &read(&path)))
+        .collect();
+    assert!(
+        !sources.is_empty(),
+        "no sources under {folders:?}: a check of nothing proves nothing"
+    );
+    sources
+}
+
+const SHIPPED: &[&str] = &["src", "cli/src"];
+const ALL: &[&str] = &["src", "cli", "xtask", "tests", "benches", "examples"];
+
+fn report(findings: &[String]) {
+    assert!(findings.is_empty(), "\n{}\n", findings.join("\n"));
+}
+
+#[test]
+fn layers_import_one_way() {
+    report(
+        &sources(&["src"])
+            .iter()
+            .flat_map(layers::check)
+            .collect::<Vec<_>>(),
+    );
+}
+
+#[test]
+fn files_are_small_and_finished() {
+    report(
+        &sources(ALL)
+            .iter()
+            .flat_map(shape::check)
+            .collect::<Vec<_>>(),
+    );
+}
+
+#[test]
+fn every_unsafe_has_its_proof() {
+    report(
+        &sources(ALL)
+            .iter()
+            .flat_map(proofs::check)
+            .collect::<Vec<_>>(),
+    );
+}
+
+#[test]
+fn every_atomic_access_has_its_label() {
+    let mut findings = Vec::new();
+    for source in &sources(SHIPPED) {
+        let (labels, unlabelled) = orderings::labels(source);
+        findings.extend(unlabelled);
+        findings.extend(orderings::lost_partners(source, &labels, root()));
+        findings.extend(orderings::foreign_atomics(source));
+    }
+    report(&findings);
+}
+
+#[test]
+fn the_table_of_orderings_is_that_of_the_source() {
+    let mut all = BTreeMap::new();
+    for source in &sources(&["src"]) {
+        for (line, label) in orderings::labels(source).0 {
+            all.entry(label.name)
+                .or_insert_with(|| format!("{}:{}", source.path, line + 1));
+        }
+    }
+    assert!(
+        !all.is_empty(),
+        "no labels in src: the check has lost its subject"
+    );
+    report(&pairs::compare(&all, &read("docs/SAFETY.md")));
+}
+
+#[test]
+fn documents_point_at_what_exists() {
+    let mut documents = files("docs", "md");
+    documents.extend(["README.md", "CHANGELOG.md"].map(str::to_owned));
+    report(
+        &documents
+            .iter()
+            .flat_map(|path| links::check(root(), path, &read(path)))
+            .collect::<Vec<_>>(),
+    );
+}
