@@ -1,4 +1,135 @@
-//! `cargo demo`.
+//! `cargo demo`: two real processes, real files, checksums; then how fast, beside a pipe and a Unix socket.
+//!
+//! Deliberately absent: anything that is part of Ringway. The command is built and then used as anyone would use it.
+
+mod files;
+mod transfer;
+
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use crate::place;
+use crate::process::{self, End};
+
+/// A first build may have to fetch and compile every dependency.
+const BUILD_LIMIT: Duration = Duration::from_secs(900);
+/// `ringway bench --quick` promises to end within 60 s.
+const BENCH_LIMIT: Duration = Duration::from_secs(90);
+
+/// How the directories of this demo are called, before the number of their process.
+const NAME: &str = "ringway-demo-";
+
+/// A directory that only we can enter, removed with all that is in it.
+struct Private(PathBuf);
+
+impl Private {
+    fn create() -> Result<Self, String> {
+        remove_abandoned();
+        let path = std::env::temp_dir().join(format!("{NAME}{}", std::process::id()));
+        // Not recursive: a directory of that name which exists already is somebody else's.
+        match fs::DirBuilder::new().mode(0o700).create(&path) {
+            Ok(()) => Ok(Self(path)),
+            Err(error) => Err(format!("cannot create {}: {error}", path.display())),
+        }
+    }
+}
+
+/// Removes what a demo left behind that was interrupted: nobody is there to run its destructor.
+fn remove_abandoned() {
+    for entry in fs::read_dir(std::env::temp_dir())
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        let name = entry.file_name();
+        let owner = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(NAME)?.parse::<u32>().ok());
+        if owner.is_some_and(|owner| !Path::new("/proc").join(owner.to_string()).exists()) {
+            // One that is not ours stays: removing it fails.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+impl Drop for Private {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            eprintln!("cannot remove {}: {error}", self.0.display());
+        }
+    }
+}
+
+/// `Ok(false)`: a file did not arrive as it was sent, or the benchmark failed.
 pub(crate) fn run() -> Result<bool, String> {
-    Ok(true)
+    let command = build()?;
+    let directory = Private::create()?;
+    let files = files::choose(&command, &directory.0)?;
+    println!(
+        "\nTwo processes, `ringway recv NAME > copy` and `ringway send NAME < file`, for each of {} files:\n",
+        files.len()
+    );
+    let began = Instant::now();
+    let mut bytes = 0;
+    for file in &files {
+        match transfer::transfer(&command, &directory.0, file) {
+            Ok(length) => bytes += length,
+            Err(why) => {
+                println!("\n{}: {why}", file.display());
+                return Ok(false);
+            }
+        }
+    }
+    let took = began.elapsed().as_secs_f64();
+    println!(
+        "\nAll {} files, {}, arrived as they were sent ({took:.1} s, checksums included).",
+        files.len(),
+        transfer::size(bytes)
+    );
+    println!(
+        "\nLatency and rate, beside a pipe and a Unix socket in the same run (`ringway bench demo`):\n"
+    );
+    bench(&command, &directory.0)
+}
+
+fn build() -> Result<PathBuf, String> {
+    println!("Building the command `ringway` (release) ...");
+    let began = Instant::now();
+    let mut cargo = place::cargo();
+    cargo.args(["build", "--release", "--package", "ringway-cli"]);
+    match process::run(&mut cargo, BUILD_LIMIT, || ()) {
+        Ok(End::Exit(status, _)) if status.success() => {}
+        Ok(end) => return Err(format!("the build failed: {end:?}")),
+        Err(error) => return Err(error.to_string()),
+    }
+    println!("Built in {:.1} s.", began.elapsed().as_secs_f64());
+    Ok(place::target().join("release/ringway"))
+}
+
+fn bench(command: &Path, directory: &Path) -> Result<bool, String> {
+    let mut bench = place::command(command);
+    bench
+        .args(["bench", "demo", "--quick"])
+        .env("RINGWAY_DIR", directory);
+    bench.stdout(Stdio::inherit());
+    match process::run(&mut bench, BENCH_LIMIT, || ()) {
+        Ok(End::Exit(status, 0)) if status.success() => Ok(true),
+        Ok(End::Exit(status, left)) => {
+            println!(
+                "`ringway bench demo --quick` ended with {status}, {left} processes left behind"
+            );
+            Ok(false)
+        }
+        Ok(End::Overstayed) => {
+            println!(
+                "`ringway bench demo --quick` was stopped after {} s",
+                BENCH_LIMIT.as_secs()
+            );
+            Ok(false)
+        }
+        Err(error) => Err(error.to_string()),
+    }
 }
