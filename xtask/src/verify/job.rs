@@ -1,7 +1,7 @@
 //! A step while it runs: its log, its processes, and why it may stop before its end.
 
 use std::fmt::Write;
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use super::log::Log;
@@ -69,8 +69,25 @@ impl<'a> Job<'a> {
         cargo
     }
 
-    /// Runs a process to its end and returns what it printed. Anything but success, in time and leaving nobody behind, stops the step.
+    /// Runs a process to its end and returns what it printed. Anything but success, in time and leaving nobody behind,
+    /// stops the step.
     pub(super) fn run(&mut self, command: &mut Command, limit: Duration) -> Result<String, Stop> {
+        let (printed, status) = self.try_run(command, limit)?;
+        if status.success() {
+            return Ok(printed);
+        }
+        Err(Stop::failed(format!(
+            "`{}` ended with {status}",
+            line(command)
+        )))
+    }
+
+    /// The same, for a process that may well end without success.
+    pub(super) fn try_run(
+        &mut self,
+        command: &mut Command,
+        limit: Duration,
+    ) -> Result<(String, ExitStatus), Stop> {
         let what = line(command);
         let live = self.options.verbose;
         let ended = self.log.note(&format!("$ {what}")).and_then(|()| {
@@ -88,17 +105,10 @@ impl<'a> Job<'a> {
             self.log.follow();
         }
         match ended {
-            Ok((start, End::Exit(status, 0))) if status.success() => Ok(self.log.since(start)),
-            Ok((_, End::Exit(status, left))) => {
-                let mut why = format!("`{what}`");
-                if !status.success() {
-                    let _ = write!(why, " ended with {status}");
-                }
-                if left > 0 {
-                    let _ = write!(why, " left {left} processes running");
-                }
-                Err(Stop::Failed(why))
-            }
+            Ok((start, End::Exit(status, 0))) => Ok((self.log.since(start), status)),
+            Ok((_, End::Exit(status, left))) => Err(Stop::failed(format!(
+                "`{what}` ended with {status} and left {left} processes running"
+            ))),
             Ok((_, End::Overstayed)) => Err(Stop::failed(format!(
                 "`{what}` was stopped after {} s",
                 limit.as_secs()

@@ -1,6 +1,8 @@
 //! The steps about what we depend on and what we publish.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use super::job::{Job, Stop};
 use crate::{place, tools};
@@ -17,11 +19,38 @@ pub(super) fn deny(job: &mut Job) -> Result<String, Stop> {
             install: tools::INSTALL.into(),
         });
     };
-    let mut command = place::command(deny);
-    // `deny` is the word that cargo would pass; without it the wheel's binary is no cargo subcommand.
-    command.args(["deny", "--locked", "check", "bans", "licenses", "sources"]);
-    job.run(&mut command, job.limit(120))?;
+    job.run(check(&deny).arg("check").args(CHECKS), job.limit(120))?;
+    planted(job, check(&deny))?;
     Ok("advisories are not consulted: their database is fetched from elsewhere".into())
+}
+
+/// What is checked. Advisories are not: their database comes from a host that a build machine need not reach.
+const CHECKS: &[&str] = &["bans", "licenses", "sources"];
+
+/// cargo-deny on every package of the workspace: left to itself it takes the root package and what that needs, and never
+/// sees the dependencies of the command.
+fn check(deny: &Path) -> Command {
+    let mut command = place::command(deny);
+    command.args(["deny", "--workspace", "--locked"]);
+    command
+}
+
+/// A check that cannot fail is worthless: two planted violations must both be found, one of them outside the root package.
+fn planted(job: &mut Job, mut command: Command) -> Result<(), Stop> {
+    let rules = "[bans]\ndeny = [{ crate = \"xtask\" }]\n[licenses]\nallow = [\"Apache-2.0\"]\n";
+    let path = place::target().join("verify/planted.toml");
+    fs::write(&path, rules).map_err(|error| Stop::failed(error.to_string()))?;
+    let (printed, status) = job.try_run(
+        command.arg("--config").arg(path).arg("check").args(CHECKS),
+        job.limit(120),
+    )?;
+    if !status.success() && printed.contains("error[banned]") && printed.contains("error[rejected]")
+    {
+        return Ok(());
+    }
+    Err(Stop::failed(
+        "cargo-deny did not find the violations that were planted for it",
+    ))
 }
 
 /// What the published crate must have, at its root, and the folders that it may have besides.
