@@ -1,0 +1,96 @@
+//! The exchange for messages larger than a line: an 8-byte word and the payload behind it, in the lines that these
+//! span, for each direction. The word is written last and polled by the peer.
+//!
+//! The wait between polls matters as in `line.rs`; so does whether the next message takes the lines of the last one or
+//! new ones.
+
+use std::io;
+use std::sync::atomic::Ordering::{Acquire, Release};
+
+use super::super::kit::{Area, Kit, Side};
+use super::super::work::Link;
+use super::{LINE, copy_in, copy_out, pauses};
+
+/// Messages of a direction that takes new lines for each message.
+const PLACES: usize = 16;
+
+/// Pauses between two polls; plus [`ALTERNATE`] to use new lines for each message.
+pub(crate) const CHOICES: &[u32] = &[
+    0,
+    1,
+    2,
+    4,
+    ALTERNATE,
+    ALTERNATE + 1,
+    ALTERNATE + 2,
+    ALTERNATE + 3,
+    ALTERNATE + 4,
+];
+
+const ALTERNATE: u32 = 100;
+
+/// One end of an exchange of messages of `SIZE` bytes.
+#[derive(Debug)]
+pub(crate) struct Exchange<const SIZE: usize> {
+    area: Area,
+    side: Side,
+    gap: u32,
+    mask: usize,
+    sent: u64,
+    received: u64,
+}
+
+impl<const SIZE: usize> Exchange<SIZE> {
+    /// Whole lines that a word and a payload span.
+    const STRIDE: usize = (8 + SIZE).next_multiple_of(LINE);
+
+    pub(crate) fn new(kit: &Kit, side: Side) -> io::Result<Self> {
+        let area = kit.map(2 * PLACES * Self::STRIDE)?;
+        Ok(Self {
+            area,
+            side,
+            gap: 1,
+            mask: 0,
+            sent: 0,
+            received: 0,
+        })
+    }
+
+    #[inline(always)]
+    fn offset(&self, side: Side, number: u64) -> usize {
+        (side.index() * PLACES + (number as usize & self.mask)) * Self::STRIDE
+    }
+}
+
+impl<const SIZE: usize> Link for Exchange<SIZE> {
+    #[inline(always)]
+    fn send(&mut self, payload: &[u8]) {
+        self.sent += 1;
+        let offset = self.offset(self.side, self.sent);
+        // SAFETY: `SIZE` bytes behind the word of a place of ours; the peer reads them once the word changes.
+        unsafe { copy_in(self.area.at(offset + 8), &payload[..SIZE]) };
+        // ORD: limit-exchange: publishes the payload; partner: `recv` below, in the other process.
+        self.area.word(offset).store(self.sent, Release);
+    }
+
+    #[inline(always)]
+    fn recv(&mut self, payload: &mut [u8]) {
+        self.received += 1;
+        let offset = self.offset(self.side.peer(), self.received);
+        // ORD: limit-exchange: observes the payload; partner: `send` above, in the other process.
+        while self.area.word(offset).load(Acquire) != self.received {
+            pauses(self.gap);
+        }
+        // SAFETY: the peer wrote these bytes before the word, and writes the place again after our reply.
+        unsafe { copy_out(self.area.at(offset + 8), &mut payload[..SIZE]) };
+    }
+
+    fn ack(&mut self) {}
+
+    fn await_ack(&mut self) {}
+
+    fn tune(&mut self, choice: u32) {
+        self.gap = choice % ALTERNATE;
+        self.mask = if choice >= ALTERNATE { PLACES - 1 } else { 0 };
+    }
+}

@@ -1,0 +1,112 @@
+//! The clocks: elapsed time and processor time of one pass, and percentiles of single operations.
+
+use std::time::{Duration, Instant};
+
+use nix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
+
+/// What one process measured in one pass.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Sample {
+    /// Elapsed time of the timed part, in nanoseconds.
+    pub(crate) nanos: f64,
+    /// User and system time that this process spent in the timed part, in nanoseconds.
+    pub(crate) cpu_nanos: f64,
+    /// From the pass that times each operation by itself.
+    pub(crate) percentiles: Option<Percentiles>,
+}
+
+/// Percentiles of single operations, in nanoseconds. They include one reading of the clock.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Percentiles {
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+    pub(crate) p999: f64,
+}
+
+impl Percentiles {
+    /// Sorts `nanos` and picks; `None` where there is nothing to pick from.
+    pub(crate) fn of(nanos: &mut [u64]) -> Option<Self> {
+        nanos.sort_unstable();
+        let last = nanos.len().checked_sub(1)?;
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "times of single operations are far below 2^52 ns"
+        )]
+        let pick = |per_mille: usize| nanos[last * per_mille / 1000] as f64;
+        Some(Self {
+            p50: pick(500),
+            p99: pick(990),
+            p999: pick(999),
+        })
+    }
+}
+
+/// Runs from the start to the end of a timed part.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    started: Instant,
+    cpu: Duration,
+}
+
+impl Meter {
+    /// Starts now.
+    pub(crate) fn start() -> Self {
+        let cpu = processor_time();
+        Self {
+            started: Instant::now(),
+            cpu,
+        }
+    }
+
+    /// Ends now.
+    pub(crate) fn stop(self) -> Sample {
+        let nanos = self.started.elapsed().as_secs_f64() * 1e9;
+        let cpu = processor_time().saturating_sub(self.cpu);
+        Sample {
+            nanos,
+            cpu_nanos: cpu.as_secs_f64() * 1e9,
+            percentiles: None,
+        }
+    }
+}
+
+/// User and system time of this process so far.
+fn processor_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
+}
+
+/// The median; NaN for nothing.
+pub(crate) fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    match (sorted.len(), sorted.len() / 2) {
+        (0, _) => f64::NAN,
+        (length, middle) if length % 2 == 1 => sorted[middle],
+        (_, middle) => f64::midpoint(sorted[middle - 1], sorted[middle]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Percentiles, median};
+
+    #[test]
+    fn median_of_odd_even_and_none() {
+        assert!((median(&[3.0, 1.0, 2.0]) - 2.0).abs() < 1e-9);
+        assert!((median(&[4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < 1e-9);
+        assert!(median(&[]).is_nan());
+    }
+
+    #[test]
+    fn percentiles_of_a_thousand() {
+        let mut nanos: Vec<u64> = (1..=1000).rev().collect();
+        let p = Percentiles::of(&mut nanos).expect("not empty");
+        assert!(
+            (p.p50 - 500.0).abs() < 1.5
+                && (p.p99 - 990.0).abs() < 1.5
+                && (p.p999 - 999.0).abs() < 1.5
+        );
+        assert!(Percentiles::of(&mut []).is_none());
+    }
+}

@@ -1,0 +1,205 @@
+//! `ringway bench`: what the lane and the connection cost between two real processes, beside the same work done by hand.
+//!
+//! Method. Two processes, pinned to two cores (or one, where a row says so), do a row's work; a third one gives them
+//! orders and sleeps meanwhile. Each limit is a short hand-written file in `limits/`. Limit, ours and limit again are
+//! measured in turns; a round counts only if the limit did not change. Values and ratios are medians over rounds of
+//! the means of batches; percentiles come from a pass of its own. Every message is written, copied out, read in full
+//! and checked, while the clock runs too.
+//!
+//! Deliberately absent: statistics beyond the median, and the single-process costs, which `benches/` measures.
+
+#![allow(
+    clippy::inline_always,
+    reason = "what is measured is one loop; a call in it would be measured too"
+)]
+
+mod crew;
+mod idle;
+mod kit;
+mod limits;
+mod meter;
+mod pattern;
+mod peer;
+mod placement;
+mod report;
+mod rounds;
+mod rows;
+mod task;
+mod work;
+
+use std::fmt::Display;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+
+use self::crew::{Crew, Meeting};
+use self::placement::Placement;
+use self::report::Record;
+use self::rounds::{Effort, Outcome, measure};
+use self::rows::{Measured, ROWS, Row};
+use self::work::Pass;
+
+pub(crate) use self::peer::{PeerArgs, run as run_peer};
+
+/// Why a row could not be measured; it is printed and goes no further.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Measures round trips, streams and waiting between two processes, beside the same by hand.
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// Rows to measure: a name, or name:size; all when none is given.
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// One JSON object per line.
+    #[arg(long)]
+    json: bool,
+    /// Fewer and shorter rounds: ends within 60 seconds.
+    #[arg(long)]
+    quick: bool,
+    /// Rounds that have to count, for each row.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: Option<u16>,
+    /// List the rows and do nothing.
+    #[arg(long)]
+    list: bool,
+}
+
+impl BenchArgs {
+    fn effort(&self) -> Effort {
+        let rounds = usize::from(self.rounds.unwrap_or(if self.quick { 5 } else { 15 }));
+        let millis = Duration::from_millis;
+        if self.quick {
+            Effort {
+                rounds,
+                tries: 3 * rounds,
+                time: millis(1200),
+                batch: millis(8),
+                each: millis(20),
+                idle: millis(2000),
+            }
+        } else {
+            Effort {
+                rounds,
+                tries: 10 * rounds,
+                time: millis(30_000),
+                batch: millis(20),
+                each: millis(200),
+                idle: millis(10_000),
+            }
+        }
+    }
+
+    fn wants(&self, row: &Row) -> bool {
+        let full = format!("{}:{}", row.name, row.size);
+        self.names.is_empty()
+            || self
+                .names
+                .iter()
+                .any(|name| *name == row.name || *name == full)
+    }
+}
+
+/// Runs the benchmark. Success means that it ran, not that every target was met.
+pub(crate) fn run(args: &BenchArgs) -> ExitCode {
+    let rows: Vec<&Row> = ROWS.iter().filter(|row| args.wants(row)).collect();
+    if args.list {
+        for row in rows {
+            println!("{}:{}", row.name, row.size);
+        }
+        return ExitCode::SUCCESS;
+    }
+    if rows.is_empty() {
+        eprintln!("ringway bench: no such row; `ringway bench --list` shows them all");
+        return ExitCode::from(2);
+    }
+    let mut meeting = match Meeting::new() {
+        Ok(meeting) => meeting,
+        Err(error) => {
+            eprintln!("ringway bench: cannot make a directory to meet in: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    if !args.json {
+        println!("{}", placement::machine());
+        report::print_heading();
+    }
+    let effort = args.effort();
+    let mut missed = 0;
+    for row in rows {
+        let record = measure_row(row, &effort, &mut meeting);
+        record.print(args.json);
+        missed += usize::from(record.missed());
+    }
+    if !args.json {
+        println!("{missed} targets missed");
+    }
+    ExitCode::SUCCESS
+}
+
+fn measure_row(row: &Row, effort: &Effort, meeting: &mut Meeting) -> Record {
+    let placement = if row.one_core {
+        Placement::one_core()
+    } else {
+        Placement::two_cores()
+    };
+    let Some(placement) = placement else {
+        return Record::failed(
+            row,
+            String::new(),
+            "it takes two processors, and only one is allowed",
+        );
+    };
+    let (limits, ours, pass) = match row.work {
+        Measured::Beside { limits, ours } => (limits, ours, Pass::Batch),
+        Measured::Alone { ours, pass } => (&[][..], ours, pass),
+        Measured::Idle { ours } => {
+            return match watch_idle(ours, placement, effort, meeting) {
+                Ok((outcome, note)) => {
+                    Record::new(row, placement.to_string(), 1, &outcome).with_note(note)
+                }
+                Err(error) => Record::failed(row, placement.to_string(), &error.to_string()),
+            };
+        }
+    };
+    match measure(limits, ours, pass, placement, meeting, effort) {
+        Ok(outcome) => Record::new(row, placement.to_string(), effort.rounds, &outcome),
+        Err(error) => Record::failed(row, placement.to_string(), &error.to_string()),
+    }
+}
+
+/// The value is the number of wake-ups plus the milliseconds of processor time.
+#[expect(clippy::cast_precision_loss, reason = "counts of wake-ups are small")]
+fn watch_idle(
+    ours: task::Task,
+    placement: Placement,
+    effort: &Effort,
+    meeting: &mut Meeting,
+) -> Result<(Outcome, String), Failure> {
+    let mut crew = Crew::start(ours, placement, &meeting.address())?;
+    crew.run(Pass::Check, 100)?;
+    let activity = idle::watch(&mut crew, effort.idle)?;
+    let note = format!(
+        "{} wake-ups and {} us of processor time in {} s, both processes",
+        activity.wake_ups,
+        activity.cpu_nanos / 1000,
+        effort.idle.as_secs(),
+    );
+    let outcome = Outcome {
+        nanos: activity.wake_ups as f64 + activity.cpu_nanos as f64 / 1e6,
+        limit_nanos: f64::NAN,
+        slowness: f64::NAN,
+        rounds: 1,
+        cpu_seconds: activity.cpu_nanos as f64 / 1e9,
+        seconds: effort.idle.as_secs_f64(),
+        ..Outcome::default()
+    };
+    Ok((outcome, note))
+}
+
+/// Ends a benchmark's process: its parent sees it and reports the row as failed.
+#[cold]
+fn fail(error: &dyn Display) -> ! {
+    eprintln!("ringway bench: {error}");
+    std::process::exit(1)
+}

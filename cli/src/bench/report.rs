@@ -1,0 +1,225 @@
+//! What is printed: one JSON object per line, or a table with bars.
+
+use serde::Serialize;
+
+use super::meter::Percentiles;
+use super::rounds::Outcome;
+use super::rows::{Row, Target};
+
+/// The result of one row. The names are those of the JSON keys.
+#[derive(Debug, Serialize)]
+pub(crate) struct Record {
+    name: &'static str,
+    size: usize,
+    value: Option<f64>,
+    unit: &'static str,
+    limit: Option<f64>,
+    ratio: Option<f64>,
+    target: Option<String>,
+    met: Option<bool>,
+    placement: String,
+    rounds: usize,
+    discarded: usize,
+    cpu_seconds: f64,
+    /// Elapsed time in which the processor time was spent.
+    seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    p50_ns: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    p99_ns: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    p999_ns: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
+/// A ratio better than its limit by more than this says that the limit is badly written.
+const IMPLAUSIBLE: f64 = 0.05;
+
+impl Record {
+    /// Judges what was measured.
+    pub(crate) fn new(row: &Row, placement: String, wanted: usize, outcome: &Outcome) -> Self {
+        let counted = outcome.rounds > 0;
+        let value = row.unit.of_nanos(outcome.nanos, row.size);
+        let limit = row.unit.of_nanos(outcome.limit_nanos, row.size);
+        let ratio = row.unit.ratio(outcome.slowness);
+        let note = if outcome.slowness < 1.0 - IMPLAUSIBLE && limit_is_by_hand(row) {
+            Some("limit badly written: better by more than 5 %".to_owned())
+        } else if outcome.rounds < wanted {
+            Some(format!(
+                "gave up: {} of {wanted} rounds counted",
+                outcome.rounds
+            ))
+        } else {
+            None
+        };
+        let percentile = |pick: fn(&Percentiles) -> f64| outcome.percentiles.as_ref().map(pick);
+        Self {
+            value: finite(value),
+            limit: finite(limit),
+            ratio: finite(ratio),
+            met: row.target.met(value, ratio).map(|met| met && counted),
+            rounds: outcome.rounds,
+            discarded: outcome.discarded,
+            cpu_seconds: round(outcome.cpu_seconds),
+            seconds: round(outcome.seconds),
+            p50_ns: percentile(|p| p.p50),
+            p99_ns: percentile(|p| p.p99),
+            p999_ns: percentile(|p| p.p999),
+            note,
+            ..Self::empty(row, placement)
+        }
+    }
+
+    /// A row that could not be measured: it is not met.
+    pub(crate) fn failed(row: &Row, placement: String, reason: &str) -> Self {
+        let met = row.target.met(f64::NAN, f64::NAN).map(|_| false);
+        Self {
+            met,
+            note: Some(format!("failed: {reason}")),
+            ..Self::empty(row, placement)
+        }
+    }
+
+    /// Says something about the row.
+    pub(crate) fn with_note(self, note: String) -> Self {
+        Self {
+            note: Some(note),
+            ..self
+        }
+    }
+
+    fn empty(row: &Row, placement: String) -> Self {
+        Self {
+            name: row.name,
+            size: row.size,
+            value: None,
+            unit: row.unit.name(),
+            limit: None,
+            ratio: None,
+            target: match row.target {
+                Target::AtMost(most) => Some(format!("<= {most}x")),
+                Target::AtLeast(least) => Some(format!(">= {least}x")),
+                Target::Below(below) => Some(format!("< {below} {}", row.unit.name())),
+                Target::None => None,
+            },
+            met: None,
+            placement,
+            rounds: 0,
+            discarded: 0,
+            cpu_seconds: 0.0,
+            seconds: 0.0,
+            p50_ns: None,
+            p99_ns: None,
+            p999_ns: None,
+            note: None,
+        }
+    }
+
+    /// Whether the row missed its target.
+    pub(crate) fn missed(&self) -> bool {
+        self.met == Some(false)
+    }
+
+    /// Prints it.
+    pub(crate) fn print(&self, json: bool) {
+        if json {
+            match serde_json::to_string(self) {
+                Ok(line) => println!("{line}"),
+                Err(error) => eprintln!("ringway bench: {error}"),
+            }
+            return;
+        }
+        let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), significant);
+        println!(
+            "{:<15}{:>8}{:>9} {:<8}{:>9}{:>7}  {:<9}{:<5}{}{:>8}{:>9}{:>9}{:>4}{:>4}{:>8.2}",
+            self.name,
+            self.size,
+            number(self.value),
+            self.unit,
+            number(self.limit),
+            self.ratio
+                .map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}")),
+            self.target.as_deref().unwrap_or("-"),
+            self.met.map_or("", |met| if met { "met" } else { "MISS" }),
+            self.bar(),
+            number(self.p50_ns),
+            number(self.p99_ns),
+            number(self.p999_ns),
+            self.rounds,
+            self.discarded,
+            self.cpu_seconds,
+        );
+        if let Some(note) = &self.note {
+            println!("{:15}{note}", "");
+        }
+    }
+
+    /// The speed as a part of the limit's: a full bar is the limit.
+    fn bar(&self) -> String {
+        const WIDTH: usize = 16;
+        let Some(ratio) = self.ratio else {
+            return format!("|{:WIDTH$}|", "");
+        };
+        let speed = if self.unit.ends_with("/s") {
+            ratio
+        } else {
+            1.0 / ratio
+        };
+        #[expect(
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "clamped to the bar's width"
+        )]
+        let filled = (speed * WIDTH as f64).round().clamp(0.0, WIDTH as f64) as usize;
+        format!("|{}{}|", "#".repeat(filled), " ".repeat(WIDTH - filled))
+    }
+}
+
+/// The line above the table.
+pub(crate) fn print_heading() {
+    println!(
+        "{:<15}{:>8}{:>9} {:<8}{:>9}{:>7}  {:<9}{:<5}{:<18}{:>8}{:>9}{:>9}{:>4}{:>4}{:>8}",
+        "work",
+        "bytes",
+        "value",
+        "",
+        "limit",
+        "ratio",
+        "target",
+        "",
+        "speed / limit",
+        "p50 ns",
+        "p99",
+        "p99.9",
+        "n",
+        "bad",
+        "cpu s",
+    );
+}
+
+/// Rows whose limit is another row of Ringway may be faster than it.
+fn limit_is_by_hand(row: &Row) -> bool {
+    match &row.work {
+        super::rows::Measured::Beside { limits, .. } => limits.iter().all(|task| task.is_by_hand()),
+        _ => false,
+    }
+}
+
+fn finite(value: f64) -> Option<f64> {
+    value.is_finite().then(|| round(value))
+}
+
+/// To four decimals: more is noise.
+fn round(value: f64) -> f64 {
+    (value * 1e4).round() / 1e4
+}
+
+/// Three digits or more.
+fn significant(value: f64) -> String {
+    match value.abs() {
+        size if size >= 100.0 => format!("{value:.0}"),
+        size if size >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
+}

@@ -1,0 +1,264 @@
+//! The table of what is measured: each row's work, its limit and its target.
+
+use super::task::{Form, Publish, Task};
+use super::work::Pass;
+
+/// One row.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    /// Bytes of a message's payload.
+    pub(crate) size: usize,
+    pub(crate) unit: Unit,
+    pub(crate) work: Measured,
+    pub(crate) target: Target,
+    /// Both processes on one processor.
+    pub(crate) one_core: bool,
+}
+
+/// What is done to get a row's value.
+#[derive(Debug)]
+pub(crate) enum Measured {
+    /// `ours` beside the best of `limits`.
+    Beside { limits: &'static [Task], ours: Task },
+    /// By itself. The value is that of a batch, or the median of single operations.
+    Alone { ours: Task, pass: Pass },
+    /// A connection that nobody uses.
+    Idle { ours: Task },
+}
+
+/// What a value is given in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    Nanoseconds,
+    Microseconds,
+    MillionPerSecond,
+    GigabytesPerSecond,
+    /// Of an idle connection: wake-ups and milliseconds of processor time, added up.
+    WakeUps,
+}
+
+impl Unit {
+    /// As it is printed.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Unit::Nanoseconds => "ns",
+            Unit::Microseconds => "us",
+            Unit::MillionPerSecond => "M/s",
+            Unit::GigabytesPerSecond => "GB/s",
+            Unit::WakeUps => "wake-ups",
+        }
+    }
+
+    /// A time per operation, in this unit.
+    #[expect(clippy::cast_precision_loss, reason = "sizes are below 2^52")]
+    pub(crate) fn of_nanos(self, nanos: f64, size: usize) -> f64 {
+        match self {
+            Unit::Nanoseconds | Unit::WakeUps => nanos,
+            Unit::Microseconds => nanos / 1e3,
+            Unit::MillionPerSecond => 1e3 / nanos,
+            Unit::GigabytesPerSecond => size as f64 / nanos,
+        }
+    }
+
+    /// A ratio of times, as a ratio of values.
+    pub(crate) fn ratio(self, slowness: f64) -> f64 {
+        match self {
+            Unit::MillionPerSecond | Unit::GigabytesPerSecond => 1.0 / slowness,
+            Unit::Nanoseconds | Unit::Microseconds | Unit::WakeUps => slowness,
+        }
+    }
+}
+
+/// What a row must reach.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Target {
+    /// The ratio to the limit, at most.
+    AtMost(f64),
+    /// The ratio to the limit, at least.
+    AtLeast(f64),
+    /// The value itself, below.
+    Below(f64),
+    /// For comparison only.
+    None,
+}
+
+impl Target {
+    /// Whether it is reached; `None` where there is nothing to reach.
+    pub(crate) fn met(self, value: f64, ratio: f64) -> Option<bool> {
+        match self {
+            Target::AtMost(most) => Some(ratio <= most),
+            Target::AtLeast(least) => Some(ratio >= least),
+            Target::Below(limit) => Some(value < limit),
+            Target::None => None,
+        }
+    }
+}
+
+const KIB_64: usize = 64 << 10;
+const MIB: usize = 1 << 20;
+
+/// A row on two cores that has a limit.
+const fn beside(
+    name: &'static str,
+    size: usize,
+    unit: Unit,
+    limits: &'static [Task],
+    ours: Task,
+    target: Target,
+) -> Row {
+    Row {
+        name,
+        size,
+        unit,
+        work: Measured::Beside { limits, ours },
+        target,
+        one_core: false,
+    }
+}
+
+/// A row on two cores for comparison.
+const fn comparison(name: &'static str, size: usize, unit: Unit, ours: Task) -> Row {
+    let work = Measured::Alone {
+        ours,
+        pass: Pass::Batch,
+    };
+    Row {
+        name,
+        size,
+        unit,
+        work,
+        target: Target::None,
+        one_core: false,
+    }
+}
+
+/// Every row, in the order in which they are measured.
+pub(crate) const ROWS: &[Row] = &[
+    beside(
+        "round-trip",
+        8,
+        Unit::Nanoseconds,
+        &[Task::Line(8)],
+        Task::Line(8),
+        Target::AtMost(1.05),
+    ),
+    beside(
+        "round-trip",
+        32,
+        Unit::Nanoseconds,
+        &[Task::Line(32)],
+        Task::Line(32),
+        Target::AtMost(1.05),
+    ),
+    beside(
+        "round-trip",
+        56,
+        Unit::Nanoseconds,
+        &[Task::Line(56)],
+        Task::Line(56),
+        Target::AtMost(1.05),
+    ),
+    beside(
+        "round-trip",
+        64,
+        Unit::Nanoseconds,
+        &[Task::Exchange(64)],
+        Task::Exchange(64),
+        Target::AtMost(1.10),
+    ),
+    beside(
+        "round-trip",
+        1024,
+        Unit::Nanoseconds,
+        &[Task::Exchange(1024)],
+        Task::Exchange(1024),
+        Target::AtMost(1.10),
+    ),
+    beside(
+        "stream-spin",
+        64,
+        Unit::MillionPerSecond,
+        RING_SPIN,
+        Task::Frames(Publish::Spinning),
+        Target::AtLeast(0.9),
+    ),
+    beside(
+        "stream",
+        64,
+        Unit::MillionPerSecond,
+        RING_WAKE,
+        Task::Frames(Publish::Waking),
+        Target::AtLeast(0.9),
+    ),
+    beside(
+        "stream-groups",
+        64,
+        Unit::MillionPerSecond,
+        RING_GROUPS,
+        Task::Frames(Publish::Groups),
+        Target::AtLeast(0.9),
+    ),
+    beside(
+        "stream-large",
+        KIB_64,
+        Unit::GigabytesPerSecond,
+        &[Task::Bulk(KIB_64)],
+        Task::Bulk(KIB_64),
+        Target::AtLeast(0.85),
+    ),
+    beside(
+        "stream-large",
+        MIB,
+        Unit::GigabytesPerSecond,
+        &[Task::Bulk(MIB)],
+        Task::Bulk(MIB),
+        Target::AtLeast(0.85),
+    ),
+    beside(
+        "park",
+        8,
+        Unit::Microseconds,
+        &[Task::Bell],
+        Task::Bell,
+        Target::AtMost(1.1),
+    ),
+    Row {
+        name: "park-one-core",
+        size: 8,
+        unit: Unit::Microseconds,
+        work: Measured::Beside {
+            limits: &[Task::Bell],
+            ours: Task::Bell,
+        },
+        target: Target::AtMost(1.3),
+        one_core: true,
+    },
+    comparison("pipe", 64, Unit::Microseconds, Task::Pipe(Form::RoundTrip)),
+    comparison(
+        "pipe-stream",
+        KIB_64,
+        Unit::GigabytesPerSecond,
+        Task::Pipe(Form::Stream(KIB_64)),
+    ),
+    comparison("unix", 64, Unit::Microseconds, Task::Unix(Form::RoundTrip)),
+    comparison(
+        "unix-stream",
+        64,
+        Unit::MillionPerSecond,
+        Task::Unix(Form::Stream(64)),
+    ),
+    comparison(
+        "unix-stream",
+        KIB_64,
+        Unit::GigabytesPerSecond,
+        Task::Unix(Form::Stream(KIB_64)),
+    ),
+];
+
+const RING_SPIN: &[Task] = &[
+    Task::Frames(Publish::Spinning),
+    Task::Slots(Publish::Spinning),
+];
+const RING_WAKE: &[Task] = &[Task::Frames(Publish::Waking), Task::Slots(Publish::Waking)];
+const RING_GROUPS: &[Task] = &[Task::Frames(Publish::Groups), Task::Slots(Publish::Groups)];
