@@ -2,13 +2,13 @@
 //!
 //! Deliberately absent: anything that is part of Ringway. The command is built and then used as anyone would use it.
 
+mod bench;
 mod files;
 mod transfer;
 
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use crate::place;
@@ -16,9 +16,6 @@ use crate::process::{self, End};
 
 /// A first build may have to fetch and compile every dependency.
 const BUILD_LIMIT: Duration = Duration::from_secs(900);
-/// `ringway bench --quick` promises to end within 60 s.
-const BENCH_LIMIT: Duration = Duration::from_secs(90);
-
 /// How the directories of this demo are called, before the number of their process.
 const NAME: &str = "ringway-demo-";
 
@@ -90,9 +87,14 @@ pub(crate) fn run() -> Result<bool, String> {
         transfer::size(bytes)
     );
     println!(
-        "\nLatency and rate, beside a pipe and a Unix socket in the same run (`ringway bench demo`):\n"
+        "\nLatency and rate, beside a pipe and a Unix socket in the same run of `ringway bench`:\n"
     );
-    bench(&command, &directory.0)
+    let measured = bench::run(&command, &directory.0)?;
+    println!(
+        "All of them, beside limits written by hand: {} bench",
+        command.display()
+    );
+    Ok(measured)
 }
 
 fn build() -> Result<PathBuf, String> {
@@ -107,29 +109,4 @@ fn build() -> Result<PathBuf, String> {
     }
     println!("Built in {:.1} s.", began.elapsed().as_secs_f64());
     Ok(place::target().join("release/ringway"))
-}
-
-fn bench(command: &Path, directory: &Path) -> Result<bool, String> {
-    let mut bench = place::command(command);
-    bench
-        .args(["bench", "demo", "--quick"])
-        .env("RINGWAY_DIR", directory);
-    bench.stdout(Stdio::inherit());
-    match process::run(&mut bench, BENCH_LIMIT, || ()) {
-        Ok(End::Exit(status, 0)) if status.success() => Ok(true),
-        Ok(End::Exit(status, left)) => {
-            println!(
-                "`ringway bench demo --quick` ended with {status}, {left} processes left behind"
-            );
-            Ok(false)
-        }
-        Ok(End::Overstayed) => {
-            println!(
-                "`ringway bench demo --quick` was stopped after {} s",
-                BENCH_LIMIT.as_secs()
-            );
-            Ok(false)
-        }
-        Err(error) => Err(error.to_string()),
-    }
 }
