@@ -10,7 +10,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-const VARIABLE: &str = "RINGWAY_XTASK_JOB";
+/// The variable that carries the marks.
+pub(crate) const VARIABLE: &str = "RINGWAY_XTASK_JOB";
 
 /// How long processes may take to be gone once the job's first process has ended, or once they were killed.
 const GRACE: Duration = Duration::from_secs(3);

@@ -141,7 +141,7 @@ fn line(command: &Command) -> String {
         let (name, Some(value)) = (name.to_string_lossy(), value) else {
             continue;
         };
-        if !name.starts_with("CARGO_TERM_") {
+        if !name.starts_with("CARGO_TERM_") && name != process::VARIABLE {
             let _ = write!(line, "{name}={:?} ", value.to_string_lossy());
         }
     }
