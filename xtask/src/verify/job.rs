@@ -69,6 +69,11 @@ impl<'a> Job<'a> {
         cargo
     }
 
+    /// Puts a line among what the processes print. A log that cannot be written shows at the next process.
+    pub(super) fn note(&mut self, text: &str) {
+        let _ = self.log.note(text);
+    }
+
     /// Runs a process to its end and returns what it printed. Anything but success, in time and leaving nobody behind,
     /// stops the step.
     pub(super) fn run(&mut self, command: &mut Command, limit: Duration) -> Result<String, Stop> {

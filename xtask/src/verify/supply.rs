@@ -40,6 +40,7 @@ fn planted(job: &mut Job, mut command: Command) -> Result<(), Stop> {
     let rules = "[bans]\ndeny = [{ crate = \"xtask\" }]\n[licenses]\nallow = [\"Apache-2.0\"]\n";
     let path = place::target().join("verify/planted.toml");
     fs::write(&path, rules).map_err(|error| Stop::failed(error.to_string()))?;
+    job.note("# Two violations are planted here: the errors that follow are wanted.");
     let (printed, status) = job.try_run(
         command.arg("--config").arg(path).arg("check").args(CHECKS),
         job.limit(120),
