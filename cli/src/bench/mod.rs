@@ -122,6 +122,7 @@ pub(crate) fn run(args: &BenchArgs) -> ExitCode {
     };
     if !args.json {
         println!("{}", placement::machine());
+        println!("{}", placement::describe());
         report::print_heading();
     }
     let effort = args.effort();

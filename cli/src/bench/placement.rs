@@ -77,6 +77,18 @@ fn range(part: &str) -> std::ops::Range<usize> {
     number(first)..number(last).saturating_add(1)
 }
 
+/// One line on where the processes are put.
+pub(crate) fn describe() -> String {
+    let name = |placement: Option<Placement>| {
+        placement.map_or_else(|| "none".to_owned(), |found| found.to_string())
+    };
+    format!(
+        "two processes, pinned to {}; in one-core rows to {}",
+        name(Placement::two_cores()),
+        name(Placement::one_core()),
+    )
+}
+
 /// One line on the machine: processor, how many, kernel, clock tick.
 pub(crate) fn machine() -> String {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
