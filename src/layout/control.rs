@@ -1,0 +1,130 @@
+//! The control area at the start of every segment: who owns it, what is in it, and the words that its owner publishes.
+//!
+//! Static bytes come first, so that a tool can read a segment without having seen the handshake; a peer uses the values of the
+//! handshake and never these. Words that change sit 128 bytes apart, so that neither a cache line nor the adjacent-line
+//! prefetcher of x86 ties two of them together. The distances are part of the format: they do not follow the architecture.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use super::geometry::Geometry;
+use super::{MAGIC, VERSION};
+
+/// Bytes in the control area's defined part; the area itself is one page, of whatever size the pages have.
+pub(crate) const CONTROL: usize = 4096;
+/// Lanes per direction that the layout has room for. This version uses one.
+pub(crate) const LANES: usize = 4;
+
+/// Offset of the sender's words of lane 0: tail, claim (reserved), two sequence anchors (reserved).
+pub(crate) const SENDER: usize = 0x400;
+/// Offset of the receiver's words of lane 0: released, taken (reserved).
+pub(crate) const RECEIVER: usize = 0x600;
+/// Offset of the park epoch of the half that waits for data.
+pub(crate) const RECEIVER_EPOCH: usize = 0x800;
+/// Offset of the park epoch of the half that waits for space.
+pub(crate) const SENDER_EPOCH: usize = 0x880;
+/// Reserved: how the sender fences (`membarrier`).
+#[allow(dead_code, reason = "reserved in the layout; the golden test pins its value")]
+pub(crate) const FENCE_MODE: usize = 0x900;
+
+/// The epoch of a half that is closed for good. Odd, like that of a parked half, so that the fast path needs no second test.
+pub(crate) const CLOSED_EPOCH: u64 = u64::MAX;
+
+/// One lane's entry in the static part.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub(crate) struct LaneEntry {
+    /// Where the ring begins in the segment, in bytes.
+    pub(crate) offset: u64,
+    /// Bytes in the ring; zero: no such lane.
+    pub(crate) capacity: u64,
+    /// Position of the first frame.
+    pub(crate) start: u64,
+    /// The receiver publishes its released position at least every so many bytes.
+    pub(crate) step: u32,
+    /// The largest payload alignment.
+    pub(crate) alignment: u32,
+    /// Reserved: 0 is served first.
+    pub(crate) priority: u32,
+    /// Reserved, zero.
+    pub(crate) flags: u32,
+}
+
+/// The static part of a segment, at offset 0.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub(crate) struct ControlBlock {
+    /// [`MAGIC`].
+    pub(crate) magic: [u8; 8],
+    /// Version of this layout.
+    pub(crate) version: u16,
+    /// Lanes in use.
+    pub(crate) lanes: u16,
+    /// [`CONTROL`].
+    pub(crate) control: u32,
+    /// Bytes in the segment.
+    pub(crate) size: u64,
+    /// Features agreed on in the handshake.
+    pub(crate) features: u64,
+    /// Reserved: codec of the payload; 0: bytes.
+    pub(crate) codec: u32,
+    /// Reserved: bytes in the schema table, and where it begins; zero: none.
+    pub(crate) schema_bytes: u32,
+    /// Reserved.
+    pub(crate) schema_offset: u64,
+    /// Reserved: schema fingerprint; zero: none.
+    pub(crate) schema_fingerprint: [u8; 16],
+    /// Reserved: names the connection for a resume; zero: it cannot be resumed.
+    pub(crate) resume_token: [u8; 16],
+    /// Reserved, zero; brings the lane table to offset 128.
+    pub(crate) reserved: [u8; 48],
+    /// The lanes that the segment's owner sends into.
+    pub(crate) lane: [LaneEntry; LANES],
+}
+
+impl ControlBlock {
+    /// The block of a segment with one lane whose ring begins at `ring_offset`.
+    pub(crate) fn new(geometry: &Geometry, ring_offset: u64, features: u64) -> Self {
+        let mut lane = [LaneEntry::default(); LANES];
+        lane[0] = LaneEntry {
+            offset: ring_offset,
+            capacity: geometry.capacity,
+            start: geometry.start,
+            step: geometry.step as u32,
+            alignment: geometry.alignment,
+            priority: 0,
+            flags: 0,
+        };
+        Self {
+            magic: MAGIC,
+            version: VERSION,
+            lanes: 1,
+            control: CONTROL as u32,
+            size: ring_offset + geometry.capacity,
+            features,
+            codec: 0,
+            schema_bytes: 0,
+            schema_offset: 0,
+            schema_fingerprint: [0; 16],
+            resume_token: [0; 16],
+            reserved: [0; 48],
+            lane,
+        }
+    }
+}
+
+const _: () = {
+    use core::mem::offset_of;
+    assert!(size_of::<LaneEntry>() == 40);
+    assert!(offset_of!(ControlBlock, version) == 8);
+    assert!(offset_of!(ControlBlock, size) == 16);
+    assert!(offset_of!(ControlBlock, features) == 24);
+    assert!(offset_of!(ControlBlock, codec) == 32);
+    assert!(offset_of!(ControlBlock, schema_offset) == 40);
+    assert!(offset_of!(ControlBlock, schema_fingerprint) == 48);
+    assert!(offset_of!(ControlBlock, resume_token) == 64);
+    assert!(offset_of!(ControlBlock, lane) == 128);
+    assert!(size_of::<ControlBlock>() == 288);
+    assert!(size_of::<ControlBlock>() <= SENDER);
+    assert!(SENDER + LANES * 128 <= RECEIVER && RECEIVER + LANES * 128 <= RECEIVER_EPOCH);
+    assert!(FENCE_MODE + 128 <= CONTROL);
+};

@@ -1,0 +1,309 @@
+//! The five handshake messages, each of one fixed size, in the byte order of the host (both sides are on it).
+//!
+//! ```text
+//! client                     server
+//!   Hello      ------------>          what it can do and would like
+//!              <------------ Welcome  what was agreed, and the server's segment and bells
+//!   Attach     ------------>          the client's segment and bells
+//!              <------------ Ready    mapped: frames may flow
+//!              <------------ Refuse   in place of Welcome or Ready (or from the client, of Attach): what differs
+//! ```
+//!
+//! Every message is in its final size with room for what later work needs. Reserved bytes are sent as zero and not looked at,
+//! unless a feature bit that both sides set gives them a meaning.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use super::MAGIC;
+use super::geometry::{Geometry, Misfit};
+
+/// The receiver of this side will only ever spin: no barrier and no bell is needed to send to it.
+pub(crate) const RECEIVER_SPINS: u32 = 1 << 0;
+/// The sender of this side will only ever spin for space.
+pub(crate) const SENDER_SPINS: u32 = 1 << 1;
+/// All bits of `waits` that have a meaning.
+pub(crate) const WAITS: u32 = RECEIVER_SPINS | SENDER_SPINS;
+
+/// The segment has huge pages.
+pub(crate) const SEGMENT_HUGE: u32 = 1 << 0;
+
+/// Features that this build knows. None yet: version 1 is the base.
+pub(crate) const FEATURES: u64 = 0;
+
+/// The role of a peer that exchanges frames. Role 1, a read-only observer, is reserved.
+pub(crate) const ROLE_PEER: u16 = 0;
+
+/// The longest text of a refusal, in bytes.
+pub(crate) const REFUSAL_TEXT: usize = 232;
+
+/// Which message it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Kind {
+    Hello = 1,
+    Welcome = 2,
+    Attach = 3,
+    Ready = 4,
+    Refuse = 5,
+}
+
+/// The first sixteen bytes of every message.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub(crate) struct Prefix {
+    pub(crate) magic: [u8; 8],
+    pub(crate) kind: u32,
+    /// Bytes in the whole message.
+    pub(crate) length: u32,
+}
+
+impl Prefix {
+    pub(crate) const fn new<T>(kind: Kind) -> Self {
+        Self { magic: MAGIC, kind: kind as u32, length: size_of::<T>() as u32 }
+    }
+}
+
+/// Client to server, first. Carries no descriptor: the server judges the uid before it takes any.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub(crate) struct Hello {
+    pub(crate) prefix: Prefix,
+    /// The oldest and the newest version that the client speaks.
+    pub(crate) oldest_version: u16,
+    pub(crate) newest_version: u16,
+    /// [`ROLE_PEER`]; 1 (observer) is reserved.
+    pub(crate) role: u16,
+    /// Lanes that the client would like to send into. This version: 1.
+    pub(crate) lanes: u16,
+    /// Features that the client can use, and those that it cannot do without.
+    pub(crate) features: u64,
+    pub(crate) required_features: u64,
+    /// The ring that the client would like to send into, and to receive from, in bytes.
+    pub(crate) send_capacity: u64,
+    pub(crate) receive_capacity: u64,
+    /// The largest ring that the client is ready to map.
+    pub(crate) receive_limit: u64,
+    /// How the client's halves wait: [`RECEIVER_SPINS`], [`SENDER_SPINS`].
+    pub(crate) waits: u32,
+    /// Reserved: codec of the payload; 0: bytes.
+    pub(crate) codec: u32,
+    /// Reserved: schema fingerprint and bytes of the field table, which is in the segment; zero: untyped.
+    pub(crate) schema_fingerprint: [u8; 16],
+    pub(crate) schema_bytes: u32,
+    /// Reserved: priorities of up to four lanes.
+    pub(crate) priorities: [u8; 4],
+    /// Reserved: the connection to resume, and the sequence number from which; zero: a new one.
+    pub(crate) resume_token: [u8; 16],
+    pub(crate) resume_position: u64,
+    /// Reserved: the client's offset of `CLOCK_MONOTONIC` to the host's, in nanoseconds (time namespaces).
+    pub(crate) clock_offset: i64,
+    /// Reserved: the client would like the server's counters, or offers its own.
+    pub(crate) counters: u32,
+    pub(crate) reserved: [u8; 124],
+}
+
+/// Where a segment's ring is and how it is used; announced with the descriptor.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub(crate) struct SegmentOffer {
+    /// Bytes in the segment: control area and ring.
+    pub(crate) size: u64,
+    /// Bytes in the control area: where the ring begins.
+    pub(crate) ring_offset: u64,
+    pub(crate) capacity: u64,
+    /// Position of the first frame.
+    pub(crate) start: u64,
+    pub(crate) step: u32,
+    pub(crate) alignment: u32,
+    /// [`SEGMENT_HUGE`].
+    pub(crate) flags: u32,
+    /// Lanes in the segment. This version: 1.
+    pub(crate) lanes: u32,
+}
+
+impl SegmentOffer {
+    pub(crate) fn new(geometry: &Geometry, ring_offset: u64, huge: bool) -> Self {
+        Self {
+            size: ring_offset + geometry.capacity,
+            ring_offset,
+            capacity: geometry.capacity,
+            start: geometry.start,
+            step: geometry.step as u32,
+            alignment: geometry.alignment,
+            flags: if huge { SEGMENT_HUGE } else { 0 },
+            lanes: 1,
+        }
+    }
+
+    /// The geometry, if it keeps every rule.
+    pub(crate) fn geometry(&self) -> Result<Geometry, Misfit> {
+        let geometry = Geometry {
+            capacity: self.capacity,
+            step: self.step.into(),
+            alignment: self.alignment,
+            start: self.start,
+        };
+        geometry.check().map(|()| geometry)
+    }
+}
+
+/// Server to client, second. Descriptors: the server's segment; the bell of its receiver unless that only spins; the bell
+/// of its sender unless that only spins.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub(crate) struct Welcome {
+    pub(crate) prefix: Prefix,
+    /// The version that both sides now speak.
+    pub(crate) version: u16,
+    /// Lanes that the client may send into.
+    pub(crate) lanes: u16,
+    /// How the server's halves wait.
+    pub(crate) waits: u32,
+    /// Features that both sides now use.
+    pub(crate) features: u64,
+    /// The ring that the client shall send into, in bytes: at most what it asked for.
+    pub(crate) send_capacity: u64,
+    pub(crate) offer: SegmentOffer,
+    /// Reserved, as in [`Hello`].
+    pub(crate) codec: u32,
+    pub(crate) schema_bytes: u32,
+    pub(crate) schema_fingerprint: [u8; 16],
+    pub(crate) resume_token: [u8; 16],
+    pub(crate) resume_position: u64,
+    pub(crate) clock_offset: i64,
+    pub(crate) reserved: [u8; 112],
+}
+
+/// Client to server, third. Descriptors as in [`Welcome`], of the client.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub(crate) struct Attach {
+    pub(crate) prefix: Prefix,
+    pub(crate) offer: SegmentOffer,
+    pub(crate) reserved: [u8; 64],
+}
+
+/// Server to client, last: both segments are mapped.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub(crate) struct Ready {
+    pub(crate) prefix: Prefix,
+    pub(crate) reserved: [u8; 48],
+}
+
+/// Either side: the handshake is over, and why.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub(crate) struct Refuse {
+    pub(crate) prefix: Prefix,
+    /// A number for programs: [`Reason`].
+    pub(crate) reason: u32,
+    /// Bytes of `text` in use.
+    pub(crate) text_bytes: u32,
+    /// UTF-8 for people.
+    pub(crate) text: [u8; REFUSAL_TEXT],
+}
+
+/// Why a handshake was refused, as a number on the wire. Numbers are never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Reason {
+    Uid = 1,
+    Version = 2,
+    Feature = 3,
+    Role = 4,
+    Malformed = 5,
+    Descriptors = 6,
+    Segment = 7,
+    Geometry = 8,
+    Resources = 9,
+    Bell = 10,
+}
+
+impl Reason {
+    pub(crate) fn from_wire(value: u32) -> Option<Self> {
+        use Reason::{Bell, Descriptors, Feature, Geometry, Malformed, Resources, Role, Segment, Uid, Version};
+        [Uid, Version, Feature, Role, Malformed, Descriptors, Segment, Geometry, Resources, Bell]
+            .into_iter()
+            .find(|reason| *reason as u32 == value)
+    }
+}
+
+impl Refuse {
+    /// A refusal; a longer text is cut at a character boundary.
+    pub(crate) fn new(reason: Reason, text: &str) -> Self {
+        let mut end = text.len().min(REFUSAL_TEXT);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let mut bytes = [0; REFUSAL_TEXT];
+        bytes[..end].copy_from_slice(&text.as_bytes()[..end]);
+        Self { prefix: Prefix::new::<Self>(Kind::Refuse), reason: reason as u32, text_bytes: end as u32, text: bytes }
+    }
+
+    /// The text, with anything unprintable replaced: it comes from a peer and goes to a terminal.
+    pub(crate) fn text(&self) -> String {
+        let bytes = self.text.get(..self.text_bytes as usize).unwrap_or(&self.text);
+        String::from_utf8_lossy(bytes).chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    }
+}
+
+/// The longest message, in bytes: what a receive buffer needs.
+pub(crate) const LONGEST: usize = size_of::<Hello>();
+
+const _: () = {
+    assert!(size_of::<Prefix>() == 16);
+    assert!(size_of::<SegmentOffer>() == 48);
+    assert!(size_of::<Hello>() == 256);
+    assert!(size_of::<Welcome>() == 256);
+    assert!(size_of::<Attach>() == 128);
+    assert!(size_of::<Ready>() == 64);
+    assert!(size_of::<Refuse>() == 256);
+};
+
+/// Which message `bytes` is, if its prefix is sound and its length is that of its kind.
+pub(crate) fn kind(bytes: &[u8]) -> Option<Kind> {
+    let (prefix, _) = Prefix::read_from_prefix(bytes).ok()?;
+    if prefix.magic != MAGIC || prefix.length as usize != bytes.len() {
+        return None;
+    }
+    let sizes = [
+        (Kind::Hello, size_of::<Hello>()),
+        (Kind::Welcome, size_of::<Welcome>()),
+        (Kind::Attach, size_of::<Attach>()),
+        (Kind::Ready, size_of::<Ready>()),
+        (Kind::Refuse, size_of::<Refuse>()),
+    ];
+    sizes.into_iter().find(|(kind, size)| *kind as u32 == prefix.kind && *size == bytes.len()).map(|(kind, _)| kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_known_by_prefix_and_length() {
+        let ready = Ready { prefix: Prefix::new::<Ready>(Kind::Ready), reserved: [0; 48] };
+        assert_eq!(kind(ready.as_bytes()), Some(Kind::Ready));
+        assert_eq!(kind(&ready.as_bytes()[..63]), None);
+        let mut bytes = ready.as_bytes().to_vec();
+        bytes[0] ^= 1;
+        assert_eq!(kind(&bytes), None, "magic");
+        let mut bytes = ready.as_bytes().to_vec();
+        bytes[8] = 3;
+        assert_eq!(kind(&bytes), None, "kind and length disagree");
+        assert_eq!(kind(&[]), None);
+    }
+
+    #[test]
+    fn refusal_text_is_cut_at_a_character_and_made_printable() {
+        let long = "é".repeat(200);
+        let refuse = Refuse::new(Reason::Uid, &long);
+        assert_eq!(refuse.text(), "é".repeat(REFUSAL_TEXT / 2));
+        assert_eq!(Refuse::new(Reason::Uid, "a\x1b[2Jb").text(), "a\u{fffd}[2Jb");
+        let lying = Refuse { text_bytes: u32::MAX, ..Refuse::new(Reason::Uid, "x") };
+        assert!(lying.text().starts_with('x'));
+        assert_eq!(Reason::from_wire(7), Some(Reason::Segment));
+        assert_eq!(Reason::from_wire(99), None);
+    }
+}

@@ -1,0 +1,18 @@
+//! Bytes and offsets: what a frame header, a segment's control area and each handshake message look like.
+//!
+//! `docs/PROTOCOL.md` is the prose of this folder, and the golden files under `tests/golden` hold the two to each other.
+//! Absent on purpose: system calls, pointers, atomics and policy. Everything here is a value and can be tested as one.
+
+pub(crate) mod control;
+pub(crate) mod geometry;
+pub(crate) mod handshake;
+pub(crate) mod header;
+pub(crate) mod violation;
+
+/// The newest protocol version that this build speaks, which is also the version of the segment layout.
+pub(crate) const VERSION: u16 = 1;
+/// The oldest version that this build still speaks: a release speaks its own version N and N-1. There is no version 0.
+pub(crate) const OLDEST_VERSION: u16 = 1;
+
+/// "RINGWAY" and a zero byte: the first eight bytes of a segment and of every handshake message.
+pub(crate) const MAGIC: [u8; 8] = *b"RINGWAY\0";

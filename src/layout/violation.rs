@@ -1,0 +1,51 @@
+//! The rules that a peer's shared words must keep, by name. Breaking one ends that connection and no other.
+
+use core::fmt;
+
+/// A rule of the lane that the peer broke.
+///
+/// The connection that reports one is over. No value here tells payload bytes or addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Violation {
+    /// A frame's length reaches past what the sender could have written without overwriting frames that we still hold.
+    FrameTooLong {
+        /// The frame's length in bytes, header included.
+        length: u64,
+        /// The most that would have been in bounds.
+        limit: u64,
+    },
+    /// A header carries flags that were not agreed on.
+    UnknownFlags {
+        /// The flags.
+        flags: u16,
+    },
+    /// A pad is followed by another pad or by nothing.
+    PadWithoutFrame,
+    /// The released position went back, ran ahead of what was sent, or is not a multiple of 8.
+    ReleasedOutOfRange {
+        /// The position that the peer published.
+        released: u64,
+        /// The least that is allowed.
+        at_least: u64,
+        /// The most that is allowed.
+        at_most: u64,
+    },
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FrameTooLong { length, limit } => {
+                write!(out, "a frame of {length} bytes reaches past the {limit} bytes that can be in the ring")
+            }
+            Self::UnknownFlags { flags } => write!(out, "a frame header carries flags {flags:#06x} that were not agreed on"),
+            Self::PadWithoutFrame => out.write_str("a pad is not followed by the frame that it aligns"),
+            Self::ReleasedOutOfRange { released, at_least, at_most } => {
+                write!(out, "the released position {released} is not a multiple of 8 in {at_least} ..= {at_most}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Violation {}

@@ -1,0 +1,16 @@
+//! The lane's two halves: a ring of frames with one producer and one consumer, and no system call.
+//!
+//! The header word is the commit: the consumer polls the very word that will become the next frame's header, and zero means
+//! "not yet". The terminator goes ahead: before a frame becomes visible, the word behind it is zero. From these two follows that
+//! no index is shared on the fast path and nothing is wiped after reading.
+//!
+//! Both halves are generic over their memory (`segment`), so that the loom models in `src/model` run this source. Absent on
+//! purpose: waiting, waking, mappings, and what a peer's death means.
+
+mod consumer;
+mod producer;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+pub(crate) use consumer::{Consumer, Entry};
+pub(crate) use producer::{Producer, Refusal, Slot};

@@ -1,0 +1,120 @@
+//! A peer's segment, mapped read-only. Everything in it may change at any time.
+
+use core::ptr::NonNull;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+use super::{ForeignRing, ForeignWord, SegmentSize, copy};
+use crate::sync::{AtomicU64, Ordering};
+use crate::sys::map::{Access, Mapping};
+use crate::sys::memfd::{self, Defect};
+
+/// A segment that the peer writes and we read.
+#[derive(Debug)]
+pub(crate) struct ForeignSegment {
+    mapping: Arc<Mapping>,
+    size: SegmentSize,
+}
+
+impl ForeignSegment {
+    /// Checks a received descriptor against the announced `size` and maps it. The descriptor is not needed afterwards.
+    pub(crate) fn map(descriptor: BorrowedFd<'_>, size: SegmentSize, prefault: bool) -> Result<Self, Defect> {
+        memfd::inspect(descriptor, size.total(), size.huge)?;
+        let mapping = Mapping::doubled(descriptor, size.control, size.ring, size.huge, Access::ReadOnly, prefault)
+            .map_err(|error| Defect::Unreadable(error.raw_os_error().unwrap_or(0)))?;
+        Ok(Self { mapping: Arc::new(mapping), size })
+    }
+
+    /// The word at `offset` in the peer's control area.
+    pub(crate) fn word(&self, offset: usize) -> MappedForeignWord {
+        assert!(offset % 8 == 0 && offset + 8 <= self.size.control, "no word at {offset}");
+        // SAFETY: in bounds by the check above.
+        let pointer = unsafe { self.mapping.base().add(offset) };
+        MappedForeignWord { word: non_null(pointer).cast(), _mapping: Arc::clone(&self.mapping) }
+    }
+
+    /// Copies the beginning of the control area out.
+    pub(crate) fn read_control(&self, target: &mut [u8]) {
+        assert!(target.len() <= self.size.control, "control bytes exceed the control area");
+        // SAFETY: in bounds by the check above; `target` is private.
+        unsafe { copy::copy_out(self.mapping.base(), target.as_mut_ptr(), target.len()) };
+    }
+
+    /// The ring that the peer sends into.
+    pub(crate) fn ring(&self) -> MappedForeignRing {
+        // SAFETY: the ring follows the control area in the mapping.
+        let base = unsafe { self.mapping.base().add(self.size.control) };
+        MappedForeignRing { base: non_null(base), mask: self.size.ring as u64 - 1, _mapping: Arc::clone(&self.mapping) }
+    }
+}
+
+fn non_null(address: *mut u8) -> NonNull<u8> {
+    // A successful mapping is never at address zero: the kernel chose the address.
+    NonNull::new(address).expect("the kernel maps nothing at zero")
+}
+
+/// A word of the peer's control area.
+#[derive(Debug)]
+pub(crate) struct MappedForeignWord {
+    word: NonNull<AtomicU64>,
+    _mapping: Arc<Mapping>,
+}
+
+// SAFETY: the word is an atomic in a mapping that `_mapping` keeps, and it is only loaded.
+unsafe impl Send for MappedForeignWord {}
+// SAFETY: as above.
+unsafe impl Sync for MappedForeignWord {}
+
+impl ForeignWord for MappedForeignWord {
+    #[inline(always)]
+    fn load(&self) -> u64 {
+        // SAFETY: aligned and in bounds (checked when it was made), mapped while `_mapping` lives. The reference is to an atomic, which
+        // may be changed by others.
+        let word = unsafe { self.word.as_ref() };
+        // ORD: foreign-word: Relaxed; the caller fences; partner: named at each call.
+        word.load(Ordering::Relaxed)
+    }
+}
+
+/// The peer's ring, mapped twice back to back, read-only.
+#[derive(Debug)]
+pub(crate) struct MappedForeignRing {
+    base: NonNull<u8>,
+    mask: u64,
+    _mapping: Arc<Mapping>,
+}
+
+// SAFETY: the memory is only loaded atomically or copied out, from whatever thread.
+unsafe impl Send for MappedForeignRing {}
+// SAFETY: as above.
+unsafe impl Sync for MappedForeignRing {}
+
+impl MappedForeignRing {
+    /// The address of `position`; `capacity` bytes from there are mapped.
+    #[inline(always)]
+    pub(crate) fn pointer(&self, position: u64) -> *const u8 {
+        // SAFETY: `position & mask < capacity`, inside the first copy of the ring.
+        unsafe { self.base.as_ptr().add((position & self.mask) as usize) }
+    }
+}
+
+impl ForeignRing for MappedForeignRing {
+    #[inline(always)]
+    fn capacity(&self) -> u64 {
+        self.mask + 1
+    }
+
+    #[inline(always)]
+    unsafe fn load(&self, position: u64) -> u64 {
+        // SAFETY: aligned by the caller's contract, in bounds, and mapped while `self` lives.
+        let word = unsafe { &*self.pointer(position).cast::<AtomicU64>() };
+        // ORD: foreign-ring-word: Relaxed; the caller fences (take); partner: ring/producer.rs (commit).
+        word.load(Ordering::Relaxed)
+    }
+
+    #[inline(always)]
+    unsafe fn read(&self, position: u64, target: &mut [u8]) {
+        // SAFETY: `target.len() <= capacity` bytes are mapped from `position`; `target` is private.
+        unsafe { copy::copy_out(self.pointer(position), target.as_mut_ptr(), target.len()) };
+    }
+}

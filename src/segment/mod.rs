@@ -1,0 +1,76 @@
+//! Own and foreign mappings: the only code that touches shared bytes.
+//!
+//! Two kinds of memory, four small traits. What is *own* is written by exactly one half of this process and read by the peer; what
+//! is *foreign* is written by the peer at any time and can only be read. The traits exist so that `ring` and `wake` run on
+//! mapped memory in production and on loom's instrumented memory in the models, from the same source.
+//!
+//! Absent on purpose: offsets with a meaning (`layout`), frames (`ring`), and any `&` or `&mut` into foreign memory: it leaves
+//! by copy only ([`copy`]), save through the pointer that the trusted mode asks for by name.
+
+pub(crate) mod copy;
+mod foreign;
+#[cfg(loom)]
+pub(crate) mod heap;
+mod own;
+
+pub(crate) use foreign::{ForeignSegment, MappedForeignRing, MappedForeignWord};
+pub(crate) use own::{MappedOwnRing, MappedOwnWord, OwnSegment, SegmentSize};
+
+use crate::sync::{Ordering, Site};
+
+/// A word in our segment. One half writes it; the peer reads it.
+pub(crate) trait OwnWord {
+    /// Stores `value`.
+    fn store(&self, value: u64, order: Ordering);
+}
+
+/// A word in the peer's segment. It may change at any time and hold anything.
+pub(crate) trait ForeignWord {
+    /// Loads it once, relaxed: an acquire load from a read-only mapping is not promised, so callers fence.
+    fn load(&self) -> u64;
+}
+
+/// The ring that we send into.
+///
+/// Places are named by an `origin`, the 64-bit position at which the current operation starts, and a byte `offset` from it. One
+/// operation uses one origin, so that all its stores go through the same copy of the doubled mapping.
+pub(crate) trait OwnRing {
+    /// Bytes in the ring: a power of two.
+    fn capacity(&self) -> u64;
+
+    /// Stores a header word.
+    ///
+    /// # Safety
+    /// `origin` and `offset` are multiples of 8 and `offset + 8 <= capacity`.
+    unsafe fn store(&self, origin: u64, offset: u64, word: u64, order: Ordering);
+
+    /// Stores a header word with release at `commit`, and lets no later load pass it (the barrier at `barrier`).
+    ///
+    /// # Safety
+    /// As for [`OwnRing::store`].
+    unsafe fn store_fenced(&self, origin: u64, offset: u64, word: u64, commit: Site, barrier: Site);
+
+    /// Writes payload bytes.
+    ///
+    /// # Safety
+    /// `offset + bytes.len() <= capacity`, and the range lies in space that the peer has released.
+    unsafe fn write(&mut self, origin: u64, offset: u64, bytes: &[u8]);
+}
+
+/// The ring that we receive from.
+pub(crate) trait ForeignRing {
+    /// Bytes in the ring: a power of two.
+    fn capacity(&self) -> u64;
+
+    /// Loads the word at `position`, relaxed. The value is the peer's to choose.
+    ///
+    /// # Safety
+    /// `position` is a multiple of 8.
+    unsafe fn load(&self, position: u64) -> u64;
+
+    /// Copies payload bytes out. What arrives is whatever the peer had there; nothing is assumed of it.
+    ///
+    /// # Safety
+    /// `target.len() <= capacity`.
+    unsafe fn read(&self, position: u64, target: &mut [u8]);
+}

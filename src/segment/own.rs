@@ -1,0 +1,197 @@
+//! Our own segment: made, allocated, mapped writable, sealed, and only then handed out.
+
+use core::ptr::NonNull;
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use super::{OwnRing, OwnWord};
+use crate::sync::{AtomicU64, Ordering, Site};
+use crate::sys::fork::Birth;
+use crate::sys::map::{Access, Mapping};
+use crate::sys::memfd;
+
+/// The sizes of a segment, in bytes: multiples of its page size, the ring a power of two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SegmentSize {
+    /// The control area, and where the ring begins.
+    pub(crate) control: usize,
+    /// The ring.
+    pub(crate) ring: usize,
+    /// Whether the pages are huge.
+    pub(crate) huge: bool,
+}
+
+impl SegmentSize {
+    /// Bytes in the file.
+    pub(crate) fn total(&self) -> u64 {
+        self.control as u64 + self.ring as u64
+    }
+}
+
+/// A segment that this process writes and a peer may read.
+#[derive(Debug)]
+pub(crate) struct OwnSegment {
+    mapping: Arc<Mapping>,
+    size: SegmentSize,
+    descriptor: OwnedFd,
+}
+
+impl OwnSegment {
+    /// Makes a zeroed segment, fully allocated and sealed. `prefault` also fills our page tables now.
+    pub(crate) fn new(name: &CStr, size: SegmentSize, prefault: bool) -> io::Result<Self> {
+        let descriptor = memfd::create(name, size.huge)?;
+        let bytes = usize::try_from(size.total()).map_err(|_| io::Error::from_raw_os_error(libc::EFBIG))?;
+        memfd::allocate(descriptor.as_fd(), bytes)?;
+        let mapping =
+            Mapping::doubled(descriptor.as_fd(), size.control, size.ring, size.huge, Access::ReadWrite, prefault)?;
+        // After the writable mapping: the seal refuses any later one, ours included.
+        memfd::seal(descriptor.as_fd())?;
+        Ok(Self { mapping: Arc::new(mapping), size, descriptor })
+    }
+
+    /// The descriptor to hand to the peer. Not needed once it has been sent.
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+
+    /// The mark of the process that made this segment.
+    pub(crate) fn birth(&self) -> Birth {
+        self.mapping.birth()
+    }
+
+    /// Writes static bytes into the control area, before the segment is handed out.
+    pub(crate) fn write_control(&mut self, bytes: &[u8]) {
+        assert!(bytes.len() <= self.size.control, "control bytes exceed the control area");
+        // SAFETY: the range is inside the control area, and no peer has the segment yet.
+        unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), self.mapping.base(), bytes.len()) };
+    }
+
+    /// The word at `offset` in the control area. The caller sees to it that one half alone writes each word.
+    pub(crate) fn word(&self, offset: usize) -> MappedOwnWord {
+        assert!(offset % 8 == 0 && offset + 8 <= self.size.control, "no word at {offset}");
+        // SAFETY: in bounds by the check above.
+        let pointer = unsafe { self.mapping.base().add(offset) };
+        MappedOwnWord { word: word_pointer(pointer), _mapping: Arc::clone(&self.mapping) }
+    }
+
+    /// The ring. The caller sees to it that there is one producer for it.
+    pub(crate) fn ring(&self) -> MappedOwnRing {
+        // SAFETY: the ring follows the control area in the mapping.
+        let base = unsafe { self.mapping.base().add(self.size.control) };
+        MappedOwnRing {
+            base: word_pointer(base).cast(),
+            mask: self.size.ring as u64 - 1,
+            _mapping: Arc::clone(&self.mapping),
+        }
+    }
+}
+
+/// Names the pointee of a mapped address; mappings are never at zero.
+fn word_pointer(address: *mut u8) -> NonNull<AtomicU64> {
+    // A successful mapping is never at address zero: the kernel refuses it to us, and `MAP_FIXED` was at its own choice.
+    NonNull::new(address.cast()).expect("the kernel maps nothing at zero")
+}
+
+/// A word of our control area.
+#[derive(Debug)]
+pub(crate) struct MappedOwnWord {
+    word: NonNull<AtomicU64>,
+    _mapping: Arc<Mapping>,
+}
+
+// SAFETY: the word is an atomic in a mapping that `_mapping` keeps; it may be stored to from any thread.
+unsafe impl Send for MappedOwnWord {}
+// SAFETY: as above.
+unsafe impl Sync for MappedOwnWord {}
+
+impl OwnWord for MappedOwnWord {
+    #[inline(always)]
+    fn store(&self, value: u64, order: Ordering) {
+        // SAFETY: aligned and in bounds (checked when it was made), mapped while `_mapping` lives, and only ever accessed atomically.
+        let word = unsafe { self.word.as_ref() };
+        // ORD: own-word: the caller's; partner: named at each call.
+        word.store(value, order);
+    }
+}
+
+/// Our ring, mapped twice back to back.
+#[derive(Debug)]
+pub(crate) struct MappedOwnRing {
+    base: NonNull<u8>,
+    mask: u64,
+    _mapping: Arc<Mapping>,
+}
+
+// SAFETY: the ring is memory of this process that `_mapping` keeps; the single producer may move between threads.
+unsafe impl Send for MappedOwnRing {}
+// SAFETY: `&self` methods only store atomically.
+unsafe impl Sync for MappedOwnRing {}
+
+impl MappedOwnRing {
+    #[inline(always)]
+    fn address(&self, origin: u64, offset: u64) -> *mut u8 {
+        // SAFETY: `origin & mask < capacity` and, by every caller's contract, `offset < capacity`: inside the double mapping.
+        unsafe { self.base.as_ptr().add((origin & self.mask) as usize + offset as usize) }
+    }
+
+    #[inline(always)]
+    fn word(&self, origin: u64, offset: u64) -> &AtomicU64 {
+        // SAFETY: aligned (multiples of 8 from a page boundary), in bounds, and mapped while `self` lives. Header words are atomics
+        // at all times at which a reader may look at them (docs/SAFETY.md, "Own memory").
+        unsafe { &*self.address(origin, offset).cast::<AtomicU64>() }
+    }
+
+    /// The payload bytes at a place, to be filled in place. They hold what an earlier frame left there.
+    ///
+    /// # Safety
+    /// `offset + length <= capacity`, and the range lies in space that the peer has released and that no other slice of
+    /// ours covers.
+    #[inline(always)]
+    pub(crate) unsafe fn slice_mut(&mut self, origin: u64, offset: u64, length: usize) -> &mut [u8] {
+        // SAFETY: in bounds of the double mapping; initialised (the file began as zeros); nobody else can write it (sealed), and an
+        // honest reader does not read it before the commit.
+        unsafe { core::slice::from_raw_parts_mut(self.address(origin, offset), length) }
+    }
+}
+
+impl OwnRing for MappedOwnRing {
+    #[inline(always)]
+    fn capacity(&self) -> u64 {
+        self.mask + 1
+    }
+
+    #[inline(always)]
+    unsafe fn store(&self, origin: u64, offset: u64, word: u64, order: Ordering) {
+        // ORD: own-ring-word: the caller's; partner: named at each call.
+        self.word(origin, offset).store(word, order);
+    }
+
+    #[inline(always)]
+    unsafe fn store_fenced(&self, origin: u64, offset: u64, word: u64, commit: Site, _barrier: Site) {
+        // On x86-64 a locked exchange is a full barrier, and cheaper than a store and `mfence`. Elsewhere a read-modify-write need not
+        // order its store before later loads, so the fence is spelled out.
+        #[cfg(target_arch = "x86_64")]
+        {
+            let _ = commit;
+            // ORD: commit, wake-barrier: publishes the frame, and later loads stay behind it; partner: ring/consumer.rs (take),
+            // wake/park.rs (park-barrier).
+            self.word(origin, offset).swap(word, Ordering::SeqCst);
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            // ORD: commit: publishes the frame; partner: ring/consumer.rs (take).
+            self.word(origin, offset).store(word, crate::sync::order(commit, Ordering::Release));
+            // ORD: wake-barrier: the commit before the look at the epoch; partner: wake/park.rs (park-barrier).
+            crate::sync::fence(_barrier, Ordering::SeqCst);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn write(&mut self, origin: u64, offset: u64, bytes: &[u8]) {
+        // SAFETY: in bounds by the caller's contract. An ordinary copy is right here: only we can write this memory, and an honest reader
+        // reads it only after the commit that follows.
+        unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), self.address(origin, offset), bytes.len()) };
+    }
+}

@@ -1,0 +1,86 @@
+//! The only door to atomics, and the list of every ordering that the proof rests on.
+//!
+//! Two things are deliberate. The types come from `loom` when the crate is built with `--cfg loom`, so the models run
+//! the shipped sources of `ring` and `wake`. And every ordering that matters is asked for by a [`Site`]: outside the
+//! models [`order`] and [`fence`] are the identity and cost nothing; inside, the model test weakens one site at a time and
+//! expects a model to fail. An ordering whose weakening no model notices is either wrong or needless.
+//!
+//! What is absent: compare-and-swap. Every shared word has exactly one writer (`docs/SAFETY.md`).
+
+pub(crate) use core::sync::atomic::Ordering;
+
+#[cfg(not(loom))]
+pub(crate) use core::sync::atomic::{AtomicU8, AtomicU64};
+#[cfg(loom)]
+pub(crate) use loom::sync::atomic::AtomicU64;
+#[cfg(loom)]
+pub(crate) use std::sync::atomic::AtomicU8;
+
+/// A place in the protocol whose ordering is load-bearing; `docs/SAFETY.md` has the table of pairs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Site {
+    /// Header store that makes a frame, or a group, visible.
+    Commit,
+    /// Fence after the consumer has loaded a header that is not zero.
+    Take,
+    /// Store of the released position.
+    Release,
+    /// Fence after the producer has loaded the released position.
+    Reclaim,
+    /// Barrier between a commit and the look at the peer's park epoch.
+    WakeBarrier,
+    /// Barrier between storing a new park epoch and looking at the lane again.
+    ParkBarrier,
+    /// Barrier between a release and the look at the sender's park epoch.
+    SpaceBarrier,
+    /// Store that says "this half is closed".
+    Close,
+    /// Fence after the peer's "closed" was seen, before the last look at the lane.
+    SeeClose,
+}
+
+/// The ordering to use at `site`: `intended`, unless a model is weakening that site.
+#[inline(always)]
+pub(crate) fn order(site: Site, intended: Ordering) -> Ordering {
+    #[cfg(loom)]
+    if weaken::is(site) {
+        return Ordering::Relaxed;
+    }
+    let _ = site;
+    intended
+}
+
+/// A fence at `site`, left out when a model is weakening that site.
+#[inline(always)]
+pub(crate) fn fence(site: Site, intended: Ordering) {
+    #[cfg(loom)]
+    if weaken::is(site) {
+        return;
+    }
+    let _ = site;
+    // ORD: fence: whatever the caller's site says; partner: named at each call.
+    raw_fence(intended);
+}
+
+#[cfg(loom)]
+use loom::sync::atomic::fence as raw_fence;
+#[cfg(not(loom))]
+use core::sync::atomic::fence as raw_fence;
+
+/// Which site the running model weakens. Absent from every build but the models'.
+#[cfg(loom)]
+pub(crate) mod weaken {
+    use super::Site;
+    use std::sync::Mutex;
+
+    static WEAKENED: Mutex<Option<Site>> = Mutex::new(None);
+
+    pub(crate) fn is(site: Site) -> bool {
+        *WEAKENED.lock().unwrap_or_else(std::sync::PoisonError::into_inner) == Some(site)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn set(site: Option<Site>) {
+        *WEAKENED.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = site;
+    }
+}

@@ -1,0 +1,62 @@
+//! Who speaks on the handshake socket, and whether that process still lives.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use super::{check, last_error, poll};
+
+/// The process that sent a message, as the kernel attached it to that message.
+#[derive(Debug)]
+pub(crate) struct Speaker {
+    /// Its process id as seen from our namespace; `None` where it has none there.
+    pub(crate) pid: Option<libc::pid_t>,
+    /// Its real user id as seen from our namespace.
+    pub(crate) uid: libc::uid_t,
+    /// A descriptor for the process itself, from the kernel (6.5) or opened by pid.
+    pub(crate) pidfd: Option<OwnedFd>,
+}
+
+impl Speaker {
+    pub(crate) fn new(pid: libc::pid_t, uid: libc::uid_t, pidfd: Option<OwnedFd>) -> Self {
+        Self { pid: (pid > 0).then_some(pid), uid, pidfd }
+    }
+
+    /// Opens a pidfd by pid where the kernel attached none. The pid may have been reused by the time we open it; the caller
+    /// rules that out by hearing a second message from the same pid afterwards.
+    pub(crate) fn open_pidfd(&mut self) {
+        if let (None, Some(pid)) = (&self.pidfd, self.pid) {
+            self.pidfd = pidfd_open(pid).ok();
+        }
+    }
+}
+
+/// Opens a descriptor that becomes readable when `pid` ends (Linux 5.3).
+pub(crate) fn pidfd_open(pid: libc::pid_t) -> io::Result<OwnedFd> {
+    // SAFETY: no memory is passed.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0 as libc::c_uint) };
+    let fd = i32::try_from(fd).unwrap_or(-1);
+    if fd == -1 {
+        return Err(last_error());
+    }
+    // SAFETY: `fd` was just returned by the kernel and nothing else owns it.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    // SAFETY: `F_SETFD` passes no memory. (`pidfd_open` sets it already; kernels have promised so only since 5.3's manual.)
+    check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    Ok(fd)
+}
+
+/// Whether the process behind a pidfd has ended (a zombie has).
+pub(crate) fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
+    poll::readable(pidfd)
+}
+
+/// Our effective user id: what the kernel checks our own files against.
+pub(crate) fn effective_uid() -> libc::uid_t {
+    nix::unistd::geteuid().as_raw()
+}
+
+/// Whether the kernel can name processes by descriptor, for `doctor`.
+pub(crate) fn pidfd_available() -> io::Result<()> {
+    let own = pidfd_open(libc::pid_t::try_from(std::process::id()).unwrap_or(0))?;
+    if has_ended(own.as_fd()) { Err(io::Error::other("our own pidfd says that we have ended")) } else { Ok(()) }
+}

@@ -1,0 +1,141 @@
+//! The directory that named sockets live in: only its owner can enter it.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::credentials::effective_uid;
+use super::{check, last_error};
+
+/// Why a directory cannot hold named sockets.
+#[derive(Debug)]
+pub(crate) enum Unfit {
+    /// It belongs to another uid.
+    Owner(u32),
+    /// Others may enter or change it; the value is its mode.
+    Mode(u32),
+    /// It is a link or no directory.
+    NotADirectory,
+    /// It cannot be made or looked at.
+    Io(io::Error),
+}
+
+/// Where named sockets live: `RINGWAY_DIR`, else `$XDG_RUNTIME_DIR/ringway`, else `/run/ringway-UID` where `/run` can be
+/// written, else `ringway-UID` in the temp directory.
+pub(crate) fn choose() -> PathBuf {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(chosen) = set("RINGWAY_DIR") {
+        return chosen;
+    }
+    if let Some(runtime) = set("XDG_RUNTIME_DIR") {
+        return runtime.join("ringway");
+    }
+    let name = format!("ringway-{}", effective_uid());
+    let run = Path::new("/run").join(&name);
+    // A directory that already exists decides, so that two processes never disagree; else whoever may write to `/run` uses it.
+    if run.exists() || nix::unistd::access("/run", nix::unistd::AccessFlags::W_OK).is_ok() {
+        return run;
+    }
+    std::env::temp_dir().join(name)
+}
+
+/// Makes `path` (mode 0700) unless it exists, and checks that it is a real directory that only we can enter.
+pub(crate) fn prepare(path: &Path) -> Result<(), Unfit> {
+    match fs::DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(Unfit::Io(error)),
+    }
+    verify(path)
+}
+
+/// The checks of [`prepare`] without making anything.
+pub(crate) fn verify(path: &Path) -> Result<(), Unfit> {
+    // Not `metadata`: a link that somebody planted in a shared temp directory must not be followed.
+    let status = fs::symlink_metadata(path).map_err(Unfit::Io)?;
+    if !status.is_dir() {
+        return Err(Unfit::NotADirectory);
+    }
+    if status.uid() != effective_uid() {
+        return Err(Unfit::Owner(status.uid()));
+    }
+    if status.mode() & 0o077 != 0 {
+        return Err(Unfit::Mode(status.mode() & 0o7777));
+    }
+    Ok(())
+}
+
+/// An exclusive lock on a directory, held while a socket in it is replaced or removed, so that two servers that start
+/// together cannot remove each other's. Nothing is left in the directory.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _directory: OwnedFd,
+}
+
+impl Lock {
+    /// Waits for the lock until `patience` has passed.
+    pub(crate) fn take(directory: &Path, patience: Duration) -> io::Result<Self> {
+        let path = std::ffi::CString::new(directory.as_os_str().as_bytes())
+            .map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
+        // SAFETY: `path` is a valid NUL-terminated string for the duration of the call.
+        let fd = check(unsafe { libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC) })?;
+        // SAFETY: `fd` was just returned by the kernel and nothing else owns it.
+        let directory = unsafe { OwnedFd::from_raw_fd(fd) };
+        let deadline = Instant::now() + patience;
+        loop {
+            // SAFETY: no memory is passed.
+            if unsafe { libc::flock(directory.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
+                return Ok(Self { _directory: directory });
+            }
+            let error = last_error();
+            if error.raw_os_error() != Some(libc::EWOULDBLOCK) || Instant::now() >= deadline {
+                return Err(error);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// The identity of what is at a path: device and inode.
+pub(crate) fn identity(path: &Path) -> Option<(u64, u64)> {
+    fs::symlink_metadata(path).ok().map(|status| (status.dev(), status.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn scratch(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("ringway-directory-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        let _ = fs::remove_file(&path);
+        path
+    }
+
+    #[test]
+    fn ours_is_made_private_and_accepted_again() {
+        let path = scratch("ours");
+        prepare(&path).unwrap();
+        prepare(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        fs::remove_dir(&path).unwrap();
+    }
+
+    #[test]
+    fn an_open_mode_a_link_and_a_file_are_refused() {
+        let path = scratch("open");
+        fs::create_dir(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(matches!(prepare(&path), Err(Unfit::Mode(0o755))));
+        let link = scratch("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(matches!(prepare(&link), Err(Unfit::NotADirectory)));
+        fs::remove_file(&link).unwrap();
+        fs::remove_dir(&path).unwrap();
+    }
+}

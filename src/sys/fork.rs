@@ -1,0 +1,106 @@
+//! Noticing that we are the child of a fork.
+//!
+//! A child holds none of our mappings (`MADV_DONTFORK`), so touching a segment there would be a fault, and unmapping the
+//! address would hit whatever the child has put there. It learns where it is from a page that the kernel wipes on fork
+//! (`MADV_WIPEONFORK`, Linux 4.14): a *generation* that is zero in a fresh child. This also works for a raw `clone`, which runs no
+//! `pthread_atfork` handler.
+
+use std::io;
+use std::sync::OnceLock;
+
+use crate::sync::Ordering;
+// The page is plain private memory of this process, outside every model: loom has nothing to say about it.
+#[allow(clippy::disallowed_types, reason = "not shared with a peer and not modelled")]
+use core::sync::atomic::AtomicU64;
+
+use super::map;
+
+/// The address of the wiped page: leaked on purpose, one page for the life of the process.
+struct Page(*const AtomicU64);
+
+// SAFETY: the pointee is an atomic in a mapping that is never removed, so any thread may use it.
+unsafe impl Send for Page {}
+// SAFETY: as above; all access is through `&AtomicU64`.
+unsafe impl Sync for Page {}
+
+static PAGE: OnceLock<Result<Page, i32>> = OnceLock::new();
+/// The newest generation handed out in this process or in an ancestor; a child continues from its copy.
+static NEWEST: AtomicU64 = AtomicU64::new(0);
+
+/// Says whether this process is still the one that made it. Copied into every half; asking costs two loads and a compare.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Birth {
+    page: *const AtomicU64,
+    generation: u64,
+}
+
+// SAFETY: `page` points to an atomic in a mapping that lives as long as the process.
+unsafe impl Send for Birth {}
+// SAFETY: as above.
+unsafe impl Sync for Birth {}
+
+impl Birth {
+    /// The mark of the current process.
+    pub(crate) fn here() -> io::Result<Self> {
+        let page = match PAGE.get_or_init(make_page) {
+            Ok(page) => page.0,
+            Err(errno) => return Err(io::Error::from_raw_os_error(*errno)),
+        };
+        // SAFETY: `make_page` returned a pointer to a zeroed, aligned word in a mapping that is never removed.
+        let word = unsafe { &*page };
+        // ORD: fork-page: Relaxed, the value publishes nothing else; partner: the same word in this file.
+        let mut generation = word.load(Ordering::Relaxed);
+        if generation == 0 {
+            // ORD: fork-newest: Relaxed, only uniqueness matters, and a read-modify-write gives that; partner: itself.
+            let fresh = NEWEST.fetch_add(1, Ordering::Relaxed) + 1;
+            // ORD: fork-page: Relaxed, as above; two threads may race, and the loser adopts the winner's value.
+            generation = match word.compare_exchange(0, fresh, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => fresh,
+                Err(winner) => winner,
+            };
+        }
+        Ok(Self { page, generation })
+    }
+
+    /// Whether a fork lies between the making of this mark and now.
+    #[inline(always)]
+    pub(crate) fn is_forked(&self) -> bool {
+        // SAFETY: the page is never unmapped in the parent, and in a child it is mapped and wiped.
+        let word = unsafe { &*self.page };
+        // ORD: fork-page: Relaxed, the kernel wiped the page before the child ran its first instruction.
+        word.load(Ordering::Relaxed) != self.generation
+    }
+}
+
+fn make_page() -> Result<Page, i32> {
+    let bytes = super::memfd::page_size();
+    let errno = |error: io::Error| error.raw_os_error().unwrap_or(libc::ENOMEM);
+    let page = map::anonymous(bytes).map_err(errno)?;
+    // SAFETY: the range was just mapped by us and holds nothing yet.
+    super::check(unsafe { libc::madvise(page.cast(), bytes, libc::MADV_WIPEONFORK) }).map_err(errno)?;
+    Ok(Page(page.cast_const().cast()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_knows_and_has_a_generation_of_its_own() {
+        let parent = Birth::here().unwrap();
+        assert!(!parent.is_forked());
+        // SAFETY: the child only reads memory, makes no allocation and leaves by `_exit`.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let forked = parent.is_forked();
+            let own = Birth::here().is_ok_and(|own| !own.is_forked() && own.generation != parent.generation);
+            // SAFETY: `_exit` ends the process and runs nothing.
+            unsafe { libc::_exit(i32::from(!(forked && own && parent.is_forked()))) };
+        }
+        let mut status = 0;
+        // SAFETY: `status` is valid for writes.
+        unsafe { libc::waitpid(child, &raw mut status, 0) };
+        assert_eq!(status, 0);
+        assert!(!parent.is_forked());
+    }
+}

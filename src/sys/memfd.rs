@@ -1,0 +1,193 @@
+//! Anonymous memory files: making ours, sealing it, and judging one that a peer sent.
+
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use super::check;
+
+/// The four seals that make a descriptor safe to hand out and safe to map: its size is fixed for ever, and nobody who
+/// receives it can map it writable.
+pub(crate) const SEALS: libc::c_int =
+    libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_FUTURE_WRITE | libc::F_SEAL_SEAL;
+
+/// Linux's `MFD_NOEXEC_SEAL` (6.3): the file can never be made executable. Older kernels refuse it with `EINVAL`.
+const MFD_NOEXEC_SEAL: libc::c_uint = 0x0008;
+/// `log2(2 MiB) << MFD_HUGE_SHIFT`: huge pages of the size that `HUGE_PAGE` names.
+const MFD_HUGE_2MB: libc::c_uint = 21 << 26;
+
+/// The size of the huge pages that the `huge_pages` option uses, in bytes.
+pub(crate) const HUGE_PAGE: usize = 2 << 20;
+
+const TMPFS_MAGIC: i64 = 0x0102_1994;
+const HUGETLBFS_MAGIC: i64 = 0x9584_58f6;
+
+/// Creates an empty memory file that is closed on exec, and not executable where the kernel can promise that.
+pub(crate) fn create(name: &CStr, huge: bool) -> io::Result<OwnedFd> {
+    let mut flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+    if huge {
+        flags |= libc::MFD_HUGETLB | MFD_HUGE_2MB;
+    }
+    match memfd_create(name, flags | MFD_NOEXEC_SEAL) {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => memfd_create(name, flags),
+        other => other,
+    }
+}
+
+fn memfd_create(name: &CStr, flags: libc::c_uint) -> io::Result<OwnedFd> {
+    // SAFETY: `name` is a valid NUL-terminated string for the duration of the call.
+    let fd = check(unsafe { libc::memfd_create(name.as_ptr(), flags) })?;
+    // SAFETY: `fd` was just returned by the kernel and nothing else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Sets the size and allocates every page of it now, so that no later access can fail for want of memory.
+///
+/// `ENOSPC` (no huge pages, a full tmpfs limit) and `ENOMEM` (a memory limit) come back from here, while there is
+/// still a caller to tell; an unallocated page would be a `SIGBUS` later.
+pub(crate) fn allocate(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
+    let length = libc::off_t::try_from(bytes).map_err(|_| io::Error::from_raw_os_error(libc::EFBIG))?;
+    // SAFETY: no memory is passed; the descriptor is open for the duration of the borrow.
+    check(unsafe { libc::ftruncate(fd.as_raw_fd(), length) })?;
+    loop {
+        // SAFETY: as above.
+        match check(unsafe { libc::fallocate(fd.as_raw_fd(), 0, 0, length) }) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other.map(drop),
+        }
+    }
+}
+
+/// Applies the [`SEALS`]. Must come after our own writable mapping was made: `F_SEAL_FUTURE_WRITE` refuses later ones.
+pub(crate) fn seal(fd: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: `F_ADD_SEALS` takes an integer and touches no memory of ours.
+    check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_ADD_SEALS, SEALS) }).map(drop)
+}
+
+/// What is wrong with a descriptor that a peer sent as its segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Defect {
+    /// It has no seals at all: no memory file.
+    NotAMemoryFile,
+    /// It lacks at least one of the four seals; the value is the seals that it has.
+    Seals(libc::c_int),
+    /// It is not on tmpfs (or hugetlbfs where huge pages were agreed).
+    FileSystem,
+    /// Its size is not the one that the peer announced.
+    Size { announced: u64, actual: u64 },
+    /// Not all of its pages are allocated.
+    Sparse { size: u64, allocated: u64 },
+    /// The kernel would not answer.
+    Unreadable(i32),
+}
+
+/// Checks a descriptor before it is mapped: seals, file system, size, allocation, in that order.
+///
+/// The order matters: seals exist on memory files only, and asking for them cannot reach a hostile file system; `fstat` of a
+/// FUSE file can hang.
+pub(crate) fn inspect(fd: BorrowedFd<'_>, announced: u64, huge: bool) -> Result<(), Defect> {
+    // SAFETY: `F_GET_SEALS` passes no memory.
+    let seals = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GET_SEALS) };
+    if seals == -1 {
+        return Err(Defect::NotAMemoryFile);
+    }
+    if seals & SEALS != SEALS {
+        return Err(Defect::Seals(seals));
+    }
+    let unreadable = |error: io::Error| Defect::Unreadable(error.raw_os_error().unwrap_or(0));
+    // SAFETY: all-zero bytes are a valid `statfs`, which the kernel then fills.
+    let mut filesystem: libc::statfs = unsafe { core::mem::zeroed() };
+    // SAFETY: `filesystem` is valid for writes for the duration of the call.
+    check(unsafe { libc::fstatfs(fd.as_raw_fd(), &raw mut filesystem) }).map_err(unreadable)?;
+    #[allow(clippy::unnecessary_cast, reason = "f_type has another width on other architectures")]
+    let kind = filesystem.f_type as i64;
+    if kind != if huge { HUGETLBFS_MAGIC } else { TMPFS_MAGIC } {
+        return Err(Defect::FileSystem);
+    }
+    // SAFETY: all-zero bytes are a valid `stat`, which the kernel then fills.
+    let mut status: libc::stat = unsafe { core::mem::zeroed() };
+    // SAFETY: `status` is valid for writes for the duration of the call.
+    check(unsafe { libc::fstat(fd.as_raw_fd(), &raw mut status) }).map_err(unreadable)?;
+    let size = u64::try_from(status.st_size).unwrap_or(0);
+    if size != announced {
+        return Err(Defect::Size { announced, actual: size });
+    }
+    let allocated = u64::try_from(status.st_blocks).unwrap_or(0).saturating_mul(512);
+    if allocated < size {
+        return Err(Defect::Sparse { size, allocated });
+    }
+    Ok(())
+}
+
+/// Whether a descriptor is an eventfd, asked without touching the file behind it.
+///
+/// The name that `/proc` gives an anonymous inode cannot be imitated by a file system. Where `/proc` is not mounted the
+/// answer is `true`, and the first ring will tell.
+pub(crate) fn is_eventfd(fd: BorrowedFd<'_>) -> bool {
+    match std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())) {
+        Ok(target) => target.as_os_str() == "anon_inode:[eventfd]",
+        Err(_) => true,
+    }
+}
+
+/// The size of an ordinary page, in bytes.
+pub(crate) fn page_size() -> usize {
+    // SAFETY: `sysconf` has no preconditions.
+    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
+}
+
+/// Huge pages that the host has free, or `None` where it does not say.
+pub(crate) fn free_huge_pages() -> Option<u64> {
+    let text = std::fs::read_to_string("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages").ok()?;
+    text.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::os::fd::AsFd;
+
+    /// A second handle on the same file, to try what a peer could.
+    fn duplicate(fd: BorrowedFd<'_>) -> io::Result<File> {
+        fd.try_clone_to_owned().map(File::from)
+    }
+
+    fn sealed(bytes: usize) -> OwnedFd {
+        let fd = create(c"ringway-test", false).unwrap();
+        allocate(fd.as_fd(), bytes).unwrap();
+        seal(fd.as_fd()).unwrap();
+        fd
+    }
+
+    #[test]
+    fn a_sealed_file_passes_and_cannot_change() {
+        let fd = sealed(8192);
+        assert_eq!(inspect(fd.as_fd(), 8192, false), Ok(()));
+        let file = duplicate(fd.as_fd()).unwrap();
+        assert!(file.set_len(4096).is_err(), "F_SEAL_SHRINK");
+        assert!(file.set_len(16384).is_err(), "F_SEAL_GROW");
+        assert!(std::io::Write::write(&mut &file, b"x").is_err(), "F_SEAL_FUTURE_WRITE");
+    }
+
+    #[test]
+    fn every_defect_is_named() {
+        let null = File::open("/dev/null").unwrap();
+        assert_eq!(inspect(null.as_fd(), 0, false), Err(Defect::NotAMemoryFile));
+        let unsealed = create(c"ringway-test", false).unwrap();
+        allocate(unsealed.as_fd(), 4096).unwrap();
+        assert!(matches!(inspect(unsealed.as_fd(), 4096, false), Err(Defect::Seals(_))));
+        assert_eq!(inspect(sealed(4096).as_fd(), 8192, false), Err(Defect::Size { announced: 8192, actual: 4096 }));
+        let sparse = create(c"ringway-test", false).unwrap();
+        duplicate(sparse.as_fd()).unwrap().set_len(8192).unwrap();
+        seal(sparse.as_fd()).unwrap();
+        assert_eq!(inspect(sparse.as_fd(), 8192, false), Err(Defect::Sparse { size: 8192, allocated: 0 }));
+        assert_eq!(inspect(sealed(4096).as_fd(), 4096, true), Err(Defect::FileSystem));
+    }
+
+    #[test]
+    fn an_eventfd_is_told_from_a_file() {
+        assert!(!is_eventfd(File::open("/dev/null").unwrap().as_fd()));
+        assert!(is_eventfd(super::super::bell::create().unwrap().as_fd()));
+    }
+}

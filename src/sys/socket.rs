@@ -1,0 +1,168 @@
+//! The handshake socket: a Unix socket that keeps message boundaries (`SOCK_SEQPACKET`).
+//!
+//! After the handshake it stays open as the sign of life: the kernel closes it when the peer is gone. No frame ever passes
+//! through it; a byte on it means "look at your lanes" where a bell cannot be rung otherwise ([`nudge`]).
+
+use std::io;
+use std::mem::offset_of;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use super::{check, last_error};
+
+/// The longest path that a socket address holds, in bytes, without its terminating NUL.
+pub(crate) const MAX_PATH: usize = size_of::<libc::sockaddr_un>() - offset_of!(libc::sockaddr_un, sun_path) - 1;
+
+const SO_PASSPIDFD: libc::c_int = 76;
+const SO_PASSRIGHTS: libc::c_int = 83;
+
+fn address(path: &Path) -> io::Result<(libc::sockaddr_un, libc::socklen_t)> {
+    let bytes = path.as_os_str().as_bytes();
+    if bytes.is_empty() || bytes.len() > MAX_PATH || bytes.contains(&0) {
+        return Err(io::Error::from_raw_os_error(libc::ENAMETOOLONG));
+    }
+    // SAFETY: all-zero bytes are a valid `sockaddr_un`.
+    let mut address: libc::sockaddr_un = unsafe { core::mem::zeroed() };
+    address.sun_family = libc::sa_family_t::try_from(libc::AF_UNIX).unwrap_or(1);
+    for (slot, byte) in address.sun_path.iter_mut().zip(bytes) {
+        *slot = byte.cast_signed() as libc::c_char;
+    }
+    let length = offset_of!(libc::sockaddr_un, sun_path) + bytes.len() + 1;
+    Ok((address, libc::socklen_t::try_from(length).unwrap_or(0)))
+}
+
+/// A socket that asks the kernel to say who speaks: uid, pid, and a pidfd where it can (Linux 6.5).
+fn new() -> io::Result<OwnedFd> {
+    let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: no memory is passed.
+    let fd = check(unsafe { libc::socket(libc::AF_UNIX, kind, 0) })?;
+    // SAFETY: `fd` was just returned by the kernel and nothing else owns it.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    ask_for_credentials(&fd)?;
+    Ok(fd)
+}
+
+fn ask_for_credentials(fd: &OwnedFd) -> io::Result<()> {
+    set_option(fd, libc::SO_PASSCRED, 1)?;
+    // Older kernels do not know it; the pidfd then comes from the pid.
+    let _ = set_option(fd, SO_PASSPIDFD, 1);
+    Ok(())
+}
+
+fn set_option(fd: &OwnedFd, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    let length = libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or(4);
+    // SAFETY: `value` is valid for reads of `length` bytes.
+    check(unsafe { libc::setsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, option, (&raw const value).cast(), length) })
+        .map(drop)
+}
+
+/// Refuses descriptors from now on, where the kernel can (Linux 6.16): after the handshake a peer has none to send.
+pub(crate) fn refuse_descriptors(fd: &OwnedFd) {
+    let _ = set_option(fd, SO_PASSRIGHTS, 0);
+}
+
+/// Binds and listens. The path must not exist.
+pub(crate) fn listen(path: &Path) -> io::Result<OwnedFd> {
+    let (address, length) = address(path)?;
+    let fd = new()?;
+    // SAFETY: `address` is valid for reads of `length` bytes.
+    check(unsafe { libc::bind(fd.as_raw_fd(), (&raw const address).cast(), length) })?;
+    // SAFETY: no memory is passed.
+    check(unsafe { libc::listen(fd.as_raw_fd(), 1024) })?;
+    Ok(fd)
+}
+
+/// Connects. `ECONNREFUSED`: nobody listens; `EAGAIN`: somebody does, and the queue is full.
+pub(crate) fn connect(path: &Path) -> io::Result<OwnedFd> {
+    let (address, length) = address(path)?;
+    let fd = new()?;
+    loop {
+        // SAFETY: `address` is valid for reads of `length` bytes.
+        match check(unsafe { libc::connect(fd.as_raw_fd(), (&raw const address).cast(), length) }) {
+            Ok(_) => return Ok(fd),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Takes the next connection, if there is one.
+pub(crate) fn accept(listener: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
+    let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    loop {
+        // SAFETY: null address pointers are allowed.
+        let fd = unsafe {
+            libc::accept4(listener.as_raw_fd(), core::ptr::null_mut(), core::ptr::null_mut(), flags)
+        };
+        if fd != -1 {
+            // SAFETY: `fd` was just returned by the kernel and nothing else owns it.
+            let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+            ask_for_credentials(&fd)?;
+            return Ok(Some(fd));
+        }
+        let error = last_error();
+        match error.raw_os_error() {
+            Some(libc::EINTR | libc::ECONNABORTED) => {}
+            Some(libc::EAGAIN) => return Ok(None),
+            _ => return Err(error),
+        }
+    }
+}
+
+/// Two connected sockets, for tests.
+#[cfg(test)]
+pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut fds = [-1; 2];
+    let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: `fds` is valid for writes of two integers.
+    check(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, fds.as_mut_ptr()) })?;
+    // SAFETY: both were just returned by the kernel and nothing else owns them.
+    let pair = unsafe { (OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1])) };
+    ask_for_credentials(&pair.0)?;
+    ask_for_credentials(&pair.1)?;
+    Ok(pair)
+}
+
+/// Sends one byte that means "look at your lanes". Never blocks and raises no signal.
+pub(crate) fn nudge(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let byte = [1u8];
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    // SAFETY: `byte` is valid for reads of one byte.
+    let sent = unsafe { libc::send(fd.as_raw_fd(), byte.as_ptr().cast(), 1, flags) };
+    if sent == -1 { Err(last_error()) } else { Ok(()) }
+}
+
+/// What a look at the handshake socket found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// Open. Any nudges that were waiting have been taken.
+    Open,
+    /// The other end is closed.
+    Closed,
+}
+
+/// How many nudges one look takes; the rest stay for the next, so that a flood cannot keep us here.
+const NUDGES_PER_LOOK: usize = 64;
+
+/// Takes waiting nudges and says whether the other end is still open. Descriptors that a peer attaches are discarded by
+/// the kernel, because no room is offered for them.
+pub(crate) fn look(fd: BorrowedFd<'_>) -> Line {
+    let mut scratch = [0u8; 8];
+    for _ in 0..NUDGES_PER_LOOK {
+        // SAFETY: `scratch` is valid for writes of its length.
+        let taken = unsafe { libc::recv(fd.as_raw_fd(), scratch.as_mut_ptr().cast(), scratch.len(), libc::MSG_DONTWAIT) };
+        match taken {
+            0 => return Line::Closed,
+            -1 => {
+                return match last_error().raw_os_error() {
+                    Some(libc::EINTR) => continue,
+                    Some(libc::EAGAIN) => Line::Open,
+                    _ => Line::Closed,
+                };
+            }
+            _ => {}
+        }
+    }
+    Line::Open
+}
