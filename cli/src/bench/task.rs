@@ -73,9 +73,9 @@ impl Task {
     /// Sets the work up in one of its two processes.
     pub(crate) fn make(self, kit: &Kit, side: Side, _address: &Path) -> io::Result<Box<dyn Work>> {
         Ok(match self {
-            Task::Line(8) => Box::new(RoundTrip::<_, 8>::new(line::Line::new(kit, side)?)),
-            Task::Line(32) => Box::new(RoundTrip::<_, 32>::new(line::Line::new(kit, side)?)),
-            Task::Line(56) => Box::new(RoundTrip::<_, 56>::new(line::Line::new(kit, side)?)),
+            Task::Line(8) => Box::new(RoundTrip::<_, 8>::new(line::Line::<8>::new(kit, side)?)),
+            Task::Line(32) => Box::new(RoundTrip::<_, 32>::new(line::Line::<32>::new(kit, side)?)),
+            Task::Line(56) => Box::new(RoundTrip::<_, 56>::new(line::Line::<56>::new(kit, side)?)),
             Task::Exchange(64) => Box::new(RoundTrip::<_, 64>::new(exchange::Exchange::<64>::new(
                 kit, side,
             )?)),

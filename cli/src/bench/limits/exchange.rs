@@ -14,20 +14,35 @@ use super::{LINE, copy_in, copy_out, pauses};
 /// Messages of a direction that takes new lines for each message.
 const PLACES: usize = 16;
 
-/// Pauses between two polls; plus [`ALTERNATE`] to use new lines for each message.
+/// Pauses between two polls, plus one of [`FIXED`], [`LINES`] and [`PACKED`].
 pub(crate) const CHOICES: &[u32] = &[
-    0,
-    1,
-    2,
-    4,
-    ALTERNATE,
-    ALTERNATE + 1,
-    ALTERNATE + 2,
-    ALTERNATE + 3,
-    ALTERNATE + 4,
+    FIXED,
+    FIXED + 1,
+    FIXED + 2,
+    FIXED + 4,
+    LINES,
+    LINES + 1,
+    LINES + 2,
+    LINES + 3,
+    LINES + 4,
+    LINES + 6,
+    PACKED,
+    PACKED + 1,
+    PACKED + 2,
+    PACKED + 3,
+    PACKED + 4,
+    PACKED + 6,
 ];
 
-const ALTERNATE: u32 = 100;
+/// Every message takes the same lines.
+const FIXED: u32 = 0;
+/// Every message begins on a line of its own.
+const LINES: u32 = 100;
+/// Every message lies directly behind the last one, as in a ring.
+const PACKED: u32 = 200;
+
+/// Sequence numbers begin where no payload reaches: in another layout, an old payload may lie where one is expected.
+const FIRST: u64 = 1 << 40;
 
 /// One end of an exchange of messages of `SIZE` bytes.
 #[derive(Debug)]
@@ -36,29 +51,31 @@ pub(crate) struct Exchange<const SIZE: usize> {
     side: Side,
     gap: u32,
     mask: usize,
+    stride: usize,
     sent: u64,
     received: u64,
 }
 
 impl<const SIZE: usize> Exchange<SIZE> {
     /// Whole lines that a word and a payload span.
-    const STRIDE: usize = (8 + SIZE).next_multiple_of(LINE);
+    const SPAN: usize = (8 + SIZE).next_multiple_of(LINE);
 
     pub(crate) fn new(kit: &Kit, side: Side) -> io::Result<Self> {
-        let area = kit.map(2 * PLACES * Self::STRIDE)?;
+        let area = kit.map(2 * PLACES * Self::SPAN)?;
         Ok(Self {
             area,
             side,
             gap: 1,
             mask: 0,
-            sent: 0,
-            received: 0,
+            stride: Self::SPAN,
+            sent: FIRST,
+            received: FIRST,
         })
     }
 
     #[inline(always)]
     fn offset(&self, side: Side, number: u64) -> usize {
-        (side.index() * PLACES + (number as usize & self.mask)) * Self::STRIDE
+        side.index() * PLACES * Self::SPAN + (number as usize & self.mask) * self.stride
     }
 }
 
@@ -90,7 +107,12 @@ impl<const SIZE: usize> Link for Exchange<SIZE> {
     fn await_ack(&mut self) {}
 
     fn tune(&mut self, choice: u32) {
-        self.gap = choice % ALTERNATE;
-        self.mask = if choice >= ALTERNATE { PLACES - 1 } else { 0 };
+        self.gap = choice % LINES;
+        self.mask = if choice < LINES { 0 } else { PLACES - 1 };
+        self.stride = if choice < PACKED {
+            Self::SPAN
+        } else {
+            8 + SIZE
+        };
     }
 }

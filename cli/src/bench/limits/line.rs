@@ -22,60 +22,78 @@ use super::super::kit::{Area, Kit, Side};
 use super::super::work::Link;
 use super::{LINE, copy_in, copy_out, pauses};
 
-/// Lines of a direction that takes a new line for each message.
-const LINES: usize = 16;
+/// Messages of a direction that takes a new place for each message.
+const PLACES: usize = 16;
 
-/// Pauses between two polls; plus [`ALTERNATE`] to use a new line for each message.
+/// Pauses between two polls, plus one of [`FIXED`], [`LINES`] and [`PACKED`].
 pub(crate) const CHOICES: &[u32] = &[
-    0,
-    1,
-    2,
-    4,
-    ALTERNATE,
-    ALTERNATE + 1,
-    ALTERNATE + 2,
-    ALTERNATE + 3,
-    ALTERNATE + 4,
+    FIXED,
+    FIXED + 1,
+    FIXED + 2,
+    FIXED + 4,
+    LINES,
+    LINES + 1,
+    LINES + 2,
+    LINES + 3,
+    LINES + 4,
+    LINES + 6,
+    PACKED,
+    PACKED + 1,
+    PACKED + 2,
+    PACKED + 3,
+    PACKED + 4,
+    PACKED + 6,
 ];
 
-const ALTERNATE: u32 = 100;
+/// Every message takes the same line.
+const FIXED: u32 = 0;
+/// Every message takes the next line.
+const LINES: u32 = 100;
+/// Every message lies directly behind the last one, as in a ring, and small ones share a line.
+const PACKED: u32 = 200;
+
+/// Sequence numbers begin where no payload reaches: in another layout, an old payload may lie where one is expected.
+const FIRST: u64 = 1 << 40;
 
 /// One end of the exchange.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct Line<const SIZE: usize> {
     area: Area,
     side: Side,
     gap: u32,
     mask: usize,
+    stride: usize,
     sent: u64,
     received: u64,
 }
 
-impl Line {
+impl<const SIZE: usize> Line<SIZE> {
     pub(crate) fn new(kit: &Kit, side: Side) -> io::Result<Self> {
+        let area = kit.map(2 * PLACES * LINE)?;
         Ok(Self {
-            area: kit.map(2 * LINES * LINE)?,
+            area,
             side,
             gap: 1,
             mask: 0,
-            sent: 0,
-            received: 0,
+            stride: LINE,
+            sent: FIRST,
+            received: FIRST,
         })
     }
 
     #[inline(always)]
     fn offset(&self, side: Side, number: u64) -> usize {
-        (side.index() * LINES + (number as usize & self.mask)) * LINE
+        side.index() * PLACES * LINE + (number as usize & self.mask) * self.stride
     }
 }
 
-impl Link for Line {
+impl<const SIZE: usize> Link for Line<SIZE> {
     #[inline(always)]
     fn send(&mut self, payload: &[u8]) {
         self.sent += 1;
         let offset = self.offset(self.side, self.sent);
         // SAFETY: at most 56 bytes behind the sequence word of a line of ours; the peer reads them once it changes.
-        unsafe { copy_in(self.area.at(offset + 8), payload) };
+        unsafe { copy_in(self.area.at(offset + 8), &payload[..SIZE]) };
         // ORD: limit-line: publishes the payload; partner: `recv` below, in the other process.
         self.area.word(offset).store(self.sent, Release);
     }
@@ -89,7 +107,7 @@ impl Link for Line {
             pauses(self.gap);
         }
         // SAFETY: the peer wrote these bytes before the sequence word, and writes the line again after our reply.
-        unsafe { copy_out(self.area.at(offset + 8), payload) };
+        unsafe { copy_out(self.area.at(offset + 8), &mut payload[..SIZE]) };
     }
 
     fn ack(&mut self) {}
@@ -97,7 +115,8 @@ impl Link for Line {
     fn await_ack(&mut self) {}
 
     fn tune(&mut self, choice: u32) {
-        self.gap = choice % ALTERNATE;
-        self.mask = if choice >= ALTERNATE { LINES - 1 } else { 0 };
+        self.gap = choice % LINES;
+        self.mask = if choice < LINES { 0 } else { PLACES - 1 };
+        self.stride = if choice < PACKED { LINE } else { 8 + SIZE };
     }
 }
