@@ -166,7 +166,7 @@ impl<const WAKE: bool, const GROUPED: bool> Link for Frames<WAKE, GROUPED> {
 
     fn await_ack(&mut self) {
         self.batches += 1;
-        // ORD: limit-done: partner: `ack`.
+        // ORD: limit-done: the other side has copied every message out; partner: `ack`.
         while self.area.word(DONE).load(Acquire) != self.batches {
             pauses(1);
         }

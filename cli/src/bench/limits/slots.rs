@@ -122,7 +122,7 @@ impl<const WAKE: bool, const GROUPED: bool> Link for Slots<WAKE, GROUPED> {
             copy_out(
                 self.area.at(Self::offset(self.position)),
                 &mut payload[..LINE],
-            )
+            );
         };
         self.position += 1;
         if self.position - self.released >= STEP {
@@ -140,7 +140,7 @@ impl<const WAKE: bool, const GROUPED: bool> Link for Slots<WAKE, GROUPED> {
 
     fn await_ack(&mut self) {
         self.batches += 1;
-        // ORD: limit-done: partner: `ack`.
+        // ORD: limit-done: the other side has copied every message out; partner: `ack`.
         while self.area.word(DONE).load(Acquire) != self.batches {
             pauses(1);
         }
