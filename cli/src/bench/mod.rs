@@ -67,7 +67,7 @@ pub(crate) struct BenchArgs {
 
 impl BenchArgs {
     fn effort(&self) -> Effort {
-        let rounds = usize::from(self.rounds.unwrap_or(if self.quick { 5 } else { 15 }));
+        let rounds = usize::from(self.rounds.unwrap_or(if self.quick { 5 } else { 21 }));
         let millis = Duration::from_millis;
         if self.quick {
             Effort {

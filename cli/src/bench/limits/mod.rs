@@ -13,7 +13,8 @@
 //!
 //! - *Distance*: time one poll in 64 with the cycle counter (fenced on both sides); if it found the message after an earlier
 //!   poll had not, its time is one transfer of the line (25 ns near, 140 ns far). Keep a moving average `t`.
-//! - *Gap* between polls: `t / 2`, at least one pause.
+//! - *Gap* between polls: `t / 2`, at least one pause. Two or three load fences (`lfence`) in place of the pauses do as well
+//!   near and need no measuring, since they last as long as the poll itself.
 //! - *Slip*, a wait before the first poll once the ring is found empty, zero at first. Every 256th time try `3 t`. Next time,
 //!   look at how many messages the slip brought: one, back to zero; fewer than four, halve it; else double it, up to
 //!   6 us and as long as the burst is below an eighth of the ring; halve it above a quarter of the ring.
@@ -37,6 +38,39 @@ fn pauses(count: u32) {
     for _ in 0..count {
         spin_loop();
     }
+}
+
+/// From this gap on, it is fences that are counted.
+const FENCES: u32 = 50;
+
+/// The time between two polls: so many pauses, or [`FENCES`] and so many fences. A fence lets the next poll begin only when
+/// the one before has its answer, so it lasts as long as the line takes to come, on near and on far cores.
+#[inline(always)]
+fn between_polls(gap: u32) {
+    if gap < FENCES {
+        pauses(gap);
+    } else {
+        for _ in FENCES..gap {
+            finish_loads();
+        }
+    }
+}
+
+/// Waits until every load before it has its value.
+#[inline(always)]
+fn finish_loads() {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the instruction has no effect but on order and time.
+    unsafe {
+        std::arch::asm!("lfence", options(nostack, preserves_flags));
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: as above.
+    unsafe {
+        std::arch::asm!("dsb ishld", options(nostack, preserves_flags));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    spin_loop();
 }
 
 /// Asks for the line at `address` in a state in which it can be written, and does not wait for it.
