@@ -61,7 +61,6 @@ impl Drop for Meeting {
 #[derive(Debug)]
 pub(crate) struct Crew {
     members: [Member; 2],
-    task: Task,
     /// Operations of one batch.
     count: u64,
 }
@@ -102,16 +101,10 @@ impl Crew {
         };
         let mut crew = Self {
             members: [member(Side::Lead)?, member(Side::Follow)?],
-            task,
             count: 64,
         };
         crew.answers()?;
         Ok(crew)
-    }
-
-    /// The work of this pair.
-    pub(crate) const fn task(&self) -> Task {
-        self.task
     }
 
     /// Finds how many operations take about `time`.
