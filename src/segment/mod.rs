@@ -7,13 +7,18 @@
 //! Absent on purpose: offsets with a meaning (`layout`), frames (`ring`), and any `&` or `&mut` into foreign memory: it leaves
 //! by copy only ([`copy`]), save through the pointer that the trusted mode asks for by name.
 
+#[cfg(not(loom))]
 pub(crate) mod copy;
+#[cfg(not(loom))]
 mod foreign;
 #[cfg(loom)]
 pub(crate) mod heap;
+#[cfg(not(loom))]
 mod own;
 
+#[cfg(not(loom))]
 pub(crate) use foreign::{ForeignSegment, MappedForeignRing, MappedForeignWord};
+#[cfg(not(loom))]
 pub(crate) use own::{MappedOwnRing, MappedOwnWord, OwnSegment, SegmentSize};
 
 use crate::sync::{Ordering, Site};

@@ -1,0 +1,87 @@
+//! Loom models of the shipped `ring` and `wake`, and the proof that they see something: each ordering that the protocol rests on is weakened
+//! in turn, and a model must fail.
+//!
+//! Run with `cargo verify loom`, or `RUSTFLAGS="--cfg loom" cargo test -p ringway --lib --release model`. A model has two threads, a ring of
+//! a few words that wraps, and no system call: a bell is a condition variable, so that a lost wake is a deadlock, which loom reports.
+
+mod lane;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
+
+use crate::layout::geometry::Geometry;
+use crate::ring::{Consumer, Producer};
+use crate::segment::heap::{HeapRing, HeapWord};
+use crate::sync::{Site, weaken};
+
+/// A model's name, for the message, and its body, which loom runs in every interleaving.
+type Model = (&'static str, fn());
+
+/// All models, the quick ones first: a weakened site is tried on each until one fails.
+const MODELS: &[&[Model]] = &[lane::MODELS];
+
+/// The sites, and what to do with each.
+const SITES: &[Site] = &[Site::Commit, Site::Take, Site::Release, Site::Reclaim];
+
+/// One model at a time: the weakened site belongs to the whole process.
+static SERIAL: Mutex<()> = Mutex::new(());
+
+/// A producer and a consumer on one heap ring.
+fn lane(geometry: &Geometry, fenced: bool) -> (Producer<HeapRing, HeapWord>, Consumer<HeapRing, HeapWord>) {
+    let ring = HeapRing::new(geometry.capacity);
+    let released = HeapWord::new(0);
+    let consumer = Consumer::new(ring.clone(), released.clone(), geometry);
+    (Producer::new(ring, released, geometry, fenced), consumer)
+}
+
+/// Runs `model` in every interleaving with `site` weakened, on a thread of its own: loom leaves its state in the thread that panicked.
+fn run(site: Option<Site>, model: fn()) -> Result<(), String> {
+    let _serial = SERIAL.lock().unwrap_or_else(PoisonError::into_inner);
+    weaken::set(site);
+    let outcome = std::thread::spawn(move || {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = builder.preemption_bound.or(Some(2));
+        builder.max_branches = 5_000;
+        catch_unwind(AssertUnwindSafe(|| builder.check(model)))
+    })
+    .join();
+    weaken::set(None);
+    match outcome {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(cause)) | Err(cause) => Err(message(&*cause)),
+    }
+}
+
+fn message(cause: &(dyn std::any::Any + Send)) -> String {
+    let text = cause.downcast_ref::<String>().cloned();
+    text.or_else(|| cause.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_else(|| "a panic without words".to_owned())
+}
+
+/// Runs a module's models as they are: none may fail.
+fn hold(models: &[Model]) {
+    for (name, model) in models {
+        let begun = std::time::Instant::now();
+        if let Err(cause) = run(None, *model) {
+            panic!("model `{name}`: {cause}");
+        }
+        println!("{name}: holds, {:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn each_weakened_ordering_is_noticed() {
+    let mut unnoticed = Vec::new();
+    for site in SITES {
+        let begun = std::time::Instant::now();
+        let mut models = MODELS.iter().copied().flatten();
+        let failed = models.find_map(|(name, model)| run(Some(*site), *model).err().map(|cause| (name, cause)));
+        match failed {
+            Some((name, cause)) => {
+                let cause = cause.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+                println!("{site:?} weakened: `{name}` fails ({cause}), {:?}", begun.elapsed());
+            }
+            None => unnoticed.push(site),
+        }
+    }
+    assert!(unnoticed.is_empty(), "no model notices when these are weakened: {unnoticed:?}");
+}
