@@ -1,0 +1,102 @@
+//! How a command ends: the codes that a script can rely on, and the error that carries one.
+
+use std::fmt::{self, Display};
+use std::io::Write;
+use std::process::ExitCode;
+
+/// The codes of `send` and `recv` beside 0 (everything arrived) and 2 (bad usage, which clap reports).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Code {
+    /// This side could not start or go on: name, directory, permission, limits, reading or writing.
+    Failed = 1,
+    /// The other process ended before the end of the stream.
+    PeerDied = 3,
+    /// The other side closed before the end of the stream.
+    PeerClosed = 4,
+    /// Nobody was there in time.
+    NobodyThere = 5,
+    /// The other side broke the protocol, or is not `ringway send` and `ringway recv`.
+    Protocol = 6,
+    /// The reader of our output went away: 128 + SIGPIPE, what a shell reports for any program in a pipeline.
+    BrokenPipe = 141,
+}
+
+/// The table in `--help`; `docs/command.md` has it too, and a test compares them.
+pub(crate) const TABLE: &str = "\
+Exit codes:
+  0    everything arrived: the receiver wrote all of it and said so
+  1    this side failed: name, permission, limits, reading or writing
+  2    bad usage
+  3    the other process died before the end
+  4    the other side closed before the end
+  5    nobody was there in time
+  6    the other side broke the protocol
+  141  the reader of our output went away (recv only)
+  An interrupted command dies by its signal: 130 (Ctrl-C) or 143 (SIGTERM) in a shell.";
+
+/// Why a command ends early.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: Code,
+    words: String,
+}
+
+impl Failure {
+    /// A failure that prints `words`.
+    pub(crate) fn new(code: Code, words: impl Display) -> Self {
+        Self {
+            code,
+            words: words.to_string(),
+        }
+    }
+
+    /// The reader of our output went away, which is no news to anybody.
+    pub(crate) fn broken_pipe() -> Self {
+        Self {
+            code: Code::BrokenPipe,
+            words: String::new(),
+        }
+    }
+}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words)
+    }
+}
+
+/// Prints what went wrong, if there is something to say, and turns the outcome into an exit code.
+pub(crate) fn report(command: &str, outcome: Result<(), Failure>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !failure.words.is_empty() {
+                // Standard error may be closed as well; the code still tells.
+                let _ = writeln!(std::io::stderr(), "ringway {command}: {failure}");
+            }
+            ExitCode::from(failure.code as u8)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_has_every_code() {
+        let document = include_str!("../../docs/command.md");
+        for line in TABLE
+            .lines()
+            .filter(|line| line.starts_with("  ") && !line.contains("An interrupted"))
+        {
+            let (code, meaning) = line.trim().split_once(' ').expect("a code and its meaning");
+            let row = format!("| {code} | {} |", meaning.trim());
+            assert!(
+                document.contains(&row),
+                "docs/command.md has no row {row:?}"
+            );
+        }
+    }
+}

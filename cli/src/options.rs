@@ -1,0 +1,149 @@
+//! The options that `send` and `recv` share, and what becomes of them.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::{Args, ValueEnum};
+use ringway::{Address, Config, Wait};
+
+/// How this side waits.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum WaitMode {
+    /// Never sleep: fastest, and takes a whole CPU.
+    Spin,
+    /// Spin a little, then sleep.
+    Adaptive,
+    /// Sleep at once: spares the CPU.
+    Park,
+}
+
+/// Where to meet and what the connection is made of.
+#[derive(Debug, Args)]
+pub(crate) struct ConnectionArgs {
+    /// Where to meet: a name, or the path of a socket if it contains a slash.
+    #[arg(value_name = "NAME")]
+    address: String,
+    /// How this side waits when it cannot go on.
+    #[arg(long, value_name = "MODE", value_enum, default_value_t = WaitMode::Adaptive)]
+    wait_mode: WaitMode,
+    /// Also meet processes of this user id (may be given again; our own is always allowed).
+    #[arg(long, value_name = "UID")]
+    allow_uid: Vec<u32>,
+    /// Put the rings on huge pages of 2 MiB; `ringway doctor` says how many are free.
+    #[arg(long)]
+    huge_pages: bool,
+    /// No progress bar (there is none either where standard error is not a terminal).
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+/// The ring that carries nothing but the answer at the end.
+const ANSWER_RING: usize = 4096;
+/// The largest ring that there is: whoever may connect may also choose the size.
+const LARGEST_RING: usize = 1 << 30;
+
+impl ConnectionArgs {
+    /// Where to meet.
+    pub(crate) fn address(&self) -> Address {
+        if self.address.contains('/') {
+            Address::from(PathBuf::from(&self.address))
+        } else {
+            Address::from(self.address.as_str())
+        }
+    }
+
+    /// The name as it was given, for messages.
+    pub(crate) fn name(&self) -> &str {
+        &self.address
+    }
+
+    /// The connection's configuration for the side that sends the stream, through a ring of `capacity` bytes.
+    pub(crate) fn sending(&self, capacity: usize) -> Config {
+        self.config().capacity(capacity).peer_capacity(ANSWER_RING)
+    }
+
+    /// The same for the side that receives it; the ring's size is the sender's choice.
+    pub(crate) fn receiving(&self) -> Config {
+        self.config()
+    }
+
+    fn config(&self) -> Config {
+        let wait = match self.wait_mode {
+            WaitMode::Spin => Wait::Spin,
+            WaitMode::Adaptive => Wait::Adaptive,
+            WaitMode::Park => Wait::Park,
+        };
+        let config = Config::new()
+            .wait(wait)
+            .huge_pages(self.huge_pages)
+            .max_capacity(LARGEST_RING);
+        self.allow_uid
+            .iter()
+            .fold(config, |config, &uid| config.allow_uid(uid))
+    }
+}
+
+/// A patience in seconds as a moment from now; one that lies beyond the clock is no deadline.
+pub(crate) fn deadline_after(seconds: f64) -> Option<Instant> {
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .and_then(|patience| Instant::now().checked_add(patience))
+}
+
+/// Parses a number of seconds that is not negative.
+pub(crate) fn parse_seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds >= 0.0 && seconds.is_finite() => Ok(seconds),
+        _ => Err("give a number of seconds, such as 10 or 0.5".into()),
+    }
+}
+
+/// Parses the size of a ring: a power of two from 4096 to 1 GiB, with or without a suffix.
+pub(crate) fn parse_bytes(text: &str) -> Result<usize, String> {
+    let wrong = || "give a power of two from 4096 (4K) to 1G, such as 65536, 64K or 4M".to_owned();
+    let (digits, shift) = match text.as_bytes().last() {
+        Some(b'K' | b'k') => (&text[..text.len() - 1], 10),
+        Some(b'M' | b'm') => (&text[..text.len() - 1], 20),
+        Some(b'G' | b'g') => (&text[..text.len() - 1], 30),
+        _ => (text, 0),
+    };
+    let count: usize = digits.parse().map_err(|_| wrong())?;
+    let bytes = count.checked_mul(1 << shift).ok_or_else(wrong)?;
+    if bytes.is_power_of_two() && (4096..=LARGEST_RING).contains(&bytes) {
+        Ok(bytes)
+    } else {
+        Err(wrong())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_powers_of_two_in_range() {
+        assert_eq!(parse_bytes("4K"), Ok(4096));
+        assert_eq!(parse_bytes("65536"), Ok(65536));
+        assert_eq!(parse_bytes("1g"), Ok(1 << 30));
+        for wrong in [
+            "",
+            "K",
+            "0",
+            "5000",
+            "2K",
+            "2G",
+            "-4K",
+            "99999999999999999999",
+        ] {
+            assert!(parse_bytes(wrong).is_err(), "{wrong} was accepted");
+        }
+    }
+
+    #[test]
+    fn seconds_are_not_negative() {
+        assert_eq!(parse_seconds("0.5"), Ok(0.5));
+        for wrong in ["-1", "inf", "NaN", "soon"] {
+            assert!(parse_seconds(wrong).is_err(), "{wrong} was accepted");
+        }
+    }
+}

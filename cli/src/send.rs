@@ -1,0 +1,184 @@
+//! `ringway send NAME`: standard input, through a named connection, to the `ringway recv` that waits there.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+use ringway::{Connection, ErrorKind};
+
+use crate::copy::{self, END, PIECE};
+use crate::exit::{self, Code, Failure};
+use crate::options::{ConnectionArgs, deadline_after, parse_bytes, parse_seconds};
+use crate::progress::Progress;
+
+/// How often a name that is not there yet is tried again.
+const RETRY: Duration = Duration::from_millis(20);
+/// How often an idle input is left alone to see whether the receiver is still there, in milliseconds.
+const GLANCE: u16 = 250;
+
+/// Sends standard input to the `ringway recv` that listens under NAME, and ends once all of it was written there.
+#[derive(Debug, Args)]
+#[command(after_help = exit::TABLE)]
+pub(crate) struct SendArgs {
+    #[command(flatten)]
+    connection: ConnectionArgs,
+    /// Size of the ring that the stream goes through, in bytes: a power of two from 4096, or with a suffix (64K, 4M, 1G).
+    #[arg(long, value_name = "BYTES", default_value = "1M", value_parser = parse_bytes)]
+    capacity: usize,
+    /// How long to try until somebody listens under NAME; 0 tries once.
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_seconds)]
+    wait: f64,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &SendArgs) -> ExitCode {
+    exit::report("send", send(args))
+}
+
+fn send(args: &SendArgs) -> Result<(), Failure> {
+    // A duplicate, so that bytes go from the kernel into the ring without the buffer of `std::io::stdin`.
+    let input = io::stdin()
+        .as_fd()
+        .try_clone_to_owned()
+        .map(File::from)
+        .map_err(|error| {
+            Failure::new(Code::Failed, format!("cannot use standard input: {error}"))
+        })?;
+    let mut connection = connect(args)?;
+    let total = input
+        .metadata()
+        .ok()
+        .filter(std::fs::Metadata::is_file)
+        .map(|status| status.len());
+    if io::stdin().is_terminal() && !args.connection.quiet {
+        eprintln!("Sending what you type; Ctrl-D ends it.");
+    }
+    let progress = Progress::new(args.connection.quiet, total);
+    let outcome = stream(&mut connection, &input, &progress);
+    progress.finish();
+    outcome
+}
+
+/// Connects, again and again until somebody listens or the patience ends.
+fn connect(args: &SendArgs) -> Result<Connection, Failure> {
+    let deadline = deadline_after(args.wait);
+    loop {
+        let error = match args
+            .connection
+            .sending(args.capacity)
+            .connect(args.connection.address())
+        {
+            Ok(connection) => return Ok(connection),
+            Err(error) => error,
+        };
+        // A receiver that has just taken its sender closes the door on whoever came second; another may follow.
+        if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PeerGone) {
+            return Err(Failure::new(Code::Failed, error));
+        }
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            let name = args.connection.name();
+            return Err(Failure::new(
+                Code::NobodyThere,
+                format!(
+                    "nobody listened under {name:?} for {} s ({error}); start `ringway recv {name}`",
+                    args.wait
+                ),
+            ));
+        }
+        std::thread::sleep(RETRY);
+    }
+}
+
+/// Moves the whole input, says where it ends, and waits for the receiver to say that all of it was written.
+///
+/// Returning early drops the connection without the mark of the end, which tells the receiver that its copy is incomplete.
+fn stream(
+    connection: &mut Connection,
+    mut input: &File,
+    progress: &Progress,
+) -> Result<(), Failure> {
+    let piece = connection.sender().max_payload().min(PIECE);
+    let mut sent = 0;
+    loop {
+        wait_for_input(connection, input.as_fd(), sent)?;
+        let mut reservation = connection
+            .sender()
+            .reserve(piece)
+            .map_err(|error| copy::sending_failed(error, sent))?;
+        let count = read_retried(&mut input, &mut reservation).map_err(|error| {
+            Failure::new(
+                Code::Failed,
+                format!("cannot read standard input: {error}; {sent} bytes had been sent"),
+            )
+        })?;
+        if count == 0 {
+            // Dropping the reservation takes it back.
+            break;
+        }
+        reservation.commit_len(count);
+        sent += count as u64;
+        progress.add(count as u64);
+    }
+    let mark = copy::end_mark(sent);
+    let mut reservation = connection
+        .sender()
+        .reserve(mark.len())
+        .map_err(|error| copy::sending_failed(error, sent))?;
+    reservation.copy_from_slice(&mark);
+    reservation.kind(END).commit();
+    confirm(connection, sent)
+}
+
+/// Waits until the receiver says that its output took everything.
+fn confirm(connection: &mut Connection, sent: u64) -> Result<(), Failure> {
+    let fate = format!("all {sent} bytes had been sent, but it never said that it wrote them");
+    let frame = connection
+        .receiver()
+        .recv()
+        .map_err(|error| copy::receiving_failed(error, "receiver", &fate))?;
+    if frame.kind() != END {
+        return Err(copy::unknown_kind(frame.kind()));
+    }
+    copy::check_end_mark(&frame.to_vec(), sent)
+}
+
+/// Waits for input and watches the receiver meanwhile, so that a sender whose input is silent learns of its death.
+fn wait_for_input(
+    connection: &mut Connection,
+    input: BorrowedFd<'_>,
+    sent: u64,
+) -> Result<(), Failure> {
+    loop {
+        let mut entry = [PollFd::new(input, PollFlags::POLLIN)];
+        match nix::poll::poll(&mut entry, PollTimeout::from(GLANCE)) {
+            Ok(0) => {}
+            Err(nix::errno::Errno::EINTR) => continue,
+            // What cannot be polled is readable at once, or fails in `read` with a better error.
+            Ok(_) | Err(_) => return Ok(()),
+        }
+        // A receive that finds nothing has looked whether the receiver is there; before the end it has nothing to say.
+        match connection.receiver().try_recv() {
+            Ok(frame) => return Err(copy::unknown_kind(frame.kind())),
+            Err(ringway::RecvError::Empty) => {}
+            Err(error) => {
+                let fate = format!(
+                    "{sent} bytes had been sent, and how many of them were written is not known"
+                );
+                return Err(copy::receiving_failed(error, "receiver", &fate));
+            }
+        }
+    }
+}
+
+fn read_retried(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match input.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! `ringway send` and `ringway recv` as two real processes: whole copies, and every way in which one can fail.
+
+mod support;
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use support::{Place, Running, feed, noise, wait_for_bytes};
+
+fn copies(bytes: &[u8]) {
+    let place = Place::new();
+    fs::write(place.file("in"), bytes).unwrap();
+    let mut receiver = place.receiver("copy", File::create(place.file("out")).unwrap().into());
+    let mut sender = place.sender("copy", File::open(place.file("in")).unwrap().into());
+    assert_eq!(sender.code(), 0, "{}", place.words("send"));
+    assert_eq!(receiver.code(), 0, "{}", place.words("recv"));
+    assert!(
+        fs::read(place.file("out")).unwrap() == bytes,
+        "the copy differs"
+    );
+    assert_eq!(
+        place.words("send") + &place.words("recv"),
+        "",
+        "nothing to say"
+    );
+    assert_eq!(place.sockets(), 0, "the name is free again");
+}
+
+#[test]
+fn ten_megabytes_arrive_unchanged() {
+    copies(&noise(10_000_003, 1));
+}
+
+#[test]
+fn an_empty_input_is_an_empty_copy() {
+    copies(b"");
+}
+
+#[test]
+fn a_sender_that_starts_first_waits_for_the_name() {
+    let place = Place::new();
+    fs::write(place.file("in"), b"early").unwrap();
+    let mut sender = place.sender("copy", File::open(place.file("in")).unwrap().into());
+    thread::sleep(Duration::from_millis(100));
+    let mut receiver = place.receiver("copy", File::create(place.file("out")).unwrap().into());
+    assert_eq!((sender.code(), receiver.code()), (0, 0));
+    assert_eq!(fs::read(place.file("out")).unwrap(), b"early");
+}
+
+#[test]
+fn small_rings_and_every_wait_carry_the_stream_too() {
+    let bytes = noise(300_000, 2);
+    for wait in ["park", "adaptive", "spin"] {
+        let place = Place::new();
+        fs::write(place.file("in"), &bytes).unwrap();
+        let mut receiver = place.receiver("copy", File::create(place.file("out")).unwrap().into());
+        let arguments = ["send", "copy", "--capacity", "4K", "--wait-mode", wait];
+        let mut sender = Running::start(
+            place
+                .command("send", &arguments)
+                .stdin(File::open(place.file("in")).unwrap()),
+        );
+        assert_eq!(
+            (sender.code(), receiver.code()),
+            (0, 0),
+            "{wait}: {}",
+            place.words("send")
+        );
+        assert!(
+            fs::read(place.file("out")).unwrap() == bytes,
+            "{wait}: the copy differs"
+        );
+    }
+}
+
+#[test]
+fn a_path_serves_as_well_as_a_name() {
+    let place = Place::new();
+    let path = place.file("meet.sock");
+    let mut receiver = place.receiver(path.to_str().unwrap(), Stdio::piped());
+    let mut sender = place.sender(path.to_str().unwrap(), Stdio::piped());
+    feed(&mut sender, b"by path");
+    drop(sender.child.stdin.take());
+    assert_eq!((sender.code(), receiver.code()), (0, 0));
+    let mut copy = String::new();
+    receiver
+        .child
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut copy)
+        .unwrap();
+    assert_eq!(copy, "by path");
+}
+
+#[test]
+fn under_head_the_receiver_is_quiet_and_the_sender_is_told() {
+    let place = Place::new();
+    let mut receiver = place.receiver("copy", Stdio::piped());
+    let mut sender = place.sender("copy", File::open("/dev/zero").unwrap().into());
+    let mut head = [1; 10];
+    let mut output = receiver.child.stdout.take().unwrap();
+    output.read_exact(&mut head).unwrap();
+    drop(output);
+    assert_eq!(head, [0; 10]);
+    assert_eq!(receiver.code(), 141);
+    assert_eq!(place.words("recv"), "");
+    assert_eq!(sender.code(), 4);
+    assert!(
+        place.words("send").contains("closed before the end"),
+        "{}",
+        place.words("send")
+    );
+}
+
+#[test]
+fn a_killed_receiver_ends_a_busy_sender_and_an_idle_one() {
+    for busy in [true, false] {
+        let place = Place::new();
+        let mut receiver = place.receiver("copy", File::create(place.file("out")).unwrap().into());
+        let mut sender = if busy {
+            place.sender("copy", File::open("/dev/zero").unwrap().into())
+        } else {
+            let mut sender = place.sender("copy", Stdio::piped());
+            feed(&mut sender, b"one word");
+            sender
+        };
+        wait_for_bytes(&place.file("out"), 8);
+        receiver.child.kill().unwrap();
+        receiver.end();
+        assert_eq!(sender.code(), 3, "busy: {busy}: {}", place.words("send"));
+        assert!(
+            place.words("send").contains("died"),
+            "{}",
+            place.words("send")
+        );
+    }
+}
+
+#[test]
+fn a_killed_sender_leaves_what_it_committed_and_a_code() {
+    // Killed, and interrupted: neither may look like the end of the stream.
+    for signal in [
+        nix::sys::signal::Signal::SIGKILL,
+        nix::sys::signal::Signal::SIGINT,
+    ] {
+        let place = Place::new();
+        let bytes = noise(100_000, 3);
+        let mut receiver = place.receiver("copy", File::create(place.file("out")).unwrap().into());
+        let mut sender = place.sender("copy", Stdio::piped());
+        feed(&mut sender, &bytes);
+        wait_for_bytes(&place.file("out"), bytes.len() as u64);
+        let pid = nix::unistd::Pid::from_raw(sender.child.id().try_into().unwrap());
+        nix::sys::signal::kill(pid, signal).unwrap();
+        assert_eq!(sender.end().signal(), Some(signal as i32));
+        assert_eq!(receiver.code(), 3, "{}", place.words("recv"));
+        assert!(
+            place.words("recv").contains("100000 bytes arrived"),
+            "{}",
+            place.words("recv")
+        );
+        assert!(
+            fs::read(place.file("out")).unwrap() == bytes,
+            "what was committed is there"
+        );
+    }
+}
+
+#[test]
+fn an_interrupted_listener_removes_its_name_and_dies_by_the_signal() {
+    let place = Place::new();
+    let mut receiver = place.receiver("copy", Stdio::null());
+    let pid = nix::unistd::Pid::from_raw(receiver.child.id().try_into().unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    assert_eq!(
+        receiver.end().signal(),
+        Some(nix::sys::signal::Signal::SIGINT as i32)
+    );
+    assert_eq!(place.sockets(), 0);
+}
+
+#[test]
+fn a_taken_name_is_refused_and_its_owner_undisturbed() {
+    let place = Place::new();
+    let mut receiver = place.receiver("copy", Stdio::null());
+    let mut second = Running::start(&mut place.command("second", &["recv", "copy"]));
+    assert_eq!(second.code(), 1);
+    assert!(
+        place.words("second").contains("copy"),
+        "{}",
+        place.words("second")
+    );
+    let mut sender = place.sender("copy", Stdio::null());
+    assert_eq!((sender.code(), receiver.code()), (0, 0));
+}
+
+#[test]
+fn nobody_there_in_time_has_a_code() {
+    let place = Place::new();
+    let began = Instant::now();
+    let mut sender = Running::start(&mut place.command("send", &["send", "copy", "--wait", "0"]));
+    assert_eq!(sender.code(), 5);
+    assert!(
+        place.words("send").contains("ringway recv copy"),
+        "{}",
+        place.words("send")
+    );
+    let mut receiver =
+        Running::start(&mut place.command("recv", &["recv", "copy", "--wait", "0.1"]));
+    assert_eq!(receiver.code(), 5);
+    assert!(began.elapsed() < Duration::from_secs(5));
+    assert_eq!(place.sockets(), 0);
+}
+
+#[test]
+fn a_bad_name_or_option_says_what_is_wrong() {
+    let place = Place::new();
+    let long = "n".repeat(300);
+    for name in ["", "..", long.as_str()] {
+        let mut receiver =
+            Running::start(&mut place.command("recv", &["recv", name, "--wait", "1"]));
+        assert_eq!(receiver.code(), 1, "{name:?}: {}", place.words("recv"));
+        assert!(
+            place.words("recv").starts_with("ringway recv: "),
+            "{}",
+            place.words("recv")
+        );
+    }
+    let mut receiver =
+        Running::start(&mut place.command("recv", &["send", "copy", "--capacity", "5000"]));
+    assert_eq!(receiver.code(), 2);
+}

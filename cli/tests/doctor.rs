@@ -1,0 +1,62 @@
+//! `ringway doctor` on this host, and where its directory is unfit.
+
+mod support;
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
+
+use support::{Place, Running};
+
+fn examine(place: &Place, arguments: &[&str]) -> (i32, String) {
+    let mut doctor = Running::start(place.command("doctor", arguments).stdout(Stdio::piped()));
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut doctor.child.stdout.take().unwrap(), &mut text).unwrap();
+    (doctor.code(), text)
+}
+
+#[test]
+fn a_fit_host_passes_and_nothing_stays_behind() {
+    let place = Place::new();
+    let (code, text) = examine(&place, &["doctor"]);
+    assert_eq!(code, 0, "{text}");
+    for check in [
+        "kernel",
+        "sealed memory",
+        "pidfd",
+        "AIO bell",
+        "processors",
+        "directory",
+        "connection",
+    ] {
+        assert!(text.contains(check), "{check} is not in:\n{text}");
+    }
+    assert_eq!(place.sockets(), 0);
+}
+
+#[test]
+fn each_line_of_json_is_an_object() {
+    let place = Place::new();
+    let (code, text) = examine(&place, &["doctor", "--json"]);
+    assert_eq!(code, 0, "{text}");
+    for line in text.lines() {
+        let finding: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(
+            finding["check"].is_string() && finding["mend"].is_string(),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn a_directory_that_others_can_enter_is_missing_and_says_how_to_mend_it() {
+    let place = Place::new();
+    let open = place.file("open");
+    std::fs::create_dir(&open).unwrap();
+    std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let mut command = place.command("doctor", &["doctor"]);
+    let mut doctor = Running::start(command.env("RINGWAY_DIR", &open).stdout(Stdio::piped()));
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut doctor.child.stdout.take().unwrap(), &mut text).unwrap();
+    assert_eq!(doctor.code(), 1, "{text}");
+    assert!(text.contains("MISSING") && text.contains("0700"), "{text}");
+}

@@ -1,0 +1,186 @@
+//! Runs the real binary in a directory of its own, under a watchdog.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How long any single wait of a test may take.
+const WATCHDOG: Duration = Duration::from_secs(30);
+
+/// A directory for names and files; it and what runs in it end with the test.
+pub(crate) struct Place {
+    path: PathBuf,
+}
+
+impl Place {
+    /// Makes one.
+    pub(crate) fn new() -> Self {
+        // Tests run side by side, each on a thread of its own, and each makes its places one after the other.
+        let thread = format!("{:?}", thread::current().id());
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("a clock after 1970")
+            .as_nanos();
+        let number: String = thread.chars().filter(char::is_ascii_digit).collect();
+        let path =
+            std::env::temp_dir().join(format!("ringway-cli-{}-{number}-{now}", std::process::id()));
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .expect("a directory of our own");
+        Self { path }
+    }
+
+    /// A file in it.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The binary, with its names in this directory; input and output closed, messages kept in `LABEL.txt`.
+    pub(crate) fn command(&self, label: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ringway"));
+        let words = File::create(self.file(&format!("{label}.txt"))).expect("a file for messages");
+        command
+            .args(arguments)
+            .env("RINGWAY_DIR", &self.path)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(words);
+        command
+    }
+
+    /// Starts a receiver under `name` that writes to `out`, and waits until it listens.
+    pub(crate) fn receiver(&self, name: &str, out: Stdio) -> Running {
+        let child = Running::start(self.command("recv", &["recv", name]).stdout(out));
+        let began = Instant::now();
+        while fs::read_dir(&self.path)
+            .expect("our directory")
+            .flatten()
+            .all(|entry| !is_socket(&entry.path()))
+        {
+            assert!(
+                began.elapsed() < WATCHDOG,
+                "the receiver does not listen: {}",
+                self.words("recv")
+            );
+            thread::sleep(Duration::from_millis(2));
+        }
+        child
+    }
+
+    /// Starts a sender to `name`.
+    pub(crate) fn sender(&self, name: &str, input: Stdio) -> Running {
+        Running::start(self.command("send", &["send", name]).stdin(input))
+    }
+
+    /// What the process started with `label` said.
+    pub(crate) fn words(&self, label: &str) -> String {
+        fs::read_to_string(self.file(&format!("{label}.txt"))).unwrap_or_default()
+    }
+
+    /// The sockets that are left.
+    pub(crate) fn sockets(&self) -> usize {
+        fs::read_dir(&self.path)
+            .expect("our directory")
+            .flatten()
+            .filter(|entry| is_socket(&entry.path()))
+            .count()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+fn is_socket(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    fs::symlink_metadata(path).is_ok_and(|status| status.file_type().is_socket())
+}
+
+/// A process that does not outlive its test.
+pub(crate) struct Running {
+    /// The process.
+    pub(crate) child: Child,
+}
+
+impl Running {
+    /// Starts it.
+    pub(crate) fn start(command: &mut Command) -> Self {
+        Self {
+            child: command.spawn().expect("the binary starts"),
+        }
+    }
+
+    /// Waits for it to end.
+    pub(crate) fn end(&mut self) -> ExitStatus {
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("our own child") {
+                return status;
+            }
+            assert!(began.elapsed() < WATCHDOG, "the watchdog: it did not end");
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Waits for it to end by itself and returns its code.
+    pub(crate) fn code(&mut self) -> i32 {
+        let status = self.end();
+        status
+            .code()
+            .unwrap_or_else(|| panic!("ended by signal {:?}", status.signal()))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Bytes that do not repeat and differ by `seed` (xorshift).
+pub(crate) fn noise(bytes: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed | 1;
+    let mut noise = Vec::with_capacity(bytes + 8);
+    while noise.len() < bytes {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        noise.extend_from_slice(&state.to_le_bytes());
+    }
+    noise.truncate(bytes);
+    noise
+}
+
+/// Waits until `file` has at least `bytes` bytes.
+pub(crate) fn wait_for_bytes(file: &Path, bytes: u64) {
+    let began = Instant::now();
+    while fs::metadata(file).map_or(0, |status| status.len()) < bytes {
+        assert!(
+            began.elapsed() < WATCHDOG,
+            "{} does not grow to {bytes} bytes",
+            file.display()
+        );
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Writes to the input of a process.
+pub(crate) fn feed(running: &mut Running, bytes: &[u8]) {
+    running
+        .child
+        .stdin
+        .as_mut()
+        .expect("a piped input")
+        .write_all(bytes)
+        .expect("it reads");
+}
