@@ -1,1 +1,77 @@
+//! The lane on real mapped memory: against a queue as its model, and against peers whose words lie.
 
+mod against_a_queue;
+mod lies;
+
+use super::{Consumer, Producer, Refusal};
+use crate::layout::control::{CONTROL, RECEIVER};
+use crate::layout::geometry::Geometry;
+use crate::segment::{
+    ForeignSegment, MappedForeignRing, MappedForeignWord, MappedOwnRing, MappedOwnWord, OwnSegment, SegmentSize,
+};
+
+type Sending = Producer<MappedOwnRing, MappedForeignWord>;
+type Receiving = Consumer<MappedForeignRing, MappedOwnWord>;
+
+/// Two segments, each with a mapping of its owner's and one of its peer's.
+struct Pair {
+    sending: OwnSegment,
+    sending_seen: ForeignSegment,
+    receiving: OwnSegment,
+    receiving_seen: ForeignSegment,
+}
+
+impl Pair {
+    fn new(capacity: u64) -> Self {
+        let size = |ring| SegmentSize { control: CONTROL, ring, huge: false };
+        let make = |size| {
+            let own = OwnSegment::new(c"ringway-test", size, false).unwrap();
+            let foreign = ForeignSegment::map(own.descriptor(), size, false).unwrap();
+            (own, foreign)
+        };
+        let (sending, sending_seen) = make(size(capacity as usize));
+        let (receiving, receiving_seen) = make(size(4096));
+        Self { sending, sending_seen, receiving, receiving_seen }
+    }
+
+    /// Both halves, the consumer first: it says where it starts.
+    fn halves(&self, geometry: &Geometry, fenced: bool) -> (Sending, Receiving) {
+        geometry.check().unwrap();
+        let receiving = Consumer::new(self.sending_seen.ring(), self.receiving.word(RECEIVER), geometry);
+        (Producer::new(self.sending.ring(), self.receiving_seen.word(RECEIVER), geometry, fenced), receiving)
+    }
+}
+
+/// A largest frame fits at every place of the ring, once the reader has read everything and owes less than a step.
+#[test]
+fn the_largest_frame_fits_wherever_the_reader_has_caught_up() {
+    for alignment in [8u32, 64] {
+        let pair = Pair::new(4096);
+        let geometry = Geometry::new(4096, alignment, 0);
+        let (mut producer, mut consumer) = pair.halves(&geometry, false);
+        let largest = geometry.largest_payload() as usize;
+        for place in 0..2048usize {
+            for size in [8 * (place % 67), largest] {
+                let slot = producer.try_reserve(size, alignment as usize).expect("room, since all was read");
+                producer.commit(&slot, size as u32, 1);
+                let entry = consumer.peek().unwrap().unwrap();
+                assert_eq!(entry.payload(), size);
+                consumer.advance(&entry);
+                consumer.release();
+            }
+        }
+        assert_eq!(
+            producer.try_send(&vec![0; largest + 1], 0),
+            Err(Refusal::TooLarge { payload: largest + 1, most: largest as u64 })
+        );
+    }
+}
+
+#[test]
+fn an_alignment_that_was_not_agreed_on_is_refused() {
+    let pair = Pair::new(4096);
+    let (mut producer, _) = pair.halves(&Geometry::new(4096, 16, 0), false);
+    for asked in [0, 3, 32] {
+        assert_eq!(producer.try_reserve(8, asked).unwrap_err(), Refusal::Alignment { asked, most: 16 });
+    }
+}

@@ -1,0 +1,277 @@
+//! Random operations on both halves, and a queue that says what must come out.
+
+use std::collections::VecDeque;
+
+use proptest::prelude::*;
+
+use super::{Pair, Receiving, Sending};
+use crate::layout::geometry::Geometry;
+use crate::layout::header::HEADER;
+use crate::ring::{Refusal, Slot};
+use crate::segment::ForeignRing;
+
+/// A payload's length: as a number of bytes, or as near as the ring lets it to a boundary.
+#[derive(Clone, Copy, Debug)]
+enum Size {
+    Bytes(usize),
+    /// So many bytes below the most that is certain to fit.
+    BelowMost(usize),
+    /// So that the frame ends so many words around the ring's end.
+    NearWrap(i64),
+    /// A part of the most, in 1/1000.
+    Part(usize),
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Send(Size),
+    /// Reserve with an alignment of `8 << .1`, fill, and commit all but the last bytes.
+    Reserve(Size, u32, usize),
+    /// Reserve, write, and let it go.
+    Abort(Size, u32),
+    /// Append so many frames, and publish them.
+    Group(Vec<Size>, u32),
+    /// Read so many frames; the flag: release after each.
+    Take(usize, bool),
+    /// Copy a part from the middle, and leave the frame unread.
+    Peek(usize, usize),
+    Rewind,
+    PublishRelease,
+}
+
+fn sizes() -> impl Strategy<Value = Size> {
+    prop_oneof![
+        3 => (0usize..=24).prop_map(Size::Bytes),
+        2 => (54usize..=74).prop_map(Size::Bytes),
+        1 => (4070usize..=4110).prop_map(Size::Bytes),
+        1 => (0usize..=16).prop_map(Size::BelowMost),
+        2 => (-3i64..=3).prop_map(Size::NearWrap),
+        2 => (0usize..=1000).prop_map(Size::Part),
+    ]
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => sizes().prop_map(Step::Send),
+        3 => (sizes(), 0u32..=9, 0usize..=20).prop_map(|(size, align, less)| Step::Reserve(size, align, less)),
+        1 => (sizes(), 0u32..=9).prop_map(|(size, align)| Step::Abort(size, align)),
+        2 => (prop::collection::vec(sizes(), 1..6), 0u32..=3).prop_map(|(sizes, align)| Step::Group(sizes, align)),
+        5 => (1usize..8, any::<bool>()).prop_map(|(count, release)| Step::Take(count, release)),
+        1 => (0usize..5000, 0usize..200).prop_map(|(from, count)| Step::Peek(from, count)),
+        1 => Just(Step::Rewind),
+        1 => Just(Step::PublishRelease),
+    ]
+}
+
+/// A frame that was published.
+#[derive(Clone)]
+struct Sent {
+    kind: u16,
+    payload: Vec<u8>,
+    alignment: u64,
+}
+
+struct World {
+    geometry: Geometry,
+    producer: Sending,
+    consumer: Receiving,
+    pair: Pair,
+    count: u32,
+    /// Published and not read.
+    unread: VecDeque<Sent>,
+    /// Read and not finished with.
+    read: VecDeque<Sent>,
+}
+
+impl World {
+    fn new(geometry: Geometry, fenced: bool) -> Self {
+        let pair = Pair::new(geometry.capacity);
+        let (producer, consumer) = pair.halves(&geometry, fenced);
+        Self { geometry, producer, consumer, pair, count: 0, unread: VecDeque::new(), read: VecDeque::new() }
+    }
+
+    fn length(&self, size: Size) -> usize {
+        let most = self.geometry.largest_payload() as usize;
+        let length = match size {
+            Size::Bytes(bytes) => bytes,
+            Size::BelowMost(less) => most.saturating_sub(less),
+            Size::Part(part) => most * part / 1000,
+            Size::NearWrap(words) => {
+                let left = self.geometry.capacity - self.producer.published() % self.geometry.capacity;
+                (left as i64 + words * 8 - HEADER as i64).max(0) as usize
+            }
+        };
+        length.min(most)
+    }
+
+    /// A frame that differs from every other.
+    fn frame(&mut self, length: usize, alignment: u64) -> Sent {
+        self.count += 1;
+        let seed = self.count.wrapping_mul(0x9e37_79b9);
+        let payload = (0..length).map(|place| (seed.rotate_left(place as u32 % 32) as usize ^ place) as u8 | 1).collect();
+        Sent { kind: self.count as u16, payload, alignment }
+    }
+
+    /// Whether the refusal is a true one: the ring is not empty to the sender, or an open group is in the way.
+    fn refused(&self, refusal: Refusal, length: usize) {
+        assert_eq!(refusal, Refusal::Full, "{length} bytes");
+        let caught_up = self.unread.is_empty() && self.read.is_empty();
+        assert!(!caught_up || self.producer.has_open_group(), "all was read, and yet {length} bytes do not fit");
+    }
+
+    fn reserve(&mut self, frame: &Sent) -> Option<Slot> {
+        match self.producer.try_reserve(frame.payload.len(), frame.alignment as usize) {
+            Ok(slot) => {
+                let (origin, offset) = slot.payload_place();
+                assert_eq!((origin + offset) % frame.alignment, 0);
+                self.producer.fill(&slot, &frame.payload);
+                Some(slot)
+            }
+            Err(refusal) => {
+                self.refused(refusal, frame.payload.len());
+                None
+            }
+        }
+    }
+
+    fn alignment(&self, shift: u32) -> u64 {
+        (8u64 << shift).min(u64::from(self.geometry.alignment))
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Send(size) => {
+                let frame = self.frame(self.length(size), 8);
+                match self.producer.try_send(&frame.payload, frame.kind) {
+                    Ok(()) => self.unread.push_back(frame),
+                    Err(refusal) => self.refused(refusal, frame.payload.len()),
+                }
+            }
+            Step::Reserve(size, align, less) => {
+                let mut frame = self.frame(self.length(size), self.alignment(align));
+                if let Some(slot) = self.reserve(&frame) {
+                    frame.payload.truncate(frame.payload.len().saturating_sub(less));
+                    self.producer.commit(&slot, frame.payload.len() as u32, frame.kind);
+                    self.unread.push_back(frame);
+                }
+            }
+            Step::Abort(size, align) => {
+                let frame = self.frame(self.length(size), self.alignment(align));
+                drop(self.reserve(&frame));
+            }
+            Step::Group(sizes, align) => self.group(&sizes, align),
+            Step::Take(count, release) => (0..count).for_each(|_| self.take(release)),
+            Step::Peek(from, count) => self.peek(from, count),
+            Step::Rewind => {
+                self.consumer.rewind();
+                while let Some(frame) = self.read.pop_back() {
+                    self.unread.push_front(frame);
+                }
+            }
+            Step::PublishRelease => {
+                self.consumer.publish_release();
+                assert!(!self.consumer.publish_release(), "all was said");
+            }
+        }
+        self.check_tail();
+    }
+
+    fn group(&mut self, sizes: &[Size], align: u32) {
+        let mut group = Vec::new();
+        let before = self.producer.published();
+        for size in sizes {
+            let frame = self.frame(self.length(*size) / 3, self.alignment(align));
+            if let Some(slot) = self.reserve(&frame) {
+                self.producer.append(&slot, frame.payload.len() as u32, frame.kind);
+                group.push(frame);
+            }
+            assert_eq!(self.producer.published(), before, "nothing is visible yet");
+            self.check_tail();
+        }
+        assert_eq!(self.producer.publish(), !group.is_empty());
+        self.unread.extend(group);
+    }
+
+    /// The word at the published tail is zero, whatever has been going on.
+    fn check_tail(&self) {
+        // SAFETY: positions are multiples of 8.
+        let word = unsafe { self.pair.sending_seen.ring().load(self.producer.published()) };
+        assert_eq!(word, 0, "the terminator at {}", self.producer.published());
+    }
+
+    fn take(&mut self, release: bool) {
+        let found = self.consumer.peek().expect("an honest sender");
+        let Some(entry) = found else {
+            assert!(self.unread.is_empty(), "{} frames lost", self.unread.len());
+            return;
+        };
+        let frame = self.unread.pop_front().expect("no frame that was not sent");
+        assert_eq!((entry.kind(), entry.payload()), (frame.kind, frame.payload.len()));
+        assert_eq!(entry.position % 8, 0);
+        assert_eq!((entry.position + HEADER) % frame.alignment, 0, "aligned for the reader too");
+        let mut copied = vec![0; frame.payload.len() + 3];
+        assert_eq!(self.consumer.copy(&entry, 0, &mut copied), frame.payload.len());
+        assert_eq!(copied[..frame.payload.len()], frame.payload);
+        self.consumer.advance(&entry);
+        self.read.push_back(frame);
+        if release {
+            self.consumer.release();
+            self.read.clear();
+        }
+    }
+
+    fn peek(&mut self, from: usize, count: usize) {
+        let Some(entry) = self.consumer.peek().expect("an honest sender") else {
+            assert!(self.unread.is_empty());
+            return;
+        };
+        let frame = self.unread.front().expect("no frame that was not sent");
+        let part = frame.payload.get(from..).unwrap_or_default();
+        let part = &part[..part.len().min(count)];
+        let mut copied = vec![0; count];
+        assert_eq!(self.consumer.copy(&entry, from, &mut copied), part.len());
+        assert_eq!(&copied[..part.len()], part);
+    }
+
+    /// Reads everything; then the largest frame must fit, though the last step of release may be owed.
+    fn finish(&mut self) {
+        while !self.unread.is_empty() {
+            self.take(true);
+        }
+        self.consumer.release();
+        self.read.clear();
+        let frame = self.frame(self.geometry.largest_payload() as usize, u64::from(self.geometry.alignment));
+        let slot = self.reserve(&frame).expect("the largest frame fits");
+        self.producer.commit(&slot, frame.payload.len() as u32, frame.kind);
+        self.unread.push_back(frame);
+        self.take(true);
+        assert_eq!(self.consumer.peek(), Ok(None));
+        self.consumer.publish_release();
+        self.producer.reclaim().unwrap();
+        assert_eq!(self.producer.known_released(), self.producer.published(), "nothing leaked");
+    }
+}
+
+/// Rings, with the alignments that they have room for, starting near the wrap and late in a lane's life.
+fn geometries() -> impl Strategy<Value = Geometry> {
+    let ring = prop_oneof![3 => (Just(4096u64), 3u32..=6), 1 => (Just(65_536), 3u32..=6), 1 => (Just(65_536), Just(12u32))];
+    let base = prop_oneof![Just(0u64), Just(1 << 20), Just((1 << 62) - (1 << 20)), Just(1 << 32)];
+    (ring, base, 0u64..64, any::<bool>()).prop_map(|((capacity, shift), base, words, before)| {
+        let start = if before { base + capacity - 8 * words } else { base + 8 * words };
+        Geometry::new(capacity, 1 << shift, start)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn frames_come_out_as_from_a_queue(
+        geometry in geometries(),
+        fenced in any::<bool>(),
+        steps in prop::collection::vec(steps(), 1..150),
+    ) {
+        let mut world = World::new(geometry, fenced);
+        steps.into_iter().for_each(|step| world.step(step));
+        world.finish();
+    }
+}
