@@ -5,6 +5,7 @@
 //! a few words that wraps, and no system call: a bell is a condition variable, so that a lost wake is a deadlock, which loom reports.
 
 mod lane;
+mod sleep;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
@@ -18,10 +19,20 @@ use crate::sync::{Site, weaken};
 type Model = (&'static str, fn());
 
 /// All models, the quick ones first: a weakened site is tried on each until one fails.
-const MODELS: &[&[Model]] = &[lane::MODELS];
+const MODELS: &[&[Model]] = &[lane::MODELS, sleep::MODELS];
 
-/// The sites, and what to do with each.
-const SITES: &[Site] = &[Site::Commit, Site::Take, Site::Release, Site::Reclaim];
+/// Every site.
+const SITES: &[Site] = &[
+    Site::Commit,
+    Site::Take,
+    Site::Release,
+    Site::Reclaim,
+    Site::WakeBarrier,
+    Site::ParkBarrier,
+    Site::SpaceBarrier,
+    Site::Close,
+    Site::SeeClose,
+];
 
 /// One model at a time: the weakened site belongs to the whole process.
 static SERIAL: Mutex<()> = Mutex::new(());

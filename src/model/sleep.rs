@@ -1,0 +1,183 @@
+//! Sleeping for data and for space, and closing. A bell is a flag under loom's mutex: a wake that is lost leaves a thread blocked, which
+//! loom reports as a deadlock.
+
+use std::sync::Arc;
+
+use loom::sync::{Condvar, Mutex};
+use loom::thread;
+
+use super::lane::{bytes, try_take};
+use super::{Model, lane};
+use crate::layout::geometry::Geometry;
+use crate::ring::Refusal;
+use crate::segment::heap::HeapWord;
+use crate::wake::park::{Park, Signal, Watch};
+
+pub(super) const MODELS: &[Model] = &[
+    ("asleep for data", for_data),
+    ("asleep for space", for_space),
+    ("the last frame before a close", last_frame),
+    ("a close wakes the sleeper", close_wakes),
+];
+
+const GEOMETRY: Geometry = Geometry { capacity: 64, step: 16, alignment: 8, start: 0 };
+/// Room for one frame at a time, and each is released at once.
+const NARROW: Geometry = Geometry { capacity: 32, step: 8, alignment: 8, start: 0 };
+
+/// What an eventfd is to the protocol: rings add up until they are taken.
+#[derive(Clone)]
+struct Bell(Arc<(Mutex<bool>, Condvar)>);
+
+impl Bell {
+    fn new() -> Self {
+        Self(Arc::new((Mutex::new(false), Condvar::new())))
+    }
+
+    fn ring(&self) {
+        *self.0.0.lock().unwrap() = true;
+        self.0.1.notify_one();
+    }
+
+    /// Blocks until rung.
+    fn wait(&self) {
+        let mut rung = self.0.0.lock().unwrap();
+        while !*rung {
+            rung = self.0.1.wait(rung).unwrap();
+        }
+        *rung = false;
+    }
+
+    fn ring_if(&self, signal: Signal) {
+        if signal == Signal::Ring {
+            self.ring();
+        }
+    }
+}
+
+/// An epoch: its owner's half and its peer's.
+fn epoch() -> (Park<HeapWord>, Watch<HeapWord>) {
+    let word = HeapWord::new(0);
+    (Park::new(word.clone()), Watch::new(word))
+}
+
+/// Waits until `look` finds something, as the shipped waits do: look, arm, look again, block once.
+fn wait<T>(park: &mut Park<HeapWord>, bell: &Bell, mut look: impl FnMut() -> Option<T>) -> T {
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        park.arm();
+        if let Some(found) = look() {
+            park.awake();
+            return found;
+        }
+        bell.wait();
+        park.awake();
+    }
+}
+
+fn for_data() {
+    const COUNT: u8 = 2;
+    let (mut producer, mut consumer) = lane(&GEOMETRY, true);
+    let (mut park, mut watch) = epoch();
+    let bell = Bell::new();
+    let sleeper = thread::spawn({
+        let bell = bell.clone();
+        move || {
+            for frame in 0..COUNT {
+                let kind = wait(&mut park, &bell, || try_take(&mut consumer, |_| 8));
+                assert_eq!(kind, u16::from(frame));
+            }
+        }
+    });
+    for frame in 0..COUNT {
+        producer.try_send(&bytes(frame, 8), u16::from(frame)).unwrap();
+        bell.ring_if(watch.look());
+    }
+    sleeper.join().unwrap();
+}
+
+fn for_space() {
+    const COUNT: u8 = 3;
+    let (mut producer, mut consumer) = lane(&NARROW, false);
+    let (mut park, mut watch) = epoch();
+    let bell = Bell::new();
+    let sleeper = thread::spawn({
+        let bell = bell.clone();
+        move || {
+            for frame in 0..COUNT {
+                wait(&mut park, &bell, || match producer.try_send(&bytes(frame, 8), u16::from(frame)) {
+                    Ok(()) => Some(()),
+                    Err(Refusal::Full) => None,
+                    Err(other) => panic!("an honest consumer, and yet {other:?}"),
+                });
+            }
+        }
+    });
+    for frame in 0..COUNT {
+        let kind = loop {
+            match try_take(&mut consumer, |_| 8) {
+                Some(kind) => break kind,
+                None => thread::yield_now(),
+            }
+        };
+        assert_eq!(kind, u16::from(frame));
+        // Steps are a word here, so that what was taken has been released.
+        Watch::<HeapWord>::barrier();
+        bell.ring_if(watch.look());
+    }
+    sleeper.join().unwrap();
+}
+
+/// Commits carry no barrier here, so that the close's own ordering must bring the last frame along.
+fn last_frame() {
+    let (mut producer, mut consumer) = lane(&GEOMETRY, false);
+    let (mut park, watch) = epoch();
+    let closing = thread::spawn(move || {
+        producer.try_send(&bytes(0, 8), 0).unwrap();
+        park.close();
+    });
+    let mut found = 0;
+    loop {
+        found += usize::from(try_take(&mut consumer, |_| 8).is_some());
+        if watch.is_closed() {
+            found += usize::from(try_take(&mut consumer, |_| 8).is_some());
+            break;
+        }
+        thread::yield_now();
+    }
+    assert_eq!(found, 1, "the frame before the close");
+    closing.join().unwrap();
+}
+
+fn close_wakes() {
+    let (mut producer, mut consumer) = lane(&GEOMETRY, true);
+    let (mut own, watch_own) = epoch();
+    let (mut park, mut watch) = epoch();
+    let bell = Bell::new();
+    let closing = thread::spawn({
+        let bell = bell.clone();
+        move || {
+            producer.try_send(&bytes(0, 8), 0).unwrap();
+            bell.ring_if(watch.look());
+            own.close();
+            bell.ring_if(watch.look());
+        }
+    });
+    let mut found = 0;
+    wait(&mut park, &bell, || {
+        found += usize::from(try_take(&mut consumer, |_| 8).is_some());
+        if !watch_own.is_closed() {
+            return None;
+        }
+        found += usize::from(try_take(&mut consumer, |_| 8).is_some());
+        Some(())
+    });
+    assert_eq!(found, 1, "the frame before the close");
+    closing.join().unwrap();
+}
+
+#[test]
+fn no_wake_and_no_last_frame_is_lost() {
+    super::hold(MODELS);
+}
