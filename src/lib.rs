@@ -1,5 +1,35 @@
-//! Shared-memory IPC for Linux.
-#![allow(dead_code, unused_imports, reason = "being built")]
+//! Shared-memory IPC for Linux: frames between processes at the speed of a cache line.
+//!
+//! Each side creates one segment, which its peer can map read-only and nothing else. Frames travel through a lock-free ring in the
+//! sender's segment; every shared word has exactly one writer. A peer can be killed at any instruction, or lie about any word:
+//! the other side gets what was committed, and then an error that says what happened.
+//!
+//! ```
+//! # let name = std::env::temp_dir().join(format!("ringway-doc-{}", std::process::id()));
+//! let mut listener = ringway::Listener::bind(name.as_path())?;
+//! let client = std::thread::spawn(move || -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//!     let (mut sender, _receiver) = ringway::connect(name)?.split();
+//!     sender.send(b"hello")?;
+//!     Ok(())
+//! });
+//! let (_sender, mut receiver) = listener.accept()?.split();
+//! assert_eq!(receiver.recv()?.to_vec(), b"hello");
+//! # client.join().unwrap().unwrap();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Start with [`Listener`] and [`connect`]; options are in [`Config`]. `docs/PROTOCOL.md` has every byte, `docs/SAFETY.md` the argument
+//! that no byte of a peer's can harm us.
+
+#![cfg_attr(loom, allow(dead_code, unused_imports, reason = "the models build the lane and the wakes only"))]
+#![cfg_attr(not(target_pointer_width = "64"), doc = "Only 64-bit targets are supported.")]
+
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64", target_endian = "little")))]
+compile_error!("Ringway needs Linux on a 64-bit little-endian machine");
+
+#[cfg(not(loom))]
+mod connection;
+mod error;
 mod layout;
 #[cfg(all(test, loom))]
 mod model;
@@ -8,3 +38,13 @@ mod segment;
 mod sync;
 #[cfg(not(loom))]
 mod sys;
+mod wake;
+
+#[cfg(not(loom))]
+pub use connection::{
+    Address, Arm, Config, Connection, Frame, Group, Listener, Peer, Receiver, RecvError, Reservation, SendError, Sender,
+    SharedSender, connect,
+};
+pub use error::{Error, ErrorKind};
+pub use layout::violation::Violation;
+pub use wake::ladder::Wait;

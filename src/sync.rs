@@ -10,11 +10,9 @@
 pub(crate) use core::sync::atomic::Ordering;
 
 #[cfg(not(loom))]
-pub(crate) use core::sync::atomic::{AtomicU8, AtomicU64};
+pub(crate) use core::sync::atomic::AtomicU64;
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::AtomicU64;
-#[cfg(loom)]
-pub(crate) use std::sync::atomic::AtomicU8;
 
 /// A place in the protocol whose ordering is load-bearing; `docs/SAFETY.md` has the table of pairs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

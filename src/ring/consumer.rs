@@ -69,6 +69,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
     }
 
     /// Where the next frame is expected.
+    #[cfg(test)]
     pub(crate) fn next(&self) -> u64 {
         self.next
     }

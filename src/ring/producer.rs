@@ -104,6 +104,7 @@ impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
     }
 
     /// The position behind the last published frame.
+    #[cfg(test)]
     pub(crate) fn published(&self) -> u64 {
         self.published
     }
@@ -160,7 +161,7 @@ impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
     }
 
     /// Publishes the frame in `slot` with the first `payload` bytes of it.
-    #[inline]
+    #[cfg(test)]
     pub(crate) fn commit(&mut self, slot: &Slot, payload: u32, kind: u16) {
         self.append(slot, payload, kind);
         self.publish();

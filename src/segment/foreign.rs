@@ -33,13 +33,6 @@ impl ForeignSegment {
         MappedForeignWord { word: non_null(pointer).cast(), _mapping: Arc::clone(&self.mapping) }
     }
 
-    /// Copies the beginning of the control area out.
-    pub(crate) fn read_control(&self, target: &mut [u8]) {
-        assert!(target.len() <= self.size.control, "control bytes exceed the control area");
-        // SAFETY: in bounds by the check above; `target` is private.
-        unsafe { copy::copy_out(self.mapping.base(), target.as_mut_ptr(), target.len()) };
-    }
-
     /// The ring that the peer sends into.
     pub(crate) fn ring(&self) -> MappedForeignRing {
         // SAFETY: the ring follows the control area in the mapping.

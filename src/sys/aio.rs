@@ -73,12 +73,6 @@ pub(crate) fn signal(bell: BorrowedFd<'_>) -> io::Result<()> {
     }
 }
 
-/// Whether bells can be rung this way here.
-pub(crate) fn available() -> io::Result<()> {
-    let bell = super::bell::create()?;
-    signal(std::os::fd::AsFd::as_fd(&bell))
-}
-
 impl Context {
     fn new() -> io::Result<Self> {
         let birth = Birth::here()?;

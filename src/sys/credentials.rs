@@ -1,7 +1,7 @@
 //! Who speaks on the handshake socket, and whether that process still lives.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::{check, last_error, poll};
 
@@ -53,10 +53,4 @@ pub(crate) fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
 /// Our effective user id: what the kernel checks our own files against.
 pub(crate) fn effective_uid() -> libc::uid_t {
     nix::unistd::geteuid().as_raw()
-}
-
-/// Whether the kernel can name processes by descriptor, for `doctor`.
-pub(crate) fn pidfd_available() -> io::Result<()> {
-    let own = pidfd_open(libc::pid_t::try_from(std::process::id()).unwrap_or(0))?;
-    if has_ended(own.as_fd()) { Err(io::Error::other("our own pidfd says that we have ended")) } else { Ok(()) }
 }

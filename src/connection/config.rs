@@ -1,0 +1,163 @@
+//! Options of a listener or a connection.
+
+use std::time::{Duration, Instant};
+
+use super::address::Address;
+use super::{Connection, Listener, client};
+use crate::error::{Error, ErrorKind};
+use crate::layout::geometry::{Geometry, MAX_CAPACITY, MIN_CAPACITY};
+use crate::sys::{credentials, memfd};
+use crate::wake::ladder::Wait;
+
+/// Options, with a default for each. One value serves any number of listeners and connections.
+#[derive(Clone, Debug)]
+#[must_use = "options do nothing until `bind` or `connect`"]
+pub struct Config {
+    pub(crate) capacity: usize,
+    pub(crate) peer_capacity: usize,
+    pub(crate) max_capacity: usize,
+    pub(crate) wait: Wait,
+    pub(crate) alignment: usize,
+    pub(crate) huge: bool,
+    pub(crate) prefault: bool,
+    pub(crate) timeout: Duration,
+    pub(crate) uids: Vec<u32>,
+    pub(crate) trust: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            capacity: 256 << 10,
+            peer_capacity: 256 << 10,
+            max_capacity: 64 << 20,
+            wait: Wait::Adaptive,
+            alignment: 8,
+            huge: false,
+            prefault: false,
+            timeout: Duration::from_secs(1),
+            uids: Vec::new(),
+            trust: false,
+        }
+    }
+}
+
+impl Config {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Bytes in the ring that a client sends into: a power of two, 4,096 to 1 GiB. Default 256 KiB.
+    pub fn capacity(mut self, bytes: usize) -> Self {
+        self.capacity = bytes;
+        self
+    }
+
+    /// Bytes in the ring that a client asks its server to send into. Default 256 KiB.
+    pub fn peer_capacity(mut self, bytes: usize) -> Self {
+        self.peer_capacity = bytes;
+        self
+    }
+
+    /// The largest ring that this side agrees to, own or peer's. Default 64 MiB. A server cuts larger wishes down to it.
+    pub fn max_capacity(mut self, bytes: usize) -> Self {
+        self.max_capacity = bytes;
+        self
+    }
+
+    /// How this side waits. [`Wait::Spin`] is declared to the peer, for the life of the connection.
+    pub fn wait(mut self, wait: Wait) -> Self {
+        self.wait = wait;
+        self
+    }
+
+    /// The largest payload alignment that this side will ask of `reserve_aligned`: a power of two, 8 to 4,096. Default 8. It
+    /// makes the largest frame that much smaller.
+    pub fn alignment(mut self, bytes: usize) -> Self {
+        self.alignment = bytes;
+        self
+    }
+
+    /// Puts our segment on huge pages of 2 MiB (rings of at least 2 MiB). The host must have some free (`vm.nr_hugepages`).
+    pub fn huge_pages(mut self, on: bool) -> Self {
+        self.huge = on;
+        self
+    }
+
+    /// Fills the page tables of both segments while connecting, so that no first touch costs a fault later.
+    pub fn prefault(mut self, on: bool) -> Self {
+        self.prefault = on;
+        self
+    }
+
+    /// How long a handshake may take. Default 1 s.
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Admits peers of another uid, besides our own. A listener on a path then makes its socket connectable by all; the uid
+    /// decides.
+    pub fn allow_uid(mut self, uid: u32) -> Self {
+        self.uids.push(uid);
+        self
+    }
+
+    /// Rings the peer's bell by a plain `write`, which is faster, but which a hostile peer can make block for ever.
+    pub fn trust_peer(mut self, on: bool) -> Self {
+        self.trust = on;
+        self
+    }
+
+    /// Listens under a name or path.
+    ///
+    /// # Errors
+    /// A bad option or name, a name that is taken, a directory that is unsafe, or what the system answers.
+    pub fn bind(&self, address: impl Into<Address>) -> Result<Listener, Error> {
+        self.check()?;
+        Listener::with(self.clone(), &address.into())
+    }
+
+    /// Connects to a listener and shakes hands.
+    ///
+    /// # Errors
+    /// Nobody listens, a refusal that names what differs, a limit of the host, or the deadline.
+    pub fn connect(&self, address: impl Into<Address>) -> Result<Connection, Error> {
+        self.check()?;
+        client::connect(self, &address.into(), Instant::now() + self.timeout)
+    }
+
+    pub(crate) fn allows(&self, uid: u32) -> bool {
+        uid == credentials::effective_uid() || self.uids.contains(&uid)
+    }
+
+    pub(crate) fn geometry(&self, capacity: u64) -> Geometry {
+        Geometry::new(capacity, self.alignment as u32, 0)
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let bad = |text: String| Err(Error::new(ErrorKind::InvalidConfig, text));
+        for (name, bytes) in
+            [("capacity", self.capacity), ("peer_capacity", self.peer_capacity), ("max_capacity", self.max_capacity)]
+        {
+            let range = MIN_CAPACITY as usize..=MAX_CAPACITY as usize;
+            if !bytes.is_power_of_two() || !range.contains(&bytes) || bytes % memfd::page_size() != 0 {
+                return bad(format!("{name} is {bytes}: it must be a power of two, from 4096 (one page) to 1 GiB"));
+            }
+        }
+        if self.capacity > self.max_capacity || self.peer_capacity > self.max_capacity {
+            return bad(format!("capacity exceeds max_capacity ({}): raise max_capacity", self.max_capacity));
+        }
+        if !self.alignment.is_power_of_two() || !(8..=4096).contains(&self.alignment) {
+            return bad(format!("alignment is {}: it must be a power of two, from 8 to 4096", self.alignment));
+        }
+        if self.geometry(self.capacity as u64).check().is_err() {
+            return bad(format!("a ring of {} bytes has no room for alignment {}: use a larger one", self.capacity, self.alignment));
+        }
+        if self.huge && self.capacity < memfd::HUGE_PAGE {
+            return bad("huge pages need a capacity of at least 2 MiB".to_owned());
+        }
+        Ok(())
+    }
+}

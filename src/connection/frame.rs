@@ -1,0 +1,79 @@
+//! A received frame, still in the peer's memory.
+
+use super::receiver::Receiver;
+use crate::layout::header::HEADER;
+use crate::ring::Entry;
+
+/// A received frame. Its bytes are in memory that the peer can change at any time, so they are copied out; two copies may differ. Dropping
+/// it releases the frame.
+#[derive(Debug)]
+#[must_use = "a frame that is dropped unread is released"]
+pub struct Frame<'a> {
+    receiver: &'a mut Receiver,
+    entry: Entry,
+}
+
+impl<'a> Frame<'a> {
+    #[inline(always)]
+    pub(crate) fn new(receiver: &'a mut Receiver, entry: Entry) -> Self {
+        Self { receiver, entry }
+    }
+
+    /// Payload bytes.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.entry.payload()
+    }
+
+    /// Whether the payload is empty.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The number that the sender gave the frame: 0 unless it chose one.
+    pub fn kind(&self) -> u16 {
+        self.entry.kind()
+    }
+
+    /// The frame's identity in this lane: positions grow, and no two frames of a connection share one.
+    pub fn position(&self) -> u64 {
+        self.entry.position
+    }
+
+    /// Copies the payload into `target`, as much as fits. Returns the bytes copied.
+    #[inline]
+    pub fn copy_to(&self, target: &mut [u8]) -> usize {
+        self.receiver.lane.copy(&self.entry, 0, target)
+    }
+
+    /// Copies from byte `offset` of the payload on, as much as fits. Returns the bytes copied; 0 behind the end.
+    pub fn copy_at(&self, offset: usize, target: &mut [u8]) -> usize {
+        self.receiver.lane.copy(&self.entry, offset, target)
+    }
+
+    /// A copy of the payload.
+    pub fn to_vec(&self) -> Vec<u8> {
+        let mut copy = vec![0; self.len()];
+        self.copy_to(&mut copy);
+        copy
+    }
+
+    /// The payload in place, without a copy: the trusted mode.
+    ///
+    /// # Safety
+    /// The peer must not change these bytes while the slice lives: a peer that does causes a data race, and code that checks the
+    /// bytes and then uses them may act on others than it checked. Only a peer that you would run in your own process qualifies.
+    pub unsafe fn as_trusted_slice(&self) -> &[u8] {
+        let payload = self.receiver.lane.ring().pointer(self.entry.position + HEADER);
+        // SAFETY: the consumer found the frame in bounds, so its payload is contiguous in the double mapping, which the receiver keeps; that
+        // the bytes do not change is the caller's promise.
+        unsafe { core::slice::from_raw_parts(payload, self.len()) }
+    }
+}
+
+impl Drop for Frame<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.receiver.finish();
+    }
+}

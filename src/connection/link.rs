@@ -1,0 +1,71 @@
+//! What both halves of a connection share: the handshake socket, the peer's pidfd, and what they have told us.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::outcome::Gone;
+use crate::sys::fork::Birth;
+use crate::sys::{credentials, socket};
+
+/// Who is at the other end, by the kernel's word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Peer {
+    /// Its user id, as seen from our user namespace.
+    pub uid: u32,
+    /// Its process id, if it has one in our pid namespace.
+    pub pid: Option<i32>,
+}
+
+/// A process that ends closes its sockets a moment before its pidfd tells of the end: so long we wait for the second before
+/// we say that the process lives and has merely closed the connection.
+const GRACE: Duration = Duration::from_millis(200);
+
+/// The connection's sign of life.
+#[derive(Debug)]
+pub(crate) struct Link {
+    socket: OwnedFd,
+    pidfd: Option<OwnedFd>,
+    pub(crate) peer: Peer,
+    pub(crate) birth: Birth,
+    closed_at: Mutex<Option<Instant>>,
+}
+
+/// The answer of a look at the peer's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    Alive,
+    /// The socket is closed; until then the pidfd may still say that the process has ended.
+    Fading(Instant),
+    Gone(Gone),
+}
+
+impl Link {
+    pub(crate) fn new(socket: OwnedFd, pidfd: Option<OwnedFd>, peer: Peer, birth: Birth) -> Self {
+        Self { socket, pidfd, peer, birth, closed_at: Mutex::new(None) }
+    }
+
+    pub(crate) fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    pub(crate) fn pidfd(&self) -> Option<BorrowedFd<'_>> {
+        self.pidfd.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Asks the kernel. Takes nudges from the socket on the way.
+    pub(crate) fn life(&self) -> Life {
+        let line = socket::look(self.socket());
+        let ended = self.pidfd().map(credentials::has_ended);
+        if ended == Some(true) {
+            return Life::Gone(Gone::PeerDied);
+        }
+        if line == socket::Line::Open {
+            return Life::Alive;
+        }
+        let mut closed_at = self.closed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = *closed_at.get_or_insert_with(Instant::now) + GRACE;
+        if ended.is_none() || Instant::now() >= until { Life::Gone(Gone::PeerClosed) } else { Life::Fading(until) }
+    }
+}

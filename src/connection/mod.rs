@@ -1,0 +1,73 @@
+//! Connections: finding each other, the handshake, liveness, and the two halves that applications hold.
+//!
+//! Absent on purpose: what the bytes mean (typed messages come above), and any thread or timer of ours: whoever waits, waits in
+//! its own call.
+
+mod address;
+mod client;
+mod config;
+mod frame;
+mod link;
+mod listener;
+mod outcome;
+mod receiver;
+mod reservation;
+mod rest;
+mod sender;
+mod server;
+mod shared;
+mod side;
+
+pub use address::Address;
+pub use config::Config;
+pub use frame::Frame;
+pub use link::Peer;
+pub use listener::Listener;
+pub use outcome::{Arm, RecvError, SendError};
+pub use receiver::Receiver;
+pub use reservation::{Group, Reservation};
+pub use sender::Sender;
+pub use shared::SharedSender;
+
+use crate::error::Error;
+
+/// Two lanes, one each way, to one peer.
+#[derive(Debug)]
+pub struct Connection {
+    sender: Sender,
+    receiver: Receiver,
+}
+
+impl Connection {
+    pub(crate) fn new(sender: Sender, receiver: Receiver) -> Self {
+        Self { sender, receiver }
+    }
+
+    /// Takes the halves apart: each may live in a thread of its own. The connection ends for the peer's half when ours is dropped.
+    pub fn split(self) -> (Sender, Receiver) {
+        (self.sender, self.receiver)
+    }
+
+    /// The half that sends.
+    pub fn sender(&mut self) -> &mut Sender {
+        &mut self.sender
+    }
+
+    /// The half that receives.
+    pub fn receiver(&mut self) -> &mut Receiver {
+        &mut self.receiver
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> &Peer {
+        self.sender.peer()
+    }
+}
+
+/// Connects with the default [`Config`].
+///
+/// # Errors
+/// As for [`Config::connect`].
+pub fn connect(address: impl Into<Address>) -> Result<Connection, Error> {
+    Config::new().connect(address)
+}

@@ -1,0 +1,116 @@
+//! What a transfer can answer. Small enums: these are on the fast path.
+
+use crate::layout::violation::Violation;
+
+/// Why a frame was not sent. The payload is still the caller's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// There is no room in the ring now.
+    #[error("the ring is full")]
+    Full,
+    /// There was no room before the deadline.
+    #[error("the ring stayed full until the deadline")]
+    TimedOut,
+    /// The payload can never be sent: it is longer than what is certain to fit.
+    #[error("a payload of {len} bytes exceeds the largest frame ({max} bytes): configure a larger capacity")]
+    TooLarge {
+        /// Payload bytes.
+        len: usize,
+        /// The most that is certain to fit.
+        max: usize,
+    },
+    /// The alignment is not a power of two, or above the one that was configured.
+    #[error("alignment {asked} is not a power of two up to the configured {max}: see Config::alignment")]
+    Alignment {
+        /// What was asked for, in bytes.
+        asked: usize,
+        /// What was configured, in bytes.
+        max: usize,
+    },
+    /// The peer's receiver was closed in order.
+    #[error("the peer has closed its receiver")]
+    Closed,
+    /// The peer closed the connection without a goodbye, and its process lives.
+    #[error("the peer closed the connection without a goodbye")]
+    PeerClosed,
+    /// The peer's process has ended.
+    #[error("the peer's process has ended")]
+    PeerDied,
+    /// The peer broke a rule of the lane; the connection is over.
+    #[error("the peer broke the protocol: {0}")]
+    Protocol(Violation),
+    /// This is a child of the process that made the connection.
+    #[error("the connection belongs to the process that forked this one; connect again here")]
+    Forked,
+}
+
+/// Why no frame was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecvError {
+    /// There is no frame now.
+    #[error("no frame is waiting")]
+    Empty,
+    /// There was no frame before the deadline.
+    #[error("no frame came before the deadline")]
+    TimedOut,
+    /// The caller's buffer is shorter than the frame, which stays unread.
+    #[error("the frame has {len} bytes, more than the buffer holds; it stays unread")]
+    Truncated {
+        /// Payload bytes of the frame.
+        len: usize,
+    },
+    /// The peer closed its sender in order, and every frame has been read.
+    #[error("the peer has closed its sender")]
+    Closed,
+    /// The peer closed the connection without a goodbye, its process lives, and every frame has been read.
+    #[error("the peer closed the connection without a goodbye")]
+    PeerClosed,
+    /// The peer's process has ended, and every frame that it committed has been read.
+    #[error("the peer's process has ended")]
+    PeerDied,
+    /// The peer broke a rule of the lane; the connection is over.
+    #[error("the peer broke the protocol: {0}")]
+    Protocol(Violation),
+    /// This is a child of the process that made the connection.
+    #[error("the connection belongs to the process that forked this one; connect again here")]
+    Forked,
+}
+
+/// The answer of `arm`: whether to go on or to poll the descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arm {
+    /// There is something to do now (or the connection has ended): call again instead of polling.
+    Ready,
+    /// Nothing to do: the descriptor becomes readable when there may be.
+    Armed,
+}
+
+/// How the other side is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gone {
+    Closed,
+    PeerClosed,
+    PeerDied,
+}
+
+impl From<Gone> for SendError {
+    fn from(gone: Gone) -> Self {
+        match gone {
+            Gone::Closed => Self::Closed,
+            Gone::PeerClosed => Self::PeerClosed,
+            Gone::PeerDied => Self::PeerDied,
+        }
+    }
+}
+
+impl From<Gone> for RecvError {
+    fn from(gone: Gone) -> Self {
+        match gone {
+            Gone::Closed => Self::Closed,
+            Gone::PeerClosed => Self::PeerClosed,
+            Gone::PeerDied => Self::PeerDied,
+        }
+    }
+}

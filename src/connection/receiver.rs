@@ -1,0 +1,253 @@
+//! The half that receives.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::frame::Frame;
+use super::link::{Link, Peer};
+use super::outcome::{Arm, RecvError};
+use super::rest::{Ended, Rest};
+use crate::layout::violation::Violation;
+use crate::ring::{Consumer, Entry};
+use crate::segment::{MappedForeignRing, MappedForeignWord, MappedOwnWord};
+use crate::sys::bell::Ringer;
+use crate::sys::fork::Birth;
+use crate::sys::poll::Waiter;
+use crate::wake::ladder::Wait;
+use crate::wake::park::{Park, Watch};
+use crate::wake::slip::Slip;
+
+/// The half that receives. One thread at a time uses it.
+///
+/// When the peer is gone, frames that it had committed are delivered first.
+#[derive(Debug)]
+pub struct Receiver {
+    pub(crate) lane: Consumer<MappedForeignRing, MappedOwnWord>,
+    birth: Birth,
+    hold: bool,
+    slip: Slip,
+    broken: Option<Violation>,
+    rest: Rest,
+}
+
+impl Receiver {
+    pub(crate) fn new(
+        lane: Consumer<MappedForeignRing, MappedOwnWord>,
+        watch: Watch<MappedForeignWord>,
+        park: Park<MappedOwnWord>,
+        ringer: Option<Ringer>,
+        waiter: (Waiter, Option<OwnedFd>),
+        wait: Wait,
+        link: Arc<Link>,
+    ) -> Self {
+        let birth = link.birth;
+        let rest = Rest::new(watch, park, ringer, waiter, wait, link);
+        Self { lane, birth, hold: false, slip: Slip::default(), broken: None, rest }
+    }
+
+    /// The next frame, waiting for it. It is released when the [`Frame`] is dropped, unless frames are held ([`Receiver::hold`]).
+    ///
+    /// # Errors
+    /// How the connection ended, once every committed frame has been delivered.
+    #[inline]
+    pub fn recv(&mut self) -> Result<Frame<'_>, RecvError> {
+        let entry = self.next(None)?;
+        Ok(self.frame(entry))
+    }
+
+    /// As [`Receiver::recv`], until `deadline`.
+    ///
+    /// # Errors
+    /// Also [`RecvError::TimedOut`].
+    #[inline]
+    pub fn recv_deadline(&mut self, deadline: Instant) -> Result<Frame<'_>, RecvError> {
+        let entry = self.next(Some(deadline))?;
+        Ok(self.frame(entry))
+    }
+
+    /// The next frame if one is committed. Never waits.
+    ///
+    /// # Errors
+    /// Also [`RecvError::Empty`].
+    #[inline]
+    pub fn try_recv(&mut self) -> Result<Frame<'_>, RecvError> {
+        let entry = self.try_next()?;
+        Ok(self.frame(entry))
+    }
+
+    /// Copies the next frame into `buffer`, waiting for it, and releases it. Returns its length in bytes.
+    ///
+    /// # Errors
+    /// Also [`RecvError::Truncated`]: the buffer is too short, and the frame stays unread.
+    #[inline]
+    pub fn recv_into(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
+        let entry = self.next(None)?;
+        self.take_into(&entry, buffer)
+    }
+
+    /// As [`Receiver::recv_into`], until `deadline`.
+    ///
+    /// # Errors
+    /// Also [`RecvError::TimedOut`].
+    #[inline]
+    pub fn recv_into_deadline(&mut self, buffer: &mut [u8], deadline: Instant) -> Result<usize, RecvError> {
+        let entry = self.next(Some(deadline))?;
+        self.take_into(&entry, buffer)
+    }
+
+    /// As [`Receiver::recv_into`], without waiting.
+    ///
+    /// # Errors
+    /// Also [`RecvError::Empty`].
+    #[inline]
+    pub fn try_recv_into(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
+        let entry = self.try_next()?;
+        self.take_into(&entry, buffer)
+    }
+
+    /// `true`: frames that are read stay unreleased until [`Receiver::release`], and [`Receiver::rewind`] goes back to them. They
+    /// count against the ring's capacity: a sender waits when held frames fill it.
+    pub fn hold(&mut self, on: bool) {
+        self.hold = on;
+    }
+
+    /// Releases every frame that has been read. The sender is told in steps of an eighth of the ring.
+    pub fn release(&mut self) {
+        if !self.birth.is_forked() && self.lane.release() {
+            self.rest.wake_peer_after_release();
+        }
+    }
+
+    /// Goes back to the first frame that is not released: it is received again. Returns the bytes of ring gone back.
+    pub fn rewind(&mut self) -> u64 {
+        self.lane.rewind()
+    }
+
+    /// Bytes in the ring.
+    pub fn capacity(&self) -> usize {
+        self.lane.capacity() as usize
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> &Peer {
+        &self.rest.link.peer
+    }
+
+    /// Before polling this half's descriptor in an event loop: is there a frame now (or an end to report)? Only after
+    /// [`Arm::Armed`] is the descriptor worth polling. With [`Wait::Spin`] the answer is always [`Arm::Ready`].
+    ///
+    /// # Errors
+    /// A broken protocol.
+    pub fn arm(&mut self) -> Result<Arm, RecvError> {
+        if self.birth.is_forked() {
+            return Err(RecvError::Forked);
+        }
+        let Self { lane, rest, .. } = self;
+        let outcome = rest.arm(&mut || lane.peek());
+        outcome.map_err(|violation| self.broke(violation))
+    }
+
+    #[inline(always)]
+    fn look(&mut self) -> Result<Option<Entry>, RecvError> {
+        if self.birth.is_forked() {
+            return Err(RecvError::Forked);
+        }
+        match self.lane.peek() {
+            Ok(Some(entry)) => {
+                self.slip.took_frame();
+                Ok(Some(entry))
+            }
+            Ok(None) => Ok(None),
+            Err(violation) => Err(self.broke(violation)),
+        }
+    }
+
+    #[inline(always)]
+    fn next(&mut self, deadline: Option<Instant>) -> Result<Entry, RecvError> {
+        match self.look()? {
+            Some(entry) => Ok(entry),
+            None => self.wait(deadline),
+        }
+    }
+
+    fn wait(&mut self, deadline: Option<Instant>) -> Result<Entry, RecvError> {
+        for _ in 0..self.slip.found_empty() {
+            core::hint::spin_loop();
+        }
+        let Self { lane, rest, .. } = self;
+        match rest.wait(deadline, &mut || lane.peek()) {
+            Ok(Ok(entry)) => {
+                self.slip.took_frame();
+                Ok(entry)
+            }
+            Ok(Err(Ended::TimedOut)) => Err(RecvError::TimedOut),
+            Ok(Err(Ended::Gone(gone))) => Err(gone.into()),
+            Err(violation) => Err(self.broke(violation)),
+        }
+    }
+
+    #[inline(always)]
+    fn try_next(&mut self) -> Result<Entry, RecvError> {
+        match self.look()? {
+            Some(entry) => Ok(entry),
+            None => self.empty(),
+        }
+    }
+
+    /// Nothing there: is anybody? Only a closed epoch is looked at here, which costs no system call; death is found by the calls
+    /// that wait, and by `arm`.
+    #[cold]
+    fn empty(&mut self) -> Result<Entry, RecvError> {
+        let Some(gone) = self.rest.ask_gone() else { return Err(RecvError::Empty) };
+        match self.look()? {
+            Some(entry) => Ok(entry),
+            None => {
+                self.rest.gone = Some(gone);
+                Err(gone.into())
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn take_into(&mut self, entry: &Entry, buffer: &mut [u8]) -> Result<usize, RecvError> {
+        if entry.payload() > buffer.len() {
+            return Err(RecvError::Truncated { len: entry.payload() });
+        }
+        let copied = self.lane.copy(entry, 0, buffer);
+        self.lane.advance(entry);
+        self.finish();
+        Ok(copied)
+    }
+
+    #[inline(always)]
+    fn frame(&mut self, entry: Entry) -> Frame<'_> {
+        self.lane.advance(&entry);
+        Frame::new(self, entry)
+    }
+
+    /// The last frame handed out is done with.
+    #[inline(always)]
+    pub(crate) fn finish(&mut self) {
+        if !self.hold && self.lane.release() {
+            self.rest.wake_peer_after_release();
+        }
+    }
+
+    #[cold]
+    fn broke(&mut self, violation: Violation) -> RecvError {
+        RecvError::Protocol(*self.broken.get_or_insert(violation))
+    }
+}
+
+impl AsFd for Receiver {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.rest.as_fd()
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.rest.close();
+    }
+}

@@ -1,0 +1,147 @@
+//! Space in the ring that is filled in place, and groups of frames that become visible together.
+
+use core::ops::{Deref, DerefMut};
+use core::ptr::NonNull;
+use std::time::Instant;
+
+use super::outcome::SendError;
+use super::sender::Sender;
+use crate::ring::Slot;
+
+/// Space for one frame in the ring, as a byte slice. Dropping it without a commit aborts it: nothing is sent.
+///
+/// The bytes hold what an earlier frame left there. The peer can see them while they are being written, and after an abort.
+#[derive(Debug)]
+#[must_use = "a reservation that is dropped without `commit` sends nothing"]
+pub struct Reservation<'a> {
+    sender: &'a mut Sender,
+    slot: Slot,
+    bytes: NonNull<[u8]>,
+    kind: u16,
+    grouped: bool,
+}
+
+impl<'a> Reservation<'a> {
+    pub(crate) fn new(sender: &'a mut Sender, slot: Slot, grouped: bool) -> Self {
+        let (origin, offset) = slot.payload_place();
+        // SAFETY: `slot` was just handed out by this sender's lane, so the range is free and in bounds; the borrow of the sender
+        // keeps any other slice from being made.
+        let bytes = unsafe { sender.lane.ring_mut().slice_mut(origin, offset, slot.payload() as usize) };
+        let bytes = NonNull::from(bytes);
+        Self { sender, slot, bytes, kind: 0, grouped }
+    }
+
+    /// Gives the frame a number, which the receiver sees as `Frame::kind`.
+    pub fn kind(mut self, kind: u16) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// Sends all of it.
+    pub fn commit(self) {
+        let all = self.slot.payload();
+        self.finish(all);
+    }
+
+    /// Sends the first `len` bytes.
+    ///
+    /// # Panics
+    /// When `len` exceeds what was reserved.
+    pub fn commit_len(self, len: usize) {
+        assert!(len <= self.slot.payload() as usize, "commit of {len} bytes, {} were reserved", self.slot.payload());
+        self.finish(len as u32);
+    }
+
+    fn finish(self, payload: u32) {
+        self.sender.lane.append(&self.slot, payload, self.kind);
+        if !self.grouped && self.sender.lane.publish() {
+            self.sender.published();
+        }
+    }
+}
+
+impl Deref for Reservation<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: made from a unique slice of memory that only this process can write; it lives and stays unique as long as `self`.
+        unsafe { self.bytes.as_ref() }
+    }
+}
+
+impl DerefMut for Reservation<'_> {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as in `deref`, and `self` is borrowed uniquely.
+        unsafe { self.bytes.as_mut() }
+    }
+}
+
+/// Frames that become visible together, with one store. Dropping it publishes it; so does waiting for space.
+///
+/// Nothing in an open group is committed: if this process is killed before the publish, the peer sees none of it.
+#[derive(Debug)]
+#[must_use = "frames in a group become visible when it is published or dropped"]
+pub struct Group<'a> {
+    sender: &'a mut Sender,
+}
+
+impl<'a> Group<'a> {
+    pub(crate) fn new(sender: &'a mut Sender) -> Self {
+        Self { sender }
+    }
+
+    /// Adds a copy of `payload`, waiting for space.
+    ///
+    /// # Errors
+    /// As for [`Sender::send`]; the frames added before stay in the group.
+    #[inline]
+    pub fn send(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.add(payload, Some(None))
+    }
+
+    /// As [`Group::send`], until `deadline`.
+    ///
+    /// # Errors
+    /// Also [`SendError::TimedOut`].
+    pub fn send_deadline(&mut self, payload: &[u8], deadline: Instant) -> Result<(), SendError> {
+        self.add(payload, Some(Some(deadline)))
+    }
+
+    /// As [`Group::send`], without waiting.
+    ///
+    /// # Errors
+    /// Also [`SendError::Full`].
+    #[inline]
+    pub fn try_send(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.add(payload, None)
+    }
+
+    /// Space for one frame of the group, to be filled in place; waits for it.
+    ///
+    /// # Errors
+    /// As for [`Sender::reserve`].
+    pub fn reserve(&mut self, len: usize) -> Result<Reservation<'_>, SendError> {
+        let slot = self.sender.slot(len, 8, Some(None))?;
+        Ok(Reservation::new(self.sender, slot, true))
+    }
+
+    /// Makes the group visible.
+    pub fn publish(self) {}
+
+    #[inline(always)]
+    fn add(&mut self, payload: &[u8], wait: Option<Option<Instant>>) -> Result<(), SendError> {
+        let slot = self.sender.slot(payload.len(), 8, wait)?;
+        self.sender.lane.fill(&slot, payload);
+        self.sender.lane.append(&slot, payload.len() as u32, 0);
+        Ok(())
+    }
+}
+
+impl Drop for Group<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.sender.lane.publish() {
+            self.sender.published();
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! The half that sends.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::link::{Link, Peer};
+use super::outcome::{Arm, SendError};
+use super::reservation::{Group, Reservation};
+use super::rest::{Ended, Rest};
+use super::shared::SharedSender;
+use crate::ring::{Producer, Refusal, Slot};
+use crate::segment::{MappedForeignWord, MappedOwnRing, MappedOwnWord};
+use crate::sys::bell::Ringer;
+use crate::sys::fork::Birth;
+use crate::sys::poll::Waiter;
+use crate::wake::ladder::Wait;
+use crate::wake::park::{Park, Watch};
+
+/// The half that sends. One thread at a time uses it; [`Sender::shared`] makes one for several.
+///
+/// A frame is committed when `send` returns: the peer will see it even if this process is killed in the next instruction. That it
+/// was *handled* only an answer can tell.
+#[derive(Debug)]
+pub struct Sender {
+    pub(crate) lane: Producer<MappedOwnRing, MappedForeignWord>,
+    birth: Birth,
+    dropped: u64,
+    broken: Option<SendError>,
+    rest: Rest,
+}
+
+impl Sender {
+    pub(crate) fn new(
+        lane: Producer<MappedOwnRing, MappedForeignWord>,
+        watch: Watch<MappedForeignWord>,
+        park: Park<MappedOwnWord>,
+        ringer: Option<Ringer>,
+        waiter: (Waiter, Option<OwnedFd>),
+        wait: Wait,
+        link: Arc<Link>,
+    ) -> Self {
+        let birth = link.birth;
+        Self { lane, birth, dropped: 0, broken: None, rest: Rest::new(watch, park, ringer, waiter, wait, link) }
+    }
+
+    /// Sends a copy of `payload`, waiting for space.
+    ///
+    /// # Errors
+    /// [`SendError::TooLarge`], or how the connection ended. Nothing was sent then.
+    #[inline]
+    pub fn send(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        match self.try_send(payload) {
+            Err(SendError::Full) => self.send_slowly(payload, None),
+            other => other,
+        }
+    }
+
+    /// As [`Sender::send`], until `deadline`.
+    ///
+    /// # Errors
+    /// Also [`SendError::TimedOut`].
+    #[inline]
+    pub fn send_deadline(&mut self, payload: &[u8], deadline: Instant) -> Result<(), SendError> {
+        match self.try_send(payload) {
+            Err(SendError::Full) => self.send_slowly(payload, Some(deadline)),
+            other => other,
+        }
+    }
+
+    /// Sends a copy of `payload` if there is space now. Never waits.
+    ///
+    /// # Errors
+    /// Also [`SendError::Full`].
+    #[inline]
+    pub fn try_send(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        if self.birth.is_forked() {
+            return Err(SendError::Forked);
+        }
+        if self.rest.gone.is_some() {
+            return Err(self.ended());
+        }
+        if let Err(refusal) = self.lane.try_send(payload, 0) {
+            return Err(self.explain(refusal));
+        }
+        self.published();
+        Ok(())
+    }
+
+    /// Sends, or drops the payload and counts it when the ring is full. Returns whether it was sent.
+    ///
+    /// # Errors
+    /// As for [`Sender::send`].
+    #[inline]
+    pub fn send_or_drop(&mut self, payload: &[u8]) -> Result<bool, SendError> {
+        match self.try_send(payload) {
+            Ok(()) => Ok(true),
+            Err(SendError::Full) => {
+                self.dropped += 1;
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Payloads that [`Sender::send_or_drop`] has dropped.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Space in the ring for `len` bytes, to be filled in place; waits for it.
+    ///
+    /// # Errors
+    /// As for [`Sender::send`].
+    pub fn reserve(&mut self, len: usize) -> Result<Reservation<'_>, SendError> {
+        self.reserve_aligned(len, 8)
+    }
+
+    /// As [`Sender::reserve`], with the payload's address a multiple of `align` on both sides.
+    ///
+    /// # Errors
+    /// Also [`SendError::Alignment`].
+    pub fn reserve_aligned(&mut self, len: usize, align: usize) -> Result<Reservation<'_>, SendError> {
+        let slot = self.slot(len, align, Some(None))?;
+        Ok(Reservation::new(self, slot, false))
+    }
+
+    /// As [`Sender::reserve`], until `deadline`.
+    ///
+    /// # Errors
+    /// Also [`SendError::TimedOut`].
+    pub fn reserve_deadline(&mut self, len: usize, deadline: Instant) -> Result<Reservation<'_>, SendError> {
+        let slot = self.slot(len, 8, Some(Some(deadline)))?;
+        Ok(Reservation::new(self, slot, false))
+    }
+
+    /// As [`Sender::reserve`], without waiting.
+    ///
+    /// # Errors
+    /// Also [`SendError::Full`].
+    pub fn try_reserve(&mut self, len: usize) -> Result<Reservation<'_>, SendError> {
+        let slot = self.slot(len, 8, None)?;
+        Ok(Reservation::new(self, slot, false))
+    }
+
+    /// Opens a group: frames that become visible together, with one store.
+    pub fn group(&mut self) -> Group<'_> {
+        Group::new(self)
+    }
+
+    /// The longest payload, in bytes.
+    pub fn max_payload(&self) -> usize {
+        self.lane.most() as usize
+    }
+
+    /// Bytes in the ring.
+    pub fn capacity(&self) -> usize {
+        self.lane.capacity() as usize
+    }
+
+    /// Whether the peer's receiver is known to be gone. Looks at shared memory and at the kernel's word.
+    pub fn is_closed(&mut self) -> bool {
+        self.birth.is_forked() || self.rest.glance().is_some()
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> &Peer {
+        &self.rest.link.peer
+    }
+
+    /// Before polling this half's descriptor in an event loop: is there space for `len` bytes now? Only after [`Arm::Armed`] is the
+    /// descriptor worth polling. With [`Wait::Spin`] the answer is always [`Arm::Ready`].
+    ///
+    /// # Errors
+    /// [`SendError::TooLarge`], or a broken protocol.
+    pub fn arm(&mut self, len: usize) -> Result<Arm, SendError> {
+        if self.birth.is_forked() {
+            return Err(SendError::Forked);
+        }
+        let Self { lane, rest, .. } = self;
+        let outcome = rest.arm(&mut || lane.has_room(len, 8).map(|room| room.then_some(())));
+        outcome.map_err(|refusal| self.explain(refusal))
+    }
+
+    /// A sender for several threads, at the price of a mutex.
+    pub fn shared(self) -> SharedSender {
+        SharedSender::new(self)
+    }
+
+    /// Room for a frame. `wait`: `None` does not, `Some(None)` waits for ever.
+    pub(crate) fn slot(&mut self, len: usize, align: usize, wait: Option<Option<Instant>>) -> Result<Slot, SendError> {
+        if self.birth.is_forked() {
+            return Err(SendError::Forked);
+        }
+        if self.rest.gone.is_some() {
+            return Err(self.ended());
+        }
+        loop {
+            match (self.lane.try_reserve(len, align), wait) {
+                (Ok(slot), _) => return Ok(slot),
+                (Err(Refusal::Full), Some(deadline)) => {
+                    // What is withheld must be visible before we wait, or the peer could not make room.
+                    if self.lane.publish() {
+                        self.published();
+                    }
+                    self.wait_for_room(len, align, deadline)?;
+                }
+                (Err(refusal), _) => return Err(self.explain(refusal)),
+            }
+        }
+    }
+
+    /// Behind every publish: wake the peer if it sleeps.
+    #[inline(always)]
+    pub(crate) fn published(&mut self) {
+        if self.lane.is_fenced() {
+            self.rest.wake_peer();
+        }
+    }
+
+    #[cold]
+    fn send_slowly(&mut self, payload: &[u8], deadline: Option<Instant>) -> Result<(), SendError> {
+        loop {
+            self.wait_for_room(payload.len(), 8, deadline)?;
+            match self.try_send(payload) {
+                Err(SendError::Full) => {}
+                other => return other,
+            }
+        }
+    }
+
+    fn wait_for_room(&mut self, len: usize, align: usize, deadline: Option<Instant>) -> Result<(), SendError> {
+        let Self { lane, rest, .. } = self;
+        let outcome = rest.wait(deadline, &mut || lane.has_room(len, align).map(|room| room.then_some(())));
+        match outcome {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(Ended::TimedOut)) => Err(SendError::TimedOut),
+            Ok(Err(Ended::Gone(gone))) => Err(gone.into()),
+            Err(refusal) => Err(self.explain(refusal)),
+        }
+    }
+
+    #[cold]
+    fn ended(&self) -> SendError {
+        self.rest.gone.map_or(SendError::Full, SendError::from)
+    }
+
+    #[cold]
+    fn explain(&mut self, refusal: Refusal) -> SendError {
+        if let Some(broken) = self.broken {
+            return broken;
+        }
+        match refusal {
+            Refusal::Full => match self.rest.ask_gone() {
+                Some(gone) => {
+                    self.rest.gone = Some(gone);
+                    gone.into()
+                }
+                None => SendError::Full,
+            },
+            Refusal::TooLarge { payload, most } => SendError::TooLarge { len: payload, max: most as usize },
+            Refusal::Alignment { asked, most } => SendError::Alignment { asked, max: most as usize },
+            Refusal::Broken(violation) => {
+                self.broken = Some(SendError::Protocol(violation));
+                SendError::Protocol(violation)
+            }
+        }
+    }
+}
+
+impl AsFd for Sender {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.rest.as_fd()
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        self.rest.close();
+    }
+}

@@ -1,0 +1,215 @@
+//! One side's half of the handshake that is the same for client and server: make a segment and bells, judge the peer's, and
+//! put the two together.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use zerocopy::IntoBytes;
+
+use super::config::Config;
+use super::link::{Link, Peer};
+use super::receiver::Receiver;
+use super::sender::Sender;
+use super::Connection;
+use crate::error::{Error, ErrorKind};
+use crate::layout::control::{self, ControlBlock};
+use crate::layout::geometry::Geometry;
+use crate::layout::handshake::{Reason, RECEIVER_SPINS, SEGMENT_HUGE, SENDER_SPINS, SegmentOffer, WAITS};
+use crate::ring::{Consumer, Producer};
+use crate::segment::{ForeignSegment, OwnSegment, SegmentSize};
+use crate::sys::bell::{self, Ringer};
+use crate::sys::memfd::{self, Defect};
+use crate::sys::poll::Waiter;
+use crate::wake::ladder::Wait;
+use crate::wake::park::{Park, Watch};
+
+/// How our halves wait, as announced.
+pub(crate) fn waits(config: &Config) -> u32 {
+    if config.wait == Wait::Spin { WAITS } else { 0 }
+}
+
+/// Our segment and bells.
+#[derive(Debug)]
+pub(crate) struct Own {
+    segment: OwnSegment,
+    geometry: Geometry,
+    huge: bool,
+    size: SegmentSize,
+    receiver_bell: Option<OwnedFd>,
+    sender_bell: Option<OwnedFd>,
+}
+
+impl Own {
+    pub(crate) fn new(config: &Config, capacity: u64, features: u64) -> Result<Self, Error> {
+        let geometry = config.geometry(capacity);
+        geometry.check().map_err(|misfit| {
+            let text = format!("a ring of {capacity} bytes cannot be used ({misfit:?}): ask for a larger capacity");
+            Error::new(ErrorKind::Geometry, text)
+        })?;
+        let huge = config.huge && capacity >= memfd::HUGE_PAGE as u64;
+        let control = if huge { memfd::HUGE_PAGE } else { memfd::page_size().max(control::CONTROL) };
+        let size = SegmentSize { control, ring: capacity as usize, huge };
+        let mut segment = OwnSegment::new(c"ringway", size, config.prefault)
+            .map_err(|error| Error::io(&format!("making a segment of {} bytes", size.total()), error))?;
+        segment.write_control(ControlBlock::new(&geometry, control as u64, features).as_bytes());
+        let bell = |spins| -> Result<Option<OwnedFd>, Error> {
+            if spins { Ok(None) } else { bell::create().map(Some).map_err(|error| Error::io("making a bell", error)) }
+        };
+        let waits = waits(config);
+        Ok(Self {
+            segment,
+            geometry,
+            huge,
+            size,
+            receiver_bell: bell(waits & RECEIVER_SPINS != 0)?,
+            sender_bell: bell(waits & SENDER_SPINS != 0)?,
+        })
+    }
+
+    pub(crate) fn offer(&self) -> SegmentOffer {
+        SegmentOffer::new(&self.geometry, self.size.control as u64, self.huge)
+    }
+
+    /// What goes with the offer, in this order.
+    pub(crate) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        let bells = [&self.receiver_bell, &self.sender_bell];
+        let bells = bells.into_iter().flatten().map(AsFd::as_fd);
+        std::iter::once(self.segment.descriptor()).chain(bells).collect()
+    }
+}
+
+/// The peer's segment, mapped, and its bells.
+#[derive(Debug)]
+pub(crate) struct Theirs {
+    segment: ForeignSegment,
+    geometry: Geometry,
+    receiver_bell: Option<OwnedFd>,
+    sender_bell: Option<OwnedFd>,
+}
+
+/// Why a peer's offer is refused: what it is told, and what our caller is told.
+pub(crate) type Refused = (Reason, ErrorKind, String);
+
+impl Theirs {
+    /// Judges an offer and what came with it. Descriptors that fail a check are closed on another thread.
+    pub(crate) fn judge(
+        config: &Config,
+        offer: &SegmentOffer,
+        waits: u32,
+        largest: u64,
+        mut descriptors: Vec<OwnedFd>,
+    ) -> Result<Self, Refused> {
+        let outcome = Self::check(config, offer, waits, largest, &descriptors);
+        match outcome {
+            Ok((segment, geometry)) => {
+                let mut bells = descriptors.drain(1..);
+                let receiver_bell = if waits & RECEIVER_SPINS == 0 { bells.next() } else { None };
+                let sender_bell = if waits & SENDER_SPINS == 0 { bells.next() } else { None };
+                drop(bells);
+                Ok(Self { segment, geometry, receiver_bell, sender_bell })
+            }
+            Err(refused) => {
+                crate::sys::close_aside(descriptors);
+                Err(refused)
+            }
+        }
+    }
+
+    fn check(
+        config: &Config,
+        offer: &SegmentOffer,
+        waits: u32,
+        largest: u64,
+        descriptors: &[OwnedFd],
+    ) -> Result<(ForeignSegment, Geometry), Refused> {
+        let wanted = 3 - (waits & WAITS).count_ones() as usize;
+        if descriptors.len() != wanted {
+            let text = format!("{} descriptors arrived, {wanted} were expected", descriptors.len());
+            return Err((Reason::Descriptors, ErrorKind::Descriptors, text));
+        }
+        let geometry = offer
+            .geometry()
+            .map_err(|misfit| (Reason::Geometry, ErrorKind::Geometry, format!("the offered ring breaks a rule: {misfit:?}")))?;
+        let huge = offer.flags & SEGMENT_HUGE != 0;
+        let page = if huge { memfd::HUGE_PAGE } else { memfd::page_size() } as u64;
+        let sound = geometry.capacity <= largest
+            && offer.lanes == 1
+            && offer.flags & !SEGMENT_HUGE == 0
+            && offer.ring_offset == page.max(control::CONTROL as u64)
+            && geometry.capacity % page == 0
+            && offer.size == offer.ring_offset + geometry.capacity;
+        if !sound {
+            let text = format!("the offered segment ({} bytes, ring of {}) is not what was agreed", offer.size, offer.capacity);
+            return Err((Reason::Geometry, ErrorKind::Geometry, text));
+        }
+        let segment = &descriptors[0];
+        let size = SegmentSize { control: offer.ring_offset as usize, ring: geometry.capacity as usize, huge };
+        let mapped = ForeignSegment::map(segment.as_fd(), size, config.prefault).map_err(|defect| describe(&defect))?;
+        if !descriptors[1..].iter().all(|bell| memfd::is_eventfd(bell.as_fd())) {
+            return Err((Reason::Bell, ErrorKind::Descriptors, "a bell is no eventfd".to_owned()));
+        }
+        Ok((mapped, geometry))
+    }
+}
+
+fn describe(defect: &Defect) -> Refused {
+    let text = match defect {
+        Defect::NotAMemoryFile => "the segment's descriptor is no memory file".to_owned(),
+        Defect::Seals(seals) => format!("the segment is not sealed: it has {seals:#x}, needed are {:#x}", memfd::SEALS),
+        Defect::FileSystem => "the segment is on the wrong kind of file system".to_owned(),
+        Defect::Size { announced, actual } => format!("the segment has {actual} bytes, announced were {announced}"),
+        Defect::Sparse { size, allocated } => format!("the segment is sparse: {allocated} of {size} bytes are allocated"),
+        Defect::Unreadable(errno) => {
+            let text = format!("the segment cannot be mapped: {}", std::io::Error::from_raw_os_error(*errno));
+            return (Reason::Resources, ErrorKind::Resources, text);
+        }
+    };
+    (Reason::Segment, ErrorKind::Segment, text)
+}
+
+/// Puts a connection together. `their_waits`: how the peer's halves wait.
+pub(crate) fn assemble(
+    config: &Config,
+    own: Own,
+    theirs: Theirs,
+    their_waits: u32,
+    socket: OwnedFd,
+    pidfd: Option<OwnedFd>,
+    peer: Peer,
+) -> Result<Connection, Error> {
+    let link = Arc::new(Link::new(socket, pidfd, peer, own.segment.birth()));
+    let waiter = |bell: Option<OwnedFd>| -> Result<_, Error> {
+        // The bell itself is not needed once epoll watches it: the peer's copy keeps it alive. It is kept, so that closing theirs
+        // does not remove the watch.
+        let waiter = Waiter::new(bell.as_ref().map(AsFd::as_fd), link.socket(), link.pidfd())
+            .map_err(|error| Error::io("watching the peer", error))?;
+        Ok((waiter, bell))
+    };
+    let ringer = |bell: Option<OwnedFd>| bell.map(|bell| Ringer::new(bell, config.trust));
+    let producer = Producer::new(
+        own.segment.ring(),
+        theirs.segment.word(control::RECEIVER),
+        &own.geometry,
+        their_waits & RECEIVER_SPINS == 0,
+    );
+    let sender = Sender::new(
+        producer,
+        Watch::new(theirs.segment.word(control::RECEIVER_EPOCH)),
+        Park::new(own.segment.word(control::SENDER_EPOCH)),
+        ringer(theirs.receiver_bell),
+        waiter(own.sender_bell)?,
+        config.wait,
+        Arc::clone(&link),
+    );
+    let consumer = Consumer::new(theirs.segment.ring(), own.segment.word(control::RECEIVER), &theirs.geometry);
+    let receiver = Receiver::new(
+        consumer,
+        Watch::new(theirs.segment.word(control::SENDER_EPOCH)),
+        Park::new(own.segment.word(control::RECEIVER_EPOCH)),
+        ringer(theirs.sender_bell),
+        waiter(own.receiver_bell)?,
+        config.wait,
+        link,
+    );
+    Ok(Connection::new(sender, receiver))
+}

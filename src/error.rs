@@ -1,0 +1,90 @@
+//! Errors of setting up: listening, connecting, the handshake. What a transfer can answer is in `connection::outcome`.
+
+use core::fmt;
+
+/// What kind of thing went wrong, for programs. The text of the [`Error`] is for people and says what to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// An option is out of range, or options contradict each other.
+    InvalidConfig,
+    /// A name has a character that names cannot have, or is empty.
+    InvalidName,
+    /// A name or path is longer than a socket address can hold.
+    NameTooLong,
+    /// A live listener has the name.
+    NameTaken,
+    /// Nobody listens under the name.
+    NotFound,
+    /// The directory for named sockets is unsafe or cannot be made.
+    Directory,
+    /// The other side's uid is not allowed, here or there.
+    UidRefused,
+    /// No protocol version is spoken by both sides.
+    Version,
+    /// A feature that one side requires is missing on the other.
+    Feature,
+    /// The peer sent something that is not a message of the handshake.
+    Malformed,
+    /// The peer sent too few, too many or the wrong kind of descriptors.
+    Descriptors,
+    /// The peer's segment is unsealed, sparse, of the wrong size or no memory file.
+    Segment,
+    /// The peer's ring has a size, step, alignment or start that the rules forbid.
+    Geometry,
+    /// A limit of this process or host is reached: descriptors, memory, huge pages.
+    Resources,
+    /// The deadline passed.
+    TimedOut,
+    /// The peer went away during the handshake.
+    PeerGone,
+    /// This endpoint was made by a process of which we are a forked child.
+    Forked,
+    /// Anything else that the system answered.
+    Io,
+}
+
+/// Why a listener or a connection could not be made.
+#[derive(Debug, thiserror::Error)]
+pub struct Error {
+    kind: ErrorKind,
+    text: String,
+    #[source]
+    source: Option<std::io::Error>,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.text)?;
+        match &self.source {
+            Some(source) => write!(out, ": {source}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Error {
+    /// What kind of error it is.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    pub(crate) fn new(kind: ErrorKind, text: impl Into<String>) -> Self {
+        Self { kind, text: text.into(), source: None }
+    }
+
+    /// A system's answer, with what we were doing. Limits are recognised and say what to raise.
+    pub(crate) fn io(doing: &str, source: std::io::Error) -> Self {
+        let (kind, text) = match source.raw_os_error() {
+            Some(libc::EMFILE) => {
+                (ErrorKind::Resources, format!("{doing}: this process has no descriptor left; raise `ulimit -n`"))
+            }
+            Some(libc::ENFILE) => (ErrorKind::Resources, format!("{doing}: the host has no descriptor left; raise fs.file-max")),
+            Some(libc::ENOMEM | libc::ENOSPC) => {
+                (ErrorKind::Resources, format!("{doing}: not enough memory (or huge pages: see vm.nr_hugepages); use smaller rings"))
+            }
+            _ => (ErrorKind::Io, doing.to_owned()),
+        };
+        Self { kind, text, source: Some(source) }
+    }
+}

@@ -1,0 +1,108 @@
+//! The park epoch: how a half says that it sleeps, and how its peer knows that it must ring.
+//!
+//! - Wait: store a *new* odd epoch, full barrier, look again with fresh loads, block once. Awake: store even.
+//! - Wake: commit, full barrier, load the epoch, ring if it is odd and not the one last rung.
+//!
+//! Either the sleeper's second look sees the commit, or the waker sees the odd epoch: the two barriers allow nothing else.
+
+use crate::layout::control::CLOSED_EPOCH;
+use crate::segment::{ForeignWord, OwnWord};
+use crate::sync::{Ordering, Site, fence, order};
+
+/// A waiting half's own epoch.
+#[derive(Debug)]
+pub(crate) struct Park<W> {
+    word: W,
+    epoch: u64,
+}
+
+impl<W: OwnWord> Park<W> {
+    pub(crate) fn new(word: W) -> Self {
+        Self { word, epoch: 0 }
+    }
+
+    /// Says that we are about to sleep. The caller then looks at everything once more and blocks at most once.
+    pub(crate) fn arm(&mut self) {
+        // Even becomes the next odd; odd (armed, and never woken by us) the one after: new either way.
+        self.epoch += 1 + self.epoch % 2;
+        // ORD: park-epoch: Relaxed, ordered before the second look by the barrier below; partner: `Watch::look`.
+        self.word.store(self.epoch, Ordering::Relaxed);
+        // ORD: park-barrier: the epoch is visible before the lane is looked at again; partner: ring/producer.rs (wake-barrier).
+        fence(Site::ParkBarrier, Ordering::SeqCst);
+    }
+
+    /// Says that we are awake, so that the peer need not ring.
+    pub(crate) fn awake(&mut self) {
+        if self.epoch % 2 == 1 {
+            self.epoch += 1;
+            // ORD: park-epoch: Relaxed, a late ring does no harm; partner: `Watch::look`.
+            self.word.store(self.epoch, Ordering::Relaxed);
+        }
+    }
+
+    /// Says that this half is closed for good.
+    pub(crate) fn close(&mut self) {
+        // ORD: close: everything that this half committed or released comes before; partner: `Watch::is_closed` (see-close).
+        self.word.store(CLOSED_EPOCH, order(Site::Close, Ordering::Release));
+        // ORD: close-barrier: the close is visible before the peer's epoch is looked at; partner: `Park::arm` (park-barrier).
+        fence(Site::WakeBarrier, Ordering::SeqCst);
+    }
+}
+
+/// What a look at the peer's epoch asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// The peer is awake, or was rung already.
+    Nothing,
+    /// The peer sleeps: ring.
+    Ring,
+    /// The peer's half is closed for good.
+    Closed,
+}
+
+/// A look at the peer's park epoch.
+#[derive(Debug)]
+pub(crate) struct Watch<W> {
+    word: W,
+    last_rung: u64,
+}
+
+impl<W: ForeignWord> Watch<W> {
+    pub(crate) fn new(word: W) -> Self {
+        Self { word, last_rung: 0 }
+    }
+
+    /// To be called after a commit or release and its barrier. Costs one load and a test while the peer is awake.
+    #[inline(always)]
+    pub(crate) fn look(&mut self) -> Signal {
+        // ORD: watch-epoch: Relaxed, behind the barrier of the commit or of `barrier`; partner: `Park::arm` (park-epoch).
+        let epoch = self.word.load();
+        if epoch % 2 == 0 { Signal::Nothing } else { self.odd(epoch) }
+    }
+
+    #[cold]
+    fn odd(&mut self, epoch: u64) -> Signal {
+        if epoch == CLOSED_EPOCH {
+            return Signal::Closed;
+        }
+        if epoch == self.last_rung {
+            return Signal::Nothing;
+        }
+        self.last_rung = epoch;
+        Signal::Ring
+    }
+
+    /// The barrier between a release and [`Watch::look`], for what is not committed by a fenced store.
+    pub(crate) fn barrier() {
+        // ORD: space-barrier: the release is visible before the epoch is looked at; partner: `Park::arm` (park-barrier).
+        fence(Site::SpaceBarrier, Ordering::SeqCst);
+    }
+
+    /// Whether the peer's half has said that it is closed. After `true`, all that it committed is visible.
+    pub(crate) fn is_closed(&self) -> bool {
+        let closed = self.word.load() == CLOSED_EPOCH;
+        // ORD: see-close: what the peer committed before it closed is seen after; partner: `Park::close` (close).
+        fence(Site::SeeClose, Ordering::Acquire);
+        closed
+    }
+}

@@ -1,0 +1,190 @@
+//! Frames through a real connection: every way to send, every way to receive, every way to wait.
+
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ringway::{Arm, Config, Connection, RecvError, SendError, Wait};
+
+fn path(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("ringway-{name}-{}", std::process::id()))
+}
+
+fn pair(name: &str, server: &Config, client: &Config) -> (Connection, Connection) {
+    let path = path(name);
+    let mut listener = server.bind(path.as_path()).unwrap();
+    thread::scope(|scope| {
+        let client = scope.spawn(|| client.connect(path.as_path()).unwrap());
+        let accepted = listener.accept_deadline(Instant::now() + Duration::from_secs(5)).unwrap();
+        (accepted, client.join().unwrap())
+    })
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(10)
+}
+
+#[test]
+fn every_wait_moves_frames_both_ways() {
+    for (index, wait) in [Wait::Spin, Wait::Adaptive, Wait::Park].into_iter().enumerate() {
+        let config = Config::new().wait(wait).capacity(4096).peer_capacity(4096);
+        let (mut server, mut client) = pair(&format!("ways{index}"), &config, &config);
+        let echo = thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            for _ in 0..2_000 {
+                let length = server.receiver().recv_into_deadline(&mut buffer, soon()).unwrap();
+                server.sender().send_deadline(&buffer[..length], soon()).unwrap();
+            }
+        });
+        for n in 0..2_000usize {
+            let message = vec![n as u8; n % client.sender().max_payload()];
+            client.sender().send_deadline(&message, soon()).unwrap();
+            assert_eq!(client.receiver().recv_deadline(soon()).unwrap().to_vec(), message);
+        }
+        echo.join().unwrap();
+    }
+}
+
+#[test]
+fn a_stream_through_a_small_ring_arrives_in_order() {
+    let config = Config::new().capacity(4096).peer_capacity(4096);
+    let (server, client) = pair("stream", &config, &config);
+    let (mut sender, _keep) = client.split();
+    let writer = thread::spawn(move || {
+        for n in 0..200_000u64 {
+            sender.send_deadline(&n.to_ne_bytes(), soon()).unwrap();
+        }
+    });
+    let (_sender, mut receiver) = server.split();
+    let mut buffer = [0; 8];
+    for n in 0..200_000u64 {
+        assert_eq!(receiver.recv_into_deadline(&mut buffer, soon()).unwrap(), 8);
+        assert_eq!(u64::from_ne_bytes(buffer), n);
+    }
+    assert_eq!(receiver.recv_into_deadline(&mut buffer, soon()), Err(RecvError::Closed));
+    writer.join().unwrap();
+}
+
+#[test]
+fn reservations_groups_kinds_and_alignment() {
+    let config = Config::new().alignment(4096);
+    let (mut server, mut client) = pair("reserve", &config, &config);
+    let sender = client.sender();
+    drop(sender.reserve(100).unwrap());
+    let mut reservation = sender.reserve(100).unwrap().kind(7);
+    reservation[..3].copy_from_slice(b"abc");
+    reservation.commit_len(3);
+    let mut page = sender.reserve_aligned(10, 4096).unwrap();
+    assert_eq!(page.as_ptr() as usize % 4096, 0);
+    page.fill(9);
+    page.commit();
+    assert!(matches!(sender.reserve_aligned(1, 3), Err(SendError::Alignment { .. })));
+    let receiver = server.receiver();
+    let frame = receiver.try_recv().unwrap();
+    assert_eq!((frame.kind(), frame.to_vec()), (7, b"abc".to_vec()));
+    drop(frame);
+    let frame = receiver.try_recv().unwrap();
+    // SAFETY: the sender is this thread and writes nothing meanwhile.
+    let in_place = unsafe { frame.as_trusted_slice() };
+    assert_eq!((in_place, in_place.as_ptr() as usize % 4096), ([9; 10].as_slice(), 0));
+    let mut part = [0; 4];
+    assert_eq!((frame.copy_at(8, &mut part), frame.copy_at(10, &mut part)), (2, 0));
+    drop(frame);
+    let mut group = sender.group();
+    group.send(b"one").unwrap();
+    group.reserve(3).unwrap().commit();
+    group.try_send(b"three").unwrap();
+    assert!(matches!(receiver.try_recv(), Err(RecvError::Empty)), "an open group is invisible");
+    group.publish();
+    assert_eq!(receiver.try_recv().unwrap().to_vec(), b"one");
+    assert_eq!(receiver.try_recv().unwrap().len(), 3);
+    assert_eq!(receiver.try_recv().unwrap().to_vec(), b"three");
+}
+
+#[test]
+fn full_refuses_drops_or_times_out_and_gives_nothing_away() {
+    let config = Config::new().capacity(4096).peer_capacity(4096);
+    let (mut server, mut client) = pair("full", &config, &config);
+    let sender = client.sender();
+    let mut sent = 0;
+    while sender.try_send(&[1; 56]).is_ok() {
+        sent += 1;
+    }
+    assert_eq!(sender.try_send(&[1; 56]), Err(SendError::Full));
+    assert_eq!((sender.send_or_drop(&[1; 56]), sender.dropped()), (Ok(false), 1));
+    assert_eq!(sender.send_deadline(&[1; 56], Instant::now() + Duration::from_millis(5)), Err(SendError::TimedOut));
+    let most = sender.max_payload();
+    assert_eq!(sender.try_send(&vec![0; most + 1]), Err(SendError::TooLarge { len: most + 1, max: most }));
+    let receiver = server.receiver();
+    let mut short = [0; 55];
+    assert_eq!(receiver.try_recv_into(&mut short), Err(RecvError::Truncated { len: 56 }));
+    let mut buffer = [0; 56];
+    for _ in 0..sent {
+        receiver.try_recv_into(&mut buffer).unwrap();
+    }
+    assert_eq!(receiver.try_recv_into(&mut buffer), Err(RecvError::Empty));
+    assert_eq!(receiver.recv_deadline(Instant::now() + Duration::from_millis(5)).err(), Some(RecvError::TimedOut));
+    sender.send_deadline(&vec![2; most], soon()).unwrap();
+}
+
+#[test]
+fn held_frames_can_be_read_again() {
+    let (mut server, mut client) = pair("hold", &Config::new(), &Config::new());
+    for n in 0..3u8 {
+        client.sender().send(&[n]).unwrap();
+    }
+    let receiver = server.receiver();
+    receiver.hold(true);
+    assert_eq!(receiver.recv().unwrap().to_vec(), [0]);
+    receiver.release();
+    assert_eq!(receiver.recv().unwrap().to_vec(), [1]);
+    assert_eq!(receiver.recv().unwrap().to_vec(), [2]);
+    assert_eq!(receiver.rewind(), 32);
+    assert_eq!(receiver.recv().unwrap().to_vec(), [1]);
+}
+
+#[test]
+fn arm_tells_when_the_descriptor_is_worth_polling() {
+    use std::os::fd::{AsFd, AsRawFd};
+    let (mut server, mut client) = pair("arm", &Config::new(), &Config::new());
+    let readable = |fd: std::os::fd::BorrowedFd<'_>, timeout| {
+        let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one entry, valid for the call.
+        unsafe { libc::poll(&raw mut entry, 1, timeout) == 1 }
+    };
+    let receiver = server.receiver();
+    assert_eq!(receiver.arm().unwrap(), Arm::Armed);
+    assert!(!readable(receiver.as_fd(), 10));
+    client.sender().send(b"x").unwrap();
+    assert!(readable(receiver.as_fd(), 5_000));
+    assert_eq!(receiver.arm().unwrap(), Arm::Ready);
+    assert_eq!(receiver.try_recv().unwrap().to_vec(), b"x");
+    assert_eq!(receiver.arm().unwrap(), Arm::Armed);
+    drop(client);
+    assert!(readable(receiver.as_fd(), 5_000));
+    assert_eq!(receiver.arm().unwrap(), Arm::Ready);
+    assert_eq!(receiver.try_recv().err(), Some(RecvError::Closed));
+}
+
+#[test]
+fn a_closed_receiver_is_noticed_and_a_shared_sender_serves_threads() {
+    let (server, client) = pair("closed", &Config::new(), &Config::new());
+    let (_unused, mut receiver) = server.split();
+    let (sender, _keep) = client.split();
+    let shared = sender.shared();
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            let shared = shared.clone();
+            scope.spawn(move || (0..1_000).for_each(|_| shared.send(&[5; 10]).unwrap()));
+        }
+        for _ in 0..4_000 {
+            assert_eq!(receiver.recv_deadline(soon()).unwrap().len(), 10);
+        }
+    });
+    drop(receiver);
+    let mut last = Ok(());
+    for _ in 0..2 {
+        last = shared.send(b"late");
+    }
+    assert_eq!(last, Err(SendError::Closed));
+}
