@@ -18,6 +18,7 @@ mod idle;
 mod kit;
 mod limits;
 mod meter;
+mod ours;
 mod pattern;
 mod peer;
 mod placement;

@@ -1,6 +1,6 @@
 //! The table of what is measured: each row's work, its limit and its target.
 
-use super::task::{Form, Publish, Task};
+use super::task::{Form, Publish, Task, Waiting};
 use super::work::Pass;
 
 /// One row.
@@ -117,6 +117,40 @@ const fn beside(
     }
 }
 
+const fn round_trip(size: usize, limits: &'static [Task], most: f64) -> Row {
+    let ours = Task::RoundTrip(size, Waiting::Spin);
+    beside(
+        "round-trip",
+        size,
+        Unit::Nanoseconds,
+        limits,
+        ours,
+        Target::AtMost(most),
+    )
+}
+
+const fn stream(name: &'static str, limits: &'static [Task], ours: Task) -> Row {
+    beside(
+        name,
+        64,
+        Unit::MillionPerSecond,
+        limits,
+        ours,
+        Target::AtLeast(0.9),
+    )
+}
+
+const fn large(size: usize, limits: &'static [Task]) -> Row {
+    beside(
+        "stream-large",
+        size,
+        Unit::GigabytesPerSecond,
+        limits,
+        Task::Large(size),
+        Target::AtLeast(0.85),
+    )
+}
+
 /// A row on two cores for comparison.
 const fn comparison(name: &'static str, size: usize, unit: Unit, ours: Task) -> Row {
     let work = Measured::Alone {
@@ -133,94 +167,47 @@ const fn comparison(name: &'static str, size: usize, unit: Unit, ours: Task) -> 
     }
 }
 
+/// The limit of rows that compare Ringway with itself.
+const SPINNING: Task = Task::RoundTrip(64, Waiting::Spin);
+
 /// Every row, in the order in which they are measured.
 pub(crate) const ROWS: &[Row] = &[
-    beside(
-        "round-trip",
-        8,
-        Unit::Nanoseconds,
-        &[Task::Line(8)],
-        Task::Line(8),
-        Target::AtMost(1.05),
-    ),
-    beside(
-        "round-trip",
-        32,
-        Unit::Nanoseconds,
-        &[Task::Line(32)],
-        Task::Line(32),
-        Target::AtMost(1.05),
-    ),
-    beside(
-        "round-trip",
-        56,
-        Unit::Nanoseconds,
-        &[Task::Line(56)],
-        Task::Line(56),
-        Target::AtMost(1.05),
-    ),
-    beside(
-        "round-trip",
-        64,
-        Unit::Nanoseconds,
-        &[Task::Exchange(64)],
-        Task::Exchange(64),
-        Target::AtMost(1.10),
-    ),
-    beside(
-        "round-trip",
-        1024,
-        Unit::Nanoseconds,
-        &[Task::Exchange(1024)],
-        Task::Exchange(1024),
-        Target::AtMost(1.10),
-    ),
-    beside(
-        "stream-spin",
-        64,
-        Unit::MillionPerSecond,
-        RING_SPIN,
-        Task::Frames(Publish::Spinning),
-        Target::AtLeast(0.9),
-    ),
-    beside(
-        "stream",
-        64,
-        Unit::MillionPerSecond,
-        RING_WAKE,
-        Task::Frames(Publish::Waking),
-        Target::AtLeast(0.9),
-    ),
-    beside(
+    round_trip(8, &[Task::Line(8)], 1.05),
+    round_trip(32, &[Task::Line(32)], 1.05),
+    round_trip(56, &[Task::Line(56)], 1.05),
+    round_trip(64, &[Task::Exchange(64)], 1.10),
+    round_trip(1024, &[Task::Exchange(1024)], 1.10),
+    stream("stream-spin", RING_SPIN, Task::Stream(1, Waiting::Spin)),
+    stream("stream", RING_WAKE, Task::Stream(1, Waiting::Adaptive)),
+    stream(
         "stream-groups",
-        64,
-        Unit::MillionPerSecond,
         RING_GROUPS,
-        Task::Frames(Publish::Groups),
-        Target::AtLeast(0.9),
+        Task::Stream(16, Waiting::Adaptive),
     ),
+    large(KIB_64, &[Task::Bulk(KIB_64)]),
+    large(MIB, &[Task::Bulk(MIB)]),
     beside(
-        "stream-large",
-        KIB_64,
-        Unit::GigabytesPerSecond,
-        &[Task::Bulk(KIB_64)],
-        Task::Bulk(KIB_64),
-        Target::AtLeast(0.85),
-    ),
-    beside(
-        "stream-large",
+        "in-place",
         MIB,
-        Unit::GigabytesPerSecond,
-        &[Task::Bulk(MIB)],
-        Task::Bulk(MIB),
-        Target::AtLeast(0.85),
+        Unit::Nanoseconds,
+        &[SPINNING],
+        Task::InPlace,
+        Target::AtMost(1.5),
+    ),
+    beside(
+        "adaptive",
+        64,
+        Unit::Nanoseconds,
+        &[SPINNING],
+        Task::RoundTrip(64, Waiting::Adaptive),
+        Target::AtMost(1.3),
     ),
     beside(
         "park",
         8,
         Unit::Microseconds,
         &[Task::Bell],
-        Task::Bell,
+        Task::RoundTrip(8, Waiting::Park),
         Target::AtMost(1.1),
     ),
     Row {
@@ -229,12 +216,39 @@ pub(crate) const ROWS: &[Row] = &[
         unit: Unit::Microseconds,
         work: Measured::Beside {
             limits: &[Task::Bell],
-            ours: Task::Bell,
+            ours: Task::RoundTrip(8, Waiting::Park),
         },
         target: Target::AtMost(1.3),
         one_core: true,
     },
+    Row {
+        name: "idle",
+        size: 0,
+        unit: Unit::WakeUps,
+        work: Measured::Idle {
+            ours: Task::RoundTrip(64, Waiting::Adaptive),
+        },
+        target: Target::Below(0.5),
+        one_core: false,
+    },
+    Row {
+        name: "connect",
+        size: 8,
+        unit: Unit::Microseconds,
+        work: Measured::Alone {
+            ours: Task::Connect,
+            pass: Pass::Each,
+        },
+        target: Target::Below(1000.0),
+        one_core: false,
+    },
     comparison("pipe", 64, Unit::Microseconds, Task::Pipe(Form::RoundTrip)),
+    comparison(
+        "pipe-stream",
+        64,
+        Unit::MillionPerSecond,
+        Task::Pipe(Form::Stream(64)),
+    ),
     comparison(
         "pipe-stream",
         KIB_64,

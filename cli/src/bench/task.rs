@@ -1,12 +1,14 @@
 //! Every piece of work that a pair of processes can be asked to do, by name; the name is how it reaches the processes.
 
-use std::io;
 use std::path::Path;
 
+use ringway::{Config, Wait};
 use serde::{Deserialize, Serialize};
 
+use super::Failure;
 use super::kit::{Kit, Side};
 use super::limits::{bell, bulk, exchange, frames, line, slots, socket};
+use super::ours::{Connecting, Duplex, InPlace};
 use super::work::{RoundTrip, Stream, Work};
 
 /// A piece of work.
@@ -28,6 +30,16 @@ pub(crate) enum Task {
     Pipe(Form),
     /// Comparison: the same through a Unix stream socket.
     Unix(Form),
+    /// Ringway: round trips of 8, 32, 56, 64 or 1024 bytes.
+    RoundTrip(usize, Waiting),
+    /// Ringway: a stream of 64 bytes in groups of so many, 1 or 16.
+    Stream(u64, Waiting),
+    /// Ringway: a stream of 64 KiB or 1 MiB.
+    Large(usize),
+    /// Ringway: round trips of 1 MiB in place, by a receiver that trusts its peer and touches the head.
+    InPlace,
+    /// Ringway: connect to first frame.
+    Connect,
 }
 
 /// When a message of a stream becomes visible.
@@ -41,6 +53,24 @@ pub(crate) enum Publish {
     Groups,
 }
 
+/// How both sides of a connection wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Waiting {
+    Spin,
+    Adaptive,
+    Park,
+}
+
+impl Waiting {
+    fn config(self) -> Config {
+        Config::new().wait(match self {
+            Waiting::Spin => Wait::Spin,
+            Waiting::Adaptive => Wait::Adaptive,
+            Waiting::Park => Wait::Park,
+        })
+    }
+}
+
 /// What is measured of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Form {
@@ -48,6 +78,12 @@ pub(crate) enum Form {
     /// Messages of 64 bytes, 64 KiB or 1 MiB.
     Stream(usize),
 }
+
+/// A ring for large messages holds fewer than this many of them.
+const LARGE_FRAMES: usize = 4;
+
+/// No row asks for it.
+const UNKNOWN: &str = "no such size or group";
 
 const KIB_64: usize = 64 << 10;
 const MIB: usize = 1 << 20;
@@ -67,11 +103,24 @@ impl Task {
 
     /// Whether it is one of the limits.
     pub(crate) const fn is_by_hand(self) -> bool {
-        true
+        matches!(
+            self,
+            Task::Line(_)
+                | Task::Exchange(_)
+                | Task::Frames(_)
+                | Task::Slots(_)
+                | Task::Bulk(_)
+                | Task::Bell
+        )
     }
 
     /// Sets the work up in one of its two processes.
-    pub(crate) fn make(self, kit: &Kit, side: Side, _address: &Path) -> io::Result<Box<dyn Work>> {
+    pub(crate) fn make(
+        self,
+        kit: &Kit,
+        side: Side,
+        address: &Path,
+    ) -> Result<Box<dyn Work>, Failure> {
         Ok(match self {
             Task::Line(8) => Box::new(RoundTrip::<_, 8>::new(line::Line::<8>::new(kit, side)?)),
             Task::Line(32) => Box::new(RoundTrip::<_, 32>::new(line::Line::<32>::new(kit, side)?)),
@@ -119,19 +168,55 @@ impl Task {
             Task::Bell => Box::new(RoundTrip::<_, 8>::new(bell::Bell::new(kit, side)?)),
             Task::Pipe(form) => by_socket(form, socket::Socket::pipe(kit, side)?)?,
             Task::Unix(form) => by_socket(form, socket::Socket::unix(kit, side)?)?,
-            Task::Line(_) | Task::Exchange(_) | Task::Bulk(_) => {
-                return Err(io::ErrorKind::Unsupported.into());
+            Task::RoundTrip(size, waiting) => {
+                let link = Duplex::new(&waiting.config(), address, side)?;
+                match size {
+                    8 => Box::new(RoundTrip::<_, 8>::new(link)),
+                    32 => Box::new(RoundTrip::<_, 32>::new(link)),
+                    56 => Box::new(RoundTrip::<_, 56>::new(link)),
+                    64 => Box::new(RoundTrip::<_, 64>::new(link)),
+                    1024 => Box::new(RoundTrip::<_, 1024>::new(link)),
+                    _ => return Err(UNKNOWN.into()),
+                }
             }
+            Task::Stream(group, waiting) => {
+                let link = Duplex::new(&waiting.config(), address, side)?;
+                match group {
+                    1 => Box::new(Stream::<_, 64, 1>::new(link)),
+                    16 => Box::new(Stream::<_, 64, 16>::new(link)),
+                    _ => return Err(UNKNOWN.into()),
+                }
+            }
+            Task::Large(size) => {
+                let capacity = LARGE_FRAMES * size;
+                let config = Waiting::Adaptive.config().capacity(capacity).prefault(true);
+                let link = Duplex::new(&config.peer_capacity(capacity), address, side)?;
+                match size {
+                    KIB_64 => Box::new(Stream::<_, KIB_64, 1>::new(link)),
+                    MIB => Box::new(Stream::<_, MIB, 1>::new(link)),
+                    _ => return Err(UNKNOWN.into()),
+                }
+            }
+            Task::InPlace => {
+                let config = Waiting::Spin
+                    .config()
+                    .capacity(LARGE_FRAMES * MIB)
+                    .prefault(true);
+                let link = InPlace::new(&config.peer_capacity(LARGE_FRAMES * MIB), address, side)?;
+                Box::new(RoundTrip::<_, 64>::new(link))
+            }
+            Task::Connect => Box::new(Connecting::new(Config::new(), address, side)?),
+            Task::Line(_) | Task::Exchange(_) | Task::Bulk(_) => return Err(UNKNOWN.into()),
         })
     }
 }
 
-fn by_socket(form: Form, socket: socket::Socket) -> io::Result<Box<dyn Work>> {
+fn by_socket(form: Form, socket: socket::Socket) -> Result<Box<dyn Work>, Failure> {
     Ok(match form {
         Form::RoundTrip => Box::new(RoundTrip::<_, 64>::new(socket)),
         Form::Stream(64) => Box::new(Stream::<_, 64, 1>::new(socket)),
         Form::Stream(KIB_64) => Box::new(Stream::<_, KIB_64, 1>::new(socket)),
         Form::Stream(MIB) => Box::new(Stream::<_, MIB, 1>::new(socket)),
-        Form::Stream(_) => return Err(io::ErrorKind::Unsupported.into()),
+        Form::Stream(_) => return Err(UNKNOWN.into()),
     })
 }

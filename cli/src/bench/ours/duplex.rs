@@ -1,0 +1,71 @@
+//! A connection that is used as a program would use it.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use ringway::{Config, Receiver, RecvError, Sender};
+use zerocopy::IntoBytes;
+
+use super::super::kit::Side;
+use super::super::work::Link;
+use super::super::{Failure, fail};
+use super::meet;
+
+/// One end of a connection.
+#[derive(Debug)]
+pub(crate) struct Duplex {
+    sender: Sender,
+    receiver: Receiver,
+}
+
+impl Duplex {
+    pub(crate) fn new(config: &Config, address: &Path, side: Side) -> Result<Self, Failure> {
+        let (sender, receiver) = meet(config, address, side)?.split();
+        Ok(Self { sender, receiver })
+    }
+}
+
+impl Link for Duplex {
+    #[inline(always)]
+    fn send(&mut self, payload: &[u8]) {
+        if let Err(error) = self.sender.send(payload) {
+            fail(&error);
+        }
+    }
+
+    #[inline(always)]
+    fn recv(&mut self, payload: &mut [u8]) {
+        match self.receiver.recv_into(payload) {
+            Ok(length) if length == payload.len() => {}
+            Ok(length) => fail(&format!("a frame of {length} bytes")),
+            Err(error) => fail(&error),
+        }
+    }
+
+    #[inline(always)]
+    fn send_group(&mut self, count: u64, words: &mut [u64], fill: impl Fn(&mut [u64], u64)) {
+        let mut group = self.sender.group();
+        for index in 0..count {
+            fill(words, index);
+            if let Err(error) = group.send(words.as_bytes()) {
+                fail(&error);
+            }
+        }
+    }
+
+    fn ack(&mut self) {
+        self.send(b"received");
+    }
+
+    fn await_ack(&mut self) {
+        self.recv(&mut [0; 8]);
+    }
+
+    fn idle(&mut self, time: Duration) {
+        match self.receiver.recv_deadline(Instant::now() + time) {
+            Err(RecvError::TimedOut) => {}
+            Err(error) => fail(&error),
+            Ok(_) => fail(&"a message that nobody sent"),
+        }
+    }
+}
