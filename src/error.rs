@@ -70,21 +70,36 @@ impl Error {
     }
 
     pub(crate) fn new(kind: ErrorKind, text: impl Into<String>) -> Self {
-        Self { kind, text: text.into(), source: None }
+        Self {
+            kind,
+            text: text.into(),
+            source: None,
+        }
     }
 
     /// A system's answer, with what we were doing. Limits are recognised and say what to raise.
     pub(crate) fn io(doing: &str, source: std::io::Error) -> Self {
         let (kind, text) = match source.raw_os_error() {
-            Some(libc::EMFILE) => {
-                (ErrorKind::Resources, format!("{doing}: this process has no descriptor left; raise `ulimit -n`"))
-            }
-            Some(libc::ENFILE) => (ErrorKind::Resources, format!("{doing}: the host has no descriptor left; raise fs.file-max")),
-            Some(libc::ENOMEM | libc::ENOSPC) => {
-                (ErrorKind::Resources, format!("{doing}: not enough memory (or huge pages: see vm.nr_hugepages); use smaller rings"))
-            }
+            Some(libc::EMFILE) => (
+                ErrorKind::Resources,
+                format!("{doing}: this process has no descriptor left; raise `ulimit -n`"),
+            ),
+            Some(libc::ENFILE) => (
+                ErrorKind::Resources,
+                format!("{doing}: the host has no descriptor left; raise fs.file-max"),
+            ),
+            Some(libc::ENOMEM | libc::ENOSPC) => (
+                ErrorKind::Resources,
+                format!(
+                    "{doing}: not enough memory (or huge pages: see vm.nr_hugepages); use smaller rings"
+                ),
+            ),
             _ => (ErrorKind::Io, doing.to_owned()),
         };
-        Self { kind, text, source: Some(source) }
+        Self {
+            kind,
+            text,
+            source: Some(source),
+        }
     }
 }

@@ -21,10 +21,24 @@
 //! Start with [`Listener`] and [`connect`]; options are in [`Config`]. `docs/PROTOCOL.md` has every byte, `docs/SAFETY.md` the argument
 //! that no byte of a peer's can harm us.
 
-#![cfg_attr(loom, allow(dead_code, unused_imports, reason = "the models build the lane and the wakes only"))]
-#![cfg_attr(not(target_pointer_width = "64"), doc = "Only 64-bit targets are supported.")]
+#![cfg_attr(
+    loom,
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "the models build the lane and the wakes only"
+    )
+)]
+#![cfg_attr(
+    not(target_pointer_width = "64"),
+    doc = "Only 64-bit targets are supported."
+)]
 
-#[cfg(not(all(target_os = "linux", target_pointer_width = "64", target_endian = "little")))]
+#[cfg(not(all(
+    target_os = "linux",
+    target_pointer_width = "64",
+    target_endian = "little"
+)))]
 compile_error!("Ringway needs Linux on a 64-bit little-endian machine");
 
 #[cfg(not(loom))]
@@ -42,8 +56,8 @@ mod wake;
 
 #[cfg(not(loom))]
 pub use connection::{
-    Address, Arm, Config, Connection, Frame, Group, Listener, Peer, Receiver, RecvError, Reservation, SendError, Sender,
-    SharedSender, connect,
+    Address, Arm, Config, Connection, Frame, Group, Listener, Peer, Receiver, RecvError,
+    Reservation, SendError, Sender, SharedSender, connect,
 };
 pub use error::{Error, ErrorKind};
 pub use layout::violation::Violation;

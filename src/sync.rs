@@ -60,10 +60,18 @@ pub(crate) fn fence(site: Site, intended: Ordering) {
     raw_fence(intended);
 }
 
-#[cfg(loom)]
-use loom::sync::atomic::fence as raw_fence;
+/// Keeps the compiler from exchanging stores through the two addresses of one word of a doubled mapping. The processor keeps
+/// their order by itself: it is one physical word.
+#[inline(always)]
+pub(crate) fn alias_fence() {
+    // ORD: alias: compiler only; partner: none.
+    core::sync::atomic::compiler_fence(Ordering::SeqCst);
+}
+
 #[cfg(not(loom))]
 use core::sync::atomic::fence as raw_fence;
+#[cfg(loom)]
+use loom::sync::atomic::fence as raw_fence;
 
 /// Which site the running model weakens. Absent from every build but the models'.
 #[cfg(loom)]
@@ -74,11 +82,16 @@ pub(crate) mod weaken {
     static WEAKENED: Mutex<Option<Site>> = Mutex::new(None);
 
     pub(crate) fn is(site: Site) -> bool {
-        *WEAKENED.lock().unwrap_or_else(std::sync::PoisonError::into_inner) == Some(site)
+        *WEAKENED
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            == Some(site)
     }
 
     #[cfg(test)]
     pub(crate) fn set(site: Option<Site>) {
-        *WEAKENED.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = site;
+        *WEAKENED
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = site;
     }
 }

@@ -15,7 +15,9 @@ fn pair(name: &str, server: &Config, client: &Config) -> (Connection, Connection
     let mut listener = server.bind(path.as_path()).unwrap();
     thread::scope(|scope| {
         let client = scope.spawn(|| client.connect(path.as_path()).unwrap());
-        let accepted = listener.accept_deadline(Instant::now() + Duration::from_secs(5)).unwrap();
+        let accepted = listener
+            .accept_deadline(Instant::now() + Duration::from_secs(5))
+            .unwrap();
         (accepted, client.join().unwrap())
     })
 }
@@ -26,20 +28,32 @@ fn soon() -> Instant {
 
 #[test]
 fn every_wait_moves_frames_both_ways() {
-    for (index, wait) in [Wait::Spin, Wait::Adaptive, Wait::Park].into_iter().enumerate() {
+    for (index, wait) in [Wait::Spin, Wait::Adaptive, Wait::Park]
+        .into_iter()
+        .enumerate()
+    {
         let config = Config::new().wait(wait).capacity(4096).peer_capacity(4096);
         let (mut server, mut client) = pair(&format!("ways{index}"), &config, &config);
         let echo = thread::spawn(move || {
             let mut buffer = [0; 4096];
             for _ in 0..2_000 {
-                let length = server.receiver().recv_into_deadline(&mut buffer, soon()).unwrap();
-                server.sender().send_deadline(&buffer[..length], soon()).unwrap();
+                let length = server
+                    .receiver()
+                    .recv_into_deadline(&mut buffer, soon())
+                    .unwrap();
+                server
+                    .sender()
+                    .send_deadline(&buffer[..length], soon())
+                    .unwrap();
             }
         });
         for n in 0..2_000usize {
             let message = vec![n as u8; n % client.sender().max_payload()];
             client.sender().send_deadline(&message, soon()).unwrap();
-            assert_eq!(client.receiver().recv_deadline(soon()).unwrap().to_vec(), message);
+            assert_eq!(
+                client.receiver().recv_deadline(soon()).unwrap().to_vec(),
+                message
+            );
         }
         echo.join().unwrap();
     }
@@ -61,7 +75,10 @@ fn a_stream_through_a_small_ring_arrives_in_order() {
         assert_eq!(receiver.recv_into_deadline(&mut buffer, soon()).unwrap(), 8);
         assert_eq!(u64::from_ne_bytes(buffer), n);
     }
-    assert_eq!(receiver.recv_into_deadline(&mut buffer, soon()), Err(RecvError::Closed));
+    assert_eq!(
+        receiver.recv_into_deadline(&mut buffer, soon()),
+        Err(RecvError::Closed)
+    );
     writer.join().unwrap();
 }
 
@@ -78,7 +95,10 @@ fn reservations_groups_kinds_and_alignment() {
     assert_eq!(page.as_ptr() as usize % 4096, 0);
     page.fill(9);
     page.commit();
-    assert!(matches!(sender.reserve_aligned(1, 3), Err(SendError::Alignment { .. })));
+    assert!(matches!(
+        sender.reserve_aligned(1, 3),
+        Err(SendError::Alignment { .. })
+    ));
     let receiver = server.receiver();
     let frame = receiver.try_recv().unwrap();
     assert_eq!((frame.kind(), frame.to_vec()), (7, b"abc".to_vec()));
@@ -86,15 +106,24 @@ fn reservations_groups_kinds_and_alignment() {
     let frame = receiver.try_recv().unwrap();
     // SAFETY: the sender is this thread and writes nothing meanwhile.
     let in_place = unsafe { frame.as_trusted_slice() };
-    assert_eq!((in_place, in_place.as_ptr() as usize % 4096), ([9; 10].as_slice(), 0));
+    assert_eq!(
+        (in_place, in_place.as_ptr() as usize % 4096),
+        ([9; 10].as_slice(), 0)
+    );
     let mut part = [0; 4];
-    assert_eq!((frame.copy_at(8, &mut part), frame.copy_at(10, &mut part)), (2, 0));
+    assert_eq!(
+        (frame.copy_at(8, &mut part), frame.copy_at(10, &mut part)),
+        (2, 0)
+    );
     drop(frame);
     let mut group = sender.group();
     group.send(b"one").unwrap();
     group.reserve(3).unwrap().commit();
     group.try_send(b"three").unwrap();
-    assert!(matches!(receiver.try_recv(), Err(RecvError::Empty)), "an open group is invisible");
+    assert!(
+        matches!(receiver.try_recv(), Err(RecvError::Empty)),
+        "an open group is invisible"
+    );
     group.publish();
     assert_eq!(receiver.try_recv().unwrap().to_vec(), b"one");
     assert_eq!(receiver.try_recv().unwrap().len(), 3);
@@ -111,19 +140,39 @@ fn full_refuses_drops_or_times_out_and_gives_nothing_away() {
         sent += 1;
     }
     assert_eq!(sender.try_send(&[1; 56]), Err(SendError::Full));
-    assert_eq!((sender.send_or_drop(&[1; 56]), sender.dropped()), (Ok(false), 1));
-    assert_eq!(sender.send_deadline(&[1; 56], Instant::now() + Duration::from_millis(5)), Err(SendError::TimedOut));
+    assert_eq!(
+        (sender.send_or_drop(&[1; 56]), sender.dropped()),
+        (Ok(false), 1)
+    );
+    assert_eq!(
+        sender.send_deadline(&[1; 56], Instant::now() + Duration::from_millis(5)),
+        Err(SendError::TimedOut)
+    );
     let most = sender.max_payload();
-    assert_eq!(sender.try_send(&vec![0; most + 1]), Err(SendError::TooLarge { len: most + 1, max: most }));
+    assert_eq!(
+        sender.try_send(&vec![0; most + 1]),
+        Err(SendError::TooLarge {
+            len: most + 1,
+            max: most
+        })
+    );
     let receiver = server.receiver();
     let mut short = [0; 55];
-    assert_eq!(receiver.try_recv_into(&mut short), Err(RecvError::Truncated { len: 56 }));
+    assert_eq!(
+        receiver.try_recv_into(&mut short),
+        Err(RecvError::Truncated { len: 56 })
+    );
     let mut buffer = [0; 56];
     for _ in 0..sent {
         receiver.try_recv_into(&mut buffer).unwrap();
     }
     assert_eq!(receiver.try_recv_into(&mut buffer), Err(RecvError::Empty));
-    assert_eq!(receiver.recv_deadline(Instant::now() + Duration::from_millis(5)).err(), Some(RecvError::TimedOut));
+    assert_eq!(
+        receiver
+            .recv_deadline(Instant::now() + Duration::from_millis(5))
+            .err(),
+        Some(RecvError::TimedOut)
+    );
     sender.send_deadline(&vec![2; most], soon()).unwrap();
 }
 
@@ -148,7 +197,11 @@ fn arm_tells_when_the_descriptor_is_worth_polling() {
     use std::os::fd::{AsFd, AsRawFd};
     let (mut server, mut client) = pair("arm", &Config::new(), &Config::new());
     let readable = |fd: std::os::fd::BorrowedFd<'_>, timeout| {
-        let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        let mut entry = libc::pollfd {
+            fd: fd.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
         // SAFETY: one entry, valid for the call.
         unsafe { libc::poll(&raw mut entry, 1, timeout) == 1 }
     };

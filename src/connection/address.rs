@@ -18,7 +18,11 @@ pub enum Address {
 impl From<&str> for Address {
     /// Whatever contains a slash is a path, anything else a name.
     fn from(text: &str) -> Self {
-        if text.contains('/') { Self::Path(text.into()) } else { Self::Name(text.to_owned()) }
+        if text.contains('/') {
+            Self::Path(text.into())
+        } else {
+            Self::Name(text.to_owned())
+        }
     }
 }
 
@@ -57,7 +61,11 @@ impl Address {
             Self::Name(name) => {
                 check_name(name)?;
                 let directory = directory::choose();
-                let outcome = if listening { directory::prepare(&directory) } else { directory::verify(&directory) };
+                let outcome = if listening {
+                    directory::prepare(&directory)
+                } else {
+                    directory::verify(&directory)
+                };
                 outcome.map_err(|unfit| explain(&directory, &unfit, listening))?;
                 directory.join(name)
             }
@@ -72,7 +80,10 @@ impl Address {
             return Err(Error::new(ErrorKind::NameTooLong, text));
         }
         if path.file_name().is_none() {
-            return Err(Error::new(ErrorKind::InvalidName, format!("{} is no path for a socket", path.display())));
+            return Err(Error::new(
+                ErrorKind::InvalidName,
+                format!("{} is no path for a socket", path.display()),
+            ));
         }
         Ok(path)
     }
@@ -80,11 +91,16 @@ impl Address {
 
 fn check_name(name: &str) -> Result<(), Error> {
     if name.len() > 64 {
-        return Err(Error::new(ErrorKind::NameTooLong, format!("a name has at most 64 bytes, this one {}", name.len())));
+        return Err(Error::new(
+            ErrorKind::NameTooLong,
+            format!("a name has at most 64 bytes, this one {}", name.len()),
+        ));
     }
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if name.is_empty() || name.starts_with('.') || !name.chars().all(allowed) {
-        let text = format!("{name:?} is no name: use letters, digits, '.', '_' and '-', not beginning with a dot");
+        let text = format!(
+            "{name:?} is no name: use letters, digits, '.', '_' and '-', not beginning with a dot"
+        );
         return Err(Error::new(ErrorKind::InvalidName, text));
     }
     Ok(())
@@ -93,14 +109,25 @@ fn check_name(name: &str) -> Result<(), Error> {
 fn explain(directory: &Path, unfit: &directory::Unfit, listening: bool) -> Error {
     let shown = directory.display();
     let text = match unfit {
-        directory::Unfit::Io(error) if !listening && error.kind() == std::io::ErrorKind::NotFound => {
-            return Error::new(ErrorKind::NotFound, format!("nobody listens: there is no directory {shown}"));
+        directory::Unfit::Io(error)
+            if !listening && error.kind() == std::io::ErrorKind::NotFound =>
+        {
+            return Error::new(
+                ErrorKind::NotFound,
+                format!("nobody listens: there is no directory {shown}"),
+            );
         }
         directory::Unfit::Owner(uid) => {
-            format!("{shown} belongs to uid {uid}, not to us: set RINGWAY_DIR to a directory of your own")
+            format!(
+                "{shown} belongs to uid {uid}, not to us: set RINGWAY_DIR to a directory of your own"
+            )
         }
-        directory::Unfit::Mode(mode) => format!("others can enter {shown} (mode {mode:o}): chmod 700 it, or set RINGWAY_DIR"),
-        directory::Unfit::NotADirectory => format!("{shown} is a link or no directory: remove it, or set RINGWAY_DIR"),
+        directory::Unfit::Mode(mode) => {
+            format!("others can enter {shown} (mode {mode:o}): chmod 700 it, or set RINGWAY_DIR")
+        }
+        directory::Unfit::NotADirectory => {
+            format!("{shown} is a link or no directory: remove it, or set RINGWAY_DIR")
+        }
         directory::Unfit::Io(error) => format!("{shown} cannot be used ({error}): set RINGWAY_DIR"),
     };
     Error::new(ErrorKind::Directory, text)
@@ -113,11 +140,21 @@ mod tests {
     #[test]
     fn names_are_checked_and_paths_are_told_from_names() {
         for bad in ["", ".hidden", "a b", "ä", "a\0"] {
-            assert_eq!(check_name(bad).unwrap_err().kind(), ErrorKind::InvalidName, "{bad:?}");
+            assert_eq!(
+                check_name(bad).unwrap_err().kind(),
+                ErrorKind::InvalidName,
+                "{bad:?}"
+            );
         }
-        assert_eq!(check_name(&"x".repeat(65)).unwrap_err().kind(), ErrorKind::NameTooLong);
+        assert_eq!(
+            check_name(&"x".repeat(65)).unwrap_err().kind(),
+            ErrorKind::NameTooLong
+        );
         assert_eq!(Address::from("a/b"), Address::Path("a/b".into()));
         let long = Address::from(format!("/{}", "x".repeat(200)));
-        assert_eq!(long.resolve(true).unwrap_err().kind(), ErrorKind::NameTooLong);
+        assert_eq!(
+            long.resolve(true).unwrap_err().kind(),
+            ErrorKind::NameTooLong
+        );
     }
 }

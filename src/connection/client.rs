@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use zerocopy::{FromBytes, IntoBytes};
 
+use super::Connection;
 use super::address::Address;
 use super::config::Config;
 use super::link::Peer;
 use super::side::{self, Own, Theirs};
-use super::Connection;
 use crate::error::{Error, ErrorKind};
 use crate::layout::handshake::{self, Attach, Hello, Kind, Prefix, Reason, Refuse, Welcome};
 use crate::layout::{OLDEST_VERSION, VERSION};
@@ -42,12 +42,18 @@ pub(crate) fn hello(config: &Config) -> Hello {
     }
 }
 
-pub(crate) fn connect(config: &Config, address: &Address, deadline: Instant) -> Result<Connection, Error> {
+pub(crate) fn connect(
+    config: &Config,
+    address: &Address,
+    deadline: Instant,
+) -> Result<Connection, Error> {
     let path = address.resolve(false)?;
     let line = loop {
         match socket::connect(&path) {
             Ok(line) => break line,
-            Err(error) if error.raw_os_error() == Some(libc::EAGAIN) && Instant::now() < deadline => {
+            Err(error)
+                if error.raw_os_error() == Some(libc::EAGAIN) && Instant::now() < deadline =>
+            {
                 // The listener's queue is full; the kernel offers nothing to wait on for a place in it.
                 std::thread::sleep(std::time::Duration::from_millis(1));
             }
@@ -57,62 +63,119 @@ pub(crate) fn connect(config: &Config, address: &Address, deadline: Instant) -> 
     send(&line, hello(config).as_bytes(), &[])?;
     let mut buffer = [0u8; handshake::LONGEST];
     let mut first = receive(&line, &mut buffer, deadline)?;
-    let mut speaker = first.speaker.take().ok_or_else(|| malformed("the kernel did not say who speaks"))?;
+    let mut speaker = first
+        .speaker
+        .take()
+        .ok_or_else(|| malformed("the kernel did not say who speaks"))?;
     if !config.allows(speaker.uid) {
         close_aside(first.descriptors);
-        let text = format!("the server runs as uid {}, which is not allowed here: see Config::allow_uid", speaker.uid);
+        let text = format!(
+            "the server runs as uid {}, which is not allowed here: see Config::allow_uid",
+            speaker.uid
+        );
         return Err(Error::new(ErrorKind::UidRefused, text));
     }
     speaker.open_pidfd();
     let descriptors = expect(&buffer[..first.length], Kind::Welcome, first.descriptors)?;
-    let welcome = Welcome::read_from_bytes(&buffer[..first.length]).map_err(|_| malformed("Welcome"))?;
-    if welcome.version != VERSION || welcome.lanes != 1 || welcome.features & !handshake::FEATURES != 0 {
+    let welcome =
+        Welcome::read_from_bytes(&buffer[..first.length]).map_err(|_| malformed("Welcome"))?;
+    if welcome.version != VERSION
+        || welcome.lanes != 1
+        || welcome.features & !handshake::FEATURES != 0
+    {
         close_aside(descriptors);
-        return Err(Error::new(ErrorKind::Version, format!("the server chose version {} and features {:#x}, which we do not speak", welcome.version, welcome.features)));
+        return Err(Error::new(
+            ErrorKind::Version,
+            format!(
+                "the server chose version {} and features {:#x}, which we do not speak",
+                welcome.version, welcome.features
+            ),
+        ));
     }
     if welcome.send_capacity > config.capacity as u64 {
         close_aside(descriptors);
-        return Err(Error::new(ErrorKind::Geometry, "the server grants more than was asked for".to_owned()));
+        return Err(Error::new(
+            ErrorKind::Geometry,
+            "the server grants more than was asked for".to_owned(),
+        ));
     }
     let refuse = |(reason, kind, text): side::Refused| {
         let _ = message::send(line.as_fd(), Refuse::new(reason, &text).as_bytes(), &[]);
         Error::new(kind, format!("the server's offer is refused: {text}"))
     };
     let largest = config.max_capacity as u64;
-    let theirs = Theirs::judge(config, &welcome.offer, welcome.waits, largest, descriptors).map_err(refuse)?;
+    let theirs = Theirs::judge(config, &welcome.offer, welcome.waits, largest, descriptors)
+        .map_err(refuse)?;
     let own = Own::new(config, welcome.send_capacity, welcome.features)?;
-    let attach = Attach { prefix: Prefix::new::<Attach>(Kind::Attach), offer: own.offer(), reserved: [0; 64] };
+    let attach = Attach {
+        prefix: Prefix::new::<Attach>(Kind::Attach),
+        offer: own.offer(),
+        reserved: [0; 64],
+    };
     send(&line, attach.as_bytes(), &own.descriptors())?;
     let second = receive(&line, &mut buffer, deadline)?;
     // The second message rules out that the pid was reused between the first and the opening of the pidfd.
-    if second.speaker.as_ref().is_some_and(|again| again.pid != speaker.pid || again.uid != speaker.uid) {
+    if second
+        .speaker
+        .as_ref()
+        .is_some_and(|again| again.pid != speaker.pid || again.uid != speaker.uid)
+    {
         close_aside(second.descriptors);
-        return Err(malformed("the server's two messages come from two processes"));
+        return Err(malformed(
+            "the server's two messages come from two processes",
+        ));
     }
     let rest = expect(&buffer[..second.length], Kind::Ready, second.descriptors)?;
     close_aside(rest);
     socket::refuse_descriptors(&line);
-    let peer = Peer { uid: speaker.uid, pid: speaker.pid };
-    side::assemble(config, own, theirs, welcome.waits, line, speaker.pidfd, peer)
+    let peer = Peer {
+        uid: speaker.uid,
+        pid: speaker.pid,
+    };
+    side::assemble(
+        config,
+        own,
+        theirs,
+        welcome.waits,
+        line,
+        speaker.pidfd,
+        peer,
+    )
 }
 
 fn unreachable_peer(path: &std::path::Path, error: std::io::Error) -> Error {
     let shown = path.display();
     match error.raw_os_error() {
-        Some(libc::ENOENT | libc::ECONNREFUSED) => {
-            Error::new(ErrorKind::NotFound, format!("nobody listens at {shown}: start the listener first"))
-        }
-        Some(libc::EACCES) => Error::new(ErrorKind::UidRefused, format!("we may not connect to {shown}: its listener must allow our uid")),
-        Some(libc::EAGAIN) => Error::new(ErrorKind::TimedOut, format!("the listener at {shown} does not accept: its queue is full")),
-        Some(libc::EPROTOTYPE) => Error::new(ErrorKind::NotFound, format!("the socket at {shown} is not Ringway's")),
+        Some(libc::ENOENT | libc::ECONNREFUSED) => Error::new(
+            ErrorKind::NotFound,
+            format!("nobody listens at {shown}: start the listener first"),
+        ),
+        Some(libc::EACCES) => Error::new(
+            ErrorKind::UidRefused,
+            format!("we may not connect to {shown}: its listener must allow our uid"),
+        ),
+        Some(libc::EAGAIN) => Error::new(
+            ErrorKind::TimedOut,
+            format!("the listener at {shown} does not accept: its queue is full"),
+        ),
+        Some(libc::EPROTOTYPE) => Error::new(
+            ErrorKind::NotFound,
+            format!("the socket at {shown} is not Ringway's"),
+        ),
         _ => Error::io(&format!("connecting to {shown}"), error),
     }
 }
 
-fn send(line: &OwnedFd, bytes: &[u8], descriptors: &[std::os::fd::BorrowedFd<'_>]) -> Result<(), Error> {
+fn send(
+    line: &OwnedFd,
+    bytes: &[u8],
+    descriptors: &[std::os::fd::BorrowedFd<'_>],
+) -> Result<(), Error> {
     match message::send(line.as_fd(), bytes, descriptors) {
         // The server may have refused and gone: its Refuse is then what tells why.
-        Err(error) if matches!(error.raw_os_error(), Some(libc::EPIPE | libc::ECONNRESET)) => Ok(()),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EPIPE | libc::ECONNRESET)) => {
+            Ok(())
+        }
         Err(error) => Err(Error::io("speaking to the server", error)),
         Ok(()) => Ok(()),
     }
@@ -122,7 +185,10 @@ fn receive(line: &OwnedFd, buffer: &mut [u8], deadline: Instant) -> Result<Recei
     loop {
         match message::receive(line.as_fd(), buffer) {
             Ok(Some(received)) if received.length == 0 => {
-                return Err(Error::new(ErrorKind::PeerGone, "the server went away during the handshake"));
+                return Err(Error::new(
+                    ErrorKind::PeerGone,
+                    "the server went away during the handshake",
+                ));
             }
             Ok(Some(received)) if received.truncated => {
                 close_aside(received.descriptors);
@@ -138,9 +204,13 @@ fn receive(line: &OwnedFd, buffer: &mut [u8], deadline: Instant) -> Result<Recei
             Err(error) => return Err(Error::io("listening to the server", error)),
         }
         if Instant::now() >= deadline {
-            return Err(Error::new(ErrorKind::TimedOut, "the server did not answer in time: is it calling accept?"));
+            return Err(Error::new(
+                ErrorKind::TimedOut,
+                "the server did not answer in time: is it calling accept?",
+            ));
         }
-        poll::ready(&mut [poll::entry(line.as_fd())], Some(deadline)).map_err(|error| Error::io("waiting for the server", error))?;
+        poll::ready(&mut [poll::entry(line.as_fd())], Some(deadline))
+            .map_err(|error| Error::io("waiting for the server", error))?;
     }
 }
 
@@ -172,5 +242,8 @@ pub(crate) fn refused(refuse: &Refuse) -> Error {
 }
 
 fn malformed(what: &str) -> Error {
-    Error::new(ErrorKind::Malformed, format!("the handshake went wrong: {what}"))
+    Error::new(
+        ErrorKind::Malformed,
+        format!("the handshake went wrong: {what}"),
+    )
 }

@@ -138,22 +138,38 @@ impl Config {
 
     fn check(&self) -> Result<(), Error> {
         let bad = |text: String| Err(Error::new(ErrorKind::InvalidConfig, text));
-        for (name, bytes) in
-            [("capacity", self.capacity), ("peer_capacity", self.peer_capacity), ("max_capacity", self.max_capacity)]
-        {
+        for (name, bytes) in [
+            ("capacity", self.capacity),
+            ("peer_capacity", self.peer_capacity),
+            ("max_capacity", self.max_capacity),
+        ] {
             let range = MIN_CAPACITY as usize..=MAX_CAPACITY as usize;
-            if !bytes.is_power_of_two() || !range.contains(&bytes) || bytes % memfd::page_size() != 0 {
-                return bad(format!("{name} is {bytes}: it must be a power of two, from 4096 (one page) to 1 GiB"));
+            if !bytes.is_power_of_two()
+                || !range.contains(&bytes)
+                || bytes % memfd::page_size() != 0
+            {
+                return bad(format!(
+                    "{name} is {bytes}: it must be a power of two, from 4096 (one page) to 1 GiB"
+                ));
             }
         }
         if self.capacity > self.max_capacity || self.peer_capacity > self.max_capacity {
-            return bad(format!("capacity exceeds max_capacity ({}): raise max_capacity", self.max_capacity));
+            return bad(format!(
+                "capacity exceeds max_capacity ({}): raise max_capacity",
+                self.max_capacity
+            ));
         }
         if !self.alignment.is_power_of_two() || !(8..=4096).contains(&self.alignment) {
-            return bad(format!("alignment is {}: it must be a power of two, from 8 to 4096", self.alignment));
+            return bad(format!(
+                "alignment is {}: it must be a power of two, from 8 to 4096",
+                self.alignment
+            ));
         }
         if self.geometry(self.capacity as u64).check().is_err() {
-            return bad(format!("a ring of {} bytes has no room for alignment {}: use a larger one", self.capacity, self.alignment));
+            return bad(format!(
+                "a ring of {} bytes has no room for alignment {}: use a larger one",
+                self.capacity, self.alignment
+            ));
         }
         if self.huge && self.capacity < memfd::HUGE_PAGE {
             return bad("huge pages need a capacity of at least 2 MiB".to_owned());

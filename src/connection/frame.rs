@@ -64,7 +64,11 @@ impl<'a> Frame<'a> {
     /// The peer must not change these bytes while the slice lives: a peer that does causes a data race, and code that checks the
     /// bytes and then uses them may act on others than it checked. Only a peer that you would run in your own process qualifies.
     pub unsafe fn as_trusted_slice(&self) -> &[u8] {
-        let payload = self.receiver.lane.ring().pointer(self.entry.position + HEADER);
+        let payload = self
+            .receiver
+            .lane
+            .ring()
+            .pointer(self.entry.position + HEADER);
         // SAFETY: the consumer found the frame in bounds, so its payload is contiguous in the double mapping, which the receiver keeps; that
         // the bytes do not change is the caller's promise.
         unsafe { core::slice::from_raw_parts(payload, self.len()) }

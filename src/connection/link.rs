@@ -43,7 +43,13 @@ pub(crate) enum Life {
 
 impl Link {
     pub(crate) fn new(socket: OwnedFd, pidfd: Option<OwnedFd>, peer: Peer, birth: Birth) -> Self {
-        Self { socket, pidfd, peer, birth, closed_at: Mutex::new(None) }
+        Self {
+            socket,
+            pidfd,
+            peer,
+            birth,
+            closed_at: Mutex::new(None),
+        }
     }
 
     pub(crate) fn socket(&self) -> BorrowedFd<'_> {
@@ -64,8 +70,15 @@ impl Link {
         if line == socket::Line::Open {
             return Life::Alive;
         }
-        let mut closed_at = self.closed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut closed_at = self
+            .closed_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let until = *closed_at.get_or_insert_with(Instant::now) + GRACE;
-        if ended.is_none() || Instant::now() >= until { Life::Gone(Gone::PeerClosed) } else { Life::Fading(until) }
+        if ended.is_none() || Instant::now() >= until {
+            Life::Gone(Gone::PeerClosed)
+        } else {
+            Life::Fading(until)
+        }
     }
 }

@@ -5,10 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use super::Connection;
 use super::address::{Address, LOCK_PATIENCE};
 use super::config::Config;
 use super::server::{Pending, Progress};
-use super::Connection;
 use crate::error::{Error, ErrorKind};
 use crate::sys::fork::Birth;
 use crate::sys::{directory, poll, socket};
@@ -41,15 +41,28 @@ impl Listener {
     pub(crate) fn with(config: Config, address: &Address) -> Result<Self, Error> {
         let birth = Birth::here().map_err(|error| Error::io("preparing for forks", error))?;
         let path = address.resolve(true)?;
-        let _lock = directory::Lock::take(parent(&path), LOCK_PATIENCE)
-            .map_err(|error| Error::io(&format!("locking the directory of {}", path.display()), error))?;
+        let _lock = directory::Lock::take(parent(&path), LOCK_PATIENCE).map_err(|error| {
+            Error::io(
+                &format!("locking the directory of {}", path.display()),
+                error,
+            )
+        })?;
         let socket = bind(&path)?;
         // The uid check in the handshake decides who gets in; the socket's mode must not stand in the way of those it admits.
         let mode = if config.uids.is_empty() { 0o600 } else { 0o666 };
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode))
             .map_err(|error| Error::io("setting the socket's mode", error))?;
         let identity = directory::identity(&path);
-        Ok(Self { config, path, identity, socket, pending: Vec::new(), refusals: 0, last_refusal: None, birth })
+        Ok(Self {
+            config,
+            path,
+            identity,
+            socket,
+            pending: Vec::new(),
+            refusals: 0,
+            last_refusal: None,
+            birth,
+        })
     }
 
     /// Waits for the next client that completes the handshake. Clients that are refused are counted ([`Listener::refusals`]) and
@@ -76,7 +89,10 @@ impl Listener {
                 return Ok(connection);
             }
             if Instant::now() >= deadline {
-                return Err(Error::new(ErrorKind::TimedOut, "no client connected before the deadline"));
+                return Err(Error::new(
+                    ErrorKind::TimedOut,
+                    "no client connected before the deadline",
+                ));
             }
             self.sleep(Some(deadline))?;
         }
@@ -108,15 +124,21 @@ impl Listener {
     /// Takes new clients in and moves every handshake on.
     fn step(&mut self) -> Result<Option<Connection>, Error> {
         if self.birth.is_forked() {
-            return Err(Error::new(ErrorKind::Forked, "the listener belongs to the process that forked this one"));
+            return Err(Error::new(
+                ErrorKind::Forked,
+                "the listener belongs to the process that forked this one",
+            ));
         }
         while self.pending.len() < HANDSHAKES {
             match socket::accept(self.socket.as_fd()) {
-                Ok(Some(line)) => self.pending.push(Pending::new(line, Instant::now() + self.config.timeout)),
-                Ok(None) => break,
-                Err(error) if self.pending.is_empty() => return Err(Error::io("accepting a client", error)),
-                // Out of descriptors, say: those under way may finish and free some.
-                Err(_) => break,
+                Ok(Some(line)) => self
+                    .pending
+                    .push(Pending::new(line, Instant::now() + self.config.timeout)),
+                Err(error) if self.pending.is_empty() => {
+                    return Err(Error::io("accepting a client", error));
+                }
+                // Nobody, or an error such as a lack of descriptors: handshakes under way may finish and free some.
+                Ok(None) | Err(_) => break,
             }
         }
         for index in (0..self.pending.len()).rev() {
@@ -134,17 +156,30 @@ impl Listener {
     }
 
     fn sleep(&self, deadline: Option<Instant>) -> Result<(), Error> {
-        let mut fds: Vec<_> = self.pending.iter().map(|pending| poll::entry(pending.line())).collect();
+        let mut fds: Vec<_> = self
+            .pending
+            .iter()
+            .map(|pending| poll::entry(pending.line()))
+            .collect();
         if self.pending.len() < HANDSHAKES {
             fds.push(poll::entry(self.socket.as_fd()));
         }
-        let until = self.pending.iter().map(Pending::deadline).chain(deadline).min();
-        poll::ready(&mut fds, until).map(drop).map_err(|error| Error::io("waiting for clients", error))
+        let until = self
+            .pending
+            .iter()
+            .map(Pending::deadline)
+            .chain(deadline)
+            .min();
+        poll::ready(&mut fds, until)
+            .map(drop)
+            .map_err(|error| Error::io("waiting for clients", error))
     }
 }
 
 fn parent(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    path.parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
 }
 
 /// Binds, replacing a socket whose listener is dead. The caller holds the directory's lock.
@@ -152,13 +187,27 @@ fn bind(path: &Path) -> Result<OwnedFd, Error> {
     match socket::listen(path) {
         Ok(socket) => return Ok(socket),
         Err(error) if error.raw_os_error() == Some(libc::EADDRINUSE) => {}
-        Err(error) => return Err(Error::io(&format!("listening at {}", path.display()), error)),
+        Err(error) => {
+            return Err(Error::io(
+                &format!("listening at {}", path.display()),
+                error,
+            ));
+        }
     }
-    let taken = |what: &str| Err(Error::new(ErrorKind::NameTaken, format!("{} {what}", path.display())));
+    let taken = |what: &str| {
+        Err(Error::new(
+            ErrorKind::NameTaken,
+            format!("{} {what}", path.display()),
+        ))
+    };
     match socket::connect(path) {
         Err(error) if error.raw_os_error() == Some(libc::ECONNREFUSED) => {}
-        Ok(_) => return taken("is taken by a listener that is alive: stop it, or use another name"),
-        Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => return taken("is taken by a listener whose queue is full"),
+        Ok(_) => {
+            return taken("is taken by a listener that is alive: stop it, or use another name");
+        }
+        Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => {
+            return taken("is taken by a listener whose queue is full");
+        }
         Err(_) => return taken("exists and is no socket of ours: remove it, or use another name"),
     }
     let is_socket = std::fs::symlink_metadata(path)
@@ -166,8 +215,10 @@ fn bind(path: &Path) -> Result<OwnedFd, Error> {
     if !is_socket {
         return taken("exists and is no socket: remove it, or use another name");
     }
-    std::fs::remove_file(path).map_err(|error| Error::io("removing a dead listener's socket", error))?;
-    socket::listen(path).map_err(|error| Error::io(&format!("listening at {}", path.display()), error))
+    std::fs::remove_file(path)
+        .map_err(|error| Error::io("removing a dead listener's socket", error))?;
+    socket::listen(path)
+        .map_err(|error| Error::io(&format!("listening at {}", path.display()), error))
 }
 
 impl AsFd for Listener {

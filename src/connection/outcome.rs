@@ -13,7 +13,9 @@ pub enum SendError {
     #[error("the ring stayed full until the deadline")]
     TimedOut,
     /// The payload can never be sent: it is longer than what is certain to fit.
-    #[error("a payload of {len} bytes exceeds the largest frame ({max} bytes): configure a larger capacity")]
+    #[error(
+        "a payload of {len} bytes exceeds the largest frame ({max} bytes): configure a larger capacity"
+    )]
     TooLarge {
         /// Payload bytes.
         len: usize,
@@ -21,7 +23,9 @@ pub enum SendError {
         max: usize,
     },
     /// The alignment is not a power of two, or above the one that was configured.
-    #[error("alignment {asked} is not a power of two up to the configured {max}: see Config::alignment")]
+    #[error(
+        "alignment {asked} is not a power of two up to the configured {max}: see Config::alignment"
+    )]
     Alignment {
         /// What was asked for, in bytes.
         asked: usize,

@@ -43,7 +43,14 @@ impl Receiver {
     ) -> Self {
         let birth = link.birth;
         let rest = Rest::new(watch, park, ringer, waiter, wait, link);
-        Self { lane, birth, hold: false, slip: Slip::default(), broken: None, rest }
+        Self {
+            lane,
+            birth,
+            hold: false,
+            slip: Slip::default(),
+            broken: None,
+            rest,
+        }
     }
 
     /// The next frame, waiting for it. It is released when the [`Frame`] is dropped, unless frames are held ([`Receiver::hold`]).
@@ -91,7 +98,11 @@ impl Receiver {
     /// # Errors
     /// Also [`RecvError::TimedOut`].
     #[inline]
-    pub fn recv_into_deadline(&mut self, buffer: &mut [u8], deadline: Instant) -> Result<usize, RecvError> {
+    pub fn recv_into_deadline(
+        &mut self,
+        buffer: &mut [u8],
+        deadline: Instant,
+    ) -> Result<usize, RecvError> {
         let entry = self.next(Some(deadline))?;
         self.take_into(&entry, buffer)
     }
@@ -154,11 +165,12 @@ impl Receiver {
             return Err(RecvError::Forked);
         }
         match self.lane.peek() {
-            Ok(Some(entry)) => {
-                self.slip.took_frame();
-                Ok(Some(entry))
+            Ok(found) => {
+                if found.is_some() {
+                    self.slip.took_frame();
+                }
+                Ok(found)
             }
-            Ok(None) => Ok(None),
             Err(violation) => Err(self.broke(violation)),
         }
     }
@@ -199,20 +211,22 @@ impl Receiver {
     /// that wait, and by `arm`.
     #[cold]
     fn empty(&mut self) -> Result<Entry, RecvError> {
-        let Some(gone) = self.rest.ask_gone() else { return Err(RecvError::Empty) };
-        match self.look()? {
-            Some(entry) => Ok(entry),
-            None => {
-                self.rest.gone = Some(gone);
-                Err(gone.into())
-            }
+        let Some(gone) = self.rest.ask_gone() else {
+            return Err(RecvError::Empty);
+        };
+        if let Some(entry) = self.look()? {
+            return Ok(entry);
         }
+        self.rest.gone = Some(gone);
+        Err(gone.into())
     }
 
     #[inline(always)]
     fn take_into(&mut self, entry: &Entry, buffer: &mut [u8]) -> Result<usize, RecvError> {
         if entry.payload() > buffer.len() {
-            return Err(RecvError::Truncated { len: entry.payload() });
+            return Err(RecvError::Truncated {
+                len: entry.payload(),
+            });
         }
         let copied = self.lane.copy(entry, 0, buffer);
         self.lane.advance(entry);

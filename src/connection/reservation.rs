@@ -26,9 +26,20 @@ impl<'a> Reservation<'a> {
         let (origin, offset) = slot.payload_place();
         // SAFETY: `slot` was just handed out by this sender's lane, so the range is free and in bounds; the borrow of the sender
         // keeps any other slice from being made.
-        let bytes = unsafe { sender.lane.ring_mut().slice_mut(origin, offset, slot.payload() as usize) };
+        let bytes = unsafe {
+            sender
+                .lane
+                .ring_mut()
+                .slice_mut(origin, offset, slot.payload() as usize)
+        };
         let bytes = NonNull::from(bytes);
-        Self { sender, slot, bytes, kind: 0, grouped }
+        Self {
+            sender,
+            slot,
+            bytes,
+            kind: 0,
+            grouped,
+        }
     }
 
     /// Gives the frame a number, which the receiver sees as `Frame::kind`.
@@ -48,7 +59,11 @@ impl<'a> Reservation<'a> {
     /// # Panics
     /// When `len` exceeds what was reserved.
     pub fn commit_len(self, len: usize) {
-        assert!(len <= self.slot.payload() as usize, "commit of {len} bytes, {} were reserved", self.slot.payload());
+        assert!(
+            len <= self.slot.payload() as usize,
+            "commit of {len} bytes, {} were reserved",
+            self.slot.payload()
+        );
         self.finish(len as u32);
     }
 

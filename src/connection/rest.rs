@@ -50,7 +50,17 @@ impl Rest {
         link: Arc<Link>,
     ) -> Self {
         let ladder = Ladder::new(wait, cpu::allowed());
-        Self { watch, park, ringer, waiter, bell, ladder, link, gone: None, suspect: false }
+        Self {
+            watch,
+            park,
+            ringer,
+            waiter,
+            bell,
+            ladder,
+            link,
+            gone: None,
+            suspect: false,
+        }
     }
 
     /// Wakes the peer's half if it sleeps. To be called behind a barrier. Costs a load and a test while it is awake.
@@ -107,7 +117,11 @@ impl Rest {
             if deadline.is_some_and(|deadline| now >= deadline) {
                 return Ok(Err(Ended::TimedOut));
             }
-            let step = if self.bell.is_none() { Step::Pause } else { self.ladder.step(now - began) };
+            let step = if self.bell.is_none() {
+                Step::Pause
+            } else {
+                self.ladder.step(now - began)
+            };
             match step {
                 Step::Sleep => {
                     if let Some(found) = self.sleep(deadline, look)? {
@@ -177,7 +191,11 @@ impl Rest {
                 Life::Gone(how) => gone = Some(how),
             }
         }
-        if self.watch.is_closed() { Some(Gone::Closed) } else { gone }
+        if self.watch.is_closed() {
+            Some(Gone::Closed)
+        } else {
+            gone
+        }
     }
 
     /// For calls that never wait: a look at the kernel's signs of life that costs a system call.
@@ -187,7 +205,10 @@ impl Rest {
     }
 
     /// Prepares for polling the descriptor in somebody else's loop.
-    pub(crate) fn arm<T, E>(&mut self, look: &mut impl FnMut() -> Result<Option<T>, E>) -> Result<Arm, E> {
+    pub(crate) fn arm<T, E>(
+        &mut self,
+        look: &mut impl FnMut() -> Result<Option<T>, E>,
+    ) -> Result<Arm, E> {
         if self.bell.is_none() {
             return Ok(Arm::Ready);
         }

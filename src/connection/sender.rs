@@ -41,7 +41,13 @@ impl Sender {
         link: Arc<Link>,
     ) -> Self {
         let birth = link.birth;
-        Self { lane, birth, dropped: 0, broken: None, rest: Rest::new(watch, park, ringer, waiter, wait, link) }
+        Self {
+            lane,
+            birth,
+            dropped: 0,
+            broken: None,
+            rest: Rest::new(watch, park, ringer, waiter, wait, link),
+        }
     }
 
     /// Sends a copy of `payload`, waiting for space.
@@ -120,7 +126,11 @@ impl Sender {
     ///
     /// # Errors
     /// Also [`SendError::Alignment`].
-    pub fn reserve_aligned(&mut self, len: usize, align: usize) -> Result<Reservation<'_>, SendError> {
+    pub fn reserve_aligned(
+        &mut self,
+        len: usize,
+        align: usize,
+    ) -> Result<Reservation<'_>, SendError> {
         let slot = self.slot(len, align, Some(None))?;
         Ok(Reservation::new(self, slot, false))
     }
@@ -129,7 +139,11 @@ impl Sender {
     ///
     /// # Errors
     /// Also [`SendError::TimedOut`].
-    pub fn reserve_deadline(&mut self, len: usize, deadline: Instant) -> Result<Reservation<'_>, SendError> {
+    pub fn reserve_deadline(
+        &mut self,
+        len: usize,
+        deadline: Instant,
+    ) -> Result<Reservation<'_>, SendError> {
         let slot = self.slot(len, 8, Some(Some(deadline)))?;
         Ok(Reservation::new(self, slot, false))
     }
@@ -188,7 +202,12 @@ impl Sender {
     }
 
     /// Room for a frame. `wait`: `None` does not, `Some(None)` waits for ever.
-    pub(crate) fn slot(&mut self, len: usize, align: usize, wait: Option<Option<Instant>>) -> Result<Slot, SendError> {
+    pub(crate) fn slot(
+        &mut self,
+        len: usize,
+        align: usize,
+        wait: Option<Option<Instant>>,
+    ) -> Result<Slot, SendError> {
         if self.birth.is_forked() {
             return Err(SendError::Forked);
         }
@@ -229,9 +248,16 @@ impl Sender {
         }
     }
 
-    fn wait_for_room(&mut self, len: usize, align: usize, deadline: Option<Instant>) -> Result<(), SendError> {
+    fn wait_for_room(
+        &mut self,
+        len: usize,
+        align: usize,
+        deadline: Option<Instant>,
+    ) -> Result<(), SendError> {
         let Self { lane, rest, .. } = self;
-        let outcome = rest.wait(deadline, &mut || lane.has_room(len, align).map(|room| room.then_some(())));
+        let outcome = rest.wait(deadline, &mut || {
+            lane.has_room(len, align).map(|room| room.then_some(()))
+        });
         match outcome {
             Ok(Ok(())) => Ok(()),
             Ok(Err(Ended::TimedOut)) => Err(SendError::TimedOut),
@@ -258,8 +284,14 @@ impl Sender {
                 }
                 None => SendError::Full,
             },
-            Refusal::TooLarge { payload, most } => SendError::TooLarge { len: payload, max: most as usize },
-            Refusal::Alignment { asked, most } => SendError::Alignment { asked, max: most as usize },
+            Refusal::TooLarge { payload, most } => SendError::TooLarge {
+                len: payload,
+                max: most as usize,
+            },
+            Refusal::Alignment { asked, most } => SendError::Alignment {
+                asked,
+                max: most as usize,
+            },
             Refusal::Broken(violation) => {
                 self.broken = Some(SendError::Protocol(violation));
                 SendError::Protocol(violation)

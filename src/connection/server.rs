@@ -37,6 +37,10 @@ struct Agreed {
 
 /// Where a handshake stands.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "moved a few times per connection; a box would be a needless allocation"
+)]
 pub(crate) enum Progress {
     Pending(Pending),
     Done(Connection),
@@ -48,7 +52,11 @@ pub(crate) enum Progress {
 
 impl Pending {
     pub(crate) fn new(line: OwnedFd, deadline: Instant) -> Self {
-        Self { line, deadline, agreed: None }
+        Self {
+            line,
+            deadline,
+            agreed: None,
+        }
     }
 
     pub(crate) fn line(&self) -> BorrowedFd<'_> {
@@ -65,17 +73,29 @@ impl Pending {
         let received = match message::receive(self.line.as_fd(), &mut buffer) {
             Ok(Some(received)) => received,
             Ok(None) if Instant::now() < self.deadline => return Progress::Pending(self),
-            Ok(None) => return Progress::Refused(Error::new(ErrorKind::TimedOut, "a client did not finish its handshake in time")),
+            Ok(None) => {
+                return Progress::Refused(Error::new(
+                    ErrorKind::TimedOut,
+                    "a client did not finish its handshake in time",
+                ));
+            }
             Err(error) => return Progress::Refused(Error::io("listening to a client", error)),
         };
         if received.length == 0 {
             return match self.agreed {
                 None => Progress::Silent,
-                Some(_) => Progress::Refused(Error::new(ErrorKind::PeerGone, "a client went away during the handshake")),
+                Some(_) => Progress::Refused(Error::new(
+                    ErrorKind::PeerGone,
+                    "a client went away during the handshake",
+                )),
             };
         }
         // A message longer than any is malformed; its beginning must not be taken for one.
-        let bytes = if received.truncated { &[] } else { &buffer[..received.length] };
+        let bytes = if received.truncated {
+            &[]
+        } else {
+            &buffer[..received.length]
+        };
         let outcome = match self.agreed.take() {
             None => self.hello(config, bytes, received),
             Some(agreed) => match self.attach(config, agreed, bytes, received) {
@@ -86,29 +106,51 @@ impl Pending {
         match outcome {
             Ok(()) => Progress::Pending(self),
             Err((reason, kind, text)) => {
-                let _ = message::send(self.line.as_fd(), Refuse::new(reason, &text).as_bytes(), &[]);
+                let _ = message::send(
+                    self.line.as_fd(),
+                    Refuse::new(reason, &text).as_bytes(),
+                    &[],
+                );
                 Progress::Refused(Error::new(kind, text))
             }
         }
     }
 
-    fn hello(&mut self, config: &Config, bytes: &[u8], received: Received) -> Result<(), side::Refused> {
+    fn hello(
+        &mut self,
+        config: &Config,
+        bytes: &[u8],
+        received: Received,
+    ) -> Result<(), side::Refused> {
         let surplus = received.descriptors.len();
         close_aside(received.descriptors);
         let malformed = |text: &str| (Reason::Malformed, ErrorKind::Malformed, text.to_owned());
-        let mut speaker = received.speaker.ok_or_else(|| malformed("the kernel did not say who speaks"))?;
+        let mut speaker = received
+            .speaker
+            .ok_or_else(|| malformed("the kernel did not say who speaks"))?;
         if !config.allows(speaker.uid) {
             let text = format!("uid {} may not connect here", speaker.uid);
             return Err((Reason::Uid, ErrorKind::UidRefused, text));
         }
         speaker.open_pidfd();
-        let (Some(Kind::Hello), Ok(hello)) = (handshake::kind(bytes), Hello::read_from_bytes(bytes)) else {
-            return Err(malformed("a Hello was expected: is the client a Ringway of this major version?"));
+        let (Some(Kind::Hello), Ok(hello)) =
+            (handshake::kind(bytes), Hello::read_from_bytes(bytes))
+        else {
+            return Err(malformed(
+                "a Hello was expected: is the client a Ringway of this major version?",
+            ));
         };
         if surplus > 0 || received.descriptors_lost {
-            return Err((Reason::Descriptors, ErrorKind::Descriptors, "a Hello carries no descriptors".to_owned()));
+            return Err((
+                Reason::Descriptors,
+                ErrorKind::Descriptors,
+                "a Hello carries no descriptors".to_owned(),
+            ));
         }
-        if hello.newest_version < OLDEST_VERSION || hello.oldest_version > VERSION || hello.oldest_version > hello.newest_version {
+        if hello.newest_version < OLDEST_VERSION
+            || hello.oldest_version > VERSION
+            || hello.oldest_version > hello.newest_version
+        {
             let text = format!(
                 "the client speaks versions {} to {}, the server {OLDEST_VERSION} to {VERSION}",
                 hello.oldest_version, hello.newest_version
@@ -117,10 +159,17 @@ impl Pending {
         }
         let missing = hello.required_features & !handshake::FEATURES;
         if missing != 0 {
-            return Err((Reason::Feature, ErrorKind::Feature, format!("the client requires features {missing:#x}, which the server lacks")));
+            return Err((
+                Reason::Feature,
+                ErrorKind::Feature,
+                format!("the client requires features {missing:#x}, which the server lacks"),
+            ));
         }
         if hello.role != handshake::ROLE_PEER || hello.codec != 0 {
-            let text = format!("role {} or codec {} is not known to this version", hello.role, hello.codec);
+            let text = format!(
+                "role {} or codec {} is not known to this version",
+                hello.role, hello.codec
+            );
             return Err((Reason::Role, ErrorKind::Feature, text));
         }
         if hello.waits & !handshake::WAITS != 0 || hello.lanes == 0 {
@@ -130,12 +179,17 @@ impl Pending {
         let grant = |asked: u64, cap: u64| {
             // Down to a power of two; a wish below the minimum is a mistake and is refused as one.
             let least = asked.min(cap);
-            if least < MIN_CAPACITY { Err(malformed("a ring has at least 4096 bytes")) } else { Ok(1u64 << least.ilog2()) }
+            if least < MIN_CAPACITY {
+                Err(malformed("a ring has at least 4096 bytes"))
+            } else {
+                Ok(1u64 << least.ilog2())
+            }
         };
         let capacity = grant(hello.send_capacity, cap)?;
         let ours = grant(hello.receive_capacity, cap.min(hello.receive_limit))?;
         let features = hello.features & handshake::FEATURES;
-        let own = Own::new(config, ours, features).map_err(|error| (Reason::Resources, error.kind(), error.to_string()))?;
+        let own = Own::new(config, ours, features)
+            .map_err(|error| (Reason::Resources, error.kind(), error.to_string()))?;
         let welcome = Welcome {
             prefix: Prefix::new::<Welcome>(Kind::Welcome),
             version: VERSION.min(hello.newest_version),
@@ -153,7 +207,12 @@ impl Pending {
             reserved: [0; 112],
         };
         self.say(welcome.as_bytes(), &own.descriptors())?;
-        self.agreed = Some(Agreed { own, speaker, waits: hello.waits, capacity });
+        self.agreed = Some(Agreed {
+            own,
+            speaker,
+            waits: hello.waits,
+            capacity,
+        });
         Ok(())
     }
 
@@ -166,9 +225,15 @@ impl Pending {
     ) -> Result<Connection, side::Refused> {
         let malformed = |text: &str| (Reason::Malformed, ErrorKind::Malformed, text.to_owned());
         let first = &agreed.speaker;
-        if received.speaker.as_ref().is_some_and(|again| again.pid != first.pid || again.uid != first.uid) {
+        if received
+            .speaker
+            .as_ref()
+            .is_some_and(|again| again.pid != first.pid || again.uid != first.uid)
+        {
             close_aside(received.descriptors);
-            return Err(malformed("the client's two messages come from two processes"));
+            return Err(malformed(
+                "the client's two messages come from two processes",
+            ));
         }
         if received.descriptors_lost {
             close_aside(received.descriptors);
@@ -179,19 +244,42 @@ impl Pending {
             (Some(Kind::Attach), Ok(attach)) => attach,
             (kind, _) => {
                 close_aside(received.descriptors);
-                let refuse = Refuse::read_from_bytes(bytes).ok().filter(|_| kind == Some(Kind::Refuse));
+                let refuse = Refuse::read_from_bytes(bytes)
+                    .ok()
+                    .filter(|_| kind == Some(Kind::Refuse));
                 return Err(refuse.map_or_else(
                     || malformed("an Attach was expected"),
-                    |refuse| (Reason::Malformed, client::refused(&refuse).kind(), format!("the client refused: {}", refuse.text())),
+                    |refuse| {
+                        (
+                            Reason::Malformed,
+                            client::refused(&refuse).kind(),
+                            format!("the client refused: {}", refuse.text()),
+                        )
+                    },
                 ));
             }
         };
-        let Agreed { own, speaker, waits, capacity } = agreed;
+        let Agreed {
+            own,
+            speaker,
+            waits,
+            capacity,
+        } = agreed;
         let theirs = Theirs::judge(config, &attach.offer, waits, capacity, received.descriptors)?;
-        let peer = Peer { uid: speaker.uid, pid: speaker.pid };
-        let line = self.line.try_clone().map_err(|error| resources(&Error::io("keeping the socket", error)))?;
-        let ready = Ready { prefix: Prefix::new::<Ready>(Kind::Ready), reserved: [0; 48] };
-        let connection = side::assemble(config, own, theirs, waits, line, speaker.pidfd, peer).map_err(|e| resources(&e))?;
+        let peer = Peer {
+            uid: speaker.uid,
+            pid: speaker.pid,
+        };
+        let line = self
+            .line
+            .try_clone()
+            .map_err(|error| resources(&Error::io("keeping the socket", error)))?;
+        let ready = Ready {
+            prefix: Prefix::new::<Ready>(Kind::Ready),
+            reserved: [0; 48],
+        };
+        let connection = side::assemble(config, own, theirs, waits, line, speaker.pidfd, peer)
+            .map_err(|e| resources(&e))?;
         self.say(ready.as_bytes(), &[])?;
         socket::refuse_descriptors(&self.line);
         Ok(connection)

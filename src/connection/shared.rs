@@ -14,7 +14,9 @@ pub struct SharedSender {
 
 impl SharedSender {
     pub(crate) fn new(sender: Sender) -> Self {
-        Self { inner: Arc::new(Mutex::new(sender)) }
+        Self {
+            inner: Arc::new(Mutex::new(sender)),
+        }
     }
 
     /// As [`Sender::send`].
@@ -23,7 +25,10 @@ impl SharedSender {
     /// As for [`Sender::send`].
     pub fn send(&self, payload: &[u8]) -> Result<(), SendError> {
         // A panic inside leaves a sender whole: frames become visible by one store.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).send(payload)
+        self.inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .send(payload)
     }
 
     /// As [`Sender::try_send`]; also [`SendError::Full`] while another thread is sending.

@@ -6,15 +6,17 @@ use std::sync::Arc;
 
 use zerocopy::IntoBytes;
 
+use super::Connection;
 use super::config::Config;
 use super::link::{Link, Peer};
 use super::receiver::Receiver;
 use super::sender::Sender;
-use super::Connection;
 use crate::error::{Error, ErrorKind};
 use crate::layout::control::{self, ControlBlock};
 use crate::layout::geometry::Geometry;
-use crate::layout::handshake::{Reason, RECEIVER_SPINS, SEGMENT_HUGE, SENDER_SPINS, SegmentOffer, WAITS};
+use crate::layout::handshake::{
+    RECEIVER_SPINS, Reason, SEGMENT_HUGE, SENDER_SPINS, SegmentOffer, WAITS,
+};
 use crate::ring::{Consumer, Producer};
 use crate::segment::{ForeignSegment, OwnSegment, SegmentSize};
 use crate::sys::bell::{self, Ringer};
@@ -43,17 +45,37 @@ impl Own {
     pub(crate) fn new(config: &Config, capacity: u64, features: u64) -> Result<Self, Error> {
         let geometry = config.geometry(capacity);
         geometry.check().map_err(|misfit| {
-            let text = format!("a ring of {capacity} bytes cannot be used ({misfit:?}): ask for a larger capacity");
+            let text = format!(
+                "a ring of {capacity} bytes cannot be used ({misfit:?}): ask for a larger capacity"
+            );
             Error::new(ErrorKind::Geometry, text)
         })?;
         let huge = config.huge && capacity >= memfd::HUGE_PAGE as u64;
-        let control = if huge { memfd::HUGE_PAGE } else { memfd::page_size().max(control::CONTROL) };
-        let size = SegmentSize { control, ring: capacity as usize, huge };
-        let mut segment = OwnSegment::new(c"ringway", size, config.prefault)
-            .map_err(|error| Error::io(&format!("making a segment of {} bytes", size.total()), error))?;
+        let control = if huge {
+            memfd::HUGE_PAGE
+        } else {
+            memfd::page_size().max(control::CONTROL)
+        };
+        let size = SegmentSize {
+            control,
+            ring: capacity as usize,
+            huge,
+        };
+        let mut segment = OwnSegment::new(c"ringway", size, config.prefault).map_err(|error| {
+            Error::io(
+                &format!("making a segment of {} bytes", size.total()),
+                error,
+            )
+        })?;
         segment.write_control(ControlBlock::new(&geometry, control as u64, features).as_bytes());
         let bell = |spins| -> Result<Option<OwnedFd>, Error> {
-            if spins { Ok(None) } else { bell::create().map(Some).map_err(|error| Error::io("making a bell", error)) }
+            if spins {
+                Ok(None)
+            } else {
+                bell::create()
+                    .map(Some)
+                    .map_err(|error| Error::io("making a bell", error))
+            }
         };
         let waits = waits(config);
         Ok(Self {
@@ -74,7 +96,9 @@ impl Own {
     pub(crate) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         let bells = [&self.receiver_bell, &self.sender_bell];
         let bells = bells.into_iter().flatten().map(AsFd::as_fd);
-        std::iter::once(self.segment.descriptor()).chain(bells).collect()
+        std::iter::once(self.segment.descriptor())
+            .chain(bells)
+            .collect()
     }
 }
 
@@ -103,10 +127,23 @@ impl Theirs {
         match outcome {
             Ok((segment, geometry)) => {
                 let mut bells = descriptors.drain(1..);
-                let receiver_bell = if waits & RECEIVER_SPINS == 0 { bells.next() } else { None };
-                let sender_bell = if waits & SENDER_SPINS == 0 { bells.next() } else { None };
+                let receiver_bell = if waits & RECEIVER_SPINS == 0 {
+                    bells.next()
+                } else {
+                    None
+                };
+                let sender_bell = if waits & SENDER_SPINS == 0 {
+                    bells.next()
+                } else {
+                    None
+                };
                 drop(bells);
-                Ok(Self { segment, geometry, receiver_bell, sender_bell })
+                Ok(Self {
+                    segment,
+                    geometry,
+                    receiver_bell,
+                    sender_bell,
+                })
             }
             Err(refused) => {
                 crate::sys::close_aside(descriptors);
@@ -124,14 +161,25 @@ impl Theirs {
     ) -> Result<(ForeignSegment, Geometry), Refused> {
         let wanted = 3 - (waits & WAITS).count_ones() as usize;
         if descriptors.len() != wanted {
-            let text = format!("{} descriptors arrived, {wanted} were expected", descriptors.len());
+            let text = format!(
+                "{} descriptors arrived, {wanted} were expected",
+                descriptors.len()
+            );
             return Err((Reason::Descriptors, ErrorKind::Descriptors, text));
         }
-        let geometry = offer
-            .geometry()
-            .map_err(|misfit| (Reason::Geometry, ErrorKind::Geometry, format!("the offered ring breaks a rule: {misfit:?}")))?;
+        let geometry = offer.geometry().map_err(|misfit| {
+            (
+                Reason::Geometry,
+                ErrorKind::Geometry,
+                format!("the offered ring breaks a rule: {misfit:?}"),
+            )
+        })?;
         let huge = offer.flags & SEGMENT_HUGE != 0;
-        let page = if huge { memfd::HUGE_PAGE } else { memfd::page_size() } as u64;
+        let page = if huge {
+            memfd::HUGE_PAGE
+        } else {
+            memfd::page_size()
+        } as u64;
         let sound = geometry.capacity <= largest
             && offer.lanes == 1
             && offer.flags & !SEGMENT_HUGE == 0
@@ -139,14 +187,29 @@ impl Theirs {
             && geometry.capacity % page == 0
             && offer.size == offer.ring_offset + geometry.capacity;
         if !sound {
-            let text = format!("the offered segment ({} bytes, ring of {}) is not what was agreed", offer.size, offer.capacity);
+            let text = format!(
+                "the offered segment ({} bytes, ring of {}) is not what was agreed",
+                offer.size, offer.capacity
+            );
             return Err((Reason::Geometry, ErrorKind::Geometry, text));
         }
         let segment = &descriptors[0];
-        let size = SegmentSize { control: offer.ring_offset as usize, ring: geometry.capacity as usize, huge };
-        let mapped = ForeignSegment::map(segment.as_fd(), size, config.prefault).map_err(|defect| describe(&defect))?;
-        if !descriptors[1..].iter().all(|bell| memfd::is_eventfd(bell.as_fd())) {
-            return Err((Reason::Bell, ErrorKind::Descriptors, "a bell is no eventfd".to_owned()));
+        let size = SegmentSize {
+            control: offer.ring_offset as usize,
+            ring: geometry.capacity as usize,
+            huge,
+        };
+        let mapped = ForeignSegment::map(segment.as_fd(), size, config.prefault)
+            .map_err(|defect| describe(&defect))?;
+        if !descriptors[1..]
+            .iter()
+            .all(|bell| memfd::is_eventfd(bell.as_fd()))
+        {
+            return Err((
+                Reason::Bell,
+                ErrorKind::Descriptors,
+                "a bell is no eventfd".to_owned(),
+            ));
         }
         Ok((mapped, geometry))
     }
@@ -155,12 +218,22 @@ impl Theirs {
 fn describe(defect: &Defect) -> Refused {
     let text = match defect {
         Defect::NotAMemoryFile => "the segment's descriptor is no memory file".to_owned(),
-        Defect::Seals(seals) => format!("the segment is not sealed: it has {seals:#x}, needed are {:#x}", memfd::SEALS),
+        Defect::Seals(seals) => format!(
+            "the segment is not sealed: it has {seals:#x}, needed are {:#x}",
+            memfd::SEALS
+        ),
         Defect::FileSystem => "the segment is on the wrong kind of file system".to_owned(),
-        Defect::Size { announced, actual } => format!("the segment has {actual} bytes, announced were {announced}"),
-        Defect::Sparse { size, allocated } => format!("the segment is sparse: {allocated} of {size} bytes are allocated"),
+        Defect::Size { announced, actual } => {
+            format!("the segment has {actual} bytes, announced were {announced}")
+        }
+        Defect::Sparse { size, allocated } => {
+            format!("the segment is sparse: {allocated} of {size} bytes are allocated")
+        }
         Defect::Unreadable(errno) => {
-            let text = format!("the segment cannot be mapped: {}", std::io::Error::from_raw_os_error(*errno));
+            let text = format!(
+                "the segment cannot be mapped: {}",
+                std::io::Error::from_raw_os_error(*errno)
+            );
             return (Reason::Resources, ErrorKind::Resources, text);
         }
     };
@@ -201,7 +274,11 @@ pub(crate) fn assemble(
         config.wait,
         Arc::clone(&link),
     );
-    let consumer = Consumer::new(theirs.segment.ring(), own.segment.word(control::RECEIVER), &theirs.geometry);
+    let consumer = Consumer::new(
+        theirs.segment.ring(),
+        own.segment.word(control::RECEIVER),
+        &theirs.geometry,
+    );
     let receiver = Receiver::new(
         consumer,
         Watch::new(theirs.segment.word(control::SENDER_EPOCH)),

@@ -23,7 +23,10 @@ pub(crate) const RECEIVER_EPOCH: usize = 0x800;
 /// Offset of the park epoch of the half that waits for space.
 pub(crate) const SENDER_EPOCH: usize = 0x880;
 /// Reserved: how the sender fences (`membarrier`).
-#[allow(dead_code, reason = "reserved in the layout; the golden test pins its value")]
+#[allow(
+    dead_code,
+    reason = "reserved in the layout; the golden test pins its value"
+)]
 pub(crate) const FENCE_MODE: usize = 0x900;
 
 /// The epoch of a half that is closed for good. Odd, like that of a parked half, so that the fast path needs no second test.
@@ -31,7 +34,9 @@ pub(crate) const CLOSED_EPOCH: u64 = u64::MAX;
 
 /// One lane's entry in the static part.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 pub(crate) struct LaneEntry {
     /// Where the ring begins in the segment, in bytes.
     pub(crate) offset: u64,

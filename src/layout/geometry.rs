@@ -43,18 +43,27 @@ impl Geometry {
     /// An eighth keeps the released word's cache line out of the fast path (it moves once per eighth of the ring) and costs an
     /// eighth of the largest frame.
     pub(crate) const fn new(capacity: u64, alignment: u32, start: u64) -> Self {
-        Self { capacity, step: capacity / 8, alignment, start }
+        Self {
+            capacity,
+            step: capacity / 8,
+            alignment,
+            start,
+        }
     }
 
     /// Checks a geometry that a peer announced, or that a caller asked for.
     pub(crate) const fn check(&self) -> Result<(), Misfit> {
-        if !self.capacity.is_power_of_two() || self.capacity < MIN_CAPACITY || self.capacity > MAX_CAPACITY {
+        if !self.capacity.is_power_of_two()
+            || self.capacity < MIN_CAPACITY
+            || self.capacity > MAX_CAPACITY
+        {
             return Err(Misfit::Capacity);
         }
         if self.step < 8 || self.step % 8 != 0 || self.step > self.capacity / 2 {
             return Err(Misfit::Step);
         }
-        if !self.alignment.is_power_of_two() || self.alignment < 8 || self.alignment > MAX_ALIGNMENT {
+        if !self.alignment.is_power_of_two() || self.alignment < 8 || self.alignment > MAX_ALIGNMENT
+        {
             return Err(Misfit::Alignment);
         }
         if self.start % 8 != 0 || self.start > MAX_START {
@@ -71,7 +80,8 @@ impl Geometry {
     /// The consumer may then still owe up to `step - 8` bytes of release, a pad may take `alignment - 8`, and the terminator takes
     /// 8: a longer frame could wait for ever.
     pub(crate) const fn largest_frame(&self) -> u64 {
-        self.capacity.saturating_sub(self.step + self.alignment as u64 - 8)
+        self.capacity
+            .saturating_sub(self.step + self.alignment as u64 - 8)
     }
 
     /// The longest payload, in bytes.
@@ -100,7 +110,10 @@ mod tests {
                 let lag = geometry.step - 8;
                 let pad = u64::from(alignment) - 8;
                 assert!(lag + pad + geometry.largest_frame() + 8 <= capacity);
-                assert!(lag + pad + geometry.largest_frame() + 16 > capacity, "and not one word more");
+                assert!(
+                    lag + pad + geometry.largest_frame() + 16 > capacity,
+                    "and not one word more"
+                );
             }
         }
     }
@@ -119,12 +132,40 @@ mod tests {
     #[test]
     fn bad_geometries_are_named() {
         let good = Geometry::new(4096, 8, 0);
-        assert_eq!(Geometry { capacity: 4095, ..good }.check(), Err(Misfit::Capacity));
-        assert_eq!(Geometry { capacity: MAX_CAPACITY * 2, ..good }.check(), Err(Misfit::Capacity));
+        assert_eq!(
+            Geometry {
+                capacity: 4095,
+                ..good
+            }
+            .check(),
+            Err(Misfit::Capacity)
+        );
+        assert_eq!(
+            Geometry {
+                capacity: MAX_CAPACITY * 2,
+                ..good
+            }
+            .check(),
+            Err(Misfit::Capacity)
+        );
         assert_eq!(Geometry { step: 0, ..good }.check(), Err(Misfit::Step));
         assert_eq!(Geometry { step: 4096, ..good }.check(), Err(Misfit::Step));
-        assert_eq!(Geometry { alignment: 24, ..good }.check(), Err(Misfit::Alignment));
+        assert_eq!(
+            Geometry {
+                alignment: 24,
+                ..good
+            }
+            .check(),
+            Err(Misfit::Alignment)
+        );
         assert_eq!(Geometry { start: 4, ..good }.check(), Err(Misfit::Start));
-        assert_eq!(Geometry { alignment: 4096, ..good }.check(), Err(Misfit::TooSmallForAlignment));
+        assert_eq!(
+            Geometry {
+                alignment: 4096,
+                ..good
+            }
+            .check(),
+            Err(Misfit::TooSmallForAlignment)
+        );
     }
 }

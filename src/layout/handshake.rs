@@ -59,7 +59,11 @@ pub(crate) struct Prefix {
 
 impl Prefix {
     pub(crate) const fn new<T>(kind: Kind) -> Self {
-        Self { magic: MAGIC, kind: kind as u32, length: size_of::<T>() as u32 }
+        Self {
+            magic: MAGIC,
+            kind: kind as u32,
+            length: size_of::<T>() as u32,
+        }
     }
 }
 
@@ -222,10 +226,23 @@ pub(crate) enum Reason {
 
 impl Reason {
     pub(crate) fn from_wire(value: u32) -> Option<Self> {
-        use Reason::{Bell, Descriptors, Feature, Geometry, Malformed, Resources, Role, Segment, Uid, Version};
-        [Uid, Version, Feature, Role, Malformed, Descriptors, Segment, Geometry, Resources, Bell]
-            .into_iter()
-            .find(|reason| *reason as u32 == value)
+        use Reason::{
+            Bell, Descriptors, Feature, Geometry, Malformed, Resources, Role, Segment, Uid, Version,
+        };
+        [
+            Uid,
+            Version,
+            Feature,
+            Role,
+            Malformed,
+            Descriptors,
+            Segment,
+            Geometry,
+            Resources,
+            Bell,
+        ]
+        .into_iter()
+        .find(|reason| *reason as u32 == value)
     }
 }
 
@@ -238,13 +255,24 @@ impl Refuse {
         }
         let mut bytes = [0; REFUSAL_TEXT];
         bytes[..end].copy_from_slice(&text.as_bytes()[..end]);
-        Self { prefix: Prefix::new::<Self>(Kind::Refuse), reason: reason as u32, text_bytes: end as u32, text: bytes }
+        Self {
+            prefix: Prefix::new::<Self>(Kind::Refuse),
+            reason: reason as u32,
+            text_bytes: end as u32,
+            text: bytes,
+        }
     }
 
     /// The text, with anything unprintable replaced: it comes from a peer and goes to a terminal.
     pub(crate) fn text(&self) -> String {
-        let bytes = self.text.get(..self.text_bytes as usize).unwrap_or(&self.text);
-        String::from_utf8_lossy(bytes).chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+        let bytes = self
+            .text
+            .get(..self.text_bytes as usize)
+            .unwrap_or(&self.text);
+        String::from_utf8_lossy(bytes)
+            .chars()
+            .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+            .collect()
     }
 }
 
@@ -274,7 +302,10 @@ pub(crate) fn kind(bytes: &[u8]) -> Option<Kind> {
         (Kind::Ready, size_of::<Ready>()),
         (Kind::Refuse, size_of::<Refuse>()),
     ];
-    sizes.into_iter().find(|(kind, size)| *kind as u32 == prefix.kind && *size == bytes.len()).map(|(kind, _)| kind)
+    sizes
+        .into_iter()
+        .find(|(kind, size)| *kind as u32 == prefix.kind && *size == bytes.len())
+        .map(|(kind, _)| kind)
 }
 
 #[cfg(test)]
@@ -283,7 +314,10 @@ mod tests {
 
     #[test]
     fn a_message_is_known_by_prefix_and_length() {
-        let ready = Ready { prefix: Prefix::new::<Ready>(Kind::Ready), reserved: [0; 48] };
+        let ready = Ready {
+            prefix: Prefix::new::<Ready>(Kind::Ready),
+            reserved: [0; 48],
+        };
         assert_eq!(kind(ready.as_bytes()), Some(Kind::Ready));
         assert_eq!(kind(&ready.as_bytes()[..63]), None);
         let mut bytes = ready.as_bytes().to_vec();
@@ -300,8 +334,14 @@ mod tests {
         let long = "é".repeat(200);
         let refuse = Refuse::new(Reason::Uid, &long);
         assert_eq!(refuse.text(), "é".repeat(REFUSAL_TEXT / 2));
-        assert_eq!(Refuse::new(Reason::Uid, "a\x1b[2Jb").text(), "a\u{fffd}[2Jb");
-        let lying = Refuse { text_bytes: u32::MAX, ..Refuse::new(Reason::Uid, "x") };
+        assert_eq!(
+            Refuse::new(Reason::Uid, "a\x1b[2Jb").text(),
+            "a\u{fffd}[2Jb"
+        );
+        let lying = Refuse {
+            text_bytes: u32::MAX,
+            ..Refuse::new(Reason::Uid, "x")
+        };
         assert!(lying.text().starts_with('x'));
         assert_eq!(Reason::from_wire(7), Some(Reason::Segment));
         assert_eq!(Reason::from_wire(99), None);

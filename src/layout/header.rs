@@ -14,10 +14,16 @@ pub(crate) const FLAG_FRAME: u16 = 1 << 0;
 /// The payload is padding; the frame behind it was published in the same store.
 pub(crate) const FLAG_PAD: u16 = 1 << 1;
 /// Reserved: sent again after a reconnection (docs/PROTOCOL.md, "Reserved").
-#[allow(dead_code, reason = "reserved in the layout; the golden test pins its value")]
+#[allow(
+    dead_code,
+    reason = "reserved in the layout; the golden test pins its value"
+)]
 pub(crate) const FLAG_REDELIVERED: u16 = 1 << 2;
 /// Reserved: an extension of eight bytes precedes the payload (deadline, call id, trace context, send time).
-#[allow(dead_code, reason = "reserved in the layout; the golden test pins their values")]
+#[allow(
+    dead_code,
+    reason = "reserved in the layout; the golden test pins their values"
+)]
 pub(crate) const FLAGS_EXTENSION: u16 = 0b1111 << 3;
 
 /// A header word taken apart. Any 64-bit value can be taken apart; whether it is acceptable is the consumer's business.
@@ -77,7 +83,10 @@ mod tests {
         let empty = Header::frame(0, 0);
         assert_ne!(empty.0, 0);
         let header = Header::frame(0xdead_beef, 0x1234);
-        assert_eq!((header.payload(), header.kind(), header.flags()), (0xdead_beef, 0x1234, FLAG_FRAME));
+        assert_eq!(
+            (header.payload(), header.kind(), header.flags()),
+            (0xdead_beef, 0x1234, FLAG_FRAME)
+        );
         assert_eq!(Header::pad(8).length(), 8);
         assert_eq!(Header::pad(64).length(), 64);
         assert_eq!(Header::pad(64).flags(), FLAG_FRAME | FLAG_PAD);

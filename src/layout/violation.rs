@@ -37,12 +37,27 @@ impl fmt::Display for Violation {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::FrameTooLong { length, limit } => {
-                write!(out, "a frame of {length} bytes reaches past the {limit} bytes that can be in the ring")
+                write!(
+                    out,
+                    "a frame of {length} bytes reaches past the {limit} bytes that can be in the ring"
+                )
             }
-            Self::UnknownFlags { flags } => write!(out, "a frame header carries flags {flags:#06x} that were not agreed on"),
-            Self::PadWithoutFrame => out.write_str("a pad is not followed by the frame that it aligns"),
-            Self::ReleasedOutOfRange { released, at_least, at_most } => {
-                write!(out, "the released position {released} is not a multiple of 8 in {at_least} ..= {at_most}")
+            Self::UnknownFlags { flags } => write!(
+                out,
+                "a frame header carries flags {flags:#06x} that were not agreed on"
+            ),
+            Self::PadWithoutFrame => {
+                out.write_str("a pad is not followed by the frame that it aligns")
+            }
+            Self::ReleasedOutOfRange {
+                released,
+                at_least,
+                at_most,
+            } => {
+                write!(
+                    out,
+                    "the released position {released} is not a multiple of 8 in {at_least} ..= {at_most}"
+                )
             }
         }
     }

@@ -16,11 +16,18 @@ pub(super) const MODELS: &[Model] = &[
 ];
 
 /// Eight words. The release step is two of them, so releases are seldom and still frequent enough to wrap.
-const GEOMETRY: Geometry = Geometry { capacity: 64, step: 16, alignment: 8, start: 0 };
+const GEOMETRY: Geometry = Geometry {
+    capacity: 64,
+    step: 16,
+    alignment: 8,
+    start: 0,
+};
 
 /// Bytes that name the frame and the place in it.
 pub(super) fn bytes(frame: u8, length: usize) -> Vec<u8> {
-    (0..length).map(|place| frame * 16 + 1 + place as u8).collect()
+    (0..length)
+        .map(|place| frame * 16 + 1 + place as u8)
+        .collect()
 }
 
 /// Sends, giving way while the ring is full.
@@ -35,13 +42,24 @@ fn send(producer: &mut Producer<HeapRing, HeapWord>, payload: &[u8], kind: u16) 
 }
 
 /// Takes the next frame, if there is one, checks it and finishes with it. Returns its kind.
-pub(super) fn try_take(consumer: &mut Consumer<HeapRing, HeapWord>, length: impl Fn(u8) -> usize) -> Option<u16> {
+pub(super) fn try_take(
+    consumer: &mut Consumer<HeapRing, HeapWord>,
+    length: impl Fn(u8) -> usize,
+) -> Option<u16> {
     let entry = consumer.peek().expect("an honest producer")?;
     let frame = u8::try_from(entry.kind()).unwrap();
-    assert_eq!(entry.payload(), length(frame), "the header of frame {frame}");
+    assert_eq!(
+        entry.payload(),
+        length(frame),
+        "the header of frame {frame}"
+    );
     let mut copied = [0; 64];
     let count = consumer.copy(&entry, 0, &mut copied);
-    assert_eq!(copied[..count], bytes(frame, length(frame)), "the payload of frame {frame}");
+    assert_eq!(
+        copied[..count],
+        bytes(frame, length(frame)),
+        "the payload of frame {frame}"
+    );
     consumer.advance(&entry);
     consumer.release();
     Some(entry.kind())
@@ -65,7 +83,11 @@ fn frames(geometry: &Geometry, fenced: bool, count: u8, length: fn(u8) -> usize)
     let (mut producer, mut consumer) = lane(geometry, fenced);
     let reader = thread::spawn(move || take_all(&mut consumer, count, length));
     for frame in 0..count {
-        send(&mut producer, &bytes(frame, length(frame)), u16::from(frame));
+        send(
+            &mut producer,
+            &bytes(frame, length(frame)),
+            u16::from(frame),
+        );
     }
     reader.join().unwrap();
 }
@@ -76,12 +98,20 @@ fn frames_wrap() {
 }
 
 fn short_frames_wrap() {
-    let geometry = Geometry { capacity: 32, step: 8, alignment: 8, start: 1 << 62 };
+    let geometry = Geometry {
+        capacity: 32,
+        step: 8,
+        alignment: 8,
+        start: 1 << 62,
+    };
     frames(&geometry, false, 4, |frame| [8, 0, 8, 3][frame as usize]);
 }
 
 fn fenced_commits() {
-    let geometry = Geometry { start: 40, ..GEOMETRY };
+    let geometry = Geometry {
+        start: 40,
+        ..GEOMETRY
+    };
     frames(&geometry, true, 3, |frame| [16, 20, 16][frame as usize]);
 }
 
@@ -95,7 +125,11 @@ fn groups() {
             while try_take(&mut consumer, length).is_none() {
                 thread::yield_now();
             }
-            assert_eq!(try_take(&mut consumer, length), Some(u16::from(first) + 1), "the rest of the group");
+            assert_eq!(
+                try_take(&mut consumer, length),
+                Some(u16::from(first) + 1),
+                "the rest of the group"
+            );
         }
     });
     for frame in 0..COUNT {
@@ -119,7 +153,10 @@ fn groups() {
 /// Every second frame needs a pad; pad and frame are one store to the reader.
 fn pads() {
     const COUNT: u8 = 3;
-    let geometry = Geometry { alignment: 16, ..GEOMETRY };
+    let geometry = Geometry {
+        alignment: 16,
+        ..GEOMETRY
+    };
     let length = |frame: u8| [8, 8, 16][frame as usize];
     let (mut producer, mut consumer) = lane(&geometry, false);
     let reader = thread::spawn(move || take_all(&mut consumer, COUNT, length));

@@ -20,9 +20,19 @@ pub(super) const MODELS: &[Model] = &[
     ("a close wakes the sleeper", close_wakes),
 ];
 
-const GEOMETRY: Geometry = Geometry { capacity: 64, step: 16, alignment: 8, start: 0 };
+const GEOMETRY: Geometry = Geometry {
+    capacity: 64,
+    step: 16,
+    alignment: 8,
+    start: 0,
+};
 /// Room for one frame at a time, and each is released at once.
-const NARROW: Geometry = Geometry { capacity: 32, step: 8, alignment: 8, start: 0 };
+const NARROW: Geometry = Geometry {
+    capacity: 32,
+    step: 8,
+    alignment: 8,
+    start: 0,
+};
 
 /// What an eventfd is to the protocol: rings add up until they are taken.
 #[derive(Clone)]
@@ -91,7 +101,9 @@ fn for_data() {
         }
     });
     for frame in 0..COUNT {
-        producer.try_send(&bytes(frame, 8), u16::from(frame)).unwrap();
+        producer
+            .try_send(&bytes(frame, 8), u16::from(frame))
+            .unwrap();
         bell.ring_if(watch.look());
     }
     sleeper.join().unwrap();
@@ -106,10 +118,12 @@ fn for_space() {
         let bell = bell.clone();
         move || {
             for frame in 0..COUNT {
-                wait(&mut park, &bell, || match producer.try_send(&bytes(frame, 8), u16::from(frame)) {
-                    Ok(()) => Some(()),
-                    Err(Refusal::Full) => None,
-                    Err(other) => panic!("an honest consumer, and yet {other:?}"),
+                wait(&mut park, &bell, || {
+                    match producer.try_send(&bytes(frame, 8), u16::from(frame)) {
+                        Ok(()) => Some(()),
+                        Err(Refusal::Full) => None,
+                        Err(other) => panic!("an honest consumer, and yet {other:?}"),
+                    }
                 });
             }
         }

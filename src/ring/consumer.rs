@@ -60,18 +60,19 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         let start = geometry.start;
         // ORD: release-start: Relaxed, published to the peer by the handshake, a system call later; partner: ring/producer.rs (reclaim).
         released.store(start, Ordering::Relaxed);
-        Self { ring, released, next: start, freed: start, published: start, step: geometry.step }
+        Self {
+            ring,
+            released,
+            next: start,
+            freed: start,
+            published: start,
+            step: geometry.step,
+        }
     }
 
     /// Bytes in the ring.
     pub(crate) fn capacity(&self) -> u64 {
         self.ring.capacity()
-    }
-
-    /// Where the next frame is expected.
-    #[cfg(test)]
-    pub(crate) fn next(&self) -> u64 {
-        self.next
     }
 
     /// The memory, for viewing a payload in place in the trusted mode.
@@ -91,7 +92,10 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         // ORD: take: the payload, later headers of the group and the terminator are read after the header that published them;
         // partner: ring/producer.rs (commit).
         fence(Site::Take, Ordering::Acquire);
-        let entry = Entry { position: self.next, header };
+        let entry = Entry {
+            position: self.next,
+            header,
+        };
         if header.flags() != FLAG_FRAME || entry.end() > self.bound() {
             return self.peek_unusual(entry).map(Some);
         }
@@ -110,7 +114,9 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         let entry = self.in_bounds(entry)?;
         match entry.header.flags() {
             FLAG_FRAME => return Ok(entry),
-            flags if flags != FLAG_FRAME | FLAG_PAD => return Err(Violation::UnknownFlags { flags }),
+            flags if flags != FLAG_FRAME | FLAG_PAD => {
+                return Err(Violation::UnknownFlags { flags });
+            }
             _ => {}
         }
         // The frame behind a pad was published in the same store; a second pad, or nothing, is against the rules, and so there is
@@ -122,7 +128,9 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         fence(Site::Take, Ordering::Acquire);
         match header.flags() {
             FLAG_FRAME => {}
-            _ if header.0 == 0 || header.flags() == FLAG_FRAME | FLAG_PAD => return Err(Violation::PadWithoutFrame),
+            _ if header.0 == 0 || header.flags() == FLAG_FRAME | FLAG_PAD => {
+                return Err(Violation::PadWithoutFrame);
+            }
             flags => return Err(Violation::UnknownFlags { flags }),
         }
         let framed = self.in_bounds(Entry { position, header })?;
@@ -134,7 +142,10 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
     fn in_bounds(&self, entry: Entry) -> Result<Entry, Violation> {
         if entry.end() > self.bound() {
             let limit = self.bound().saturating_sub(entry.position);
-            return Err(Violation::FrameTooLong { length: entry.header.length(), limit });
+            return Err(Violation::FrameTooLong {
+                length: entry.header.length(),
+                limit,
+            });
         }
         Ok(entry)
     }
@@ -145,7 +156,10 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         let count = entry.payload().saturating_sub(from).min(target.len());
         if count > 0 {
             // SAFETY: `from + count <= payload`, and the frame is in bounds: at most a ring's length from its position.
-            unsafe { self.ring.read(entry.position + HEADER + from as u64, &mut target[..count]) };
+            unsafe {
+                self.ring
+                    .read(entry.position + HEADER + from as u64, &mut target[..count])
+            };
         }
         count
     }
@@ -172,7 +186,8 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         self.published = self.freed;
         // ORD: release: our copies out of the released space come before the producer's writes there; partner:
         // ring/producer.rs (reclaim).
-        self.released.store(self.freed, order(Site::Release, Ordering::Release));
+        self.released
+            .store(self.freed, order(Site::Release, Ordering::Release));
         true
     }
 

@@ -140,22 +140,36 @@ impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
 
     /// Finds room for a payload whose address is a multiple of `alignment`.
     #[inline]
-    pub(crate) fn try_reserve(&mut self, payload: usize, alignment: usize) -> Result<Slot, Refusal> {
+    pub(crate) fn try_reserve(
+        &mut self,
+        payload: usize,
+        alignment: usize,
+    ) -> Result<Slot, Refusal> {
         if !alignment.is_power_of_two() || alignment > self.alignment as usize {
-            return Err(Refusal::Alignment { asked: alignment, most: self.alignment });
+            return Err(Refusal::Alignment {
+                asked: alignment,
+                most: self.alignment,
+            });
         }
         let pad = padding(self.tail, (alignment as u64).max(8));
         let length = frame_length(payload as u64);
         if payload as u64 > self.most || self.tail + pad + length + HEADER > self.limit {
             self.make_room(payload, pad + length)?;
         }
-        Ok(Slot { origin: self.tail, pad, payload: payload as u32 })
+        Ok(Slot {
+            origin: self.tail,
+            pad,
+            payload: payload as u32,
+        })
     }
 
     /// Writes payload bytes into a slot, from its beginning.
     #[inline]
     pub(crate) fn fill(&mut self, slot: &Slot, payload: &[u8]) {
-        assert!(payload.len() <= slot.payload as usize, "payload longer than its slot");
+        assert!(
+            payload.len() <= slot.payload as usize,
+            "payload longer than its slot"
+        );
         // SAFETY: inside the slot, which `try_reserve` found room for.
         unsafe { self.ring.write(slot.origin, slot.pad + HEADER, payload) };
     }
@@ -170,12 +184,15 @@ impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
     /// Adds the frame in `slot` to the open group, or opens one with it. Nothing becomes visible.
     #[inline]
     pub(crate) fn append(&mut self, slot: &Slot, payload: u32, kind: u16) {
-        assert!(slot.origin == self.tail && payload <= slot.payload, "slot of another time");
+        assert!(
+            slot.origin == self.tail && payload <= slot.payload,
+            "slot of another time"
+        );
         let header = Header::frame(payload, kind);
         let end = slot.pad + header.length();
         // The slot may begin in the first copy of the ring where the last one ended in the second: two addresses of one word, whose
         // stores (its terminator, this header) the compiler must not exchange.
-        core::sync::atomic::compiler_fence(Ordering::SeqCst);
+        crate::sync::alias_fence();
         self.terminate(slot.origin, end);
         let first = if slot.pad == 0 {
             header
@@ -225,11 +242,17 @@ impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
             // SAFETY: `position` is a multiple of 8 and offset 0 is always in bounds.
             // ORD: commit, wake-barrier: publishes the frames, and the look at the epoch stays behind; partner: ring/consumer.rs
             // (take), wake/park.rs (park-barrier).
-            unsafe { self.ring.store_fenced(position, 0, word, Site::Commit, Site::WakeBarrier) };
+            unsafe {
+                self.ring
+                    .store_fenced(position, 0, word, Site::Commit, Site::WakeBarrier)
+            };
         } else {
             // SAFETY: as above.
             // ORD: commit: publishes the frames; partner: ring/consumer.rs (take).
-            unsafe { self.ring.store(position, 0, word, order(Site::Commit, Ordering::Release)) };
+            unsafe {
+                self.ring
+                    .store(position, 0, word, order(Site::Commit, Ordering::Release))
+            };
         }
     }
 
@@ -237,10 +260,17 @@ impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
     #[cold]
     fn make_room(&mut self, payload: usize, needed: u64) -> Result<(), Refusal> {
         if payload as u64 > self.most {
-            return Err(Refusal::TooLarge { payload, most: self.most });
+            return Err(Refusal::TooLarge {
+                payload,
+                most: self.most,
+            });
         }
         self.reclaim().map_err(Refusal::Broken)?;
-        if self.tail + needed + HEADER > self.limit { Err(Refusal::Full) } else { Ok(()) }
+        if self.tail + needed + HEADER > self.limit {
+            Err(Refusal::Full)
+        } else {
+            Ok(())
+        }
     }
 
     /// Takes over the consumer's released position, if it is possible.
@@ -250,7 +280,11 @@ impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
         fence(Site::Reclaim, Ordering::Acquire);
         let known = self.limit - self.ring.capacity();
         if released < known || released > self.published || released % 8 != 0 {
-            return Err(Violation::ReleasedOutOfRange { released, at_least: known, at_most: self.published });
+            return Err(Violation::ReleasedOutOfRange {
+                released,
+                at_least: known,
+                at_most: self.published,
+            });
         }
         self.limit = released + self.ring.capacity();
         Ok(())

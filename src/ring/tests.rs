@@ -7,7 +7,8 @@ use super::{Consumer, Producer, Refusal};
 use crate::layout::control::{CONTROL, RECEIVER};
 use crate::layout::geometry::Geometry;
 use crate::segment::{
-    ForeignSegment, MappedForeignRing, MappedForeignWord, MappedOwnRing, MappedOwnWord, OwnSegment, SegmentSize,
+    ForeignSegment, MappedForeignRing, MappedForeignWord, MappedOwnRing, MappedOwnWord, OwnSegment,
+    SegmentSize,
 };
 
 type Sending = Producer<MappedOwnRing, MappedForeignWord>;
@@ -23,7 +24,11 @@ struct Pair {
 
 impl Pair {
     fn new(capacity: u64) -> Self {
-        let size = |ring| SegmentSize { control: CONTROL, ring, huge: false };
+        let size = |ring| SegmentSize {
+            control: CONTROL,
+            ring,
+            huge: false,
+        };
         let make = |size| {
             let own = OwnSegment::new(c"ringway-test", size, false).unwrap();
             let foreign = ForeignSegment::map(own.descriptor(), size, false).unwrap();
@@ -31,14 +36,31 @@ impl Pair {
         };
         let (sending, sending_seen) = make(size(capacity as usize));
         let (receiving, receiving_seen) = make(size(4096));
-        Self { sending, sending_seen, receiving, receiving_seen }
+        Self {
+            sending,
+            sending_seen,
+            receiving,
+            receiving_seen,
+        }
     }
 
     /// Both halves, the consumer first: it says where it starts.
     fn halves(&self, geometry: &Geometry, fenced: bool) -> (Sending, Receiving) {
         geometry.check().unwrap();
-        let receiving = Consumer::new(self.sending_seen.ring(), self.receiving.word(RECEIVER), geometry);
-        (Producer::new(self.sending.ring(), self.receiving_seen.word(RECEIVER), geometry, fenced), receiving)
+        let receiving = Consumer::new(
+            self.sending_seen.ring(),
+            self.receiving.word(RECEIVER),
+            geometry,
+        );
+        (
+            Producer::new(
+                self.sending.ring(),
+                self.receiving_seen.word(RECEIVER),
+                geometry,
+                fenced,
+            ),
+            receiving,
+        )
     }
 }
 
@@ -52,7 +74,9 @@ fn the_largest_frame_fits_wherever_the_reader_has_caught_up() {
         let largest = geometry.largest_payload() as usize;
         for place in 0..2048usize {
             for size in [8 * (place % 67), largest] {
-                let slot = producer.try_reserve(size, alignment as usize).expect("room, since all was read");
+                let slot = producer
+                    .try_reserve(size, alignment as usize)
+                    .expect("room, since all was read");
                 producer.commit(&slot, size as u32, 1);
                 let entry = consumer.peek().unwrap().unwrap();
                 assert_eq!(entry.payload(), size);
@@ -62,7 +86,10 @@ fn the_largest_frame_fits_wherever_the_reader_has_caught_up() {
         }
         assert_eq!(
             producer.try_send(&vec![0; largest + 1], 0),
-            Err(Refusal::TooLarge { payload: largest + 1, most: largest as u64 })
+            Err(Refusal::TooLarge {
+                payload: largest + 1,
+                most: largest as u64
+            })
         );
     }
 }
@@ -72,6 +99,9 @@ fn an_alignment_that_was_not_agreed_on_is_refused() {
     let pair = Pair::new(4096);
     let (mut producer, _) = pair.halves(&Geometry::new(4096, 16, 0), false);
     for asked in [0, 3, 32] {
-        assert_eq!(producer.try_reserve(8, asked).unwrap_err(), Refusal::Alignment { asked, most: 16 });
+        assert_eq!(
+            producer.try_reserve(8, asked).unwrap_err(),
+            Refusal::Alignment { asked, most: 16 }
+        );
     }
 }

@@ -38,7 +38,8 @@ pub(crate) unsafe fn copy_out(source: *const u8, target: *mut u8, length: usize)
 /// As for [`copy_out`].
 #[inline(always)]
 unsafe fn copy_large(source: *const u8, target: *mut u8, length: usize) {
-    type Memcpy = unsafe extern "C" fn(*mut libc::c_void, *const libc::c_void, usize) -> *mut libc::c_void;
+    type Memcpy =
+        unsafe extern "C" fn(*mut libc::c_void, *const libc::c_void, usize) -> *mut libc::c_void;
     let mut memcpy: Memcpy = libc::memcpy;
     // SAFETY: the block contains no instruction; it only hides from the compiler which function this is.
     unsafe { asm!("/* {0} */", inout(reg) memcpy, options(nostack, preserves_flags)) };
@@ -120,15 +121,33 @@ mod tests {
 
     #[test]
     fn every_small_length_and_some_large_ones_arrive_whole_and_touch_nothing_else() {
-        let source: Vec<u8> = (0..70_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8 | 1).collect();
+        let source: Vec<u8> = (0..70_000u32)
+            .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8 | 1)
+            .collect();
         for length in (0..=300).chain([4095, 4096, 4097, 65_536]) {
             for shift in [0, 1, 7] {
                 let mut target = vec![0u8; length + 32];
                 // SAFETY: both ranges are inside their vectors, which are distinct.
-                unsafe { copy_out(source.as_ptr().add(shift), target.as_mut_ptr().add(16), length) };
-                assert!(target[..16].iter().all(|&byte| byte == 0), "before, length {length}");
-                assert_eq!(target[16..16 + length], source[shift..shift + length], "length {length}");
-                assert!(target[16 + length..].iter().all(|&byte| byte == 0), "behind, length {length}");
+                unsafe {
+                    copy_out(
+                        source.as_ptr().add(shift),
+                        target.as_mut_ptr().add(16),
+                        length,
+                    )
+                };
+                assert!(
+                    target[..16].iter().all(|&byte| byte == 0),
+                    "before, length {length}"
+                );
+                assert_eq!(
+                    target[16..16 + length],
+                    source[shift..shift + length],
+                    "length {length}"
+                );
+                assert!(
+                    target[16 + length..].iter().all(|&byte| byte == 0),
+                    "behind, length {length}"
+                );
             }
         }
     }

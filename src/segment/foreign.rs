@@ -18,26 +18,50 @@ pub(crate) struct ForeignSegment {
 
 impl ForeignSegment {
     /// Checks a received descriptor against the announced `size` and maps it. The descriptor is not needed afterwards.
-    pub(crate) fn map(descriptor: BorrowedFd<'_>, size: SegmentSize, prefault: bool) -> Result<Self, Defect> {
+    pub(crate) fn map(
+        descriptor: BorrowedFd<'_>,
+        size: SegmentSize,
+        prefault: bool,
+    ) -> Result<Self, Defect> {
         memfd::inspect(descriptor, size.total(), size.huge)?;
-        let mapping = Mapping::doubled(descriptor, size.control, size.ring, size.huge, Access::ReadOnly, prefault)
-            .map_err(|error| Defect::Unreadable(error.raw_os_error().unwrap_or(0)))?;
-        Ok(Self { mapping: Arc::new(mapping), size })
+        let mapping = Mapping::doubled(
+            descriptor,
+            size.control,
+            size.ring,
+            size.huge,
+            Access::ReadOnly,
+            prefault,
+        )
+        .map_err(|error| Defect::Unreadable(error.raw_os_error().unwrap_or(0)))?;
+        Ok(Self {
+            mapping: Arc::new(mapping),
+            size,
+        })
     }
 
     /// The word at `offset` in the peer's control area.
     pub(crate) fn word(&self, offset: usize) -> MappedForeignWord {
-        assert!(offset % 8 == 0 && offset + 8 <= self.size.control, "no word at {offset}");
+        assert!(
+            offset % 8 == 0 && offset + 8 <= self.size.control,
+            "no word at {offset}"
+        );
         // SAFETY: in bounds by the check above.
         let pointer = unsafe { self.mapping.base().add(offset) };
-        MappedForeignWord { word: non_null(pointer).cast(), _mapping: Arc::clone(&self.mapping) }
+        MappedForeignWord {
+            word: non_null(pointer).cast(),
+            _mapping: Arc::clone(&self.mapping),
+        }
     }
 
     /// The ring that the peer sends into.
     pub(crate) fn ring(&self) -> MappedForeignRing {
         // SAFETY: the ring follows the control area in the mapping.
         let base = unsafe { self.mapping.base().add(self.size.control) };
-        MappedForeignRing { base: non_null(base), mask: self.size.ring as u64 - 1, _mapping: Arc::clone(&self.mapping) }
+        MappedForeignRing {
+            base: non_null(base),
+            mask: self.size.ring as u64 - 1,
+            _mapping: Arc::clone(&self.mapping),
+        }
     }
 }
 

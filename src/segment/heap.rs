@@ -45,8 +45,14 @@ impl HeapRing {
     pub(crate) fn new(capacity: u64) -> Self {
         assert!(capacity.is_power_of_two() && capacity >= 8);
         let garbage = u64::MAX;
-        let word = |_| Word { bits: AtomicU64::new(garbage), payload: UnsafeCell::new(garbage), header: UnsafeCell::new(()) };
-        Self { words: (0..capacity / 8).map(word).collect() }
+        let word = |_| Word {
+            bits: AtomicU64::new(garbage),
+            payload: UnsafeCell::new(garbage),
+            header: UnsafeCell::new(()),
+        };
+        Self {
+            words: (0..capacity / 8).map(word).collect(),
+        }
     }
 
     fn word(&self, position: u64) -> &Word {
@@ -54,7 +60,11 @@ impl HeapRing {
     }
 
     /// Splits `length` bytes at `position` into words: the word, where in it, where in the bytes, and how many.
-    fn pieces(&self, position: u64, length: usize) -> impl Iterator<Item = (&Word, usize, usize, usize)> {
+    fn pieces(
+        &self,
+        position: u64,
+        length: usize,
+    ) -> impl Iterator<Item = (&Word, usize, usize, usize)> {
         let mut done = 0;
         core::iter::from_fn(move || {
             let place = position + done as u64;
@@ -73,15 +83,27 @@ impl OwnRing for HeapRing {
     }
 
     unsafe fn store(&self, origin: u64, offset: u64, word: u64, order: Ordering) {
-        assert!((origin | offset) % 8 == 0 && offset + 8 <= OwnRing::capacity(self), "store out of bounds");
+        assert!(
+            (origin | offset) % 8 == 0 && offset + 8 <= OwnRing::capacity(self),
+            "store out of bounds"
+        );
         let target = self.word(origin + offset);
         // SAFETY: loom hands out the pointer for the closure and reports a conflict.
-        target.payload.with_mut(|payload| unsafe { *payload = word });
+        target
+            .payload
+            .with_mut(|payload| unsafe { *payload = word });
         // ORD: own-ring-word: the caller's; partner: named at each call.
         target.bits.store(word, order);
     }
 
-    unsafe fn store_fenced(&self, origin: u64, offset: u64, word: u64, commit: Site, barrier: Site) {
+    unsafe fn store_fenced(
+        &self,
+        origin: u64,
+        offset: u64,
+        word: u64,
+        commit: Site,
+        barrier: Site,
+    ) {
         // Loom takes a sequentially consistent access for an acquire-release one, so the exchange is a store and a fence here.
         // SAFETY: the caller's promise, handed on.
         // ORD: commit: publishes the frame; partner: ring/consumer.rs (take).
@@ -91,7 +113,10 @@ impl OwnRing for HeapRing {
     }
 
     unsafe fn write(&mut self, origin: u64, offset: u64, bytes: &[u8]) {
-        assert!(offset + bytes.len() as u64 <= OwnRing::capacity(self), "write out of bounds");
+        assert!(
+            offset + bytes.len() as u64 <= OwnRing::capacity(self),
+            "write out of bounds"
+        );
         for (target, within, from, count) in self.pieces(origin + offset, bytes.len()) {
             let bits = target.payload.with_mut(|payload| {
                 // SAFETY: loom hands out the pointer for the closure and reports a conflict.
@@ -122,10 +147,16 @@ impl ForeignRing for HeapRing {
     }
 
     unsafe fn read(&self, position: u64, target: &mut [u8]) {
-        assert!(target.len() as u64 <= OwnRing::capacity(self), "read out of bounds");
+        assert!(
+            target.len() as u64 <= OwnRing::capacity(self),
+            "read out of bounds"
+        );
         for (source, within, to, count) in self.pieces(position, target.len()) {
             // SAFETY: loom hands out the pointer for the closure and reports a conflict.
-            let word = source.payload.with(|payload| unsafe { *payload }).to_le_bytes();
+            let word = source
+                .payload
+                .with(|payload| unsafe { *payload })
+                .to_le_bytes();
             target[to..to + count].copy_from_slice(&word[within..within + count]);
         }
     }
@@ -139,7 +170,9 @@ pub(crate) struct HeapWord {
 
 impl HeapWord {
     pub(crate) fn new(value: u64) -> Self {
-        Self { word: Arc::new(AtomicU64::new(value)) }
+        Self {
+            word: Arc::new(AtomicU64::new(value)),
+        }
     }
 }
 

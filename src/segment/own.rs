@@ -42,13 +42,24 @@ impl OwnSegment {
     /// Makes a zeroed segment, fully allocated and sealed. `prefault` also fills our page tables now.
     pub(crate) fn new(name: &CStr, size: SegmentSize, prefault: bool) -> io::Result<Self> {
         let descriptor = memfd::create(name, size.huge)?;
-        let bytes = usize::try_from(size.total()).map_err(|_| io::Error::from_raw_os_error(libc::EFBIG))?;
+        let bytes =
+            usize::try_from(size.total()).map_err(|_| io::Error::from_raw_os_error(libc::EFBIG))?;
         memfd::allocate(descriptor.as_fd(), bytes)?;
-        let mapping =
-            Mapping::doubled(descriptor.as_fd(), size.control, size.ring, size.huge, Access::ReadWrite, prefault)?;
+        let mapping = Mapping::doubled(
+            descriptor.as_fd(),
+            size.control,
+            size.ring,
+            size.huge,
+            Access::ReadWrite,
+            prefault,
+        )?;
         // After the writable mapping: the seal refuses any later one, ours included.
         memfd::seal(descriptor.as_fd())?;
-        Ok(Self { mapping: Arc::new(mapping), size, descriptor })
+        Ok(Self {
+            mapping: Arc::new(mapping),
+            size,
+            descriptor,
+        })
     }
 
     /// The descriptor to hand to the peer. Not needed once it has been sent.
@@ -63,17 +74,26 @@ impl OwnSegment {
 
     /// Writes static bytes into the control area, before the segment is handed out.
     pub(crate) fn write_control(&mut self, bytes: &[u8]) {
-        assert!(bytes.len() <= self.size.control, "control bytes exceed the control area");
+        assert!(
+            bytes.len() <= self.size.control,
+            "control bytes exceed the control area"
+        );
         // SAFETY: the range is inside the control area, and no peer has the segment yet.
         unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), self.mapping.base(), bytes.len()) };
     }
 
     /// The word at `offset` in the control area. The caller sees to it that one half alone writes each word.
     pub(crate) fn word(&self, offset: usize) -> MappedOwnWord {
-        assert!(offset % 8 == 0 && offset + 8 <= self.size.control, "no word at {offset}");
+        assert!(
+            offset % 8 == 0 && offset + 8 <= self.size.control,
+            "no word at {offset}"
+        );
         // SAFETY: in bounds by the check above.
         let pointer = unsafe { self.mapping.base().add(offset) };
-        MappedOwnWord { word: word_pointer(pointer), _mapping: Arc::clone(&self.mapping) }
+        MappedOwnWord {
+            word: word_pointer(pointer),
+            _mapping: Arc::clone(&self.mapping),
+        }
     }
 
     /// The ring. The caller sees to it that there is one producer for it.
@@ -133,7 +153,11 @@ impl MappedOwnRing {
     #[inline(always)]
     fn address(&self, origin: u64, offset: u64) -> *mut u8 {
         // SAFETY: `origin & mask < capacity` and, by every caller's contract, `offset < capacity`: inside the double mapping.
-        unsafe { self.base.as_ptr().add((origin & self.mask) as usize + offset as usize) }
+        unsafe {
+            self.base
+                .as_ptr()
+                .add((origin & self.mask) as usize + offset as usize)
+        }
     }
 
     #[inline(always)]
@@ -149,7 +173,12 @@ impl MappedOwnRing {
     /// `offset + length <= capacity`, and the range lies in space that the peer has released and that no other slice of
     /// ours covers.
     #[inline(always)]
-    pub(crate) unsafe fn slice_mut(&mut self, origin: u64, offset: u64, length: usize) -> &mut [u8] {
+    pub(crate) unsafe fn slice_mut(
+        &mut self,
+        origin: u64,
+        offset: u64,
+        length: usize,
+    ) -> &mut [u8] {
         // SAFETY: in bounds of the double mapping; initialised (the file began as zeros); nobody else can write it (sealed), and an
         // honest reader does not read it before the commit.
         unsafe { core::slice::from_raw_parts_mut(self.address(origin, offset), length) }
@@ -169,7 +198,14 @@ impl OwnRing for MappedOwnRing {
     }
 
     #[inline(always)]
-    unsafe fn store_fenced(&self, origin: u64, offset: u64, word: u64, commit: Site, _barrier: Site) {
+    unsafe fn store_fenced(
+        &self,
+        origin: u64,
+        offset: u64,
+        word: u64,
+        commit: Site,
+        _barrier: Site,
+    ) {
         // On x86-64 a locked exchange is a full barrier, and cheaper than a store and `mfence`. Elsewhere a read-modify-write need not
         // order its store before later loads, so the fence is spelled out.
         #[cfg(target_arch = "x86_64")]
@@ -182,7 +218,8 @@ impl OwnRing for MappedOwnRing {
         #[cfg(not(target_arch = "x86_64"))]
         {
             // ORD: commit: publishes the frame; partner: ring/consumer.rs (take).
-            self.word(origin, offset).store(word, crate::sync::order(commit, Ordering::Release));
+            self.word(origin, offset)
+                .store(word, crate::sync::order(commit, Ordering::Release));
             // ORD: wake-barrier: the commit before the look at the epoch; partner: wake/park.rs (park-barrier).
             crate::sync::fence(_barrier, Ordering::SeqCst);
         }
@@ -192,6 +229,12 @@ impl OwnRing for MappedOwnRing {
     unsafe fn write(&mut self, origin: u64, offset: u64, bytes: &[u8]) {
         // SAFETY: in bounds by the caller's contract. An ordinary copy is right here: only we can write this memory, and an honest reader
         // reads it only after the commit that follows.
-        unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), self.address(origin, offset), bytes.len()) };
+        unsafe {
+            core::ptr::copy_nonoverlapping(
+                bytes.as_ptr(),
+                self.address(origin, offset),
+                bytes.len(),
+            )
+        };
     }
 }

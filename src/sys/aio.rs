@@ -66,7 +66,9 @@ pub(crate) fn signal(bell: BorrowedFd<'_>) -> io::Result<()> {
     if matches!(&*slot, Some(Ok(context)) if context.birth.is_forked()) {
         *slot = None;
     }
-    let context = slot.get_or_insert_with(|| Context::new().map_err(|e| e.raw_os_error().unwrap_or(libc::ENOSYS)));
+    let context = slot.get_or_insert_with(|| {
+        Context::new().map_err(|e| e.raw_os_error().unwrap_or(libc::ENOSYS))
+    });
     match context {
         Ok(context) => context.signal(bell),
         Err(errno) => Err(io::Error::from_raw_os_error(*errno)),
@@ -85,7 +87,12 @@ impl Context {
         if unsafe { libc::syscall(libc::SYS_io_setup, EVENTS, &raw mut id) } == -1 {
             return Err(last_error());
         }
-        Ok(Self { id, ready, birth, uncollected: 0 })
+        Ok(Self {
+            id,
+            ready,
+            birth,
+            uncollected: 0,
+        })
     }
 
     fn signal(&mut self, bell: BorrowedFd<'_>) -> io::Result<()> {
@@ -102,7 +109,14 @@ impl Context {
         loop {
             // SAFETY: `list` holds one pointer to a request that is valid for the call; a poll request is copied by the kernel,
             // completes inside the call (the descriptor is ready), and refers to no memory of ours.
-            let submitted = unsafe { libc::syscall(libc::SYS_io_submit, self.id, 1 as libc::c_long, list.as_mut_ptr()) };
+            let submitted = unsafe {
+                libc::syscall(
+                    libc::SYS_io_submit,
+                    self.id,
+                    1 as libc::c_long,
+                    list.as_mut_ptr(),
+                )
+            };
             if submitted == 1 {
                 self.uncollected += 1;
                 if self.uncollected >= COLLECT_EVERY {
@@ -122,10 +136,20 @@ impl Context {
     /// Takes completions out of the kernel's queue. They say nothing that we need.
     fn collect(&mut self) {
         let mut events = [Event::default(); EVENTS as usize];
-        let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        let now = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
         // SAFETY: `events` is valid for writes of `EVENTS` entries and `now` for reads.
         unsafe {
-            libc::syscall(libc::SYS_io_getevents, self.id, 0 as libc::c_long, EVENTS, events.as_mut_ptr(), &raw const now);
+            libc::syscall(
+                libc::SYS_io_getevents,
+                self.id,
+                0 as libc::c_long,
+                EVENTS,
+                events.as_mut_ptr(),
+                &raw const now,
+            );
         }
         self.uncollected = 0;
     }
@@ -154,13 +178,19 @@ mod tests {
         }
         let mut count = [0u8; 8];
         // SAFETY: `count` is valid for writes of eight bytes.
-        assert_eq!(unsafe { libc::read(bell.as_raw_fd(), count.as_mut_ptr().cast(), 8) }, 8);
+        assert_eq!(
+            unsafe { libc::read(bell.as_raw_fd(), count.as_mut_ptr().cast(), 8) },
+            8
+        );
         assert_eq!(u64::from_ne_bytes(count), 5_000);
     }
 
     #[test]
     fn what_is_no_eventfd_is_refused() {
         let null = std::fs::File::open("/dev/null").unwrap();
-        assert_eq!(signal(null.as_fd()).unwrap_err().raw_os_error(), Some(libc::EINVAL));
+        assert_eq!(
+            signal(null.as_fd()).unwrap_err().raw_os_error(),
+            Some(libc::EINVAL)
+        );
     }
 }

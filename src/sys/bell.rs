@@ -65,7 +65,10 @@ mod tests {
     use std::time::{Duration, Instant};
 
     fn woken(waiter: &Waiter) -> bool {
-        waiter.wait(Some(Instant::now() + Duration::from_millis(20))).unwrap().bell
+        waiter
+            .wait(Some(Instant::now() + Duration::from_millis(20)))
+            .unwrap()
+            .bell
     }
 
     #[test]
@@ -78,7 +81,10 @@ mod tests {
         unsafe { libc::fcntl(hostile.as_raw_fd(), libc::F_SETFL, 0) };
         let full = (u64::MAX - 1).to_ne_bytes();
         // SAFETY: `full` is valid for reads of eight bytes.
-        assert_eq!(unsafe { libc::write(hostile.as_raw_fd(), full.as_ptr().cast(), 8) }, 8);
+        assert_eq!(
+            unsafe { libc::write(hostile.as_raw_fd(), full.as_ptr().cast(), 8) },
+            8
+        );
         assert!(woken(&waiter));
         assert!(!woken(&waiter), "an edge is seen once");
         Ringer::new(bell.try_clone().unwrap(), false).ring(b.as_fd());

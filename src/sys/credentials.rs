@@ -18,7 +18,11 @@ pub(crate) struct Speaker {
 
 impl Speaker {
     pub(crate) fn new(pid: libc::pid_t, uid: libc::uid_t, pidfd: Option<OwnedFd>) -> Self {
-        Self { pid: (pid > 0).then_some(pid), uid, pidfd }
+        Self {
+            pid: (pid > 0).then_some(pid),
+            uid,
+            pidfd,
+        }
     }
 
     /// Opens a pidfd by pid where the kernel attached none. The pid may have been reused by the time we open it; the caller

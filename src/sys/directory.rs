@@ -27,7 +27,11 @@ pub(crate) enum Unfit {
 /// Where named sockets live: `RINGWAY_DIR`, else `$XDG_RUNTIME_DIR/ringway`, else `/run/ringway-UID` where `/run` can be
 /// written, else `ringway-UID` in the temp directory.
 pub(crate) fn choose() -> PathBuf {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let set = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     if let Some(chosen) = set("RINGWAY_DIR") {
         return chosen;
     }
@@ -82,14 +86,21 @@ impl Lock {
         let path = std::ffi::CString::new(directory.as_os_str().as_bytes())
             .map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
         // SAFETY: `path` is a valid NUL-terminated string for the duration of the call.
-        let fd = check(unsafe { libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC) })?;
+        let fd = check(unsafe {
+            libc::open(
+                path.as_ptr(),
+                libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC,
+            )
+        })?;
         // SAFETY: `fd` was just returned by the kernel and nothing else owns it.
         let directory = unsafe { OwnedFd::from_raw_fd(fd) };
         let deadline = Instant::now() + patience;
         loop {
             // SAFETY: no memory is passed.
             if unsafe { libc::flock(directory.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
-                return Ok(Self { _directory: directory });
+                return Ok(Self {
+                    _directory: directory,
+                });
             }
             let error = last_error();
             if error.raw_os_error() != Some(libc::EWOULDBLOCK) || Instant::now() >= deadline {
@@ -102,7 +113,9 @@ impl Lock {
 
 /// The identity of what is at a path: device and inode.
 pub(crate) fn identity(path: &Path) -> Option<(u64, u64)> {
-    fs::symlink_metadata(path).ok().map(|status| (status.dev(), status.ino()))
+    fs::symlink_metadata(path)
+        .ok()
+        .map(|status| (status.dev(), status.ino()))
 }
 
 #[cfg(test)]
@@ -111,7 +124,8 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     fn scratch(name: &str) -> PathBuf {
-        let path = std::env::temp_dir().join(format!("ringway-directory-{name}-{}", std::process::id()));
+        let path =
+            std::env::temp_dir().join(format!("ringway-directory-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
         let _ = fs::remove_file(&path);
         path
@@ -122,7 +136,10 @@ mod tests {
         let path = scratch("ours");
         prepare(&path).unwrap();
         prepare(&path).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
         fs::remove_dir(&path).unwrap();
     }
 

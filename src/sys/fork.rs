@@ -10,7 +10,10 @@ use std::sync::OnceLock;
 
 use crate::sync::Ordering;
 // The page is plain private memory of this process, outside every model: loom has nothing to say about it.
-#[allow(clippy::disallowed_types, reason = "not shared with a peer and not modelled")]
+#[allow(
+    clippy::disallowed_types,
+    reason = "not shared with a peer and not modelled"
+)]
 use core::sync::atomic::AtomicU64;
 
 use super::map;
@@ -54,7 +57,8 @@ impl Birth {
             // ORD: fork-newest: Relaxed, only uniqueness matters, and a read-modify-write gives that; partner: itself.
             let fresh = NEWEST.fetch_add(1, Ordering::Relaxed) + 1;
             // ORD: fork-page: Relaxed, as above; two threads may race, and the loser adopts the winner's value.
-            generation = match word.compare_exchange(0, fresh, Ordering::Relaxed, Ordering::Relaxed) {
+            generation = match word.compare_exchange(0, fresh, Ordering::Relaxed, Ordering::Relaxed)
+            {
                 Ok(_) => fresh,
                 Err(winner) => winner,
             };
@@ -67,7 +71,7 @@ impl Birth {
     pub(crate) fn is_forked(&self) -> bool {
         // SAFETY: the page is never unmapped in the parent, and in a child it is mapped and wiped.
         let word = unsafe { &*self.page };
-        // ORD: fork-page: Relaxed, the kernel wiped the page before the child ran its first instruction.
+        // ORD: fork-page: Relaxed, the kernel wiped the page before the child ran its first instruction; partner: kernel.
         word.load(Ordering::Relaxed) != self.generation
     }
 }
@@ -77,7 +81,8 @@ fn make_page() -> Result<Page, i32> {
     let errno = |error: io::Error| error.raw_os_error().unwrap_or(libc::ENOMEM);
     let page = map::anonymous(bytes).map_err(errno)?;
     // SAFETY: the range was just mapped by us and holds nothing yet.
-    super::check(unsafe { libc::madvise(page.cast(), bytes, libc::MADV_WIPEONFORK) }).map_err(errno)?;
+    super::check(unsafe { libc::madvise(page.cast(), bytes, libc::MADV_WIPEONFORK) })
+        .map_err(errno)?;
     Ok(Page(page.cast_const().cast()))
 }
 
@@ -93,7 +98,8 @@ mod tests {
         let child = unsafe { libc::fork() };
         if child == 0 {
             let forked = parent.is_forked();
-            let own = Birth::here().is_ok_and(|own| !own.is_forked() && own.generation != parent.generation);
+            let own = Birth::here()
+                .is_ok_and(|own| !own.is_forked() && own.generation != parent.generation);
             // SAFETY: `_exit` ends the process and runs nothing.
             unsafe { libc::_exit(i32::from(!(forked && own && parent.is_forked()))) };
         }

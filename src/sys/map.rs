@@ -49,7 +49,11 @@ impl Mapping {
     ) -> io::Result<Self> {
         let birth = Birth::here()?;
         let bytes = control + 2 * ring;
-        let align = if huge { super::memfd::HUGE_PAGE } else { super::memfd::page_size() };
+        let align = if huge {
+            super::memfd::HUGE_PAGE
+        } else {
+            super::memfd::page_size()
+        };
         let reserved = Reservation::new(bytes, align)?;
         let protection = match access {
             Access::ReadWrite => libc::PROT_READ | libc::PROT_WRITE,
@@ -69,7 +73,8 @@ impl Mapping {
                     protection,
                     flags,
                     fd.as_raw_fd(),
-                    libc::off_t::try_from(offset).map_err(|_| io::Error::from_raw_os_error(libc::EFBIG))?,
+                    libc::off_t::try_from(offset)
+                        .map_err(|_| io::Error::from_raw_os_error(libc::EFBIG))?,
                 )
             };
             if address == libc::MAP_FAILED {
@@ -109,9 +114,19 @@ struct Reservation {
 
 impl Reservation {
     fn new(bytes: usize, align: usize) -> io::Result<Self> {
-        let slack = if align > super::memfd::page_size() { align } else { 0 };
-        let total = bytes.checked_add(slack).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))?;
-        let raw = map(total, libc::PROT_NONE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE)?;
+        let slack = if align > super::memfd::page_size() {
+            align
+        } else {
+            0
+        };
+        let total = bytes
+            .checked_add(slack)
+            .ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))?;
+        let raw = map(
+            total,
+            libc::PROT_NONE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+        )?;
         let head = raw.align_offset(align);
         // SAFETY: `head <= slack`, so the result and `bytes` behind it are inside the range just mapped.
         let base = unsafe { raw.add(head) };
@@ -138,13 +153,21 @@ impl Drop for Reservation {
 
 /// Zeroed private memory of this process, page-aligned. The caller owns it.
 pub(crate) fn anonymous(bytes: usize) -> io::Result<*mut u8> {
-    map(bytes, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS)
+    map(
+        bytes,
+        libc::PROT_READ | libc::PROT_WRITE,
+        libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+    )
 }
 
 fn map(bytes: usize, protection: libc::c_int, flags: libc::c_int) -> io::Result<*mut u8> {
     // SAFETY: no address is asked for, so the kernel picks a range that nothing uses.
     let address = unsafe { libc::mmap(core::ptr::null_mut(), bytes, protection, flags, -1, 0) };
-    if address == libc::MAP_FAILED { Err(last_error()) } else { Ok(address.cast()) }
+    if address == libc::MAP_FAILED {
+        Err(last_error())
+    } else {
+        Ok(address.cast())
+    }
 }
 
 fn unmap(base: *mut u8, bytes: usize) {
@@ -163,7 +186,8 @@ mod tests {
         let page = memfd::page_size();
         let fd = memfd::create(c"ringway-test", false).unwrap();
         memfd::allocate(fd.as_fd(), 3 * page).unwrap();
-        let mapping = Mapping::doubled(fd.as_fd(), page, 2 * page, false, Access::ReadWrite, true).unwrap();
+        let mapping =
+            Mapping::doubled(fd.as_fd(), page, 2 * page, false, Access::ReadWrite, true).unwrap();
         // SAFETY: all offsets are inside the mapping, which nothing else uses.
         unsafe {
             mapping.base().add(page + 7).write_volatile(42);
@@ -181,6 +205,9 @@ mod tests {
         memfd::seal(fd.as_fd()).unwrap();
         let map = |access| Mapping::doubled(fd.as_fd(), page, page, false, access, false);
         assert!(map(Access::ReadOnly).is_ok());
-        assert_eq!(map(Access::ReadWrite).unwrap_err().raw_os_error(), Some(libc::EPERM));
+        assert_eq!(
+            map(Access::ReadWrite).unwrap_err().raw_os_error(),
+            Some(libc::EPERM)
+        );
     }
 }

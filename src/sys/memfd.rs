@@ -46,7 +46,8 @@ fn memfd_create(name: &CStr, flags: libc::c_uint) -> io::Result<OwnedFd> {
 /// `ENOSPC` (no huge pages, a full tmpfs limit) and `ENOMEM` (a memory limit) come back from here, while there is
 /// still a caller to tell; an unallocated page would be a `SIGBUS` later.
 pub(crate) fn allocate(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
-    let length = libc::off_t::try_from(bytes).map_err(|_| io::Error::from_raw_os_error(libc::EFBIG))?;
+    let length =
+        libc::off_t::try_from(bytes).map_err(|_| io::Error::from_raw_os_error(libc::EFBIG))?;
     // SAFETY: no memory is passed; the descriptor is open for the duration of the borrow.
     check(unsafe { libc::ftruncate(fd.as_raw_fd(), length) })?;
     loop {
@@ -99,7 +100,10 @@ pub(crate) fn inspect(fd: BorrowedFd<'_>, announced: u64, huge: bool) -> Result<
     let mut filesystem: libc::statfs = unsafe { core::mem::zeroed() };
     // SAFETY: `filesystem` is valid for writes for the duration of the call.
     check(unsafe { libc::fstatfs(fd.as_raw_fd(), &raw mut filesystem) }).map_err(unreadable)?;
-    #[allow(clippy::unnecessary_cast, reason = "f_type has another width on other architectures")]
+    #[allow(
+        clippy::unnecessary_cast,
+        reason = "f_type has another width on other architectures"
+    )]
     let kind = filesystem.f_type as i64;
     if kind != if huge { HUGETLBFS_MAGIC } else { TMPFS_MAGIC } {
         return Err(Defect::FileSystem);
@@ -110,9 +114,14 @@ pub(crate) fn inspect(fd: BorrowedFd<'_>, announced: u64, huge: bool) -> Result<
     check(unsafe { libc::fstat(fd.as_raw_fd(), &raw mut status) }).map_err(unreadable)?;
     let size = u64::try_from(status.st_size).unwrap_or(0);
     if size != announced {
-        return Err(Defect::Size { announced, actual: size });
+        return Err(Defect::Size {
+            announced,
+            actual: size,
+        });
     }
-    let allocated = u64::try_from(status.st_blocks).unwrap_or(0).saturating_mul(512);
+    let allocated = u64::try_from(status.st_blocks)
+        .unwrap_or(0)
+        .saturating_mul(512);
     if allocated < size {
         return Err(Defect::Sparse { size, allocated });
     }
@@ -161,7 +170,10 @@ mod tests {
         let file = duplicate(fd.as_fd()).unwrap();
         assert!(file.set_len(4096).is_err(), "F_SEAL_SHRINK");
         assert!(file.set_len(16384).is_err(), "F_SEAL_GROW");
-        assert!(std::io::Write::write(&mut &file, b"x").is_err(), "F_SEAL_FUTURE_WRITE");
+        assert!(
+            std::io::Write::write(&mut &file, b"x").is_err(),
+            "F_SEAL_FUTURE_WRITE"
+        );
     }
 
     #[test]
@@ -170,13 +182,31 @@ mod tests {
         assert_eq!(inspect(null.as_fd(), 0, false), Err(Defect::NotAMemoryFile));
         let unsealed = create(c"ringway-test", false).unwrap();
         allocate(unsealed.as_fd(), 4096).unwrap();
-        assert!(matches!(inspect(unsealed.as_fd(), 4096, false), Err(Defect::Seals(_))));
-        assert_eq!(inspect(sealed(4096).as_fd(), 8192, false), Err(Defect::Size { announced: 8192, actual: 4096 }));
+        assert!(matches!(
+            inspect(unsealed.as_fd(), 4096, false),
+            Err(Defect::Seals(_))
+        ));
+        assert_eq!(
+            inspect(sealed(4096).as_fd(), 8192, false),
+            Err(Defect::Size {
+                announced: 8192,
+                actual: 4096
+            })
+        );
         let sparse = create(c"ringway-test", false).unwrap();
         duplicate(sparse.as_fd()).unwrap().set_len(8192).unwrap();
         seal(sparse.as_fd()).unwrap();
-        assert_eq!(inspect(sparse.as_fd(), 8192, false), Err(Defect::Sparse { size: 8192, allocated: 0 }));
-        assert_eq!(inspect(sealed(4096).as_fd(), 4096, true), Err(Defect::FileSystem));
+        assert_eq!(
+            inspect(sparse.as_fd(), 8192, false),
+            Err(Defect::Sparse {
+                size: 8192,
+                allocated: 0
+            })
+        );
+        assert_eq!(
+            inspect(sealed(4096).as_fd(), 4096, true),
+            Err(Defect::FileSystem)
+        );
     }
 
     #[test]

@@ -31,8 +31,15 @@ pub(crate) struct Received {
 }
 
 /// Sends `bytes` as one message with `descriptors` attached. Never blocks and raises no signal.
-pub(crate) fn send(fd: BorrowedFd<'_>, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
-    let mut part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+pub(crate) fn send(
+    fd: BorrowedFd<'_>,
+    bytes: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+) -> io::Result<()> {
+    let mut part = libc::iovec {
+        iov_base: bytes.as_ptr().cast_mut().cast(),
+        iov_len: bytes.len(),
+    };
     let mut control = Control([0; 256]);
     // SAFETY: all-zero bytes are a valid `msghdr`.
     let mut message: libc::msghdr = unsafe { core::mem::zeroed() };
@@ -54,12 +61,22 @@ pub(crate) fn send(fd: BorrowedFd<'_>, bytes: &[u8], descriptors: &[BorrowedFd<'
             (*header).cmsg_level = libc::SOL_SOCKET;
             (*header).cmsg_type = libc::SCM_RIGHTS;
             (*header).cmsg_len = libc::CMSG_LEN(payload) as _;
-            core::ptr::copy_nonoverlapping(raw.as_ptr().cast::<u8>(), libc::CMSG_DATA(header), payload as usize);
+            core::ptr::copy_nonoverlapping(
+                raw.as_ptr().cast::<u8>(),
+                libc::CMSG_DATA(header),
+                payload as usize,
+            );
         }
     }
     loop {
         // SAFETY: `message` points to `part`, `bytes` and `control`, which all live until the call returns.
-        let sent = unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT) };
+        let sent = unsafe {
+            libc::sendmsg(
+                fd.as_raw_fd(),
+                &raw const message,
+                libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT,
+            )
+        };
         if sent != -1 {
             return Ok(());
         }
@@ -73,7 +90,10 @@ pub(crate) fn send(fd: BorrowedFd<'_>, bytes: &[u8], descriptors: &[BorrowedFd<'
 /// Takes the next message into `buffer`; `None` when there is none yet. Every descriptor in it is owned on return,
 /// whatever else is wrong with the message.
 pub(crate) fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Option<Received>> {
-    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    let mut part = libc::iovec {
+        iov_base: buffer.as_mut_ptr().cast(),
+        iov_len: buffer.len(),
+    };
     let mut control = Control([0; 256]);
     // SAFETY: all-zero bytes are a valid `msghdr`.
     let mut message: libc::msghdr = unsafe { core::mem::zeroed() };
@@ -83,8 +103,13 @@ pub(crate) fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Optio
     message.msg_controllen = control.0.len() as _;
     let length = loop {
         // SAFETY: `message` points to `part`, `buffer` and `control`, which all live until the call returns.
-        let length =
-            unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC) };
+        let length = unsafe {
+            libc::recvmsg(
+                fd.as_raw_fd(),
+                &raw mut message,
+                libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC,
+            )
+        };
         if let Ok(length) = usize::try_from(length) {
             break length;
         }
@@ -139,5 +164,8 @@ fn attachments(message: &libc::msghdr) -> (Vec<OwnedFd>, Option<Speaker>) {
             header = libc::CMSG_NXTHDR(&raw const *message, header);
         }
     }
-    (descriptors, credentials.map(|ucred| Speaker::new(ucred.pid, ucred.uid, pidfd)))
+    (
+        descriptors,
+        credentials.map(|ucred| Speaker::new(ucred.pid, ucred.uid, pidfd)),
+    )
 }

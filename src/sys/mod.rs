@@ -6,8 +6,8 @@
 
 pub(crate) mod aio;
 pub(crate) mod bell;
-pub(crate) mod credentials;
 pub(crate) mod cpu;
+pub(crate) mod credentials;
 pub(crate) mod directory;
 pub(crate) mod fork;
 pub(crate) mod map;
@@ -25,7 +25,11 @@ pub(crate) fn last_error() -> std::io::Error {
 
 /// Turns libc's "-1 and errno" into a `Result`.
 pub(crate) fn check(result: libc::c_int) -> std::io::Result<libc::c_int> {
-    if result == -1 { Err(last_error()) } else { Ok(result) }
+    if result == -1 {
+        Err(last_error())
+    } else {
+        Ok(result)
+    }
 }
 
 /// Closes descriptors that a peer sent and that failed a check, on a thread of their own.
@@ -37,5 +41,7 @@ pub(crate) fn close_aside(descriptors: Vec<OwnedFd>) {
         return;
     }
     // Where no thread can be had, `spawn` drops the closure, and with it the descriptors, here: the last resort.
-    let _ = std::thread::Builder::new().name("ringway-close".into()).spawn(move || drop(descriptors));
+    let _ = std::thread::Builder::new()
+        .name("ringway-close".into())
+        .spawn(move || drop(descriptors));
 }

@@ -41,7 +41,9 @@ impl Waiter {
         // SAFETY: no memory is passed.
         let fd = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
         // SAFETY: `fd` was just returned by the kernel and nothing else owns it.
-        let waiter = Self { epoll: unsafe { OwnedFd::from_raw_fd(fd) } };
+        let waiter = Self {
+            epoll: unsafe { OwnedFd::from_raw_fd(fd) },
+        };
         waiter.add(bell, BELL)?;
         waiter.add(Some(socket), SOCKET)?;
         waiter.add(peer, PEER)?;
@@ -50,11 +52,19 @@ impl Waiter {
 
     fn add(&self, fd: Option<BorrowedFd<'_>>, tag: u64) -> io::Result<()> {
         let Some(fd) = fd else { return Ok(()) };
-        let events = (libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLET).cast_unsigned();
+        let events =
+            u32::from_ne_bytes((libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLET).to_ne_bytes());
         let mut event = libc::epoll_event { events, u64: tag };
         // SAFETY: `event` is valid for reads for the duration of the call.
-        check(unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), libc::EPOLL_CTL_ADD, fd.as_raw_fd(), &raw mut event) })
-            .map(drop)
+        check(unsafe {
+            libc::epoll_ctl(
+                self.epoll.as_raw_fd(),
+                libc::EPOLL_CTL_ADD,
+                fd.as_raw_fd(),
+                &raw mut event,
+            )
+        })
+        .map(drop)
     }
 
     /// Blocks until something happens or `deadline` passes; `None` waits for ever. A signal does not end the wait.
@@ -80,10 +90,18 @@ impl Waiter {
         for event in events.iter().take(usize::try_from(count).unwrap_or(0)) {
             seen |= event.u64;
         }
-        Ok(Woken { bell: seen & BELL != 0, socket: seen & SOCKET != 0, peer: seen & PEER != 0 })
+        Ok(Woken {
+            bell: seen & BELL != 0,
+            socket: seen & SOCKET != 0,
+            peer: seen & PEER != 0,
+        })
     }
 
-    fn raw_wait(&self, events: &mut [libc::epoll_event; 3], left: Option<std::time::Duration>) -> io::Result<i32> {
+    fn raw_wait(
+        &self,
+        events: &mut [libc::epoll_event; 3],
+        left: Option<std::time::Duration>,
+    ) -> io::Result<i32> {
         let epoll = self.epoll.as_raw_fd();
         // A wait for ever, or not at all, needs no clock and so no newer call.
         if let Some(left) = left.filter(|left| !left.is_zero()) {
@@ -112,7 +130,9 @@ impl Waiter {
             }
         }
         // Linux before 5.11 waits in whole milliseconds: round up, so as never to wake early and spin.
-        let milliseconds = left.map_or(-1, |left| i32::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX));
+        let milliseconds = left.map_or(-1, |left| {
+            i32::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
+        });
         // SAFETY: `events` is valid for writes of three entries.
         check(unsafe { libc::epoll_wait(epoll, events.as_mut_ptr(), 3, milliseconds) })
     }
@@ -136,7 +156,8 @@ pub(crate) fn ready(fds: &mut [libc::pollfd], deadline: Option<Instant>) -> io::
             let left = at.saturating_duration_since(Instant::now());
             i32::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
         });
-        let count = libc::nfds_t::try_from(fds.len()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
+        let count = libc::nfds_t::try_from(fds.len())
+            .map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
         // SAFETY: `fds` is valid for reads and writes of `count` entries.
         match check(unsafe { libc::poll(fds.as_mut_ptr(), count, milliseconds) }) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -147,5 +168,9 @@ pub(crate) fn ready(fds: &mut [libc::pollfd], deadline: Option<Instant>) -> io::
 
 /// A poll entry that asks whether `fd` is readable.
 pub(crate) fn entry(fd: BorrowedFd<'_>) -> libc::pollfd {
-    libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 }
+    libc::pollfd {
+        fd: fd.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    }
 }

@@ -12,7 +12,8 @@ use std::path::Path;
 use super::{check, last_error};
 
 /// The longest path that a socket address holds, in bytes, without its terminating NUL.
-pub(crate) const MAX_PATH: usize = size_of::<libc::sockaddr_un>() - offset_of!(libc::sockaddr_un, sun_path) - 1;
+pub(crate) const MAX_PATH: usize =
+    size_of::<libc::sockaddr_un>() - offset_of!(libc::sockaddr_un, sun_path) - 1;
 
 const SO_PASSPIDFD: libc::c_int = 76;
 const SO_PASSRIGHTS: libc::c_int = 83;
@@ -26,7 +27,7 @@ fn address(path: &Path) -> io::Result<(libc::sockaddr_un, libc::socklen_t)> {
     let mut address: libc::sockaddr_un = unsafe { core::mem::zeroed() };
     address.sun_family = libc::sa_family_t::try_from(libc::AF_UNIX).unwrap_or(1);
     for (slot, byte) in address.sun_path.iter_mut().zip(bytes) {
-        *slot = byte.cast_signed() as libc::c_char;
+        *slot = libc::c_char::from_ne_bytes([*byte]);
     }
     let length = offset_of!(libc::sockaddr_un, sun_path) + bytes.len() + 1;
     Ok((address, libc::socklen_t::try_from(length).unwrap_or(0)))
@@ -53,8 +54,16 @@ fn ask_for_credentials(fd: &OwnedFd) -> io::Result<()> {
 fn set_option(fd: &OwnedFd, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
     let length = libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or(4);
     // SAFETY: `value` is valid for reads of `length` bytes.
-    check(unsafe { libc::setsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, option, (&raw const value).cast(), length) })
-        .map(drop)
+    check(unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            option,
+            (&raw const value).cast(),
+            length,
+        )
+    })
+    .map(drop)
 }
 
 /// Refuses descriptors from now on, where the kernel can (Linux 6.16): after the handshake a peer has none to send.
@@ -93,7 +102,12 @@ pub(crate) fn accept(listener: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
     loop {
         // SAFETY: null address pointers are allowed.
         let fd = unsafe {
-            libc::accept4(listener.as_raw_fd(), core::ptr::null_mut(), core::ptr::null_mut(), flags)
+            libc::accept4(
+                listener.as_raw_fd(),
+                core::ptr::null_mut(),
+                core::ptr::null_mut(),
+                flags,
+            )
         };
         if fd != -1 {
             // SAFETY: `fd` was just returned by the kernel and nothing else owns it.
@@ -130,7 +144,11 @@ pub(crate) fn nudge(fd: BorrowedFd<'_>) -> io::Result<()> {
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     // SAFETY: `byte` is valid for reads of one byte.
     let sent = unsafe { libc::send(fd.as_raw_fd(), byte.as_ptr().cast(), 1, flags) };
-    if sent == -1 { Err(last_error()) } else { Ok(()) }
+    if sent == -1 {
+        Err(last_error())
+    } else {
+        Ok(())
+    }
 }
 
 /// What a look at the handshake socket found.
@@ -151,7 +169,14 @@ pub(crate) fn look(fd: BorrowedFd<'_>) -> Line {
     let mut scratch = [0u8; 8];
     for _ in 0..NUDGES_PER_LOOK {
         // SAFETY: `scratch` is valid for writes of its length.
-        let taken = unsafe { libc::recv(fd.as_raw_fd(), scratch.as_mut_ptr().cast(), scratch.len(), libc::MSG_DONTWAIT) };
+        let taken = unsafe {
+            libc::recv(
+                fd.as_raw_fd(),
+                scratch.as_mut_ptr().cast(),
+                scratch.len(),
+                libc::MSG_DONTWAIT,
+            )
+        };
         match taken {
             0 => return Line::Closed,
             -1 => {

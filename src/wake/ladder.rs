@@ -40,17 +40,20 @@ pub(crate) struct Ladder {
 impl Ladder {
     /// `cpus`: how many this thread may use. With one, the peer cannot run while we spin.
     pub(crate) fn new(wait: Wait, cpus: usize) -> Self {
-        Self { wait, single: cpus < 2 }
+        Self {
+            wait,
+            single: cpus < 2,
+        }
     }
 
     /// Whether looking again at once is worth anything before asking the clock.
     #[inline]
-    pub(crate) fn spins(&self) -> bool {
+    pub(crate) fn spins(self) -> bool {
         !self.single && self.wait != Wait::Park
     }
 
     /// The next step, `elapsed` after the wait began.
-    pub(crate) fn step(&self, elapsed: Duration) -> Step {
+    pub(crate) fn step(self, elapsed: Duration) -> Step {
         match self.wait {
             Wait::Spin if self.single => Step::Yield,
             Wait::Spin => Step::Pause,

@@ -25,7 +25,7 @@ impl<W: OwnWord> Park<W> {
     pub(crate) fn arm(&mut self) {
         // Even becomes the next odd; odd (armed, and never woken by us) the one after: new either way.
         self.epoch += 1 + self.epoch % 2;
-        // ORD: park-epoch: Relaxed, ordered before the second look by the barrier below; partner: `Watch::look`.
+        // ORD: park-epoch: Relaxed, ordered before the second look by the barrier below; partner: `look`.
         self.word.store(self.epoch, Ordering::Relaxed);
         // ORD: park-barrier: the epoch is visible before the lane is looked at again; partner: ring/producer.rs (wake-barrier).
         fence(Site::ParkBarrier, Ordering::SeqCst);
@@ -35,16 +35,17 @@ impl<W: OwnWord> Park<W> {
     pub(crate) fn awake(&mut self) {
         if self.epoch % 2 == 1 {
             self.epoch += 1;
-            // ORD: park-epoch: Relaxed, a late ring does no harm; partner: `Watch::look`.
+            // ORD: park-epoch: Relaxed, a late ring does no harm; partner: `look`.
             self.word.store(self.epoch, Ordering::Relaxed);
         }
     }
 
     /// Says that this half is closed for good.
     pub(crate) fn close(&mut self) {
-        // ORD: close: everything that this half committed or released comes before; partner: `Watch::is_closed` (see-close).
-        self.word.store(CLOSED_EPOCH, order(Site::Close, Ordering::Release));
-        // ORD: close-barrier: the close is visible before the peer's epoch is looked at; partner: `Park::arm` (park-barrier).
+        // ORD: close: everything that this half committed or released comes before; partner: `is_closed` (see-close).
+        self.word
+            .store(CLOSED_EPOCH, order(Site::Close, Ordering::Release));
+        // ORD: close-barrier: the close is visible before the peer's epoch is looked at; partner: `arm` (park-barrier).
         fence(Site::WakeBarrier, Ordering::SeqCst);
     }
 }
@@ -75,9 +76,13 @@ impl<W: ForeignWord> Watch<W> {
     /// To be called after a commit or release and its barrier. Costs one load and a test while the peer is awake.
     #[inline(always)]
     pub(crate) fn look(&mut self) -> Signal {
-        // ORD: watch-epoch: Relaxed, behind the barrier of the commit or of `barrier`; partner: `Park::arm` (park-epoch).
+        // ORD: watch-epoch: Relaxed, behind the barrier of the commit or of `barrier`; partner: `arm` (park-epoch).
         let epoch = self.word.load();
-        if epoch % 2 == 0 { Signal::Nothing } else { self.odd(epoch) }
+        if epoch % 2 == 0 {
+            Signal::Nothing
+        } else {
+            self.odd(epoch)
+        }
     }
 
     #[cold]
@@ -94,14 +99,14 @@ impl<W: ForeignWord> Watch<W> {
 
     /// The barrier between a release and [`Watch::look`], for what is not committed by a fenced store.
     pub(crate) fn barrier() {
-        // ORD: space-barrier: the release is visible before the epoch is looked at; partner: `Park::arm` (park-barrier).
+        // ORD: space-barrier: the release is visible before the epoch is looked at; partner: `arm` (park-barrier).
         fence(Site::SpaceBarrier, Ordering::SeqCst);
     }
 
     /// Whether the peer's half has said that it is closed. After `true`, all that it committed is visible.
     pub(crate) fn is_closed(&self) -> bool {
         let closed = self.word.load() == CLOSED_EPOCH;
-        // ORD: see-close: what the peer committed before it closed is seen after; partner: `Park::close` (close).
+        // ORD: see-close: what the peer committed before it closed is seen after; partner: `close` (close).
         fence(Site::SeeClose, Ordering::Acquire);
         closed
     }

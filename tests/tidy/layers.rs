@@ -3,7 +3,15 @@
 use super::source::{Source, is_name};
 
 /// From left to right: a layer may name those to its left, and itself.
-const LAYERS: &[&str] = &["sys", "segment", "layout", "ring", "wake", "connection"];
+const LAYERS: &[&str] = &[
+    "sys",
+    "segment",
+    "layout",
+    "ring",
+    "wake",
+    "connection",
+    "model",
+];
 /// Usable by every layer, and themselves without a layer.
 const BELOW: &[&str] = &["sync", "error"];
 /// The layers that make no system call, and what none of their files may therefore name.

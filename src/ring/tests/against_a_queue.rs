@@ -16,8 +16,8 @@ enum Size {
     Bytes(usize),
     /// So many bytes below the most that is certain to fit.
     BelowMost(usize),
-    /// So that the frame ends so many words around the ring's end.
-    NearWrap(i64),
+    /// So that the frame ends so many words from three words before the ring's end on.
+    NearWrap(u64),
     /// A part of the most, in 1/1000.
     Part(usize),
 }
@@ -45,7 +45,7 @@ fn sizes() -> impl Strategy<Value = Size> {
         2 => (54usize..=74).prop_map(Size::Bytes),
         1 => (4070usize..=4110).prop_map(Size::Bytes),
         1 => (0usize..=16).prop_map(Size::BelowMost),
-        2 => (-3i64..=3).prop_map(Size::NearWrap),
+        2 => (0u64..=6).prop_map(Size::NearWrap),
         2 => (0usize..=1000).prop_map(Size::Part),
     ]
 }
@@ -87,7 +87,15 @@ impl World {
     fn new(geometry: Geometry, fenced: bool) -> Self {
         let pair = Pair::new(geometry.capacity);
         let (producer, consumer) = pair.halves(&geometry, fenced);
-        Self { geometry, producer, consumer, pair, count: 0, unread: VecDeque::new(), read: VecDeque::new() }
+        Self {
+            geometry,
+            producer,
+            consumer,
+            pair,
+            count: 0,
+            unread: VecDeque::new(),
+            read: VecDeque::new(),
+        }
     }
 
     fn length(&self, size: Size) -> usize {
@@ -97,8 +105,9 @@ impl World {
             Size::BelowMost(less) => most.saturating_sub(less),
             Size::Part(part) => most * part / 1000,
             Size::NearWrap(words) => {
-                let left = self.geometry.capacity - self.producer.published() % self.geometry.capacity;
-                (left as i64 + words * 8 - HEADER as i64).max(0) as usize
+                let left =
+                    self.geometry.capacity - self.producer.published() % self.geometry.capacity;
+                (left + words * 8).saturating_sub(3 * 8 + HEADER) as usize
             }
         };
         length.min(most)
@@ -108,19 +117,31 @@ impl World {
     fn frame(&mut self, length: usize, alignment: u64) -> Sent {
         self.count += 1;
         let seed = self.count.wrapping_mul(0x9e37_79b9);
-        let payload = (0..length).map(|place| (seed.rotate_left(place as u32 % 32) as usize ^ place) as u8 | 1).collect();
-        Sent { kind: self.count as u16, payload, alignment }
+        let payload = (0..length)
+            .map(|place| (seed.rotate_left(place as u32 % 32) as usize ^ place) as u8 | 1)
+            .collect();
+        Sent {
+            kind: self.count as u16,
+            payload,
+            alignment,
+        }
     }
 
     /// Whether the refusal is a true one: the ring is not empty to the sender, or an open group is in the way.
     fn refused(&self, refusal: Refusal, length: usize) {
         assert_eq!(refusal, Refusal::Full, "{length} bytes");
         let caught_up = self.unread.is_empty() && self.read.is_empty();
-        assert!(!caught_up || self.producer.has_open_group(), "all was read, and yet {length} bytes do not fit");
+        assert!(
+            !caught_up || self.producer.has_open_group(),
+            "all was read, and yet {length} bytes do not fit"
+        );
     }
 
     fn reserve(&mut self, frame: &Sent) -> Option<Slot> {
-        match self.producer.try_reserve(frame.payload.len(), frame.alignment as usize) {
+        match self
+            .producer
+            .try_reserve(frame.payload.len(), frame.alignment as usize)
+        {
             Ok(slot) => {
                 let (origin, offset) = slot.payload_place();
                 assert_eq!((origin + offset) % frame.alignment, 0);
@@ -150,14 +171,17 @@ impl World {
             Step::Reserve(size, align, less) => {
                 let mut frame = self.frame(self.length(size), self.alignment(align));
                 if let Some(slot) = self.reserve(&frame) {
-                    frame.payload.truncate(frame.payload.len().saturating_sub(less));
-                    self.producer.commit(&slot, frame.payload.len() as u32, frame.kind);
+                    frame
+                        .payload
+                        .truncate(frame.payload.len().saturating_sub(less));
+                    self.producer
+                        .commit(&slot, frame.payload.len() as u32, frame.kind);
                     self.unread.push_back(frame);
                 }
             }
             Step::Abort(size, align) => {
                 let frame = self.frame(self.length(size), self.alignment(align));
-                drop(self.reserve(&frame));
+                let _ = self.reserve(&frame);
             }
             Step::Group(sizes, align) => self.group(&sizes, align),
             Step::Take(count, release) => (0..count).for_each(|_| self.take(release)),
@@ -182,7 +206,8 @@ impl World {
         for size in sizes {
             let frame = self.frame(self.length(*size) / 3, self.alignment(align));
             if let Some(slot) = self.reserve(&frame) {
-                self.producer.append(&slot, frame.payload.len() as u32, frame.kind);
+                self.producer
+                    .append(&slot, frame.payload.len() as u32, frame.kind);
                 group.push(frame);
             }
             assert_eq!(self.producer.published(), before, "nothing is visible yet");
@@ -195,7 +220,12 @@ impl World {
     /// The word at the published tail is zero, whatever has been going on.
     fn check_tail(&self) {
         // SAFETY: positions are multiples of 8.
-        let word = unsafe { self.pair.sending_seen.ring().load(self.producer.published()) };
+        let word = unsafe {
+            self.pair
+                .sending_seen
+                .ring()
+                .load(self.producer.published())
+        };
         assert_eq!(word, 0, "the terminator at {}", self.producer.published());
     }
 
@@ -206,11 +236,21 @@ impl World {
             return;
         };
         let frame = self.unread.pop_front().expect("no frame that was not sent");
-        assert_eq!((entry.kind(), entry.payload()), (frame.kind, frame.payload.len()));
+        assert_eq!(
+            (entry.kind(), entry.payload()),
+            (frame.kind, frame.payload.len())
+        );
         assert_eq!(entry.position % 8, 0);
-        assert_eq!((entry.position + HEADER) % frame.alignment, 0, "aligned for the reader too");
+        assert_eq!(
+            (entry.position + HEADER) % frame.alignment,
+            0,
+            "aligned for the reader too"
+        );
         let mut copied = vec![0; frame.payload.len() + 3];
-        assert_eq!(self.consumer.copy(&entry, 0, &mut copied), frame.payload.len());
+        assert_eq!(
+            self.consumer.copy(&entry, 0, &mut copied),
+            frame.payload.len()
+        );
         assert_eq!(copied[..frame.payload.len()], frame.payload);
         self.consumer.advance(&entry);
         self.read.push_back(frame);
@@ -240,24 +280,41 @@ impl World {
         }
         self.consumer.release();
         self.read.clear();
-        let frame = self.frame(self.geometry.largest_payload() as usize, u64::from(self.geometry.alignment));
+        let frame = self.frame(
+            self.geometry.largest_payload() as usize,
+            u64::from(self.geometry.alignment),
+        );
         let slot = self.reserve(&frame).expect("the largest frame fits");
-        self.producer.commit(&slot, frame.payload.len() as u32, frame.kind);
+        self.producer
+            .commit(&slot, frame.payload.len() as u32, frame.kind);
         self.unread.push_back(frame);
         self.take(true);
         assert_eq!(self.consumer.peek(), Ok(None));
         self.consumer.publish_release();
         self.producer.reclaim().unwrap();
-        assert_eq!(self.producer.known_released(), self.producer.published(), "nothing leaked");
+        assert_eq!(
+            self.producer.known_released(),
+            self.producer.published(),
+            "nothing leaked"
+        );
     }
 }
 
 /// Rings, with the alignments that they have room for, starting near the wrap and late in a lane's life.
 fn geometries() -> impl Strategy<Value = Geometry> {
     let ring = prop_oneof![3 => (Just(4096u64), 3u32..=6), 1 => (Just(65_536), 3u32..=6), 1 => (Just(65_536), Just(12u32))];
-    let base = prop_oneof![Just(0u64), Just(1 << 20), Just((1 << 62) - (1 << 20)), Just(1 << 32)];
+    let base = prop_oneof![
+        Just(0u64),
+        Just(1 << 20),
+        Just((1 << 62) - (1 << 20)),
+        Just(1 << 32)
+    ];
     (ring, base, 0u64..64, any::<bool>()).prop_map(|((capacity, shift), base, words, before)| {
-        let start = if before { base + capacity - 8 * words } else { base + 8 * words };
+        let start = if before {
+            base + capacity - 8 * words
+        } else {
+            base + 8 * words
+        };
         Geometry::new(capacity, 1 << shift, start)
     })
 }
@@ -271,7 +328,9 @@ proptest! {
         steps in prop::collection::vec(steps(), 1..150),
     ) {
         let mut world = World::new(geometry, fenced);
-        steps.into_iter().for_each(|step| world.step(step));
+        for step in steps {
+            world.step(step);
+        }
         world.finish();
     }
 }

@@ -6,7 +6,7 @@ use crate::layout::geometry::Geometry;
 use crate::layout::header::{FLAG_FRAME, FLAG_PAD, Header};
 use crate::layout::violation::Violation;
 use crate::ring::Refusal;
-use crate::segment::{OwnRing, OwnWord};
+use crate::segment::{MappedOwnWord, OwnRing, OwnWord};
 use crate::sync::Ordering;
 
 const CAPACITY: u64 = 4096;
@@ -15,10 +15,12 @@ const PAD: u16 = FLAG_FRAME | FLAG_PAD;
 /// What an honest reader says of a ring whose words are `words`: (position, header).
 fn look(start: u64, words: &[(u64, u64)]) -> Result<(), Violation> {
     let pair = Pair::new(CAPACITY);
-    let (_producer, mut consumer): (Sending, Receiving) = pair.halves(&Geometry::new(CAPACITY, 64, start), false);
+    let (_producer, mut consumer): (Sending, Receiving) =
+        pair.halves(&Geometry::new(CAPACITY, 64, start), false);
     let ring = pair.sending.ring();
     for (position, word) in words {
         // SAFETY: multiples of 8 inside the ring.
+        // ORD: lie: Relaxed, it is read by the same thread; partner: none.
         unsafe { ring.store(start + position, 0, *word, Ordering::Relaxed) };
     }
     consumer.peek().map(|found| assert!(found.is_some()))
@@ -26,6 +28,12 @@ fn look(start: u64, words: &[(u64, u64)]) -> Result<(), Violation> {
 
 fn header(flags: u16, payload: u32) -> u64 {
     u64::from(payload) | u64::from(flags) << 48
+}
+
+/// Publishes a word as a peer that may lie.
+fn say(word: &MappedOwnWord, value: u64) {
+    // ORD: lie: Relaxed, it is read by the same thread; partner: none.
+    word.store(value, Ordering::Relaxed);
 }
 
 /// Starts at and around the wrap, and far into the life of a lane.
@@ -41,7 +49,13 @@ fn a_frame_may_end_where_the_terminator_still_fits_and_no_later() {
         for payload in [most + 1, most + 8, u32::MAX] {
             let length = Header(header(FLAG_FRAME, payload)).length();
             let found = look(start, &[(0, header(FLAG_FRAME, payload))]);
-            assert_eq!(found, Err(Violation::FrameTooLong { length, limit: CAPACITY - 8 }));
+            assert_eq!(
+                found,
+                Err(Violation::FrameTooLong {
+                    length,
+                    limit: CAPACITY - 8
+                })
+            );
         }
     }
 }
@@ -51,14 +65,30 @@ fn a_pad_is_bounded_as_a_frame_is() {
     for start in starts() {
         let length = CAPACITY;
         let found = look(start, &[(0, Header::pad(length).0)]);
-        assert_eq!(found, Err(Violation::FrameTooLong { length, limit: CAPACITY - 8 }));
+        assert_eq!(
+            found,
+            Err(Violation::FrameTooLong {
+                length,
+                limit: CAPACITY - 8
+            })
+        );
     }
 }
 
 #[test]
 fn unknown_flags_are_refused() {
-    for flags in [0, FLAG_PAD, FLAG_FRAME | 1 << 2, FLAG_FRAME | 1 << 3, PAD | 1 << 15, u16::MAX] {
-        assert_eq!(look(0, &[(0, header(flags, 8))]), Err(Violation::UnknownFlags { flags }));
+    for flags in [
+        0,
+        FLAG_PAD,
+        FLAG_FRAME | 1 << 2,
+        FLAG_FRAME | 1 << 3,
+        PAD | 1 << 15,
+        u16::MAX,
+    ] {
+        assert_eq!(
+            look(0, &[(0, header(flags, 8))]),
+            Err(Violation::UnknownFlags { flags })
+        );
         let behind_a_pad = look(0, &[(0, Header::pad(16).0), (16, header(flags, 8))]);
         assert_eq!(behind_a_pad, Err(Violation::UnknownFlags { flags }));
     }
@@ -69,10 +99,16 @@ fn a_pad_without_its_frame_is_refused() {
     for start in starts() {
         for length in [8, 64, CAPACITY - 8] {
             let pad = Header::pad(length).0;
-            assert_eq!(look(start, &[(0, pad), (length, 0)]), Err(Violation::PadWithoutFrame));
+            assert_eq!(
+                look(start, &[(0, pad), (length, 0)]),
+                Err(Violation::PadWithoutFrame)
+            );
             // At the ring's last word a "pad" behind the pad is in bounds as a word, and refused as a pad all the same.
             let second = Header::pad(8).0;
-            assert_eq!(look(start, &[(0, pad), (length, second)]), Err(Violation::PadWithoutFrame));
+            assert_eq!(
+                look(start, &[(0, pad), (length, second)]),
+                Err(Violation::PadWithoutFrame)
+            );
         }
     }
 }
@@ -81,9 +117,24 @@ fn a_pad_without_its_frame_is_refused() {
 fn a_frame_behind_a_pad_is_bounded_too() {
     for start in starts() {
         let most = (CAPACITY - 16 - 64) as u32;
-        assert_eq!(look(start, &[(0, Header::pad(64).0), (64, header(FLAG_FRAME, most))]), Ok(()));
-        let found = look(start, &[(0, Header::pad(64).0), (64, header(FLAG_FRAME, most + 8))]);
-        assert_eq!(found, Err(Violation::FrameTooLong { length: CAPACITY - 64, limit: CAPACITY - 8 - 64 }));
+        assert_eq!(
+            look(
+                start,
+                &[(0, Header::pad(64).0), (64, header(FLAG_FRAME, most))]
+            ),
+            Ok(())
+        );
+        let found = look(
+            start,
+            &[(0, Header::pad(64).0), (64, header(FLAG_FRAME, most + 8))],
+        );
+        assert_eq!(
+            found,
+            Err(Violation::FrameTooLong {
+                length: CAPACITY - 64,
+                limit: CAPACITY - 8 - 64
+            })
+        );
     }
 }
 
@@ -95,10 +146,10 @@ fn claim(start: u64, earlier: u64, released: u64) -> Result<(), Refusal> {
         producer.try_send(&[1; 8], 0).unwrap();
     }
     let word = pair.receiving.word(RECEIVER);
-    word.store(earlier, Ordering::Relaxed);
+    say(&word, earlier);
     producer.reclaim().unwrap();
     assert_eq!(producer.known_released(), earlier);
-    word.store(released, Ordering::Relaxed);
+    say(&word, released);
     producer.reclaim().map_err(Refusal::Broken)
 }
 
@@ -109,10 +160,29 @@ fn a_released_position_moves_forward_up_to_what_was_sent() {
         for good in [earlier, start + 24, sent] {
             assert_eq!(claim(start, earlier, good), Ok(()));
         }
-        let bad = [start, earlier - 8, earlier - 1, earlier + 1, earlier + 4, sent - 1, sent + 1, sent + 8, u64::MAX, 1 << 63];
+        let bad = [
+            start,
+            earlier - 8,
+            earlier - 1,
+            earlier + 1,
+            earlier + 4,
+            sent - 1,
+            sent + 1,
+            sent + 8,
+            u64::MAX,
+            1 << 63,
+        ];
         for released in bad {
-            let broken = Violation::ReleasedOutOfRange { released, at_least: earlier, at_most: sent };
-            assert_eq!(claim(start, earlier, released), Err(Refusal::Broken(broken)), "{released} of {start}");
+            let broken = Violation::ReleasedOutOfRange {
+                released,
+                at_least: earlier,
+                at_most: sent,
+            };
+            assert_eq!(
+                claim(start, earlier, released),
+                Err(Refusal::Broken(broken)),
+                "{released} of {start}"
+            );
         }
     }
 }
@@ -123,8 +193,12 @@ fn what_an_open_group_holds_cannot_have_been_released() {
     let (mut producer, _consumer) = pair.halves(&Geometry::new(CAPACITY, 8, 0), false);
     let slot = producer.try_reserve(8, 8).unwrap();
     producer.append(&slot, 8, 0);
-    pair.receiving.word(RECEIVER).store(16, Ordering::Relaxed);
-    let broken = Violation::ReleasedOutOfRange { released: 16, at_least: 0, at_most: 0 };
+    say(&pair.receiving.word(RECEIVER), 16);
+    let broken = Violation::ReleasedOutOfRange {
+        released: 16,
+        at_least: 0,
+        at_most: 0,
+    };
     assert_eq!(producer.reclaim(), Err(broken));
     assert!(producer.publish());
     assert_eq!(producer.reclaim(), Ok(()));
