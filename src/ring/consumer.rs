@@ -158,7 +158,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
             // SAFETY: `from + count <= payload`, and the frame is in bounds: at most a ring's length from its position.
             unsafe {
                 self.ring
-                    .read(entry.position + HEADER + from as u64, &mut target[..count])
+                    .read(entry.position + HEADER + from as u64, &mut target[..count]);
             };
         }
         count

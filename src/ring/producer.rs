@@ -244,14 +244,14 @@ impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
             // (take), wake/park.rs (park-barrier).
             unsafe {
                 self.ring
-                    .store_fenced(position, 0, word, Site::Commit, Site::WakeBarrier)
+                    .store_fenced(position, 0, word, Site::Commit, Site::WakeBarrier);
             };
         } else {
             // SAFETY: as above.
             // ORD: commit: publishes the frames; partner: ring/consumer.rs (take).
             unsafe {
                 self.ring
-                    .store(position, 0, word, order(Site::Commit, Ordering::Release))
+                    .store(position, 0, word, order(Site::Commit, Ordering::Release));
             };
         }
     }

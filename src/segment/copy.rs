@@ -133,7 +133,7 @@ mod tests {
                         source.as_ptr().add(shift),
                         target.as_mut_ptr().add(16),
                         length,
-                    )
+                    );
                 };
                 assert!(
                     target[..16].iter().all(|&byte| byte == 0),

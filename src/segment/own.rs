@@ -234,7 +234,7 @@ impl OwnRing for MappedOwnRing {
                 bytes.as_ptr(),
                 self.address(origin, offset),
                 bytes.len(),
-            )
+            );
         };
     }
 }

@@ -178,10 +178,8 @@ mod tests {
         }
         let mut count = [0u8; 8];
         // SAFETY: `count` is valid for writes of eight bytes.
-        assert_eq!(
-            unsafe { libc::read(bell.as_raw_fd(), count.as_mut_ptr().cast(), 8) },
-            8
-        );
+        let read = unsafe { libc::read(bell.as_raw_fd(), count.as_mut_ptr().cast(), 8) };
+        assert_eq!(read, 8);
         assert_eq!(u64::from_ne_bytes(count), 5_000);
     }
 

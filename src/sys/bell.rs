@@ -81,10 +81,8 @@ mod tests {
         unsafe { libc::fcntl(hostile.as_raw_fd(), libc::F_SETFL, 0) };
         let full = (u64::MAX - 1).to_ne_bytes();
         // SAFETY: `full` is valid for reads of eight bytes.
-        assert_eq!(
-            unsafe { libc::write(hostile.as_raw_fd(), full.as_ptr().cast(), 8) },
-            8
-        );
+        let written = unsafe { libc::write(hostile.as_raw_fd(), full.as_ptr().cast(), 8) };
+        assert_eq!(written, 8);
         assert!(woken(&waiter));
         assert!(!woken(&waiter), "an edge is seen once");
         Ringer::new(bell.try_clone().unwrap(), false).ring(b.as_fd());

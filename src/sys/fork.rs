@@ -8,13 +8,7 @@
 use std::io;
 use std::sync::OnceLock;
 
-use crate::sync::Ordering;
-// The page is plain private memory of this process, outside every model: loom has nothing to say about it.
-#[allow(
-    clippy::disallowed_types,
-    reason = "not shared with a peer and not modelled"
-)]
-use core::sync::atomic::AtomicU64;
+use crate::sync::{AtomicU64, Ordering};
 
 use super::map;
 

@@ -41,9 +41,8 @@ impl Waiter {
         // SAFETY: no memory is passed.
         let fd = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
         // SAFETY: `fd` was just returned by the kernel and nothing else owns it.
-        let waiter = Self {
-            epoll: unsafe { OwnedFd::from_raw_fd(fd) },
-        };
+        let epoll = unsafe { OwnedFd::from_raw_fd(fd) };
+        let waiter = Self { epoll };
         waiter.add(bell, BELL)?;
         waiter.add(Some(socket), SOCKET)?;
         waiter.add(peer, PEER)?;
@@ -55,16 +54,11 @@ impl Waiter {
         let events =
             u32::from_ne_bytes((libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLET).to_ne_bytes());
         let mut event = libc::epoll_event { events, u64: tag };
+        let epoll = self.epoll.as_raw_fd();
         // SAFETY: `event` is valid for reads for the duration of the call.
-        check(unsafe {
-            libc::epoll_ctl(
-                self.epoll.as_raw_fd(),
-                libc::EPOLL_CTL_ADD,
-                fd.as_raw_fd(),
-                &raw mut event,
-            )
-        })
-        .map(drop)
+        let result =
+            unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, fd.as_raw_fd(), &raw mut event) };
+        check(result).map(drop)
     }
 
     /// Blocks until something happens or `deadline` passes; `None` waits for ever. A signal does not end the wait.
