@@ -1,12 +1,19 @@
-//! The `ringway` command.
+//! The `ringway` command: moves bytes between terminals, measures, and checks the host.
 
 mod bench;
+mod copy;
+mod doctor;
+mod exit;
+mod options;
+mod progress;
+mod recv;
+mod send;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Shared-memory connections between processes: benchmarks.
+/// Shared-memory connections between processes of one Linux host.
 #[derive(Debug, Parser)]
 #[command(name = "ringway", version)]
 struct Cli {
@@ -16,7 +23,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Send(send::SendArgs),
+    Recv(recv::RecvArgs),
     Bench(bench::BenchArgs),
+    Doctor(doctor::DoctorArgs),
     /// The benchmark's own processes.
     #[command(name = "bench-peer", hide = true)]
     BenchPeer(bench::PeerArgs),
@@ -24,7 +34,10 @@ enum Command {
 
 fn main() -> ExitCode {
     match Cli::parse().command {
+        Command::Send(args) => send::run(&args),
+        Command::Recv(args) => recv::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::BenchPeer(args) => bench::run_peer(&args),
     }
 }

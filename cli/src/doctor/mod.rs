@@ -124,10 +124,10 @@ fn print_table(findings: &[Finding]) -> io::Result<()> {
     };
     match (count(State::Missing), count(State::Note)) {
         (0, 0) => writeln!(out, "\nRingway works here."),
-        (0, notes) => writeln!(out, "\nRingway works here; {notes} notes above."),
+        (0, notes) => writeln!(out, "\nRingway works here; notes above: {notes}."),
         (missing, _) => writeln!(
             out,
-            "\nRingway does not work here before what is MISSING is mended: {missing} above."
+            "\nRingway does not work here before what is MISSING is mended (above: {missing})."
         ),
     }
 }
