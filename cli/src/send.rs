@@ -19,6 +19,8 @@ use crate::progress::Progress;
 const RETRY: Duration = Duration::from_millis(20);
 /// How often an idle input is left alone to see whether the receiver is still there, in milliseconds.
 const GLANCE: u16 = 250;
+/// How long the look at the receiver takes.
+const NAP: Duration = Duration::from_millis(1);
 
 /// Sends standard input to the `ringway recv` that listens under NAME, and ends once all of it was written there.
 #[derive(Debug, Args)]
@@ -160,10 +162,11 @@ fn wait_for_input(
             // What cannot be polled is readable at once, or fails in `read` with a better error.
             Ok(_) | Err(_) => return Ok(()),
         }
-        // A receive that finds nothing has looked whether the receiver is there; before the end it has nothing to say.
-        match connection.receiver().try_recv() {
+        // Only a receive that really sleeps, if briefly, hears from the kernel that the receiver is gone. Before the end the
+        // receiver has nothing to say.
+        match connection.receiver().recv_deadline(Instant::now() + NAP) {
             Ok(frame) => return Err(copy::unknown_kind(frame.kind())),
-            Err(ringway::RecvError::Empty) => {}
+            Err(ringway::RecvError::Empty | ringway::RecvError::TimedOut) => {}
             Err(error) => {
                 let fate = format!(
                     "{sent} bytes had been sent, and how many of them were written is not known"
