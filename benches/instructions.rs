@@ -28,7 +28,9 @@ fn main() {
     let mut buffer = [0u8; 64];
     for n in 0..frames {
         payload.fill(n);
-        sender.try_send(zerocopy::IntoBytes::as_bytes(black_box(&payload))).expect("room");
+        sender
+            .try_send(zerocopy::IntoBytes::as_bytes(black_box(&payload)))
+            .expect("room");
         receiver.try_recv_into(&mut buffer).expect("a frame");
         sum = sum.wrapping_add(u64::from(black_box(&buffer)[0]));
     }

@@ -5,7 +5,7 @@
 //!
 //! | way | cost | can it block? |
 //! | --- | --- | --- |
-//! | [`aio`](super::aio): the kernel signals the eventfd when a request completes | about 0.8 µs | no |
+//! | [`aio`]: the kernel signals the eventfd when a request completes | about 0.8 µs | no |
 //! | a byte on the handshake socket, `MSG_DONTWAIT` | about 1 µs, wakes both halves | no |
 //! | `write` | about 0.25 µs | yes: only for a peer that the caller has named trusted |
 //!
