@@ -62,3 +62,8 @@ pub use connection::{
 pub use error::{Error, ErrorKind};
 pub use layout::violation::Violation;
 pub use wake::ladder::Wait;
+
+/// The README's example is a test.
+#[cfg(all(doctest, not(loom)))]
+#[doc = include_str!("../README.md")]
+struct Readme;
