@@ -49,7 +49,7 @@ impl Rest {
         wait: Wait,
         link: Arc<Link>,
     ) -> Self {
-        let ladder = Ladder::new(wait, cpu::allowed());
+        let ladder = Ladder::new(wait, cpu::shared_with(link.peer.pid));
         Self {
             watch,
             park,
