@@ -102,6 +102,7 @@ impl Rest {
         }
         let began = Instant::now();
         let mut checked = began;
+        let mut asked = false;
         loop {
             if let Some(found) = look()? {
                 return Ok(Ok(found));
@@ -115,6 +116,12 @@ impl Rest {
             }
             let now = Instant::now();
             if deadline.is_some_and(|deadline| now >= deadline) {
+                // A wait too short to have slept has not heard from the kernel yet.
+                if !asked {
+                    asked = true;
+                    self.suspect = true;
+                    continue;
+                }
                 return Ok(Err(Ended::TimedOut));
             }
             let step = if self.bell.is_none() {
