@@ -240,10 +240,16 @@ impl Receiver {
         Frame::new(self, entry)
     }
 
+    /// Whether this is a child of the process that made the connection, where nothing of it is mapped.
+    #[inline(always)]
+    pub(crate) fn is_forked(&self) -> bool {
+        self.birth.is_forked()
+    }
+
     /// The last frame handed out is done with.
     #[inline(always)]
     pub(crate) fn finish(&mut self) {
-        if !self.hold && self.lane.release() {
+        if !self.hold && !self.is_forked() && self.lane.release() {
             self.rest.wake_peer_after_release();
         }
     }

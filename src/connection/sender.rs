@@ -229,6 +229,12 @@ impl Sender {
         }
     }
 
+    /// Whether this is a child of the process that made the connection, where nothing of it is mapped.
+    #[inline(always)]
+    pub(crate) fn is_forked(&self) -> bool {
+        self.birth.is_forked()
+    }
+
     /// Behind every publish: wake the peer if it sleeps.
     #[inline(always)]
     pub(crate) fn published(&mut self) {
