@@ -1,6 +1,6 @@
 //! Two processes send each other frames of 1 byte to 64 KiB, both ways at once: nothing lost, doubled, exchanged or altered.
 //!
-//! `RINGWAY_FRAMES`: how many frames in all (240,000 unless told; 100000000 is a long run). `RINGWAY_LONG_MINUTES`: begin again with
+//! `RINGWAY_FRAMES`: how many frames in all (400,000 unless told; 100000000 is a long run). `RINGWAY_LONG_MINUTES`: begin again with
 //! other seeds until so many minutes have passed.
 
 #[path = "crash/process.rs"]
@@ -102,7 +102,7 @@ fn limit(count: u64) -> Duration {
 
 #[test]
 fn two_processes_exchange_frames() {
-    let count = number("RINGWAY_FRAMES", 240_000).div_ceil(8);
+    let count = number("RINGWAY_FRAMES", 400_000).div_ceil(8);
     let end = Instant::now() + Duration::from_secs(60 * number("RINGWAY_LONG_MINUTES", 0));
     let path = std::env::temp_dir().join(format!("ringway-exchange-{}", std::process::id()));
     for case in 0.. {

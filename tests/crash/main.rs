@@ -28,7 +28,7 @@ fn connect(config: &Config, path: &Path) -> Connection {
         match config.connect(path) {
             Ok(connection) => return connection,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                std::thread::sleep(Duration::from_micros(100))
+                std::thread::sleep(Duration::from_micros(100));
             }
             Err(error) => panic!("{error}"),
         }

@@ -64,17 +64,16 @@ pub(crate) fn fork(body: impl FnOnce()) -> Child {
 impl Child {
     pub(crate) fn signal(&self, signal: i32) {
         // SAFETY: no memory is passed; the pid is ours until it is reaped.
-        assert_eq!(unsafe { libc::kill(self.pid, signal) }, 0);
+        let sent = unsafe { libc::kill(self.pid, signal) };
+        assert_eq!(sent, 0);
     }
 
     /// Waits for the end and returns the wait status.
     pub(crate) fn reap(&mut self) -> i32 {
         let mut status = 0;
         // SAFETY: `status` is valid for writes.
-        assert_eq!(
-            unsafe { libc::waitpid(self.pid, &raw mut status, 0) },
-            self.pid
-        );
+        let ended = unsafe { libc::waitpid(self.pid, &raw mut status, 0) };
+        assert_eq!(ended, self.pid);
         self.reaped = true;
         status
     }
