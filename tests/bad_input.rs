@@ -243,10 +243,8 @@ fn limit(path: &Path) {
                 rlim_max: 256,
             };
             // SAFETY: `value` is valid for reads.
-            assert_eq!(
-                unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const value) },
-                0
-            );
+            let set = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const value) };
+            assert_eq!(set, 0);
         };
         limit(0);
         let error = listener.accept().unwrap_err();

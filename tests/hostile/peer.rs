@@ -64,11 +64,12 @@ pub(crate) fn open_descriptors() -> usize {
 pub(crate) fn no_leak(before: usize) {
     let until = soon();
     while open_descriptors() > before {
-        assert!(
-            Instant::now() < until,
-            "{} descriptors open, {before} before",
-            open_descriptors()
-        );
+        let open: Vec<_> = std::fs::read_dir("/proc/self/fd")
+            .unwrap()
+            .flatten()
+            .map(|entry| std::fs::read_link(entry.path()))
+            .collect();
+        assert!(Instant::now() < until, "{before} were open: {open:?}");
         thread::sleep(Duration::from_millis(2));
     }
 }
@@ -89,7 +90,7 @@ fn address(path: &Path) -> (libc::sockaddr_un, libc::socklen_t) {
     let mut address: libc::sockaddr_un = unsafe { core::mem::zeroed() };
     address.sun_family = libc::AF_UNIX as libc::sa_family_t;
     for (to, from) in address.sun_path.iter_mut().zip(path.as_os_str().as_bytes()) {
-        *to = *from as libc::c_char;
+        *to = libc::c_char::from_ne_bytes([*from]);
     }
     (address, size_of::<libc::sockaddr_un>() as libc::socklen_t)
 }
@@ -176,11 +177,8 @@ pub(crate) fn receive(line: &OwnedFd) -> (Vec<u8>, Vec<OwnedFd>) {
         revents: 0,
     };
     // SAFETY: `poll` is one valid entry.
-    assert_eq!(
-        unsafe { libc::poll(&raw mut poll, 1, 10_000) },
-        1,
-        "no answer"
-    );
+    let answered = unsafe { libc::poll(&raw mut poll, 1, 10_000) };
+    assert_eq!(answered, 1, "no answer");
     let mut bytes = vec![0u8; 4096];
     let mut part = libc::iovec {
         iov_base: bytes.as_mut_ptr().cast(),
@@ -296,11 +294,12 @@ pub(crate) fn memory(size: usize, seals: i32, allocated: bool) -> OwnedFd {
             libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING,
         )
     });
+    let length = libc::off_t::try_from(size).unwrap();
     // SAFETY: no memory is passed.
     unsafe {
-        assert_eq!(libc::ftruncate(file.as_raw_fd(), size as i64), 0);
+        assert_eq!(libc::ftruncate(file.as_raw_fd(), length), 0);
         if allocated {
-            assert_eq!(libc::fallocate(file.as_raw_fd(), 0, 0, size as i64), 0);
+            assert_eq!(libc::fallocate(file.as_raw_fd(), 0, 0, length), 0);
         }
         assert_eq!(libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals), 0);
     }
@@ -316,10 +315,8 @@ pub(crate) fn eventfd() -> OwnedFd {
 pub(crate) fn pipe() -> (OwnedFd, OwnedFd) {
     let mut ends = [0; 2];
     // SAFETY: `ends` is valid for writes.
-    assert_eq!(
-        unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) },
-        0
-    );
+    let made = unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) };
+    assert_eq!(made, 0);
     (owned(ends[0]), owned(ends[1]))
 }
 
@@ -348,10 +345,8 @@ impl Segment {
         };
         assert_ne!(base, libc::MAP_FAILED);
         // SAFETY: no memory is passed.
-        assert_eq!(
-            unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, SEALS) },
-            0
-        );
+        let sealed = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, SEALS) };
+        assert_eq!(sealed, 0);
         Self {
             file,
             base: base.cast(),
