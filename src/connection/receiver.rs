@@ -211,7 +211,7 @@ impl Receiver {
     /// that wait, and by `arm`.
     #[cold]
     fn empty(&mut self) -> Result<Entry, RecvError> {
-        let Some(gone) = self.rest.ask_gone() else {
+        let Some(gone) = self.rest.ask_polled() else {
             return Err(RecvError::Empty);
         };
         if let Some(entry) = self.look()? {

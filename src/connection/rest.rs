@@ -38,6 +38,8 @@ pub(crate) struct Rest {
     pub(crate) gone: Option<Gone>,
     /// The kernel has said something about the peer that we have not looked into.
     suspect: bool,
+    /// When a call that does not wait last asked the kernel.
+    asked: Option<Instant>,
 }
 
 impl Rest {
@@ -60,6 +62,7 @@ impl Rest {
             link,
             gone: None,
             suspect: false,
+            asked: None,
         }
     }
 
@@ -203,6 +206,17 @@ impl Rest {
         } else {
             gone
         }
+    }
+
+    /// For calls that found nothing and do not wait: asks the kernel at most every [`LIFE_EVERY`], so that who only polls hears of
+    /// a death too, and pays for a look at the clock.
+    pub(crate) fn ask_polled(&mut self) -> Option<Gone> {
+        let now = Instant::now();
+        if self.asked.is_none_or(|asked| now - asked >= LIFE_EVERY) {
+            self.asked = Some(now);
+            self.suspect = true;
+        }
+        self.ask_gone()
     }
 
     /// For calls that never wait: a look at the kernel's signs of life that costs a system call.

@@ -283,7 +283,7 @@ impl Sender {
             return broken;
         }
         match refusal {
-            Refusal::Full => match self.rest.ask_gone() {
+            Refusal::Full => match self.rest.ask_polled() {
                 Some(gone) => {
                     self.rest.gone = Some(gone);
                     gone.into()

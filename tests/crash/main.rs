@@ -441,3 +441,24 @@ fn a_grandchild_that_holds_the_socket_does_not_keep_the_peer_alive() {
         },
     );
 }
+
+#[test]
+fn who_only_polls_hears_of_the_death_too() {
+    alone(
+        "who_only_polls_hears_of_the_death_too",
+        Duration::from_secs(60),
+        || {
+            let (mut ours, child) = with_child("poll", |_theirs| {
+                std::thread::sleep(Duration::from_secs(50))
+            });
+            assert_eq!(ours.receiver().try_recv().err(), Some(RecvError::Empty));
+            while ours.sender().try_send(&[0; 1000]).is_ok() {}
+            assert_eq!(ours.sender().try_send(&[0; 1000]), Err(SendError::Full));
+            child.signal(libc::SIGKILL);
+            while ours.receiver().try_recv().err() == Some(RecvError::Empty) {}
+            assert_eq!(ours.receiver().try_recv().err(), Some(RecvError::PeerDied));
+            while ours.sender().try_send(&[0; 1000]) == Err(SendError::Full) {}
+            assert_eq!(ours.sender().try_send(&[0; 1000]), Err(SendError::PeerDied));
+        },
+    );
+}
