@@ -449,7 +449,7 @@ fn who_only_polls_hears_of_the_death_too() {
         Duration::from_secs(60),
         || {
             let (mut ours, child) = with_child("poll", |_theirs| {
-                std::thread::sleep(Duration::from_secs(50))
+                std::thread::sleep(Duration::from_secs(50));
             });
             assert_eq!(ours.receiver().try_recv().err(), Some(RecvError::Empty));
             while ours.sender().try_send(&[0; 1000]).is_ok() {}
