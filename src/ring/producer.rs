@@ -132,6 +132,7 @@ impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
             self.make_room(payload.len(), length)?;
         }
         let origin = self.tail;
+        self.ring.prepare(origin);
         self.terminate(origin, length);
         // SAFETY: `length + HEADER <= capacity`, since `origin + length + HEADER <= limit` and `limit <= origin + capacity`; all that
         // range is released, and no reservation is alive, since it would borrow `self`.
@@ -196,6 +197,7 @@ impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
         // The slot may begin in the first copy of the ring where the last one ended in the second: two addresses of one word, whose
         // stores (its terminator, this header) the compiler must not exchange.
         crate::sync::alias_fence();
+        self.ring.prepare(slot.origin);
         self.terminate(slot.origin, end);
         let first = if slot.pad == 0 {
             header
