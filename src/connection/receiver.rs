@@ -207,8 +207,7 @@ impl Receiver {
         }
     }
 
-    /// Nothing there: is anybody? Only a closed epoch is looked at here, which costs no system call; death is found by the calls
-    /// that wait, and by `arm`.
+    /// Nothing there: is anybody? Asks the kernel at most once per millisecond (`Rest::ask_polled`).
     #[cold]
     fn empty(&mut self) -> Result<Entry, RecvError> {
         let Some(gone) = self.rest.ask_polled() else {
