@@ -109,7 +109,7 @@ impl<'a> Group<'a> {
     ///
     /// # Errors
     /// As for [`Sender::send`]; the frames added before stay in the group.
-    #[inline]
+    #[inline(always)]
     pub fn send(&mut self, payload: &[u8]) -> Result<(), SendError> {
         self.add(payload, Some(None))
     }
@@ -145,10 +145,7 @@ impl<'a> Group<'a> {
 
     #[inline(always)]
     fn add(&mut self, payload: &[u8], wait: Option<Option<Instant>>) -> Result<(), SendError> {
-        let slot = self.sender.slot(payload.len(), 8, wait)?;
-        self.sender.lane.fill(&slot, payload);
-        self.sender.lane.append(&slot, payload.len() as u32, 0);
-        Ok(())
+        self.sender.append(payload, wait)
     }
 }
 

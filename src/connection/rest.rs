@@ -49,7 +49,7 @@ impl Rest {
         wait: Wait,
         link: Arc<Link>,
     ) -> Self {
-        let ladder = Ladder::new(wait, cpu::allowed());
+        let ladder = Ladder::new(wait, cpu::between(link.peer.pid));
         Self {
             watch,
             park,
@@ -61,6 +61,12 @@ impl Rest {
             gone: None,
             suspect: false,
         }
+    }
+
+    /// Whether looking again at once is worth anything.
+    #[inline(always)]
+    pub(crate) fn spins(&self) -> bool {
+        self.ladder.spins()
     }
 
     /// Wakes the peer's half if it sleeps. To be called behind a barrier. Costs a load and a test while it is awake.

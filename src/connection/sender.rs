@@ -54,7 +54,7 @@ impl Sender {
     ///
     /// # Errors
     /// [`SendError::TooLarge`], or how the connection ended. Nothing was sent then.
-    #[inline]
+    #[inline(always)]
     pub fn send(&mut self, payload: &[u8]) -> Result<(), SendError> {
         match self.try_send(payload) {
             Err(SendError::Full) => self.send_slowly(payload, None),
@@ -78,7 +78,7 @@ impl Sender {
     ///
     /// # Errors
     /// Also [`SendError::Full`].
-    #[inline]
+    #[inline(always)]
     pub fn try_send(&mut self, payload: &[u8]) -> Result<(), SendError> {
         if self.birth.is_forked() {
             return Err(SendError::Forked);
@@ -227,6 +227,41 @@ impl Sender {
                 (Err(refusal), _) => return Err(self.explain(refusal)),
             }
         }
+    }
+
+    /// Adds a copy of `payload` to the open group. `wait` as in `slot`.
+    #[inline(always)]
+    pub(crate) fn append(
+        &mut self,
+        payload: &[u8],
+        wait: Option<Option<Instant>>,
+    ) -> Result<(), SendError> {
+        if self.birth.is_forked() {
+            return Err(SendError::Forked);
+        }
+        if self.rest.gone.is_some() {
+            return Err(self.ended());
+        }
+        match self.lane.try_append(payload, 0) {
+            Ok(()) => Ok(()),
+            Err(refusal) => self.append_slowly(payload, refusal, wait),
+        }
+    }
+
+    #[cold]
+    fn append_slowly(
+        &mut self,
+        payload: &[u8],
+        refusal: Refusal,
+        wait: Option<Option<Instant>>,
+    ) -> Result<(), SendError> {
+        if refusal != Refusal::Full {
+            return Err(self.explain(refusal));
+        }
+        let slot = self.slot(payload.len(), 8, wait)?;
+        self.lane.fill(&slot, payload);
+        self.lane.append(&slot, payload.len() as u32, 0);
+        Ok(())
     }
 
     /// Behind every publish: wake the peer if it sleeps.

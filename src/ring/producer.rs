@@ -4,6 +4,7 @@
 //! published sees "not yet". While a group is open its first header is withheld in `withheld`, and every later header lies
 //! behind a word that is still zero.
 
+use super::ahead::Ahead;
 use crate::layout::geometry::{Geometry, padding};
 use crate::layout::header::{HEADER, Header, frame_length};
 use crate::layout::violation::Violation;
@@ -47,6 +48,13 @@ pub(crate) enum Refusal {
     Broken(Violation),
 }
 
+/// How far ahead lines are asked for, in bytes: more than is written while one comes, less than would push others out.
+const AHEAD: u64 = 1024;
+/// Longer frames are written faster than lines come, whatever is asked for.
+const AHEAD_LONGEST: u64 = 256;
+/// Bytes of a cache line.
+const LINE: u64 = 64;
+
 /// The sending half of a lane.
 #[derive(Debug)]
 pub(crate) struct Producer<R, W> {
@@ -66,11 +74,21 @@ pub(crate) struct Producer<R, W> {
     /// Commits are followed by a look at the peer's park epoch, and so carry the barrier.
     fenced: bool,
     alignment: u32,
+    ahead: Ahead,
+    /// Nanoseconds since some moment.
+    clock: fn() -> u64,
 }
 
 impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
-    /// A producer on an empty ring. `fenced`: the consumer may sleep, so each publish is a full barrier too.
-    pub(crate) fn new(ring: R, released: W, geometry: &Geometry, fenced: bool) -> Self {
+    /// A producer on an empty ring. `fenced`: the consumer may sleep, so each publish is a full barrier too. `clock`
+    /// counts nanoseconds; it is asked once per lap.
+    pub(crate) fn new(
+        ring: R,
+        released: W,
+        geometry: &Geometry,
+        fenced: bool,
+        clock: fn() -> u64,
+    ) -> Self {
         debug_assert_eq!(ring.capacity(), geometry.capacity);
         let mut producer = Self {
             ring,
@@ -82,6 +100,8 @@ impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
             withheld: 0,
             fenced,
             alignment: geometry.alignment,
+            ahead: Ahead::default(),
+            clock,
         };
         producer.terminate(geometry.start, 0);
         producer
@@ -129,6 +149,7 @@ impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
             self.make_room(payload.len(), length)?;
         }
         let origin = self.tail;
+        self.ask_ahead(origin, length);
         self.terminate(origin, length);
         // SAFETY: `length + HEADER <= capacity`, since `origin + length + HEADER <= limit` and `limit <= origin + capacity`; all that
         // range is released, and no reservation is alive, since it would borrow `self`.
@@ -136,6 +157,41 @@ impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
         self.tail = origin + length;
         self.publish_word(origin, Header::frame(payload.len() as u32, kind).0);
         Ok(())
+    }
+
+    /// Copies `payload` into a frame of the open group, or opens one with it. Nothing becomes visible.
+    #[inline(always)]
+    pub(crate) fn try_append(&mut self, payload: &[u8], kind: u16) -> Result<(), Refusal> {
+        let length = frame_length(payload.len() as u64);
+        if payload.len() as u64 > self.most || self.tail + length + HEADER > self.limit {
+            self.make_room(payload.len(), length)?;
+        }
+        let origin = self.tail;
+        self.ask_ahead(origin, length);
+        // As in `append`.
+        crate::sync::alias_fence();
+        self.terminate(origin, length);
+        // SAFETY: as in `try_send`.
+        unsafe { self.ring.write(origin, HEADER, payload) };
+        let header = Header::frame(payload.len() as u32, kind);
+        if self.withheld == 0 {
+            self.withheld = header.0;
+        } else {
+            self.store_header(origin, 0, header);
+        }
+        self.tail = origin + length;
+        Ok(())
+    }
+
+    /// Asks for the lines that frames of this length will be written to in a while, if this is a stream of small ones.
+    #[inline(always)]
+    fn ask_ahead(&mut self, origin: u64, length: u64) {
+        if self.ahead.wrote_frame() && length <= AHEAD_LONGEST {
+            // Frames are not aligned to lines, so this asks for one more than the length fills, rounded up.
+            for line in (0..length).step_by(LINE as usize) {
+                self.ring.ask(origin + AHEAD + line);
+            }
+        }
     }
 
     /// Finds room for a payload whose address is a multiple of `alignment`.
@@ -266,6 +322,7 @@ impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
             });
         }
         self.reclaim().map_err(Refusal::Broken)?;
+        self.ahead.lap((self.clock)());
         if self.tail + needed + HEADER > self.limit {
             Err(Refusal::Full)
         } else {

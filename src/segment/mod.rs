@@ -55,6 +55,11 @@ pub(crate) trait OwnRing {
     /// As for [`OwnRing::store`].
     unsafe fn store_fenced(&self, origin: u64, offset: u64, word: u64, commit: Site, barrier: Site);
 
+    /// Asks for the line at `position` to write to it soon. A hint: nothing is read or written.
+    fn ask(&self, position: u64) {
+        let _ = position;
+    }
+
     /// Writes payload bytes.
     ///
     /// # Safety

@@ -226,6 +226,22 @@ impl OwnRing for MappedOwnRing {
     }
 
     #[inline(always)]
+    fn ask(&self, position: u64) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a prefetch does nothing that a program can see, and the address is in the mapping.
+        unsafe {
+            core::arch::asm!("prefetchw [{}]", in(reg) self.address(position, 0), options(nostack, preserves_flags));
+        }
+        #[cfg(target_arch = "aarch64")]
+        // SAFETY: as above.
+        unsafe {
+            core::arch::asm!("prfm pstl1keep, [{}]", in(reg) self.address(position, 0), options(nostack, preserves_flags));
+        }
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+        let _ = position;
+    }
+
+    #[inline(always)]
     unsafe fn write(&mut self, origin: u64, offset: u64, bytes: &[u8]) {
         // SAFETY: in bounds by the caller's contract. An ordinary copy is right here: only we can write this memory, and an honest reader
         // reads it only after the commit that follows.
