@@ -26,16 +26,19 @@ impl<'a> Frame<'a> {
     }
 
     /// Whether the payload is empty.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// The number that the sender gave the frame: 0 unless it chose one.
+    #[inline]
     pub fn kind(&self) -> u16 {
         self.entry.kind()
     }
 
     /// The frame's identity in this lane: positions grow, and no two frames of a connection share one.
+    #[inline]
     pub fn position(&self) -> u64 {
         self.entry.position
     }
@@ -47,6 +50,7 @@ impl<'a> Frame<'a> {
     }
 
     /// Copies from byte `offset` of the payload on, as much as fits. Returns the bytes copied; 0 behind the end.
+    #[inline]
     pub fn copy_at(&self, offset: usize, target: &mut [u8]) -> usize {
         self.receiver.lane.copy(&self.entry, offset, target)
     }
@@ -63,6 +67,7 @@ impl<'a> Frame<'a> {
     /// # Safety
     /// The peer must not change these bytes while the slice lives: a peer that does causes a data race, and code that checks the
     /// bytes and then uses them may act on others than it checked. Only a peer that you would run in your own process qualifies.
+    #[inline]
     pub unsafe fn as_trusted_slice(&self) -> &[u8] {
         let payload = self
             .receiver
@@ -76,7 +81,7 @@ impl<'a> Frame<'a> {
 }
 
 impl Drop for Frame<'_> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         self.receiver.finish();
     }

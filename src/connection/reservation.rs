@@ -22,6 +22,7 @@ pub struct Reservation<'a> {
 }
 
 impl<'a> Reservation<'a> {
+    #[inline]
     pub(crate) fn new(sender: &'a mut Sender, slot: Slot, grouped: bool) -> Self {
         let (origin, offset) = slot.payload_place();
         // SAFETY: `slot` was just handed out by this sender's lane, so the range is free and in bounds; the borrow of the sender
@@ -43,12 +44,14 @@ impl<'a> Reservation<'a> {
     }
 
     /// Gives the frame a number, which the receiver sees as `Frame::kind`.
+    #[inline]
     pub fn kind(mut self, kind: u16) -> Self {
         self.kind = kind;
         self
     }
 
     /// Sends all of it.
+    #[inline]
     pub fn commit(self) {
         let all = self.slot.payload();
         self.finish(all);
@@ -58,6 +61,7 @@ impl<'a> Reservation<'a> {
     ///
     /// # Panics
     /// When `len` exceeds what was reserved.
+    #[inline]
     pub fn commit_len(self, len: usize) {
         assert!(
             len <= self.slot.payload() as usize,
@@ -67,6 +71,7 @@ impl<'a> Reservation<'a> {
         self.finish(len as u32);
     }
 
+    #[inline]
     fn finish(self, payload: u32) {
         self.sender.lane.append(&self.slot, payload, self.kind);
         if !self.grouped && self.sender.lane.publish() {
@@ -78,6 +83,7 @@ impl<'a> Reservation<'a> {
 impl Deref for Reservation<'_> {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         // SAFETY: made from a unique slice of memory that only this process can write; it lives and stays unique as long as `self`.
         unsafe { self.bytes.as_ref() }
@@ -85,6 +91,7 @@ impl Deref for Reservation<'_> {
 }
 
 impl DerefMut for Reservation<'_> {
+    #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
         // SAFETY: as in `deref`, and `self` is borrowed uniquely.
         unsafe { self.bytes.as_mut() }
@@ -101,6 +108,7 @@ pub struct Group<'a> {
 }
 
 impl<'a> Group<'a> {
+    #[inline]
     pub(crate) fn new(sender: &'a mut Sender) -> Self {
         Self { sender }
     }
@@ -135,6 +143,7 @@ impl<'a> Group<'a> {
     ///
     /// # Errors
     /// As for [`Sender::reserve`].
+    #[inline]
     pub fn reserve(&mut self, len: usize) -> Result<Reservation<'_>, SendError> {
         let slot = self.sender.slot(len, 8, Some(None))?;
         Ok(Reservation::new(self.sender, slot, true))

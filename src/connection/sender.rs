@@ -118,6 +118,7 @@ impl Sender {
     ///
     /// # Errors
     /// As for [`Sender::send`].
+    #[inline]
     pub fn reserve(&mut self, len: usize) -> Result<Reservation<'_>, SendError> {
         self.reserve_aligned(len, 8)
     }
@@ -126,6 +127,7 @@ impl Sender {
     ///
     /// # Errors
     /// Also [`SendError::Alignment`].
+    #[inline]
     pub fn reserve_aligned(
         &mut self,
         len: usize,
@@ -139,6 +141,7 @@ impl Sender {
     ///
     /// # Errors
     /// Also [`SendError::TimedOut`].
+    #[inline]
     pub fn reserve_deadline(
         &mut self,
         len: usize,
@@ -152,12 +155,14 @@ impl Sender {
     ///
     /// # Errors
     /// Also [`SendError::Full`].
+    #[inline]
     pub fn try_reserve(&mut self, len: usize) -> Result<Reservation<'_>, SendError> {
         let slot = self.slot(len, 8, None)?;
         Ok(Reservation::new(self, slot, false))
     }
 
     /// Opens a group: frames that become visible together, with one store.
+    #[inline]
     pub fn group(&mut self) -> Group<'_> {
         Group::new(self)
     }
@@ -202,6 +207,7 @@ impl Sender {
     }
 
     /// Room for a frame. `wait`: `None` does not, `Some(None)` waits for ever.
+    #[inline]
     pub(crate) fn slot(
         &mut self,
         len: usize,
@@ -214,8 +220,23 @@ impl Sender {
         if self.rest.gone.is_some() {
             return Err(self.ended());
         }
+        match self.lane.try_reserve(len, align) {
+            Ok(slot) => Ok(slot),
+            Err(refusal) => self.slot_slowly(len, align, wait, refusal),
+        }
+    }
+
+    #[cold]
+    fn slot_slowly(
+        &mut self,
+        len: usize,
+        align: usize,
+        wait: Option<Option<Instant>>,
+        refusal: Refusal,
+    ) -> Result<Slot, SendError> {
+        let mut outcome = Err(refusal);
         loop {
-            match (self.lane.try_reserve(len, align), wait) {
+            match (outcome, wait) {
                 (Ok(slot), _) => return Ok(slot),
                 (Err(Refusal::Full), Some(deadline)) => {
                     // What is withheld must be visible before we wait, or the peer could not make room.
@@ -223,6 +244,7 @@ impl Sender {
                         self.published();
                     }
                     self.wait_for_room(len, align, deadline)?;
+                    outcome = self.lane.try_reserve(len, align);
                 }
                 (Err(refusal), _) => return Err(self.explain(refusal)),
             }
