@@ -71,7 +71,7 @@ impl<'a> Reservation<'a> {
         self.finish(len as u32);
     }
 
-    #[inline]
+    #[inline(always)]
     fn finish(self, payload: u32) {
         self.sender.lane.append(&self.slot, payload, self.kind);
         if !self.grouped && self.sender.lane.publish() {

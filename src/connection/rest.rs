@@ -50,6 +50,8 @@ impl Rest {
         link: Arc<Link>,
     ) -> Self {
         let ladder = Ladder::new(wait, cpu::between(link.peer.pid));
+        // Measured here, once, and not in the middle of the first stream.
+        let _ = cpu::pauses(0);
         Self {
             watch,
             park,

@@ -127,7 +127,7 @@ impl Sender {
     ///
     /// # Errors
     /// Also [`SendError::Alignment`].
-    #[inline]
+    #[inline(always)]
     pub fn reserve_aligned(
         &mut self,
         len: usize,
@@ -207,7 +207,7 @@ impl Sender {
     }
 
     /// Room for a frame. `wait`: `None` does not, `Some(None)` waits for ever.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn slot(
         &mut self,
         len: usize,

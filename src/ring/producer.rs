@@ -195,7 +195,7 @@ impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
     }
 
     /// Finds room for a payload whose address is a multiple of `alignment`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn try_reserve(
         &mut self,
         payload: usize,
@@ -238,7 +238,7 @@ impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
     }
 
     /// Adds the frame in `slot` to the open group, or opens one with it. Nothing becomes visible.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn append(&mut self, slot: &Slot, payload: u32, kind: u16) {
         assert!(
             slot.origin == self.tail && payload <= slot.payload,
@@ -265,7 +265,7 @@ impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
     }
 
     /// Makes the open group visible, all of it with one store. Returns whether there was one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn publish(&mut self) -> bool {
         let first = core::mem::take(&mut self.withheld);
         if first == 0 {
