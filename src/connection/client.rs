@@ -118,7 +118,7 @@ pub(crate) fn connect(
     if second
         .speaker
         .as_ref()
-        .is_some_and(|again| again.pid != speaker.pid || again.uid != speaker.uid)
+        .is_none_or(|again| again.pid != speaker.pid || again.uid != speaker.uid)
     {
         close_aside(second.descriptors);
         return Err(malformed(

@@ -43,15 +43,18 @@ impl<'a> Frame<'a> {
         self.entry.position
     }
 
-    /// Copies the payload into `target`, as much as fits. Returns the bytes copied.
+    /// Copies the payload into `target`, as much as fits. Returns the bytes copied; none in a forked child.
     #[inline]
     pub fn copy_to(&self, target: &mut [u8]) -> usize {
-        self.receiver.lane.copy(&self.entry, 0, target)
+        self.copy_at(0, target)
     }
 
     /// Copies from byte `offset` of the payload on, as much as fits. Returns the bytes copied; 0 behind the end.
     #[inline]
     pub fn copy_at(&self, offset: usize, target: &mut [u8]) -> usize {
+        if self.receiver.is_forked() {
+            return 0;
+        }
         self.receiver.lane.copy(&self.entry, offset, target)
     }
 
@@ -67,6 +70,7 @@ impl<'a> Frame<'a> {
     /// # Safety
     /// The peer must not change these bytes while the slice lives: a peer that does causes a data race, and code that checks the
     /// bytes and then uses them may act on others than it checked. Only a peer that you would run in your own process qualifies.
+    /// A forked child has no mapping and must not call this.
     #[inline]
     pub unsafe fn as_trusted_slice(&self) -> &[u8] {
         let payload = self

@@ -17,6 +17,8 @@ use crate::sys::{directory, poll, socket};
 const HANDSHAKES: usize = 64;
 
 /// Accepts connections under a name or path. Dropping it frees the name; connections live on.
+///
+/// Handshakes move on only inside `accept`, `accept_deadline` and `try_accept`: a listener that is not asked keeps up to 64 of them open.
 #[derive(Debug)]
 pub struct Listener {
     config: Config,

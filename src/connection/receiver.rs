@@ -242,7 +242,7 @@ impl Receiver {
     /// that wait, and by `arm`.
     #[cold]
     fn empty(&mut self) -> Result<Entry, RecvError> {
-        let Some(gone) = self.rest.ask_gone() else {
+        let Some(gone) = self.rest.ask_polled() else {
             return Err(RecvError::Empty);
         };
         if let Some(entry) = self.look()? {
@@ -271,10 +271,16 @@ impl Receiver {
         Frame::new(self, entry)
     }
 
+    /// Whether this is a child of the process that made the connection, where nothing of it is mapped.
+    #[inline(always)]
+    pub(crate) fn is_forked(&self) -> bool {
+        self.birth.is_forked()
+    }
+
     /// The last frame handed out is done with.
     #[inline(always)]
     pub(crate) fn finish(&mut self) {
-        if !self.hold && self.lane.release() {
+        if !self.hold && !self.is_forked() && self.lane.release() {
             self.rest.wake_peer_after_release();
         }
     }

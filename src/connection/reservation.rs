@@ -10,7 +10,7 @@ use crate::ring::Slot;
 
 /// Space for one frame in the ring, as a byte slice. Dropping it without a commit aborts it: nothing is sent.
 ///
-/// The bytes hold what an earlier frame left there. The peer can see them while they are being written, and after an abort.
+/// The bytes hold what an earlier frame left there. The peer can see them while they are being written, and after an abort. In a forked child it is empty, and a commit does nothing.
 #[derive(Debug)]
 #[must_use = "a reservation that is dropped without `commit` sends nothing"]
 pub struct Reservation<'a> {
@@ -73,6 +73,9 @@ impl<'a> Reservation<'a> {
 
     #[inline(always)]
     fn finish(self, payload: u32) {
+        if self.sender.is_forked() {
+            return;
+        }
         self.sender.lane.append(&self.slot, payload, self.kind);
         if !self.grouped && self.sender.lane.publish() {
             self.sender.published();
@@ -85,6 +88,9 @@ impl Deref for Reservation<'_> {
 
     #[inline]
     fn deref(&self) -> &[u8] {
+        if self.sender.is_forked() {
+            return &[];
+        }
         // SAFETY: made from a unique slice of memory that only this process can write; it lives and stays unique as long as `self`.
         unsafe { self.bytes.as_ref() }
     }
@@ -93,6 +99,9 @@ impl Deref for Reservation<'_> {
 impl DerefMut for Reservation<'_> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
+        if self.sender.is_forked() {
+            return &mut [];
+        }
         // SAFETY: as in `deref`, and `self` is borrowed uniquely.
         unsafe { self.bytes.as_mut() }
     }
@@ -161,7 +170,7 @@ impl<'a> Group<'a> {
 impl Drop for Group<'_> {
     #[inline]
     fn drop(&mut self) {
-        if self.sender.lane.publish() {
+        if !self.sender.is_forked() && self.sender.lane.publish() {
             self.sender.published();
         }
     }

@@ -38,6 +38,8 @@ pub(crate) struct Rest {
     pub(crate) gone: Option<Gone>,
     /// The kernel has said something about the peer that we have not looked into.
     suspect: bool,
+    /// When a call that does not wait last asked the kernel.
+    asked: Option<Instant>,
 }
 
 impl Rest {
@@ -49,7 +51,7 @@ impl Rest {
         wait: Wait,
         link: Arc<Link>,
     ) -> Self {
-        let ladder = Ladder::new(wait, cpu::between(link.peer.pid));
+        let ladder = Ladder::new(wait, cpu::shared_with(link.peer.pid));
         // Measured here, once, and not in the middle of the first stream.
         let _ = cpu::pauses(0);
         Self {
@@ -62,6 +64,7 @@ impl Rest {
             link,
             gone: None,
             suspect: false,
+            asked: None,
         }
     }
 
@@ -110,6 +113,7 @@ impl Rest {
         }
         let began = Instant::now();
         let mut checked = began;
+        let mut asked = false;
         loop {
             if let Some(found) = look()? {
                 return Ok(Ok(found));
@@ -123,6 +127,12 @@ impl Rest {
             }
             let now = Instant::now();
             if deadline.is_some_and(|deadline| now >= deadline) {
+                // A wait too short to have slept has not heard from the kernel yet.
+                if !asked {
+                    asked = true;
+                    self.suspect = true;
+                    continue;
+                }
                 return Ok(Err(Ended::TimedOut));
             }
             let step = if self.bell.is_none() {
@@ -204,6 +214,17 @@ impl Rest {
         } else {
             gone
         }
+    }
+
+    /// For calls that found nothing and do not wait: asks the kernel at most every [`LIFE_EVERY`], so that who only polls hears of
+    /// a death too, and pays for a look at the clock.
+    pub(crate) fn ask_polled(&mut self) -> Option<Gone> {
+        let now = Instant::now();
+        if self.asked.is_none_or(|asked| now - asked >= LIFE_EVERY) {
+            self.asked = Some(now);
+            self.suspect = true;
+        }
+        self.ask_gone()
     }
 
     /// For calls that never wait: a look at the kernel's signs of life that costs a system call.

@@ -286,6 +286,12 @@ impl Sender {
         Ok(())
     }
 
+    /// Whether this is a child of the process that made the connection, where nothing of it is mapped.
+    #[inline(always)]
+    pub(crate) fn is_forked(&self) -> bool {
+        self.birth.is_forked()
+    }
+
     /// Behind every publish: wake the peer if it sleeps.
     #[inline(always)]
     pub(crate) fn published(&mut self) {
@@ -334,7 +340,7 @@ impl Sender {
             return broken;
         }
         match refusal {
-            Refusal::Full => match self.rest.ask_gone() {
+            Refusal::Full => match self.rest.ask_polled() {
                 Some(gone) => {
                     self.rest.gone = Some(gone);
                     gone.into()

@@ -228,7 +228,7 @@ impl Pending {
         if received
             .speaker
             .as_ref()
-            .is_some_and(|again| again.pid != first.pid || again.uid != first.uid)
+            .is_none_or(|again| again.pid != first.pid || again.uid != first.uid)
         {
             close_aside(received.descriptors);
             return Err(malformed(

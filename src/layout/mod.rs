@@ -5,6 +5,8 @@
 
 pub(crate) mod control;
 pub(crate) mod geometry;
+#[cfg(all(test, not(loom)))]
+mod golden;
 pub(crate) mod handshake;
 pub(crate) mod header;
 pub(crate) mod violation;

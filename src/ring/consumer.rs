@@ -50,6 +50,8 @@ pub(crate) struct Consumer<R, W> {
     freed: u64,
     /// What `released` says.
     published: u64,
+    /// No frame can end behind this: the producer leaves room for its terminator. `published + capacity - 8`.
+    bound: u64,
     step: u64,
 }
 
@@ -66,6 +68,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
             next: start,
             freed: start,
             published: start,
+            bound: start + geometry.capacity - HEADER,
             step: geometry.step,
         }
     }
@@ -101,16 +104,10 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
             position: self.next,
             header,
         };
-        if header.flags() != FLAG_FRAME || entry.end() > self.bound() {
+        if header.flags() != FLAG_FRAME || entry.end() > self.bound {
             return self.peek_unusual(entry).map(Some);
         }
         Ok(Some(entry))
-    }
-
-    /// No frame can end behind this: the producer leaves room for its terminator.
-    #[inline(always)]
-    fn bound(&self) -> u64 {
-        self.published + self.ring.capacity() - HEADER
     }
 
     /// A pad, or a broken rule.
@@ -145,8 +142,8 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
     }
 
     fn in_bounds(&self, entry: Entry) -> Result<Entry, Violation> {
-        if entry.end() > self.bound() {
-            let limit = self.bound().saturating_sub(entry.position);
+        if entry.end() > self.bound {
+            let limit = self.bound.saturating_sub(entry.position);
             return Err(Violation::FrameTooLong {
                 length: entry.header.length(),
                 limit,
@@ -207,6 +204,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
             return false;
         }
         self.published = self.freed;
+        self.bound = self.freed + self.ring.capacity() - HEADER;
         // ORD: release: our copies out of the released space come before the producer's writes there; partner:
         // ring/producer.rs (reclaim).
         self.released

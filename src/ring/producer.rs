@@ -48,13 +48,6 @@ pub(crate) enum Refusal {
     Broken(Violation),
 }
 
-/// How far ahead lines are asked for, in bytes: more than is written while one comes, less than would push others out.
-const AHEAD: u64 = 1024;
-/// Longer frames are written faster than lines come, whatever is asked for.
-const AHEAD_LONGEST: u64 = 256;
-/// Bytes of a cache line.
-const LINE: u64 = 64;
-
 /// The sending half of a lane.
 #[derive(Debug)]
 pub(crate) struct Producer<R, W> {
@@ -143,13 +136,16 @@ impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
     /// Copies `payload` into a frame and publishes it. The fast path of everything.
     #[inline(always)]
     pub(crate) fn try_send(&mut self, payload: &[u8], kind: u16) -> Result<(), Refusal> {
-        debug_assert!(!self.has_open_group());
+        if self.has_open_group() {
+            // Its guard was leaked: what it held goes first, or nothing behind it would ever be seen.
+            self.publish();
+        }
         let length = frame_length(payload.len() as u64);
         if payload.len() as u64 > self.most || self.tail + length + HEADER > self.limit {
             self.make_room(payload.len(), length)?;
         }
         let origin = self.tail;
-        self.ask_ahead(origin, length);
+        self.ask_ahead(origin);
         self.terminate(origin, length);
         // SAFETY: `length + HEADER <= capacity`, since `origin + length + HEADER <= limit` and `limit <= origin + capacity`; all that
         // range is released, and no reservation is alive, since it would borrow `self`.
@@ -167,7 +163,7 @@ impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
             self.make_room(payload.len(), length)?;
         }
         let origin = self.tail;
-        self.ask_ahead(origin, length);
+        self.ask_ahead(origin);
         // As in `append`.
         crate::sync::alias_fence();
         self.terminate(origin, length);
@@ -183,14 +179,11 @@ impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
         Ok(())
     }
 
-    /// Asks for the lines that frames of this length will be written to in a while, if this is a stream of small ones.
+    /// Asks for the lines of later frames, if this is a stream.
     #[inline(always)]
-    fn ask_ahead(&mut self, origin: u64, length: u64) {
-        if self.ahead.wrote_frame() && length <= AHEAD_LONGEST {
-            // Frames are not aligned to lines, so this asks for one more than the length fills, rounded up.
-            for line in (0..length).step_by(LINE as usize) {
-                self.ring.ask(origin + AHEAD + line);
-            }
+    fn ask_ahead(&mut self, origin: u64) {
+        if self.ahead.wrote_frame() {
+            self.ring.prepare(origin);
         }
     }
 
@@ -249,6 +242,7 @@ impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
         // The slot may begin in the first copy of the ring where the last one ended in the second: two addresses of one word, whose
         // stores (its terminator, this header) the compiler must not exchange.
         crate::sync::alias_fence();
+        self.ask_ahead(slot.origin);
         self.terminate(slot.origin, end);
         let first = if slot.pad == 0 {
             header

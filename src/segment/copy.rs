@@ -9,7 +9,7 @@
 //! - everything else: the C library's `memcpy`, called through a function pointer that has passed through an empty `asm!` block, so
 //!   that the compiler knows neither the function nor what it does.
 //!
-//! Both run at `memcpy` speed (`benches/copy.rs`). Bytes that race arrive in any mixture of old and new; they are plain numbers, and whoever
+//! The second runs at `memcpy` speed (`ringway bench stream-large`). Bytes that race arrive in any mixture of old and new; they are plain numbers, and whoever
 //! wants more of them validates the copy.
 
 use core::arch::asm;

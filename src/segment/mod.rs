@@ -55,10 +55,9 @@ pub(crate) trait OwnRing {
     /// As for [`OwnRing::store`].
     unsafe fn store_fenced(&self, origin: u64, offset: u64, word: u64, commit: Site, barrier: Site);
 
-    /// Asks for the line at `position` to write to it soon. A hint: nothing is read or written.
-    fn ask(&self, position: u64) {
-        let _ = position;
-    }
+    /// Asks for the lines that frames written soon will need, so that the store that fills them does not wait for them. A hint: it
+    /// changes nothing that a program can see.
+    fn prepare(&self, _origin: u64) {}
 
     /// Writes payload bytes.
     ///

@@ -192,6 +192,27 @@ impl OwnRing for MappedOwnRing {
     }
 
     #[inline(always)]
+    fn prepare(&self, origin: u64) {
+        // 1 KiB ahead: far enough for a line to arrive from the reader's cache, near enough to stay in ours (measured with
+        // cli/src/bench/limits/frames.rs). The lines are asked for in a state in which they can be written.
+        #[cfg(target_arch = "x86_64")]
+        {
+            let address = self.address(origin + 1024, 0);
+            // SAFETY: a prefetch has no effect that a program can see, and the address lies in the mapping.
+            unsafe {
+                core::arch::asm!(
+                    "prefetchw [{0}]",
+                    "prefetchw [{0} + 64]",
+                    in(reg) address,
+                    options(nostack, preserves_flags, readonly)
+                );
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = origin;
+    }
+
+    #[inline(always)]
     unsafe fn store(&self, origin: u64, offset: u64, word: u64, order: Ordering) {
         // ORD: own-ring-word: the caller's; partner: named at each call.
         self.word(origin, offset).store(word, order);
@@ -223,22 +244,6 @@ impl OwnRing for MappedOwnRing {
             // ORD: wake-barrier: the commit before the look at the epoch; partner: wake/park.rs (park-barrier).
             crate::sync::fence(_barrier, Ordering::SeqCst);
         }
-    }
-
-    #[inline(always)]
-    fn ask(&self, position: u64) {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: a prefetch does nothing that a program can see, and the address is in the mapping.
-        unsafe {
-            core::arch::asm!("prefetchw [{}]", in(reg) self.address(position, 0), options(nostack, preserves_flags));
-        }
-        #[cfg(target_arch = "aarch64")]
-        // SAFETY: as above.
-        unsafe {
-            core::arch::asm!("prfm pstl1keep, [{}]", in(reg) self.address(position, 0), options(nostack, preserves_flags));
-        }
-        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-        let _ = position;
     }
 
     #[inline(always)]

@@ -66,9 +66,23 @@ pub(crate) fn signal(bell: BorrowedFd<'_>) -> io::Result<()> {
     if matches!(&*slot, Some(Ok(context)) if context.birth.is_forked()) {
         *slot = None;
     }
-    let context = slot.get_or_insert_with(|| {
-        Context::new().map_err(|e| e.raw_os_error().unwrap_or(libc::ENOSYS))
-    });
+    let context = match &mut *slot {
+        Some(context) => context,
+        None => match Context::new() {
+            // A lack of descriptors or contexts may pass: say so now, and try again at the next ring.
+            Err(error)
+                if matches!(
+                    error.raw_os_error(),
+                    Some(libc::EMFILE | libc::ENFILE | libc::EAGAIN | libc::ENOMEM)
+                ) =>
+            {
+                return Err(error);
+            }
+            other => {
+                slot.insert(other.map_err(|error| error.raw_os_error().unwrap_or(libc::ENOSYS)))
+            }
+        },
+    };
     match context {
         Ok(context) => context.signal(bell),
         Err(errno) => Err(io::Error::from_raw_os_error(*errno)),

@@ -1,4 +1,4 @@
-//! Which CPUs there are to run on, what time it is, and how long a pause takes.
+//! Whether two processes can run at the same time, what time it is, and how long a pause takes.
 
 use std::sync::OnceLock;
 use std::time::Instant;
@@ -6,25 +6,25 @@ use std::time::Instant;
 use nix::sched::{CpuSet, sched_getaffinity};
 use nix::unistd::Pid;
 
-/// The number of CPUs that the calling thread and the process `peer` may run on between them; at least one.
+/// Whether the calling thread and the process `peer` may both run on one CPU only, and on the same one.
 ///
-/// With one, spinning is never worth it: the peer cannot run while we do. One each is enough: a thread that is pinned to a CPU of its
-/// own spins well. A peer that has no process id here counts as running anywhere.
-pub(crate) fn between(peer: Option<i32>) -> usize {
-    let Ok(own) = sched_getaffinity(Pid::from_raw(0)) else {
-        return 1;
+/// Then spinning is never worth it: the peer cannot run while we do. A thread that is pinned to a CPU of its own, as low latency
+/// asks for, may spin. Where the peer's mask cannot be read, it is taken to be elsewhere unless the host has one CPU.
+pub(crate) fn shared_with(peer: Option<i32>) -> bool {
+    let Ok(ours) = sched_getaffinity(Pid::from_raw(0)) else {
+        return false;
     };
-    let Some(Ok(theirs)) = peer.map(|pid| sched_getaffinity(Pid::from_raw(pid))) else {
-        return CpuSet::count();
-    };
-    (0..CpuSet::count())
-        .filter(|&cpu| {
-            [own, theirs]
-                .iter()
-                .any(|set| set.is_set(cpu).unwrap_or(false))
-        })
-        .count()
-        .max(1)
+    if members(&ours).count() != 1 {
+        return false;
+    }
+    match peer.map(|pid| sched_getaffinity(Pid::from_raw(pid))) {
+        Some(Ok(theirs)) => members(&theirs).eq(members(&ours)),
+        _ => std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() == 1),
+    }
+}
+
+fn members(set: &CpuSet) -> impl Iterator<Item = usize> + '_ {
+    (0..CpuSet::count()).filter(|&cpu| set.is_set(cpu).unwrap_or(false))
 }
 
 /// Nanoseconds since the first call in this process.
@@ -59,16 +59,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_unknown_peer_runs_anywhere_and_ourselves_where_we_may() {
-        assert!(between(None) > 1);
-        let own = between(Some(std::process::id() as i32));
-        assert!(own >= 1 && own <= CpuSet::count());
-    }
-
-    #[test]
     fn pauses_are_some_nanoseconds_long() {
         let pauses = pauses(10_000);
         assert!((10..=10_000).contains(&pauses), "{pauses}");
-        assert!(nanos() <= nanos());
+    }
+
+    #[test]
+    fn a_pinned_thread_and_a_free_process_do_not_share() {
+        std::thread::spawn(|| {
+            let all = sched_getaffinity(Pid::from_raw(0)).unwrap();
+            let mut one = CpuSet::new();
+            let first = members(&all).next().unwrap();
+            one.set(first).unwrap();
+            nix::sched::sched_setaffinity(Pid::from_raw(0), &one).unwrap();
+            let own = nix::unistd::gettid().as_raw();
+            assert!(
+                shared_with(Some(own)),
+                "a mask of one CPU, the same on both sides"
+            );
+            if members(&all).count() > 1 {
+                let process = i32::try_from(std::process::id()).unwrap();
+                assert!(
+                    !shared_with(Some(process)),
+                    "the main thread may run elsewhere"
+                );
+            }
+        })
+        .join()
+        .unwrap();
     }
 }

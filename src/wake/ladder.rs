@@ -7,7 +7,7 @@ use std::time::Duration;
 pub enum Wait {
     /// Never sleep. Declared to the peer for the life of the connection, which then skips its wake check. Takes a whole CPU.
     Spin,
-    /// Spin for up to 50 µs, about what a sleep and a wake would cost, then sleep. On one CPU: sleep at once.
+    /// Spin for up to 50 µs, about what a sleep and a wake would cost, then sleep. When both sides have only one CPU, and the same: sleep at once.
     #[default]
     Adaptive,
     /// Look once, then sleep.
@@ -54,12 +54,9 @@ pub(crate) struct Ladder {
 }
 
 impl Ladder {
-    /// `cpus`: how many this thread may use. With one, the peer cannot run while we spin.
-    pub(crate) fn new(wait: Wait, cpus: usize) -> Self {
-        Self {
-            wait,
-            single: cpus < 2,
-        }
+    /// `single`: both sides may run on one CPU only, and on the same one. Then the peer cannot run while we spin.
+    pub(crate) fn new(wait: Wait, single: bool) -> Self {
+        Self { wait, single }
     }
 
     /// Whether looking again at once is worth anything before asking the clock.
@@ -87,17 +84,17 @@ mod tests {
     fn each_way_climbs_its_own_ladder() {
         let early = Duration::from_micros(1);
         let late = Duration::from_millis(1);
-        assert_eq!(Ladder::new(Wait::Adaptive, 2).step(early), Step::Pause);
-        assert_eq!(Ladder::new(Wait::Adaptive, 2).step(late), Step::Sleep);
-        assert_eq!(Ladder::new(Wait::Park, 2).step(early), Step::Sleep);
-        assert_eq!(Ladder::new(Wait::Spin, 2).step(late), Step::Pause);
+        assert_eq!(Ladder::new(Wait::Adaptive, false).step(early), Step::Pause);
+        assert_eq!(Ladder::new(Wait::Adaptive, false).step(late), Step::Sleep);
+        assert_eq!(Ladder::new(Wait::Park, false).step(early), Step::Sleep);
+        assert_eq!(Ladder::new(Wait::Spin, false).step(late), Step::Pause);
     }
 
     #[test]
     fn one_cpu_never_spins() {
         let early = Duration::ZERO;
-        assert_eq!(Ladder::new(Wait::Adaptive, 1).step(early), Step::Sleep);
-        assert_eq!(Ladder::new(Wait::Spin, 1).step(early), Step::Yield);
-        assert!(!Ladder::new(Wait::Adaptive, 1).spins());
+        assert_eq!(Ladder::new(Wait::Adaptive, true).step(early), Step::Sleep);
+        assert_eq!(Ladder::new(Wait::Spin, true).step(early), Step::Yield);
+        assert!(!Ladder::new(Wait::Adaptive, true).spins());
     }
 }

@@ -1,0 +1,269 @@
+//! Holds the shipped layout to the hex dumps under `tests/golden`, and so to `docs/PROTOCOL.md`.
+//!
+//! A dump that no longer fits is a change of the protocol. Where that is meant, `RINGWAY_GOLDEN=write cargo test --lib golden`
+//! writes the files anew; the difference then belongs into the changelog's table of versions.
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+    use std::path::Path;
+
+    use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+    use crate::layout::control::{self, CONTROL, ControlBlock};
+    use crate::layout::geometry::{Geometry, padding};
+    use crate::layout::handshake::{
+        Attach, Hello, Kind, Prefix, Ready, Reason, Refuse, SegmentOffer, WAITS, Welcome,
+    };
+    use crate::layout::header::{
+        FLAG_FRAME, FLAG_PAD, FLAG_REDELIVERED, FLAGS_EXTENSION, HEADER, Header, frame_length,
+    };
+
+    /// Every field another value, so that two that are exchanged show.
+    const GEOMETRY: Geometry = Geometry {
+        capacity: 0x2_0000,
+        step: 0x4000,
+        alignment: 64,
+        start: 0x1122_3344_5566_7788,
+    };
+
+    /// Sixteen bytes a line behind their offset; lines of zeros are left out, and the last line is the length.
+    fn dump(bytes: &[u8]) -> String {
+        let mut text = String::new();
+        for (line, part) in bytes.chunks(16).enumerate() {
+            if part.iter().any(|&byte| byte != 0) {
+                write!(text, "{:04x}:", line * 16).unwrap();
+                for byte in part {
+                    write!(text, " {byte:02x}").unwrap();
+                }
+                text.push('\n');
+            }
+        }
+        writeln!(text, "{:04x}", bytes.len()).unwrap();
+        text
+    }
+
+    /// The bytes of a dump. Nothing else is taken for one.
+    fn undump(text: &str) -> Vec<u8> {
+        let hex = |digits: &str| usize::from_str_radix(digits, 16).expect("hexadecimal digits");
+        let length = hex(text.lines().last().expect("a last line").trim());
+        let mut bytes = vec![0; length];
+        for line in text.lines().filter(|line| line.contains(':')) {
+            let (offset, part) = line.split_once(':').expect("an offset");
+            for (at, byte) in part.split_whitespace().enumerate() {
+                bytes[hex(offset) + at] = u8::try_from(hex(byte)).expect("two digits");
+            }
+        }
+        bytes
+    }
+
+    /// Compares with the file, or writes it where that was asked for. Returns the file's bytes.
+    fn hold(name: &str, bytes: &[u8]) -> Vec<u8> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+        let path = folder.join(name).with_extension("hex");
+        if std::env::var_os("RINGWAY_GOLDEN").is_some_and(|value| value == "write") {
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(&path, dump(bytes)).unwrap();
+        }
+        let text = std::fs::read_to_string(&path)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert_eq!(
+            dump(bytes),
+            text,
+            "{name} is not what {} says",
+            path.display()
+        );
+        undump(&text)
+    }
+
+    /// Both ways: the value makes the file's bytes, and the file's bytes make the value.
+    fn hold_value<T>(name: &str, value: &T)
+    where
+        T: FromBytes + IntoBytes + Immutable + PartialEq + core::fmt::Debug,
+    {
+        let file = hold(name, value.as_bytes());
+        assert_eq!(&T::read_from_bytes(&file).expect("its size"), value);
+    }
+
+    /// A run of bytes that begins with `first`.
+    fn run<const N: usize>(first: u8) -> [u8; N] {
+        core::array::from_fn(|at| first + u8::try_from(at).unwrap())
+    }
+
+    #[test]
+    fn hello() {
+        let hello = Hello {
+            prefix: Prefix::new::<Hello>(Kind::Hello),
+            oldest_version: 1,
+            newest_version: 2,
+            role: 1,
+            lanes: 3,
+            features: 0x0102_0304_0506_0708,
+            required_features: 0x1112_1314_1516_1718,
+            send_capacity: 0x2_0000,
+            receive_capacity: 0x4_0000,
+            receive_limit: 0x400_0000,
+            waits: WAITS,
+            codec: 0x2122_2324,
+            schema_fingerprint: run(0x30),
+            schema_bytes: 0x4142_4344,
+            priorities: [0x51, 0x52, 0x53, 0x54],
+            resume_token: run(0x60),
+            resume_position: 0x7172_7374_7576_7778,
+            clock_offset: -2,
+            counters: 0x8182_8384,
+            reserved: [0; 124],
+        };
+        hold_value("hello", &hello);
+    }
+
+    #[test]
+    fn welcome() {
+        let welcome = Welcome {
+            prefix: Prefix::new::<Welcome>(Kind::Welcome),
+            version: 1,
+            lanes: 2,
+            waits: WAITS,
+            features: 0x0102_0304_0506_0708,
+            send_capacity: 0x1_0000,
+            offer: SegmentOffer::new(&GEOMETRY, 0x1000, false),
+            codec: 0x2122_2324,
+            schema_bytes: 0x4142_4344,
+            schema_fingerprint: run(0x30),
+            resume_token: run(0x60),
+            resume_position: 0x7172_7374_7576_7778,
+            clock_offset: -2,
+            reserved: [0; 112],
+        };
+        hold_value("welcome", &welcome);
+    }
+
+    #[test]
+    fn attach() {
+        let attach = Attach {
+            prefix: Prefix::new::<Attach>(Kind::Attach),
+            offer: SegmentOffer::new(&GEOMETRY, 0x20_0000, true),
+            reserved: [0; 64],
+        };
+        hold_value("attach", &attach);
+    }
+
+    #[test]
+    fn ready() {
+        let ready = Ready {
+            prefix: Prefix::new::<Ready>(Kind::Ready),
+            reserved: [0; 48],
+        };
+        hold_value("ready", &ready);
+    }
+
+    #[test]
+    fn refuse() {
+        hold_value("refuse", &Refuse::new(Reason::Version, "versions 2 to 3"));
+    }
+
+    #[test]
+    fn reasons_keep_their_numbers() {
+        use Reason::{
+            Bell, Descriptors, Feature, Geometry, Malformed, Resources, Role, Segment, Uid, Version,
+        };
+        let all = [
+            Uid,
+            Version,
+            Feature,
+            Role,
+            Malformed,
+            Descriptors,
+            Segment,
+            Geometry,
+            Resources,
+            Bell,
+        ];
+        for (number, reason) in (1..).zip(all) {
+            assert_eq!(reason as u32, number);
+            assert_eq!(Reason::from_wire(number), Some(reason));
+        }
+    }
+
+    #[test]
+    fn control_area() {
+        let mut area = vec![0; CONTROL];
+        let block = ControlBlock::new(&GEOMETRY, CONTROL as u64, 0x0102_0304_0506_0708);
+        area[..size_of::<ControlBlock>()].copy_from_slice(block.as_bytes());
+        // The words that change: each holds its own offset, repeated, save an epoch that says "closed".
+        let words = [
+            control::SENDER,
+            control::RECEIVER,
+            control::RECEIVER_EPOCH,
+            control::FENCE_MODE,
+        ];
+        for offset in words {
+            let value = 0x0001_0001_0001_0001 * offset as u64;
+            area[offset..offset + 8].copy_from_slice(&value.to_le_bytes());
+        }
+        let closed = control::CLOSED_EPOCH.to_le_bytes();
+        area[control::SENDER_EPOCH..control::SENDER_EPOCH + 8].copy_from_slice(&closed);
+        let file = hold("control", &area);
+        let (read, _) = ControlBlock::read_from_prefix(&file).expect("its size");
+        assert_eq!(read, block);
+    }
+
+    #[test]
+    fn flags_keep_their_bits() {
+        assert_eq!((FLAG_FRAME, FLAG_PAD), (1, 2));
+        assert_eq!((FLAG_REDELIVERED, FLAGS_EXTENSION), (4, 0x78));
+    }
+
+    /// What a reader finds in the ring, from its position on: flags, kind, payload, up to the terminator.
+    fn walk(ring: &[u8]) -> Vec<(u16, u16, Vec<u8>)> {
+        let mut found = Vec::new();
+        let mut at = 0;
+        loop {
+            let header = Header(u64::from_le_bytes(ring[at..at + 8].try_into().unwrap()));
+            if header.0 == 0 {
+                return found;
+            }
+            let payload = ring[at + 8..][..header.payload() as usize].to_vec();
+            found.push((header.flags(), header.kind(), payload));
+            at += usize::try_from(header.length()).unwrap();
+        }
+    }
+
+    /// A ring of one page as its producer leaves it: an empty frame, one of five bytes with a kind, a group of two whose second is
+    /// aligned to 64 behind a pad, and the terminator in front of bytes of an earlier lap.
+    #[test]
+    fn ring() {
+        let mut ring = vec![0u8; 4096];
+        let mut at = 0u64;
+        let mut put = |header: Header, payload: &[u8]| {
+            let start = usize::try_from(at).unwrap();
+            ring[start..start + 8].copy_from_slice(&header.0.to_le_bytes());
+            ring[start + 8..start + 8 + payload.len()].copy_from_slice(payload);
+            at += header.length();
+            at
+        };
+        put(Header::frame(0, 0), b"");
+        put(Header::frame(5, 0x1234), b"hello");
+        let position = put(Header::frame(8, 1), b"in group");
+        let pad = padding(position, 64);
+        assert_eq!(pad, 16, "the case has a pad");
+        put(Header::pad(pad), &[]);
+        let end = put(Header::frame(9, 2), b"aligned64");
+        let terminator = usize::try_from(end).unwrap();
+        ring[terminator + 8..terminator + 16].fill(0xee);
+        let file = hold("ring", &ring);
+
+        let aligned = position + pad + HEADER;
+        assert_eq!(aligned % 64, 0);
+        assert_eq!(end, position + pad + frame_length(9));
+        let frame = |kind, payload: &[u8]| (FLAG_FRAME, kind, payload.to_vec());
+        let expected = [
+            frame(0, b""),
+            frame(0x1234, b"hello"),
+            frame(1, b"in group"),
+            (FLAG_FRAME | FLAG_PAD, 0, vec![0; 8]),
+            frame(2, b"aligned64"),
+        ];
+        assert_eq!(walk(&file), expected);
+    }
+}

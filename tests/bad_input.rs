@@ -1,0 +1,334 @@
+//! Bad names, bad directories, other users, exhausted limits, forks and signals. What changes the whole process happens in this
+//! binary started again, in a role.
+
+use std::fs;
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ringway::{Address, Config, Connection, ErrorKind, Listener, RecvError, SendError, Wait};
+
+const ROLE: &str = "RINGWAY_TEST_ROLE";
+const PATH: &str = "RINGWAY_TEST_PATH";
+/// The uid of the stranger: nobody's.
+const NOBODY: u32 = 65_534;
+
+fn path(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("ringway-bad-{name}-{}", std::process::id()))
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(10)
+}
+
+fn patient() -> Config {
+    Config::new().handshake_timeout(Duration::from_secs(10))
+}
+
+fn pair(path: &Path) -> (Connection, Connection) {
+    let mut listener = patient().wait(Wait::Park).bind(path).unwrap();
+    thread::scope(|scope| {
+        let client = scope.spawn(|| patient().wait(Wait::Park).connect(path).unwrap());
+        let accepted = listener.accept_deadline(soon()).unwrap();
+        (accepted, client.join().unwrap())
+    })
+}
+
+fn role(role: &str, path: &Path) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", "in_a_role", "--nocapture", "--test-threads=1"])
+        .env(ROLE, role)
+        .env(PATH, path)
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs a role to its end and returns what it printed.
+fn play(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}{errors}");
+    text
+}
+
+fn is_root() -> bool {
+    // SAFETY: no preconditions.
+    unsafe { libc::geteuid() == 0 }
+}
+
+#[test]
+fn in_a_role() {
+    let Ok(role) = std::env::var(ROLE) else {
+        return;
+    };
+    // A role that hangs ends itself.
+    // SAFETY: no preconditions; the signal's default action ends the process.
+    unsafe { libc::alarm(60) };
+    let path = PathBuf::from(std::env::var_os(PATH).unwrap());
+    match role.as_str() {
+        "name" => match Listener::bind("some-name") {
+            Ok(_) => println!("kind=none"),
+            Err(error) => println!("kind={:?} {error}", error.kind()),
+        },
+        "limit" => limit(&path),
+        "fork" => fork(&path),
+        "signals" => signals(&path),
+        "stranger-connects" => {
+            become_nobody();
+            match patient().allow_uid(0).connect(path) {
+                Ok(_) => println!("kind=none"),
+                Err(error) => println!("kind={:?} {error}", error.kind()),
+            }
+        }
+        "stranger-listens" => {
+            become_nobody();
+            let mut listener = patient().allow_uid(0).bind(path).unwrap();
+            listener.accept_deadline(soon()).unwrap();
+        }
+        "dies" => {
+            let _listener = Listener::bind(path).unwrap();
+            // SAFETY: ends the process as a kill would: nothing is run, and the socket stays.
+            unsafe { libc::_exit(0) };
+        }
+        other => panic!("no role {other}"),
+    }
+}
+
+fn become_nobody() {
+    // SAFETY: no memory is passed.
+    unsafe {
+        assert_eq!(libc::setgid(NOBODY), 0);
+        assert_eq!(libc::setuid(NOBODY), 0);
+    }
+}
+
+#[test]
+fn bad_names_are_told_apart() {
+    for (name, kind) in [
+        (String::new(), ErrorKind::InvalidName),
+        (".hidden".into(), ErrorKind::InvalidName),
+        ("a b".into(), ErrorKind::InvalidName),
+        ("a\0b".into(), ErrorKind::InvalidName),
+        ("x".repeat(65), ErrorKind::NameTooLong),
+    ] {
+        let error = Listener::bind(Address::Name(name.clone())).unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        let error = ringway::connect(Address::Name(name)).unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+    }
+    let long = format!("/tmp/{}", "x".repeat(200));
+    let error = Listener::bind(long).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NameTooLong, "{error}");
+    let error = ringway::connect(path("nobody-there")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+}
+
+#[test]
+fn a_taken_name_stays_taken_and_a_dead_server_s_name_is_free() {
+    let path = path("taken");
+    play(&mut role("dies", &path));
+    assert!(path.exists(), "a dead server leaves its socket");
+    let error = ringway::connect(path.as_path()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    let first = Listener::bind(path.as_path()).unwrap();
+    let error = Listener::bind(path.as_path()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NameTaken, "{error}");
+    drop(first);
+    assert!(!path.exists());
+    fs::write(&path, "precious").unwrap();
+    let error = Listener::bind(path.as_path()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NameTaken, "{error}");
+    assert_eq!(fs::read(&path).unwrap(), b"precious");
+    fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn an_unsafe_directory_is_refused() {
+    let directory = path("directory");
+    fs::create_dir(&directory).unwrap();
+    let bind = || play(role("name", Path::new("")).env("RINGWAY_DIR", &directory));
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
+    let told = bind();
+    assert!(
+        told.contains("kind=Directory") && told.contains("755"),
+        "{told}"
+    );
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
+    let told = bind();
+    assert!(told.contains("kind=none"), "{told}");
+    if is_root() {
+        std::os::unix::fs::chown(&directory, Some(NOBODY), None).unwrap();
+        let told = bind();
+        assert!(
+            told.contains("kind=Directory") && told.contains("65534"),
+            "{told}"
+        );
+    } else {
+        eprintln!("skipped: a directory of another uid needs root");
+    }
+    fs::remove_dir(&directory).unwrap();
+}
+
+#[test]
+fn another_uid_is_refused_until_it_is_allowed() {
+    if !is_root() {
+        eprintln!("skipped: another uid needs root");
+        return;
+    }
+    // Our socket's mode keeps a stranger out, and where it lets somebody in, the uid decides.
+    for (config, admitted) in [
+        (patient(), false),
+        (patient().allow_uid(NOBODY - 1), false),
+        (patient().allow_uid(NOBODY), true),
+    ] {
+        let path = path("stranger");
+        let mut listener = config.bind(path.as_path()).unwrap();
+        let told = thread::scope(|scope| {
+            let stranger = scope.spawn(|| play(&mut role("stranger-connects", &path)));
+            while !stranger.is_finished() {
+                if let Ok(Some(connection)) = listener.try_accept() {
+                    assert_eq!(connection.peer().uid, NOBODY);
+                }
+                thread::sleep(Duration::from_millis(1));
+            }
+            stranger.join().unwrap()
+        });
+        let expected = if admitted {
+            "kind=none"
+        } else {
+            "kind=UidRefused"
+        };
+        assert!(told.contains(expected), "{told}");
+    }
+    // The other direction: a stranger's server.
+    let path = path("stranger-server");
+    let mut stranger = role("stranger-listens", &path).spawn().unwrap();
+    let until = soon();
+    let error = loop {
+        let error = patient().connect(path.as_path()).unwrap_err();
+        if error.kind() != ErrorKind::NotFound || Instant::now() > until {
+            break error;
+        }
+        thread::sleep(Duration::from_millis(5));
+    };
+    assert_eq!(error.kind(), ErrorKind::UidRefused, "{error}");
+    patient().allow_uid(NOBODY).connect(path.as_path()).unwrap();
+    assert!(stranger.wait().unwrap().success());
+}
+
+#[test]
+fn a_descriptor_limit_is_named() {
+    play(&mut role("limit", &path("limit")));
+}
+
+fn limit(path: &Path) {
+    let mut listener = patient().bind(path).unwrap();
+    thread::scope(|scope| {
+        let client = scope.spawn(|| patient().connect(path));
+        let mut poll = libc::pollfd {
+            fd: std::os::fd::AsRawFd::as_raw_fd(&listener.as_fd()),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        // SAFETY: one valid entry.
+        assert_eq!(unsafe { libc::poll(&raw mut poll, 1, 10_000) }, 1);
+        let limit = |soft| {
+            let value = libc::rlimit {
+                rlim_cur: soft,
+                rlim_max: 256,
+            };
+            // SAFETY: `value` is valid for reads.
+            let set = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const value) };
+            assert_eq!(set, 0);
+        };
+        limit(0);
+        let error = listener.accept().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Resources, "{error}");
+        let error = Config::new().connect(path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Resources, "{error}");
+        let error = Config::new().bind(path.with_extension("2")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Resources, "{error}");
+        assert!(error.to_string().contains("ulimit -n"), "{error}");
+        limit(256);
+        listener.accept_deadline(soon()).unwrap();
+        client.join().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn a_payload_beyond_the_largest_is_refused() {
+    let (mut server, _client) = pair(&path("large"));
+    let max = server.sender().max_payload();
+    assert_eq!(
+        server.sender().send(&vec![0; max + 1]),
+        Err(SendError::TooLarge { len: max + 1, max })
+    );
+    server.sender().send(&vec![0; max]).unwrap();
+}
+
+#[test]
+fn a_forked_child_is_told_and_its_parent_goes_on() {
+    play(&mut role("fork", &path("fork")));
+}
+
+fn fork(path: &Path) {
+    let (mut server, mut client) = pair(path);
+    client.sender().send(b"before").unwrap();
+    // SAFETY: the child uses its own copy of this process and leaves by `_exit`.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let sound = client.sender().try_send(b"child") == Err(SendError::Forked)
+            && client.sender().send(b"child") == Err(SendError::Forked)
+            && server.receiver().try_recv().map(drop) == Err(RecvError::Forked)
+            && server.receiver().recv().map(drop) == Err(RecvError::Forked);
+        drop((server, client));
+        // SAFETY: ends the child and runs nothing.
+        unsafe { libc::_exit(i32::from(!sound)) };
+    }
+    let mut status = 0;
+    // SAFETY: `status` is valid for writes.
+    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+    assert_eq!(status, 0, "the child was not told");
+    client.sender().send(b"after").unwrap();
+    for expected in [&b"before"[..], b"after"] {
+        let frame = server.receiver().recv_deadline(soon()).unwrap();
+        assert_eq!(frame.to_vec(), expected);
+    }
+}
+
+#[test]
+fn signals_do_not_end_a_wait() {
+    play(&mut role("signals", &path("signals")));
+}
+
+extern "C" fn nothing(_signal: libc::c_int) {}
+
+fn signals(path: &Path) {
+    // SAFETY: all-zero bytes are a valid `sigaction`: no flags, so that system calls are interrupted.
+    let mut action: libc::sigaction = unsafe { core::mem::zeroed() };
+    action.sa_sigaction = nothing as extern "C" fn(libc::c_int) as libc::sighandler_t;
+    // SAFETY: `action` is valid for reads, and its handler does nothing.
+    let set = unsafe { libc::sigaction(libc::SIGUSR1, &raw const action, core::ptr::null_mut()) };
+    assert_eq!(set, 0);
+    let (mut server, mut client) = pair(path);
+    // SAFETY: no preconditions.
+    let waiter = unsafe { libc::pthread_self() };
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            for _ in 0..100 {
+                // SAFETY: the waiting thread outlives this one, which it joins.
+                assert_eq!(unsafe { libc::pthread_kill(waiter, libc::SIGUSR1) }, 0);
+                thread::sleep(Duration::from_millis(1));
+            }
+            client.sender().send(b"at last").unwrap();
+            client
+        });
+        let frame = server.receiver().recv().unwrap();
+        assert_eq!(frame.to_vec(), b"at last");
+    });
+}

@@ -1,0 +1,250 @@
+//! Processes for tests: re-execution with a watchdog, children by fork, kills by timer, and a page that survives its writer.
+
+#![allow(
+    dead_code,
+    reason = "two test binaries share this file, and neither needs all of it"
+)]
+
+use std::process::Command;
+use std::time::Duration;
+
+const INSIDE: &str = "RINGWAY_TEST_INSIDE";
+
+/// Runs `body` in a process of its own, which is killed after `limit`: the test binary executes itself for the one test `name`.
+pub(crate) fn alone(name: &str, limit: Duration, body: impl FnOnce()) {
+    if std::env::var(INSIDE).is_ok_and(|inside| inside == name) {
+        watchdog(limit);
+        body();
+        return;
+    }
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            name,
+            "--nocapture",
+            "--test-threads=1",
+            "--include-ignored",
+        ])
+        .env(INSIDE, name)
+        .status()
+        .unwrap();
+    assert!(
+        status.success(),
+        "{name}: {status} (signal 14 is the watchdog)"
+    );
+}
+
+/// SIGALRM ends this process after `limit`: a hang becomes a failure.
+pub(crate) fn watchdog(limit: Duration) {
+    // SAFETY: no memory is passed.
+    unsafe { libc::alarm(u32::try_from(limit.as_secs()).unwrap_or(u32::MAX).max(1)) };
+}
+
+/// A forked child. Dropping it kills and reaps.
+pub(crate) struct Child {
+    pub(crate) pid: libc::pid_t,
+    reaped: bool,
+}
+
+/// Forks. The child runs `body` and exits with 0, or with 101 after a panic; it dies with its parent.
+pub(crate) fn fork(body: impl FnOnce()) -> Child {
+    // SAFETY: the process runs one test on one thread (`alone`), so no lock is held by a thread that the child lacks.
+    let pid = unsafe { libc::fork() };
+    assert!(pid >= 0, "fork: {}", std::io::Error::last_os_error());
+    if pid == 0 {
+        // SAFETY: no memory is passed.
+        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
+        // SAFETY: ends the process and runs nothing of the parent's.
+        unsafe { libc::_exit(if outcome.is_ok() { 0 } else { 101 }) };
+    }
+    Child { pid, reaped: false }
+}
+
+impl Child {
+    pub(crate) fn signal(&self, signal: i32) {
+        // SAFETY: no memory is passed; the pid is ours until it is reaped.
+        let sent = unsafe { libc::kill(self.pid, signal) };
+        assert_eq!(sent, 0);
+    }
+
+    /// Waits for the end and returns the wait status.
+    pub(crate) fn reap(&mut self) -> i32 {
+        let mut status = 0;
+        // SAFETY: `status` is valid for writes.
+        let ended = unsafe { libc::waitpid(self.pid, &raw mut status, 0) };
+        assert_eq!(ended, self.pid);
+        self.reaped = true;
+        status
+    }
+
+    /// Waits for the end, which must be by SIGKILL.
+    pub(crate) fn reap_killed(&mut self) {
+        let status = self.reap();
+        assert!(
+            libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGKILL,
+            "the child ended by itself: status {status:#x}"
+        );
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if !self.reaped {
+            // SAFETY: no memory is passed; the child is not reaped, so the pid is still its own.
+            unsafe { libc::kill(self.pid, libc::SIGKILL) };
+            self.reap();
+        }
+    }
+}
+
+/// The kernel sends this process SIGKILL after `delay`, wherever it is then.
+pub(crate) fn die_after(delay: Duration) {
+    // SAFETY: all-zero is a valid `sigevent`.
+    let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
+    event.sigev_notify = libc::SIGEV_SIGNAL;
+    event.sigev_signo = libc::SIGKILL;
+    let mut timer: libc::timer_t = std::ptr::null_mut();
+    // SAFETY: `event` is valid for reads, `timer` for writes.
+    let made = unsafe { libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer) };
+    assert_eq!(made, 0, "timer_create: {}", std::io::Error::last_os_error());
+    let nanoseconds = delay.as_nanos().max(1);
+    let zero = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    let time = libc::itimerspec {
+        it_interval: zero,
+        it_value: libc::timespec {
+            tv_sec: (nanoseconds / 1_000_000_000) as i64,
+            tv_nsec: (nanoseconds % 1_000_000_000) as i64,
+        },
+    };
+    // SAFETY: `time` is valid for reads; no old value is asked for.
+    let set = unsafe { libc::timer_settime(timer, 0, &raw const time, std::ptr::null_mut()) };
+    assert_eq!(set, 0);
+}
+
+/// A page shared with the children forked later: words that outlive their writer.
+pub(crate) struct Page(*mut u64);
+
+impl Page {
+    pub(crate) fn new() -> Self {
+        // SAFETY: a fresh anonymous mapping overlaps nothing.
+        let page = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                4096,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        assert_ne!(page, libc::MAP_FAILED);
+        Self(page.cast())
+    }
+
+    pub(crate) fn get(&self, index: usize) -> u64 {
+        assert!(index < 512);
+        // SAFETY: in bounds of the page, which is never unmapped; one aligned word, written whole by one process.
+        unsafe { self.0.add(index).read_volatile() }
+    }
+
+    pub(crate) fn set(&self, index: usize, value: u64) {
+        assert!(index < 512);
+        // SAFETY: as for `get`.
+        unsafe { self.0.add(index).write_volatile(value) };
+    }
+
+    /// Waits until a word is `value`; the watchdog bounds it.
+    pub(crate) fn until(&self, index: usize, value: u64) {
+        while self.get(index) != value {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+    }
+}
+
+/// Descriptors and mappings of this process.
+pub(crate) fn holdings() -> (usize, usize, usize) {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let shared = maps
+        .lines()
+        .filter(|line| line.contains("memfd:") || line.contains("rw-s"))
+        .count();
+    (
+        std::fs::read_dir("/proc/self/fd").unwrap().count(),
+        maps.lines().count(),
+        shared,
+    )
+}
+
+/// xorshift64*: random numbers that a seed repeats.
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(mix(seed) | 1)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+}
+
+/// Spreads every bit of `x` over the result.
+pub(crate) fn mix(mut x: u64) -> u64 {
+    x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+/// The frames of one stream: the receiver can predict every byte from the seed and the sequence number.
+pub(crate) struct Frames {
+    sizes: Random,
+    table: Vec<u8>,
+    seed: u64,
+    most: usize,
+    pub(crate) sequence: u64,
+}
+
+impl Frames {
+    /// Frames of 1 to `most` bytes, with sizes that are uniform in their logarithm.
+    pub(crate) fn new(seed: u64, most: usize) -> Self {
+        let mut random = Random::new(1);
+        let table = (0..most / 8 + 512)
+            .flat_map(|_| random.next().to_ne_bytes())
+            .collect();
+        Self {
+            sizes: Random::new(seed),
+            table,
+            seed,
+            most,
+            sequence: 0,
+        }
+    }
+
+    /// Writes the next frame: sequence number, checksum of seed, sequence number and length, and bytes of a random table; a short
+    /// frame has the beginning of that.
+    pub(crate) fn next(&mut self, frame: &mut Vec<u8>) {
+        let bits = u64::from(self.most.ilog2());
+        let power = 1usize << self.sizes.below(bits + 1);
+        let length = (power + self.sizes.below(power as u64) as usize).min(self.most);
+        let start = (mix(self.sequence ^ self.seed) % 4000) as usize;
+        frame.clear();
+        frame.extend_from_slice(&self.table[start..start + length]);
+        let checksum = mix(self.seed ^ mix(self.sequence) ^ length as u64);
+        let head = [checksum.to_ne_bytes(), self.sequence.to_ne_bytes()].concat();
+        let part = length.min(head.len());
+        frame[..part].copy_from_slice(&head[..part]);
+        self.sequence += 1;
+    }
+}

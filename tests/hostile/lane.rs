@@ -1,0 +1,193 @@
+//! A peer that shook hands in order and then lies in every word that it owns.
+
+use std::os::fd::AsRawFd;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ringway::{Config, Connection, RecvError, SendError, Violation, Wait};
+
+use crate::peer::{self, Hostile, RECEIVER_EPOCH, RELEASED, Random, SENDER_EPOCH, Watchdog, soon};
+
+fn victim(name: &str, wait: Wait) -> (Connection, Hostile) {
+    let mut listener = Config::new().wait(wait).bind(peer::path(name)).unwrap();
+    let path = listener.path().to_path_buf();
+    thread::scope(|scope| {
+        let hostile = scope.spawn(|| peer::join(&path));
+        let connection = listener.accept_deadline(soon()).unwrap();
+        (connection, hostile.join().unwrap())
+    })
+}
+
+const FRAME: u64 = 1 << 48;
+const PAD: u64 = 3 << 48;
+
+#[test]
+fn every_false_header_is_named() {
+    let _alone = peer::alone();
+    let _dog = Watchdog::new("false header");
+    let cases: [(&[(usize, u64)], &str); 8] = [
+        (&[(0, FRAME | 0xffff_ffff)], "FrameTooLong"),
+        (&[(0, FRAME | 4096)], "FrameTooLong"),
+        (&[(0, 1)], "UnknownFlags"),
+        (&[(0, FRAME << 15)], "UnknownFlags"),
+        (&[(8, PAD), (0, PAD)], "PadWithoutFrame"),
+        (&[(8, 0), (0, PAD)], "PadWithoutFrame"),
+        (&[(0, PAD | 0xffff_fff8)], "FrameTooLong"),
+        (&[(8, FRAME | 0xff0), (0, PAD)], "FrameTooLong"),
+    ];
+    for (index, (words, name)) in cases.into_iter().enumerate() {
+        let (mut victim, hostile) = victim(&format!("header{index}"), Wait::Adaptive);
+        for (position, word) in words {
+            hostile.own.ring(*position, *word);
+        }
+        for _ in 0..2 {
+            match victim.receiver().recv_deadline(soon()).map(drop) {
+                Err(RecvError::Protocol(violation)) => {
+                    assert!(format!("{violation:?}").starts_with(name), "{violation:?}");
+                }
+                other => panic!("{name}: {other:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn every_false_release_is_named() {
+    let _alone = peer::alone();
+    let _dog = Watchdog::new("false release");
+    for (index, released) in [1 << 40, u64::MAX, 4, 4096 * 2, u64::MAX - 7]
+        .into_iter()
+        .enumerate()
+    {
+        let (mut victim, hostile) = victim(&format!("release{index}"), Wait::Adaptive);
+        hostile.own.set(RELEASED, released);
+        let outcome = (0..100).find_map(|_| victim.sender().send_deadline(&[0; 100], soon()).err());
+        assert!(
+            matches!(
+                outcome,
+                Some(SendError::Protocol(Violation::ReleasedOutOfRange { .. }))
+            ),
+            "{released}: {outcome:?}"
+        );
+    }
+    // Forward in order, and then back.
+    let (mut victim, hostile) = victim("back", Wait::Adaptive);
+    while victim.sender().try_send(&[0; 56]).is_ok() {}
+    hostile.own.set(RELEASED, 2048);
+    while victim.sender().try_send(&[0; 56]).is_ok() {}
+    hostile.own.set(RELEASED, 1024);
+    assert!(matches!(
+        victim.sender().send_deadline(&[0; 56], soon()),
+        Err(SendError::Protocol(Violation::ReleasedOutOfRange { .. }))
+    ));
+}
+
+#[test]
+fn a_peer_that_never_reads_costs_a_deadline() {
+    let _alone = peer::alone();
+    let _dog = Watchdog::new("never reads");
+    for wait in [Wait::Spin, Wait::Adaptive, Wait::Park] {
+        let (mut victim, _hostile) = victim(&format!("never{wait:?}"), wait);
+        let outcome = (0..100).find_map(|_| {
+            let deadline = Instant::now() + Duration::from_millis(30);
+            victim.sender().send_deadline(&[0; 100], deadline).err()
+        });
+        assert_eq!(outcome, Some(SendError::TimedOut));
+        let deadline = Instant::now() + Duration::from_millis(30);
+        assert_eq!(
+            victim.receiver().recv_deadline(deadline).map(drop),
+            Err(RecvError::TimedOut)
+        );
+    }
+}
+
+#[test]
+fn random_words_lead_to_typed_errors_only() {
+    let _alone = peer::alone();
+    let _dog = Watchdog::new("random words");
+    let mut random = Random(0x5eed_0b5e_55ed_beef);
+    for round in 0..60 {
+        let (mut victim, hostile) = victim(&format!("random{round}"), Wait::Adaptive);
+        let seed = random.next();
+        let writer = thread::spawn(move || {
+            let mut random = Random(seed);
+            for _ in 0..3_000 {
+                let value = random.next();
+                // Half of the words look like frames, so that the lane goes on for a while.
+                let word = match value % 4 {
+                    0 => value,
+                    1 => PAD | ((value >> 40) % 64 * 8),
+                    _ => FRAME | ((value >> 40) % 200),
+                };
+                hostile
+                    .own
+                    .ring(((value >> 8) as usize % peer::RING) & !7, word);
+                match value >> 60 {
+                    0 => hostile.own.set(RECEIVER_EPOCH, random.next() | 1),
+                    1 => hostile.own.set(SENDER_EPOCH, random.next() | 1),
+                    2 if round % 2 == 0 => hostile.own.set(RELEASED, (random.next() % 4096) & !7),
+                    _ => {}
+                }
+            }
+            hostile
+        });
+        let mut buffer = [0; 4096];
+        for _ in 0..2_000 {
+            let _ = victim.receiver().try_recv_into(&mut buffer);
+            if let Ok(frame) = victim.receiver().try_recv() {
+                assert!(frame.len() <= peer::RING);
+            }
+            let _ = victim.sender().try_send(&buffer[..64]);
+        }
+        let _ = victim
+            .receiver()
+            .recv_deadline(Instant::now() + Duration::from_millis(1));
+        let deadline = Instant::now() + Duration::from_millis(1);
+        let _ = victim.sender().send_deadline(&[0; 64], deadline);
+        drop(writer.join().unwrap());
+    }
+}
+
+/// What a hostile holder of a bell can do to it: make it block, and fill it.
+fn spoil(bell: &std::os::fd::OwnedFd) {
+    let full = (u64::MAX - 1).to_ne_bytes();
+    let mut drained = [0u8; 8];
+    // SAFETY: eight valid bytes each; `F_SETFL` passes no memory.
+    unsafe {
+        libc::read(bell.as_raw_fd(), drained.as_mut_ptr().cast(), 8);
+        libc::fcntl(bell.as_raw_fd(), libc::F_SETFL, 0);
+        libc::write(bell.as_raw_fd(), full.as_ptr().cast(), 8);
+    }
+}
+
+#[test]
+fn spoiled_bells_hold_up_neither_waits_nor_rings() {
+    let _alone = peer::alone();
+    let _dog = Watchdog::new("spoiled bells");
+    let (mut victim, hostile) = victim("bells", Wait::Park);
+    hostile.theirs.iter().chain(&hostile.bells).for_each(spoil);
+    // Every send finds a new odd epoch and rings a full, blocking bell.
+    for round in 0..20 {
+        hostile.own.set(RECEIVER_EPOCH, 2 * round + 1);
+        victim.sender().send_deadline(&[0; 8], soon()).unwrap();
+    }
+    let deadline = Instant::now() + Duration::from_millis(50);
+    assert_eq!(
+        victim.receiver().recv_deadline(deadline).map(drop),
+        Err(RecvError::TimedOut)
+    );
+    // A byte on the line wakes a sleeper whose bell is of no use.
+    thread::scope(|scope| {
+        let sleeper = scope.spawn(|| victim.receiver().recv_deadline(soon()).map(|f| f.len()));
+        thread::sleep(Duration::from_millis(50));
+        hostile.own.ring(0, FRAME | 8);
+        peer::send(&hostile.line, &[0], &[]);
+        assert_eq!(sleeper.join().unwrap(), Ok(8));
+    });
+    // A peer that goes is heard of with spoiled bells too.
+    drop(hostile.line);
+    assert_eq!(
+        victim.receiver().recv_deadline(soon()).map(drop),
+        Err(RecvError::PeerClosed)
+    );
+}

@@ -1,0 +1,6 @@
+//! Peers that break the rules, against the real library: a refusal or a typed error, and nothing else.
+
+mod client;
+mod lane;
+mod peer;
+mod server;
