@@ -26,16 +26,19 @@ impl<'a> Frame<'a> {
     }
 
     /// Whether the payload is empty.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// The number that the sender gave the frame: 0 unless it chose one.
+    #[inline]
     pub fn kind(&self) -> u16 {
         self.entry.kind()
     }
 
     /// The frame's identity in this lane: positions grow, and no two frames of a connection share one.
+    #[inline]
     pub fn position(&self) -> u64 {
         self.entry.position
     }
@@ -68,6 +71,7 @@ impl<'a> Frame<'a> {
     /// The peer must not change these bytes while the slice lives: a peer that does causes a data race, and code that checks the
     /// bytes and then uses them may act on others than it checked. Only a peer that you would run in your own process qualifies.
     /// A forked child has no mapping and must not call this.
+    #[inline]
     pub unsafe fn as_trusted_slice(&self) -> &[u8] {
         let payload = self
             .receiver
@@ -81,7 +85,7 @@ impl<'a> Frame<'a> {
 }
 
 impl Drop for Frame<'_> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         self.receiver.finish();
     }

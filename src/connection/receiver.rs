@@ -12,9 +12,10 @@ use crate::layout::violation::Violation;
 use crate::ring::{Consumer, Entry};
 use crate::segment::{MappedForeignRing, MappedForeignWord, MappedOwnWord};
 use crate::sys::bell::Ringer;
+use crate::sys::cpu;
 use crate::sys::fork::Birth;
 use crate::sys::poll::Waiter;
-use crate::wake::ladder::Wait;
+use crate::wake::ladder::{LOOKS_PER_CHECK, Wait, between_looks};
 use crate::wake::park::{Park, Watch};
 use crate::wake::slip::Slip;
 
@@ -57,7 +58,7 @@ impl Receiver {
     ///
     /// # Errors
     /// How the connection ended, once every committed frame has been delivered.
-    #[inline]
+    #[inline(always)]
     pub fn recv(&mut self) -> Result<Frame<'_>, RecvError> {
         let entry = self.next(None)?;
         Ok(self.frame(entry))
@@ -77,7 +78,7 @@ impl Receiver {
     ///
     /// # Errors
     /// Also [`RecvError::Empty`].
-    #[inline]
+    #[inline(always)]
     pub fn try_recv(&mut self) -> Result<Frame<'_>, RecvError> {
         let entry = self.try_next()?;
         Ok(self.frame(entry))
@@ -87,7 +88,7 @@ impl Receiver {
     ///
     /// # Errors
     /// Also [`RecvError::Truncated`]: the buffer is too short, and the frame stays unread.
-    #[inline]
+    #[inline(always)]
     pub fn recv_into(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
         let entry = self.next(None)?;
         self.take_into(&entry, buffer)
@@ -111,7 +112,7 @@ impl Receiver {
     ///
     /// # Errors
     /// Also [`RecvError::Empty`].
-    #[inline]
+    #[inline(always)]
     pub fn try_recv_into(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
         let entry = self.try_next()?;
         self.take_into(&entry, buffer)
@@ -179,14 +180,44 @@ impl Receiver {
     fn next(&mut self, deadline: Option<Instant>) -> Result<Entry, RecvError> {
         match self.look()? {
             Some(entry) => Ok(entry),
-            None => self.wait(deadline),
+            None => self.spin(deadline),
         }
     }
 
-    fn wait(&mut self, deadline: Option<Instant>) -> Result<Entry, RecvError> {
-        for _ in 0..self.slip.found_empty() {
-            core::hint::spin_loop();
+    /// The first looks after one that found nothing. They are in line, so that what they find stays in registers: an entry that
+    /// is handed up through memory costs a ping-pong between near cores half as much again.
+    #[inline(always)]
+    fn spin(&mut self, deadline: Option<Instant>) -> Result<Entry, RecvError> {
+        if self.rest.spins() {
+            self.slip();
+            for _ in 0..LOOKS_PER_CHECK {
+                match self.lane.peek() {
+                    Ok(Some(entry)) => {
+                        self.slip.took_frame();
+                        return Ok(entry);
+                    }
+                    Ok(None) => between_looks(),
+                    Err(violation) => return Err(self.broke(violation)),
+                }
+            }
         }
+        self.wait(deadline)
+    }
+
+    #[inline(never)]
+    fn slip(&mut self) {
+        let nanos = self
+            .slip
+            .found_empty(self.lane.next(), self.lane.capacity());
+        if nanos > 0 {
+            for _ in 0..cpu::pauses(nanos) {
+                core::hint::spin_loop();
+            }
+        }
+    }
+
+    #[cold]
+    fn wait(&mut self, deadline: Option<Instant>) -> Result<Entry, RecvError> {
         let Self { lane, rest, .. } = self;
         match rest.wait(deadline, &mut || lane.peek()) {
             Ok(Ok(entry)) => {

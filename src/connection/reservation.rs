@@ -22,6 +22,7 @@ pub struct Reservation<'a> {
 }
 
 impl<'a> Reservation<'a> {
+    #[inline]
     pub(crate) fn new(sender: &'a mut Sender, slot: Slot, grouped: bool) -> Self {
         let (origin, offset) = slot.payload_place();
         // SAFETY: `slot` was just handed out by this sender's lane, so the range is free and in bounds; the borrow of the sender
@@ -43,12 +44,14 @@ impl<'a> Reservation<'a> {
     }
 
     /// Gives the frame a number, which the receiver sees as `Frame::kind`.
+    #[inline]
     pub fn kind(mut self, kind: u16) -> Self {
         self.kind = kind;
         self
     }
 
     /// Sends all of it.
+    #[inline]
     pub fn commit(self) {
         let all = self.slot.payload();
         self.finish(all);
@@ -58,6 +61,7 @@ impl<'a> Reservation<'a> {
     ///
     /// # Panics
     /// When `len` exceeds what was reserved.
+    #[inline]
     pub fn commit_len(self, len: usize) {
         assert!(
             len <= self.slot.payload() as usize,
@@ -67,6 +71,7 @@ impl<'a> Reservation<'a> {
         self.finish(len as u32);
     }
 
+    #[inline(always)]
     fn finish(self, payload: u32) {
         if self.sender.is_forked() {
             return;
@@ -81,6 +86,7 @@ impl<'a> Reservation<'a> {
 impl Deref for Reservation<'_> {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         if self.sender.is_forked() {
             return &[];
@@ -91,6 +97,7 @@ impl Deref for Reservation<'_> {
 }
 
 impl DerefMut for Reservation<'_> {
+    #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
         if self.sender.is_forked() {
             return &mut [];
@@ -110,6 +117,7 @@ pub struct Group<'a> {
 }
 
 impl<'a> Group<'a> {
+    #[inline]
     pub(crate) fn new(sender: &'a mut Sender) -> Self {
         Self { sender }
     }
@@ -118,7 +126,7 @@ impl<'a> Group<'a> {
     ///
     /// # Errors
     /// As for [`Sender::send`]; the frames added before stay in the group.
-    #[inline]
+    #[inline(always)]
     pub fn send(&mut self, payload: &[u8]) -> Result<(), SendError> {
         self.add(payload, Some(None))
     }
@@ -144,6 +152,7 @@ impl<'a> Group<'a> {
     ///
     /// # Errors
     /// As for [`Sender::reserve`].
+    #[inline]
     pub fn reserve(&mut self, len: usize) -> Result<Reservation<'_>, SendError> {
         let slot = self.sender.slot(len, 8, Some(None))?;
         Ok(Reservation::new(self.sender, slot, true))
@@ -154,10 +163,7 @@ impl<'a> Group<'a> {
 
     #[inline(always)]
     fn add(&mut self, payload: &[u8], wait: Option<Option<Instant>>) -> Result<(), SendError> {
-        let slot = self.sender.slot(payload.len(), 8, wait)?;
-        self.sender.lane.fill(&slot, payload);
-        self.sender.lane.append(&slot, payload.len() as u32, 0);
-        Ok(())
+        self.sender.append(payload, wait)
     }
 }
 

@@ -52,6 +52,8 @@ impl Rest {
         link: Arc<Link>,
     ) -> Self {
         let ladder = Ladder::new(wait, cpu::shared_with(link.peer.pid));
+        // Measured here, once, and not in the middle of the first stream.
+        let _ = cpu::pauses(0);
         Self {
             watch,
             park,
@@ -64,6 +66,12 @@ impl Rest {
             suspect: false,
             asked: None,
         }
+    }
+
+    /// Whether looking again at once is worth anything.
+    #[inline(always)]
+    pub(crate) fn spins(&self) -> bool {
+        self.ladder.spins()
     }
 
     /// Wakes the peer's half if it sleeps. To be called behind a barrier. Costs a load and a test while it is awake.

@@ -54,7 +54,7 @@ impl Sender {
     ///
     /// # Errors
     /// [`SendError::TooLarge`], or how the connection ended. Nothing was sent then.
-    #[inline]
+    #[inline(always)]
     pub fn send(&mut self, payload: &[u8]) -> Result<(), SendError> {
         match self.try_send(payload) {
             Err(SendError::Full) => self.send_slowly(payload, None),
@@ -78,7 +78,7 @@ impl Sender {
     ///
     /// # Errors
     /// Also [`SendError::Full`].
-    #[inline]
+    #[inline(always)]
     pub fn try_send(&mut self, payload: &[u8]) -> Result<(), SendError> {
         if self.birth.is_forked() {
             return Err(SendError::Forked);
@@ -118,6 +118,7 @@ impl Sender {
     ///
     /// # Errors
     /// As for [`Sender::send`].
+    #[inline]
     pub fn reserve(&mut self, len: usize) -> Result<Reservation<'_>, SendError> {
         self.reserve_aligned(len, 8)
     }
@@ -126,6 +127,7 @@ impl Sender {
     ///
     /// # Errors
     /// Also [`SendError::Alignment`].
+    #[inline(always)]
     pub fn reserve_aligned(
         &mut self,
         len: usize,
@@ -139,6 +141,7 @@ impl Sender {
     ///
     /// # Errors
     /// Also [`SendError::TimedOut`].
+    #[inline]
     pub fn reserve_deadline(
         &mut self,
         len: usize,
@@ -152,12 +155,14 @@ impl Sender {
     ///
     /// # Errors
     /// Also [`SendError::Full`].
+    #[inline]
     pub fn try_reserve(&mut self, len: usize) -> Result<Reservation<'_>, SendError> {
         let slot = self.slot(len, 8, None)?;
         Ok(Reservation::new(self, slot, false))
     }
 
     /// Opens a group: frames that become visible together, with one store.
+    #[inline]
     pub fn group(&mut self) -> Group<'_> {
         Group::new(self)
     }
@@ -202,6 +207,7 @@ impl Sender {
     }
 
     /// Room for a frame. `wait`: `None` does not, `Some(None)` waits for ever.
+    #[inline(always)]
     pub(crate) fn slot(
         &mut self,
         len: usize,
@@ -214,8 +220,23 @@ impl Sender {
         if self.rest.gone.is_some() {
             return Err(self.ended());
         }
+        match self.lane.try_reserve(len, align) {
+            Ok(slot) => Ok(slot),
+            Err(refusal) => self.slot_slowly(len, align, wait, refusal),
+        }
+    }
+
+    #[cold]
+    fn slot_slowly(
+        &mut self,
+        len: usize,
+        align: usize,
+        wait: Option<Option<Instant>>,
+        refusal: Refusal,
+    ) -> Result<Slot, SendError> {
+        let mut outcome = Err(refusal);
         loop {
-            match (self.lane.try_reserve(len, align), wait) {
+            match (outcome, wait) {
                 (Ok(slot), _) => return Ok(slot),
                 (Err(Refusal::Full), Some(deadline)) => {
                     // What is withheld must be visible before we wait, or the peer could not make room.
@@ -223,10 +244,46 @@ impl Sender {
                         self.published();
                     }
                     self.wait_for_room(len, align, deadline)?;
+                    outcome = self.lane.try_reserve(len, align);
                 }
                 (Err(refusal), _) => return Err(self.explain(refusal)),
             }
         }
+    }
+
+    /// Adds a copy of `payload` to the open group. `wait` as in `slot`.
+    #[inline(always)]
+    pub(crate) fn append(
+        &mut self,
+        payload: &[u8],
+        wait: Option<Option<Instant>>,
+    ) -> Result<(), SendError> {
+        if self.birth.is_forked() {
+            return Err(SendError::Forked);
+        }
+        if self.rest.gone.is_some() {
+            return Err(self.ended());
+        }
+        match self.lane.try_append(payload, 0) {
+            Ok(()) => Ok(()),
+            Err(refusal) => self.append_slowly(payload, refusal, wait),
+        }
+    }
+
+    #[cold]
+    fn append_slowly(
+        &mut self,
+        payload: &[u8],
+        refusal: Refusal,
+        wait: Option<Option<Instant>>,
+    ) -> Result<(), SendError> {
+        if refusal != Refusal::Full {
+            return Err(self.explain(refusal));
+        }
+        let slot = self.slot(payload.len(), 8, wait)?;
+        self.lane.fill(&slot, payload);
+        self.lane.append(&slot, payload.len() as u32, 0);
+        Ok(())
     }
 
     /// Whether this is a child of the process that made the connection, where nothing of it is mapped.

@@ -264,6 +264,7 @@ pub(crate) fn assemble(
         theirs.segment.word(control::RECEIVER),
         &own.geometry,
         their_waits & RECEIVER_SPINS == 0,
+        crate::sys::cpu::nanos,
     );
     let sender = Sender::new(
         producer,

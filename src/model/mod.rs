@@ -54,7 +54,10 @@ fn lane(
     let ring = HeapRing::new(geometry.capacity);
     let released = HeapWord::new(0);
     let consumer = Consumer::new(ring.clone(), released.clone(), geometry);
-    (Producer::new(ring, released, geometry, fenced), consumer)
+    (
+        Producer::new(ring, released, geometry, fenced, || 0),
+        consumer,
+    )
 }
 
 /// Runs `model` in every interleaving with `site` weakened, on a thread of its own: loom leaves its state in the thread that panicked.

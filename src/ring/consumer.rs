@@ -78,6 +78,11 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         self.ring.capacity()
     }
 
+    /// Where the next frame is expected.
+    pub(crate) fn next(&self) -> u64 {
+        self.next
+    }
+
     /// The memory, for viewing a payload in place in the trusted mode.
     #[inline(always)]
     pub(crate) fn ring(&self) -> &R {
@@ -150,15 +155,33 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
     /// Copies payload bytes of `entry` out, from byte `from` on; as many as both have. Returns how many.
     #[inline(always)]
     pub(crate) fn copy(&self, entry: &Entry, from: usize, target: &mut [u8]) -> usize {
-        let count = entry.payload().saturating_sub(from).min(target.len());
-        if count > 0 {
-            // SAFETY: `from + count <= payload`, and the frame is in bounds: at most a ring's length from its position.
+        // The length is the caller's where it can be: with one that is taken from the header, the loads of the payload would wait
+        // until the header has come, for one more transfer of a line.
+        let there = entry.payload().saturating_sub(from);
+        if there < target.len() {
+            return self.copy_all(entry, from, &mut target[..there]);
+        }
+        if !target.is_empty() {
+            // SAFETY: `from + target.len() <= payload`, and the frame is in bounds: at most a ring's length from its position.
             unsafe {
                 self.ring
-                    .read(entry.position + HEADER + from as u64, &mut target[..count]);
+                    .read(entry.position + HEADER + from as u64, target)
             };
         }
-        count
+        target.len()
+    }
+
+    /// A payload that ends before the caller's buffer does.
+    #[inline(never)]
+    fn copy_all(&self, entry: &Entry, from: usize, target: &mut [u8]) -> usize {
+        if !target.is_empty() {
+            // SAFETY: as in `copy`.
+            unsafe {
+                self.ring
+                    .read(entry.position + HEADER + from as u64, target)
+            };
+        }
+        target.len()
     }
 
     /// Moves the read cursor behind `entry`, the frame that `peek` returned.

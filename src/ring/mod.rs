@@ -7,6 +7,7 @@
 //! Both halves are generic over their memory (`segment`), so that the loom models in `src/model` run this source. Absent on
 //! purpose: waiting, waking, mappings, and what a peer's death means.
 
+mod ahead;
 mod consumer;
 mod producer;
 #[cfg(all(test, not(loom)))]

@@ -4,6 +4,7 @@
 //! published sees "not yet". While a group is open its first header is withheld in `withheld`, and every later header lies
 //! behind a word that is still zero.
 
+use super::ahead::Ahead;
 use crate::layout::geometry::{Geometry, padding};
 use crate::layout::header::{HEADER, Header, frame_length};
 use crate::layout::violation::Violation;
@@ -66,11 +67,21 @@ pub(crate) struct Producer<R, W> {
     /// Commits are followed by a look at the peer's park epoch, and so carry the barrier.
     fenced: bool,
     alignment: u32,
+    ahead: Ahead,
+    /// Nanoseconds since some moment.
+    clock: fn() -> u64,
 }
 
 impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
-    /// A producer on an empty ring. `fenced`: the consumer may sleep, so each publish is a full barrier too.
-    pub(crate) fn new(ring: R, released: W, geometry: &Geometry, fenced: bool) -> Self {
+    /// A producer on an empty ring. `fenced`: the consumer may sleep, so each publish is a full barrier too. `clock`
+    /// counts nanoseconds; it is asked once per lap.
+    pub(crate) fn new(
+        ring: R,
+        released: W,
+        geometry: &Geometry,
+        fenced: bool,
+        clock: fn() -> u64,
+    ) -> Self {
         debug_assert_eq!(ring.capacity(), geometry.capacity);
         let mut producer = Self {
             ring,
@@ -82,6 +93,8 @@ impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
             withheld: 0,
             fenced,
             alignment: geometry.alignment,
+            ahead: Ahead::default(),
+            clock,
         };
         producer.terminate(geometry.start, 0);
         producer
@@ -132,7 +145,7 @@ impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
             self.make_room(payload.len(), length)?;
         }
         let origin = self.tail;
-        self.ring.prepare(origin);
+        self.ask_ahead(origin);
         self.terminate(origin, length);
         // SAFETY: `length + HEADER <= capacity`, since `origin + length + HEADER <= limit` and `limit <= origin + capacity`; all that
         // range is released, and no reservation is alive, since it would borrow `self`.
@@ -142,8 +155,40 @@ impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
         Ok(())
     }
 
+    /// Copies `payload` into a frame of the open group, or opens one with it. Nothing becomes visible.
+    #[inline(always)]
+    pub(crate) fn try_append(&mut self, payload: &[u8], kind: u16) -> Result<(), Refusal> {
+        let length = frame_length(payload.len() as u64);
+        if payload.len() as u64 > self.most || self.tail + length + HEADER > self.limit {
+            self.make_room(payload.len(), length)?;
+        }
+        let origin = self.tail;
+        self.ask_ahead(origin);
+        // As in `append`.
+        crate::sync::alias_fence();
+        self.terminate(origin, length);
+        // SAFETY: as in `try_send`.
+        unsafe { self.ring.write(origin, HEADER, payload) };
+        let header = Header::frame(payload.len() as u32, kind);
+        if self.withheld == 0 {
+            self.withheld = header.0;
+        } else {
+            self.store_header(origin, 0, header);
+        }
+        self.tail = origin + length;
+        Ok(())
+    }
+
+    /// Asks for the lines of later frames, if this is a stream.
+    #[inline(always)]
+    fn ask_ahead(&mut self, origin: u64) {
+        if self.ahead.wrote_frame() {
+            self.ring.prepare(origin);
+        }
+    }
+
     /// Finds room for a payload whose address is a multiple of `alignment`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn try_reserve(
         &mut self,
         payload: usize,
@@ -186,7 +231,7 @@ impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
     }
 
     /// Adds the frame in `slot` to the open group, or opens one with it. Nothing becomes visible.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn append(&mut self, slot: &Slot, payload: u32, kind: u16) {
         assert!(
             slot.origin == self.tail && payload <= slot.payload,
@@ -197,7 +242,7 @@ impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
         // The slot may begin in the first copy of the ring where the last one ended in the second: two addresses of one word, whose
         // stores (its terminator, this header) the compiler must not exchange.
         crate::sync::alias_fence();
-        self.ring.prepare(slot.origin);
+        self.ask_ahead(slot.origin);
         self.terminate(slot.origin, end);
         let first = if slot.pad == 0 {
             header
@@ -214,7 +259,7 @@ impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
     }
 
     /// Makes the open group visible, all of it with one store. Returns whether there was one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn publish(&mut self) -> bool {
         let first = core::mem::take(&mut self.withheld);
         if first == 0 {
@@ -271,6 +316,7 @@ impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
             });
         }
         self.reclaim().map_err(Refusal::Broken)?;
+        self.ahead.lap((self.clock)());
         if self.tail + needed + HEADER > self.limit {
             Err(Refusal::Full)
         } else {

@@ -58,6 +58,7 @@ impl Pair {
                 self.receiving_seen.word(RECEIVER),
                 geometry,
                 fenced,
+                || 0,
             ),
             receiving,
         )

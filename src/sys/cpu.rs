@@ -1,4 +1,7 @@
-//! Whether two processes can run at the same time.
+//! Whether two processes can run at the same time, what time it is, and how long a pause takes.
+
+use std::sync::OnceLock;
+use std::time::Instant;
 
 use nix::sched::{CpuSet, sched_getaffinity};
 use nix::unistd::Pid;
@@ -24,9 +27,42 @@ fn members(set: &CpuSet) -> impl Iterator<Item = usize> + '_ {
     (0..CpuSet::count()).filter(|&cpu| set.is_set(cpu).unwrap_or(false))
 }
 
+/// Nanoseconds since the first call in this process.
+pub(crate) fn nanos() -> u64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed().as_nanos() as u64
+}
+
+/// How many `pause` instructions take about `nanos`. Their length differs tenfold between machines, so it is measured, once.
+pub(crate) fn pauses(nanos: u32) -> u32 {
+    static PER_MICROSECOND: OnceLock<u32> = OnceLock::new();
+    let per_microsecond = *PER_MICROSECOND.get_or_init(|| {
+        // The shortest of some trials: the longer ones were interrupted.
+        let trial = || {
+            let start = Instant::now();
+            for _ in 0..PAUSES {
+                core::hint::spin_loop();
+            }
+            start.elapsed().as_nanos() as u64
+        };
+        let shortest = (0..5).map(|_| trial()).min().unwrap_or(0).max(1);
+        (PAUSES * 1000 / shortest).clamp(1, 1000) as u32
+    });
+    (u64::from(nanos) * u64::from(per_microsecond) / 1000) as u32
+}
+
+/// Pauses in a trial.
+const PAUSES: u64 = 128;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pauses_are_some_nanoseconds_long() {
+        let pauses = pauses(10_000);
+        assert!((10..=10_000).contains(&pauses), "{pauses}");
+    }
 
     #[test]
     fn a_pinned_thread_and_a_free_process_do_not_share() {

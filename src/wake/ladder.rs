@@ -30,6 +30,22 @@ const SPIN: Duration = Duration::from_micros(50);
 /// Looks between two glances at the clock, deadline and sign of life.
 pub(crate) const LOOKS_PER_CHECK: u32 = 128;
 
+/// The time between two looks while the answer is near.
+///
+/// A look that comes too early takes the line from the peer that is about to write it, and a round trip then costs four transfers
+/// of a line in place of two. A load fence makes the next look begin when the last one has its answer, so the gap is as long as
+/// the line needs to come, on near cores and far ones; no number of pauses is right for both.
+#[inline(always)]
+pub(crate) fn between_looks() {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the instructions have no effect but on order and time.
+    unsafe {
+        core::arch::asm!("lfence", "lfence", options(nostack, preserves_flags));
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    core::hint::spin_loop();
+}
+
 /// One wait's place on the ladder.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ladder {
