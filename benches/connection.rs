@@ -42,7 +42,7 @@ fn connect_and_accept(criterion: &mut Criterion) {
 }
 
 /// A frame of 64 bytes, by a sender of one's own and by one that other threads may share and do not use: the difference is the
-/// mutex.
+/// mutex. On an AMD EPYC 9005 guest 10 and 20 ns, so it costs as much as the frame.
 fn shared_sender(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("sender");
     group.throughput(Throughput::Elements(1));
