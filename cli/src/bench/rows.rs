@@ -180,9 +180,9 @@ const SPINNING: Task = Task::RoundTrip(64, Waiting::Spin);
 
 /// Every row, in the order in which they are measured.
 pub(crate) const ROWS: &[Row] = &[
-    round_trip(8, &[Task::Line(8)], 1.05),
-    round_trip(32, &[Task::Line(32)], 1.05),
-    round_trip(56, &[Task::Line(56)], 1.05),
+    round_trip(8, &[Task::Exchange(8)], 1.05),
+    round_trip(32, &[Task::Exchange(32)], 1.05),
+    round_trip(56, &[Task::Exchange(56)], 1.05),
     round_trip(64, &[Task::Exchange(64)], 1.10),
     round_trip(1024, &[Task::Exchange(1024)], 1.10),
     stream("stream-spin", RING_SPIN, Task::Stream(1, Waiting::Spin)),
