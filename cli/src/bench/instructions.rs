@@ -126,11 +126,10 @@ pub(crate) fn run(args: &CountArgs) -> ExitCode {
 }
 
 fn exchange(ring: Ring, frames: u64) -> Result<(), Failure> {
-    let kit = Kit::new()?;
     match ring {
         Ring::Ringway => connection(frames),
-        Ring::Frames => by_hand(frames, |side| Frames::<true, false>::new(&kit, side)),
-        Ring::Slots => by_hand(frames, |side| Slots::<true, false>::new(&kit, side)),
+        Ring::Frames => by_hand(frames, Frames::<true, false>::new),
+        Ring::Slots => by_hand(frames, Slots::<true, false>::new),
     }
 }
 
@@ -158,8 +157,9 @@ fn connection(frames: u64) -> Result<(), Failure> {
     )
 }
 
-fn by_hand<L: Link>(frames: u64, end: impl Fn(Side) -> std::io::Result<L>) -> Result<(), Failure> {
-    let (mut sender, mut receiver) = (end(Side::Lead)?, end(Side::Follow)?);
+fn by_hand<L: Link>(frames: u64, end: fn(&Kit, Side) -> std::io::Result<L>) -> Result<(), Failure> {
+    let kit = Kit::new()?;
+    let (mut sender, mut receiver) = (end(&kit, Side::Lead)?, end(&kit, Side::Follow)?);
     repeat(
         frames,
         |payload| sender.send(payload),

@@ -6,7 +6,8 @@
 //! the means of batches; percentiles come from a pass of its own. Every message is written, copied out, read in full
 //! and checked, while the clock runs too.
 //!
-//! Deliberately absent: statistics beyond the median, and the single-process costs, which `benches/` measures.
+//! Deliberately absent: statistics beyond the median, and what things cost in one process, which `benches/` measures. Only
+//! instructions are counted here, where the rings by hand are to compare with.
 
 #![allow(
     clippy::inline_always,
