@@ -1,15 +1,17 @@
 //! How a command ends: the codes that a script can rely on, and the error that carries one.
 
 use std::fmt::{self, Display};
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// The codes of `send` and `recv` beside 0 (everything arrived) and 2 (bad usage, which clap reports).
+/// The codes of `send`, `recv` and `bench` beside 0. Each means the same for every command that has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Code {
     /// This side could not start or go on: name, directory, permission, limits, reading or writing.
     Failed = 1,
+    /// Bad usage; most of it clap reports.
+    Usage = 2,
     /// The other process ended before the end of the stream.
     PeerDied = 3,
     /// The other side closed before the end of the stream.
@@ -18,11 +20,13 @@ pub(crate) enum Code {
     NobodyThere = 5,
     /// The other side broke the protocol, or is not `ringway send` and `ringway recv`.
     Protocol = 6,
+    /// A benchmark that was to be checked missed a target, or could not tell.
+    Missed = 7,
     /// The reader of our output went away: 128 + SIGPIPE, what a shell reports for any program in a pipeline.
     BrokenPipe = 141,
 }
 
-/// The table in `--help`; `docs/command.md` has it too, and a test compares them.
+/// The table in `--help` of `send` and `recv`; `docs/command.md` has it too, and a test compares them.
 pub(crate) const TABLE: &str = "\
 Exit codes:
   0    everything arrived: the receiver wrote all of it and said so
@@ -34,6 +38,15 @@ Exit codes:
   6    the other side broke the protocol
   141  the reader of our output went away (recv only)
   An interrupted command dies by its signal: 130 (Ctrl-C) or 143 (SIGTERM) in a shell.";
+
+/// The same for `bench`.
+pub(crate) const BENCH_TABLE: &str = "\
+Exit codes:
+  0    every row was tried; with --check: every target was met in enough rounds
+  1    the benchmark could not run
+  2    bad usage, or no such row
+  7    with --check: a row missed its target, or has too few rounds
+  141  the reader of our output went away";
 
 /// Why a command ends early.
 #[derive(Debug)]
@@ -60,6 +73,16 @@ impl Failure {
     }
 }
 
+/// Our output could not be written.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::broken_pipe(),
+            _ => Self::new(Code::Failed, error),
+        }
+    }
+}
+
 impl Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.words)
@@ -73,7 +96,7 @@ pub(crate) fn report(command: &str, outcome: Result<(), Failure>) -> ExitCode {
         Err(failure) => {
             if !failure.words.is_empty() {
                 // Standard error may be closed as well; the code still tells.
-                let _ = writeln!(std::io::stderr(), "ringway {command}: {failure}");
+                let _ = writeln!(io::stderr(), "ringway {command}: {failure}");
             }
             ExitCode::from(failure.code as u8)
         }
@@ -87,8 +110,9 @@ mod tests {
     #[test]
     fn the_document_has_every_code() {
         let document = include_str!("../../docs/command.md");
-        for line in TABLE
-            .lines()
+        for line in [TABLE, BENCH_TABLE]
+            .iter()
+            .flat_map(|table| table.lines())
             .filter(|line| line.starts_with("  ") && !line.contains("An interrupted"))
         {
             let (code, meaning) = line.trim().split_once(' ').expect("a code and its meaning");

@@ -30,6 +30,9 @@ enum Command {
     /// The benchmark's own processes.
     #[command(name = "bench-peer", hide = true)]
     BenchPeer(bench::PeerArgs),
+    /// What the benchmark counts instructions of.
+    #[command(name = "bench-count", hide = true)]
+    BenchCount(bench::CountArgs),
 }
 
 fn main() -> ExitCode {
@@ -39,5 +42,6 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::BenchPeer(args) => bench::run_peer(&args),
+        Command::BenchCount(args) => bench::run_count(&args),
     }
 }

@@ -5,23 +5,31 @@
 
 mod arguments;
 mod demo;
+mod output;
 mod place;
 mod process;
 mod tools;
 mod verify;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
+
+use output::say;
 
 const USAGE: &str = "\
 usage: cargo verify [--only STEP[,STEP]] [--list] [--long=MINUTES] [--verbose]
        cargo demo
        cargo xtask tools
 
-verify   checks everything that continuous integration checks
+verify   checks everything that continuous integration checks; --long adds a soak of so many minutes and deeper models
 demo     moves files of this machine between two processes and shows how fast
 tools    installs the prebuilt tools that verify uses, under the target directory";
 
 fn main() -> ExitCode {
+    output::while_read(run)
+}
+
+fn run() -> ExitCode {
     let mut words = std::env::args().skip(1);
     let task = words.next().unwrap_or_default();
     let rest: Vec<String> = words.collect();
@@ -30,7 +38,7 @@ fn main() -> ExitCode {
         "demo" => arguments::none(&rest).and_then(|()| demo::run()),
         "tools" => arguments::none(&rest).and_then(|()| tools::install()),
         "help" | "--help" | "-h" => {
-            println!("{USAGE}");
+            say!("{USAGE}");
             Ok(true)
         }
         other => Err(format!("there is no task `{other}`")),
@@ -39,7 +47,8 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(message) => {
-            eprintln!("{message}\n\n{USAGE}");
+            // Nobody may be reading this either; the code still tells.
+            let _ = writeln!(io::stderr(), "{message}\n\n{USAGE}");
             ExitCode::from(2)
         }
     }

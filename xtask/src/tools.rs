@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::output::say;
 use crate::{place, process};
 
 /// What a person types to get them.
@@ -45,7 +46,7 @@ pub(crate) fn deny() -> Option<PathBuf> {
 /// Makes the environment from nothing, so that what is in it is exactly what the requirements say.
 pub(crate) fn install() -> Result<bool, String> {
     if up_to_date() && deny().is_some() {
-        println!("The tools are in {} already.", environment().display());
+        say!("The tools are in {} already.", environment().display());
         return Ok(true);
     }
     let mut make = place::command("python3");
@@ -74,7 +75,7 @@ pub(crate) fn install() -> Result<bool, String> {
         }
     }
     fs::copy(requirements(), made_from()).map_err(|error| error.to_string())?;
-    println!("Installed into {}.", environment().display());
+    say!("Installed into {}.", environment().display());
     Ok(true)
 }
 

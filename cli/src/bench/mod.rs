@@ -6,7 +6,8 @@
 //! the means of batches; percentiles come from a pass of its own. Every message is written, copied out, read in full
 //! and checked, while the clock runs too.
 //!
-//! Deliberately absent: statistics beyond the median, and the single-process costs, which `benches/` measures.
+//! Deliberately absent: statistics beyond the median, and what things cost in one process, which `benches/` measures. Only
+//! instructions are counted here, where the rings by hand are to compare with.
 
 #![allow(
     clippy::inline_always,
@@ -15,6 +16,7 @@
 
 mod crew;
 mod idle;
+mod instructions;
 mod kit;
 mod limits;
 mod meter;
@@ -29,25 +31,35 @@ mod task;
 mod work;
 
 use std::fmt::Display;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
 
+use crate::exit::{self, Code};
+
 use self::crew::{Crew, Meeting};
+use self::instructions::NoCount;
 use self::placement::Placement;
 use self::report::Record;
 use self::rounds::{Effort, Outcome, measure};
 use self::rows::{Measured, ROWS, Row};
 use self::work::Pass;
 
+pub(crate) use self::instructions::{CountArgs, run as run_count};
 pub(crate) use self::peer::{PeerArgs, run as run_peer};
 
 /// Why a row could not be measured; it is printed and goes no further.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Measures round trips, streams and waiting between two processes, beside the same by hand.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
 #[derive(Debug, Args)]
+#[command(after_help = exit::BENCH_TABLE)]
 pub(crate) struct BenchArgs {
     /// Rows to measure: a name, or name:size; all when none is given.
     #[arg(value_name = "NAME")]
@@ -61,6 +73,9 @@ pub(crate) struct BenchArgs {
     /// Rounds that have to count, for each row.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     rounds: Option<u16>,
+    /// End with 7 if a row misses its target or has too few rounds.
+    #[arg(long)]
+    check: bool,
     /// List the rows and do nothing.
     #[arg(long)]
     list: bool,
@@ -101,42 +116,52 @@ impl BenchArgs {
     }
 }
 
-/// Runs the benchmark. Success means that it ran, not that every target was met.
+/// Runs the benchmark. Without `--check`, success means that it ran, not that every target was met.
 pub(crate) fn run(args: &BenchArgs) -> ExitCode {
+    exit::report("bench", measure_rows(args, &mut io::stdout()))
+}
+
+fn measure_rows(args: &BenchArgs, output: &mut impl Write) -> Result<(), exit::Failure> {
     let rows: Vec<&Row> = ROWS.iter().filter(|row| args.wants(row)).collect();
+    if rows.is_empty() {
+        let what = "no such row; `ringway bench --list` shows them all";
+        return Err(exit::Failure::new(Code::Usage, what));
+    }
     if args.list {
         for row in rows {
-            println!("{}:{}", row.name, row.size);
+            writeln!(output, "{}:{}", row.name, row.size)?;
         }
-        return ExitCode::SUCCESS;
+        return Ok(());
     }
-    if rows.is_empty() {
-        eprintln!("ringway bench: no such row; `ringway bench --list` shows them all");
-        return ExitCode::from(2);
-    }
-    let mut meeting = match Meeting::new() {
-        Ok(meeting) => meeting,
-        Err(error) => {
-            eprintln!("ringway bench: cannot make a directory to meet in: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
+    let mut meeting = Meeting::new().map_err(|error| {
+        let what = format!("cannot make a directory to meet in: {error}");
+        exit::Failure::new(Code::Failed, what)
+    })?;
     if !args.json {
-        println!("{}", placement::machine());
-        println!("{}", placement::describe());
-        report::print_heading();
+        writeln!(
+            output,
+            "{}\n{}",
+            placement::machine(),
+            placement::describe()
+        )?;
+        report::print_heading(output)?;
     }
     let effort = args.effort();
-    let mut missed = 0;
+    let (mut missed, mut incomplete) = (0, 0);
     for row in rows {
         let record = measure_row(row, &effort, &mut meeting);
-        record.print(args.json);
+        record.print(output, args.json)?;
         missed += usize::from(record.missed());
+        incomplete += usize::from(!record.complete());
     }
+    let verdict = format!("{missed} targets missed, {incomplete} rows with too few rounds");
     if !args.json {
-        println!("{missed} targets missed");
+        writeln!(output, "{verdict}")?;
     }
-    ExitCode::SUCCESS
+    if args.check && missed + incomplete > 0 {
+        return Err(exit::Failure::new(Code::Missed, verdict));
+    }
+    Ok(())
 }
 
 fn measure_row(row: &Row, effort: &Effort, meeting: &mut Meeting) -> Record {
@@ -161,6 +186,15 @@ fn measure_row(row: &Row, effort: &Effort, meeting: &mut Meeting) -> Record {
                     Record::new(row, placement.to_string(), 1, &outcome).with_note(note)
                 }
                 Err(error) => Record::failed(row, placement.to_string(), &error.to_string()),
+            };
+        }
+        Measured::Instructions => {
+            return match instructions::count() {
+                Ok(outcome) => Record::new(row, "one process".to_owned(), 1, &outcome),
+                Err(NoCount::NoValgrind) => Record::missing(row, "valgrind is not installed"),
+                Err(NoCount::Failed(error)) => {
+                    Record::failed(row, String::new(), &error.to_string())
+                }
             };
         }
     };

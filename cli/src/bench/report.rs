@@ -1,5 +1,7 @@
 //! What is printed: one JSON object per line, or a table with bars.
 
+use std::io::{self, Write};
+
 use serde::Serialize;
 
 use super::meter::Percentiles;
@@ -31,6 +33,9 @@ pub(crate) struct Record {
     p999_ns: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
+    /// Whether as many rounds counted as were wanted.
+    #[serde(skip)]
+    complete: bool,
 }
 
 /// A ratio better than its limit by more than this says that the limit is badly written.
@@ -67,8 +72,14 @@ impl Record {
             p99_ns: percentile(|p| p.p99),
             p999_ns: percentile(|p| p.p999),
             note,
+            complete: outcome.rounds >= wanted,
             ..Self::empty(row, placement)
         }
+    }
+
+    /// A row that is not measured on this machine; whether it would be met is not known.
+    pub(crate) fn missing(row: &Row, reason: &str) -> Self {
+        Self::empty(row, String::new()).with_note(format!("not measured: {reason}"))
     }
 
     /// A row that could not be measured: it is not met.
@@ -101,6 +112,7 @@ impl Record {
                 Target::AtMost(most) => Some(format!("<= {most}x")),
                 Target::AtLeast(least) => Some(format!(">= {least}x")),
                 Target::Below(below) => Some(format!("< {below} {}", row.unit.name())),
+                Target::UpTo(most) => Some(format!("<= {most}")),
                 Target::None => None,
             },
             met: None,
@@ -113,6 +125,7 @@ impl Record {
             p99_ns: None,
             p999_ns: None,
             note: None,
+            complete: false,
         }
     }
 
@@ -121,18 +134,20 @@ impl Record {
         self.met == Some(false)
     }
 
+    /// Whether as many rounds counted as were wanted.
+    pub(crate) fn complete(&self) -> bool {
+        self.complete
+    }
+
     /// Prints it.
-    pub(crate) fn print(&self, json: bool) {
+    pub(crate) fn print(&self, output: &mut impl Write, json: bool) -> io::Result<()> {
         if json {
-            match serde_json::to_string(self) {
-                Ok(line) => println!("{line}"),
-                Err(error) => eprintln!("ringway bench: {error}"),
-            }
-            return;
+            return writeln!(output, "{}", serde_json::to_string(self)?);
         }
         let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), significant);
-        println!(
-            "{:<15}{:>8}{:>9} {:<8}{:>9}{:>7}  {:<9}{:<5}{}{:>8}{:>9}{:>9}{:>4}{:>4}{:>8.2}",
+        writeln!(
+            output,
+            "{:<15}{:>8}{:>9} {:<12}{:>9}{:>7}  {:<10}{:<5}{}{:>8}{:>9}{:>9}{:>4}{:>4}{:>8.2}",
             self.name,
             self.size,
             number(self.value),
@@ -149,9 +164,10 @@ impl Record {
             self.rounds,
             self.discarded,
             self.cpu_seconds,
-        );
-        if let Some(note) = &self.note {
-            println!("{:15}{note}", "");
+        )?;
+        match &self.note {
+            Some(note) => writeln!(output, "{:15}{note}", ""),
+            None => Ok(()),
         }
     }
 
@@ -177,9 +193,10 @@ impl Record {
 }
 
 /// The line above the table.
-pub(crate) fn print_heading() {
-    println!(
-        "{:<15}{:>8}{:>9} {:<8}{:>9}{:>7}  {:<9}{:<5}{:<18}{:>8}{:>9}{:>9}{:>4}{:>4}{:>8}",
+pub(crate) fn print_heading(output: &mut impl Write) -> io::Result<()> {
+    writeln!(
+        output,
+        "{:<15}{:>8}{:>9} {:<12}{:>9}{:>7}  {:<10}{:<5}{:<18}{:>8}{:>9}{:>9}{:>4}{:>4}{:>8}",
         "work",
         "bytes",
         "value",
@@ -195,13 +212,14 @@ pub(crate) fn print_heading() {
         "n",
         "bad",
         "cpu s",
-    );
+    )
 }
 
 /// Rows whose limit is another row of Ringway may be faster than it.
 fn limit_is_by_hand(row: &Row) -> bool {
     match &row.work {
         super::rows::Measured::Beside { limits, .. } => limits.iter().all(|task| task.is_by_hand()),
+        super::rows::Measured::Instructions => true,
         _ => false,
     }
 }

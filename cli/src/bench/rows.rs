@@ -25,6 +25,8 @@ pub(crate) enum Measured {
     Alone { ours: Task, pass: Pass },
     /// A connection that nobody uses.
     Idle { ours: Task },
+    /// Instructions, counted in one process.
+    Instructions,
 }
 
 /// What a value is given in.
@@ -36,6 +38,8 @@ pub(crate) enum Unit {
     GigabytesPerSecond,
     /// Of an idle connection: wake-ups and milliseconds of processor time, added up.
     WakeUps,
+    /// Of one operation, both sides together.
+    Instructions,
 }
 
 impl Unit {
@@ -47,6 +51,7 @@ impl Unit {
             Unit::MillionPerSecond => "M/s",
             Unit::GigabytesPerSecond => "GB/s",
             Unit::WakeUps => "wake-ups",
+            Unit::Instructions => "instructions",
         }
     }
 
@@ -54,7 +59,7 @@ impl Unit {
     #[expect(clippy::cast_precision_loss, reason = "sizes are below 2^52")]
     pub(crate) fn of_nanos(self, nanos: f64, size: usize) -> f64 {
         match self {
-            Unit::Nanoseconds | Unit::WakeUps => nanos,
+            Unit::Nanoseconds | Unit::WakeUps | Unit::Instructions => nanos,
             Unit::Microseconds => nanos / 1e3,
             Unit::MillionPerSecond => 1e3 / nanos,
             Unit::GigabytesPerSecond => size as f64 / nanos,
@@ -65,7 +70,7 @@ impl Unit {
     pub(crate) fn ratio(self, slowness: f64) -> f64 {
         match self {
             Unit::MillionPerSecond | Unit::GigabytesPerSecond => 1.0 / slowness,
-            Unit::Nanoseconds | Unit::Microseconds | Unit::WakeUps => slowness,
+            Unit::Nanoseconds | Unit::Microseconds | Unit::WakeUps | Unit::Instructions => slowness,
         }
     }
 }
@@ -79,6 +84,8 @@ pub(crate) enum Target {
     AtLeast(f64),
     /// The value itself, below.
     Below(f64),
+    /// The value itself, at most.
+    UpTo(f64),
     /// For comparison only.
     None,
 }
@@ -90,6 +97,7 @@ impl Target {
             Target::AtMost(most) => Some(ratio <= most),
             Target::AtLeast(least) => Some(ratio >= least),
             Target::Below(limit) => Some(value < limit),
+            Target::UpTo(most) => Some(value <= most),
             Target::None => None,
         }
     }
@@ -172,9 +180,9 @@ const SPINNING: Task = Task::RoundTrip(64, Waiting::Spin);
 
 /// Every row, in the order in which they are measured.
 pub(crate) const ROWS: &[Row] = &[
-    round_trip(8, &[Task::Line(8)], 1.05),
-    round_trip(32, &[Task::Line(32)], 1.05),
-    round_trip(56, &[Task::Line(56)], 1.05),
+    round_trip(8, &[Task::Exchange(8)], 1.05),
+    round_trip(32, &[Task::Exchange(32)], 1.05),
+    round_trip(56, &[Task::Exchange(56)], 1.05),
     round_trip(64, &[Task::Exchange(64)], 1.10),
     round_trip(1024, &[Task::Exchange(1024)], 1.10),
     stream("stream-spin", RING_SPIN, Task::Stream(1, Waiting::Spin)),
@@ -241,6 +249,14 @@ pub(crate) const ROWS: &[Row] = &[
         },
         target: Target::Below(1000.0),
         one_core: false,
+    },
+    Row {
+        name: "instructions",
+        size: 64,
+        unit: Unit::Instructions,
+        work: Measured::Instructions,
+        target: Target::UpTo(60.0),
+        one_core: true,
     },
     comparison("pipe", 64, Unit::Microseconds, Task::Pipe(Form::RoundTrip)),
     comparison(

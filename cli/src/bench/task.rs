@@ -7,16 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::Failure;
 use super::kit::{Kit, Side};
-use super::limits::{bell, bulk, exchange, frames, line, slots, socket};
+use super::limits::{bell, bulk, exchange, frames, slots, socket};
 use super::ours::{Connecting, Duplex, InPlace};
 use super::work::{RoundTrip, Stream, Work};
 
 /// A piece of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Task {
-    /// Limit: the one-line exchange; payload of 8, 32 or 56 bytes.
-    Line(usize),
-    /// Limit: the exchange of 64 or 1024 bytes.
+    /// Limit: the exchange of 8, 32, 56, 64 or 1024 bytes.
     Exchange(usize),
     /// Limit: the ring of frames.
     Frames(Publish),
@@ -92,8 +90,8 @@ impl Task {
     /// The parameters worth trying before a series of rounds; none where there is nothing to choose.
     pub(crate) const fn choices(self) -> &'static [u32] {
         match self {
-            Task::Line(_) => line::CHOICES,
-            Task::Exchange(_) => exchange::CHOICES,
+            Task::Exchange(..=56) => exchange::ONE_LINE,
+            Task::Exchange(_) => exchange::MORE_LINES,
             Task::Frames(_) => frames::CHOICES,
             Task::Slots(_) => slots::CHOICES,
             Task::Bulk(_) => bulk::CHOICES,
@@ -105,12 +103,7 @@ impl Task {
     pub(crate) const fn is_by_hand(self) -> bool {
         matches!(
             self,
-            Task::Line(_)
-                | Task::Exchange(_)
-                | Task::Frames(_)
-                | Task::Slots(_)
-                | Task::Bulk(_)
-                | Task::Bell
+            Task::Exchange(_) | Task::Frames(_) | Task::Slots(_) | Task::Bulk(_) | Task::Bell
         )
     }
 
@@ -122,15 +115,11 @@ impl Task {
         address: &Path,
     ) -> Result<Box<dyn Work>, Failure> {
         Ok(match self {
-            Task::Line(8) => Box::new(RoundTrip::<_, 8>::new(line::Line::<8>::new(kit, side)?)),
-            Task::Line(32) => Box::new(RoundTrip::<_, 32>::new(line::Line::<32>::new(kit, side)?)),
-            Task::Line(56) => Box::new(RoundTrip::<_, 56>::new(line::Line::<56>::new(kit, side)?)),
-            Task::Exchange(64) => Box::new(RoundTrip::<_, 64>::new(exchange::Exchange::<64>::new(
-                kit, side,
-            )?)),
-            Task::Exchange(1024) => Box::new(RoundTrip::<_, 1024>::new(
-                exchange::Exchange::<1024>::new(kit, side)?,
-            )),
+            Task::Exchange(8) => exchange::<8>(kit, side)?,
+            Task::Exchange(32) => exchange::<32>(kit, side)?,
+            Task::Exchange(56) => exchange::<56>(kit, side)?,
+            Task::Exchange(64) => exchange::<64>(kit, side)?,
+            Task::Exchange(1024) => exchange::<1024>(kit, side)?,
             Task::Frames(Publish::Spinning) => {
                 Box::new(Stream::<_, 64, 1>::new(
                     frames::Frames::<false, false>::new(kit, side)?,
@@ -206,9 +195,14 @@ impl Task {
                 Box::new(RoundTrip::<_, 64>::new(link))
             }
             Task::Connect => Box::new(Connecting::new(Config::new(), address, side)?),
-            Task::Line(_) | Task::Exchange(_) | Task::Bulk(_) => return Err(UNKNOWN.into()),
+            Task::Exchange(_) | Task::Bulk(_) => return Err(UNKNOWN.into()),
         })
     }
+}
+
+fn exchange<const SIZE: usize>(kit: &Kit, side: Side) -> Result<Box<dyn Work>, Failure> {
+    let link = exchange::Exchange::<SIZE>::new(kit, side)?;
+    Ok(Box::new(RoundTrip::<_, SIZE>::new(link)))
 }
 
 fn by_socket(form: Form, socket: socket::Socket) -> Result<Box<dyn Work>, Failure> {

@@ -1,10 +1,11 @@
 //! How fast, beside a pipe and a Unix socket: a few rows of `ringway bench`, measured in one run, side by side.
 
 use std::fs::{self, File};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::time::Duration;
 
+use crate::output::{draw, say};
 use crate::place;
 use crate::process::{self, End};
 
@@ -58,25 +59,24 @@ pub(super) fn run(ringway: &Path, directory: &Path) -> Result<bool, String> {
     let printed = || fs::read_to_string(&results).unwrap_or_default();
     let ended = process::run(&mut command, LIMIT, || {
         if io::stdout().is_terminal() {
-            print!(
+            draw!(
                 "\r  measured {} of {} rows",
                 printed().lines().count(),
                 rows().count()
             );
-            let _ = io::stdout().flush();
         }
     });
     if io::stdout().is_terminal() {
-        print!("\r{:40}\r", "");
+        draw!("\r{:40}\r", "");
     }
     match ended {
         Ok(End::Exit(status, 0)) if status.success() => {}
         Ok(End::Exit(status, left)) => {
-            println!("`ringway bench` ended with {status}, {left} processes left behind");
+            say!("`ringway bench` ended with {status}, {left} processes left behind");
             return Ok(false);
         }
         Ok(End::Overstayed) => {
-            println!("`ringway bench` was stopped after {} s", LIMIT.as_secs());
+            say!("`ringway bench` was stopped after {} s", LIMIT.as_secs());
             return Ok(false);
         }
         Err(error) => return Err(error.to_string()),
@@ -91,7 +91,7 @@ pub(super) fn run(ringway: &Path, directory: &Path) -> Result<bool, String> {
 
 /// Prints one contest; says whether it had all of its rows.
 fn show(contest: &Contest, printed: &str) -> bool {
-    println!("  {}", contest.what);
+    say!("  {}", contest.what);
     let values: Vec<_> = contest
         .rows
         .iter()
@@ -101,7 +101,7 @@ fn show(contest: &Contest, printed: &str) -> bool {
     let longest = known().map(|(value, _)| *value).fold(0.0, f64::max);
     for ((who, name, size), found) in contest.rows.iter().zip(&values) {
         let Some((value, unit)) = found else {
-            println!(
+            say!(
                 "    {who:<12} the row {name}:{size} has no value: {}",
                 note(printed, name, *size)
             );
@@ -120,13 +120,13 @@ fn show(contest: &Contest, printed: &str) -> bool {
             Some(factor) if found != &values[0] => format!("Ringway is {factor:.1}x as fast"),
             _ => String::new(),
         };
-        println!(
+        say!(
             "    {who:<12} {:>12}  {:<32} {times}",
             readable(*value, unit),
             bar(value / longest)
         );
     }
-    println!();
+    say!("");
     values.iter().all(Option::is_some)
 }
 

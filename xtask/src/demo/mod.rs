@@ -7,10 +7,12 @@ mod files;
 mod transfer;
 
 use std::fs;
+use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::output::say;
 use crate::place;
 use crate::process::{self, End};
 
@@ -55,7 +57,7 @@ fn remove_abandoned() {
 impl Drop for Private {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.0) {
-            eprintln!("cannot remove {}: {error}", self.0.display());
+            let _ = writeln!(io::stderr(), "cannot remove {}: {error}", self.0.display());
         }
     }
 }
@@ -65,7 +67,7 @@ pub(crate) fn run() -> Result<bool, String> {
     let command = build()?;
     let directory = Private::create()?;
     let files = files::choose(&command, &directory.0)?;
-    println!(
+    say!(
         "\nTwo processes, `ringway recv NAME > copy` and `ringway send NAME < file`, for each of {} files:\n",
         files.len()
     );
@@ -75,22 +77,22 @@ pub(crate) fn run() -> Result<bool, String> {
         match transfer::transfer(&command, &directory.0, file) {
             Ok(length) => bytes += length,
             Err(why) => {
-                println!("\n{}: {why}", file.display());
+                say!("\n{}: {why}", file.display());
                 return Ok(false);
             }
         }
     }
     let took = began.elapsed().as_secs_f64();
-    println!(
+    say!(
         "\nAll {} files, {}, arrived as they were sent ({took:.1} s, checksums included).",
         files.len(),
         transfer::size(bytes)
     );
-    println!(
+    say!(
         "\nLatency and rate, beside a pipe and a Unix socket in the same run of `ringway bench`:\n"
     );
     let measured = bench::run(&command, &directory.0)?;
-    println!(
+    say!(
         "All of them, beside limits written by hand: {} bench",
         command.display()
     );
@@ -98,7 +100,7 @@ pub(crate) fn run() -> Result<bool, String> {
 }
 
 fn build() -> Result<PathBuf, String> {
-    println!("Building the command `ringway` (release) ...");
+    say!("Building the command `ringway` (release) ...");
     let began = Instant::now();
     let mut cargo = place::cargo();
     cargo.args(["build", "--release", "--package", "ringway-cli"]);
@@ -107,6 +109,6 @@ fn build() -> Result<PathBuf, String> {
         Ok(end) => return Err(format!("the build failed: {end:?}")),
         Err(error) => return Err(error.to_string()),
     }
-    println!("Built in {:.1} s.", began.elapsed().as_secs_f64());
+    say!("Built in {:.1} s.", began.elapsed().as_secs_f64());
     Ok(place::target().join("release/ringway"))
 }

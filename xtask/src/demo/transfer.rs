@@ -1,13 +1,14 @@
 //! One file from one process to another, watched from outside.
 
 use std::fs::{self, File};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::files;
+use crate::output::{draw, say};
 use crate::place;
 use crate::process::Mark;
 
@@ -33,7 +34,7 @@ pub(super) fn transfer(ringway: &Path, directory: &Path, file: &Path) -> Result<
     } else {
         "DIFFERENT"
     };
-    println!(
+    say!(
         "  {name:<40} {:>9} {:>7.3} s {rate:>10}   sha256 {}...  {verdict}",
         size(length),
         took.as_secs_f64(),
@@ -143,18 +144,17 @@ impl Progress {
         let there = files::length(copy).unwrap_or(0);
         let tenths = (there * 30).checked_div(self.length).unwrap_or(0) as usize;
         let bar = "#".repeat(tenths.min(30));
-        print!(
+        draw!(
             "\r  {:<40} {:>9} [{bar:<30}] {}/s ",
             self.name.display(),
             size(there),
             size_per_second(there, elapsed)
         );
-        let _ = io::stdout().flush();
     }
 
     fn clear(&self) {
         if self.drawn {
-            print!("\r{:100}\r", "");
+            draw!("\r{:100}\r", "");
         }
     }
 }

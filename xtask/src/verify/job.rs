@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::log::Log;
 use super::options::Options;
+use crate::output::say;
 use crate::place;
 use crate::process::{self, End};
 
@@ -24,6 +25,11 @@ impl Stop {
     pub(super) fn failed(why: impl Into<String>) -> Self {
         Self::Failed(why.into())
     }
+}
+
+/// A time limit.
+pub(super) const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
 }
 
 pub(super) struct Job<'a> {
@@ -51,20 +57,12 @@ impl<'a> Job<'a> {
         self.options.long
     }
 
-    /// A time limit, with what `--long` adds to it: the steps that honour that run several such tests.
-    pub(super) fn limit(&self, seconds: u64) -> Duration {
-        Duration::from_secs(seconds + self.options.long.unwrap_or(0) * 60 * 8)
-    }
-
     /// `cargo SUBCOMMAND`, held to the committed lock file in CI.
     pub(super) fn cargo(&self, subcommand: &str) -> Command {
         let mut cargo = place::cargo();
         cargo.arg(subcommand);
         if self.options.ci {
             cargo.arg("--locked");
-        }
-        if let Some(minutes) = self.options.long {
-            cargo.env("RINGWAY_LONG_MINUTES", minutes.to_string());
         }
         cargo
     }
@@ -77,7 +75,17 @@ impl<'a> Job<'a> {
     /// Runs a process to its end and returns what it printed. Anything but success, in time and leaving nobody behind,
     /// stops the step.
     pub(super) fn run(&mut self, command: &mut Command, limit: Duration) -> Result<String, Stop> {
-        let (printed, status) = self.try_run(command, limit)?;
+        self.watch(command, limit, || ())
+    }
+
+    /// The same, calling `tick` several times a second meanwhile.
+    pub(super) fn watch(
+        &mut self,
+        command: &mut Command,
+        limit: Duration,
+        tick: impl FnMut(),
+    ) -> Result<String, Stop> {
+        let (printed, status) = self.end(command, limit, tick)?;
         if status.success() {
             return Ok(printed);
         }
@@ -87,11 +95,20 @@ impl<'a> Job<'a> {
         )))
     }
 
-    /// The same, for a process that may well end without success.
+    /// As [`run`](Self::run), for a process that may well end without success.
     pub(super) fn try_run(
         &mut self,
         command: &mut Command,
         limit: Duration,
+    ) -> Result<(String, ExitStatus), Stop> {
+        self.end(command, limit, || ())
+    }
+
+    fn end(
+        &mut self,
+        command: &mut Command,
+        limit: Duration,
+        mut tick: impl FnMut(),
     ) -> Result<(String, ExitStatus), Stop> {
         let what = line(command);
         let live = self.options.verbose;
@@ -103,6 +120,7 @@ impl<'a> Job<'a> {
                 if live {
                     log.follow();
                 }
+                tick();
             })?;
             Ok((start, end))
         });
@@ -134,7 +152,7 @@ impl<'a> Job<'a> {
                 .any(|line| line.starts_with("warning:"))
         {
             self.log.show_end();
-            println!("(the whole log: {})", self.log.path().display());
+            say!("(the whole log: {})", self.log.path().display());
         }
     }
 }

@@ -7,6 +7,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::output::{draw, say};
+
 /// The last lines that a failure shows; the file has the rest.
 const SHOWN: usize = 400;
 
@@ -69,8 +71,7 @@ impl Log {
     pub(super) fn follow(&mut self) {
         let news = self.since(self.shown);
         let Some(end) = news.rfind('\n') else { return };
-        print!("{}", &news[..=end]);
-        let _ = io::stdout().flush();
+        draw!("{}", &news[..=end]);
         self.shown += end as u64 + 1;
     }
 
@@ -79,10 +80,10 @@ impl Log {
         let text = self.since(0);
         let lines: Vec<&str> = text.lines().collect();
         if lines.len() > SHOWN {
-            println!("(the last {SHOWN} of {} lines)", lines.len());
+            say!("(the last {SHOWN} of {} lines)", lines.len());
         }
         for line in &lines[lines.len().saturating_sub(SHOWN)..] {
-            println!("{line}");
+            say!("{line}");
         }
     }
 }

@@ -6,6 +6,7 @@
 mod job;
 mod log;
 mod options;
+mod soak;
 mod steps;
 mod suite;
 mod supply;
@@ -15,6 +16,8 @@ use std::time::{Duration, Instant};
 pub(crate) use options::Options;
 
 use job::{Job, Stop};
+
+use crate::output::say;
 
 /// One step: its name on the command line, what it checks, and how.
 struct Step {
@@ -59,24 +62,24 @@ impl Outcome {
 pub(crate) fn run(options: &Options) -> Result<bool, String> {
     if options.list {
         for step in steps::ALL {
-            println!("{:<10} {}", step.name, step.about);
+            say!("{:<10} {}", step.name, step.about);
         }
         return Ok(true);
     }
     let mut table = Vec::new();
     for step in options.choose(steps::ALL)? {
-        println!("=== {}: {}", step.name, step.about);
+        say!("=== {}: {}", step.name, step.about);
         let began = Instant::now();
         let mut job = Job::new(step.name, options)?;
         let outcome = Outcome::of((step.run)(&mut job), options.ci);
         job.close(matches!(outcome, Outcome::Failed(_)));
         let line = row(step.name, &outcome, began.elapsed());
-        println!("--- {line}");
+        say!("--- {line}");
         table.push((line, outcome));
     }
-    println!("\n=== summary");
+    say!("\n=== summary");
     for (line, _) in &table {
-        println!("{line}");
+        say!("{line}");
     }
     let count = |wanted: &str| {
         table
@@ -86,7 +89,7 @@ pub(crate) fn run(options: &Options) -> Result<bool, String> {
     };
     let failed = count("FAILED");
     // Read by machines: this exact form, alone on the last line.
-    println!(
+    say!(
         "{} passed, {failed} failed, {} skipped",
         count("passed"),
         count("skipped")

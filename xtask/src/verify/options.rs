@@ -3,6 +3,7 @@
 use std::env;
 
 use super::Step;
+use super::steps::SOAK;
 use crate::arguments;
 
 /// The choices of one run.
@@ -12,7 +13,7 @@ pub(crate) struct Options {
     only: Vec<String>,
     /// Print the steps and do nothing.
     pub(super) list: bool,
-    /// Minutes that soaks, kill sweeps and models may each take beyond their everyday length.
+    /// Minutes of the step `soak`, which is left out without them; the models look deeper too.
     pub(super) long: Option<u64>,
     /// Show what the tools print while they run.
     pub(super) verbose: bool,
@@ -62,8 +63,14 @@ impl Options {
                 names.join(", ")
             ));
         }
-        let wanted =
-            |step: &&Step| self.only.is_empty() || self.only.iter().any(|name| step.name == *name);
+        let named = |step: &Step| self.only.iter().any(|name| step.name == *name);
+        if self.long.is_none() && named(&SOAK) {
+            return Err(format!("`{}` takes --long=MINUTES", SOAK.name));
+        }
+        let wanted = |step: &&Step| match &self.only[..] {
+            [] => self.long.is_some() || step.name != SOAK.name,
+            _ => named(step),
+        };
         Ok(all.iter().filter(wanted).collect())
     }
 }
@@ -87,7 +94,16 @@ mod tests {
             chosen.iter().map(|step| step.name).collect::<Vec<_>>(),
             ["fmt", "tests"]
         );
-        assert_eq!(parse(&[]).unwrap().choose(ALL).unwrap().len(), ALL.len());
+    }
+
+    #[test]
+    fn the_soak_runs_only_when_it_is_told_how_long() {
+        let chosen = |words| parse(words).unwrap().choose(ALL).map(|steps| steps.len());
+        assert_eq!(chosen(&[]), Ok(ALL.len() - 1));
+        assert_eq!(chosen(&["--long=5"]), Ok(ALL.len()));
+        assert_eq!(chosen(&["--long=5", "--only=soak"]), Ok(1));
+        assert_eq!(chosen(&["--long=5", "--only=fmt"]), Ok(1));
+        assert!(chosen(&["--only=soak"]).is_err());
     }
 
     #[test]

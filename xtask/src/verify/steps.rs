@@ -3,8 +3,8 @@
 //! clippy and docs need metadata only and share it; tests, doctests, examples and package share one full build;
 //! loom and asan change how everything is compiled, so each has a target directory of its own.
 
-use super::job::{Job, Stop};
-use super::{Step, suite, supply};
+use super::job::{Job, Stop, seconds};
+use super::{Step, soak, suite, supply};
 use crate::place;
 
 pub(super) const ALL: &[Step] = &[
@@ -63,13 +63,21 @@ pub(super) const ALL: &[Step] = &[
         about: "the oldest declared compiler",
         run: supply::msrv,
     },
+    SOAK,
 ];
+
+/// Runs only with `--long`.
+pub(super) const SOAK: Step = Step {
+    name: "soak",
+    about: "with --long: frames, kills, hostile peers and properties, again and again",
+    run: soak::soak,
+};
 
 fn fmt(job: &mut Job) -> Result<String, Stop> {
     component(&["fmt", "--version"], "rustfmt")?;
     let mut cargo = place::cargo();
     cargo.args(["fmt", "--all", "--check"]);
-    job.run(&mut cargo, job.limit(60))?;
+    job.run(&mut cargo, seconds(60))?;
     Ok(String::new())
 }
 
@@ -81,7 +89,7 @@ fn clippy(job: &mut Job) -> Result<String, Stop> {
         // Given to clippy alone: in RUSTFLAGS it would rebuild every dependency.
         cargo.args(["--", "-D", "warnings"]);
     }
-    let printed = job.run(&mut cargo, job.limit(400))?;
+    let printed = job.run(&mut cargo, seconds(400))?;
     Ok(warnings(&printed))
 }
 
@@ -99,7 +107,7 @@ fn docs(job: &mut Job) -> Result<String, Stop> {
             .arg("--no-deps")
             .args(words)
             .env("RUSTDOCFLAGS", "-D warnings");
-        job.run(&mut cargo, job.limit(300))?;
+        job.run(&mut cargo, seconds(300))?;
     }
     Ok(String::new())
 }

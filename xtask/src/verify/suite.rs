@@ -2,19 +2,19 @@
 
 use std::fs;
 
-use super::job::{Job, Stop};
+use super::job::{Job, Stop, seconds};
 use crate::place;
 
 /// What libtest said of all its binaries together.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Tally {
+pub(super) struct Tally {
     passed: usize,
     ignored: usize,
 }
 
 impl Tally {
     /// Adds up the lines `test result: ok. 12 passed; 0 failed; 1 ignored; ...`.
-    fn read(printed: &str) -> Self {
+    pub(super) fn read(printed: &str) -> Self {
         let mut tally = Self::default();
         for line in printed
             .lines()
@@ -31,7 +31,7 @@ impl Tally {
     }
 
     /// The note of a step. A step that ran nothing has not passed.
-    fn note(&self) -> Result<String, Stop> {
+    pub(super) fn note(&self) -> Result<String, Stop> {
         match self {
             Self { passed: 0, .. } => Err(Stop::failed("no test ran")),
             Self { passed, ignored: 0 } => Ok(format!("{passed} tests")),
@@ -44,14 +44,14 @@ pub(super) fn tests(job: &mut Job) -> Result<String, Stop> {
     let mut cargo = job.cargo("test");
     // `--no-fail-fast`: one broken test binary must not hide what the others say.
     cargo.args(["--workspace", "--all-targets", "--no-fail-fast"]);
-    let printed = job.run(&mut cargo, job.limit(900))?;
+    let printed = job.run(&mut cargo, seconds(900))?;
     Tally::read(&printed).note()
 }
 
 pub(super) fn doctests(job: &mut Job) -> Result<String, Stop> {
     let mut cargo = job.cargo("test");
     cargo.args(["--doc", "--package", "ringway"]);
-    let printed = job.run(&mut cargo, job.limit(300))?;
+    let printed = job.run(&mut cargo, seconds(300))?;
     Tally::read(&printed).note()
 }
 
@@ -63,11 +63,11 @@ pub(super) fn examples(job: &mut Job) -> Result<String, Stop> {
     }
     let mut build = job.cargo("build");
     build.args(["--package", "ringway", "--examples"]);
-    job.run(&mut build, job.limit(300))?;
+    job.run(&mut build, seconds(300))?;
     for name in &names {
         let mut example = job.cargo("run");
         example.args(["--quiet", "--package", "ringway", "--example", name]);
-        job.run(&mut example, job.limit(30))?;
+        job.run(&mut example, seconds(30))?;
     }
     Ok(format!("{} examples", names.len()))
 }
@@ -83,11 +83,11 @@ pub(super) fn loom(job: &mut Job) -> Result<String, Stop> {
     cargo
         .env("RUSTFLAGS", "--cfg loom")
         .env("CARGO_TARGET_DIR", place::target().join("loom"));
+    let more = job.long().is_some();
     if std::env::var_os("LOOM_MAX_PREEMPTIONS").is_none() {
-        let more = job.long().is_some();
         cargo.env("LOOM_MAX_PREEMPTIONS", if more { "4" } else { PREEMPTIONS });
     }
-    let printed = job.run(&mut cargo, job.limit(600))?;
+    let printed = job.run(&mut cargo, seconds(if more { 6_000 } else { 600 }))?;
     Tally::read(&printed).note()
 }
 
@@ -123,7 +123,7 @@ pub(super) fn asan(job: &mut Job) -> Result<String, Stop> {
         .env("RUSTFLAGS", "-Zsanitizer=address")
         .env("CARGO_TARGET_DIR", place::target().join("asan"));
     cargo.env("CARGO_TERM_COLOR", "never");
-    let printed = job.run(&mut cargo, job.limit(400))?;
+    let printed = job.run(&mut cargo, seconds(400))?;
     Tally::read(&printed).note()
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::job::{Job, Stop};
+use super::job::{Job, Stop, seconds};
 use crate::{place, tools};
 
 pub(super) fn deny(job: &mut Job) -> Result<String, Stop> {
@@ -19,7 +19,7 @@ pub(super) fn deny(job: &mut Job) -> Result<String, Stop> {
             install: tools::INSTALL.into(),
         });
     };
-    job.run(check(&deny).arg("check").args(CHECKS), job.limit(120))?;
+    job.run(check(&deny).arg("check").args(CHECKS), seconds(120))?;
     planted(job, check(&deny))?;
     Ok("advisories are not consulted: their database is fetched from elsewhere".into())
 }
@@ -43,7 +43,7 @@ fn planted(job: &mut Job, mut command: Command) -> Result<(), Stop> {
     job.note("# Two violations are planted here: the errors that follow are wanted.");
     let (printed, status) = job.try_run(
         command.arg("--config").arg(path).arg("check").args(CHECKS),
-        job.limit(120),
+        seconds(120),
     )?;
     if !status.success() && printed.contains("error[banned]") && printed.contains("error[rejected]")
     {
@@ -75,7 +75,7 @@ pub(super) fn package(job: &mut Job) -> Result<String, Stop> {
     if !job.ci() {
         list.arg("--allow-dirty");
     }
-    let printed = job.run(&mut list, job.limit(60))?;
+    let printed = job.run(&mut list, seconds(60))?;
     let listed: Vec<&str> = printed
         .lines()
         .filter(|line| !line.is_empty() && !is_chatter(line))
@@ -89,7 +89,7 @@ pub(super) fn package(job: &mut Job) -> Result<String, Stop> {
     if !job.ci() {
         build.arg("--allow-dirty");
     }
-    job.run(&mut build, job.limit(300))?;
+    job.run(&mut build, seconds(300))?;
     Ok(format!("{} files", listed.len()))
 }
 
@@ -142,7 +142,7 @@ pub(super) fn msrv(job: &mut Job) -> Result<String, Stop> {
     check
         .env("CARGO_TERM_COLOR", "never")
         .env("CARGO_TARGET_DIR", place::target().join("msrv"));
-    job.run(&mut check, job.limit(300))?;
+    job.run(&mut check, seconds(300))?;
     Ok(format!("compiles with {version}"))
 }
 

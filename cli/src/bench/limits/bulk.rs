@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 
 use super::super::kit::{Area, Kit};
 use super::super::work::Link;
+use super::control::{Batches, RELEASED, START, TAIL};
 use super::{copy_in, copy_out, pauses};
 
 /// Slots in use. Few keep the ring in the caches; many keep both sides busy.
@@ -12,19 +13,13 @@ pub(crate) const CHOICES: &[u32] = &[2, 3, 4, 8, 16];
 
 const MOST_SLOTS: usize = 16;
 
-/// Words on lines of their own: how far the sender is, how far the receiver is, batches done.
-const TAIL: usize = 0;
-const RELEASED: usize = 256;
-const DONE: usize = 768;
-const START: usize = 4096;
-
 /// One end of a ring of messages of `SIZE` bytes.
 #[derive(Debug)]
 pub(crate) struct Bulk<const SIZE: usize> {
     area: Area,
     slots: u64,
     position: u64,
-    batches: u64,
+    batches: Batches,
 }
 
 impl<const SIZE: usize> Bulk<SIZE> {
@@ -33,7 +28,7 @@ impl<const SIZE: usize> Bulk<SIZE> {
             area: kit.map(START + MOST_SLOTS * SIZE)?,
             slots: 4,
             position: 0,
-            batches: 0,
+            batches: Batches::default(),
         })
     }
 
@@ -72,17 +67,11 @@ impl<const SIZE: usize> Link for Bulk<SIZE> {
     }
 
     fn ack(&mut self) {
-        self.batches += 1;
-        // ORD: limit-done: after the last message has been copied out; partner: `await_ack`.
-        self.area.word(DONE).store(self.batches, Release);
+        self.batches.ack(&self.area);
     }
 
     fn await_ack(&mut self) {
-        self.batches += 1;
-        // ORD: limit-done: the other side has copied every message out; partner: `ack`.
-        while self.area.word(DONE).load(Acquire) != self.batches {
-            pauses(1);
-        }
+        self.batches.await_ack(&self.area);
     }
 
     /// Between batches the ring is empty on both sides, so its slots may be dealt anew.

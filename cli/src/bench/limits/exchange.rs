@@ -1,9 +1,25 @@
-//! The exchange for messages larger than a line: an 8-byte word and the payload behind it, in the lines that these
-//! span, for each direction. The word is written last and polled by the peer.
+//! The exchange: an 8-byte word and the payload behind it, in the lines that these span, for each direction. The word is
+//! written last and polled by the peer. Up to 56 bytes of payload fit into the word's own line.
 //!
-//! The wait between polls matters as in `line.rs`. Each message takes new lines, as in a lane, where the next frame cannot
-//! lie where the last one did: an exchange that used the same lines again and again took 160 ns for 1 KiB on near cores
-//! where this one takes 220, and would be another exchange.
+//! Found on an AMD EPYC 9005 guest of two cores (ns per round trip, payload 8 / 56 bytes), by pauses between two
+//! polls:
+//!
+//! | cores | lines | 0 | 1 | 2 | 3 | 4 | 6 |
+//! | --- | --- | --- | --- | --- | --- | --- | --- |
+//! | near | 1 | 117 / 115 | 64 / 58 | 94 / 99 | 118 / 130 | 138 / 160 | 181 / 205 |
+//! | near | 16 | 120 / 117 | 61 / 84 | | | | |
+//! | far | 1 | 500 / 495 | 440 / 430 | 425 / 430 | 400 / 410 | 340 / 410 | 415 / 420 |
+//! | far | 16 | 545 / 540 | 380 / 375 | 342 / 340 | 300 / 305 | 300 / 295 | 310 / 320 |
+//!
+//! A poll that comes too early takes the line away from the peer that is about to write it, and the round trip then
+//! costs four transfers in place of two. So the wait between polls is worth a factor of two, and its best length
+//! grows with the distance. With one to three load fences in place of pauses, near cores take 56 to 75 ns, and less by
+//! chance: between two pauses a pair falls into step at 60, 70 or 80 ns, and stays there. Waiting before the first poll,
+//! or asking for the next line early (`prefetchw`), gained nothing.
+//!
+//! A message of more than a line takes new lines each time, as in a lane, where the next frame cannot lie where the last
+//! one did: an exchange that used the same lines again and again took 160 ns for 1 KiB on near cores where this one takes
+//! 220, and would be another exchange.
 
 use std::io;
 use std::sync::atomic::Ordering::{Acquire, Release};
@@ -12,14 +28,22 @@ use super::super::kit::{Area, Kit, Side};
 use super::super::work::Link;
 use super::{FENCES, LINE, between_polls, copy_in, copy_out};
 
-/// Messages of a direction that takes new lines for each message.
+/// Messages of a direction that takes a new place for each message.
 const PLACES: usize = 16;
 
-/// Bytes for each layout, half of them for each direction.
+/// Bytes for each layout, half of them for each direction. Layouts share no neighbourhood: where the lines around the
+/// one in use have been written lately, the exchange was seen to take 72 to 86 ns in place of 64.
 const LAYOUT: usize = 64 << 10;
 
-/// The gap between two polls, plus one of [`LINES`] and [`PACKED`].
-pub(crate) const CHOICES: &[u32] = &[
+/// Choices for messages of one line: the gap between two polls, plus one of [`FIXED`], [`LINES`] and [`PACKED`].
+pub(crate) const ONE_LINE: &[u32] = &[
+    FIXED,
+    FIXED + 1,
+    FIXED + 2,
+    FIXED + 4,
+    FIXED + FENCES + 1,
+    FIXED + FENCES + 2,
+    FIXED + FENCES + 3,
     LINES,
     LINES + 1,
     LINES + 2,
@@ -38,9 +62,14 @@ pub(crate) const CHOICES: &[u32] = &[
     PACKED + FENCES + 3,
 ];
 
-/// Every message begins on a line of its own.
+/// Choices for longer messages: the same without [`FIXED`].
+pub(crate) const MORE_LINES: &[u32] = ONE_LINE.split_at(7).1;
+
+/// Every message takes the same line.
+const FIXED: u32 = 0;
+/// Every message begins on the next line that is free.
 const LINES: u32 = 100;
-/// Every message lies directly behind the last one, as in a ring.
+/// Every message lies directly behind the last one, as in a ring, and small ones share a line.
 const PACKED: u32 = 200;
 
 /// Sequence numbers begin where no payload reaches: in another layout, an old payload may lie where one is expected.
@@ -53,6 +82,7 @@ pub(crate) struct Exchange<const SIZE: usize> {
     side: Side,
     gap: u32,
     start: usize,
+    mask: usize,
     stride: usize,
     sent: u64,
     received: u64,
@@ -61,23 +91,31 @@ pub(crate) struct Exchange<const SIZE: usize> {
 impl<const SIZE: usize> Exchange<SIZE> {
     /// Whole lines that a word and a payload span.
     const SPAN: usize = (8 + SIZE).next_multiple_of(LINE);
+    const ONE_LINE: bool = Self::SPAN == LINE;
 
     pub(crate) fn new(kit: &Kit, side: Side) -> io::Result<Self> {
-        let area = kit.map(2 * LAYOUT)?;
-        Ok(Self {
-            area,
+        let mut new = Self {
+            area: kit.map(3 * LAYOUT)?,
             side,
             gap: 1,
             start: 0,
-            stride: Self::SPAN,
+            mask: 0,
+            stride: 0,
             sent: FIRST,
             received: FIRST,
-        })
+        };
+        new.tune(1 + if Self::ONE_LINE { FIXED } else { LINES });
+        Ok(new)
     }
 
     #[inline(always)]
     fn offset(&self, side: Side, number: u64) -> usize {
-        self.start + side.index() * (LAYOUT / 2) + (number as usize % PLACES) * self.stride
+        let mask = if Self::ONE_LINE {
+            self.mask
+        } else {
+            PLACES - 1
+        };
+        self.start + side.index() * (LAYOUT / 2) + (number as usize & mask) * self.stride
     }
 }
 
@@ -110,7 +148,8 @@ impl<const SIZE: usize> Link for Exchange<SIZE> {
 
     fn tune(&mut self, choice: u32) {
         self.gap = choice % LINES;
-        self.start = (choice / LINES - 1) as usize * LAYOUT;
+        self.start = (choice / LINES) as usize * LAYOUT;
+        self.mask = if choice < LINES { 0 } else { PLACES - 1 };
         self.stride = if choice < PACKED {
             Self::SPAN
         } else {

@@ -26,6 +26,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
 use super::super::kit::{Area, Kit, Side};
 use super::super::work::Link;
+use super::control::{Batches, RELEASED, START, wake};
 use super::{copy_in, copy_out, pauses, prefetch_to_write};
 
 /// Pauses of a receiver that finds the ring empty.
@@ -38,12 +39,6 @@ const RING: usize = 3640 * FRAME;
 /// The receiver says how far it is once per so many bytes.
 const STEP: u64 = (RING / 16) as u64;
 const AHEAD: usize = 1024;
-
-/// Words on lines of their own: how far the receiver is, whether it sleeps, batches done.
-const RELEASED: usize = 0;
-const SLEEPING: usize = 256;
-const DONE: usize = 512;
-const START: usize = 4096;
 
 /// One end. `WAKE`: each message is followed by a full barrier and a look at whether the receiver sleeps.
 /// `GROUPED`: nothing is visible before `publish`.
@@ -59,7 +54,7 @@ pub(crate) struct Frames<const WAKE: bool, const GROUPED: bool> {
     released: u64,
     /// Where the open group begins.
     first: Option<usize>,
-    batches: u64,
+    batches: Batches,
 }
 
 impl<const WAKE: bool, const GROUPED: bool> Frames<WAKE, GROUPED> {
@@ -74,7 +69,7 @@ impl<const WAKE: bool, const GROUPED: bool> Frames<WAKE, GROUPED> {
             offset: START,
             released: 0,
             first: None,
-            batches: 0,
+            batches: Batches::default(),
         })
     }
 
@@ -121,10 +116,7 @@ impl<const WAKE: bool, const GROUPED: bool> Link for Frames<WAKE, GROUPED> {
             // ORD: limit-wake: commits, and is ordered before the look at the sleeper's word; partner: a receiver that
             // says it sleeps and then looks once more (none does here: only the cost is wanted).
             header.swap(FRAME as u64, SeqCst);
-            // ORD: limit-wake: as above.
-            if self.area.word(SLEEPING).load(Relaxed) != 0 {
-                ring_bell(&self.bell);
-            }
+            wake(&self.area, &self.bell);
         } else {
             // ORD: limit-frame: publishes terminator and payload; partner: `recv` below.
             header.store(FRAME as u64, Release);
@@ -159,25 +151,14 @@ impl<const WAKE: bool, const GROUPED: bool> Link for Frames<WAKE, GROUPED> {
     }
 
     fn ack(&mut self) {
-        self.batches += 1;
-        // ORD: limit-done: after the last message has been copied out; partner: `await_ack`.
-        self.area.word(DONE).store(self.batches, Release);
+        self.batches.ack(&self.area);
     }
 
     fn await_ack(&mut self) {
-        self.batches += 1;
-        // ORD: limit-done: the other side has copied every message out; partner: `ack`.
-        while self.area.word(DONE).load(Acquire) != self.batches {
-            pauses(1);
-        }
+        self.batches.await_ack(&self.area);
     }
 
     fn tune(&mut self, choice: u32) {
         self.slip = choice;
     }
-}
-
-#[cold]
-fn ring_bell(bell: &OwnedFd) {
-    let _ = nix::unistd::write(bell, &1u64.to_ne_bytes());
 }

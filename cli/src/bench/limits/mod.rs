@@ -21,9 +21,9 @@
 
 pub(crate) mod bell;
 pub(crate) mod bulk;
+mod control;
 pub(crate) mod exchange;
 pub(crate) mod frames;
-pub(crate) mod line;
 pub(crate) mod slots;
 pub(crate) mod socket;
 

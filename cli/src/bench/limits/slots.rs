@@ -17,10 +17,11 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use std::sync::atomic::Ordering::{Acquire, Release, SeqCst};
 
 use super::super::kit::{Area, Kit, Side};
 use super::super::work::Link;
+use super::control::{Batches, RELEASED, START, TAIL, wake};
 use super::{LINE, copy_in, copy_out, pauses, prefetch_to_write};
 
 /// Pauses of a receiver that finds the ring empty.
@@ -30,13 +31,6 @@ const SLOTS: u64 = 4096;
 /// The receiver says how far it is once per so many messages.
 const STEP: u64 = SLOTS / 16;
 const AHEAD: usize = 1536;
-
-/// Words on lines of their own: how far the sender is, how far the receiver is, whether it sleeps, batches done.
-const TAIL: usize = 0;
-const RELEASED: usize = 256;
-const SLEEPING: usize = 512;
-const DONE: usize = 768;
-const START: usize = 4096;
 
 /// One end. `WAKE` and `GROUPED` as in `frames.rs`.
 #[derive(Debug)]
@@ -50,7 +44,7 @@ pub(crate) struct Slots<const WAKE: bool, const GROUPED: bool> {
     released: u64,
     /// The receiver's last look at how far the sender is.
     tail: u64,
-    batches: u64,
+    batches: Batches,
 }
 
 impl<const WAKE: bool, const GROUPED: bool> Slots<WAKE, GROUPED> {
@@ -64,7 +58,7 @@ impl<const WAKE: bool, const GROUPED: bool> Slots<WAKE, GROUPED> {
             position: 0,
             released: 0,
             tail: 0,
-            batches: 0,
+            batches: Batches::default(),
         })
     }
 
@@ -90,10 +84,7 @@ impl<const WAKE: bool, const GROUPED: bool> Link for Slots<WAKE, GROUPED> {
         if WAKE {
             // ORD: limit-wake: commits, and is ordered before the look at the sleeper's word; partner: see `frames.rs`.
             self.area.word(TAIL).swap(self.position, SeqCst);
-            // ORD: limit-wake: as above.
-            if self.area.word(SLEEPING).load(Relaxed) != 0 {
-                ring_bell(&self.bell);
-            }
+            wake(&self.area, &self.bell);
         } else if !GROUPED {
             // ORD: limit-slot: publishes the payload; partner: `recv` below.
             self.area.word(TAIL).store(self.position, Release);
@@ -133,25 +124,14 @@ impl<const WAKE: bool, const GROUPED: bool> Link for Slots<WAKE, GROUPED> {
     }
 
     fn ack(&mut self) {
-        self.batches += 1;
-        // ORD: limit-done: after the last message has been copied out; partner: `await_ack`.
-        self.area.word(DONE).store(self.batches, Release);
+        self.batches.ack(&self.area);
     }
 
     fn await_ack(&mut self) {
-        self.batches += 1;
-        // ORD: limit-done: the other side has copied every message out; partner: `ack`.
-        while self.area.word(DONE).load(Acquire) != self.batches {
-            pauses(1);
-        }
+        self.batches.await_ack(&self.area);
     }
 
     fn tune(&mut self, choice: u32) {
         self.slip = choice;
     }
-}
-
-#[cold]
-fn ring_bell(bell: &OwnedFd) {
-    let _ = nix::unistd::write(bell, &1u64.to_ne_bytes());
 }

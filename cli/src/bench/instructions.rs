@@ -1,0 +1,211 @@
+//! Instructions of one frame of 64 bytes: filled, sent, received and copied out, in one process; for Ringway and for the
+//! two rings by hand.
+//!
+//! The command runs itself under callgrind, with two counts of frames, and divides the difference of the totals by the
+//! difference of the counts: what setting up costs cancels out. The filling and the copies count, for everyone.
+
+use std::hint::black_box;
+use std::process::{Command, ExitCode, Stdio};
+
+use clap::{Args, ValueEnum};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use ringway::Config;
+use zerocopy::IntoBytes;
+
+use super::crew::Meeting;
+use super::kit::{Kit, Side};
+use super::limits::frames::Frames;
+use super::limits::slots::Slots;
+use super::rounds::Outcome;
+use super::work::Link;
+use super::{Failure, fail};
+
+/// The hidden subcommand whose instructions are counted.
+pub(crate) const COUNT_COMMAND: &str = "bench-count";
+
+/// Frames of the two runs. The difference is large, because what two threads need to connect is not always the same.
+const FEW: u64 = 1_000;
+const MANY: u64 = 101_000;
+
+/// A run takes a second or two; after so many it hangs.
+const PATIENCE: u32 = 60;
+
+/// What carries the frames.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Ring {
+    /// A connection, as it is by default.
+    Ringway,
+    /// Limit: the ring of frames with its look at the sleeper, which Ringway has by default too.
+    Frames,
+    /// Limit: the ring of slots, with the same.
+    Slots,
+}
+
+/// Arguments of the hidden subcommand.
+#[derive(Debug, Args)]
+pub(crate) struct CountArgs {
+    ring: Ring,
+    frames: u64,
+}
+
+/// Why there is no count.
+#[derive(Debug)]
+pub(crate) enum NoCount {
+    /// The tool is not there.
+    NoValgrind,
+    /// It is there, and something went wrong.
+    Failed(Failure),
+}
+
+/// Counts for Ringway and for the better ring by hand. In the outcome, instructions stand where the times are otherwise.
+pub(crate) fn count() -> Result<Outcome, NoCount> {
+    let ours = per_frame(Ring::Ringway)?;
+    let limit = per_frame(Ring::Frames)?.min(per_frame(Ring::Slots)?);
+    Ok(Outcome {
+        nanos: ours,
+        limit_nanos: limit,
+        slowness: ours / limit,
+        rounds: 1,
+        ..Outcome::default()
+    })
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a run of a second has far fewer than 2^52 instructions"
+)]
+fn per_frame(ring: Ring) -> Result<f64, NoCount> {
+    let few = total(ring, FEW)?;
+    let many = total(ring, MANY)?;
+    Ok((many as f64 - few as f64) / (MANY - FEW) as f64)
+}
+
+/// Instructions of a whole run.
+fn total(ring: Ring, frames: u64) -> Result<u64, NoCount> {
+    let failed = |error: Failure| NoCount::Failed(error);
+    let name = ring
+        .to_possible_value()
+        .map_or_else(String::new, |value| value.get_name().to_owned());
+    let mut valgrind = Command::new("valgrind");
+    valgrind
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(std::env::current_exe().map_err(|error| failed(error.into()))?)
+        .args([COUNT_COMMAND, &name, &frames.to_string()])
+        .stdin(Stdio::null());
+    let output = valgrind.output().map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => NoCount::NoValgrind,
+        _ => failed(error.into()),
+    })?;
+    let printed = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        let ours = printed.lines().find(|line| !line.starts_with("=="));
+        let why = ours.unwrap_or("it does not say why");
+        let what = format!("valgrind ended with {}: {why}", output.status);
+        return Err(failed(what.into()));
+    }
+    collected(&printed).ok_or_else(|| failed("callgrind printed no count".into()))
+}
+
+/// The count in callgrind's line `==1234== Collected : 5678`.
+fn collected(printed: &str) -> Option<u64> {
+    let (_, count) = printed
+        .lines()
+        .find_map(|line| line.split_once("Collected :"))?;
+    count.trim().parse().ok()
+}
+
+/// The hidden subcommand: what is counted. Its parent ends it, and so does a clock.
+pub(crate) fn run(args: &CountArgs) -> ExitCode {
+    let watched = set_pdeathsig(Signal::SIGKILL).map_err(Failure::from);
+    nix::unistd::alarm::set(PATIENCE);
+    match watched.and_then(|()| exchange(args.ring, args.frames)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+fn exchange(ring: Ring, frames: u64) -> Result<(), Failure> {
+    match ring {
+        Ring::Ringway => connection(frames),
+        Ring::Frames => by_hand(frames, Frames::<true, false>::new),
+        Ring::Slots => by_hand(frames, Slots::<true, false>::new),
+    }
+}
+
+fn connection(frames: u64) -> Result<(), Failure> {
+    let mut meeting = Meeting::new()?;
+    let address = meeting.address();
+    let config = Config::new();
+    let mut listener = config.bind(address.as_path())?;
+    let client = std::thread::spawn(move || config.connect(address));
+    let (_sender, mut receiver) = listener.accept()?.split();
+    let client = client.join().map_err(|_| "the client panicked")??;
+    let (mut sender, _receiver) = client.split();
+    repeat(
+        frames,
+        |payload| {
+            if let Err(error) = sender.try_send(payload) {
+                fail(&error);
+            }
+        },
+        |buffer| {
+            if let Err(error) = receiver.try_recv_into(buffer) {
+                fail(&error);
+            }
+        },
+    )
+}
+
+fn by_hand<L: Link>(frames: u64, end: fn(&Kit, Side) -> std::io::Result<L>) -> Result<(), Failure> {
+    let kit = Kit::new()?;
+    let (mut sender, mut receiver) = (end(&kit, Side::Lead)?, end(&kit, Side::Follow)?);
+    repeat(
+        frames,
+        |payload| sender.send(payload),
+        |buffer| receiver.recv(buffer),
+    )
+}
+
+#[inline(always)]
+fn repeat(
+    frames: u64,
+    mut send: impl FnMut(&[u8]),
+    mut recv: impl FnMut(&mut [u8]),
+) -> Result<(), Failure> {
+    let mut sum = 0u64;
+    let mut payload = [0u64; 8];
+    let mut buffer = [0u8; 64];
+    for n in 0..frames {
+        payload.fill(n);
+        send(black_box(&payload).as_bytes());
+        recv(&mut buffer);
+        sum = sum.wrapping_add(u64::from(black_box(&buffer)[0]));
+    }
+    let expected: u64 = (0..frames).map(|n| n & 0xff).sum();
+    if sum == expected {
+        Ok(())
+    } else {
+        Err("a frame is not what was sent".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Ring, collected, exchange};
+    use clap::ValueEnum;
+
+    #[test]
+    fn the_count_is_found() {
+        let printed = "==7== Events    : Ir\n==7== Collected : 1896512\n==7== \n";
+        assert_eq!(collected(printed), Some(1_896_512));
+        assert_eq!(collected("valgrind: no such tool"), None);
+    }
+
+    #[test]
+    fn every_ring_carries_the_frames_round_and_round() {
+        for ring in Ring::value_variants() {
+            exchange(*ring, 10_000).unwrap();
+        }
+    }
+}

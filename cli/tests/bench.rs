@@ -1,0 +1,102 @@
+//! How `ringway bench` ends: what a script can tell from its exit code and its lines. What it measures is not looked at: a test
+//! that depends on the time fails on a busy machine.
+
+mod support;
+
+use std::io::Read;
+use std::process::Stdio;
+
+use support::{Place, Running};
+
+/// What it ends with, and its rows.
+fn bench(place: &Place, arguments: &[&str], path: Option<&str>) -> (i32, Vec<serde_json::Value>) {
+    let all = [&["bench", "--quick", "--json"], arguments].concat();
+    let mut command = place.command("bench", &all);
+    if let Some(path) = path {
+        command.env("PATH", path);
+    }
+    let mut bench = Running::start(command.stdout(Stdio::piped()));
+    let mut text = String::new();
+    let mut output = bench.child.stdout.take().unwrap();
+    output.read_to_string(&mut text).unwrap();
+    let rows = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    (bench.code(), rows)
+}
+
+fn note(row: &serde_json::Value) -> &str {
+    row["note"].as_str().unwrap_or_default()
+}
+
+#[test]
+fn a_row_in_all_its_rounds_passes_the_check() {
+    let place = Place::new();
+    let (code, rows) = bench(&place, &["--check", "--rounds=1", "connect"], None);
+    let [row] = &rows[..] else {
+        panic!("one row was asked for: {rows:?}")
+    };
+    // On a slow machine, or one with a single processor, the row misses its target, and the code has to say that.
+    let met = row["met"] == true && row["rounds"] == 1;
+    assert_eq!(code, if met { 0 } else { 7 }, "{row}");
+}
+
+#[test]
+fn too_few_rounds_fail_the_check_and_nothing_else() {
+    let place = Place::new();
+    for (check, expected) in [(&["--check"][..], 7), (&[], 0)] {
+        let arguments = [check, &["--rounds=60000", "pipe:64"]].concat();
+        let (code, rows) = bench(&place, &arguments, None);
+        assert_eq!(code, expected, "{rows:?}");
+        assert!(rows[0]["rounds"].as_u64().unwrap() < 60_000);
+        assert_ne!(note(&rows[0]), "", "the row says why");
+    }
+    assert_eq!(place.words("bench"), "", "without --check it says nothing");
+}
+
+#[test]
+fn instructions_are_counted_or_it_is_said_why_not() {
+    let place = Place::new();
+    let (code, rows) = bench(&place, &["instructions"], None);
+    assert_eq!(code, 0, "{rows:?}");
+    if note(&rows[0]).contains("valgrind is not installed") {
+        return;
+    }
+    assert_eq!(rows[0]["unit"], "instructions");
+    // A build without optimisation takes many more than the target; no machine gets by with fewer than one per word.
+    assert!(rows[0]["value"].as_f64().unwrap() > 8.0, "{}", rows[0]);
+    assert!(rows[0]["limit"].as_f64().unwrap() > 8.0, "{}", rows[0]);
+}
+
+#[test]
+fn without_valgrind_the_row_is_missing_and_the_check_fails() {
+    let place = Place::new();
+    let nothing = place.file("nothing");
+    let nothing = nothing.to_str().unwrap();
+    let (code, rows) = bench(&place, &["instructions"], Some(nothing));
+    assert_eq!(code, 0);
+    assert_eq!(note(&rows[0]), "not measured: valgrind is not installed");
+    assert!(rows[0]["value"].is_null() && rows[0]["met"].is_null());
+    let (code, _) = bench(&place, &["--check", "instructions"], Some(nothing));
+    assert_eq!(code, 7);
+    assert!(place.words("bench").contains("1 rows with too few rounds"));
+}
+
+#[test]
+fn a_row_that_there_is_not_is_bad_usage() {
+    let place = Place::new();
+    assert_eq!(bench(&place, &["--check", "round-trop"], None).0, 2);
+    assert!(place.words("bench").contains("--list"));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_news() {
+    let place = Place::new();
+    let (reader, writer) = nix::unistd::pipe().unwrap();
+    drop(reader);
+    let mut command = place.command("list", &["bench", "--list"]);
+    let mut list = Running::start(command.stdout(writer));
+    assert_eq!(list.code(), 141);
+    assert_eq!(place.words("list"), "");
+}

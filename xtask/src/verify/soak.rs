@@ -1,0 +1,165 @@
+//! `--long=MINUTES`: the tests that find more the longer they run, again and again, each for its share of the minutes.
+
+use std::io::{self, IsTerminal};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use super::job::{Job, Stop, seconds};
+use super::suite::Tally;
+use crate::output::{draw, say};
+
+/// One kind of test, run in laps until its share of the time is over. Each runs one lap at least.
+struct Soak {
+    name: &'static str,
+    /// Its part of the minutes; together they are 100.
+    percent: u32,
+    /// What `cargo test --package ringway` is told.
+    words: &'static [&'static str],
+    /// Sets how much a lap does, from its number and the time that is left.
+    lap: fn(&mut Command, u64, Duration),
+}
+
+const SOAKS: &[Soak] = &[
+    Soak {
+        name: "frames exchanged",
+        percent: 40,
+        words: &["--test", "exchange"],
+        // The test goes on by itself, with other seeds, for whole minutes.
+        lap: |cargo, _, left| {
+            cargo.env("RINGWAY_FRAMES", "4000000");
+            cargo.env("RINGWAY_LONG_MINUTES", (left.as_secs() / 60).to_string());
+        },
+    },
+    Soak {
+        name: "peers killed",
+        percent: 30,
+        words: &["--test", "crash", "killed_peers"],
+        // Each kill of a lap has a seed of its own and every lap begins with the same, so later laps have more. A test
+        // that takes ten minutes ends itself, and these take two on a slow machine.
+        lap: |cargo, lap, _| {
+            cargo.env("RINGWAY_KILLS", (2_000 * lap.min(4)).to_string());
+        },
+    },
+    Soak {
+        name: "hostile peers",
+        percent: 10,
+        words: &["--test", "hostile", "random"],
+        lap: |_, _, _| (),
+    },
+    Soak {
+        name: "properties",
+        percent: 20,
+        // The module with the property test, which draws other cases in every run.
+        words: &["--lib", "against_a_queue"],
+        lap: |_, _, _| (),
+    },
+];
+
+/// How long a lap may take when its share is over: a lap is not cut short.
+const LAST_LAP: Duration = Duration::from_secs(900);
+
+pub(super) fn soak(job: &mut Job) -> Result<String, Stop> {
+    let minutes = job
+        .long()
+        .ok_or_else(|| Stop::failed("--long=MINUTES says for how long"))?;
+    let mut build = job.cargo("test");
+    build.args(["--package", "ringway", "--tests", "--no-run"]);
+    job.run(&mut build, seconds(400))?;
+    let mut laps = Vec::new();
+    for soak in SOAKS {
+        let share = Duration::from_secs(minutes * 60) * soak.percent / 100;
+        let count = run(job, soak, share)?;
+        laps.push(format!("{} in {count}", soak.name));
+    }
+    Ok(format!("laps: {}", laps.join(", ")))
+}
+
+/// Runs laps for as long as `share`; returns how many.
+fn run(job: &mut Job, soak: &Soak, share: Duration) -> Result<u64, Stop> {
+    let mut progress = Progress::new(soak.name, share);
+    for lap in 1.. {
+        let left = share.saturating_sub(progress.began.elapsed());
+        let mut cargo = job.cargo("test");
+        cargo.args(["--package", "ringway"]).args(soak.words);
+        (soak.lap)(&mut cargo, lap, left);
+        let printed = job.watch(&mut cargo, left + LAST_LAP, || progress.show(lap))?;
+        // A name that no test has any more would let every lap pass.
+        Tally::read(&printed).note()?;
+        if progress.began.elapsed() >= share {
+            progress.end(lap);
+            return Ok(lap);
+        }
+    }
+    unreachable!("the laps have no end of their own")
+}
+
+/// How far a soak is: drawn over itself on a terminal, elsewhere a line per minute.
+struct Progress {
+    name: &'static str,
+    share: Duration,
+    began: Instant,
+    next: Duration,
+    terminal: bool,
+}
+
+impl Progress {
+    fn new(name: &'static str, share: Duration) -> Self {
+        Self {
+            name,
+            share,
+            began: Instant::now(),
+            next: Duration::ZERO,
+            terminal: io::stdout().is_terminal(),
+        }
+    }
+
+    fn show(&mut self, lap: u64) {
+        let elapsed = self.began.elapsed();
+        if elapsed < self.next {
+            return;
+        }
+        let line = self.line(elapsed, lap);
+        if self.terminal {
+            draw!("\r{line}");
+            self.next = elapsed + Duration::from_millis(500);
+        } else {
+            say!("{line}");
+            self.next = elapsed + Duration::from_secs(60);
+        }
+    }
+
+    fn end(&self, lap: u64) {
+        let line = self.line(self.began.elapsed(), lap);
+        say!("{}{line}", if self.terminal { "\r" } else { "" });
+    }
+
+    fn line(&self, elapsed: Duration, lap: u64) -> String {
+        let minutes = |time: Duration| time.as_secs_f64() / 60.0;
+        format!(
+            "    {:<17}{:>6.1} of {:.1} minutes, lap {lap} ",
+            self.name,
+            minutes(elapsed),
+            minutes(self.share)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Progress, SOAKS};
+    use std::time::Duration;
+
+    #[test]
+    fn the_shares_are_all_of_the_time() {
+        assert_eq!(SOAKS.iter().map(|soak| soak.percent).sum::<u32>(), 100);
+    }
+
+    #[test]
+    fn progress_says_what_and_how_far() {
+        let progress = Progress::new("peers killed", Duration::from_secs(150));
+        assert_eq!(
+            progress.line(Duration::from_secs(60), 3),
+            "    peers killed        1.0 of 2.5 minutes, lap 3 "
+        );
+    }
+}
