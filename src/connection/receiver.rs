@@ -86,9 +86,6 @@ impl Receiver {
     /// Also [`RecvError::Truncated`]: the buffer is too short, and the frame stays unread.
     #[inline(always)]
     pub fn recv_into(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
-        if self.birth.is_forked() {
-            return Err(RecvError::Forked);
-        }
         match self.lane.take_exact(buffer) {
             Found::Taken => Ok(self.taken(buffer)),
             Found::Nothing => self.spin_into(buffer),
@@ -106,9 +103,6 @@ impl Receiver {
         buffer: &mut [u8],
         deadline: Instant,
     ) -> Result<usize, RecvError> {
-        if self.birth.is_forked() {
-            return Err(RecvError::Forked);
-        }
         self.take_other(buffer, Some(deadline))
     }
 
@@ -118,9 +112,6 @@ impl Receiver {
     /// Also [`RecvError::Empty`].
     #[inline(always)]
     pub fn try_recv_into(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
-        if self.birth.is_forked() {
-            return Err(RecvError::Forked);
-        }
         if self.lane.take_exact(buffer) == Found::Taken {
             return Ok(self.taken(buffer));
         }
@@ -278,7 +269,7 @@ impl Receiver {
         buffer.len()
     }
 
-    /// Takes a frame of any length, waiting for it.
+    /// Takes a frame of any length, waiting for it. Also where a forked child ends up, whose gate is shut.
     #[inline(never)]
     fn take_other(
         &mut self,

@@ -80,6 +80,19 @@ impl Sender {
     /// Also [`SendError::Full`].
     #[inline(always)]
     pub fn try_send(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        match self.lane.send_through(payload, 0) {
+            Some(published) => {
+                self.published(published);
+                Ok(())
+            }
+            None => self.try_send_slowly(payload),
+        }
+    }
+
+    /// What the gate did not let through. It is shut in the child of a fork too.
+    #[cold]
+    #[inline(never)]
+    fn try_send_slowly(&mut self, payload: &[u8]) -> Result<(), SendError> {
         if self.birth.is_forked() {
             return Err(SendError::Forked);
         }

@@ -18,7 +18,7 @@ use crate::layout::handshake::{
     RECEIVER_SPINS, Reason, SEGMENT_HUGE, SENDER_SPINS, SegmentOffer, WAITS,
 };
 use crate::ring::{Consumer, Producer};
-use crate::segment::{ForeignSegment, OwnSegment, SegmentSize};
+use crate::segment::{ForeignSegment, Gate, OwnSegment, SegmentSize};
 use crate::sys::bell::{self, Ringer};
 use crate::sys::memfd::{self, Defect};
 use crate::sys::poll::Waiter;
@@ -259,8 +259,10 @@ pub(crate) fn assemble(
         Ok((waiter, bell))
     };
     let ringer = |bell: Option<OwnedFd>| bell.map(|bell| Ringer::new(bell, config.trust));
+    let (sending, receiving) =
+        Gate::pair().map_err(|error| Error::io("mapping a page for a connection", error))?;
     let producer = Producer::new(
-        own.segment.ring(),
+        own.segment.ring(sending),
         theirs.segment.word(control::RECEIVER),
         own.segment.word(control::SENDER),
         &own.geometry,
@@ -277,7 +279,7 @@ pub(crate) fn assemble(
         Arc::clone(&link),
     );
     let consumer = Consumer::new(
-        theirs.segment.ring(),
+        theirs.segment.ring(receiving),
         own.segment.word(control::RECEIVER),
         &theirs.geometry,
     );

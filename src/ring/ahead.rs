@@ -29,22 +29,17 @@ impl Ahead {
         }
     }
 
-    /// Whether to ask for lines ahead.
-    #[inline(always)]
-    pub(crate) fn is_on(&self) -> bool {
-        self.on
-    }
-
     /// The producer has come to the end of the space that it knew of, at time `now` in nanoseconds and at `position`, with a frame of
-    /// `length` bytes. The frames before it are taken to be as long: nobody counts them.
-    pub(crate) fn lap(&mut self, now: u64, position: u64, length: u64) {
+    /// `length` bytes. The frames before it are taken to be as long: nobody counts them. Returns whether to ask for lines ahead.
+    pub(crate) fn lap(&mut self, now: u64, position: u64, length: u64) -> bool {
         let frames = (position - self.position) / length;
         if frames < ENOUGH {
-            return;
+            return self.on;
         }
         self.on = now.saturating_sub(self.since) < STREAM * frames;
         self.position = position;
         self.since = now;
+        self.on
     }
 }
 
@@ -57,7 +52,7 @@ mod tests {
             *now += 1000 * nanos;
             ahead.lap(*now, ahead.position + 1000 * 72, 72);
         }
-        ahead.is_on()
+        ahead.on
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! Three cursors, `published <= freed <= next`: what the producer has been told, what the reader has finished with, and what it has
 //! read; `freed` lags behind `next` only while frames are held, and `rewind` moves `next` back to it. Every word that the producer
 //! wrote is loaded once, bounded against these private cursors, and then used from the local copy.
+//!
+//! The bound is the ring's gate. It is zero once the lane is broken, and in the child of a fork.
 
 use crate::layout::geometry::Geometry;
 use crate::layout::header::{FLAG_FRAME, FLAG_PAD, HEADER, Header, frame_length};
@@ -44,6 +46,9 @@ impl Entry {
     }
 }
 
+/// From a frame's place to its payload.
+const SKIP: usize = HEADER as usize;
+
 /// What lay at the read cursor, for a reader that expects one kind of frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
@@ -63,8 +68,6 @@ pub(crate) struct Consumer<R, W> {
     released: W,
     /// Where the next frame is expected.
     next: u64,
-    /// No frame can end behind this: the producer leaves room for its terminator. `published + capacity - 8`. Zero: the lane is shut.
-    bound: u64,
     /// A finished frame that ends here or later makes a step's worth: the producer is told. Never, while frames are held.
     due: u64,
     /// While frames are held, everything before this is finished with; else everything before `next` is.
@@ -83,18 +86,25 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         let start = geometry.start;
         // ORD: release-start: Relaxed, published to the peer by the handshake, a system call later; partner: ring/producer.rs (reclaim).
         released.store(start, Ordering::Relaxed);
-        Self {
+        let mut consumer = Self {
             ring,
             released,
             next: start,
-            bound: start + geometry.capacity - HEADER,
             due: start + geometry.step,
             freed: start,
             published: start,
             step: geometry.step,
             hold: false,
             broken: None,
-        }
+        };
+        consumer.open_gate();
+        consumer
+    }
+
+    /// No frame can end behind the gate: the producer leaves room for its terminator.
+    fn open_gate(&mut self) {
+        let bound = self.published + self.ring.capacity() - HEADER;
+        self.ring.set_gate(bound);
     }
 
     /// Bytes in the ring.
@@ -118,7 +128,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
     #[inline(always)]
     pub(crate) fn take_exact(&mut self, target: &mut [u8]) -> Found {
         let end = self.next + frame_length(target.len() as u64);
-        if end > self.bound {
+        if end > self.ring.gate() {
             return Found::Other;
         }
         let place = self.ring.place(self.next);
@@ -135,8 +145,8 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
             };
         }
         if !target.is_empty() {
-            // SAFETY: the frame is in bounds: at most a ring's length from its place. Which also means that the cast was exact.
-            unsafe { self.ring.read(place, HEADER, target) };
+            // SAFETY: the frame is in bounds: shorter than the ring, header included. Which also means that the cast was exact.
+            unsafe { self.ring.read::<SKIP>(place, target) };
         }
         self.next = end;
         Found::Taken
@@ -153,10 +163,10 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
             position: self.next,
             header,
         };
-        if header.flags() == FLAG_FRAME && entry.end() <= self.bound {
+        if header.flags() == FLAG_FRAME && entry.end() <= self.ring.gate() {
             return Ok(Some(entry));
         }
-        if header.0 == 0 && self.bound != 0 {
+        if header.0 == 0 && self.ring.gate() != 0 {
             return Ok(None);
         }
         self.peek_unusual(entry).map(Some)
@@ -172,7 +182,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         let found = self.judge(entry);
         if let Err(violation) = found {
             self.broken = Some(violation);
-            self.bound = 0;
+            self.ring.set_gate(0);
         }
         found
     }
@@ -207,8 +217,8 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
     }
 
     fn in_bounds(&self, entry: Entry) -> Result<Entry, Violation> {
-        if entry.end() > self.bound {
-            let limit = self.bound.saturating_sub(entry.position);
+        if entry.end() > self.ring.gate() {
+            let limit = self.ring.gate().saturating_sub(entry.position);
             return Err(Violation::FrameTooLong {
                 length: entry.header.length(),
                 limit,
@@ -238,9 +248,9 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
     #[inline(always)]
     fn copy_some(&self, entry: &Entry, from: usize, target: &mut [u8]) -> usize {
         if !target.is_empty() {
-            let place = self.ring.place(entry.position);
-            // SAFETY: `from + target.len() <= payload`, and the frame is in bounds: at most a ring's length from its place.
-            unsafe { self.ring.read(place, HEADER + from as u64, target) };
+            let place = self.ring.place(entry.position + from as u64);
+            // SAFETY: `from + target.len() <= payload`, and the frame is in bounds: shorter than the ring, header included.
+            unsafe { self.ring.read::<SKIP>(place, target) };
         }
         target.len()
     }
@@ -285,7 +295,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
             return false;
         }
         self.published = freed;
-        self.bound = freed + self.ring.capacity() - HEADER;
+        self.open_gate();
         if !self.hold {
             self.due = freed + self.step;
         }

@@ -4,8 +4,8 @@
 //! published sees "not yet". While a group is open its first header is withheld in `withheld`, and every later header lies
 //! behind a word that is still zero.
 //!
-//! A plain send compares the end of its frame with one word, `open`, which is also how everything that is rare is kept off its path:
-//! it is zero while a group is open and once the lane is shut, and then no frame fits.
+//! A plain send compares the end of its frame with one word, the ring's gate, which is also how everything that is rare is kept off
+//! its path: it is zero while a group is open, once the lane is shut, and in the child of a fork, and then no frame passes.
 
 use super::ahead::Ahead;
 use crate::layout::geometry::{Geometry, SURE_PAYLOAD, padding};
@@ -62,6 +62,27 @@ pub(crate) enum Published {
     Plain,
 }
 
+/// How a commit is made. The default costs the fast path one compare.
+#[derive(Clone, Copy, Debug)]
+struct Manner {
+    /// Neither of the two below: with the barrier that the look at the peer's park epoch needs, and nothing else.
+    usual: bool,
+    /// The consumer never sleeps: no barrier.
+    plain: bool,
+    /// This is a stream: the lines of later frames are asked for.
+    ahead: bool,
+}
+
+impl Manner {
+    fn new(plain: bool, ahead: bool) -> Self {
+        Self {
+            usual: !plain && !ahead,
+            plain,
+            ahead,
+        }
+    }
+}
+
 /// The sending half of a lane.
 #[derive(Debug)]
 pub(crate) struct Producer<R, W, T> {
@@ -72,8 +93,6 @@ pub(crate) struct Producer<R, W, T> {
     told: T,
     /// Where the next frame goes. Private: never read back from shared memory.
     tail: u64,
-    /// `limit`, or zero while a group is open: what a plain send must end before.
-    open: u64,
     /// `released (as last seen) + capacity`: a frame fits if it and its terminator end at or before this. Zero: the lane is shut.
     limit: u64,
     /// The longest payload that is certain to fit.
@@ -82,8 +101,7 @@ pub(crate) struct Producer<R, W, T> {
     withheld: u64,
     /// Where the open group starts.
     group: u64,
-    /// Commits are followed by a look at the peer's park epoch, and so carry the barrier.
-    fenced: bool,
+    manner: Manner,
     alignment: u32,
     ahead: Ahead,
     /// Nanoseconds since some moment.
@@ -107,18 +125,18 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
             released,
             told,
             tail: geometry.start,
-            open: geometry.start + geometry.capacity,
             limit: geometry.start + geometry.capacity,
             most: geometry.largest_payload(),
             withheld: 0,
             group: 0,
-            fenced,
+            manner: Manner::new(!fenced, false),
             alignment: geometry.alignment,
             ahead: Ahead::new(clock(), geometry.start),
             clock,
         };
         producer.terminate(producer.ring.place(geometry.start), 0);
         producer.tell();
+        producer.open_gate();
         producer
     }
 
@@ -143,8 +161,19 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
 
     /// Takes nothing any more: every send, reserve and append is refused with [`Refusal::Shut`].
     pub(crate) fn shut(&mut self) {
-        self.open = 0;
         self.limit = 0;
+        self.open_gate();
+    }
+
+    /// Lets plain sends through that end, without their terminator, up to the gate; none while a group is open.
+    #[inline(always)]
+    fn open_gate(&mut self) {
+        let open = if self.withheld == 0 {
+            self.limit.saturating_sub(HEADER)
+        } else {
+            0
+        };
+        self.ring.set_gate(open);
     }
 
     /// Whether frames wait in an open group.
@@ -159,22 +188,33 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
         &mut self.ring
     }
 
-    /// Copies `payload` into a frame and publishes it. The fast path of everything.
+    /// Copies `payload` into a frame and publishes it, if the gate lets it pass: the fast path of everything. `None`: nothing was
+    /// touched, and [`try_send`](Self::try_send) knows more, if this is not the child of a fork.
     #[inline(always)]
-    pub(crate) fn try_send(&mut self, payload: &[u8], kind: u16) -> Result<Published, Refusal> {
+    pub(crate) fn send_through(&mut self, payload: &[u8], kind: u16) -> Option<Published> {
         let origin = self.tail;
         let length = frame_length(payload.len() as u64);
-        if self.exceeds(payload.len()) || origin + length + HEADER > self.open {
-            self.make_way(payload.len(), length)?;
+        if self.exceeds(payload.len()) || origin + length > self.ring.gate() {
+            return None;
         }
         let place = self.ring.place(origin);
-        self.ask_ahead(place);
         self.terminate(place, length);
         // SAFETY: `length + HEADER <= capacity`, since `origin + length + HEADER <= limit` and `limit <= origin + capacity`; all that
         // range is released, and no reservation is alive, since it would borrow `self`.
         unsafe { self.ring.write(place, HEADER, payload) };
         self.tail = origin + length;
-        Ok(self.publish_word(place, Header::frame(payload.len() as u32, kind).0))
+        Some(self.publish_word(place, Header::frame(payload.len() as u32, kind).0))
+    }
+
+    /// As [`send_through`](Self::send_through), after a fresh look at what the consumer has released. A group whose guard was leaked is
+    /// published first, or nothing behind it would ever be seen.
+    pub(crate) fn try_send(&mut self, payload: &[u8], kind: u16) -> Result<Published, Refusal> {
+        self.publish();
+        let length = frame_length(payload.len() as u64);
+        if payload.len() as u64 > self.most || self.tail + length + HEADER > self.limit {
+            self.make_room(payload.len(), length)?;
+        }
+        self.send_through(payload, kind).ok_or(Refusal::Full)
     }
 
     /// Copies `payload` into a frame of the open group, or opens one with it. Nothing becomes visible.
@@ -186,7 +226,9 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
             self.make_room(payload.len(), length)?;
         }
         let place = self.ring.place(origin);
-        self.ask_ahead(place);
+        if self.manner.ahead {
+            self.ring.prepare(place);
+        }
         // As in `append`.
         crate::sync::alias_fence();
         self.terminate(place, length);
@@ -212,15 +254,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
     fn open_group(&mut self, origin: u64, header: Header) {
         self.group = origin;
         self.withheld = header.0;
-        self.open = 0;
-    }
-
-    /// Asks for the lines of later frames, if this is a stream.
-    #[inline(always)]
-    fn ask_ahead(&mut self, place: R::Place) {
-        if self.ahead.is_on() {
-            self.ring.prepare(place);
-        }
+        self.ring.set_gate(0);
     }
 
     /// Finds room for a payload whose address is a multiple of `alignment`.
@@ -272,7 +306,6 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
         );
         let header = Header::frame(payload, kind);
         let place = self.ring.place(slot.origin);
-        self.ask_ahead(place);
         self.terminate(place, header.length());
         self.tail = slot.origin + header.length();
         self.publish_word(place, header.0)
@@ -297,7 +330,9 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
         // The slot may begin in the first copy of the ring where the last one ended in the second: two addresses of one word, whose
         // stores (its terminator, this header) the compiler must not exchange.
         crate::sync::alias_fence();
-        self.ask_ahead(place);
+        if self.manner.ahead {
+            self.ring.prepare(place);
+        }
         self.terminate(place, end);
         let first = if slot.pad == 0 {
             header
@@ -320,7 +355,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
         if first == 0 {
             return None;
         }
-        self.open = self.limit;
+        self.open_gate();
         let place = self.ring.place(self.group);
         Some(self.publish_word(place, first))
     }
@@ -343,35 +378,40 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
 
     #[inline(always)]
     fn publish_word(&mut self, place: R::Place, word: u64) -> Published {
-        if self.fenced {
-            // SAFETY: a place of this ring.
-            // ORD: commit, wake-barrier: publishes the frames, and the look at the epoch stays behind; partner: ring/consumer.rs
-            // (take), wake/park.rs (park-barrier).
-            unsafe {
-                self.ring
-                    .store_fenced(place, word, Site::Commit, Site::WakeBarrier);
-            };
-            Published::Fenced
+        if self.manner.usual {
+            return self.publish_fenced(place, word);
+        }
+        if self.manner.ahead {
+            self.ring.prepare(place);
+        }
+        if self.manner.plain {
+            self.publish_plain(place, word)
         } else {
-            // SAFETY: as above.
-            // ORD: commit: publishes the frames; partner: ring/consumer.rs (take).
-            unsafe {
-                self.ring
-                    .store(place, 0, word, order(Site::Commit, Ordering::Release));
-            };
-            Published::Plain
+            self.publish_fenced(place, word)
         }
     }
 
-    /// As [`make_room`](Self::make_room), for a plain send: publishes a group whose guard was leaked, or nothing behind it would ever
-    /// be seen.
-    #[cold]
-    #[inline(never)]
-    fn make_way(&mut self, payload: usize, needed: u64) -> Result<(), Refusal> {
-        if self.publish().is_some() && self.tail + needed + HEADER <= self.open {
-            return Ok(());
-        }
-        self.make_room(payload, needed)
+    #[inline(always)]
+    fn publish_fenced(&mut self, place: R::Place, word: u64) -> Published {
+        // SAFETY: a place of this ring.
+        // ORD: commit, wake-barrier: publishes the frames, and the look at the epoch stays behind; partner: ring/consumer.rs
+        // (take), wake/park.rs (park-barrier).
+        unsafe {
+            self.ring
+                .store_fenced(place, word, Site::Commit, Site::WakeBarrier);
+        };
+        Published::Fenced
+    }
+
+    #[inline(always)]
+    fn publish_plain(&mut self, place: R::Place, word: u64) -> Published {
+        // SAFETY: a place of this ring.
+        // ORD: commit: publishes the frames; partner: ring/consumer.rs (take).
+        unsafe {
+            self.ring
+                .store(place, 0, word, order(Site::Commit, Ordering::Release));
+        };
+        Published::Plain
     }
 
     /// Looks again at what the consumer has released; `needed` bytes and a terminator must fit.
@@ -388,7 +428,8 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
             return Err(Refusal::Shut);
         }
         self.reclaim().map_err(Refusal::Broken)?;
-        self.ahead.lap((self.clock)(), self.tail, needed);
+        let ahead = self.ahead.lap((self.clock)(), self.tail, needed);
+        self.manner = Manner::new(self.manner.plain, ahead);
         self.tell();
         if self.tail + needed + HEADER > self.limit {
             Err(Refusal::Full)
@@ -417,7 +458,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
             });
         }
         self.limit = released + self.ring.capacity();
-        self.open = if self.withheld == 0 { self.limit } else { 0 };
+        self.open_gate();
         Ok(())
     }
 

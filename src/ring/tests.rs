@@ -7,8 +7,8 @@ use super::{Consumer, Producer, Refusal};
 use crate::layout::control::{CONTROL, RECEIVER, SENDER};
 use crate::layout::geometry::Geometry;
 use crate::segment::{
-    ForeignSegment, MappedForeignRing, MappedForeignWord, MappedOwnRing, MappedOwnWord, OwnSegment,
-    SegmentSize,
+    ForeignSegment, Gate, MappedForeignRing, MappedForeignWord, MappedOwnRing, MappedOwnWord,
+    OwnSegment, SegmentSize,
 };
 
 type Sending = Producer<MappedOwnRing, MappedForeignWord, MappedOwnWord>;
@@ -47,14 +47,15 @@ impl Pair {
     /// Both halves, the consumer first: it says where it starts.
     fn halves(&self, geometry: &Geometry, fenced: bool) -> (Sending, Receiving) {
         geometry.check().unwrap();
+        let (sending, receiving) = Gate::pair().unwrap();
         let receiving = Consumer::new(
-            self.sending_seen.ring(),
+            self.sending_seen.ring(receiving),
             self.receiving.word(RECEIVER),
             geometry,
         );
         (
             Producer::new(
-                self.sending.ring(),
+                self.sending.ring(sending),
                 self.receiving_seen.word(RECEIVER),
                 self.sending.word(SENDER),
                 geometry,

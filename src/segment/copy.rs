@@ -18,20 +18,24 @@ use core::arch::asm;
 #[cfg(target_arch = "x86_64")]
 pub(crate) const INLINE: usize = 128;
 
-/// Copies `length` bytes from shared memory to private memory.
+/// Copies `length` bytes from shared memory, `SKIP` bytes behind `source`, to private memory.
 ///
 /// # Safety
-/// `source` is mapped and readable for `length` bytes (it may change meanwhile); `target` is valid for writes of `length` bytes and
-/// private to this process; the two do not overlap.
+/// `source` is mapped and readable for `SKIP + length` bytes (they may change meanwhile); `target` is valid for writes of `length`
+/// bytes and private to this process; the two do not overlap.
 #[inline(always)]
-pub(crate) unsafe fn copy_out(source: *const u8, target: *mut u8, length: usize) {
+pub(crate) unsafe fn copy_out<const SKIP: usize>(
+    source: *const u8,
+    target: *mut u8,
+    length: usize,
+) {
     #[cfg(target_arch = "x86_64")]
     if length <= INLINE {
         // SAFETY: the caller's promise, handed on unchanged.
-        return unsafe { copy_small(source, target, length) };
+        return unsafe { copy_small::<SKIP>(source, target, length) };
     }
-    // SAFETY: the caller's promise, handed on unchanged.
-    unsafe { copy_large(source, target, length) }
+    // SAFETY: the caller's promise.
+    unsafe { copy_large(source.add(SKIP), target, length) }
 }
 
 /// # Safety
@@ -53,11 +57,11 @@ unsafe fn copy_large(source: *const u8, target: *mut u8, length: usize) {
 macro_rules! ends {
     ($source:ident, $target:ident, $length:ident, $class:ident, $move:literal, $modifier:literal, $width:literal) => {
         asm!(
-            concat!($move, " {a", $modifier, "}, [{s}]"),
-            concat!($move, " {b", $modifier, "}, [{s} + {n} - ", $width, "]"),
+            concat!($move, " {a", $modifier, "}, [{s} + {k}]"),
+            concat!($move, " {b", $modifier, "}, [{s} + {n} + {k} - ", $width, "]"),
             concat!($move, " [{t}], {a", $modifier, "}"),
             concat!($move, " [{t} + {n} - ", $width, "], {b", $modifier, "}"),
-            s = in(reg) $source, t = in(reg) $target, n = in(reg) $length,
+            s = in(reg) $source, t = in(reg) $target, n = in(reg) $length, k = const SKIP,
             a = out($class) _, b = out($class) _,
             options(nostack, preserves_flags)
         )
@@ -68,31 +72,31 @@ macro_rules! ends {
 /// As for [`copy_out`], and `length <= INLINE`.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-unsafe fn copy_small(source: *const u8, target: *mut u8, length: usize) {
-    // SAFETY: in each arm every access lies in `[0, length)` of source and target: the first moves start at 0, the last ones
+unsafe fn copy_small<const SKIP: usize>(source: *const u8, target: *mut u8, length: usize) {
+    // SAFETY: in each arm every access lies in `[0, length)` of target, and of source behind `SKIP`: the first moves start at 0, the last ones
     // end at `length`, and the arm's bounds make the widths fit. No stack and no flags are touched.
     unsafe {
         if length > 32 {
             if length > 64 {
                 asm!(
-                    "movdqu {a}, [{s}]", "movdqu {b}, [{s} + 16]", "movdqu {c}, [{s} + 32]", "movdqu {d}, [{s} + 48]",
-                    "movdqu {e}, [{s} + {n} - 64]", "movdqu {f}, [{s} + {n} - 48]",
-                    "movdqu {g}, [{s} + {n} - 32]", "movdqu {h}, [{s} + {n} - 16]",
+                    "movdqu {a}, [{s} + {k}]", "movdqu {b}, [{s} + {k} + 16]", "movdqu {c}, [{s} + {k} + 32]", "movdqu {d}, [{s} + {k} + 48]",
+                    "movdqu {e}, [{s} + {n} + {k} - 64]", "movdqu {f}, [{s} + {n} + {k} - 48]",
+                    "movdqu {g}, [{s} + {n} + {k} - 32]", "movdqu {h}, [{s} + {n} + {k} - 16]",
                     "movdqu [{t}], {a}", "movdqu [{t} + 16], {b}", "movdqu [{t} + 32], {c}", "movdqu [{t} + 48], {d}",
                     "movdqu [{t} + {n} - 64], {e}", "movdqu [{t} + {n} - 48], {f}",
                     "movdqu [{t} + {n} - 32], {g}", "movdqu [{t} + {n} - 16], {h}",
-                    s = in(reg) source, t = in(reg) target, n = in(reg) length,
+                    s = in(reg) source, t = in(reg) target, n = in(reg) length, k = const SKIP,
                     a = out(xmm_reg) _, b = out(xmm_reg) _, c = out(xmm_reg) _, d = out(xmm_reg) _,
                     e = out(xmm_reg) _, f = out(xmm_reg) _, g = out(xmm_reg) _, h = out(xmm_reg) _,
                     options(nostack, preserves_flags)
                 );
             } else {
                 asm!(
-                    "movdqu {a}, [{s}]", "movdqu {b}, [{s} + 16]",
-                    "movdqu {c}, [{s} + {n} - 32]", "movdqu {d}, [{s} + {n} - 16]",
+                    "movdqu {a}, [{s} + {k}]", "movdqu {b}, [{s} + {k} + 16]",
+                    "movdqu {c}, [{s} + {n} + {k} - 32]", "movdqu {d}, [{s} + {n} + {k} - 16]",
                     "movdqu [{t}], {a}", "movdqu [{t} + 16], {b}",
                     "movdqu [{t} + {n} - 32], {c}", "movdqu [{t} + {n} - 16], {d}",
-                    s = in(reg) source, t = in(reg) target, n = in(reg) length,
+                    s = in(reg) source, t = in(reg) target, n = in(reg) length, k = const SKIP,
                     a = out(xmm_reg) _, b = out(xmm_reg) _, c = out(xmm_reg) _, d = out(xmm_reg) _,
                     options(nostack, preserves_flags)
                 );
@@ -107,8 +111,8 @@ unsafe fn copy_small(source: *const u8, target: *mut u8, length: usize) {
             ends!(source, target, length, reg, "mov", ":x", "2");
         } else if length == 1 {
             asm!(
-                "mov {a}, [{s}]", "mov [{t}], {a}",
-                s = in(reg) source, t = in(reg) target, a = out(reg_byte) _,
+                "mov {a}, [{s} + {k}]", "mov [{t}], {a}",
+                s = in(reg) source, t = in(reg) target, k = const SKIP, a = out(reg_byte) _,
                 options(nostack, preserves_flags)
             );
         }
@@ -129,7 +133,7 @@ mod tests {
                 let mut target = vec![0u8; length + 32];
                 // SAFETY: both ranges are inside their vectors, which are distinct.
                 unsafe {
-                    copy_out(
+                    copy_out::<0>(
                         source.as_ptr().add(shift),
                         target.as_mut_ptr().add(16),
                         length,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::{ForeignRing, ForeignWord, SegmentSize, copy};
 use crate::sync::{AtomicU64, Ordering};
+use crate::sys::gate::Gate;
 use crate::sys::map::{Access, Mapping};
 use crate::sys::memfd::{self, Defect};
 
@@ -54,12 +55,13 @@ impl ForeignSegment {
     }
 
     /// The ring that the peer sends into.
-    pub(crate) fn ring(&self) -> MappedForeignRing {
+    pub(crate) fn ring(&self, gate: Gate) -> MappedForeignRing {
         // SAFETY: the ring follows the control area in the mapping.
         let base = unsafe { self.mapping.base().add(self.size.control) };
         MappedForeignRing {
             base: non_null(base),
             mask: self.size.ring as u64 - 1,
+            gate,
             _mapping: Arc::clone(&self.mapping),
         }
     }
@@ -98,6 +100,7 @@ impl ForeignWord for MappedForeignWord {
 pub(crate) struct MappedForeignRing {
     base: NonNull<u8>,
     mask: u64,
+    gate: Gate,
     _mapping: Arc<Mapping>,
 }
 
@@ -115,6 +118,16 @@ impl ForeignRing for MappedForeignRing {
     }
 
     #[inline(always)]
+    fn gate(&self) -> u64 {
+        self.gate.get()
+    }
+
+    #[inline(always)]
+    fn set_gate(&mut self, value: u64) {
+        self.gate.set(value);
+    }
+
+    #[inline(always)]
     fn place(&self, position: u64) -> *const u8 {
         // SAFETY: `position & mask < capacity`, inside the first copy of the ring; `capacity` bytes from there are mapped.
         unsafe { self.base.as_ptr().add((position & self.mask) as usize) }
@@ -129,14 +142,8 @@ impl ForeignRing for MappedForeignRing {
     }
 
     #[inline(always)]
-    unsafe fn read(&self, place: *const u8, offset: u64, target: &mut [u8]) {
-        // SAFETY: `capacity` bytes are mapped from `place`, and `offset + target.len()` is no more; `target` is private.
-        unsafe {
-            copy::copy_out(
-                place.add(offset as usize),
-                target.as_mut_ptr(),
-                target.len(),
-            );
-        };
+    unsafe fn read<const SKIP: usize>(&self, place: *const u8, target: &mut [u8]) {
+        // SAFETY: `capacity` bytes are mapped from `place`, and `SKIP + target.len()` is no more; `target` is private.
+        unsafe { copy::copy_out::<SKIP>(place, target.as_mut_ptr(), target.len()) };
     }
 }

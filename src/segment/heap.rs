@@ -38,6 +38,7 @@ unsafe impl Send for Word {}
 #[derive(Clone, Debug)]
 pub(crate) struct HeapRing {
     words: Arc<[Word]>,
+    gate: u64,
 }
 
 impl HeapRing {
@@ -52,6 +53,7 @@ impl HeapRing {
         };
         Self {
             words: (0..capacity / 8).map(word).collect(),
+            gate: 0,
         }
     }
 
@@ -82,6 +84,14 @@ impl OwnRing for HeapRing {
 
     fn capacity(&self) -> u64 {
         self.words.len() as u64 * 8
+    }
+
+    fn gate(&self) -> u64 {
+        self.gate
+    }
+
+    fn set_gate(&mut self, value: u64) {
+        self.gate = value;
     }
 
     fn place(&self, position: u64) -> u64 {
@@ -139,6 +149,14 @@ impl ForeignRing for HeapRing {
         OwnRing::capacity(self)
     }
 
+    fn gate(&self) -> u64 {
+        self.gate
+    }
+
+    fn set_gate(&mut self, value: u64) {
+        self.gate = value;
+    }
+
     fn place(&self, position: u64) -> u64 {
         position
     }
@@ -151,7 +169,8 @@ impl ForeignRing for HeapRing {
         source.bits.load(Ordering::Relaxed)
     }
 
-    unsafe fn read(&self, position: u64, offset: u64, target: &mut [u8]) {
+    unsafe fn read<const SKIP: usize>(&self, position: u64, target: &mut [u8]) {
+        let offset = SKIP as u64;
         assert!(
             offset + target.len() as u64 <= OwnRing::capacity(self),
             "read out of bounds"

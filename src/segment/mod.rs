@@ -17,6 +17,8 @@ pub(crate) mod heap;
 mod own;
 
 #[cfg(not(loom))]
+pub(crate) use crate::sys::gate::Gate;
+#[cfg(not(loom))]
 pub(crate) use foreign::{ForeignSegment, MappedForeignRing, MappedForeignWord};
 #[cfg(not(loom))]
 pub(crate) use own::{MappedOwnRing, MappedOwnWord, OwnSegment, SegmentSize};
@@ -45,6 +47,13 @@ pub(crate) trait OwnRing {
 
     /// Bytes in the ring: a power of two.
     fn capacity(&self) -> u64;
+
+    /// A private word for the half that owns this handle. In a child of a fork, where the ring is not mapped, it reads as zero; so a
+    /// half that compares with it before it touches the ring needs no other look for a fork.
+    fn gate(&self) -> u64;
+
+    /// Sets the [`gate`](OwnRing::gate).
+    fn set_gate(&mut self, value: u64);
 
     /// The place of `position`, a multiple of 8.
     fn place(&self, position: u64) -> Self::Place;
@@ -80,6 +89,12 @@ pub(crate) trait ForeignRing {
     /// Bytes in the ring: a power of two.
     fn capacity(&self) -> u64;
 
+    /// As [`OwnRing::gate`].
+    fn gate(&self) -> u64;
+
+    /// Sets the [`gate`](ForeignRing::gate).
+    fn set_gate(&mut self, value: u64);
+
     /// The place of `position`.
     fn place(&self, position: u64) -> Self::Place;
 
@@ -89,9 +104,9 @@ pub(crate) trait ForeignRing {
     /// `place` is of this ring and of a position that is a multiple of 8.
     unsafe fn load(&self, place: Self::Place) -> u64;
 
-    /// Copies payload bytes out. What arrives is whatever the peer had there; nothing is assumed of it.
+    /// Copies bytes out, from `SKIP` bytes behind `place` on. What arrives is whatever the peer had there; nothing is assumed of it.
     ///
     /// # Safety
-    /// `place` is of this ring, and `offset + target.len() <= capacity`.
-    unsafe fn read(&self, place: Self::Place, offset: u64, target: &mut [u8]);
+    /// `place` is of this ring, and `SKIP + target.len() <= capacity`.
+    unsafe fn read<const SKIP: usize>(&self, place: Self::Place, target: &mut [u8]);
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::{OwnRing, OwnWord};
 use crate::sync::{AtomicU64, Ordering, Site};
 use crate::sys::fork::Birth;
+use crate::sys::gate::Gate;
 use crate::sys::map::{Access, Mapping};
 use crate::sys::memfd;
 
@@ -97,12 +98,13 @@ impl OwnSegment {
     }
 
     /// The ring. The caller sees to it that there is one producer for it.
-    pub(crate) fn ring(&self) -> MappedOwnRing {
+    pub(crate) fn ring(&self, gate: Gate) -> MappedOwnRing {
         // SAFETY: the ring follows the control area in the mapping.
         let base = unsafe { self.mapping.base().add(self.size.control) };
         MappedOwnRing {
             base: word_pointer(base).cast(),
             mask: self.size.ring as u64 - 1,
+            gate,
             _mapping: Arc::clone(&self.mapping),
         }
     }
@@ -141,6 +143,7 @@ impl OwnWord for MappedOwnWord {
 pub(crate) struct MappedOwnRing {
     base: NonNull<u8>,
     mask: u64,
+    gate: Gate,
     _mapping: Arc<Mapping>,
 }
 
@@ -186,6 +189,16 @@ impl OwnRing for MappedOwnRing {
     #[inline(always)]
     fn capacity(&self) -> u64 {
         self.mask + 1
+    }
+
+    #[inline(always)]
+    fn gate(&self) -> u64 {
+        self.gate.get()
+    }
+
+    #[inline(always)]
+    fn set_gate(&mut self, value: u64) {
+        self.gate.set(value);
     }
 
     #[inline(always)]

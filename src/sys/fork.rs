@@ -74,9 +74,7 @@ fn make_page() -> Result<Page, i32> {
     let bytes = super::memfd::page_size();
     let errno = |error: io::Error| error.raw_os_error().unwrap_or(libc::ENOMEM);
     let page = map::anonymous(bytes).map_err(errno)?;
-    // SAFETY: the range was just mapped by us and holds nothing yet.
-    super::check(unsafe { libc::madvise(page.cast(), bytes, libc::MADV_WIPEONFORK) })
-        .map_err(errno)?;
+    map::wipe_on_fork(page, bytes).map_err(errno)?;
     Ok(Page(page.cast_const().cast()))
 }
 

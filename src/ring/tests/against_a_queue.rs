@@ -8,7 +8,7 @@ use super::{Pair, Receiving, Sending};
 use crate::layout::geometry::Geometry;
 use crate::layout::header::HEADER;
 use crate::ring::{Found, Refusal, Slot};
-use crate::segment::ForeignRing;
+use crate::segment::{ForeignRing, Gate};
 
 /// A payload's length: as a number of bytes, or as near as the ring lets it to a boundary.
 #[derive(Clone, Copy, Debug)]
@@ -248,7 +248,7 @@ impl World {
 
     /// The word at the published tail is zero, whatever has been going on.
     fn check_tail(&self) {
-        let ring = self.pair.sending_seen.ring();
+        let ring = self.pair.sending_seen.ring(Gate::pair().unwrap().0);
         // SAFETY: the place of a position, which is a multiple of 8.
         let word = unsafe { ring.load(ring.place(self.producer.published())) };
         assert_eq!(word, 0, "the terminator at {}", self.producer.published());

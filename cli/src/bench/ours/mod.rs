@@ -1,7 +1,7 @@
 //! Ringway's side of each row, through its public interface only.
 
 mod connecting;
-mod duplex;
+pub(crate) mod duplex;
 mod in_place;
 
 use std::path::Path;
