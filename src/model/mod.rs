@@ -15,7 +15,8 @@ use crate::ring::{Consumer, Producer};
 use crate::segment::heap::{HeapRing, HeapWord};
 // ORD: sites: named here to be weakened, not accessed; partner: none.
 use crate::sync::Site::{
-    self, Close, Commit, ParkBarrier, Reclaim, Release, SeeClose, SpaceBarrier, Take, WakeBarrier,
+    self, Close, CloseBarrier, Commit, ParkBarrier, Reclaim, Release, SeeClose, SpaceBarrier, Take,
+    WakeBarrier,
 };
 use crate::sync::weaken;
 
@@ -35,12 +36,13 @@ const SITES: &[Site] = &[
     ParkBarrier,
     SpaceBarrier,
     Close,
+    CloseBarrier,
     SeeClose,
 ];
 /// Does not compile while a site is missing here, and then it belongs into `SITES` too.
 const _: fn(Site) = |site| match site {
     Commit | Take | Release | Reclaim | WakeBarrier | ParkBarrier | SpaceBarrier | Close
-    | SeeClose => (),
+    | CloseBarrier | SeeClose => (),
 };
 
 /// One model at a time: the weakened site belongs to the whole process.

@@ -46,7 +46,7 @@ impl<W: OwnWord> Park<W> {
         self.word
             .store(CLOSED_EPOCH, order(Site::Close, Ordering::Release));
         // ORD: close-barrier: the close is visible before the peer's epoch is looked at; partner: `arm` (park-barrier).
-        fence(Site::WakeBarrier, Ordering::SeqCst);
+        fence(Site::CloseBarrier, Ordering::SeqCst);
     }
 }
 
