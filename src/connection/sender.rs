@@ -1,21 +1,16 @@
 //! The half that sends.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
-use super::link::{Link, Peer};
+use super::link::Peer;
 use super::outcome::{Arm, SendError};
 use super::reservation::{Group, Reservation};
 use super::rest::{Ended, Rest};
 use super::shared::SharedSender;
 use crate::ring::{Producer, Refusal, Slot};
-use crate::segment::{MappedForeignWord, MappedOwnRing, MappedOwnWord};
-use crate::sys::bell::Ringer;
+use crate::segment::{MappedForeignWord, MappedOwnRing};
 use crate::sys::fork::Birth;
-use crate::sys::poll::Waiter;
-use crate::wake::ladder::Wait;
-use crate::wake::park::{Park, Watch};
 
 /// The half that sends. One thread at a time uses it; [`Sender::shared`] makes one for several.
 ///
@@ -31,22 +26,13 @@ pub struct Sender {
 }
 
 impl Sender {
-    pub(crate) fn new(
-        lane: Producer<MappedOwnRing, MappedForeignWord>,
-        watch: Watch<MappedForeignWord>,
-        park: Park<MappedOwnWord>,
-        ringer: Option<Ringer>,
-        waiter: (Waiter, Option<OwnedFd>),
-        wait: Wait,
-        link: Arc<Link>,
-    ) -> Self {
-        let birth = link.birth;
+    pub(crate) fn new(lane: Producer<MappedOwnRing, MappedForeignWord>, rest: Rest) -> Self {
         Self {
             lane,
-            birth,
+            birth: rest.link.birth,
             dropped: 0,
             broken: None,
-            rest: Rest::new(watch, park, ringer, waiter, wait, link),
+            rest,
         }
     }
 

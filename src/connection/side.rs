@@ -10,6 +10,7 @@ use super::Connection;
 use super::config::Config;
 use super::link::{Link, Peer};
 use super::receiver::Receiver;
+use super::rest::Rest;
 use super::sender::Sender;
 use crate::error::{Error, ErrorKind};
 use crate::layout::control::{self, ControlBlock};
@@ -251,14 +252,6 @@ pub(crate) fn assemble(
     peer: Peer,
 ) -> Result<Connection, Error> {
     let link = Arc::new(Link::new(socket, pidfd, peer, own.segment.birth()));
-    let waiter = |bell: Option<OwnedFd>| -> Result<_, Error> {
-        // The bell itself is not needed once epoll watches it: the peer's copy keeps it alive. It is kept, so that closing theirs
-        // does not remove the watch.
-        let waiter = Waiter::new(bell.as_ref().map(AsFd::as_fd), link.socket(), link.pidfd())
-            .map_err(|error| Error::io("watching the peer", error))?;
-        Ok((waiter, bell))
-    };
-    let ringer = |bell: Option<OwnedFd>| bell.map(|bell| Ringer::new(bell, config.trust));
     let producer = Producer::new(
         own.segment.ring(),
         theirs.segment.word(control::RECEIVER),
@@ -266,28 +259,42 @@ pub(crate) fn assemble(
         their_waits & RECEIVER_SPINS == 0,
         crate::sys::cpu::nanos,
     );
-    let sender = Sender::new(
-        producer,
-        Watch::new(theirs.segment.word(control::RECEIVER_EPOCH)),
-        Park::new(own.segment.word(control::SENDER_EPOCH)),
-        ringer(theirs.receiver_bell),
-        waiter(own.sender_bell)?,
-        config.wait,
-        Arc::clone(&link),
-    );
     let consumer = Consumer::new(
         theirs.segment.ring(),
         own.segment.word(control::RECEIVER),
         &theirs.geometry,
     );
-    let receiver = Receiver::new(
-        consumer,
-        Watch::new(theirs.segment.word(control::SENDER_EPOCH)),
-        Park::new(own.segment.word(control::RECEIVER_EPOCH)),
-        ringer(theirs.sender_bell),
-        waiter(own.receiver_bell)?,
-        config.wait,
-        link,
-    );
+    // A half sleeps on its own epoch and bell, and wakes the half opposite by its.
+    let rest = |their_epoch, own_epoch, their_bell: Option<OwnedFd>, own_bell: Option<OwnedFd>| {
+        let waiter = Waiter::new(
+            own_bell.as_ref().map(AsFd::as_fd),
+            link.socket(),
+            link.pidfd(),
+        )
+        .map_err(|error| Error::io("watching the peer", error))?;
+        Ok(Rest::new(
+            Watch::new(theirs.segment.word(their_epoch)),
+            Park::new(own.segment.word(own_epoch)),
+            their_bell.map(|bell| Ringer::new(bell, config.trust)),
+            // The bell itself is not needed once epoll watches it, but closing it would remove the watch.
+            (waiter, own_bell),
+            config.wait,
+            Arc::clone(&link),
+        ))
+    };
+    let sending = rest(
+        control::RECEIVER_EPOCH,
+        control::SENDER_EPOCH,
+        theirs.receiver_bell,
+        own.sender_bell,
+    )?;
+    let receiving = rest(
+        control::SENDER_EPOCH,
+        control::RECEIVER_EPOCH,
+        theirs.sender_bell,
+        own.receiver_bell,
+    )?;
+    let sender = Sender::new(producer, sending);
+    let receiver = Receiver::new(consumer, receiving);
     Ok(Connection::new(sender, receiver))
 }
