@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::frame::Frame;
 use super::link::Peer;
 use super::outcome::{Arm, RecvError};
-use super::rest::{Ended, Rest};
+use super::rest::{Ended, LIFE_EVERY, Rest};
 use crate::layout::violation::Violation;
 use crate::ring::{Consumer, Entry};
 use crate::segment::{MappedForeignRing, MappedOwnWord};
@@ -224,10 +224,10 @@ impl Receiver {
         }
     }
 
-    /// Nothing there: is anybody? Asks the kernel at most once per millisecond (`Rest::ask_polled`).
+    /// Nothing there: is anybody? Asks the kernel at most once per millisecond (`Rest::ask`).
     #[cold]
     fn empty(&mut self) -> Result<Entry, RecvError> {
-        let Some(gone) = self.rest.ask_polled() else {
+        let Some(gone) = self.rest.ask(Instant::now(), LIFE_EVERY) else {
             return Err(RecvError::Empty);
         };
         if let Some(entry) = self.look()? {

@@ -1,12 +1,12 @@
 //! The half that sends.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::link::Peer;
 use super::outcome::{Arm, SendError};
 use super::reservation::{Group, Reservation};
-use super::rest::{Ended, Rest};
+use super::rest::{Ended, LIFE_EVERY, Rest};
 use super::shared::SharedSender;
 use crate::ring::{Producer, Refusal, Slot};
 use crate::segment::{MappedForeignWord, MappedOwnRing};
@@ -165,7 +165,7 @@ impl Sender {
 
     /// Whether the peer's receiver is known to be gone. Looks at shared memory and at the kernel's word.
     pub fn is_closed(&mut self) -> bool {
-        self.birth.is_forked() || self.rest.glance().is_some()
+        self.birth.is_forked() || self.rest.ask(Instant::now(), Duration::ZERO).is_some()
     }
 
     /// Who is at the other end.
@@ -326,7 +326,7 @@ impl Sender {
             return broken;
         }
         match refusal {
-            Refusal::Full => match self.rest.ask_polled() {
+            Refusal::Full => match self.rest.ask(Instant::now(), LIFE_EVERY) {
                 Some(gone) => {
                     self.rest.gone = Some(gone);
                     gone.into()

@@ -264,37 +264,44 @@ pub(crate) fn assemble(
         own.segment.word(control::RECEIVER),
         &theirs.geometry,
     );
-    // A half sleeps on its own epoch and bell, and wakes the half opposite by its.
-    let rest = |their_epoch, own_epoch, their_bell: Option<OwnedFd>, own_bell: Option<OwnedFd>| {
-        let waiter = Waiter::new(
-            own_bell.as_ref().map(AsFd::as_fd),
-            link.socket(),
-            link.pidfd(),
-        )
-        .map_err(|error| Error::io("watching the peer", error))?;
-        Ok(Rest::new(
-            Watch::new(theirs.segment.word(their_epoch)),
-            Park::new(own.segment.word(own_epoch)),
-            their_bell.map(|bell| Ringer::new(bell, config.trust)),
-            // The bell itself is not needed once epoll watches it, but closing it would remove the watch.
-            (waiter, own_bell),
-            config.wait,
-            Arc::clone(&link),
-        ))
+    let waiter = |bell: Option<OwnedFd>| {
+        let waiter = Waiter::new(bell, link.socket(), link.pidfd());
+        waiter
+            .map(Arc::new)
+            .map_err(|error| Error::io("watching the peer", error))
     };
-    let sending = rest(
-        control::RECEIVER_EPOCH,
-        control::SENDER_EPOCH,
-        theirs.receiver_bell,
-        own.sender_bell,
-    )?;
-    let receiving = rest(
-        control::SENDER_EPOCH,
-        control::RECEIVER_EPOCH,
-        theirs.sender_bell,
-        own.receiver_bell,
-    )?;
-    let sender = Sender::new(producer, sending);
-    let receiver = Receiver::new(consumer, receiving);
+    let (sending, receiving) = (waiter(own.sender_bell)?, waiter(own.receiver_bell)?);
+    // A half sleeps on its own epoch and bell, wakes the half opposite by its, and wakes its sibling when it has taken its nudge.
+    let rest =
+        |their_epoch, own_epoch, their_bell: Option<OwnedFd>, waiter: &Arc<Waiter>, sibling| {
+            Rest::new(
+                Watch::new(theirs.segment.word(their_epoch)),
+                Park::new(own.segment.word(own_epoch)),
+                their_bell.map(|bell| Ringer::new(bell, config.trust)),
+                (Arc::clone(waiter), Arc::downgrade(sibling)),
+                config.wait,
+                Arc::clone(&link),
+            )
+        };
+    let sender = Sender::new(
+        producer,
+        rest(
+            control::RECEIVER_EPOCH,
+            control::SENDER_EPOCH,
+            theirs.receiver_bell,
+            &sending,
+            &receiving,
+        ),
+    );
+    let receiver = Receiver::new(
+        consumer,
+        rest(
+            control::SENDER_EPOCH,
+            control::RECEIVER_EPOCH,
+            theirs.sender_bell,
+            &receiving,
+            &sending,
+        ),
+    );
     Ok(Connection::new(sender, receiver))
 }

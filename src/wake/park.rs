@@ -33,11 +33,16 @@ impl<W: OwnWord> Park<W> {
 
     /// Says that we are awake, so that the peer need not ring.
     pub(crate) fn awake(&mut self) {
-        if self.epoch % 2 == 1 {
+        if self.is_armed() {
             self.epoch += 1;
             // ORD: park-epoch: Relaxed, a late ring does no harm; partner: `look`.
             self.word.store(self.epoch, Ordering::Relaxed);
         }
+    }
+
+    /// Whether the peer has been told that we sleep, or may: it will ring.
+    pub(crate) fn is_armed(&self) -> bool {
+        self.epoch % 2 == 1
     }
 
     /// Says that this half is closed for good.
