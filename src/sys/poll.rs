@@ -244,3 +244,62 @@ pub(crate) fn entry(fd: BorrowedFd<'_>) -> libc::pollfd {
         revents: 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{bell, socket};
+    use super::*;
+    use std::time::Duration;
+
+    /// A half without a pidfd to watch.
+    fn waiter(socket: &OwnedFd) -> Waiter {
+        Waiter::new(Some(bell::create().unwrap()), socket.as_fd(), None).unwrap()
+    }
+
+    #[test]
+    fn a_wake_ends_the_next_sleep_or_the_present_one_and_only_that() {
+        let (ours, _theirs) = socket::pair().unwrap();
+        let half = waiter(&ours);
+        let woken = Woken {
+            bell: true,
+            ..Woken::default()
+        };
+        assert_eq!(half.consume().unwrap(), Woken::default());
+        half.wake();
+        half.wake();
+        assert_eq!(half.wait(None).unwrap(), woken);
+        assert_eq!(half.consume().unwrap(), Woken::default(), "told once");
+        std::thread::scope(|scope| {
+            for _ in 0..100 {
+                let sleeper = scope.spawn(|| {
+                    let limit = Instant::now() + Duration::from_secs(20);
+                    half.wait(Some(limit)).unwrap()
+                });
+                std::thread::yield_now();
+                half.wake();
+                assert_eq!(sleeper.join().unwrap(), woken);
+            }
+        });
+    }
+
+    /// What the kernel does, and why taking a nudge obliges.
+    #[test]
+    fn an_edge_that_somebody_else_took_is_not_told() {
+        let (ours, theirs) = socket::pair().unwrap();
+        let (first, second) = (waiter(&ours), waiter(&ours));
+        socket::nudge(theirs.as_fd()).unwrap();
+        assert!(first.consume().unwrap().socket);
+        assert!(socket::look(ours.as_fd()).taken);
+        assert_eq!(second.consume().unwrap(), Woken::default());
+        second.wake();
+        assert!(second.consume().unwrap().bell);
+    }
+
+    #[test]
+    fn a_half_that_only_spins_has_nothing_to_wake() {
+        let (ours, _theirs) = socket::pair().unwrap();
+        let half = Waiter::new(None, ours.as_fd(), None).unwrap();
+        half.wake();
+        assert_eq!(half.consume().unwrap(), Woken::default());
+    }
+}

@@ -163,7 +163,7 @@ pub(crate) struct Look {
 }
 
 /// How many nudges one look takes; the rest stay for the next, so that a flood cannot keep us here.
-pub(crate) const NUDGES_PER_LOOK: usize = 64;
+const NUDGES_PER_LOOK: usize = 64;
 
 /// Takes waiting nudges and says whether the other end is still open. Descriptors that a peer attaches are discarded by
 /// the kernel, because no room is offered for them.
@@ -199,4 +199,45 @@ pub(crate) fn look(fd: BorrowedFd<'_>) -> Look {
     }
     look.more = true;
     look
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn a_look_takes_nudges_up_to_its_limit_and_sees_the_end() {
+        let (ours, theirs) = pair().unwrap();
+        let quiet = Look {
+            open: true,
+            taken: false,
+            more: false,
+        };
+        assert_eq!(look(ours.as_fd()), quiet);
+        for _ in 0..=NUDGES_PER_LOOK {
+            nudge(theirs.as_fd()).unwrap();
+        }
+        let taken = Look {
+            taken: true,
+            ..quiet
+        };
+        assert_eq!(
+            look(ours.as_fd()),
+            Look {
+                more: true,
+                ..taken
+            }
+        );
+        assert_eq!(look(ours.as_fd()), taken);
+        nudge(theirs.as_fd()).unwrap();
+        drop(theirs);
+        assert_eq!(
+            look(ours.as_fd()),
+            Look {
+                open: false,
+                ..taken
+            }
+        );
+    }
 }
