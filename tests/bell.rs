@@ -17,16 +17,16 @@ use ringway::{Arm, Config, Connection, ErrorKind, Receiver, Sender, Wait};
 
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// From here on this process and its children have no AIO.
-fn forbid_aio() {
+/// From here on a system call fails with `errno` in this thread, its threads and its children.
+fn forbid(call: libc::c_long, errno: i32) {
     let step = |code: u32, jump_false: u8, operand: u32| libc::sock_filter {
         code: u16::try_from(code).unwrap(),
         jt: 0,
         jf: jump_false,
         k: operand,
     };
-    let number = u32::try_from(libc::SYS_io_setup).unwrap();
-    let refusal = libc::SECCOMP_RET_ERRNO | u32::try_from(libc::ENOSYS).unwrap();
+    let number = u32::try_from(call).unwrap();
+    let refusal = libc::SECCOMP_RET_ERRNO | u32::try_from(errno).unwrap();
     // The number of the call is the first word that a filter sees.
     let mut filter = [
         step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
@@ -50,6 +50,10 @@ fn forbid_aio() {
         )
     };
     assert_eq!(set, 0, "seccomp: {}", std::io::Error::last_os_error());
+}
+
+fn forbid_aio() {
+    forbid(libc::SYS_io_setup, libc::ENOSYS);
     let mut context: libc::c_ulong = 0;
     // SAFETY: `context` is valid for writes and zero.
     let made = unsafe { libc::syscall(libc::SYS_io_setup, 8 as libc::c_long, &raw mut context) };
@@ -243,6 +247,28 @@ fn a_nudge_finds_a_half_in_another_thread_and_a_half_left_alone() {
     );
 }
 
+#[test]
+fn a_nudge_that_the_kernel_had_no_memory_for_is_sent_with_the_next_frame() {
+    alone(
+        "a_nudge_that_the_kernel_had_no_memory_for_is_sent_with_the_next_frame",
+        LIMIT,
+        || {
+            forbid_aio();
+            let Asleep { receiver, peer, .. } = Asleep::new("memory");
+            let (mut sender, _keep) = peer.split();
+            let poor = thread::spawn(move || {
+                forbid(libc::SYS_sendto, libc::ENOBUFS);
+                sender.send(b"unheard").unwrap();
+                sender
+            });
+            let mut sender = poor.join().unwrap();
+            assert!(!is_woken(&receiver));
+            sender.send(b"heard").unwrap();
+            assert!(is_woken(&receiver));
+        },
+    );
+}
+
 /// Sizes of the frames of one burst: more than the ring holds at times, and at times a single frame.
 fn burst(random: &mut Random) -> Vec<usize> {
     let count = 1 + random.below(24);
@@ -263,11 +289,9 @@ fn call(sender: &mut Sender, receiver: &mut Receiver, bursts: u32) {
     let (next, nexts) = mpsc::channel::<Vec<usize>>();
     thread::scope(|scope| {
         scope.spawn(move || {
-            let mut number = 0;
-            for size in nexts.into_iter().flatten() {
+            for (size, number) in nexts.into_iter().flatten().zip(0..) {
                 let sent = sender.send_deadline(&frame(number, size), soon());
                 assert_eq!(sent, Ok(()), "frame {number}");
-                number += 1;
             }
         });
         let mut random = Random::new(7);

@@ -96,7 +96,9 @@ impl Rest {
         if signal == Signal::Closed {
             self.gone.get_or_insert(Gone::Closed);
         } else if let Some(ringer) = &self.ringer {
-            ringer.ring(self.link.socket());
+            if !ringer.ring(self.link.socket()) {
+                self.watch.forget();
+            }
         }
     }
 

@@ -39,17 +39,20 @@ impl Ringer {
         Self { bell, trusted }
     }
 
-    /// Wakes the peer's half. `link` is the handshake socket, for the fallback. Errors are not the caller's business: a
-    /// peer whose bell cannot be rung is hostile or dead, and the socket and the pidfd speak about that.
+    /// Wakes the peer's half. `link` is the handshake socket, for the fallback. `false`: the kernel had no memory for it, and the
+    /// next look rings again. Other errors are not the caller's business: a peer whose bell cannot be rung is hostile or dead,
+    /// and the socket and the pidfd speak about that.
     #[cold]
-    pub(crate) fn ring(&self, link: BorrowedFd<'_>) {
+    pub(crate) fn ring(&self, link: BorrowedFd<'_>) -> bool {
         if self.trusted {
             self.write();
         } else if aio::signal(self.bell.as_fd()).is_err() {
-            // A full socket means that the peer has nudges it has not taken, and will look when it does: `poll` says why
-            // nothing is lost.
-            let _ = socket::nudge(link);
+            // A full socket (`EAGAIN`) means that the peer has nudges it has not taken, and will look when it does: `poll` says
+            // why nothing is lost.
+            let errno = socket::nudge(link).err().and_then(|e| e.raw_os_error());
+            return !matches!(errno, Some(libc::ENOBUFS | libc::ENOMEM));
         }
+        true
     }
 
     fn write(&self) {

@@ -6,32 +6,31 @@
 //!
 //! # Why a wake on the socket is not lost
 //!
-//! A peer that cannot ring a bell sends a byte on the handshake socket ([`bell`](super::bell)). Both halves of our side watch
-//! that one socket, and epoll reports an edge only if the socket is still readable when it gets there: a half that takes the byte first
-//! makes the other's edge vanish. So there is a fourth thing to watch, a descriptor that is always readable and ours
-//! alone, and watched for nothing until somebody calls [`Waiter::wake`]: that asks epoll to report it once.
-//! It takes locks that are held for moments, waits for nobody, and cannot fail on a watch that is there.
+//! A peer that cannot ring a bell sends a byte on the handshake socket, a nudge ([`bell`](super::bell)). Both halves of our side
+//! watch that one socket, and epoll tells an edge only if the socket is still readable when it gets there: a half that takes
+//! the byte first makes the other's edge vanish. So there is a fourth thing to watch: a descriptor that is always readable and
+//! ours alone, watched for nothing until [`Waiter::wake`] asks epoll to tell of it once. That takes locks which are held for
+//! moments, waits for nobody, and cannot fail on a watch that is there.
 //!
-//! The rules for whoever takes bytes off the socket, in `connection/rest.rs`:
+//! The rules for whoever takes nudges, in `connection/rest.rs`:
 //!
-//! 1. After the taking it wakes its sibling, whatever the bytes were meant for.
-//! 2. It wakes itself too if it is armed (its epoch is odd), or if it left bytes behind.
+//! 1. It wakes its sibling after that, whatever they were meant for.
+//! 2. It wakes itself too if it is armed (its epoch is odd), or if it left some behind.
 //! 3. A half that was told of the socket takes what is there before it arms again.
 //!
-//! Say half A has armed an epoch, and the peer, which saw that, sends a byte for it at time *t*, after its commit. Then:
+//! Say half A has armed an epoch, and the peer, which saw that, commits and then sends a byte at time *t*. Then:
 //!
-//! - Nobody has taken the byte when A next asks epoll: the edge, or the readable socket, is reported.
-//! - A took it. If awake, A arms again before it blocks, and looks behind that: it sees the commit. If armed, rule 2: the wake that it
-//!   gave itself is reported.
-//! - The sibling took it. By rule 1 it has called `wake`, or is about to: a request of epoll that finds A asleep ends its sleep, and one
-//!   that comes while A is awake stays until A asks. What A had collected before does not cancel it, since a request and a
-//!   collection exclude each other in the kernel.
-//! - The socket had no room (`EAGAIN`), and there is no edge. Then a byte of before *t* was not wholly taken at *t*. If somebody takes it later, the rules are
-//!   followed after *t*, and the three cases above hold for that byte. If nobody ever does, its edge was never reported to A (which
-//!   would have taken it, rules 2 and 3), and is now.
+//! - Nobody has taken the byte when A next asks epoll: A is told of the socket.
+//! - A took it. If awake, A arms again before it blocks, and looks behind that: it sees the commit. If armed, A is told
+//!   of the wake that it gave itself (rule 2).
+//! - The sibling took it, and wakes A (rule 1). A request that finds A asleep ends the sleep; one that comes while A is awake stays
+//!   until A asks. What A has collected before does not cancel it: the kernel does one or the other at a time.
+//! - There was no room (`EAGAIN`), and so no edge. Then a byte from before *t* was in the socket at *t*, or about to be given
+//!   free by somebody who is not back from taking it. If it is taken, the rules are followed after *t*, and one of the cases above
+//!   holds for it. If it is not, A has not been told of it, or it would have taken it (rules 2 and 3): A is told when it asks.
 //!
-//! `wake` does not make the woken half look at the socket, so two halves cannot keep each other awake. A sibling that has been dropped needs no wake,
-//! and one that has moved to another thread has taken its instance along.
+//! `src/model/nudge.rs` tries this in every interleaving. A wake is no reason to take nudges, so two halves cannot keep each
+//! other awake. A sibling that was dropped needs no wake, and one that moved to another thread took its instance along.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};

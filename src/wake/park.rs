@@ -102,6 +102,12 @@ impl<W: ForeignWord> Watch<W> {
         Signal::Ring
     }
 
+    /// The ring that the last look asked for did not get through: the next look asks again.
+    pub(crate) fn forget(&mut self) {
+        // No epoch that asks for a ring is zero.
+        self.last_rung = 0;
+    }
+
     /// The barrier between a release and [`Watch::look`], for what is not committed by a fenced store.
     pub(crate) fn barrier() {
         // ORD: space-barrier: the release is visible before the epoch is looked at; partner: `arm` (park-barrier).
