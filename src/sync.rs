@@ -33,6 +33,8 @@ pub(crate) enum Site {
     SpaceBarrier,
     /// Store that says "this half is closed".
     Close,
+    /// Barrier between that store and the look at the peer's park epoch.
+    CloseBarrier,
     /// Fence after the peer's "closed" was seen, before the last look at the lane.
     SeeClose,
 }

@@ -5,8 +5,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::outcome::Gone;
+use crate::sys::credentials;
 use crate::sys::fork::Birth;
-use crate::sys::{credentials, socket};
+use crate::sys::socket::{self, Look};
 
 /// Who is at the other end, by the kernel's word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,14 +61,18 @@ impl Link {
         self.pidfd.as_ref().map(AsFd::as_fd)
     }
 
-    /// Asks the kernel. Takes nudges from the socket on the way.
-    pub(crate) fn life(&self) -> Life {
-        let line = socket::look(self.socket());
+    /// Asks the kernel. Takes nudges from the socket on the way: the caller passes them on.
+    pub(crate) fn life(&self) -> (Life, Look) {
+        let look = socket::look(self.socket());
+        (self.judge(look.open), look)
+    }
+
+    fn judge(&self, open: bool) -> Life {
         let ended = self.pidfd().map(credentials::has_ended);
         if ended == Some(true) {
             return Life::Gone(Gone::PeerDied);
         }
-        if line == socket::Line::Open {
+        if open {
             return Life::Alive;
         }
         let mut closed_at = self

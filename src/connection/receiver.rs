@@ -1,22 +1,18 @@
 //! The half that receives.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
 use super::frame::Frame;
-use super::link::{Link, Peer};
+use super::link::Peer;
 use super::outcome::{Arm, RecvError};
-use super::rest::{Ended, Rest};
+use super::rest::{Ended, LIFE_EVERY, Rest};
 use crate::layout::header::frame_length;
 use crate::ring::{Consumer, Entry, Found};
-use crate::segment::{MappedForeignRing, MappedForeignWord, MappedOwnWord};
-use crate::sys::bell::Ringer;
+use crate::segment::{MappedForeignRing, MappedOwnWord};
 use crate::sys::cpu;
 use crate::sys::fork::Birth;
-use crate::sys::poll::Waiter;
-use crate::wake::ladder::{LOOKS_PER_CHECK, Wait, between_looks};
-use crate::wake::park::{Park, Watch};
+use crate::wake::ladder::{LOOKS_PER_CHECK, between_looks};
 use crate::wake::slip::Slip;
 
 /// The half that receives. One thread at a time uses it.
@@ -31,20 +27,10 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    pub(crate) fn new(
-        lane: Consumer<MappedForeignRing, MappedOwnWord>,
-        watch: Watch<MappedForeignWord>,
-        park: Park<MappedOwnWord>,
-        ringer: Option<Ringer>,
-        waiter: (Waiter, Option<OwnedFd>),
-        wait: Wait,
-        link: Arc<Link>,
-    ) -> Self {
-        let birth = link.birth;
-        let rest = Rest::new(watch, park, ringer, waiter, wait, link);
+    pub(crate) fn new(lane: Consumer<MappedForeignRing, MappedOwnWord>, rest: Rest) -> Self {
         Self {
             lane,
-            birth,
+            birth: rest.link.birth,
             slip: Slip::default(),
             rest,
         }
@@ -248,11 +234,11 @@ impl Receiver {
         }
     }
 
-    /// Nothing there: is anybody? Asks the kernel at most once per millisecond (`Rest::ask_polled`).
+    /// Nothing there: is anybody? Asks the kernel at most once per millisecond (`Rest::ask`).
     #[cold]
     #[inline(never)]
     fn empty(&mut self) -> Result<Entry, RecvError> {
-        let Some(gone) = self.rest.ask_polled() else {
+        let Some(gone) = self.rest.ask(Instant::now(), LIFE_EVERY) else {
             return Err(RecvError::Empty);
         };
         if let Some(entry) = self.peek()? {

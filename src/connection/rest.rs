@@ -1,7 +1,8 @@
 //! How a half waits: the ladder, the park protocol and the signs of life put together, the same for both halves.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::link::{Life, Link};
@@ -9,12 +10,23 @@ use super::outcome::{Arm, Gone};
 use crate::segment::{MappedForeignWord, MappedOwnWord};
 use crate::sys::bell::Ringer;
 use crate::sys::cpu;
-use crate::sys::poll::Waiter;
+use crate::sys::poll::{Waiter, Woken};
 use crate::wake::ladder::{LOOKS_PER_CHECK, Ladder, Step, Wait};
 use crate::wake::park::{Park, Signal, Watch};
 
-/// A spinning half asks the kernel for signs of life this often: a system call each.
-const LIFE_EVERY: Duration = Duration::from_millis(1);
+/// A half that spins or polls asks the kernel for signs of life this often: two system calls each time.
+pub(crate) const LIFE_EVERY: Duration = Duration::from_millis(1);
+
+/// What the kernel has said about the peer's life.
+#[derive(Clone, Copy, Debug)]
+enum Heard {
+    /// Nothing yet, or something that we have not looked into: it is to be asked.
+    Nothing,
+    /// The peer was alive then.
+    Alive(Instant),
+    /// The socket is closed; until then the pidfd may still say that the process has ended.
+    Fading(Instant),
+}
 
 /// Why a wait ended without what it waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,17 +41,14 @@ pub(crate) struct Rest {
     watch: Watch<MappedForeignWord>,
     park: Park<MappedOwnWord>,
     ringer: Option<Ringer>,
-    waiter: Waiter,
-    /// `None`: this half only spins.
-    bell: Option<OwnedFd>,
+    waiter: Arc<Waiter>,
+    /// The other half of our side: both watch one socket, and what one takes from it may be meant for the other.
+    sibling: Weak<Waiter>,
     ladder: Ladder,
     pub(crate) link: Arc<Link>,
     /// Final once set.
     pub(crate) gone: Option<Gone>,
-    /// The kernel has said something about the peer that we have not looked into.
-    suspect: bool,
-    /// When a call that does not wait last asked the kernel.
-    asked: Option<Instant>,
+    heard: Heard,
 }
 
 impl Rest {
@@ -47,7 +56,7 @@ impl Rest {
         watch: Watch<MappedForeignWord>,
         park: Park<MappedOwnWord>,
         ringer: Option<Ringer>,
-        (waiter, bell): (Waiter, Option<OwnedFd>),
+        (waiter, sibling): (Arc<Waiter>, Weak<Waiter>),
         wait: Wait,
         link: Arc<Link>,
     ) -> Self {
@@ -59,12 +68,11 @@ impl Rest {
             park,
             ringer,
             waiter,
-            bell,
+            sibling,
             ladder,
             link,
             gone: None,
-            suspect: false,
-            asked: None,
+            heard: Heard::Nothing,
         }
     }
 
@@ -92,7 +100,9 @@ impl Rest {
             return true;
         }
         if let Some(ringer) = &self.ringer {
-            ringer.ring(self.link.socket());
+            if !ringer.ring(self.link.socket()) {
+                self.watch.forget();
+            }
         }
         false
     }
@@ -117,33 +127,32 @@ impl Rest {
             }
         }
         let began = Instant::now();
-        let mut checked = began;
-        let mut asked = false;
         loop {
             if let Some(found) = look()? {
                 return Ok(Ok(found));
             }
-            if let Some(gone) = self.ask_gone() {
+            let now = Instant::now();
+            let late = deadline.is_some_and(|deadline| now >= deadline);
+            // A wait does not time out on an answer from before it began.
+            let age = if late {
+                LIFE_EVERY.min(now - began)
+            } else {
+                LIFE_EVERY
+            };
+            if let Some(gone) = self.ask(now, age) {
                 if let Some(found) = look()? {
                     return Ok(Ok(found));
                 }
                 self.gone = Some(gone);
                 return Ok(Err(Ended::Gone(gone)));
             }
-            let now = Instant::now();
-            if deadline.is_some_and(|deadline| now >= deadline) {
-                // A wait too short to have slept has not heard from the kernel yet.
-                if !asked {
-                    asked = true;
-                    self.suspect = true;
-                    continue;
-                }
+            if late {
                 return Ok(Err(Ended::TimedOut));
             }
-            let step = if self.bell.is_none() {
-                Step::Pause
-            } else {
+            let step = if self.waiter.can_sleep() {
                 self.ladder.step(now - began)
+            } else {
+                Step::Pause
             };
             match step {
                 Step::Sleep => {
@@ -156,10 +165,6 @@ impl Rest {
                         std::thread::yield_now();
                     } else if let Some(found) = spin(look)? {
                         return Ok(Ok(found));
-                    }
-                    if now - checked >= LIFE_EVERY {
-                        checked = now;
-                        self.suspect = true;
                     }
                 }
             }
@@ -175,45 +180,37 @@ impl Rest {
         self.park.arm();
         let found = look();
         if matches!(found, Ok(None)) && !self.watch.is_closed() {
-            let until = match self.fading() {
-                Some(fading) => Some(deadline.map_or(fading, |deadline| deadline.min(fading))),
-                None => deadline,
+            let until = match self.heard {
+                Heard::Fading(until) => {
+                    Some(deadline.map_or(until, |deadline| deadline.min(until)))
+                }
+                Heard::Nothing | Heard::Alive(_) => deadline,
             };
-            match self.waiter.wait(until) {
-                Ok(woken) => self.suspect |= woken.socket || woken.peer,
-                // Only a closed descriptor or exhausted kernel memory: look at the peer and go on.
-                Err(_) => self.suspect = true,
-            }
+            let woken = self.waiter.wait(until);
+            self.heed(woken);
         }
         self.park.awake();
         found
     }
 
-    fn fading(&mut self) -> Option<Instant> {
-        if !self.suspect {
-            return None;
-        }
-        match self.link.life() {
-            Life::Fading(until) => Some(until),
-            Life::Gone(_) => Some(Instant::now()),
-            Life::Alive => None,
+    fn heed(&mut self, woken: io::Result<Woken>) {
+        // An error: only a closed descriptor or exhausted kernel memory. Look at the peer and go on.
+        if woken.map_or(true, |woken| woken.socket || woken.peer) {
+            self.heard = Heard::Nothing;
         }
     }
 
-    /// Whether the peer's half is closed, or its process gone. The goodbye is looked at last, so that a process that said it and
-    /// ended counts as closed in order.
-    pub(crate) fn ask_gone(&mut self) -> Option<Gone> {
+    /// Whether the peer's half is closed, or its process gone. The kernel is asked if it has something to say, or has not been asked
+    /// for `age`: zero asks in any case, [`LIFE_EVERY`] is for those who look often. The goodbye is looked at
+    /// last, so that a process that said it and ended counts as closed in order.
+    pub(crate) fn ask(&mut self, now: Instant, age: Duration) -> Option<Gone> {
         if self.gone.is_some() {
             return self.gone;
         }
-        let mut gone = None;
-        if self.suspect {
-            match self.link.life() {
-                Life::Alive => self.suspect = false,
-                Life::Fading(_) => {}
-                Life::Gone(how) => gone = Some(how),
-            }
-        }
+        let gone = match self.heard {
+            Heard::Alive(at) if now.saturating_duration_since(at) < age => None,
+            _ => self.life(now),
+        };
         if self.watch.is_closed() {
             Some(Gone::Closed)
         } else {
@@ -221,21 +218,25 @@ impl Rest {
         }
     }
 
-    /// For calls that found nothing and do not wait: asks the kernel at most every [`LIFE_EVERY`], so that who only polls hears of
-    /// a death too, and pays for a look at the clock.
-    pub(crate) fn ask_polled(&mut self) -> Option<Gone> {
-        let now = Instant::now();
-        if self.asked.is_none_or(|asked| now - asked >= LIFE_EVERY) {
-            self.asked = Some(now);
-            self.suspect = true;
+    /// Asks the kernel, and passes on the nudges that are taken in doing so: the rules and their reasons are in `sys/poll.rs`.
+    fn life(&mut self, now: Instant) -> Option<Gone> {
+        let (life, nudges) = self.link.life();
+        if nudges.taken {
+            if let Some(sibling) = self.sibling.upgrade() {
+                sibling.wake();
+            }
+            if nudges.more || self.park.is_armed() {
+                self.waiter.wake();
+            }
         }
-        self.ask_gone()
-    }
-
-    /// For calls that never wait: a look at the kernel's signs of life that costs a system call.
-    pub(crate) fn glance(&mut self) -> Option<Gone> {
-        self.suspect = true;
-        self.ask_gone()
+        let (heard, gone) = match life {
+            Life::Alive if nudges.more => (Heard::Nothing, None),
+            Life::Alive => (Heard::Alive(now), None),
+            Life::Fading(until) => (Heard::Fading(until), None),
+            Life::Gone(how) => (Heard::Nothing, Some(how)),
+        };
+        self.heard = heard;
+        gone
     }
 
     /// Prepares for polling the descriptor in somebody else's loop.
@@ -243,15 +244,19 @@ impl Rest {
         &mut self,
         look: &mut impl FnMut() -> Result<Option<T>, E>,
     ) -> Result<Arm, E> {
-        if self.bell.is_none() {
+        if !self.waiter.can_sleep() {
             return Ok(Arm::Ready);
         }
-        match self.waiter.consume() {
-            Ok(woken) => self.suspect |= woken.socket || woken.peer,
-            Err(_) => self.suspect = true,
-        }
+        let woken = self.waiter.consume();
+        self.heed(woken);
+        // Awake while the kernel is asked, so that nudges taken there need not wake us: we look behind the arming. It is asked only
+        // if there was an edge: the loop polls for the next one.
+        self.park.awake();
+        let gone = self.ask(Instant::now(), Duration::MAX).is_some();
+        // The loop has no timer for the end of the fading: it comes back until then.
+        let ending = gone || matches!(self.heard, Heard::Fading(_));
         self.park.arm();
-        if look()?.is_some() || self.ask_gone().is_some() {
+        if ending || look()?.is_some() || self.watch.is_closed() {
             self.park.awake();
             return Ok(Arm::Ready);
         }

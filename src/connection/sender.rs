@@ -1,21 +1,16 @@
 //! The half that sends.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
-use std::time::Instant;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
 
-use super::link::{Link, Peer};
+use super::link::Peer;
 use super::outcome::{Arm, Gone, SendError};
 use super::reservation::{Group, Reservation};
-use super::rest::{Ended, Rest};
+use super::rest::{Ended, LIFE_EVERY, Rest};
 use super::shared::SharedSender;
 use crate::ring::{Producer, Published, Refusal, Slot};
 use crate::segment::{MappedForeignWord, MappedOwnRing, MappedOwnWord};
-use crate::sys::bell::Ringer;
 use crate::sys::fork::Birth;
-use crate::sys::poll::Waiter;
-use crate::wake::ladder::Wait;
-use crate::wake::park::{Park, Watch};
 
 /// The half that sends. One thread at a time uses it; [`Sender::shared`] makes one for several.
 ///
@@ -33,20 +28,14 @@ pub struct Sender {
 impl Sender {
     pub(crate) fn new(
         lane: Producer<MappedOwnRing, MappedForeignWord, MappedOwnWord>,
-        watch: Watch<MappedForeignWord>,
-        park: Park<MappedOwnWord>,
-        ringer: Option<Ringer>,
-        waiter: (Waiter, Option<OwnedFd>),
-        wait: Wait,
-        link: Arc<Link>,
+        rest: Rest,
     ) -> Self {
-        let birth = link.birth;
         Self {
             lane,
-            birth,
+            birth: rest.link.birth,
             dropped: 0,
             broken: None,
-            rest: Rest::new(watch, park, ringer, waiter, wait, link),
+            rest,
         }
     }
 
@@ -191,7 +180,7 @@ impl Sender {
 
     /// Whether the peer's receiver is known to be gone. Looks at shared memory and at the kernel's word.
     pub fn is_closed(&mut self) -> bool {
-        self.birth.is_forked() || self.rest.glance().is_some()
+        self.birth.is_forked() || self.rest.ask(Instant::now(), Duration::ZERO).is_some()
     }
 
     /// Who is at the other end.
@@ -349,7 +338,7 @@ impl Sender {
             Refusal::Full => {
                 // A group whose guard was leaked may have been published just now, without a look at the peer's epoch.
                 self.rest.wake_peer();
-                match self.rest.ask_polled() {
+                match self.rest.ask(Instant::now(), LIFE_EVERY) {
                     Some(gone) => self.ended(gone),
                     None => SendError::Full,
                 }

@@ -10,6 +10,7 @@ use super::Connection;
 use super::config::Config;
 use super::link::{Link, Peer};
 use super::receiver::Receiver;
+use super::rest::Rest;
 use super::sender::Sender;
 use crate::error::{Error, ErrorKind};
 use crate::layout::control::{self, ControlBlock};
@@ -251,14 +252,6 @@ pub(crate) fn assemble(
     peer: Peer,
 ) -> Result<Connection, Error> {
     let link = Arc::new(Link::new(socket, pidfd, peer, own.segment.birth()));
-    let waiter = |bell: Option<OwnedFd>| -> Result<_, Error> {
-        // The bell itself is not needed once epoll watches it: the peer's copy keeps it alive. It is kept, so that closing theirs
-        // does not remove the watch.
-        let waiter = Waiter::new(bell.as_ref().map(AsFd::as_fd), link.socket(), link.pidfd())
-            .map_err(|error| Error::io("watching the peer", error))?;
-        Ok((waiter, bell))
-    };
-    let ringer = |bell: Option<OwnedFd>| bell.map(|bell| Ringer::new(bell, config.trust));
     let (sending, receiving) =
         Gate::pair().map_err(|error| Error::io("mapping a page for a connection", error))?;
     let producer = Producer::new(
@@ -269,28 +262,49 @@ pub(crate) fn assemble(
         their_waits & RECEIVER_SPINS == 0,
         crate::sys::cpu::nanos,
     );
-    let sender = Sender::new(
-        producer,
-        Watch::new(theirs.segment.word(control::RECEIVER_EPOCH)),
-        Park::new(own.segment.word(control::SENDER_EPOCH)),
-        ringer(theirs.receiver_bell),
-        waiter(own.sender_bell)?,
-        config.wait,
-        Arc::clone(&link),
-    );
     let consumer = Consumer::new(
         theirs.segment.ring(receiving),
         own.segment.word(control::RECEIVER),
         &theirs.geometry,
     );
+    let waiter = |bell: Option<OwnedFd>| {
+        let waiter = Waiter::new(bell, link.socket(), link.pidfd());
+        waiter
+            .map(Arc::new)
+            .map_err(|error| Error::io("watching the peer", error))
+    };
+    let (sending, receiving) = (waiter(own.sender_bell)?, waiter(own.receiver_bell)?);
+    // A half sleeps on its own epoch and bell, wakes the half opposite by its, and wakes its sibling when it has taken its nudge.
+    let rest =
+        |their_epoch, own_epoch, their_bell: Option<OwnedFd>, waiter: &Arc<Waiter>, sibling| {
+            Rest::new(
+                Watch::new(theirs.segment.word(their_epoch)),
+                Park::new(own.segment.word(own_epoch)),
+                their_bell.map(|bell| Ringer::new(bell, config.trust)),
+                (Arc::clone(waiter), Arc::downgrade(sibling)),
+                config.wait,
+                Arc::clone(&link),
+            )
+        };
+    let sender = Sender::new(
+        producer,
+        rest(
+            control::RECEIVER_EPOCH,
+            control::SENDER_EPOCH,
+            theirs.receiver_bell,
+            &sending,
+            &receiving,
+        ),
+    );
     let receiver = Receiver::new(
         consumer,
-        Watch::new(theirs.segment.word(control::SENDER_EPOCH)),
-        Park::new(own.segment.word(control::RECEIVER_EPOCH)),
-        ringer(theirs.sender_bell),
-        waiter(own.receiver_bell)?,
-        config.wait,
-        link,
+        rest(
+            control::SENDER_EPOCH,
+            control::RECEIVER_EPOCH,
+            theirs.sender_bell,
+            &receiving,
+            &sending,
+        ),
     );
     Ok(Connection::new(sender, receiver))
 }

@@ -1,10 +1,11 @@
 //! Loom models of the shipped `ring` and `wake`, and the proof that they see something: each ordering that the protocol rests on is weakened
 //! in turn, and a model must fail.
 //!
-//! Run with `cargo verify loom`, or `RUSTFLAGS="--cfg loom" cargo test -p ringway --lib --release model`. A model has two threads, a ring of
+//! Run with `cargo verify loom`, or `RUSTFLAGS="--cfg loom" cargo test -p ringway --lib --release model`. A model has two threads or three, a ring of
 //! a few words that wraps, and no system call: a bell is a condition variable, so that a lost wake is a deadlock, which loom reports.
 
 mod lane;
+mod nudge;
 mod sleep;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,7 +16,8 @@ use crate::ring::{Consumer, Producer};
 use crate::segment::heap::{HeapRing, HeapWord};
 // ORD: sites: named here to be weakened, not accessed; partner: none.
 use crate::sync::Site::{
-    self, Close, Commit, ParkBarrier, Reclaim, Release, SeeClose, SpaceBarrier, Take, WakeBarrier,
+    self, Close, CloseBarrier, Commit, ParkBarrier, Reclaim, Release, SeeClose, SpaceBarrier, Take,
+    WakeBarrier,
 };
 use crate::sync::weaken;
 
@@ -35,12 +37,13 @@ const SITES: &[Site] = &[
     ParkBarrier,
     SpaceBarrier,
     Close,
+    CloseBarrier,
     SeeClose,
 ];
 /// Does not compile while a site is missing here, and then it belongs into `SITES` too.
 const _: fn(Site) = |site| match site {
     Commit | Take | Release | Reclaim | WakeBarrier | ParkBarrier | SpaceBarrier | Close
-    | SeeClose => (),
+    | CloseBarrier | SeeClose => (),
 };
 
 /// One model at a time: the weakened site belongs to the whole process.

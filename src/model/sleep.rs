@@ -18,6 +18,7 @@ pub(super) const MODELS: &[Model] = &[
     ("asleep for space", for_space),
     ("the last frame before a close", last_frame),
     ("a close wakes the sleeper", close_wakes),
+    ("a close alone wakes the sleeper", close_alone_wakes),
 ];
 
 const GEOMETRY: Geometry = Geometry {
@@ -188,6 +189,22 @@ fn close_wakes() {
         Some(())
     });
     assert_eq!(found, 1, "the frame before the close");
+    closing.join().unwrap();
+}
+
+/// Nothing is committed, so that no barrier but the close's own stands between the close and the look at the sleeper.
+fn close_alone_wakes() {
+    let (mut own, watch_own) = epoch();
+    let (mut park, mut watch) = epoch();
+    let bell = Bell::new();
+    let closing = thread::spawn({
+        let bell = bell.clone();
+        move || {
+            own.close();
+            bell.ring_if(watch.look());
+        }
+    });
+    wait(&mut park, &bell, || watch_own.is_closed().then_some(()));
     closing.join().unwrap();
 }
 

@@ -8,11 +8,12 @@
 //! is made anew there.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::{Mutex, PoisonError};
 
 use super::fork::Birth;
-use super::{check, last_error};
+use super::last_error;
+use super::poll::always_ready;
 
 const IOCB_CMD_POLL: u16 = 5;
 const IOCB_FLAG_RESFD: u32 = 1;
@@ -52,7 +53,7 @@ struct Event {
 
 struct Context {
     id: libc::c_ulong,
-    ready: OwnedFd,
+    ready: BorrowedFd<'static>,
     birth: Birth,
     uncollected: u32,
 }
@@ -92,10 +93,7 @@ pub(crate) fn signal(bell: BorrowedFd<'_>) -> io::Result<()> {
 impl Context {
     fn new() -> io::Result<Self> {
         let birth = Birth::here()?;
-        // SAFETY: no memory is passed.
-        let ready = check(unsafe { libc::eventfd(1, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
-        // SAFETY: `ready` was just returned by the kernel and nothing else owns it.
-        let ready = unsafe { OwnedFd::from_raw_fd(ready) };
+        let ready = always_ready()?;
         let mut id: libc::c_ulong = 0;
         // SAFETY: `id` is valid for writes and zero, as `io_setup` demands.
         if unsafe { libc::syscall(libc::SYS_io_setup, EVENTS, &raw mut id) } == -1 {

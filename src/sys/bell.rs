@@ -6,7 +6,7 @@
 //! | way | cost | can it block? |
 //! | --- | --- | --- |
 //! | [`aio`]: the kernel signals the eventfd when a request completes | about 0.8 µs | no |
-//! | a byte on the handshake socket, `MSG_DONTWAIT` | about 1 µs, wakes both halves | no |
+//! | a byte on the handshake socket, `MSG_DONTWAIT` | about 1 µs; wakes both halves, which pass it on ([`poll`](super::poll)) | no |
 //! | `write` | about 0.25 µs | yes: only for a peer that the caller has named trusted |
 //!
 //! The first is used where the kernel has it, the second where it does not (a seccomp filter, `CONFIG_AIO=n`).
@@ -39,16 +39,20 @@ impl Ringer {
         Self { bell, trusted }
     }
 
-    /// Wakes the peer's half. `link` is the handshake socket, for the fallback. Errors are not the caller's business: a
-    /// peer whose bell cannot be rung is hostile or dead, and the socket and the pidfd speak about that.
+    /// Wakes the peer's half. `link` is the handshake socket, for the fallback. `false`: the kernel had no memory for it, and the
+    /// next look rings again. Other errors are not the caller's business: a peer whose bell cannot be rung is hostile or dead,
+    /// and the socket and the pidfd speak about that.
     #[cold]
-    pub(crate) fn ring(&self, link: BorrowedFd<'_>) {
+    pub(crate) fn ring(&self, link: BorrowedFd<'_>) -> bool {
         if self.trusted {
             self.write();
         } else if aio::signal(self.bell.as_fd()).is_err() {
-            // A full socket buffer means that the peer has wakes it has not looked at: nothing is lost.
-            let _ = socket::nudge(link);
+            // A full socket (`EAGAIN`) means that the peer has nudges it has not taken, and will look when it does: `poll` says
+            // why nothing is lost.
+            let errno = socket::nudge(link).err().and_then(|e| e.raw_os_error());
+            return !matches!(errno, Some(libc::ENOBUFS | libc::ENOMEM));
         }
+        true
     }
 
     fn write(&self) {
@@ -75,7 +79,7 @@ mod tests {
     fn every_way_rings_even_a_blocking_and_full_bell() {
         let (a, b) = socket::pair().unwrap();
         let bell = create().unwrap();
-        let waiter = Waiter::new(Some(bell.as_fd()), a.as_fd(), None).unwrap();
+        let waiter = Waiter::new(Some(bell.try_clone().unwrap()), a.as_fd(), None).unwrap();
         let hostile = bell.try_clone().unwrap();
         // SAFETY: `F_SETFL` passes no memory; this is what a hostile peer would do to its copy of the descriptor.
         unsafe { libc::fcntl(hostile.as_raw_fd(), libc::F_SETFL, 0) };

@@ -3,9 +3,38 @@
 //! One epoll instance per waiting half. All three are watched edge-triggered, so nothing has to be read to make the next wait
 //! block, and a peer that drains or fills the bell cannot make ours spin or hang. The instance is also the one descriptor that
 //! a foreign event loop polls for this half: it is readable while there is an edge that we have not collected.
+//!
+//! # Why a wake on the socket is not lost
+//!
+//! A peer that cannot ring a bell sends a byte on the handshake socket, a nudge ([`bell`](super::bell)). Both halves of our side
+//! watch that one socket, and epoll tells an edge only if the socket is still readable when it gets there: a half that takes
+//! the byte first makes the other's edge vanish. So there is a fourth thing to watch: a descriptor that is always readable and
+//! ours alone, watched for nothing until [`Waiter::wake`] asks epoll to tell of it once. That takes locks which are held for
+//! moments, waits for nobody, and cannot fail on a watch that is there.
+//!
+//! The rules for whoever takes nudges, in `connection/rest.rs`:
+//!
+//! 1. It wakes its sibling after that, whatever they were meant for.
+//! 2. It wakes itself too if it is armed (its epoch is odd), or if it left some behind.
+//! 3. A half that was told of the socket takes what is there before it arms again.
+//!
+//! Say half A has armed an epoch, and the peer, which saw that, commits and then sends a byte at time *t*. Then:
+//!
+//! - Nobody has taken the byte when A next asks epoll: A is told of the socket.
+//! - A took it. If awake, A arms again before it blocks, and looks behind that: it sees the commit. If armed, A is told
+//!   of the wake that it gave itself (rule 2).
+//! - The sibling took it, and wakes A (rule 1). A request that finds A asleep ends the sleep; one that comes while A is awake stays
+//!   until A asks. What A has collected before does not cancel it: the kernel does one or the other at a time.
+//! - There was no room (`EAGAIN`), and so no edge. Then a byte from before *t* was in the socket at *t*, or about to be given
+//!   free by somebody who is not back from taking it. If it is taken, the rules are followed after *t*, and one of the cases above
+//!   holds for it. If it is not, A has not been told of it, or it would have taken it (rules 2 and 3): A is told when it asks.
+//!
+//! `src/model/nudge.rs` tries this in every interleaving. A wake is no reason to take nudges, so two halves cannot keep each
+//! other awake. A sibling that was dropped needs no wake, and one that moved to another thread took its instance along.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use super::check;
@@ -13,11 +42,14 @@ use super::check;
 const BELL: u64 = 1;
 const SOCKET: u64 = 2;
 const PEER: u64 = 4;
+const SIBLING: u64 = 8;
+/// As many as are watched.
+const EVENTS: i32 = 4;
 
 /// What ended a wait. Nothing set: the deadline passed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Woken {
-    /// Somebody rang.
+    /// The peer rang, or our own side called [`Waiter::wake`].
     pub(crate) bell: bool,
     /// The handshake socket has bytes or is closed.
     pub(crate) socket: bool,
@@ -25,39 +57,67 @@ pub(crate) struct Woken {
     pub(crate) peer: bool,
 }
 
-/// One waiting half's epoll instance.
+/// One waiting half's epoll instance, and its bell.
 #[derive(Debug)]
 pub(crate) struct Waiter {
     epoll: OwnedFd,
+    /// Held open: if the peer closed its copy and there were no other, the watch would end. `None`: this half only ever spins.
+    bell: Option<OwnedFd>,
 }
 
 impl Waiter {
     /// Watches what is given. A half that only ever spins has no bell.
     pub(crate) fn new(
-        bell: Option<BorrowedFd<'_>>,
+        bell: Option<OwnedFd>,
         socket: BorrowedFd<'_>,
         peer: Option<BorrowedFd<'_>>,
     ) -> io::Result<Self> {
+        const EDGES: i32 = libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLET;
         // SAFETY: no memory is passed.
         let fd = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
         // SAFETY: `fd` was just returned by the kernel and nothing else owns it.
         let epoll = unsafe { OwnedFd::from_raw_fd(fd) };
-        let waiter = Self { epoll };
-        waiter.add(bell, BELL)?;
-        waiter.add(Some(socket), SOCKET)?;
-        waiter.add(peer, PEER)?;
+        let waiter = Self { epoll, bell };
+        if let Some(bell) = &waiter.bell {
+            waiter.watch(libc::EPOLL_CTL_ADD, bell.as_fd(), EDGES, BELL)?;
+            waiter.watch(libc::EPOLL_CTL_ADD, always_ready()?, 0, SIBLING)?;
+        }
+        waiter.watch(libc::EPOLL_CTL_ADD, socket, EDGES, SOCKET)?;
+        if let Some(peer) = peer {
+            waiter.watch(libc::EPOLL_CTL_ADD, peer, EDGES, PEER)?;
+        }
         Ok(waiter)
     }
 
-    fn add(&self, fd: Option<BorrowedFd<'_>>, tag: u64) -> io::Result<()> {
-        let Some(fd) = fd else { return Ok(()) };
-        let events =
-            u32::from_ne_bytes((libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLET).to_ne_bytes());
+    /// Whether this half may sleep, and be woken.
+    pub(crate) fn can_sleep(&self) -> bool {
+        self.bell.is_some()
+    }
+
+    /// Ends this half's sleep, or its next one. From any thread of this process, and without blocking; see the module.
+    #[cold]
+    pub(crate) fn wake(&self) {
+        if self.can_sleep() {
+            let once = libc::EPOLLIN | libc::EPOLLONESHOT;
+            let woken = always_ready()
+                .and_then(|ready| self.watch(libc::EPOLL_CTL_MOD, ready, once, SIBLING));
+            // Both descriptors are ours and open, and the watch was made with the instance.
+            debug_assert!(woken.is_ok(), "{woken:?}");
+        }
+    }
+
+    fn watch(
+        &self,
+        operation: libc::c_int,
+        fd: BorrowedFd<'_>,
+        events: i32,
+        tag: u64,
+    ) -> io::Result<()> {
+        let events = u32::from_ne_bytes(events.to_ne_bytes());
         let mut event = libc::epoll_event { events, u64: tag };
         let epoll = self.epoll.as_raw_fd();
         // SAFETY: `event` is valid for reads for the duration of the call.
-        let result =
-            unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, fd.as_raw_fd(), &raw mut event) };
+        let result = unsafe { libc::epoll_ctl(epoll, operation, fd.as_raw_fd(), &raw mut event) };
         check(result).map(drop)
     }
 
@@ -78,14 +138,14 @@ impl Waiter {
     }
 
     fn collect(&self, left: Option<std::time::Duration>) -> io::Result<Woken> {
-        let mut events = [libc::epoll_event { events: 0, u64: 0 }; 3];
+        let mut events = [libc::epoll_event { events: 0, u64: 0 }; EVENTS as usize];
         let count = self.raw_wait(&mut events, left)?;
         let mut seen = 0;
         for event in events.iter().take(usize::try_from(count).unwrap_or(0)) {
             seen |= event.u64;
         }
         Ok(Woken {
-            bell: seen & BELL != 0,
+            bell: seen & (BELL | SIBLING) != 0,
             socket: seen & SOCKET != 0,
             peer: seen & PEER != 0,
         })
@@ -93,7 +153,7 @@ impl Waiter {
 
     fn raw_wait(
         &self,
-        events: &mut [libc::epoll_event; 3],
+        events: &mut [libc::epoll_event; EVENTS as usize],
         left: Option<std::time::Duration>,
     ) -> io::Result<i32> {
         let epoll = self.epoll.as_raw_fd();
@@ -103,13 +163,13 @@ impl Waiter {
                 tv_sec: libc::time_t::try_from(left.as_secs()).unwrap_or(libc::time_t::MAX),
                 tv_nsec: left.subsec_nanos().into(),
             };
-            // SAFETY: `events` is valid for writes of three entries, `time` for reads; a null signal mask changes none.
+            // SAFETY: `events` is valid for writes of `EVENTS` entries, `time` for reads; a null signal mask changes none.
             let count = unsafe {
                 libc::syscall(
                     libc::SYS_epoll_pwait2,
                     epoll,
                     events.as_mut_ptr(),
-                    3 as libc::c_int,
+                    EVENTS,
                     &raw const time,
                     core::ptr::null::<libc::sigset_t>(),
                     0usize,
@@ -127,8 +187,8 @@ impl Waiter {
         let milliseconds = left.map_or(-1, |left| {
             i32::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
         });
-        // SAFETY: `events` is valid for writes of three entries.
-        check(unsafe { libc::epoll_wait(epoll, events.as_mut_ptr(), 3, milliseconds) })
+        // SAFETY: `events` is valid for writes of `EVENTS` entries.
+        check(unsafe { libc::epoll_wait(epoll, events.as_mut_ptr(), EVENTS, milliseconds) })
     }
 }
 
@@ -136,6 +196,21 @@ impl AsFd for Waiter {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.epoll.as_fd()
     }
+}
+
+/// An eventfd of this process that is readable for ever: its counter is one, nobody reads it, and nobody else is given it. A child of
+/// a fork shares it and has as little reason to read it.
+pub(crate) fn always_ready() -> io::Result<BorrowedFd<'static>> {
+    static READY: OnceLock<OwnedFd> = OnceLock::new();
+    if let Some(ready) = READY.get() {
+        return Ok(ready.as_fd());
+    }
+    // SAFETY: no memory is passed.
+    let fd = check(unsafe { libc::eventfd(1, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
+    // SAFETY: `fd` was just returned by the kernel and nothing else owns it.
+    let ready = unsafe { OwnedFd::from_raw_fd(fd) };
+    // Of two threads that race here one is too late, and closes its own.
+    Ok(READY.get_or_init(|| ready).as_fd())
 }
 
 /// Whether `fd` is readable (or closed) now.
@@ -166,5 +241,64 @@ pub(crate) fn entry(fd: BorrowedFd<'_>) -> libc::pollfd {
         fd: fd.as_raw_fd(),
         events: libc::POLLIN,
         revents: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{bell, socket};
+    use super::*;
+    use std::time::Duration;
+
+    /// A half without a pidfd to watch.
+    fn waiter(socket: &OwnedFd) -> Waiter {
+        Waiter::new(Some(bell::create().unwrap()), socket.as_fd(), None).unwrap()
+    }
+
+    #[test]
+    fn a_wake_ends_the_next_sleep_or_the_present_one_and_only_that() {
+        let (ours, _theirs) = socket::pair().unwrap();
+        let half = waiter(&ours);
+        let woken = Woken {
+            bell: true,
+            ..Woken::default()
+        };
+        assert_eq!(half.consume().unwrap(), Woken::default());
+        half.wake();
+        half.wake();
+        assert_eq!(half.wait(None).unwrap(), woken);
+        assert_eq!(half.consume().unwrap(), Woken::default(), "told once");
+        std::thread::scope(|scope| {
+            for _ in 0..100 {
+                let sleeper = scope.spawn(|| {
+                    let limit = Instant::now() + Duration::from_secs(20);
+                    half.wait(Some(limit)).unwrap()
+                });
+                std::thread::yield_now();
+                half.wake();
+                assert_eq!(sleeper.join().unwrap(), woken);
+            }
+        });
+    }
+
+    /// What the kernel does, and why taking a nudge obliges.
+    #[test]
+    fn an_edge_that_somebody_else_took_is_not_told() {
+        let (ours, theirs) = socket::pair().unwrap();
+        let (first, second) = (waiter(&ours), waiter(&ours));
+        socket::nudge(theirs.as_fd()).unwrap();
+        assert!(first.consume().unwrap().socket);
+        assert!(socket::look(ours.as_fd()).taken);
+        assert_eq!(second.consume().unwrap(), Woken::default());
+        second.wake();
+        assert!(second.consume().unwrap().bell);
+    }
+
+    #[test]
+    fn a_half_that_only_spins_has_nothing_to_wake() {
+        let (ours, _theirs) = socket::pair().unwrap();
+        let half = Waiter::new(None, ours.as_fd(), None).unwrap();
+        half.wake();
+        assert_eq!(half.consume().unwrap(), Woken::default());
     }
 }

@@ -153,11 +153,13 @@ pub(crate) fn nudge(fd: BorrowedFd<'_>) -> io::Result<()> {
 
 /// What a look at the handshake socket found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Line {
-    /// Open. Any nudges that were waiting have been taken.
-    Open,
-    /// The other end is closed.
-    Closed,
+pub(crate) struct Look {
+    /// The other end is open.
+    pub(crate) open: bool,
+    /// Nudges were waiting and have been taken. They may have been meant for another half: whoever looked passes them on.
+    pub(crate) taken: bool,
+    /// The look ended before the nudges did.
+    pub(crate) more: bool,
 }
 
 /// How many nudges one look takes; the rest stay for the next, so that a flood cannot keep us here.
@@ -165,11 +167,16 @@ const NUDGES_PER_LOOK: usize = 64;
 
 /// Takes waiting nudges and says whether the other end is still open. Descriptors that a peer attaches are discarded by
 /// the kernel, because no room is offered for them.
-pub(crate) fn look(fd: BorrowedFd<'_>) -> Line {
+pub(crate) fn look(fd: BorrowedFd<'_>) -> Look {
+    let mut look = Look {
+        open: true,
+        taken: false,
+        more: false,
+    };
     let mut scratch = [0u8; 8];
     for _ in 0..NUDGES_PER_LOOK {
         // SAFETY: `scratch` is valid for writes of its length.
-        let taken = unsafe {
+        let bytes = unsafe {
             libc::recv(
                 fd.as_raw_fd(),
                 scratch.as_mut_ptr().cast(),
@@ -177,17 +184,60 @@ pub(crate) fn look(fd: BorrowedFd<'_>) -> Line {
                 libc::MSG_DONTWAIT,
             )
         };
-        match taken {
-            0 => return Line::Closed,
-            -1 => {
-                return match last_error().raw_os_error() {
-                    Some(libc::EINTR) => continue,
-                    Some(libc::EAGAIN) => Line::Open,
-                    _ => Line::Closed,
-                };
+        if bytes > 0 {
+            look.taken = true;
+            continue;
+        }
+        match (bytes, last_error().raw_os_error()) {
+            (-1, Some(libc::EINTR)) => {}
+            (-1, Some(libc::EAGAIN)) => return look,
+            _ => {
+                look.open = false;
+                return look;
             }
-            _ => {}
         }
     }
-    Line::Open
+    look.more = true;
+    look
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn a_look_takes_nudges_up_to_its_limit_and_sees_the_end() {
+        let (ours, theirs) = pair().unwrap();
+        let quiet = Look {
+            open: true,
+            taken: false,
+            more: false,
+        };
+        assert_eq!(look(ours.as_fd()), quiet);
+        for _ in 0..=NUDGES_PER_LOOK {
+            nudge(theirs.as_fd()).unwrap();
+        }
+        let taken = Look {
+            taken: true,
+            ..quiet
+        };
+        assert_eq!(
+            look(ours.as_fd()),
+            Look {
+                more: true,
+                ..taken
+            }
+        );
+        assert_eq!(look(ours.as_fd()), taken);
+        nudge(theirs.as_fd()).unwrap();
+        drop(theirs);
+        assert_eq!(
+            look(ours.as_fd()),
+            Look {
+                open: false,
+                ..taken
+            }
+        );
+    }
 }

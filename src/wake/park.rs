@@ -33,11 +33,16 @@ impl<W: OwnWord> Park<W> {
 
     /// Says that we are awake, so that the peer need not ring.
     pub(crate) fn awake(&mut self) {
-        if self.epoch % 2 == 1 {
+        if self.is_armed() {
             self.epoch += 1;
             // ORD: park-epoch: Relaxed, a late ring does no harm; partner: `look`.
             self.word.store(self.epoch, Ordering::Relaxed);
         }
+    }
+
+    /// Whether the peer has been told that we sleep, or may: it will ring.
+    pub(crate) fn is_armed(&self) -> bool {
+        self.epoch % 2 == 1
     }
 
     /// Says that this half is closed for good.
@@ -46,7 +51,7 @@ impl<W: OwnWord> Park<W> {
         self.word
             .store(CLOSED_EPOCH, order(Site::Close, Ordering::Release));
         // ORD: close-barrier: the close is visible before the peer's epoch is looked at; partner: `arm` (park-barrier).
-        fence(Site::WakeBarrier, Ordering::SeqCst);
+        fence(Site::CloseBarrier, Ordering::SeqCst);
     }
 }
 
@@ -95,6 +100,12 @@ impl<W: ForeignWord> Watch<W> {
         }
         self.last_rung = epoch;
         Signal::Ring
+    }
+
+    /// The ring that the last look asked for did not get through: the next look asks again.
+    pub(crate) fn forget(&mut self) {
+        // No epoch that asks for a ring is zero.
+        self.last_rung = 0;
     }
 
     /// The barrier between a release and [`Watch::look`], for what is not committed by a fenced store.

@@ -8,7 +8,7 @@ use ringway::{Config, Connection, RecvError, SendError, Violation, Wait};
 
 use crate::peer::{self, Hostile, RECEIVER_EPOCH, RELEASED, Random, SENDER_EPOCH, Watchdog, soon};
 
-fn victim(name: &str, wait: Wait) -> (Connection, Hostile) {
+pub(crate) fn victim(name: &str, wait: Wait) -> (Connection, Hostile) {
     let mut listener = Config::new().wait(wait).bind(peer::path(name)).unwrap();
     let path = listener.path().to_path_buf();
     thread::scope(|scope| {

@@ -2,5 +2,6 @@
 
 mod client;
 mod lane;
+mod nudge;
 mod peer;
 mod server;

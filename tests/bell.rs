@@ -1,0 +1,371 @@
+//! Sleepers are woken where Linux AIO is forbidden and bells cannot be rung: by bytes on the one socket that both halves of a side
+//! watch, so that each half can take the byte that was meant for the other.
+//!
+//! Each test runs in a process of its own with a watchdog, under a seccomp filter that refuses `io_setup`.
+
+#[path = "crash/process.rs"]
+mod process;
+
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use process::{Random, alone, fork};
+use ringway::{Arm, Config, Connection, ErrorKind, Receiver, Sender, Wait};
+
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// From here on a system call fails with `errno` in this thread, its threads and its children.
+fn forbid(call: libc::c_long, errno: i32) {
+    let step = |code: u32, jump_false: u8, operand: u32| libc::sock_filter {
+        code: u16::try_from(code).unwrap(),
+        jt: 0,
+        jf: jump_false,
+        k: operand,
+    };
+    let number = u32::try_from(call).unwrap();
+    let refusal = libc::SECCOMP_RET_ERRNO | u32::try_from(errno).unwrap();
+    // The number of the call is the first word that a filter sees.
+    let mut filter = [
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, number),
+        step(libc::BPF_RET | libc::BPF_K, 0, refusal),
+        step(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog {
+        len: 4,
+        filter: filter.as_mut_ptr(),
+    };
+    // SAFETY: no memory is passed.
+    let quiet = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+    assert_eq!(quiet, 0);
+    // SAFETY: `program` and the filter that it points to are valid for reads, and copied by the kernel.
+    let set = unsafe {
+        libc::prctl(
+            libc::PR_SET_SECCOMP,
+            libc::SECCOMP_MODE_FILTER,
+            &raw const program,
+        )
+    };
+    assert_eq!(set, 0, "seccomp: {}", std::io::Error::last_os_error());
+}
+
+/// `errno`: `ENOSYS` as where a kernel or a sandbox has no AIO, `EAGAIN` as where others have used up what there is.
+fn forbid_aio(errno: i32) {
+    forbid(libc::SYS_io_setup, errno);
+    let mut context: libc::c_ulong = 0;
+    // SAFETY: `context` is valid for writes and zero.
+    let made = unsafe { libc::syscall(libc::SYS_io_setup, 8 as libc::c_long, &raw mut context) };
+    let error = std::io::Error::last_os_error();
+    assert_eq!((made, error.raw_os_error()), (-1, Some(errno)));
+}
+
+fn path(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("ringway-bell-{name}-{}", std::process::id()))
+}
+
+fn config() -> Config {
+    Config::new()
+        .wait(Wait::Park)
+        .capacity(4096)
+        .peer_capacity(4096)
+        .handshake_timeout(Duration::from_secs(10))
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(10)
+}
+
+fn connect(path: &Path) -> Connection {
+    loop {
+        match config().connect(path) {
+            Ok(connection) => return connection,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                thread::sleep(Duration::from_millis(1));
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+fn accept(path: &Path) -> Connection {
+    let mut listener = config().bind(path).unwrap();
+    listener.accept_deadline(soon()).unwrap()
+}
+
+/// Both sides in this process.
+fn pair(name: &str) -> (Connection, Connection) {
+    let path = path(name);
+    thread::scope(|scope| {
+        let client = scope.spawn(|| connect(&path));
+        (accept(&path), client.join().unwrap())
+    })
+}
+
+/// Whether an event loop that polls `half` would be woken within `patience`.
+fn polled(half: &impl AsFd, patience: Duration) -> bool {
+    let mut entry = libc::pollfd {
+        fd: half.as_fd().as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    let milliseconds = i32::try_from(patience.as_millis()).unwrap();
+    // SAFETY: `entry` is valid for reads and writes of one entry.
+    let ready = unsafe { libc::poll(&raw mut entry, 1, milliseconds) };
+    assert!(ready >= 0);
+    ready == 1
+}
+
+fn is_woken(half: &impl AsFd) -> bool {
+    polled(half, Duration::ZERO)
+}
+
+/// Two sides, and of the first both halves asleep: its ring is full, and nothing has come.
+struct Asleep {
+    sender: Sender,
+    receiver: Receiver,
+    peer: Connection,
+}
+
+impl Asleep {
+    fn new(name: &str) -> Self {
+        let (ours, peer) = pair(name);
+        let (sender, receiver) = ours.split();
+        let mut asleep = Self {
+            sender,
+            receiver,
+            peer,
+        };
+        asleep.again();
+        asleep
+    }
+
+    /// Fills the ring, takes what has come, and arms both halves.
+    fn again(&mut self) {
+        while self.sender.try_send(&[1; 56]).is_ok() {}
+        while self.receiver.try_recv().is_ok() {}
+        // The first arming can find a wake that was passed on and not yet collected; the second finds nothing.
+        for _ in 0..2 {
+            assert_eq!(self.sender.arm(56), Ok(Arm::Armed));
+            assert_eq!(self.receiver.arm(), Ok(Arm::Armed));
+        }
+        assert!(!is_woken(&self.sender) && !is_woken(&self.receiver));
+    }
+
+    /// The peer has something for our receiver, and nudges it.
+    fn send_to_receiver(&mut self) {
+        self.peer.sender().send(b"wake").unwrap();
+    }
+
+    /// The peer makes room for our sender, and nudges it.
+    fn make_room(&mut self) {
+        for _ in 0..16 {
+            drop(self.peer.receiver().try_recv().unwrap());
+        }
+    }
+}
+
+#[test]
+fn a_nudge_that_the_sibling_takes_is_passed_on() {
+    alone("a_nudge_that_the_sibling_takes_is_passed_on", LIMIT, || {
+        forbid_aio(libc::ENOSYS);
+        let mut asleep = Asleep::new("sibling");
+        asleep.send_to_receiver();
+        assert!(is_woken(&asleep.sender), "both watch the socket");
+        assert_eq!(asleep.sender.arm(56), Ok(Arm::Armed), "and takes the byte");
+        assert!(is_woken(&asleep.receiver), "the receiver's wake is lost");
+        assert!(!is_woken(&asleep.sender), "the sender has no cause");
+        assert_eq!(asleep.receiver.arm(), Ok(Arm::Ready));
+        assert!(
+            !is_woken(&asleep.sender),
+            "a wake that was passed on comes not back"
+        );
+
+        asleep.again();
+        asleep.make_room();
+        assert_eq!(
+            asleep.receiver.arm(),
+            Ok(Arm::Armed),
+            "and takes the sender's byte"
+        );
+        assert!(is_woken(&asleep.sender), "the sender's wake is lost");
+        assert_eq!(asleep.sender.arm(56), Ok(Arm::Ready));
+    });
+}
+
+#[test]
+fn a_nudge_that_an_armed_half_takes_still_wakes_it() {
+    alone(
+        "a_nudge_that_an_armed_half_takes_still_wakes_it",
+        LIMIT,
+        || {
+            forbid_aio(libc::EAGAIN);
+            let mut asleep = Asleep::new("armed");
+            asleep.make_room();
+            assert!(!asleep.sender.is_closed(), "and takes the byte on the way");
+            assert!(is_woken(&asleep.sender), "the sender's own wake is lost");
+            assert_eq!(asleep.sender.arm(56), Ok(Arm::Ready));
+        },
+    );
+}
+
+#[test]
+fn a_nudge_finds_a_half_in_another_thread_and_a_half_left_alone() {
+    alone(
+        "a_nudge_finds_a_half_in_another_thread_and_a_half_left_alone",
+        LIMIT,
+        || {
+            forbid_aio(libc::ENOSYS);
+            let Asleep {
+                mut sender,
+                mut receiver,
+                mut peer,
+            } = Asleep::new("moved");
+            let (armed, is_armed) = mpsc::channel();
+            let elsewhere = thread::spawn(move || {
+                assert_eq!(receiver.arm(), Ok(Arm::Armed));
+                armed.send(()).unwrap();
+                // Asleep or not yet, when the sender takes the byte.
+                assert!(polled(&receiver, Duration::from_secs(10)));
+                while receiver.recv_deadline(soon()).unwrap().to_vec() != b"end" {}
+                receiver
+            });
+            is_armed.recv().unwrap();
+            peer.sender().send(b"wake").unwrap();
+            assert_eq!(sender.arm(56), Ok(Arm::Armed), "and takes the byte");
+            peer.sender().send(b"end").unwrap();
+            let mut receiver = elsewhere.join().unwrap();
+
+            drop(sender);
+            assert_eq!(receiver.arm(), Ok(Arm::Armed));
+            assert_eq!(receiver.arm(), Ok(Arm::Armed));
+            peer.sender().send(b"alone").unwrap();
+            assert!(is_woken(&receiver));
+            assert_eq!(receiver.recv_deadline(soon()).unwrap().to_vec(), b"alone");
+        },
+    );
+}
+
+#[test]
+fn a_nudge_that_the_kernel_had_no_memory_for_is_sent_with_the_next_frame() {
+    alone(
+        "a_nudge_that_the_kernel_had_no_memory_for_is_sent_with_the_next_frame",
+        LIMIT,
+        || {
+            forbid_aio(libc::ENOSYS);
+            let Asleep { receiver, peer, .. } = Asleep::new("memory");
+            let (mut sender, _keep) = peer.split();
+            let poor = thread::spawn(move || {
+                forbid(libc::SYS_sendto, libc::ENOBUFS);
+                sender.send(b"unheard").unwrap();
+                sender
+            });
+            let mut sender = poor.join().unwrap();
+            assert!(!is_woken(&receiver));
+            sender.send(b"heard").unwrap();
+            assert!(is_woken(&receiver));
+        },
+    );
+}
+
+/// Sizes of the frames of one burst: more than the ring holds at times, and at times a single frame.
+fn burst(random: &mut Random) -> Vec<usize> {
+    let count = 1 + random.below(24);
+    let most = 1 << (4 + random.below(8));
+    (0..count)
+        .map(|_| 8 + random.below(most) as usize)
+        .collect()
+}
+
+fn frame(number: u64, size: usize) -> Vec<u8> {
+    let mut frame = vec![number as u8; size];
+    frame[..8].copy_from_slice(&number.to_ne_bytes());
+    frame
+}
+
+/// Sends bursts and waits for the whole echo of each: between bursts nothing moves, and a wake that is lost has nothing to repair it.
+fn call(sender: &mut Sender, receiver: &mut Receiver, bursts: u32) {
+    let (next, nexts) = mpsc::channel::<Vec<usize>>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            for (size, number) in nexts.into_iter().flatten().zip(0..) {
+                let sent = sender.send_deadline(&frame(number, size), soon());
+                assert_eq!(sent, Ok(()), "frame {number}");
+            }
+        });
+        let mut random = Random::new(7);
+        let mut number = 0;
+        for round in 0..bursts {
+            let sizes = burst(&mut random);
+            next.send(sizes.clone()).unwrap();
+            for size in sizes {
+                let echo = receiver.recv_deadline(soon());
+                let echo = echo.unwrap_or_else(|error| panic!("burst {round}: {error}"));
+                assert_eq!(echo.to_vec(), frame(number, size));
+                number += 1;
+            }
+        }
+        drop(next);
+    });
+}
+
+/// Sends back what comes: a thread receives and another sends, each with its own sleep.
+fn echo(sender: &mut Sender, receiver: &mut Receiver, bursts: u32) {
+    let mut random = Random::new(7);
+    let count = (0..bursts).map(|_| burst(&mut random).len()).sum();
+    let (arrived, arrivals) = mpsc::channel::<Vec<u8>>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            for frame in arrivals {
+                assert_eq!(sender.send_deadline(&frame, soon()), Ok(()));
+            }
+        });
+        for _ in 0..count {
+            let frame = receiver.recv_deadline(soon()).unwrap().to_vec();
+            arrived.send(frame).unwrap();
+        }
+        drop(arrived);
+    });
+}
+
+/// Both lanes at once, each full most of the time.
+fn stream(sender: &mut Sender, receiver: &mut Receiver, frames: u64) {
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            for number in 0..frames {
+                let size = 8 + (number % 700) as usize;
+                assert_eq!(sender.send_deadline(&frame(number, size), soon()), Ok(()));
+            }
+        });
+        for number in 0..frames {
+            let came = receiver.recv_deadline(soon()).unwrap().to_vec();
+            assert_eq!(came, frame(number, 8 + (number % 700) as usize));
+        }
+    });
+}
+
+#[test]
+fn sleepers_in_two_processes_lose_no_wake() {
+    const BURSTS: u32 = 15_000;
+    const FRAMES: u64 = 20_000;
+    alone("sleepers_in_two_processes_lose_no_wake", LIMIT, || {
+        forbid_aio(libc::ENOSYS);
+        let path = path("processes");
+        let mut child = fork(|| {
+            let (mut sender, mut receiver) = accept(&path).split();
+            echo(&mut sender, &mut receiver, BURSTS);
+            call(&mut sender, &mut receiver, BURSTS);
+            stream(&mut sender, &mut receiver, FRAMES);
+            // The end, which the other side says last.
+            assert!(receiver.recv_deadline(soon()).is_err());
+        });
+        let (mut sender, mut receiver) = connect(&path).split();
+        call(&mut sender, &mut receiver, BURSTS);
+        echo(&mut sender, &mut receiver, BURSTS);
+        stream(&mut sender, &mut receiver, FRAMES);
+        drop((sender, receiver));
+        assert_eq!(child.reap(), 0, "the other process lost a wake");
+    });
+}
