@@ -10,6 +10,7 @@ pub(crate) mod cpu;
 pub(crate) mod credentials;
 pub(crate) mod directory;
 pub(crate) mod fork;
+pub(crate) mod gate;
 pub(crate) mod map;
 pub(crate) mod memfd;
 pub(crate) mod message;
