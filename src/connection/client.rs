@@ -256,6 +256,8 @@ fn receive(line: &OwnedFd, buffer: &mut [u8], deadline: Instant) -> Result<Recei
     loop {
         match message::receive(line.as_fd(), buffer) {
             Ok(Some(received)) if received.length == 0 => {
+                // Closed, or an empty packet, which can bring descriptors.
+                close_aside(received.descriptors);
                 return Err(Ended::Theirs(Error::new(
                     ErrorKind::PeerGone,
                     "the server went away during the handshake",

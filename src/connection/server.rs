@@ -88,6 +88,8 @@ impl Pending {
                 }
             };
             if received.length == 0 {
+                // Closed, or an empty packet, which can bring descriptors.
+                close_aside(received.descriptors);
                 return match self.agreed {
                     None => Progress::Silent,
                     Some(_) => Progress::Refused(Error::new(

@@ -3,4 +3,5 @@
 mod client;
 mod lane;
 mod peer;
+mod polling;
 mod server;
