@@ -175,13 +175,17 @@ impl Listener {
         let room = self.pending.len() < HANDSHAKES;
         // Without descriptors a look at the queue is in vain until a handshake has ended and given some back.
         let open = room && (queue != Queue::Stuck || self.pending.len() < before);
+        // Who is told by edges must hear once more of clients that were there and were not taken; epoll makes no new edge of what is
+        // readable already, a timer does.
+        let alarm = if open && queue != Queue::Empty {
+            Some(Instant::now())
+        } else {
+            self.pending.iter().map(Pending::deadline).min()
+        };
         let watched = self
             .gate
-            .admit(self.socket.as_fd(), open, open && queue != Queue::Empty)
-            .and_then(|()| {
-                self.gate
-                    .ring_at(self.pending.iter().map(Pending::deadline).min())
-            });
+            .admit(self.socket.as_fd(), open)
+            .and_then(|()| self.gate.ring_at(alarm));
         match (done, watched) {
             // A connection is worth more than an error that the next call will meet again.
             (Some(connection), _) => Ok(Some(connection)),

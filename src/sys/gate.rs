@@ -56,15 +56,9 @@ impl Gate {
         let _ = self.control(libc::EPOLL_CTL_DEL, line, 0);
     }
 
-    /// Whether new clients make the descriptor readable. `again` has it look anew though nothing has changed: who is told by edges
-    /// must hear once more of clients that were there and could not be taken.
-    pub(crate) fn admit(
-        &mut self,
-        listener: BorrowedFd<'_>,
-        open: bool,
-        again: bool,
-    ) -> io::Result<()> {
-        if open != self.open || again {
+    /// Whether new clients make the descriptor readable.
+    pub(crate) fn admit(&mut self, listener: BorrowedFd<'_>, open: bool) -> io::Result<()> {
+        if open != self.open {
             let events = if open { libc::EPOLLIN } else { 0 };
             self.control(libc::EPOLL_CTL_MOD, listener, events)?;
             self.open = open;
@@ -142,7 +136,7 @@ mod tests {
         assert!(!rings(&gate, 10));
         socket::nudge(client.as_fd()).unwrap();
         assert!(rings(&gate, 0), "a client");
-        gate.admit(listener.as_fd(), false, false).unwrap();
+        gate.admit(listener.as_fd(), false).unwrap();
         assert!(!rings(&gate, 10), "no client is wanted");
 
         gate.add(line.as_fd()).unwrap();
@@ -169,7 +163,7 @@ mod tests {
         assert!(rings(&gate, 10_000), "a moment that has passed");
         gate.ring_at(None).unwrap();
 
-        gate.admit(listener.as_fd(), true, false).unwrap();
+        gate.admit(listener.as_fd(), true).unwrap();
         assert!(
             rings(&gate, 0),
             "the client that was not wanted waits still"
