@@ -117,7 +117,7 @@ fn shake(config: &Config, line: &OwnedFd, deadline: Instant) -> Result<Agreed, E
             speaker.uid
         );
         let text = format!(
-            "the server runs as uid {}, which is not allowed here: see Config::allow_uid",
+            "the server runs as uid {}, which is not allowed here: see Config::allow_uid, or `--allow-uid` of the command",
             speaker.uid
         );
         return Err(Ended::Ours(
