@@ -92,10 +92,7 @@ impl Pending {
                 close_aside(received.descriptors);
                 return match self.agreed {
                     None => Progress::Silent,
-                    Some(_) => Progress::Refused(Error::new(
-                        ErrorKind::PeerGone,
-                        "a client went away during the handshake",
-                    )),
+                    Some(_) => Progress::Refused(Error::new(ErrorKind::PeerGone, GONE)),
                 };
             }
             // A message longer than any is malformed; its beginning must not be taken for one.
@@ -285,10 +282,18 @@ impl Pending {
     }
 
     fn say(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<(), side::Refused> {
-        message::send(self.line.as_fd(), bytes, descriptors)
-            .map_err(|error| resources(&Error::io("answering a client", error)))
+        message::send(self.line.as_fd(), bytes, descriptors).map_err(|error| {
+            match error.raw_os_error() {
+                Some(libc::EPIPE | libc::ECONNRESET) => {
+                    (Reason::Malformed, ErrorKind::PeerGone, GONE.to_owned())
+                }
+                _ => resources(&Error::io("answering a client", error)),
+            }
+        })
     }
 }
+
+const GONE: &str = "a client went away during the handshake";
 
 /// A client's Refuse, which is not answered.
 fn refused(bytes: &[u8]) -> Progress {
