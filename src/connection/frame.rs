@@ -3,6 +3,7 @@
 use super::receiver::Receiver;
 use crate::layout::header::HEADER;
 use crate::ring::Entry;
+use crate::segment::ForeignRing;
 
 /// A received frame. Its bytes are in memory that the peer can change at any time, so they are copied out; two copies may differ. Dropping
 /// it releases the frame.
@@ -73,11 +74,8 @@ impl<'a> Frame<'a> {
     /// A forked child has no mapping and must not call this.
     #[inline]
     pub unsafe fn as_trusted_slice(&self) -> &[u8] {
-        let payload = self
-            .receiver
-            .lane
-            .ring()
-            .pointer(self.entry.position + HEADER);
+        let ring = self.receiver.lane.ring();
+        let payload = ring.place(self.entry.position + HEADER);
         // SAFETY: the consumer found the frame in bounds, so its payload is contiguous in the double mapping, which the receiver keeps; that
         // the bytes do not change is the caller's promise.
         unsafe { core::slice::from_raw_parts(payload, self.len()) }

@@ -8,8 +8,8 @@ use super::frame::Frame;
 use super::link::{Link, Peer};
 use super::outcome::{Arm, RecvError};
 use super::rest::{Ended, Rest};
-use crate::layout::violation::Violation;
-use crate::ring::{Consumer, Entry};
+use crate::layout::header::frame_length;
+use crate::ring::{Consumer, Entry, Found};
 use crate::segment::{MappedForeignRing, MappedForeignWord, MappedOwnWord};
 use crate::sys::bell::Ringer;
 use crate::sys::cpu;
@@ -26,9 +26,7 @@ use crate::wake::slip::Slip;
 pub struct Receiver {
     pub(crate) lane: Consumer<MappedForeignRing, MappedOwnWord>,
     birth: Birth,
-    hold: bool,
     slip: Slip,
-    broken: Option<Violation>,
     rest: Rest,
 }
 
@@ -47,9 +45,7 @@ impl Receiver {
         Self {
             lane,
             birth,
-            hold: false,
             slip: Slip::default(),
-            broken: None,
             rest,
         }
     }
@@ -90,8 +86,14 @@ impl Receiver {
     /// Also [`RecvError::Truncated`]: the buffer is too short, and the frame stays unread.
     #[inline(always)]
     pub fn recv_into(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
-        let entry = self.next(None)?;
-        self.take_into(&entry, buffer)
+        if self.birth.is_forked() {
+            return Err(RecvError::Forked);
+        }
+        match self.lane.take_exact(buffer) {
+            Found::Taken => Ok(self.taken(buffer)),
+            Found::Nothing => self.spin_into(buffer),
+            Found::Other => self.take_other(buffer, None),
+        }
     }
 
     /// As [`Receiver::recv_into`], until `deadline`.
@@ -104,8 +106,10 @@ impl Receiver {
         buffer: &mut [u8],
         deadline: Instant,
     ) -> Result<usize, RecvError> {
-        let entry = self.next(Some(deadline))?;
-        self.take_into(&entry, buffer)
+        if self.birth.is_forked() {
+            return Err(RecvError::Forked);
+        }
+        self.take_other(buffer, Some(deadline))
     }
 
     /// As [`Receiver::recv_into`], without waiting.
@@ -114,20 +118,26 @@ impl Receiver {
     /// Also [`RecvError::Empty`].
     #[inline(always)]
     pub fn try_recv_into(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
-        let entry = self.try_next()?;
-        self.take_into(&entry, buffer)
+        if self.birth.is_forked() {
+            return Err(RecvError::Forked);
+        }
+        if self.lane.take_exact(buffer) == Found::Taken {
+            return Ok(self.taken(buffer));
+        }
+        self.try_take_other(buffer)
     }
 
     /// `true`: frames that are read stay unreleased until [`Receiver::release`], and [`Receiver::rewind`] goes back to them. They
     /// count against the ring's capacity: a sender waits when held frames fill it.
     pub fn hold(&mut self, on: bool) {
-        self.hold = on;
+        self.lane.hold(on);
+        self.finish();
     }
 
     /// Releases every frame that has been read. The sender is told in steps of an eighth of the ring.
     pub fn release(&mut self) {
         if !self.birth.is_forked() && self.lane.release() {
-            self.rest.wake_peer_after_release();
+            self.publish_release();
         }
     }
 
@@ -157,28 +167,20 @@ impl Receiver {
         }
         let Self { lane, rest, .. } = self;
         let outcome = rest.arm(&mut || lane.peek());
-        outcome.map_err(|violation| self.broke(violation))
+        outcome.map_err(RecvError::Protocol)
     }
 
     #[inline(always)]
-    fn look(&mut self) -> Result<Option<Entry>, RecvError> {
+    fn peek(&mut self) -> Result<Option<Entry>, RecvError> {
         if self.birth.is_forked() {
             return Err(RecvError::Forked);
         }
-        match self.lane.peek() {
-            Ok(found) => {
-                if found.is_some() {
-                    self.slip.took_frame();
-                }
-                Ok(found)
-            }
-            Err(violation) => Err(self.broke(violation)),
-        }
+        self.lane.peek().map_err(RecvError::Protocol)
     }
 
     #[inline(always)]
     fn next(&mut self, deadline: Option<Instant>) -> Result<Entry, RecvError> {
-        match self.look()? {
+        match self.peek()? {
             Some(entry) => Ok(entry),
             None => self.spin(deadline),
         }
@@ -191,17 +193,33 @@ impl Receiver {
         if self.rest.spins() {
             self.slip();
             for _ in 0..LOOKS_PER_CHECK {
-                match self.lane.peek() {
-                    Ok(Some(entry)) => {
-                        self.slip.took_frame();
-                        return Ok(entry);
-                    }
-                    Ok(None) => between_looks(),
-                    Err(violation) => return Err(self.broke(violation)),
+                if let Some(entry) = self.lane.peek().map_err(RecvError::Protocol)? {
+                    self.slip.found(entry.length());
+                    return Ok(entry);
                 }
+                between_looks();
             }
         }
         self.wait(deadline)
+    }
+
+    /// As [`Receiver::spin`], for a frame that fills `buffer`.
+    #[inline(always)]
+    fn spin_into(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
+        if self.rest.spins() {
+            self.slip();
+            for _ in 0..LOOKS_PER_CHECK {
+                match self.lane.take_exact(buffer) {
+                    Found::Taken => {
+                        self.slip.found(frame_length(buffer.len() as u64));
+                        return Ok(self.taken(buffer));
+                    }
+                    Found::Nothing => between_looks(),
+                    Found::Other => break,
+                }
+            }
+        }
+        self.take_other(buffer, None)
     }
 
     #[inline(never)]
@@ -217,22 +235,23 @@ impl Receiver {
     }
 
     #[cold]
+    #[inline(never)]
     fn wait(&mut self, deadline: Option<Instant>) -> Result<Entry, RecvError> {
         let Self { lane, rest, .. } = self;
         match rest.wait(deadline, &mut || lane.peek()) {
             Ok(Ok(entry)) => {
-                self.slip.took_frame();
+                self.slip.found(entry.length());
                 Ok(entry)
             }
             Ok(Err(Ended::TimedOut)) => Err(RecvError::TimedOut),
             Ok(Err(Ended::Gone(gone))) => Err(gone.into()),
-            Err(violation) => Err(self.broke(violation)),
+            Err(violation) => Err(RecvError::Protocol(violation)),
         }
     }
 
     #[inline(always)]
     fn try_next(&mut self) -> Result<Entry, RecvError> {
-        match self.look()? {
+        match self.peek()? {
             Some(entry) => Ok(entry),
             None => self.empty(),
         }
@@ -240,15 +259,41 @@ impl Receiver {
 
     /// Nothing there: is anybody? Asks the kernel at most once per millisecond (`Rest::ask_polled`).
     #[cold]
+    #[inline(never)]
     fn empty(&mut self) -> Result<Entry, RecvError> {
         let Some(gone) = self.rest.ask_polled() else {
             return Err(RecvError::Empty);
         };
-        if let Some(entry) = self.look()? {
+        if let Some(entry) = self.peek()? {
             return Ok(entry);
         }
         self.rest.gone = Some(gone);
         Err(gone.into())
+    }
+
+    /// A frame was copied out that fills `buffer`.
+    #[inline(always)]
+    fn taken(&mut self, buffer: &[u8]) -> usize {
+        self.finish();
+        buffer.len()
+    }
+
+    /// Takes a frame of any length, waiting for it.
+    #[inline(never)]
+    fn take_other(
+        &mut self,
+        buffer: &mut [u8],
+        deadline: Option<Instant>,
+    ) -> Result<usize, RecvError> {
+        let entry = self.next(deadline)?;
+        self.take_into(&entry, buffer)
+    }
+
+    /// Takes a frame of any length if there is one.
+    #[inline(never)]
+    fn try_take_other(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
+        let entry = self.try_next()?;
+        self.take_into(&entry, buffer)
     }
 
     #[inline(always)]
@@ -279,14 +324,18 @@ impl Receiver {
     /// The last frame handed out is done with.
     #[inline(always)]
     pub(crate) fn finish(&mut self) {
-        if !self.hold && !self.is_forked() && self.lane.release() {
-            self.rest.wake_peer_after_release();
+        if self.lane.is_release_due() {
+            self.publish_release();
         }
     }
 
     #[cold]
-    fn broke(&mut self, violation: Violation) -> RecvError {
-        RecvError::Protocol(*self.broken.get_or_insert(violation))
+    #[inline(never)]
+    fn publish_release(&mut self) {
+        // A frame may have been alive across a fork.
+        if !self.is_forked() && self.lane.publish_release() {
+            self.rest.wake_peer_after_release();
+        }
     }
 }
 

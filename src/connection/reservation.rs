@@ -76,9 +76,11 @@ impl<'a> Reservation<'a> {
         if self.sender.is_forked() {
             return;
         }
-        self.sender.lane.append(&self.slot, payload, self.kind);
-        if !self.grouped && self.sender.lane.publish() {
-            self.sender.published();
+        if self.grouped {
+            self.sender.lane.append(&self.slot, payload, self.kind);
+        } else {
+            let published = self.sender.lane.commit(&self.slot, payload, self.kind);
+            self.sender.published(published);
         }
     }
 }
@@ -170,8 +172,11 @@ impl<'a> Group<'a> {
 impl Drop for Group<'_> {
     #[inline]
     fn drop(&mut self) {
-        if !self.sender.is_forked() && self.sender.lane.publish() {
-            self.sender.published();
+        if self.sender.is_forked() {
+            return;
+        }
+        if let Some(published) = self.sender.lane.publish() {
+            self.sender.published(published);
         }
     }
 }

@@ -74,22 +74,27 @@ impl Rest {
         self.ladder.spins()
     }
 
-    /// Wakes the peer's half if it sleeps. To be called behind a barrier. Costs a load and a test while it is awake.
+    /// Wakes the peer's half if it sleeps. To be called behind a barrier. Costs a load and a test while it is awake. Returns
+    /// whether the peer's half is closed instead.
     #[inline(always)]
-    pub(crate) fn wake_peer(&mut self) {
+    pub(crate) fn wake_peer(&mut self) -> bool {
         match self.watch.look() {
-            Signal::Nothing => {}
+            Signal::Nothing => false,
             signal => self.signal(signal),
         }
     }
 
     #[cold]
-    fn signal(&mut self, signal: Signal) {
+    #[inline(never)]
+    fn signal(&mut self, signal: Signal) -> bool {
         if signal == Signal::Closed {
             self.gone.get_or_insert(Gone::Closed);
-        } else if let Some(ringer) = &self.ringer {
+            return true;
+        }
+        if let Some(ringer) = &self.ringer {
             ringer.ring(self.link.socket());
         }
+        false
     }
 
     /// As [`Rest::wake_peer`], with the barrier that a release needs.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::link::{Link, Peer};
-use super::outcome::{Arm, SendError};
+use super::outcome::{Arm, Gone, SendError};
 use super::reservation::{Group, Reservation};
 use super::rest::{Ended, Rest};
 use super::shared::SharedSender;
-use crate::ring::{Producer, Refusal, Slot};
+use crate::ring::{Producer, Published, Refusal, Slot};
 use crate::segment::{MappedForeignWord, MappedOwnRing, MappedOwnWord};
 use crate::sys::bell::Ringer;
 use crate::sys::fork::Birth;
@@ -23,7 +23,7 @@ use crate::wake::park::{Park, Watch};
 /// was *handled* only an answer can tell.
 #[derive(Debug)]
 pub struct Sender {
-    pub(crate) lane: Producer<MappedOwnRing, MappedForeignWord>,
+    pub(crate) lane: Producer<MappedOwnRing, MappedForeignWord, MappedOwnWord>,
     birth: Birth,
     dropped: u64,
     broken: Option<SendError>,
@@ -32,7 +32,7 @@ pub struct Sender {
 
 impl Sender {
     pub(crate) fn new(
-        lane: Producer<MappedOwnRing, MappedForeignWord>,
+        lane: Producer<MappedOwnRing, MappedForeignWord, MappedOwnWord>,
         watch: Watch<MappedForeignWord>,
         park: Park<MappedOwnWord>,
         ringer: Option<Ringer>,
@@ -83,14 +83,13 @@ impl Sender {
         if self.birth.is_forked() {
             return Err(SendError::Forked);
         }
-        if self.rest.gone.is_some() {
-            return Err(self.ended());
+        match self.lane.try_send(payload, 0) {
+            Ok(published) => {
+                self.published(published);
+                Ok(())
+            }
+            Err(refusal) => Err(self.refused(refusal)),
         }
-        if let Err(refusal) = self.lane.try_send(payload, 0) {
-            return Err(self.explain(refusal));
-        }
-        self.published();
-        Ok(())
     }
 
     /// Sends, or drops the payload and counts it when the ring is full. Returns whether it was sent.
@@ -198,7 +197,7 @@ impl Sender {
         }
         let Self { lane, rest, .. } = self;
         let outcome = rest.arm(&mut || lane.has_room(len, 8).map(|room| room.then_some(())));
-        outcome.map_err(|refusal| self.explain(refusal))
+        outcome.map_err(|refusal| self.refused(refusal))
     }
 
     /// A sender for several threads, at the price of a mutex.
@@ -216,9 +215,6 @@ impl Sender {
     ) -> Result<Slot, SendError> {
         if self.birth.is_forked() {
             return Err(SendError::Forked);
-        }
-        if self.rest.gone.is_some() {
-            return Err(self.ended());
         }
         match self.lane.try_reserve(len, align) {
             Ok(slot) => Ok(slot),
@@ -240,13 +236,13 @@ impl Sender {
                 (Ok(slot), _) => return Ok(slot),
                 (Err(Refusal::Full), Some(deadline)) => {
                     // What is withheld must be visible before we wait, or the peer could not make room.
-                    if self.lane.publish() {
-                        self.published();
+                    if let Some(published) = self.lane.publish() {
+                        self.published(published);
                     }
                     self.wait_for_room(len, align, deadline)?;
                     outcome = self.lane.try_reserve(len, align);
                 }
-                (Err(refusal), _) => return Err(self.explain(refusal)),
+                (Err(refusal), _) => return Err(self.refused(refusal)),
             }
         }
     }
@@ -260,9 +256,6 @@ impl Sender {
     ) -> Result<(), SendError> {
         if self.birth.is_forked() {
             return Err(SendError::Forked);
-        }
-        if self.rest.gone.is_some() {
-            return Err(self.ended());
         }
         match self.lane.try_append(payload, 0) {
             Ok(()) => Ok(()),
@@ -278,7 +271,7 @@ impl Sender {
         wait: Option<Option<Instant>>,
     ) -> Result<(), SendError> {
         if refusal != Refusal::Full {
-            return Err(self.explain(refusal));
+            return Err(self.refused(refusal));
         }
         let slot = self.slot(payload.len(), 8, wait)?;
         self.lane.fill(&slot, payload);
@@ -292,11 +285,11 @@ impl Sender {
         self.birth.is_forked()
     }
 
-    /// Behind every publish: wake the peer if it sleeps.
+    /// Behind every publish: wake the peer if it sleeps. Once it has closed its half, the lane is shut.
     #[inline(always)]
-    pub(crate) fn published(&mut self) {
-        if self.lane.is_fenced() {
-            self.rest.wake_peer();
+    pub(crate) fn published(&mut self, published: Published) {
+        if published == Published::Fenced && self.rest.wake_peer() {
+            self.lane.shut();
         }
     }
 
@@ -324,29 +317,30 @@ impl Sender {
         match outcome {
             Ok(Ok(())) => Ok(()),
             Ok(Err(Ended::TimedOut)) => Err(SendError::TimedOut),
-            Ok(Err(Ended::Gone(gone))) => Err(gone.into()),
-            Err(refusal) => Err(self.explain(refusal)),
+            Ok(Err(Ended::Gone(gone))) => Err(self.ended(gone)),
+            Err(refusal) => Err(self.refused(refusal)),
         }
     }
 
-    #[cold]
-    fn ended(&self) -> SendError {
-        self.rest.gone.map_or(SendError::Full, SendError::from)
+    /// The connection is over, for good.
+    fn ended(&mut self, gone: Gone) -> SendError {
+        self.lane.shut();
+        self.rest.gone = Some(gone);
+        gone.into()
     }
 
     #[cold]
-    fn explain(&mut self, refusal: Refusal) -> SendError {
-        if let Some(broken) = self.broken {
-            return broken;
-        }
+    #[inline(never)]
+    fn refused(&mut self, refusal: Refusal) -> SendError {
         match refusal {
-            Refusal::Full => match self.rest.ask_polled() {
-                Some(gone) => {
-                    self.rest.gone = Some(gone);
-                    gone.into()
+            Refusal::Full => {
+                // A group whose guard was leaked may have been published just now, without a look at the peer's epoch.
+                self.rest.wake_peer();
+                match self.rest.ask_polled() {
+                    Some(gone) => self.ended(gone),
+                    None => SendError::Full,
                 }
-                None => SendError::Full,
-            },
+            }
             Refusal::TooLarge { payload, most } => SendError::TooLarge {
                 len: payload,
                 max: most as usize,
@@ -356,9 +350,13 @@ impl Sender {
                 max: most as usize,
             },
             Refusal::Broken(violation) => {
-                self.broken = Some(SendError::Protocol(violation));
-                SendError::Protocol(violation)
+                self.lane.shut();
+                *self.broken.insert(SendError::Protocol(violation))
             }
+            Refusal::Shut => match (self.broken, self.rest.gone) {
+                (Some(broken), _) => broken,
+                (None, gone) => gone.unwrap_or(Gone::Closed).into(),
+            },
         }
     }
 }

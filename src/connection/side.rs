@@ -262,6 +262,7 @@ pub(crate) fn assemble(
     let producer = Producer::new(
         own.segment.ring(),
         theirs.segment.word(control::RECEIVER),
+        own.segment.word(control::SENDER),
         &own.geometry,
         their_waits & RECEIVER_SPINS == 0,
         crate::sys::cpu::nanos,

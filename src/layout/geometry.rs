@@ -13,6 +13,9 @@ pub(crate) const MAX_ALIGNMENT: u32 = 4096;
 /// 100 GB/s the rest lasts for a year).
 pub(crate) const MAX_START: u64 = 1 << 62;
 
+/// A payload of so many bytes fits every lane: senders of small messages need not look at the most that theirs takes.
+pub(crate) const SURE_PAYLOAD: u64 = 256;
+
 /// What both halves of a lane must agree on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Geometry {
@@ -33,7 +36,7 @@ pub(crate) enum Misfit {
     Step,
     Alignment,
     Start,
-    /// No frame at all would be certain to fit.
+    /// Not even a payload of [`SURE_PAYLOAD`] bytes would be certain to fit.
     TooSmallForAlignment,
 }
 
@@ -69,7 +72,7 @@ impl Geometry {
         if self.start % 8 != 0 || self.start > MAX_START {
             return Err(Misfit::Start);
         }
-        if self.largest_frame() < HEADER {
+        if self.largest_payload() < SURE_PAYLOAD {
             return Err(Misfit::TooSmallForAlignment);
         }
         Ok(())

@@ -4,12 +4,13 @@ use loom::thread;
 
 use super::{Model, lane};
 use crate::layout::geometry::Geometry;
-use crate::ring::{Consumer, Producer, Refusal};
+use crate::ring::{Consumer, Found, Producer, Refusal};
 use crate::segment::heap::{HeapRing, HeapWord};
 
 pub(super) const MODELS: &[Model] = &[
     ("frames wrap", frames_wrap),
     ("frames of one word wrap", short_frames_wrap),
+    ("frames of the expected length wrap", exact_frames_wrap),
     ("fenced commits", fenced_commits),
     ("a group becomes visible at once", groups),
     ("a pad and its frame", pads),
@@ -31,10 +32,10 @@ pub(super) fn bytes(frame: u8, length: usize) -> Vec<u8> {
 }
 
 /// Sends, giving way while the ring is full.
-fn send(producer: &mut Producer<HeapRing, HeapWord>, payload: &[u8], kind: u16) {
+fn send(producer: &mut Producer<HeapRing, HeapWord, HeapWord>, payload: &[u8], kind: u16) {
     loop {
         match producer.try_send(payload, kind) {
-            Ok(()) => return,
+            Ok(_) => return,
             Err(Refusal::Full) => thread::yield_now(),
             Err(other) => panic!("an honest consumer, and yet {other:?}"),
         }
@@ -61,8 +62,15 @@ pub(super) fn try_take(
         "the payload of frame {frame}"
     );
     consumer.advance(&entry);
-    consumer.release();
+    finish(consumer);
     Some(entry.kind())
+}
+
+/// Finishes with the frame that was taken, as a receiver does.
+fn finish(consumer: &mut Consumer<HeapRing, HeapWord>) {
+    if consumer.is_release_due() {
+        consumer.publish_release();
+    }
 }
 
 /// Takes `count` frames in order.
@@ -95,6 +103,31 @@ fn frames(geometry: &Geometry, fenced: bool, count: u8, length: fn(u8) -> usize)
 /// Lengths differ, so that headers come to lie on payload and payload on payload.
 fn frames_wrap() {
     frames(&GEOMETRY, false, 4, |frame| [16, 9, 16, 24][frame as usize]);
+}
+
+/// A reader that knows what is next takes frames with one compare each.
+fn exact_frames_wrap() {
+    const COUNT: u8 = 4;
+    let length = |frame: u8| [16, 9, 16, 24][frame as usize];
+    let (mut producer, mut consumer) = lane(&GEOMETRY, true);
+    let reader = thread::spawn(move || {
+        for frame in 0..COUNT {
+            let mut copied = vec![0; length(frame)];
+            loop {
+                match consumer.take_exact(&mut copied) {
+                    Found::Taken => break,
+                    Found::Nothing => thread::yield_now(),
+                    Found::Other => panic!("frame {frame} is another"),
+                }
+            }
+            assert_eq!(copied, bytes(frame, length(frame)), "frame {frame}");
+            finish(&mut consumer);
+        }
+    });
+    for frame in 0..COUNT {
+        send(&mut producer, &bytes(frame, length(frame)), 0);
+    }
+    reader.join().unwrap();
 }
 
 fn short_frames_wrap() {

@@ -50,12 +50,15 @@ static SERIAL: Mutex<()> = Mutex::new(());
 fn lane(
     geometry: &Geometry,
     fenced: bool,
-) -> (Producer<HeapRing, HeapWord>, Consumer<HeapRing, HeapWord>) {
+) -> (
+    Producer<HeapRing, HeapWord, HeapWord>,
+    Consumer<HeapRing, HeapWord>,
+) {
     let ring = HeapRing::new(geometry.capacity);
     let released = HeapWord::new(0);
     let consumer = Consumer::new(ring.clone(), released.clone(), geometry);
     (
-        Producer::new(ring, released, geometry, fenced, || 0),
+        Producer::new(ring, released, HeapWord::new(0), geometry, fenced, || 0),
         consumer,
     )
 }

@@ -120,7 +120,7 @@ fn for_space() {
             for frame in 0..COUNT {
                 wait(&mut park, &bell, || {
                     match producer.try_send(&bytes(frame, 8), u16::from(frame)) {
-                        Ok(()) => Some(()),
+                        Ok(_) => Some(()),
                         Err(Refusal::Full) => None,
                         Err(other) => panic!("an honest consumer, and yet {other:?}"),
                     }

@@ -12,28 +12,38 @@ const STREAM: u64 = 50;
 const ENOUGH: u64 = 32;
 
 /// What a producer has learned.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Ahead {
     on: bool,
-    frames: u64,
+    position: u64,
     since: u64,
 }
 
 impl Ahead {
-    /// One frame was written. Returns whether to ask for lines ahead.
+    /// A producer that starts at `position`, at time `now` in nanoseconds.
+    pub(crate) fn new(now: u64, position: u64) -> Self {
+        Self {
+            on: false,
+            position,
+            since: now,
+        }
+    }
+
+    /// Whether to ask for lines ahead.
     #[inline(always)]
-    pub(crate) fn wrote_frame(&mut self) -> bool {
-        self.frames += 1;
+    pub(crate) fn is_on(&self) -> bool {
         self.on
     }
 
-    /// The producer has come to the end of the space that it knew of, at time `now` in nanoseconds.
-    pub(crate) fn lap(&mut self, now: u64) {
-        if self.frames < ENOUGH {
+    /// The producer has come to the end of the space that it knew of, at time `now` in nanoseconds and at `position`, with a frame of
+    /// `length` bytes. The frames before it are taken to be as long: nobody counts them.
+    pub(crate) fn lap(&mut self, now: u64, position: u64, length: u64) {
+        let frames = (position - self.position) / length;
+        if frames < ENOUGH {
             return;
         }
-        self.on = now.saturating_sub(self.since) < STREAM * self.frames;
-        self.frames = 0;
+        self.on = now.saturating_sub(self.since) < STREAM * frames;
+        self.position = position;
         self.since = now;
     }
 }
@@ -44,18 +54,15 @@ mod tests {
 
     fn laps(ahead: &mut Ahead, now: &mut u64, nanos: u64) -> bool {
         for _ in 0..3 {
-            for _ in 0..1000 {
-                ahead.wrote_frame();
-            }
             *now += 1000 * nanos;
-            ahead.lap(*now);
+            ahead.lap(*now, ahead.position + 1000 * 72, 72);
         }
-        ahead.wrote_frame()
+        ahead.is_on()
     }
 
     #[test]
     fn a_stream_asks_ahead_and_a_ping_pong_does_not() {
-        let (mut ahead, mut now) = (Ahead::default(), 0);
+        let (mut ahead, mut now) = (Ahead::new(0, 0), 0);
         assert!(!laps(&mut ahead, &mut now, 60));
         assert!(laps(&mut ahead, &mut now, 20));
         assert!(!laps(&mut ahead, &mut now, 400));

@@ -1,11 +1,11 @@
 //! The receiving half: look, copy out, release.
 //!
 //! Three cursors, `published <= freed <= next`: what the producer has been told, what the reader has finished with, and what it has
-//! read. `rewind` moves `next` back to `freed`. Every word that the producer wrote is loaded once, bounded against these private
-//! cursors, and then used from the local copy.
+//! read; `freed` lags behind `next` only while frames are held, and `rewind` moves `next` back to it. Every word that the producer
+//! wrote is loaded once, bounded against these private cursors, and then used from the local copy.
 
 use crate::layout::geometry::Geometry;
-use crate::layout::header::{FLAG_FRAME, FLAG_PAD, HEADER, Header};
+use crate::layout::header::{FLAG_FRAME, FLAG_PAD, HEADER, Header, frame_length};
 use crate::layout::violation::Violation;
 use crate::segment::{ForeignRing, OwnWord};
 use crate::sync::{Ordering, Site, fence, order};
@@ -31,11 +31,28 @@ impl Entry {
         self.header.kind()
     }
 
+    /// Bytes that it takes in the ring.
+    #[inline(always)]
+    pub(crate) fn length(&self) -> u64 {
+        self.header.length()
+    }
+
     /// Position behind it.
     #[inline(always)]
     fn end(&self) -> u64 {
         self.position + self.header.length()
     }
+}
+
+/// What lay at the read cursor, for a reader that expects one kind of frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// Nothing yet.
+    Nothing,
+    /// The frame that was expected; it is taken.
+    Taken,
+    /// Another frame, or a broken rule: ask [`Consumer::peek`].
+    Other,
 }
 
 /// The receiving half of a lane.
@@ -46,13 +63,17 @@ pub(crate) struct Consumer<R, W> {
     released: W,
     /// Where the next frame is expected.
     next: u64,
-    /// Everything before this is finished with.
+    /// No frame can end behind this: the producer leaves room for its terminator. `published + capacity - 8`. Zero: the lane is shut.
+    bound: u64,
+    /// A finished frame that ends here or later makes a step's worth: the producer is told. Never, while frames are held.
+    due: u64,
+    /// While frames are held, everything before this is finished with; else everything before `next` is.
     freed: u64,
     /// What `released` says.
     published: u64,
-    /// No frame can end behind this: the producer leaves room for its terminator. `published + capacity - 8`.
-    bound: u64,
     step: u64,
+    hold: bool,
+    broken: Option<Violation>,
 }
 
 impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
@@ -66,10 +87,13 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
             ring,
             released,
             next: start,
+            bound: start + geometry.capacity - HEADER,
+            due: start + geometry.step,
             freed: start,
             published: start,
-            bound: start + geometry.capacity - HEADER,
             step: geometry.step,
+            hold: false,
+            broken: None,
         }
     }
 
@@ -89,30 +113,71 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         &self.ring
     }
 
+    /// Copies the frame at the read cursor out and moves behind it, if its payload fills `target` exactly and its kind is 0: one
+    /// compare where [`peek`](Self::peek) takes a header apart, and a length that is known before the header has come.
+    #[inline(always)]
+    pub(crate) fn take_exact(&mut self, target: &mut [u8]) -> Found {
+        let end = self.next + frame_length(target.len() as u64);
+        if end > self.bound {
+            return Found::Other;
+        }
+        let place = self.ring.place(self.next);
+        // SAFETY: the place of `next`, which is a multiple of 8: it starts so, and lengths are.
+        let word = unsafe { self.ring.load(place) };
+        // ORD: take: the payload, later headers of the group and the terminator are read after the header that published them;
+        // partner: ring/producer.rs (commit).
+        fence(Site::Take, Ordering::Acquire);
+        if word != Header::frame(target.len() as u32, 0).0 {
+            return if word == 0 {
+                Found::Nothing
+            } else {
+                Found::Other
+            };
+        }
+        if !target.is_empty() {
+            // SAFETY: the frame is in bounds: at most a ring's length from its place. Which also means that the cast was exact.
+            unsafe { self.ring.read(place, HEADER, target) };
+        }
+        self.next = end;
+        Found::Taken
+    }
+
     /// The frame at the read cursor, if one is committed. Does not move the cursor.
     #[inline(always)]
     pub(crate) fn peek(&mut self) -> Result<Option<Entry>, Violation> {
-        // SAFETY: `next` is a multiple of 8: it starts so, and lengths are.
-        let header = Header(unsafe { self.ring.load(self.next) });
-        if header.0 == 0 {
-            return Ok(None);
-        }
-        // ORD: take: the payload, later headers of the group and the terminator are read after the header that published them;
-        // partner: ring/producer.rs (commit).
+        // SAFETY: as in `take_exact`.
+        let header = Header(unsafe { self.ring.load(self.ring.place(self.next)) });
+        // ORD: take: as in `take_exact`; partner: ring/producer.rs (commit).
         fence(Site::Take, Ordering::Acquire);
         let entry = Entry {
             position: self.next,
             header,
         };
-        if header.flags() != FLAG_FRAME || entry.end() > self.bound {
-            return self.peek_unusual(entry).map(Some);
+        if header.flags() == FLAG_FRAME && entry.end() <= self.bound {
+            return Ok(Some(entry));
         }
-        Ok(Some(entry))
+        if header.0 == 0 && self.bound != 0 {
+            return Ok(None);
+        }
+        self.peek_unusual(entry).map(Some)
     }
 
-    /// A pad, or a broken rule.
+    /// A pad, or a broken rule, which ends the lane: whatever the peer writes later, it is not looked at again.
     #[cold]
+    #[inline(never)]
     fn peek_unusual(&mut self, entry: Entry) -> Result<Entry, Violation> {
+        if let Some(violation) = self.broken {
+            return Err(violation);
+        }
+        let found = self.judge(entry);
+        if let Err(violation) = found {
+            self.broken = Some(violation);
+            self.bound = 0;
+        }
+        found
+    }
+
+    fn judge(&mut self, entry: Entry) -> Result<Entry, Violation> {
         let entry = self.in_bounds(entry)?;
         match entry.header.flags() {
             FLAG_FRAME => return Ok(entry),
@@ -124,9 +189,9 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         // The frame behind a pad was published in the same store; a second pad, or nothing, is against the rules, and so there is
         // never a chain of pads to walk.
         let position = entry.end();
-        // SAFETY: `position` is a multiple of 8.
-        let header = Header(unsafe { self.ring.load(position) });
-        // ORD: take: as in `peek`; partner: ring/producer.rs (commit).
+        // SAFETY: the place of `position`, a multiple of 8.
+        let header = Header(unsafe { self.ring.load(self.ring.place(position)) });
+        // ORD: take: as in `take_exact`; partner: ring/producer.rs (commit).
         fence(Site::Take, Ordering::Acquire);
         match header.flags() {
             FLAG_FRAME => {}
@@ -161,25 +226,21 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         if there < target.len() {
             return self.copy_all(entry, from, &mut target[..there]);
         }
-        if !target.is_empty() {
-            // SAFETY: `from + target.len() <= payload`, and the frame is in bounds: at most a ring's length from its position.
-            unsafe {
-                self.ring
-                    .read(entry.position + HEADER + from as u64, target)
-            };
-        }
-        target.len()
+        self.copy_some(entry, from, target)
     }
 
     /// A payload that ends before the caller's buffer does.
     #[inline(never)]
     fn copy_all(&self, entry: &Entry, from: usize, target: &mut [u8]) -> usize {
+        self.copy_some(entry, from, target)
+    }
+
+    #[inline(always)]
+    fn copy_some(&self, entry: &Entry, from: usize, target: &mut [u8]) -> usize {
         if !target.is_empty() {
-            // SAFETY: as in `copy`.
-            unsafe {
-                self.ring
-                    .read(entry.position + HEADER + from as u64, target)
-            };
+            let place = self.ring.place(entry.position);
+            // SAFETY: `from + target.len() <= payload`, and the frame is in bounds: at most a ring's length from its place.
+            unsafe { self.ring.read(place, HEADER + from as u64, target) };
         }
         target.len()
     }
@@ -191,29 +252,55 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         self.next = entry.end();
     }
 
-    /// Finishes with everything read so far. Says so to the producer when a step's worth has gathered, and returns whether it did.
+    /// Whether the frame that was read last makes a step's worth of finished ones, so that [`publish_release`](Self::publish_release)
+    /// is due. Never while frames are held.
     #[inline(always)]
+    pub(crate) fn is_release_due(&self) -> bool {
+        self.next >= self.due
+    }
+
+    /// `true`: frames that are read are not finished with until [`release`](Self::release). `false` finishes with all of them.
+    pub(crate) fn hold(&mut self, on: bool) {
+        if on && !self.hold {
+            self.freed = self.next;
+        }
+        self.hold = on;
+        self.due = if on {
+            u64::MAX
+        } else {
+            self.published + self.step
+        };
+    }
+
+    /// Finishes with everything read so far, while frames are held. Returns whether a step's worth has gathered.
     pub(crate) fn release(&mut self) -> bool {
         self.freed = self.next;
-        self.freed - self.published >= self.step && self.publish_release()
+        self.next - self.published >= self.step
     }
 
     /// Tells the producer all that is finished with. Returns whether there was anything to tell.
     pub(crate) fn publish_release(&mut self) -> bool {
-        if self.published == self.freed {
+        let freed = if self.hold { self.freed } else { self.next };
+        if self.published == freed || self.broken.is_some() {
             return false;
         }
-        self.published = self.freed;
-        self.bound = self.freed + self.ring.capacity() - HEADER;
+        self.published = freed;
+        self.bound = freed + self.ring.capacity() - HEADER;
+        if !self.hold {
+            self.due = freed + self.step;
+        }
         // ORD: release: our copies out of the released space come before the producer's writes there; partner:
         // ring/producer.rs (reclaim).
         self.released
-            .store(self.freed, order(Site::Release, Ordering::Release));
+            .store(freed, order(Site::Release, Ordering::Release));
         true
     }
 
-    /// Goes back to the first frame that is not finished with. Returns the bytes gone back.
+    /// Goes back to the first held frame that is not finished with. Returns the bytes gone back: none when frames are not held.
     pub(crate) fn rewind(&mut self) -> u64 {
+        if !self.hold {
+            return 0;
+        }
         let back = self.next - self.freed;
         self.next = self.freed;
         back

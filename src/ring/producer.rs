@@ -3,12 +3,15 @@
 //! Invariant: the word at the published tail is always zero in shared memory, so a consumer that has read everything that was
 //! published sees "not yet". While a group is open its first header is withheld in `withheld`, and every later header lies
 //! behind a word that is still zero.
+//!
+//! A plain send compares the end of its frame with one word, `open`, which is also how everything that is rare is kept off its path:
+//! it is zero while a group is open and once the lane is shut, and then no frame fits.
 
 use super::ahead::Ahead;
-use crate::layout::geometry::{Geometry, padding};
+use crate::layout::geometry::{Geometry, SURE_PAYLOAD, padding};
 use crate::layout::header::{HEADER, Header, frame_length};
 use crate::layout::violation::Violation;
-use crate::segment::{ForeignWord, OwnRing};
+use crate::segment::{ForeignWord, OwnRing, OwnWord};
 use crate::sync::{Ordering, Site, fence, order};
 
 /// Space for one frame, handed out by [`Producer::try_reserve`] and taken back by a commit. Dropping it aborts: nothing was written
@@ -46,24 +49,39 @@ pub(crate) enum Refusal {
     Alignment { asked: usize, most: u32 },
     /// The peer broke a rule; the lane is over.
     Broken(Violation),
+    /// The lane was shut earlier ([`Producer::shut`]).
+    Shut,
+}
+
+/// How frames were published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Published {
+    /// With a full barrier: a look at the peer's park epoch is due.
+    Fenced,
+    /// To a consumer that never sleeps.
+    Plain,
 }
 
 /// The sending half of a lane.
 #[derive(Debug)]
-pub(crate) struct Producer<R, W> {
+pub(crate) struct Producer<R, W, T> {
     ring: R,
     /// The consumer's released position, in its segment.
     released: W,
+    /// Our copy of the tail for tools, in our segment.
+    told: T,
     /// Where the next frame goes. Private: never read back from shared memory.
     tail: u64,
-    /// `released (as last seen) + capacity`: a frame fits if it and its terminator end at or before this.
+    /// `limit`, or zero while a group is open: what a plain send must end before.
+    open: u64,
+    /// `released (as last seen) + capacity`: a frame fits if it and its terminator end at or before this. Zero: the lane is shut.
     limit: u64,
     /// The longest payload that is certain to fit.
     most: u64,
-    /// Everything before this is visible to the consumer.
-    published: u64,
     /// The first header of the open group; zero: no group is open.
     withheld: u64,
+    /// Where the open group starts.
+    group: u64,
     /// Commits are followed by a look at the peer's park epoch, and so carry the barrier.
     fenced: bool,
     alignment: u32,
@@ -72,12 +90,13 @@ pub(crate) struct Producer<R, W> {
     clock: fn() -> u64,
 }
 
-impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
-    /// A producer on an empty ring. `fenced`: the consumer may sleep, so each publish is a full barrier too. `clock`
-    /// counts nanoseconds; it is asked once per lap.
+impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
+    /// A producer on an empty ring. `told`: the word for tools. `fenced`: the consumer may sleep, so each publish is a full
+    /// barrier too. `clock` counts nanoseconds; it is asked once per lap.
     pub(crate) fn new(
         ring: R,
         released: W,
+        told: T,
         geometry: &Geometry,
         fenced: bool,
         clock: fn() -> u64,
@@ -86,24 +105,21 @@ impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
         let mut producer = Self {
             ring,
             released,
+            told,
             tail: geometry.start,
+            open: geometry.start + geometry.capacity,
             limit: geometry.start + geometry.capacity,
             most: geometry.largest_payload(),
-            published: geometry.start,
             withheld: 0,
+            group: 0,
             fenced,
             alignment: geometry.alignment,
-            ahead: Ahead::default(),
+            ahead: Ahead::new(clock(), geometry.start),
             clock,
         };
-        producer.terminate(geometry.start, 0);
+        producer.terminate(producer.ring.place(geometry.start), 0);
+        producer.tell();
         producer
-    }
-
-    /// Whether publishing is a full barrier.
-    #[inline(always)]
-    pub(crate) fn is_fenced(&self) -> bool {
-        self.fenced
     }
 
     /// Bytes in the ring.
@@ -116,13 +132,23 @@ impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
         self.most
     }
 
-    /// The position behind the last published frame.
-    #[cfg(test)]
+    /// The position behind the last published frame: everything before it is visible to the consumer.
     pub(crate) fn published(&self) -> u64 {
-        self.published
+        if self.withheld == 0 {
+            self.tail
+        } else {
+            self.group
+        }
+    }
+
+    /// Takes nothing any more: every send, reserve and append is refused with [`Refusal::Shut`].
+    pub(crate) fn shut(&mut self) {
+        self.open = 0;
+        self.limit = 0;
     }
 
     /// Whether frames wait in an open group.
+    #[cfg(test)]
     pub(crate) fn has_open_group(&self) -> bool {
         self.withheld != 0
     }
@@ -135,55 +161,65 @@ impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
 
     /// Copies `payload` into a frame and publishes it. The fast path of everything.
     #[inline(always)]
-    pub(crate) fn try_send(&mut self, payload: &[u8], kind: u16) -> Result<(), Refusal> {
-        if self.has_open_group() {
-            // Its guard was leaked: what it held goes first, or nothing behind it would ever be seen.
-            self.publish();
-        }
-        let length = frame_length(payload.len() as u64);
-        if payload.len() as u64 > self.most || self.tail + length + HEADER > self.limit {
-            self.make_room(payload.len(), length)?;
-        }
+    pub(crate) fn try_send(&mut self, payload: &[u8], kind: u16) -> Result<Published, Refusal> {
         let origin = self.tail;
-        self.ask_ahead(origin);
-        self.terminate(origin, length);
+        let length = frame_length(payload.len() as u64);
+        if self.exceeds(payload.len()) || origin + length + HEADER > self.open {
+            self.make_way(payload.len(), length)?;
+        }
+        let place = self.ring.place(origin);
+        self.ask_ahead(place);
+        self.terminate(place, length);
         // SAFETY: `length + HEADER <= capacity`, since `origin + length + HEADER <= limit` and `limit <= origin + capacity`; all that
         // range is released, and no reservation is alive, since it would borrow `self`.
-        unsafe { self.ring.write(origin, HEADER, payload) };
+        unsafe { self.ring.write(place, HEADER, payload) };
         self.tail = origin + length;
-        self.publish_word(origin, Header::frame(payload.len() as u32, kind).0);
-        Ok(())
+        Ok(self.publish_word(place, Header::frame(payload.len() as u32, kind).0))
     }
 
     /// Copies `payload` into a frame of the open group, or opens one with it. Nothing becomes visible.
     #[inline(always)]
     pub(crate) fn try_append(&mut self, payload: &[u8], kind: u16) -> Result<(), Refusal> {
+        let origin = self.tail;
         let length = frame_length(payload.len() as u64);
-        if payload.len() as u64 > self.most || self.tail + length + HEADER > self.limit {
+        if self.exceeds(payload.len()) || origin + length + HEADER > self.limit {
             self.make_room(payload.len(), length)?;
         }
-        let origin = self.tail;
-        self.ask_ahead(origin);
+        let place = self.ring.place(origin);
+        self.ask_ahead(place);
         // As in `append`.
         crate::sync::alias_fence();
-        self.terminate(origin, length);
+        self.terminate(place, length);
         // SAFETY: as in `try_send`.
-        unsafe { self.ring.write(origin, HEADER, payload) };
+        unsafe { self.ring.write(place, HEADER, payload) };
         let header = Header::frame(payload.len() as u32, kind);
         if self.withheld == 0 {
-            self.withheld = header.0;
+            self.open_group(origin, header);
         } else {
-            self.store_header(origin, 0, header);
+            self.store_header(place, 0, header);
         }
         self.tail = origin + length;
         Ok(())
     }
 
+    /// Whether a payload is longer than what is certain to fit. Free where the length is a small constant.
+    #[inline(always)]
+    fn exceeds(&self, payload: usize) -> bool {
+        payload as u64 > SURE_PAYLOAD && payload as u64 > self.most
+    }
+
+    #[inline(always)]
+    fn open_group(&mut self, origin: u64, header: Header) {
+        self.group = origin;
+        self.withheld = header.0;
+        self.open = 0;
+    }
+
     /// Asks for the lines of later frames, if this is a stream.
     #[inline(always)]
-    fn ask_ahead(&mut self, origin: u64) {
-        if self.ahead.wrote_frame() {
-            self.ring.prepare(origin);
+    fn ask_ahead(&mut self, place: R::Place) {
+        if self.ahead.is_on() {
+            self.ring.prepare(place);
         }
     }
 
@@ -202,7 +238,7 @@ impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
         }
         let pad = padding(self.tail, (alignment as u64).max(8));
         let length = frame_length(payload as u64);
-        if payload as u64 > self.most || self.tail + pad + length + HEADER > self.limit {
+        if self.exceeds(payload) || self.tail + pad + length + HEADER > self.limit {
             self.make_room(payload, pad + length)?;
         }
         Ok(Slot {
@@ -219,15 +255,33 @@ impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
             payload.len() <= slot.payload as usize,
             "payload longer than its slot"
         );
+        let place = self.ring.place(slot.origin);
         // SAFETY: inside the slot, which `try_reserve` found room for.
-        unsafe { self.ring.write(slot.origin, slot.pad + HEADER, payload) };
+        unsafe { self.ring.write(place, slot.pad + HEADER, payload) };
     }
 
-    /// Publishes the frame in `slot` with the first `payload` bytes of it.
-    #[cfg(test)]
-    pub(crate) fn commit(&mut self, slot: &Slot, payload: u32, kind: u16) {
+    /// Publishes the frame in `slot` with the first `payload` bytes of it, behind the open group if there is one.
+    #[inline(always)]
+    pub(crate) fn commit(&mut self, slot: &Slot, payload: u32, kind: u16) -> Published {
+        if slot.pad != 0 || self.withheld != 0 {
+            return self.commit_slowly(slot, payload, kind);
+        }
+        assert!(
+            slot.origin == self.tail && payload <= slot.payload,
+            "slot of another time"
+        );
+        let header = Header::frame(payload, kind);
+        let place = self.ring.place(slot.origin);
+        self.ask_ahead(place);
+        self.terminate(place, header.length());
+        self.tail = slot.origin + header.length();
+        self.publish_word(place, header.0)
+    }
+
+    #[inline(never)]
+    fn commit_slowly(&mut self, slot: &Slot, payload: u32, kind: u16) -> Published {
         self.append(slot, payload, kind);
-        self.publish();
+        self.publish().unwrap_or(Published::Plain)
     }
 
     /// Adds the frame in `slot` to the open group, or opens one with it. Nothing becomes visible.
@@ -239,75 +293,90 @@ impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
         );
         let header = Header::frame(payload, kind);
         let end = slot.pad + header.length();
+        let place = self.ring.place(slot.origin);
         // The slot may begin in the first copy of the ring where the last one ended in the second: two addresses of one word, whose
         // stores (its terminator, this header) the compiler must not exchange.
         crate::sync::alias_fence();
-        self.ask_ahead(slot.origin);
-        self.terminate(slot.origin, end);
+        self.ask_ahead(place);
+        self.terminate(place, end);
         let first = if slot.pad == 0 {
             header
         } else {
-            self.store_header(slot.origin, slot.pad, header);
+            self.store_header(place, slot.pad, header);
             Header::pad(slot.pad)
         };
         if self.withheld == 0 {
-            self.withheld = first.0;
+            self.open_group(slot.origin, first);
         } else {
-            self.store_header(slot.origin, 0, first);
+            self.store_header(place, 0, first);
         }
         self.tail = slot.origin + end;
     }
 
-    /// Makes the open group visible, all of it with one store. Returns whether there was one.
+    /// Makes the open group visible, all of it with one store. `None`: there was none.
     #[inline(always)]
-    pub(crate) fn publish(&mut self) -> bool {
+    pub(crate) fn publish(&mut self) -> Option<Published> {
         let first = core::mem::take(&mut self.withheld);
         if first == 0 {
-            return false;
+            return None;
         }
-        self.publish_word(self.published, first);
-        true
+        self.open = self.limit;
+        let place = self.ring.place(self.group);
+        Some(self.publish_word(place, first))
     }
 
     /// The terminator behind what is about to be published.
     #[inline(always)]
-    fn terminate(&mut self, origin: u64, offset: u64) {
-        // SAFETY: multiples of 8; the caller found room for the terminator: `offset + 8 <= capacity`.
+    fn terminate(&mut self, place: R::Place, offset: u64) {
+        // SAFETY: a place of this ring; multiples of 8; the caller found room for the terminator: `offset + 8 <= capacity`.
         // ORD: terminator: Relaxed, ordered before the commit that follows by that commit's release; partner: ring/consumer.rs (take).
-        unsafe { self.ring.store(origin, offset, 0, Ordering::Relaxed) };
+        unsafe { self.ring.store(place, offset, 0, Ordering::Relaxed) };
     }
 
     /// A header that is not the first of its group: it lies behind a word that is still zero.
     #[inline(always)]
-    fn store_header(&mut self, origin: u64, offset: u64, header: Header) {
-        // SAFETY: multiples of 8, inside a slot that room was found for.
+    fn store_header(&mut self, place: R::Place, offset: u64, header: Header) {
+        // SAFETY: a place of this ring; multiples of 8, inside a slot that room was found for.
         // ORD: inner-header: Relaxed, made visible by the group's commit; partner: ring/consumer.rs (take).
-        unsafe { self.ring.store(origin, offset, header.0, Ordering::Relaxed) };
+        unsafe { self.ring.store(place, offset, header.0, Ordering::Relaxed) };
     }
 
     #[inline(always)]
-    fn publish_word(&mut self, position: u64, word: u64) {
-        self.published = self.tail;
+    fn publish_word(&mut self, place: R::Place, word: u64) -> Published {
         if self.fenced {
-            // SAFETY: `position` is a multiple of 8 and offset 0 is always in bounds.
+            // SAFETY: a place of this ring.
             // ORD: commit, wake-barrier: publishes the frames, and the look at the epoch stays behind; partner: ring/consumer.rs
             // (take), wake/park.rs (park-barrier).
             unsafe {
                 self.ring
-                    .store_fenced(position, 0, word, Site::Commit, Site::WakeBarrier);
+                    .store_fenced(place, word, Site::Commit, Site::WakeBarrier);
             };
+            Published::Fenced
         } else {
             // SAFETY: as above.
             // ORD: commit: publishes the frames; partner: ring/consumer.rs (take).
             unsafe {
                 self.ring
-                    .store(position, 0, word, order(Site::Commit, Ordering::Release));
+                    .store(place, 0, word, order(Site::Commit, Ordering::Release));
             };
+            Published::Plain
         }
+    }
+
+    /// As [`make_room`](Self::make_room), for a plain send: publishes a group whose guard was leaked, or nothing behind it would ever
+    /// be seen.
+    #[cold]
+    #[inline(never)]
+    fn make_way(&mut self, payload: usize, needed: u64) -> Result<(), Refusal> {
+        if self.publish().is_some() && self.tail + needed + HEADER <= self.open {
+            return Ok(());
+        }
+        self.make_room(payload, needed)
     }
 
     /// Looks again at what the consumer has released; `needed` bytes and a terminator must fit.
     #[cold]
+    #[inline(never)]
     fn make_room(&mut self, payload: usize, needed: u64) -> Result<(), Refusal> {
         if payload as u64 > self.most {
             return Err(Refusal::TooLarge {
@@ -315,13 +384,23 @@ impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
                 most: self.most,
             });
         }
+        if self.limit == 0 {
+            return Err(Refusal::Shut);
+        }
         self.reclaim().map_err(Refusal::Broken)?;
-        self.ahead.lap((self.clock)());
+        self.ahead.lap((self.clock)(), self.tail, needed);
+        self.tell();
         if self.tail + needed + HEADER > self.limit {
             Err(Refusal::Full)
         } else {
             Ok(())
         }
+    }
+
+    /// Leaves the published tail where tools find it: at most a lap old, so that from there on the headers lead to the end.
+    fn tell(&mut self) {
+        // ORD: told-tail: Release, a tool that acquires it sees the headers before it and the zero behind; partner: none.
+        self.told.store(self.published(), Ordering::Release);
     }
 
     /// Takes over the consumer's released position, if it is possible.
@@ -330,14 +409,15 @@ impl<R: OwnRing, W: ForeignWord> Producer<R, W> {
         // ORD: reclaim: the consumer's reads of what it released come before our writes there; partner: ring/consumer.rs (release).
         fence(Site::Reclaim, Ordering::Acquire);
         let known = self.limit - self.ring.capacity();
-        if released < known || released > self.published || released % 8 != 0 {
+        if released < known || released > self.published() || released % 8 != 0 {
             return Err(Violation::ReleasedOutOfRange {
                 released,
                 at_least: known,
-                at_most: self.published,
+                at_most: self.published(),
             });
         }
         self.limit = released + self.ring.capacity();
+        self.open = if self.withheld == 0 { self.limit } else { 0 };
         Ok(())
     }
 

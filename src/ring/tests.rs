@@ -4,14 +4,14 @@ mod against_a_queue;
 mod lies;
 
 use super::{Consumer, Producer, Refusal};
-use crate::layout::control::{CONTROL, RECEIVER};
+use crate::layout::control::{CONTROL, RECEIVER, SENDER};
 use crate::layout::geometry::Geometry;
 use crate::segment::{
     ForeignSegment, MappedForeignRing, MappedForeignWord, MappedOwnRing, MappedOwnWord, OwnSegment,
     SegmentSize,
 };
 
-type Sending = Producer<MappedOwnRing, MappedForeignWord>;
+type Sending = Producer<MappedOwnRing, MappedForeignWord, MappedOwnWord>;
 type Receiving = Consumer<MappedForeignRing, MappedOwnWord>;
 
 /// Two segments, each with a mapping of its owner's and one of its peer's.
@@ -56,6 +56,7 @@ impl Pair {
             Producer::new(
                 self.sending.ring(),
                 self.receiving_seen.word(RECEIVER),
+                self.sending.word(SENDER),
                 geometry,
                 fenced,
                 || 0,
@@ -82,7 +83,9 @@ fn the_largest_frame_fits_wherever_the_reader_has_caught_up() {
                 let entry = consumer.peek().unwrap().unwrap();
                 assert_eq!(entry.payload(), size);
                 consumer.advance(&entry);
-                consumer.release();
+                if consumer.is_release_due() {
+                    consumer.publish_release();
+                }
             }
         }
         assert_eq!(

@@ -106,32 +106,37 @@ unsafe impl Send for MappedForeignRing {}
 // SAFETY: as above.
 unsafe impl Sync for MappedForeignRing {}
 
-impl MappedForeignRing {
-    /// The address of `position`; `capacity` bytes from there are mapped.
-    #[inline(always)]
-    pub(crate) fn pointer(&self, position: u64) -> *const u8 {
-        // SAFETY: `position & mask < capacity`, inside the first copy of the ring.
-        unsafe { self.base.as_ptr().add((position & self.mask) as usize) }
-    }
-}
-
 impl ForeignRing for MappedForeignRing {
+    type Place = *const u8;
+
     #[inline(always)]
     fn capacity(&self) -> u64 {
         self.mask + 1
     }
 
     #[inline(always)]
-    unsafe fn load(&self, position: u64) -> u64 {
+    fn place(&self, position: u64) -> *const u8 {
+        // SAFETY: `position & mask < capacity`, inside the first copy of the ring; `capacity` bytes from there are mapped.
+        unsafe { self.base.as_ptr().add((position & self.mask) as usize) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(&self, place: *const u8) -> u64 {
         // SAFETY: aligned by the caller's contract, in bounds, and mapped while `self` lives.
-        let word = unsafe { &*self.pointer(position).cast::<AtomicU64>() };
+        let word = unsafe { &*place.cast::<AtomicU64>() };
         // ORD: foreign-ring-word: Relaxed; the caller fences (take); partner: ring/producer.rs (commit).
         word.load(Ordering::Relaxed)
     }
 
     #[inline(always)]
-    unsafe fn read(&self, position: u64, target: &mut [u8]) {
-        // SAFETY: `target.len() <= capacity` bytes are mapped from `position`; `target` is private.
-        unsafe { copy::copy_out(self.pointer(position), target.as_mut_ptr(), target.len()) };
+    unsafe fn read(&self, place: *const u8, offset: u64, target: &mut [u8]) {
+        // SAFETY: `capacity` bytes are mapped from `place`, and `offset + target.len()` is no more; `target` is private.
+        unsafe {
+            copy::copy_out(
+                place.add(offset as usize),
+                target.as_mut_ptr(),
+                target.len(),
+            );
+        };
     }
 }

@@ -78,8 +78,14 @@ impl HeapRing {
 }
 
 impl OwnRing for HeapRing {
+    type Place = u64;
+
     fn capacity(&self) -> u64 {
         self.words.len() as u64 * 8
+    }
+
+    fn place(&self, position: u64) -> u64 {
+        position
     }
 
     unsafe fn store(&self, origin: u64, offset: u64, word: u64, order: Ordering) {
@@ -96,18 +102,11 @@ impl OwnRing for HeapRing {
         target.bits.store(word, order);
     }
 
-    unsafe fn store_fenced(
-        &self,
-        origin: u64,
-        offset: u64,
-        word: u64,
-        commit: Site,
-        barrier: Site,
-    ) {
+    unsafe fn store_fenced(&self, origin: u64, word: u64, commit: Site, barrier: Site) {
         // Loom takes a sequentially consistent access for an acquire-release one, so the exchange is a store and a fence here.
         // SAFETY: the caller's promise, handed on.
         // ORD: commit: publishes the frame; partner: ring/consumer.rs (take).
-        unsafe { self.store(origin, offset, word, order(commit, Ordering::Release)) };
+        unsafe { self.store(origin, 0, word, order(commit, Ordering::Release)) };
         // ORD: wake-barrier: the commit before the look at the epoch; partner: wake/park.rs (park-barrier).
         fence(barrier, Ordering::SeqCst);
     }
@@ -134,8 +133,14 @@ impl OwnRing for HeapRing {
 }
 
 impl ForeignRing for HeapRing {
+    type Place = u64;
+
     fn capacity(&self) -> u64 {
         OwnRing::capacity(self)
+    }
+
+    fn place(&self, position: u64) -> u64 {
+        position
     }
 
     unsafe fn load(&self, position: u64) -> u64 {
@@ -146,12 +151,12 @@ impl ForeignRing for HeapRing {
         source.bits.load(Ordering::Relaxed)
     }
 
-    unsafe fn read(&self, position: u64, target: &mut [u8]) {
+    unsafe fn read(&self, position: u64, offset: u64, target: &mut [u8]) {
         assert!(
-            target.len() as u64 <= OwnRing::capacity(self),
+            offset + target.len() as u64 <= OwnRing::capacity(self),
             "read out of bounds"
         );
-        for (source, within, to, count) in self.pieces(position, target.len()) {
+        for (source, within, to, count) in self.pieces(position + offset, target.len()) {
             // SAFETY: loom hands out the pointer for the closure and reports a conflict.
             let word = source
                 .payload

@@ -37,49 +37,61 @@ pub(crate) trait ForeignWord {
 
 /// The ring that we send into.
 ///
-/// Places are named by an `origin`, the 64-bit position at which the current operation starts, and a byte `offset` from it. One
-/// operation uses one origin, so that all its stores go through the same copy of the doubled mapping.
+/// One operation asks once for the [`place`](OwnRing::place) of the 64-bit position at which it starts, and names everything else by a
+/// byte offset from there: so all its stores go through the same copy of the doubled mapping, and the address is computed once.
 pub(crate) trait OwnRing {
+    /// Where a position lies.
+    type Place: Copy;
+
     /// Bytes in the ring: a power of two.
     fn capacity(&self) -> u64;
+
+    /// The place of `position`, a multiple of 8.
+    fn place(&self, position: u64) -> Self::Place;
 
     /// Stores a header word.
     ///
     /// # Safety
-    /// `origin` and `offset` are multiples of 8 and `offset + 8 <= capacity`.
-    unsafe fn store(&self, origin: u64, offset: u64, word: u64, order: Ordering);
+    /// `place` is of this ring, `offset` is a multiple of 8, and `offset + 8 <= capacity`.
+    unsafe fn store(&self, place: Self::Place, offset: u64, word: u64, order: Ordering);
 
-    /// Stores a header word with release at `commit`, and lets no later load pass it (the barrier at `barrier`).
+    /// Stores a header word at `place` with release at `commit`, and lets no later load pass it (the barrier at `barrier`).
     ///
     /// # Safety
-    /// As for [`OwnRing::store`].
-    unsafe fn store_fenced(&self, origin: u64, offset: u64, word: u64, commit: Site, barrier: Site);
+    /// `place` is of this ring.
+    unsafe fn store_fenced(&self, place: Self::Place, word: u64, commit: Site, barrier: Site);
 
     /// Asks for the lines that frames written soon will need, so that the store that fills them does not wait for them. A hint: it
     /// changes nothing that a program can see.
-    fn prepare(&self, _origin: u64) {}
+    fn prepare(&self, _place: Self::Place) {}
 
     /// Writes payload bytes.
     ///
     /// # Safety
-    /// `offset + bytes.len() <= capacity`, and the range lies in space that the peer has released.
-    unsafe fn write(&mut self, origin: u64, offset: u64, bytes: &[u8]);
+    /// `place` is of this ring, `offset + bytes.len() <= capacity`, and the range lies in space that the peer has released.
+    unsafe fn write(&mut self, place: Self::Place, offset: u64, bytes: &[u8]);
 }
 
 /// The ring that we receive from.
 pub(crate) trait ForeignRing {
+    /// Where a position lies.
+    type Place: Copy;
+
     /// Bytes in the ring: a power of two.
     fn capacity(&self) -> u64;
 
-    /// Loads the word at `position`, relaxed. The value is the peer's to choose.
+    /// The place of `position`.
+    fn place(&self, position: u64) -> Self::Place;
+
+    /// Loads the word at `place`, relaxed. The value is the peer's to choose.
     ///
     /// # Safety
-    /// `position` is a multiple of 8.
-    unsafe fn load(&self, position: u64) -> u64;
+    /// `place` is of this ring and of a position that is a multiple of 8.
+    unsafe fn load(&self, place: Self::Place) -> u64;
 
     /// Copies payload bytes out. What arrives is whatever the peer had there; nothing is assumed of it.
     ///
     /// # Safety
-    /// `target.len() <= capacity`.
-    unsafe fn read(&self, position: u64, target: &mut [u8]);
+    /// `place` is of this ring, and `offset + target.len() <= capacity`.
+    unsafe fn read(&self, place: Self::Place, offset: u64, target: &mut [u8]);
 }

@@ -150,83 +150,80 @@ unsafe impl Send for MappedOwnRing {}
 unsafe impl Sync for MappedOwnRing {}
 
 impl MappedOwnRing {
-    #[inline(always)]
-    fn address(&self, origin: u64, offset: u64) -> *mut u8 {
-        // SAFETY: `origin & mask < capacity` and, by every caller's contract, `offset < capacity`: inside the double mapping.
-        unsafe {
-            self.base
-                .as_ptr()
-                .add((origin & self.mask) as usize + offset as usize)
-        }
-    }
-
-    #[inline(always)]
-    fn word(&self, origin: u64, offset: u64) -> &AtomicU64 {
-        // SAFETY: aligned (multiples of 8 from a page boundary), in bounds, and mapped while `self` lives. Header words are atomics
-        // at all times at which a reader may look at them (docs/SAFETY.md, "Own memory").
-        unsafe { &*self.address(origin, offset).cast::<AtomicU64>() }
-    }
-
     /// The payload bytes at a place, to be filled in place. They hold what an earlier frame left there.
     ///
     /// # Safety
-    /// `offset + length <= capacity`, and the range lies in space that the peer has released and that no other slice of
-    /// ours covers.
+    /// `position` is where the operation starts, `offset + length <= capacity`, and the range lies in space that the peer has
+    /// released and that no other slice of ours covers.
     #[inline(always)]
     pub(crate) unsafe fn slice_mut(
         &mut self,
-        origin: u64,
+        position: u64,
         offset: u64,
         length: usize,
     ) -> &mut [u8] {
+        let place = self.place(position);
         // SAFETY: in bounds of the double mapping; initialised (the file began as zeros); nobody else can write it (sealed), and an
         // honest reader does not read it before the commit.
-        unsafe { core::slice::from_raw_parts_mut(self.address(origin, offset), length) }
+        unsafe { core::slice::from_raw_parts_mut(place.add(offset as usize), length) }
     }
 }
 
+/// The word at an address in our ring.
+///
+/// # Safety
+/// `address` is a multiple of 8 inside the double mapping of a ring of ours that stays mapped for `'a`, and is accessed atomically
+/// whenever a reader may look at it (docs/SAFETY.md, "Own memory").
+#[inline(always)]
+unsafe fn word_at<'a>(address: *mut u8) -> &'a AtomicU64 {
+    // SAFETY: the caller's promise.
+    unsafe { &*address.cast::<AtomicU64>() }
+}
+
 impl OwnRing for MappedOwnRing {
+    type Place = *mut u8;
+
     #[inline(always)]
     fn capacity(&self) -> u64 {
         self.mask + 1
     }
 
     #[inline(always)]
-    fn prepare(&self, origin: u64) {
+    fn place(&self, position: u64) -> *mut u8 {
+        // SAFETY: `position & mask < capacity`: inside the first copy of the ring.
+        unsafe { self.base.as_ptr().add((position & self.mask) as usize) }
+    }
+
+    #[inline(always)]
+    fn prepare(&self, place: *mut u8) {
         // 1 KiB ahead: far enough for a line to arrive from the reader's cache, near enough to stay in ours (measured with
         // cli/src/bench/limits/frames.rs). The lines are asked for in a state in which they can be written.
         #[cfg(target_arch = "x86_64")]
-        {
-            let address = self.address(origin + 1024, 0);
-            // SAFETY: a prefetch has no effect that a program can see, and the address lies in the mapping.
-            unsafe {
-                core::arch::asm!(
-                    "prefetchw [{0}]",
-                    "prefetchw [{0} + 64]",
-                    in(reg) address,
-                    options(nostack, preserves_flags, readonly)
-                );
-            }
+        // SAFETY: a prefetch has no effect that a program can see, whatever the address.
+        unsafe {
+            core::arch::asm!(
+                "prefetchw [{0} + 1024]",
+                "prefetchw [{0} + 1088]",
+                in(reg) place,
+                options(nostack, preserves_flags, readonly)
+            );
         }
         #[cfg(not(target_arch = "x86_64"))]
-        let _ = origin;
+        let _ = place;
     }
 
     #[inline(always)]
-    unsafe fn store(&self, origin: u64, offset: u64, word: u64, order: Ordering) {
+    unsafe fn store(&self, place: *mut u8, offset: u64, word: u64, order: Ordering) {
+        // SAFETY: by the caller's contract `offset` is a multiple of 8 and in bounds of the double mapping, which `self` keeps.
+        let target = unsafe { word_at(place.add(offset as usize)) };
         // ORD: own-ring-word: the caller's; partner: named at each call.
-        self.word(origin, offset).store(word, order);
+        target.store(word, order);
     }
 
     #[inline(always)]
-    unsafe fn store_fenced(
-        &self,
-        origin: u64,
-        offset: u64,
-        word: u64,
-        commit: Site,
-        _barrier: Site,
-    ) {
+    unsafe fn store_fenced(&self, place: *mut u8, word: u64, commit: Site, _barrier: Site) {
+        // SAFETY: a place is the address of a word of the double mapping, which `self` keeps.
+        let target = unsafe { word_at(place) };
         // On x86-64 a locked exchange is a full barrier, and cheaper than a store and `mfence`. Elsewhere a read-modify-write need not
         // order its store before later loads, so the fence is spelled out.
         #[cfg(target_arch = "x86_64")]
@@ -234,28 +231,23 @@ impl OwnRing for MappedOwnRing {
             let _ = commit;
             // ORD: commit, wake-barrier: publishes the frame, and later loads stay behind it; partner: ring/consumer.rs (take),
             // wake/park.rs (park-barrier).
-            self.word(origin, offset).swap(word, Ordering::SeqCst);
+            target.swap(word, Ordering::SeqCst);
         }
         #[cfg(not(target_arch = "x86_64"))]
         {
             // ORD: commit: publishes the frame; partner: ring/consumer.rs (take).
-            self.word(origin, offset)
-                .store(word, crate::sync::order(commit, Ordering::Release));
+            target.store(word, crate::sync::order(commit, Ordering::Release));
             // ORD: wake-barrier: the commit before the look at the epoch; partner: wake/park.rs (park-barrier).
             crate::sync::fence(_barrier, Ordering::SeqCst);
         }
     }
 
     #[inline(always)]
-    unsafe fn write(&mut self, origin: u64, offset: u64, bytes: &[u8]) {
+    unsafe fn write(&mut self, place: *mut u8, offset: u64, bytes: &[u8]) {
         // SAFETY: in bounds by the caller's contract. An ordinary copy is right here: only we can write this memory, and an honest reader
         // reads it only after the commit that follows.
         unsafe {
-            core::ptr::copy_nonoverlapping(
-                bytes.as_ptr(),
-                self.address(origin, offset),
-                bytes.len(),
-            );
+            core::ptr::copy_nonoverlapping(bytes.as_ptr(), place.add(offset as usize), bytes.len());
         };
     }
 }

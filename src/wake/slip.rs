@@ -17,41 +17,44 @@ const TRIAL_SOON: u32 = 8;
 /// The slip of a trial: long enough for a few lines to come from a core that is far away.
 const TRIAL: u32 = 400;
 /// A slip that brings at least this many frames may grow.
-const MANY: u32 = 4;
+const MANY: u64 = 4;
 
 /// What one receiver has learned.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Slip {
     nanos: u32,
     since_trial: u32,
-    frames: u32,
+    /// Bytes of the first frame that came after the ring was last found empty. The ones behind it are taken to be as long:
+    /// nobody counts them.
+    frame: u64,
     /// Where the ring was last found empty.
     position: u64,
 }
 
 impl Slip {
-    /// One frame was taken.
+    /// A frame of `length` bytes was found after the ring had been found empty.
     #[inline(always)]
-    pub(crate) fn took_frame(&mut self) {
-        self.frames = self.frames.wrapping_add(1);
+    pub(crate) fn found(&mut self, length: u64) {
+        self.frame = length;
     }
 
     /// The ring of `capacity` bytes was found empty at `position`: how many nanoseconds to stay away.
     #[inline]
     pub(crate) fn found_empty(&mut self, position: u64, capacity: u64) -> u32 {
-        let frames = core::mem::take(&mut self.frames);
         let bytes = position.wrapping_sub(self.position);
         self.position = position;
+        let many = bytes >= MANY * self.frame;
+        let several = bytes > self.frame;
         if self.nanos == 0 {
             self.since_trial += 1;
-            let soon = frames > 1 && self.since_trial >= TRIAL_SOON;
+            let soon = several && self.since_trial >= TRIAL_SOON;
             if soon || self.since_trial >= TRIAL_EVERY {
                 self.since_trial = 0;
                 self.nanos = TRIAL;
             }
-        } else if frames <= 1 {
+        } else if !several {
             self.nanos = 0;
-        } else if frames < MANY || bytes > capacity / 4 {
+        } else if !many || bytes > capacity / 4 {
             self.nanos /= 2;
             if self.nanos < SHORTEST {
                 self.nanos = 0;
@@ -76,9 +79,7 @@ mod tests {
 
     impl Run {
         fn frames(&mut self, frames: u64, capacity: u64) -> u32 {
-            for _ in 0..frames {
-                self.slip.took_frame();
-            }
+            self.slip.found(FRAME);
             self.position += frames * FRAME;
             self.slip.found_empty(self.position, capacity)
         }

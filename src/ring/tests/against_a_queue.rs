@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::{Pair, Receiving, Sending};
 use crate::layout::geometry::Geometry;
 use crate::layout::header::HEADER;
-use crate::ring::{Refusal, Slot};
+use crate::ring::{Found, Refusal, Slot};
 use crate::segment::ForeignRing;
 
 /// A payload's length: as a number of bytes, or as near as the ring lets it to a boundary.
@@ -29,10 +29,14 @@ enum Step {
     Reserve(Size, u32, usize),
     /// Reserve, write, and let it go.
     Abort(Size, u32),
-    /// Append so many frames, and publish them.
-    Group(Vec<Size>, u32),
+    /// Append so many frames, and publish them; the flag: by sending one more, as if the group's guard had been leaked.
+    Group(Vec<Size>, u32, bool),
     /// Read so many frames; the flag: release after each.
     Take(usize, bool),
+    /// Read so many frames of a length that is known, and finish with them.
+    TakeExact(usize),
+    /// Hold frames from now on, or finish with all that are held.
+    Hold(bool),
     /// Copy a part from the middle, and leave the frame unread.
     Peek(usize, usize),
     Rewind,
@@ -55,8 +59,10 @@ fn steps() -> impl Strategy<Value = Step> {
         4 => sizes().prop_map(Step::Send),
         3 => (sizes(), 0u32..=9, 0usize..=20).prop_map(|(size, align, less)| Step::Reserve(size, align, less)),
         1 => (sizes(), 0u32..=9).prop_map(|(size, align)| Step::Abort(size, align)),
-        2 => (prop::collection::vec(sizes(), 1..6), 0u32..=3).prop_map(|(sizes, align)| Step::Group(sizes, align)),
+        2 => (prop::collection::vec(sizes(), 1..6), 0u32..=3, any::<bool>()).prop_map(|(sizes, align, leak)| Step::Group(sizes, align, leak)),
         5 => (1usize..8, any::<bool>()).prop_map(|(count, release)| Step::Take(count, release)),
+        3 => (1usize..8).prop_map(Step::TakeExact),
+        1 => any::<bool>().prop_map(Step::Hold),
         1 => (0usize..5000, 0usize..200).prop_map(|(from, count)| Step::Peek(from, count)),
         1 => Just(Step::Rewind),
         1 => Just(Step::PublishRelease),
@@ -77,6 +83,7 @@ struct World {
     consumer: Receiving,
     pair: Pair,
     count: u32,
+    hold: bool,
     /// Published and not read.
     unread: VecDeque<Sent>,
     /// Read and not finished with.
@@ -93,6 +100,7 @@ impl World {
             consumer,
             pair,
             count: 0,
+            hold: false,
             unread: VecDeque::new(),
             read: VecDeque::new(),
         }
@@ -121,7 +129,8 @@ impl World {
             .map(|place| (seed.rotate_left(place as u32 % 32) as usize ^ place) as u8 | 1)
             .collect();
         Sent {
-            kind: self.count as u16,
+            // Half of the frames have the kind that a reader of one kind of frame expects.
+            kind: (self.count % 2 * self.count) as u16,
             payload,
             alignment,
         }
@@ -164,7 +173,7 @@ impl World {
             Step::Send(size) => {
                 let frame = self.frame(self.length(size), 8);
                 match self.producer.try_send(&frame.payload, frame.kind) {
-                    Ok(()) => self.unread.push_back(frame),
+                    Ok(_) => self.unread.push_back(frame),
                     Err(refusal) => self.refused(refusal, frame.payload.len()),
                 }
             }
@@ -183,11 +192,20 @@ impl World {
                 let frame = self.frame(self.length(size), self.alignment(align));
                 let _ = self.reserve(&frame);
             }
-            Step::Group(sizes, align) => self.group(&sizes, align),
+            Step::Group(sizes, align, leak) => self.group(&sizes, align, leak),
             Step::Take(count, release) => (0..count).for_each(|_| self.take(release)),
+            Step::TakeExact(count) => (0..count).for_each(|_| self.take_exact()),
+            Step::Hold(on) => {
+                self.hold = on;
+                self.consumer.hold(on);
+                if !on {
+                    self.release();
+                }
+            }
             Step::Peek(from, count) => self.peek(from, count),
             Step::Rewind => {
-                self.consumer.rewind();
+                let back = self.consumer.rewind();
+                assert!(back > 0 || self.read.is_empty());
                 while let Some(frame) = self.read.pop_back() {
                     self.unread.push_front(frame);
                 }
@@ -200,7 +218,7 @@ impl World {
         self.check_tail();
     }
 
-    fn group(&mut self, sizes: &[Size], align: u32) {
+    fn group(&mut self, sizes: &[Size], align: u32, leak: bool) {
         let mut group = Vec::new();
         let before = self.producer.published();
         for size in sizes {
@@ -213,19 +231,26 @@ impl World {
             assert_eq!(self.producer.published(), before, "nothing is visible yet");
             self.check_tail();
         }
-        assert_eq!(self.producer.publish(), !group.is_empty());
-        self.unread.extend(group);
+        if leak {
+            let frame = self.frame(self.length(sizes[0]) / 3, 8);
+            let sent = self.producer.try_send(&frame.payload, frame.kind);
+            assert!(!self.producer.has_open_group());
+            self.unread.extend(group);
+            match sent {
+                Ok(_) => self.unread.push_back(frame),
+                Err(refusal) => self.refused(refusal, frame.payload.len()),
+            }
+        } else {
+            assert_eq!(self.producer.publish().is_some(), !group.is_empty());
+            self.unread.extend(group);
+        }
     }
 
     /// The word at the published tail is zero, whatever has been going on.
     fn check_tail(&self) {
-        // SAFETY: positions are multiples of 8.
-        let word = unsafe {
-            self.pair
-                .sending_seen
-                .ring()
-                .load(self.producer.published())
-        };
+        let ring = self.pair.sending_seen.ring();
+        // SAFETY: the place of a position, which is a multiple of 8.
+        let word = unsafe { ring.load(ring.place(self.producer.published())) };
         assert_eq!(word, 0, "the terminator at {}", self.producer.published());
     }
 
@@ -254,10 +279,49 @@ impl World {
         assert_eq!(copied[..frame.payload.len()], frame.payload);
         self.consumer.advance(&entry);
         self.read.push_back(frame);
-        if release {
-            self.consumer.release();
-            self.read.clear();
+        if release || !self.hold {
+            self.release();
         }
+    }
+
+    /// Takes the next frame as a reader that knows its length, unless it has a kind, or a pad in front of it.
+    fn take_exact(&mut self) {
+        let length = self.unread.front().map_or(0, |frame| frame.payload.len());
+        let mut wrong = vec![0; length + 1];
+        let found = self.consumer.take_exact(&mut wrong);
+        assert!(found != Found::Taken, "a frame that is shorter");
+        let mut copied = vec![0; length];
+        match self.consumer.take_exact(&mut copied) {
+            Found::Nothing => assert!(self.unread.is_empty()),
+            Found::Taken => {
+                let frame = self.unread.pop_front().expect("no frame that was not sent");
+                assert_eq!((frame.kind, &frame.payload), (0, &copied));
+                self.read.push_back(frame);
+                if !self.hold {
+                    self.release();
+                }
+            }
+            Found::Other => {
+                let alone = self.unread.front().is_some_and(|frame| {
+                    frame.kind == 0 && frame.alignment == 8 && !self.unread.is_empty()
+                });
+                assert!(!alone, "an ordinary frame is taken at once");
+                self.take(false);
+            }
+        }
+    }
+
+    /// Finishes with all that was read.
+    fn release(&mut self) {
+        let due = if self.hold {
+            self.consumer.release()
+        } else {
+            self.consumer.is_release_due()
+        };
+        if due {
+            assert!(self.consumer.publish_release());
+        }
+        self.read.clear();
     }
 
     fn peek(&mut self, from: usize, count: usize) {
@@ -278,8 +342,7 @@ impl World {
         while !self.unread.is_empty() {
             self.take(true);
         }
-        self.consumer.release();
-        self.read.clear();
+        self.release();
         let frame = self.frame(
             self.geometry.largest_payload() as usize,
             u64::from(self.geometry.alignment),

@@ -5,7 +5,7 @@ use crate::layout::control::RECEIVER;
 use crate::layout::geometry::Geometry;
 use crate::layout::header::{FLAG_FRAME, FLAG_PAD, Header};
 use crate::layout::violation::Violation;
-use crate::ring::Refusal;
+use crate::ring::{Found, Refusal};
 use crate::segment::{MappedOwnWord, OwnRing, OwnWord};
 use crate::sync::Ordering;
 
@@ -21,7 +21,7 @@ fn look(start: u64, words: &[(u64, u64)]) -> Result<(), Violation> {
     for (position, word) in words {
         // SAFETY: multiples of 8 inside the ring.
         // ORD: lie: Relaxed, it is read by the same thread; partner: none.
-        unsafe { ring.store(start + position, 0, *word, Ordering::Relaxed) };
+        unsafe { ring.store(ring.place(start + position), 0, *word, Ordering::Relaxed) };
     }
     consumer.peek().map(|found| assert!(found.is_some()))
 }
@@ -200,6 +200,42 @@ fn what_an_open_group_holds_cannot_have_been_released() {
         at_most: 0,
     };
     assert_eq!(producer.reclaim(), Err(broken));
-    assert!(producer.publish());
+    assert!(producer.publish().is_some());
     assert_eq!(producer.reclaim(), Ok(()));
+}
+
+/// A broken rule ends the lane, even if the peer mends its word.
+#[test]
+fn a_lane_that_was_broken_stays_broken() {
+    let pair = Pair::new(CAPACITY);
+    let (mut producer, mut consumer) = pair.halves(&Geometry::new(CAPACITY, 8, 0), false);
+    producer.try_send(&[1; 8], 0).unwrap();
+    let ring = pair.sending.ring();
+    let put = |word: u64| {
+        // SAFETY: the place of a multiple of 8 in the ring.
+        // ORD: lie: Relaxed, it is read by the same thread; partner: none.
+        unsafe { ring.store(ring.place(0), 0, word, Ordering::Relaxed) };
+    };
+    put(header(FLAG_FRAME | 1 << 9, 8));
+    let broken = Violation::UnknownFlags {
+        flags: FLAG_FRAME | 1 << 9,
+    };
+    assert_eq!(consumer.peek(), Err(broken));
+    for mended in [header(FLAG_FRAME, 8), 0] {
+        put(mended);
+        assert_eq!(consumer.peek(), Err(broken));
+        assert_eq!(consumer.take_exact(&mut [0; 8]), Found::Other);
+        assert!(!consumer.publish_release(), "nothing more is said");
+    }
+}
+
+/// The same for a sender, which its owner shuts.
+#[test]
+fn a_lane_that_was_shut_takes_nothing() {
+    let pair = Pair::new(CAPACITY);
+    let (mut producer, _consumer) = pair.halves(&Geometry::new(CAPACITY, 8, 0), false);
+    producer.shut();
+    assert_eq!(producer.try_send(&[], 0), Err(Refusal::Shut));
+    assert_eq!(producer.try_append(&[], 0), Err(Refusal::Shut));
+    assert_eq!(producer.try_reserve(0, 8).unwrap_err(), Refusal::Shut);
 }
