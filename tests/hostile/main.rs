@@ -2,6 +2,7 @@
 
 mod client;
 mod lane;
+mod noise;
 mod peer;
 mod polling;
 mod server;
