@@ -33,7 +33,7 @@ const HANDSHAKES: usize = 64;
 /// let connection = loop {
 ///     # let mut entry = libc::pollfd { fd: listener.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
 ///     # // SAFETY: one valid entry.
-///     # let wait_until_readable = |_: std::os::fd::BorrowedFd<'_>| unsafe { libc::poll(&raw mut entry, 1, -1) };
+///     # let mut wait_until_readable = |_: std::os::fd::BorrowedFd<'_>| unsafe { libc::poll(&raw mut entry, 1, -1) };
 ///     wait_until_readable(listener.as_fd()); // `poll`, `epoll` in either mode, ...
 ///     if let Some(connection) = listener.try_accept()? {
 ///         break connection;

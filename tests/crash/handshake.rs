@@ -290,7 +290,7 @@ fn servers_killed_at_random_moments_are_named() {
                     },
                     Err(error) => match error.kind() {
                         ErrorKind::NotFound => {
-                            assert!(error.to_string().contains("nobody listens"))
+                            assert!(error.to_string().contains("nobody listens"));
                         }
                         ErrorKind::PeerGone => inside += 1,
                         other => panic!("round {round}: {other:?}: {error}"),

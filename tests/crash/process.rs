@@ -85,9 +85,10 @@ impl Child {
         }
         // SAFETY: all-zero is a valid `siginfo_t`.
         let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-        let (what, flags) = (libc::P_PID, libc::WEXITED | libc::WNOHANG | libc::WNOWAIT);
+        let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        let pid = libc::id_t::try_from(self.pid).unwrap();
         // SAFETY: `info` is valid for writes; the pid is ours until it is reaped.
-        let asked = unsafe { libc::waitid(what, self.pid as libc::id_t, &raw mut info, flags) };
+        let asked = unsafe { libc::waitid(libc::P_PID, pid, &raw mut info, flags) };
         assert_eq!(asked, 0);
         // SAFETY: `waitid` has filled it, or left it zero.
         let ended = unsafe { info.si_pid() } == self.pid;

@@ -184,7 +184,7 @@ fn watch(listener: &Listener) -> OwnedFd {
     // SAFETY: the kernel has just returned it, and nothing else owns it.
     let epoll = unsafe { OwnedFd::from_raw_fd(epoll) };
     let mut event = libc::epoll_event {
-        events: (libc::EPOLLIN | libc::EPOLLET) as u32,
+        events: u32::from_ne_bytes((libc::EPOLLIN | libc::EPOLLET).to_ne_bytes()),
         u64: 0,
     };
     let (by, watched) = (epoll.as_raw_fd(), listener.as_fd().as_raw_fd());

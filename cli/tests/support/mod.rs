@@ -60,11 +60,13 @@ impl Place {
         self.listening(self.command("recv", &["recv", name]).stdout(out))
     }
 
-    /// Starts a receiver, whose messages go to `recv.txt`, and waits until it listens.
+    /// Starts a receiver and waits until it listens. Where a sender waits for it already, it may have listened and ended before we look.
     pub(crate) fn listening(&self, command: &mut Command) -> Running {
-        let child = Running::start(command);
-        until("the receiver listens", || self.sockets() > 0);
-        child
+        let mut running = Running::start(command);
+        until("the receiver listens", || {
+            self.sockets() > 0 || matches!(running.child.try_wait(), Ok(Some(_)))
+        });
+        running
     }
 
     /// Starts a sender to `name`.
