@@ -1,8 +1,7 @@
-//! Bad names, bad directories, other users, exhausted limits, forks and signals. What changes the whole process happens in this
+//! Bad names, bad directories, other users, forks and signals. What changes the whole process happens in this
 //! binary started again, in a role.
 
 use std::fs;
-use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -75,7 +74,6 @@ fn in_a_role() {
             Ok(_) => println!("kind=none"),
             Err(error) => println!("kind={:?} {error}", error.kind()),
         },
-        "limit" => limit(&path),
         "fork" => fork(&path),
         "signals" => signals(&path),
         "stranger-connects" => {
@@ -89,6 +87,8 @@ fn in_a_role() {
             become_nobody();
             let mut listener = patient().allow_uid(0).bind(path).unwrap();
             listener.accept_deadline(soon()).unwrap();
+            let why = listener.last_refusal().unwrap();
+            println!("kind={:?} {why}", why.kind());
         }
         "dies" => {
             let _listener = Listener::bind(path).unwrap();
@@ -207,7 +207,10 @@ fn another_uid_is_refused_until_it_is_allowed() {
     }
     // The other direction: a stranger's server.
     let path = path("stranger-server");
-    let mut stranger = role("stranger-listens", &path).spawn().unwrap();
+    let stranger = role("stranger-listens", &path)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let until = soon();
     let error = loop {
         let error = patient().connect(path.as_path()).unwrap_err();
@@ -218,46 +221,12 @@ fn another_uid_is_refused_until_it_is_allowed() {
     };
     assert_eq!(error.kind(), ErrorKind::UidRefused, "{error}");
     patient().allow_uid(NOBODY).connect(path.as_path()).unwrap();
-    assert!(stranger.wait().unwrap().success());
-}
-
-#[test]
-fn a_descriptor_limit_is_named() {
-    play(&mut role("limit", &path("limit")));
-}
-
-fn limit(path: &Path) {
-    let mut listener = patient().bind(path).unwrap();
-    thread::scope(|scope| {
-        let client = scope.spawn(|| patient().connect(path));
-        let mut poll = libc::pollfd {
-            fd: std::os::fd::AsRawFd::as_raw_fd(&listener.as_fd()),
-            events: libc::POLLIN,
-            revents: 0,
-        };
-        // SAFETY: one valid entry.
-        assert_eq!(unsafe { libc::poll(&raw mut poll, 1, 10_000) }, 1);
-        let limit = |soft| {
-            let value = libc::rlimit {
-                rlim_cur: soft,
-                rlim_max: 256,
-            };
-            // SAFETY: `value` is valid for reads.
-            let set = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const value) };
-            assert_eq!(set, 0);
-        };
-        limit(0);
-        let error = listener.accept().unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Resources, "{error}");
-        let error = Config::new().connect(path).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Resources, "{error}");
-        let error = Config::new().bind(path.with_extension("2")).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Resources, "{error}");
-        assert!(error.to_string().contains("ulimit -n"), "{error}");
-        limit(256);
-        listener.accept_deadline(soon()).unwrap();
-        client.join().unwrap().unwrap();
-    });
+    let output = stranger.wait_with_output().unwrap();
+    assert!(output.status.success());
+    // And the stranger was told.
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    let words = "kind=UidRefused the client refused: the server runs as uid 65534";
+    assert!(told.contains(words), "{told}");
 }
 
 #[test]

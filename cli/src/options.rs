@@ -26,12 +26,9 @@ pub(crate) struct ConnectionArgs {
     /// How this side waits when it cannot go on.
     #[arg(long, value_name = "MODE", value_enum, default_value_t = WaitMode::Adaptive)]
     wait_mode: WaitMode,
-    /// Also meet processes of this user id (may be given again; our own is always allowed).
+    /// Also meet processes of this user id, which must allow ours too (may be given again; our own is always allowed).
     #[arg(long, value_name = "UID")]
     allow_uid: Vec<u32>,
-    /// Put the rings on huge pages of 2 MiB; `ringway doctor` says how many are free.
-    #[arg(long)]
-    huge_pages: bool,
     /// No progress bar (there is none either where standard error is not a terminal).
     #[arg(long, short)]
     pub(crate) quiet: bool,
@@ -73,10 +70,7 @@ impl ConnectionArgs {
             WaitMode::Adaptive => Wait::Adaptive,
             WaitMode::Park => Wait::Park,
         };
-        let config = Config::new()
-            .wait(wait)
-            .huge_pages(self.huge_pages)
-            .max_capacity(LARGEST_RING);
+        let config = Config::new().wait(wait).max_capacity(LARGEST_RING);
         self.allow_uid
             .iter()
             .fold(config, |config, &uid| config.allow_uid(uid))

@@ -1,6 +1,6 @@
 //! The progress bar on standard error: bytes and rate, and how much is left where the input's size is known.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -41,8 +41,12 @@ impl Progress {
         self.bar.inc(bytes);
     }
 
-    /// Leaves the last state on the terminal, so that a message that follows stands on a line of its own.
+    /// Leaves the last state on the terminal, and the cursor on the next line, where a message or the shell goes on.
     pub(crate) fn finish(&self) {
         self.bar.abandon();
+        if !self.bar.is_hidden() {
+            // The bar ends its last state without a line feed. A terminal that has gone away needs none.
+            let _ = writeln!(std::io::stderr());
+        }
     }
 }

@@ -4,21 +4,18 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::Args;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use ringway::{Connection, ErrorKind, Listener};
+use ringway::{Connection, Listener};
 
 use crate::copy::{self, BYTES, END, PIECE};
 use crate::exit::{self, Code, Failure};
 use crate::options::{ConnectionArgs, deadline_after, parse_seconds};
 use crate::progress::Progress;
-
-/// A little more than the second that the library gives a handshake.
-const HANDSHAKE: Duration = Duration::from_millis(1100);
 
 /// Waits under NAME for one `ringway send` and writes what it sends to standard output.
 #[derive(Debug, Args)]
@@ -85,15 +82,12 @@ fn wait_for_sender(
     args: &RecvArgs,
 ) -> Result<Connection, Failure> {
     let mut refusals = 0;
-    let mut knocked = false;
     loop {
-        // The listener's descriptor tells of new clients, not of handshakes under way: once one has begun, it is given its time.
-        let slice = if knocked { HANDSHAKE } else { Duration::ZERO };
-        let until = Instant::now() + slice;
-        match listener.accept_deadline(deadline.map_or(until, |deadline| deadline.min(until))) {
-            Ok(connection) => return Ok(connection),
-            Err(error) if error.kind() == ErrorKind::TimedOut => {}
-            Err(error) => return Err(Failure::new(Code::Failed, error)),
+        let accepted = listener
+            .try_accept()
+            .map_err(|error| Failure::new(Code::Failed, error))?;
+        if let Some(connection) = accepted {
+            return Ok(connection);
         }
         if listener.refusals() > refusals {
             refusals = listener.refusals();
@@ -131,7 +125,6 @@ fn wait_for_sender(
                 ));
             }
         }
-        knocked = entries[0].any() == Some(true);
         if entries[1].any() == Some(true) {
             return Err(Failure::new(
                 Code::Failed,

@@ -28,9 +28,14 @@ const NAP: Duration = Duration::from_millis(1);
 pub(crate) struct SendArgs {
     #[command(flatten)]
     connection: ConnectionArgs,
-    /// Size of the ring that the stream goes through, in bytes: a power of two from 4096, or with a suffix (64K, 4M, 1G).
+    /// Size of the ring that the stream goes through, in bytes: a power of two from 4096, or with a suffix (64K, 4M, 1G). With
+    /// `--huge-pages` it is 2M unless given.
     #[arg(long, value_name = "BYTES", default_value = "1M", value_parser = parse_bytes)]
+    #[arg(default_value_if("huge_pages", "true", "2M"))]
     capacity: usize,
+    /// Put that ring on huge pages of 2 MiB; `ringway doctor` says how many are free.
+    #[arg(long)]
+    huge_pages: bool,
     /// How long to try until somebody listens under NAME; 0 tries once.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_seconds)]
     wait: f64,
@@ -72,6 +77,7 @@ fn connect(args: &SendArgs) -> Result<Connection, Failure> {
         let error = match args
             .connection
             .sending(args.capacity)
+            .huge_pages(args.huge_pages)
             .connect(args.connection.address())
         {
             Ok(connection) => return Ok(connection),

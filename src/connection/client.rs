@@ -1,4 +1,5 @@
-//! The client's half of the handshake: Hello, Welcome, Attach, Ready, with one deadline for all of it.
+//! The client's half of the handshake: Hello, Welcome, Attach, Ready, with one deadline for all of it. Where the client ends it,
+//! the server is told why.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
@@ -13,7 +14,8 @@ use super::side::{self, Own, Theirs};
 use crate::error::{Error, ErrorKind};
 use crate::layout::handshake::{self, Attach, Hello, Kind, Prefix, Reason, Refuse, Welcome};
 use crate::layout::{OLDEST_VERSION, VERSION};
-use crate::sys::message::{self, Received};
+use crate::sys::credentials::Speaker;
+use crate::sys::message::{self, Loss, Received};
 use crate::sys::{close_aside, poll, socket};
 
 /// The Hello that `config` leads to.
@@ -60,60 +62,91 @@ pub(crate) fn connect(
             Err(error) => return Err(unreachable_peer(&path, error)),
         }
     };
-    send(&line, hello(config).as_bytes(), &[])?;
+    match shake(config, &line, deadline) {
+        Ok(agreed) => {
+            socket::refuse_descriptors(&line);
+            let Agreed {
+                own,
+                theirs,
+                waits,
+                speaker,
+            } = agreed;
+            let peer = Peer {
+                uid: speaker.uid,
+                pid: speaker.pid,
+            };
+            side::assemble(config, own, theirs, waits, line, speaker.pidfd, peer)
+        }
+        Err(Ended::Theirs(error)) => Err(error),
+        Err(Ended::Ours(reason, told, error)) => {
+            let _ = message::send(line.as_fd(), Refuse::new(reason, &told).as_bytes(), &[]);
+            Err(error)
+        }
+    }
+}
+
+/// What both sides have agreed on.
+struct Agreed {
+    own: Own,
+    theirs: Theirs,
+    waits: u32,
+    speaker: Speaker,
+}
+
+/// A handshake that ended without a connection.
+enum Ended {
+    /// The server has ended it or is gone: there is nobody to tell.
+    Theirs(Error),
+    /// We end it: why, what the server is told, and what our caller is told.
+    Ours(Reason, String, Error),
+}
+
+/// The messages, in order. Whatever is wrong is said by the caller, in one place.
+fn shake(config: &Config, line: &OwnedFd, deadline: Instant) -> Result<Agreed, Ended> {
+    send(line, hello(config).as_bytes(), &[])?;
     let mut buffer = [0u8; handshake::LONGEST];
-    let mut first = receive(&line, &mut buffer, deadline)?;
-    let mut speaker = first
-        .speaker
-        .take()
-        .ok_or_else(|| malformed("the kernel did not say who speaks"))?;
+    let mut first = receive(line, &mut buffer, deadline)?;
+    let Some(mut speaker) = first.speaker.take() else {
+        close_aside(first.descriptors);
+        return Err(malformed("the kernel did not say who speaks"));
+    };
     if !config.allows(speaker.uid) {
         close_aside(first.descriptors);
-        let text = format!(
-            "the server runs as uid {}, which is not allowed here: see Config::allow_uid",
+        let told = format!(
+            "the server runs as uid {}, which the client does not allow",
             speaker.uid
         );
-        return Err(Error::new(ErrorKind::UidRefused, text));
+        let text = format!(
+            "the server runs as uid {}, which is not allowed here: see Config::allow_uid, or `--allow-uid` of the command",
+            speaker.uid
+        );
+        return Err(Ended::Ours(
+            Reason::Uid,
+            told,
+            Error::new(ErrorKind::UidRefused, text),
+        ));
     }
     speaker.open_pidfd();
-    let descriptors = expect(&buffer[..first.length], Kind::Welcome, first.descriptors)?;
-    let welcome =
-        Welcome::read_from_bytes(&buffer[..first.length]).map_err(|_| malformed("Welcome"))?;
-    if welcome.version != VERSION
-        || welcome.lanes != 1
-        || welcome.features & !handshake::FEATURES != 0
-    {
+    let descriptors = expect(Kind::Welcome, first, &buffer)?;
+    let Ok(welcome) = Welcome::read_from_bytes(&buffer) else {
         close_aside(descriptors);
-        return Err(Error::new(
-            ErrorKind::Version,
-            format!(
-                "the server chose version {} and features {:#x}, which we do not speak",
-                welcome.version, welcome.features
-            ),
-        ));
-    }
-    if welcome.send_capacity > config.capacity as u64 {
-        close_aside(descriptors);
-        return Err(Error::new(
-            ErrorKind::Geometry,
-            "the server grants more than was asked for".to_owned(),
-        ));
-    }
-    let refuse = |(reason, kind, text): side::Refused| {
-        let _ = message::send(line.as_fd(), Refuse::new(reason, &text).as_bytes(), &[]);
-        Error::new(kind, format!("the server's offer is refused: {text}"))
+        return Err(malformed("the Welcome has the wrong length"));
     };
+    if let Err(unfit) = judge(config, &welcome) {
+        close_aside(descriptors);
+        return Err(differing(unfit));
+    }
     let largest = config.max_capacity as u64;
     let theirs = Theirs::judge(config, &welcome.offer, welcome.waits, largest, descriptors)
-        .map_err(refuse)?;
-    let own = Own::new(config, welcome.send_capacity, welcome.features)?;
+        .map_err(differing)?;
+    let own = Own::new(config, welcome.send_capacity, welcome.features).map_err(failure)?;
     let attach = Attach {
         prefix: Prefix::new::<Attach>(Kind::Attach),
         offer: own.offer(),
         reserved: [0; 64],
     };
-    send(&line, attach.as_bytes(), &own.descriptors())?;
-    let second = receive(&line, &mut buffer, deadline)?;
+    send(line, attach.as_bytes(), &own.descriptors())?;
+    let second = receive(line, &mut buffer, deadline)?;
     // The second message rules out that the pid was reused between the first and the opening of the pidfd.
     if second
         .speaker
@@ -125,22 +158,60 @@ pub(crate) fn connect(
             "the server's two messages come from two processes",
         ));
     }
-    let rest = expect(&buffer[..second.length], Kind::Ready, second.descriptors)?;
-    close_aside(rest);
-    socket::refuse_descriptors(&line);
-    let peer = Peer {
-        uid: speaker.uid,
-        pid: speaker.pid,
-    };
-    side::assemble(
-        config,
+    let surplus = expect(Kind::Ready, second, &buffer)?;
+    if !surplus.is_empty() {
+        close_aside(surplus);
+        let text = "a Ready carries no descriptors".to_owned();
+        return Err(differing((
+            Reason::Descriptors,
+            ErrorKind::Descriptors,
+            text,
+        )));
+    }
+    Ok(Agreed {
         own,
         theirs,
-        welcome.waits,
-        line,
-        speaker.pidfd,
-        peer,
-    )
+        waits: welcome.waits,
+        speaker,
+    })
+}
+
+/// What a Welcome says apart from the server's offer. Fields that version 1 reserves are not looked at, except those that
+/// would change what the rest means.
+fn judge(config: &Config, welcome: &Welcome) -> Result<(), side::Refused> {
+    let malformed = |text: String| (Reason::Malformed, ErrorKind::Malformed, text);
+    if !(OLDEST_VERSION..=VERSION).contains(&welcome.version) {
+        let text = format!(
+            "the server chose version {}, the client speaks {OLDEST_VERSION} to {VERSION}",
+            welcome.version
+        );
+        return Err((Reason::Version, ErrorKind::Version, text));
+    }
+    let unknown = welcome.features & !handshake::FEATURES;
+    if unknown != 0 {
+        let text = format!("the server chose features {unknown:#x}, which the client lacks");
+        return Err((Reason::Feature, ErrorKind::Feature, text));
+    }
+    if welcome.codec != 0 {
+        let text = format!("codec {} is not known to this version", welcome.codec);
+        return Err((Reason::Role, ErrorKind::Feature, text));
+    }
+    if welcome.waits & !handshake::WAITS != 0 {
+        let text = format!("the Welcome's waits, {:#x}, make no sense", welcome.waits);
+        return Err(malformed(text));
+    }
+    if welcome.lanes != 1 {
+        let text = format!("the server grants {} lanes, 1 was asked for", welcome.lanes);
+        return Err(malformed(text));
+    }
+    if welcome.send_capacity > config.capacity as u64 {
+        let text = format!(
+            "the server grants a ring of {} bytes, more than was asked for",
+            welcome.send_capacity
+        );
+        return Err((Reason::Geometry, ErrorKind::Geometry, text));
+    }
+    Ok(())
 }
 
 fn unreachable_peer(path: &std::path::Path, error: std::io::Error) -> Error {
@@ -170,64 +241,73 @@ fn send(
     line: &OwnedFd,
     bytes: &[u8],
     descriptors: &[std::os::fd::BorrowedFd<'_>],
-) -> Result<(), Error> {
+) -> Result<(), Ended> {
     match message::send(line.as_fd(), bytes, descriptors) {
         // The server may have refused and gone: its Refuse is then what tells why.
         Err(error) if matches!(error.raw_os_error(), Some(libc::EPIPE | libc::ECONNRESET)) => {
             Ok(())
         }
-        Err(error) => Err(Error::io("speaking to the server", error)),
+        Err(error) => Err(failure(Error::io("speaking to the server", error))),
         Ok(()) => Ok(()),
     }
 }
 
-fn receive(line: &OwnedFd, buffer: &mut [u8], deadline: Instant) -> Result<Received, Error> {
+fn receive(line: &OwnedFd, buffer: &mut [u8], deadline: Instant) -> Result<Received, Ended> {
     loop {
         match message::receive(line.as_fd(), buffer) {
             Ok(Some(received)) if received.length == 0 => {
-                return Err(Error::new(
+                // Closed, or an empty packet, which can bring descriptors.
+                close_aside(received.descriptors);
+                return Err(Ended::Theirs(Error::new(
                     ErrorKind::PeerGone,
                     "the server went away during the handshake",
-                ));
-            }
-            Ok(Some(received)) if received.truncated => {
-                close_aside(received.descriptors);
-                return Err(malformed("a message is longer than any"));
-            }
-            Ok(Some(received)) if received.descriptors_lost => {
-                close_aside(received.descriptors);
-                let text = "descriptors were lost on the way: raise `ulimit -n`, or the server sent too many";
-                return Err(Error::new(ErrorKind::Descriptors, text));
+                )));
             }
             Ok(Some(received)) => return Ok(received),
             Ok(None) => {}
-            Err(error) => return Err(Error::io("listening to the server", error)),
+            Err(error) => return Err(failure(Error::io("listening to the server", error))),
         }
         if Instant::now() >= deadline {
-            return Err(Error::new(
-                ErrorKind::TimedOut,
-                "the server did not answer in time: is it calling accept?",
+            return Err(Ended::Ours(
+                Reason::Deadline,
+                "the client waited for the server until its deadline".to_owned(),
+                Error::new(
+                    ErrorKind::TimedOut,
+                    "the server did not answer in time: is it calling accept?",
+                ),
             ));
         }
         poll::ready(&mut [poll::entry(line.as_fd())], Some(deadline))
-            .map_err(|error| Error::io("waiting for the server", error))?;
+            .map_err(|error| failure(Error::io("waiting for the server", error)))?;
     }
 }
 
-/// Checks that a message is of `kind`; a refusal becomes the error that it names.
-fn expect(bytes: &[u8], kind: Kind, descriptors: Vec<OwnedFd>) -> Result<Vec<OwnedFd>, Error> {
-    match handshake::kind(bytes) {
-        Some(found) if found == kind => return Ok(descriptors),
-        _ => close_aside(descriptors),
-    }
-    match Refuse::read_from_bytes(bytes) {
-        Ok(refuse) if handshake::kind(bytes) == Some(Kind::Refuse) => Err(refused(&refuse)),
-        _ => Err(malformed("the server sent something that is no answer")),
-    }
+/// Checks that a message arrived whole and is of `kind`, and returns its descriptors; a refusal becomes the error that it names.
+fn expect(kind: Kind, received: Received, buffer: &[u8]) -> Result<Vec<OwnedFd>, Ended> {
+    let descriptors = received.descriptors;
+    let bytes = &buffer[..received.length];
+    let wrong = if received.truncated {
+        malformed("a message is longer than any")
+    } else if let Some(loss) = received.lost {
+        differing(lost(loss, "client"))
+    } else if handshake::kind(bytes) == Some(kind) {
+        return Ok(descriptors);
+    } else {
+        match Refuse::read_from_bytes(bytes) {
+            Ok(refuse) if handshake::kind(bytes) == Some(Kind::Refuse) => {
+                Ended::Theirs(refused("server", &refuse))
+            }
+            _ => malformed(&format!(
+                "a {kind:?} was expected, and the server sent something that is no answer"
+            )),
+        }
+    };
+    close_aside(descriptors);
+    Err(wrong)
 }
 
-/// The error for a refusal that the peer sent.
-pub(crate) fn refused(refuse: &Refuse) -> Error {
+/// The error for a refusal that the peer sent; `peer` is what it is.
+pub(crate) fn refused(peer: &str, refuse: &Refuse) -> Error {
     let kind = match Reason::from_wire(refuse.reason) {
         Some(Reason::Uid) => ErrorKind::UidRefused,
         Some(Reason::Version) => ErrorKind::Version,
@@ -236,14 +316,47 @@ pub(crate) fn refused(refuse: &Refuse) -> Error {
         Some(Reason::Segment) => ErrorKind::Segment,
         Some(Reason::Geometry) => ErrorKind::Geometry,
         Some(Reason::Resources) => ErrorKind::Resources,
+        Some(Reason::Deadline) => ErrorKind::TimedOut,
         Some(Reason::Malformed) | None => ErrorKind::Malformed,
     };
-    Error::new(kind, format!("the peer refused: {}", refuse.text()))
+    Error::new(kind, format!("the {peer} refused: {}", refuse.text()))
 }
 
-fn malformed(what: &str) -> Error {
-    Error::new(
+/// What lost descriptors mean to whoever should have received them.
+pub(crate) fn lost(loss: Loss, receiver: &str) -> side::Refused {
+    match loss {
+        Loss::TooMany => (
+            Reason::Descriptors,
+            ErrorKind::Descriptors,
+            "more descriptors were sent than any message has".to_owned(),
+        ),
+        Loss::NoRoom => (
+            Reason::Resources,
+            ErrorKind::Resources,
+            format!("the {receiver} has no descriptor left: raise its `ulimit -n`"),
+        ),
+    }
+}
+
+/// Something of the server's that we do not accept.
+fn differing((reason, kind, text): side::Refused) -> Ended {
+    let error = Error::new(kind, format!("the server's offer is refused: {text}"));
+    Ended::Ours(reason, text, error)
+}
+
+/// Something of our own that failed.
+fn failure(error: Error) -> Ended {
+    let reason = match error.kind() {
+        ErrorKind::Geometry => Reason::Geometry,
+        _ => Reason::Resources,
+    };
+    Ended::Ours(reason, format!("it cannot go on: {error}"), error)
+}
+
+fn malformed(what: &str) -> Ended {
+    let error = Error::new(
         ErrorKind::Malformed,
         format!("the handshake went wrong: {what}"),
-    )
+    );
+    Ended::Ours(Reason::Malformed, what.to_owned(), error)
 }

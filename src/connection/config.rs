@@ -91,9 +91,10 @@ impl Config {
         self
     }
 
-    /// How long a handshake may take. Default 1 s.
+    /// How long a handshake may take. Default 1 s; more than a day counts as a day.
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        // So that adding it to any moment stays within what a clock can say.
+        self.timeout = timeout.min(Duration::from_secs(86_400));
         self
     }
 

@@ -8,9 +8,10 @@ use std::time::Instant;
 use super::Connection;
 use super::address::{Address, LOCK_PATIENCE};
 use super::config::Config;
-use super::server::{Pending, Progress};
+use super::server::{self, Pending, Progress};
 use crate::error::{Error, ErrorKind};
 use crate::sys::fork::Birth;
+use crate::sys::lobby::Lobby;
 use crate::sys::{directory, poll, socket};
 
 /// Handshakes under way at once; further clients wait in the kernel's queue.
@@ -18,13 +19,37 @@ const HANDSHAKES: usize = 64;
 
 /// Accepts connections under a name or path. Dropping it frees the name; connections live on.
 ///
-/// Handshakes move on only inside `accept`, `accept_deadline` and `try_accept`: a listener that is not asked keeps up to 64 of them open.
+/// Handshakes move on, and those that take too long end, only inside `accept`, `accept_deadline` and `try_accept`; its descriptor
+/// says when one of these has something to do. Up to 64 handshakes are under way at once. A listener costs three descriptors,
+/// and each handshake its socket and what a connection costs.
+///
+/// # In somebody else's loop
+///
+/// ```
+/// # use std::os::fd::{AsFd, AsRawFd};
+/// # let path = std::env::temp_dir().join(format!("ringway-doc-{}", std::process::id()));
+/// # let mut listener = ringway::Listener::bind(path.as_path())?;
+/// # let client = std::thread::spawn(move || ringway::connect(path));
+/// let connection = loop {
+///     # let mut entry = libc::pollfd { fd: listener.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
+///     # // SAFETY: one valid entry.
+///     # let mut wait_until_readable = |_: std::os::fd::BorrowedFd<'_>| unsafe { libc::poll(&raw mut entry, 1, -1) };
+///     wait_until_readable(listener.as_fd()); // `poll`, `epoll` in either mode, ...
+///     if let Some(connection) = listener.try_accept()? {
+///         break connection;
+///     }
+/// };
+/// # drop(connection);
+/// # client.join().unwrap()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Listener {
     config: Config,
     path: PathBuf,
     identity: Option<(u64, u64)>,
     socket: OwnedFd,
+    lobby: Lobby,
     pending: Vec<Pending>,
     refusals: u64,
     last_refusal: Option<Error>,
@@ -52,14 +77,26 @@ impl Listener {
         let socket = bind(&path)?;
         // The uid check in the handshake decides who gets in; the socket's mode must not stand in the way of those it admits.
         let mode = if config.uids.is_empty() { 0o600 } else { 0o666 };
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode))
-            .map_err(|error| Error::io("setting the socket's mode", error))?;
+        let lobby = std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode))
+            .map_err(|error| Error::io("setting the socket's mode", error))
+            .and_then(|()| {
+                Lobby::new(socket.as_fd()).map_err(|error| Error::io("watching for clients", error))
+            });
+        let lobby = match lobby {
+            Ok(lobby) => lobby,
+            Err(error) => {
+                // Nobody would listen there.
+                let _ = std::fs::remove_file(&path);
+                return Err(error);
+            }
+        };
         let identity = directory::identity(&path);
         Ok(Self {
             config,
             path,
             identity,
             socket,
+            lobby,
             pending: Vec::new(),
             refusals: 0,
             last_refusal: None,
@@ -100,7 +137,8 @@ impl Listener {
         }
     }
 
-    /// A client that has completed its handshake, if there is one. Never waits.
+    /// A client that has completed its handshake, if there is one. Never waits. Where the descriptor is watched for edges, call this
+    /// until it answers `None`.
     ///
     /// # Errors
     /// As for [`Listener::accept`].
@@ -123,7 +161,7 @@ impl Listener {
         self.last_refusal.as_ref()
     }
 
-    /// Takes new clients in and moves every handshake on.
+    /// Takes new clients in, moves every handshake on, and has the lobby watch for what comes next.
     fn step(&mut self) -> Result<Option<Connection>, Error> {
         if self.birth.is_forked() {
             return Err(Error::new(
@@ -131,51 +169,99 @@ impl Listener {
                 "the listener belongs to the process that forked this one",
             ));
         }
+        let queue = self.let_in()?;
+        let before = self.pending.len();
+        let done = self.move_on();
+        let room = self.pending.len() < HANDSHAKES;
+        // Without descriptors a look at the queue is in vain until a handshake has ended and given some back.
+        let open = room && (queue != Queue::Stuck || self.pending.len() < before);
+        // Who is told by edges must hear once more of clients that were there and were not taken; epoll makes no new edge of what is
+        // readable already, a timer does.
+        let alarm = if open && queue != Queue::Empty {
+            Some(Instant::now())
+        } else {
+            self.pending.iter().map(Pending::deadline).min()
+        };
+        let watched = self
+            .lobby
+            .admit(self.socket.as_fd(), open)
+            .and_then(|()| self.lobby.ring_at(alarm));
+        match (done, watched) {
+            // A connection is worth more than an error that the next call will meet again.
+            (Some(connection), _) => Ok(Some(connection)),
+            (None, Ok(())) => Ok(None),
+            (None, Err(error)) => Err(Error::io("watching for clients", error)),
+        }
+    }
+
+    /// Takes clients from the kernel's queue while there is room.
+    fn let_in(&mut self) -> Result<Queue, Error> {
         while self.pending.len() < HANDSHAKES {
             match socket::accept(self.socket.as_fd()) {
-                Ok(Some(line)) => self
-                    .pending
-                    .push(Pending::new(line, Instant::now() + self.config.timeout)),
+                Ok(Some(line)) => {
+                    let pending = Pending::new(line, Instant::now() + self.config.timeout);
+                    match self.lobby.add(pending.line()) {
+                        Ok(()) => self.pending.push(pending),
+                        Err(error) => {
+                            let error = Error::io("watching a client", error);
+                            self.note(pending.refuse(server::resources(&error)));
+                        }
+                    }
+                }
+                Ok(None) => return Ok(Queue::Empty),
                 Err(error) if self.pending.is_empty() => {
                     return Err(Error::io("accepting a client", error));
                 }
-                // Nobody, or an error such as a lack of descriptors: handshakes under way may finish and free some.
-                Ok(None) | Err(_) => break,
+                // Such as a lack of descriptors: handshakes under way may finish and free some.
+                Err(_) => return Ok(Queue::Stuck),
             }
         }
+        Ok(Queue::Waiting)
+    }
+
+    /// Moves handshakes on until one is done; the others keep the lobby readable.
+    fn move_on(&mut self) -> Option<Connection> {
         for index in (0..self.pending.len()).rev() {
-            match self.pending.swap_remove(index).advance(&self.config) {
-                Progress::Pending(pending) => self.pending.push(pending),
-                Progress::Done(connection) => return Ok(Some(connection)),
-                Progress::Silent => {}
-                Progress::Refused(error) => {
-                    self.refusals += 1;
-                    self.last_refusal = Some(error);
-                }
+            let progress = self.pending[index].advance(&self.config);
+            if matches!(progress, Progress::Pending) {
+                continue;
+            }
+            let ended = self.pending.swap_remove(index);
+            self.lobby.remove(ended.line());
+            if let Some(connection) = self.note(progress) {
+                return Some(connection);
             }
         }
-        Ok(None)
+        None
+    }
+
+    fn note(&mut self, progress: Progress) -> Option<Connection> {
+        match progress {
+            Progress::Done(connection) => return Some(connection),
+            Progress::Pending | Progress::Silent => {}
+            Progress::Refused(error) => {
+                self.refusals += 1;
+                self.last_refusal = Some(error);
+            }
+        }
+        None
     }
 
     fn sleep(&self, deadline: Option<Instant>) -> Result<(), Error> {
-        let mut fds: Vec<_> = self
-            .pending
-            .iter()
-            .map(|pending| poll::entry(pending.line()))
-            .collect();
-        if self.pending.len() < HANDSHAKES {
-            fds.push(poll::entry(self.socket.as_fd()));
-        }
-        let until = self
-            .pending
-            .iter()
-            .map(Pending::deadline)
-            .chain(deadline)
-            .min();
-        poll::ready(&mut fds, until)
+        poll::ready(&mut [poll::entry(self.lobby.as_fd())], deadline)
             .map(drop)
             .map_err(|error| Error::io("waiting for clients", error))
     }
+}
+
+/// What is left in the kernel's queue of clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Queue {
+    Empty,
+    /// Perhaps more, for whom there was no room.
+    Waiting,
+    /// More, who cannot be taken now.
+    Stuck,
 }
 
 fn parent(path: &Path) -> &Path {
@@ -224,10 +310,10 @@ fn bind(path: &Path) -> Result<OwnedFd, Error> {
 }
 
 impl AsFd for Listener {
-    /// Readable when a client waits. Handshakes under way are not behind it: poll with a short timeout while there are some, or
-    /// give the listener a thread.
+    /// Readable when [`Listener::try_accept`] has something to do: a client waits, the next message of a handshake under way has come, or
+    /// the time of one is up. Not every such call yields a connection.
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.lobby.as_fd()
     }
 }
 

@@ -42,7 +42,8 @@ struct Agreed {
     reason = "moved a few times per connection; a box would be a needless allocation"
 )]
 pub(crate) enum Progress {
-    Pending(Pending),
+    /// The client's next message has not come.
+    Pending,
     Done(Connection),
     /// Refused, by us or by the client.
     Refused(Error),
@@ -67,53 +68,61 @@ impl Pending {
         self.deadline
     }
 
-    /// Takes what has arrived and answers it.
-    pub(crate) fn advance(mut self, config: &Config) -> Progress {
-        let mut buffer = [0u8; handshake::LONGEST];
-        let received = match message::receive(self.line.as_fd(), &mut buffer) {
-            Ok(Some(received)) => received,
-            Ok(None) if Instant::now() < self.deadline => return Progress::Pending(self),
-            Ok(None) => {
-                return Progress::Refused(Error::new(
-                    ErrorKind::TimedOut,
-                    "a client did not finish its handshake in time",
-                ));
-            }
-            Err(error) => return Progress::Refused(Error::io("listening to a client", error)),
-        };
-        if received.length == 0 {
-            return match self.agreed {
-                None => Progress::Silent,
-                Some(_) => Progress::Refused(Error::new(
-                    ErrorKind::PeerGone,
-                    "a client went away during the handshake",
-                )),
+    /// Takes all that has arrived and answers it. Anything but [`Progress::Pending`] ends the handshake.
+    pub(crate) fn advance(&mut self, config: &Config) -> Progress {
+        // Whoever is told of readiness once, by an edge, must find nothing left: two messages at most.
+        loop {
+            let mut buffer = [0u8; handshake::LONGEST];
+            let received = match message::receive(self.line(), &mut buffer) {
+                Ok(Some(received)) => received,
+                Ok(None) if Instant::now() < self.deadline => return Progress::Pending,
+                Ok(None) => {
+                    return self.refuse((
+                        Reason::Deadline,
+                        ErrorKind::TimedOut,
+                        "a client did not finish its handshake in time".to_owned(),
+                    ));
+                }
+                Err(error) => {
+                    return self.refuse(resources(&Error::io("listening to a client", error)));
+                }
             };
-        }
-        // A message longer than any is malformed; its beginning must not be taken for one.
-        let bytes = if received.truncated {
-            &[]
-        } else {
-            &buffer[..received.length]
-        };
-        let outcome = match self.agreed.take() {
-            None => self.hello(config, bytes, received),
-            Some(agreed) => match self.attach(config, agreed, bytes, received) {
-                Ok(connection) => return Progress::Done(connection),
-                Err(refused) => Err(refused),
-            },
-        };
-        match outcome {
-            Ok(()) => Progress::Pending(self),
-            Err((reason, kind, text)) => {
-                let _ = message::send(
-                    self.line.as_fd(),
-                    Refuse::new(reason, &text).as_bytes(),
-                    &[],
-                );
-                Progress::Refused(Error::new(kind, text))
+            if received.length == 0 {
+                // Closed, or an empty packet, which can bring descriptors.
+                close_aside(received.descriptors);
+                return match self.agreed {
+                    None => Progress::Silent,
+                    Some(_) => Progress::Refused(Error::new(ErrorKind::PeerGone, GONE)),
+                };
+            }
+            // A message longer than any is malformed; its beginning must not be taken for one.
+            let bytes = if received.truncated {
+                &[]
+            } else {
+                &buffer[..received.length]
+            };
+            let outcome = match self.agreed.take() {
+                None => self.hello(config, bytes, received),
+                Some(_) if handshake::kind(bytes) == Some(Kind::Refuse) => {
+                    close_aside(received.descriptors);
+                    return refused(bytes);
+                }
+                Some(agreed) => match self.attach(config, agreed, bytes, received) {
+                    Ok(connection) => return Progress::Done(connection),
+                    Err(refused) => Err(refused),
+                },
+            };
+            if let Err(refused) = outcome {
+                return self.refuse(refused);
             }
         }
+    }
+
+    /// Ends the handshake and tells the client why.
+    pub(crate) fn refuse(&self, (reason, kind, text): side::Refused) -> Progress {
+        let refuse = Refuse::new(reason, &text);
+        let _ = message::send(self.line(), refuse.as_bytes(), &[]);
+        Progress::Refused(Error::new(kind, text))
     }
 
     fn hello(
@@ -140,7 +149,7 @@ impl Pending {
                 "a Hello was expected: is the client a Ringway of this major version?",
             ));
         };
-        if surplus > 0 || received.descriptors_lost {
+        if surplus > 0 || received.lost.is_some() {
             return Err((
                 Reason::Descriptors,
                 ErrorKind::Descriptors,
@@ -235,29 +244,15 @@ impl Pending {
                 "the client's two messages come from two processes",
             ));
         }
-        if received.descriptors_lost {
+        if let Some(loss) = received.lost {
             close_aside(received.descriptors);
-            let text = "descriptors were lost: too many were sent, or the server has reached its limit (`ulimit -n`)";
-            return Err((Reason::Descriptors, ErrorKind::Descriptors, text.to_owned()));
+            return Err(client::lost(loss, "server"));
         }
-        let attach = match (handshake::kind(bytes), Attach::read_from_bytes(bytes)) {
-            (Some(Kind::Attach), Ok(attach)) => attach,
-            (kind, _) => {
-                close_aside(received.descriptors);
-                let refuse = Refuse::read_from_bytes(bytes)
-                    .ok()
-                    .filter(|_| kind == Some(Kind::Refuse));
-                return Err(refuse.map_or_else(
-                    || malformed("an Attach was expected"),
-                    |refuse| {
-                        (
-                            Reason::Malformed,
-                            client::refused(&refuse).kind(),
-                            format!("the client refused: {}", refuse.text()),
-                        )
-                    },
-                ));
-            }
+        let (Some(Kind::Attach), Ok(attach)) =
+            (handshake::kind(bytes), Attach::read_from_bytes(bytes))
+        else {
+            close_aside(received.descriptors);
+            return Err(malformed("an Attach was expected"));
         };
         let Agreed {
             own,
@@ -270,6 +265,7 @@ impl Pending {
             uid: speaker.uid,
             pid: speaker.pid,
         };
+        // A copy, so that the listener can still take the line out of what it watches.
         let line = self
             .line
             .try_clone()
@@ -286,11 +282,27 @@ impl Pending {
     }
 
     fn say(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<(), side::Refused> {
-        message::send(self.line.as_fd(), bytes, descriptors)
-            .map_err(|error| resources(&Error::io("answering a client", error)))
+        message::send(self.line.as_fd(), bytes, descriptors).map_err(|error| {
+            match error.raw_os_error() {
+                Some(libc::EPIPE | libc::ECONNRESET) => {
+                    (Reason::Malformed, ErrorKind::PeerGone, GONE.to_owned())
+                }
+                _ => resources(&Error::io("answering a client", error)),
+            }
+        })
     }
 }
 
-fn resources(error: &Error) -> side::Refused {
+const GONE: &str = "a client went away during the handshake";
+
+/// A client's Refuse, which is not answered.
+fn refused(bytes: &[u8]) -> Progress {
+    Progress::Refused(match Refuse::read_from_bytes(bytes) {
+        Ok(refuse) => client::refused("client", &refuse),
+        Err(_) => Error::new(ErrorKind::Malformed, "the client refused in no known form"),
+    })
+}
+
+pub(crate) fn resources(error: &Error) -> side::Refused {
     (Reason::Resources, error.kind(), error.to_string())
 }

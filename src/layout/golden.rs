@@ -164,25 +164,17 @@ mod tests {
 
     #[test]
     fn reasons_keep_their_numbers() {
-        use Reason::{
-            Bell, Descriptors, Feature, Geometry, Malformed, Resources, Role, Segment, Uid, Version,
-        };
-        let all = [
-            Uid,
-            Version,
-            Feature,
-            Role,
-            Malformed,
-            Descriptors,
-            Segment,
-            Geometry,
-            Resources,
-            Bell,
-        ];
-        for (number, reason) in (1..).zip(all) {
+        let mut words = Vec::new();
+        for (number, reason) in (1..).zip(Reason::ALL) {
             assert_eq!(reason as u32, number);
             assert_eq!(Reason::from_wire(number), Some(reason));
+            words.push(format!("{number} {reason:?}").to_lowercase());
         }
+        assert_eq!(Reason::from_wire(0), None);
+        assert_eq!(Reason::from_wire(words.len() as u32 + 1), None);
+        let document = include_str!("../../docs/PROTOCOL.md");
+        let line = format!("Reasons: {}.", words.join(", "));
+        assert!(document.contains(&line), "the document lacks: {line}");
     }
 
     #[test]

@@ -6,7 +6,8 @@
 //!              <------------ Welcome  what was agreed, and the server's segment and bells
 //!   Attach     ------------>          the client's segment and bells
 //!              <------------ Ready    mapped: frames may flow
-//!              <------------ Refuse   in place of Welcome or Ready (or from the client, of Attach): what differs
+//!              <------------ Refuse   in place of Welcome or Ready: what differs
+//!   Refuse     ------------>          in place of Attach, or as the answer to a Ready that is none
 //! ```
 //!
 //! Every message is in its final size with room for what later work needs. Reserved bytes are sent as zero and not looked at,
@@ -222,27 +223,27 @@ pub(crate) enum Reason {
     Geometry = 8,
     Resources = 9,
     Bell = 10,
+    Deadline = 11,
 }
 
 impl Reason {
+    /// Every reason, in the order of the numbers, which begin at 1 and leave none out.
+    pub(crate) const ALL: [Self; 11] = [
+        Self::Uid,
+        Self::Version,
+        Self::Feature,
+        Self::Role,
+        Self::Malformed,
+        Self::Descriptors,
+        Self::Segment,
+        Self::Geometry,
+        Self::Resources,
+        Self::Bell,
+        Self::Deadline,
+    ];
+
     pub(crate) fn from_wire(value: u32) -> Option<Self> {
-        use Reason::{
-            Bell, Descriptors, Feature, Geometry, Malformed, Resources, Role, Segment, Uid, Version,
-        };
-        [
-            Uid,
-            Version,
-            Feature,
-            Role,
-            Malformed,
-            Descriptors,
-            Segment,
-            Geometry,
-            Resources,
-            Bell,
-        ]
-        .into_iter()
-        .find(|reason| *reason as u32 == value)
+        Self::ALL.into_iter().find(|reason| *reason as u32 == value)
     }
 }
 

@@ -35,7 +35,8 @@ pub(crate) fn choose() -> PathBuf {
     if let Some(chosen) = set("RINGWAY_DIR") {
         return chosen;
     }
-    if let Some(runtime) = set("XDG_RUNTIME_DIR") {
+    // The XDG specification has relative paths ignored: they would mean another place in every working directory.
+    if let Some(runtime) = set("XDG_RUNTIME_DIR").filter(|path| path.is_absolute()) {
         return runtime.join("ringway");
     }
     let name = format!("ringway-{}", effective_uid());

@@ -15,6 +15,15 @@ const SCM_PIDFD: libc::c_int = 4;
 #[repr(C, align(8))]
 struct Control([u8; 256]);
 
+/// Why descriptors did not arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// More were sent than any message of the handshake carries.
+    TooMany,
+    /// This process or host has reached its limit.
+    NoRoom,
+}
+
 /// One received message.
 #[derive(Debug)]
 pub(crate) struct Received {
@@ -22,8 +31,8 @@ pub(crate) struct Received {
     pub(crate) length: usize,
     /// The message was longer than the buffer.
     pub(crate) truncated: bool,
-    /// Descriptors were sent that did not arrive: there were too many, or we have reached our own limit.
-    pub(crate) descriptors_lost: bool,
+    /// Descriptors were sent that did not arrive, and why.
+    pub(crate) lost: Option<Loss>,
     /// Descriptors that arrived, in order.
     pub(crate) descriptors: Vec<OwnedFd>,
     /// Who sent this message, by the kernel's word.
@@ -101,6 +110,7 @@ pub(crate) fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Optio
     message.msg_iovlen = 1;
     message.msg_control = control.0.as_mut_ptr().cast();
     message.msg_controllen = control.0.len() as _;
+    let mut reset = false;
     let length = loop {
         // SAFETY: `message` points to `part`, `buffer` and `control`, which all live until the call returns.
         let length = unsafe {
@@ -117,15 +127,24 @@ pub(crate) fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Optio
         match error.raw_os_error() {
             Some(libc::EINTR) => {}
             Some(libc::EAGAIN) => return Ok(None),
+            // The other end closed while words of ours were unread there. The kernel says so once and before anything else, so
+            // what it had said is still to be had: its Refuse, as likely as not.
+            Some(libc::ECONNRESET) if !reset => reset = true,
             Some(libc::ECONNRESET) => break 0,
             _ => return Err(error),
         }
     };
     let (descriptors, speaker) = attachments(&message);
+    // The kernel's one flag has two causes. A peer that fills the whole control buffer has sent too many.
+    let cause = if descriptors.len() > MAX_DESCRIPTORS {
+        Loss::TooMany
+    } else {
+        Loss::NoRoom
+    };
     Ok(Some(Received {
         length,
         truncated: message.msg_flags & libc::MSG_TRUNC != 0,
-        descriptors_lost: message.msg_flags & libc::MSG_CTRUNC != 0,
+        lost: (message.msg_flags & libc::MSG_CTRUNC != 0).then_some(cause),
         descriptors,
         speaker,
     }))

@@ -2,6 +2,13 @@
 //!
 //! `RINGWAY_KILLS` sets how many (2,000 unless told). Each test runs in a process of its own with a watchdog.
 
+mod handshake;
+#[path = "../hostile/peer.rs"]
+#[allow(
+    dead_code,
+    reason = "the scripted peer of the hostile tests; half of a handshake is all that is needed here"
+)]
+mod peer;
 mod process;
 
 use std::path::{Path, PathBuf};

@@ -78,6 +78,26 @@ impl Child {
         status
     }
 
+    /// Whether it has ended, by SIGKILL. Reaps it then.
+    pub(crate) fn has_been_killed(&mut self) -> bool {
+        if self.reaped {
+            return true;
+        }
+        // SAFETY: all-zero is a valid `siginfo_t`.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        let pid = libc::id_t::try_from(self.pid).unwrap();
+        // SAFETY: `info` is valid for writes; the pid is ours until it is reaped.
+        let asked = unsafe { libc::waitid(libc::P_PID, pid, &raw mut info, flags) };
+        assert_eq!(asked, 0);
+        // SAFETY: `waitid` has filled it, or left it zero.
+        let ended = unsafe { info.si_pid() } == self.pid;
+        if ended {
+            self.reap_killed();
+        }
+        ended
+    }
+
     /// Waits for the end, which must be by SIGKILL.
     pub(crate) fn reap_killed(&mut self) {
         let status = self.reap();

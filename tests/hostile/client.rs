@@ -346,6 +346,84 @@ fn every_bad_attach_is_refused_by_name() {
 }
 
 #[test]
+fn a_client_that_refuses_is_quoted_and_not_answered() {
+    let _alone = peer::alone();
+    let _dog = Watchdog::new("client refuses");
+    let mut listener = Listener::bind(peer::path("refuses")).unwrap();
+    still_serves(&mut listener);
+    let before = peer::open_descriptors();
+    let kinds = [
+        (1, ErrorKind::UidRefused),
+        (7, ErrorKind::Segment),
+        (9, ErrorKind::Resources),
+        (11, ErrorKind::TimedOut),
+        (99, ErrorKind::Malformed),
+    ];
+    for (reason, expected) in kinds {
+        for reads in [true, false] {
+            let (kind, _) = refused(&mut listener, |path| {
+                let line = peer::dial(path).unwrap();
+                peer::send(&line, &hello().0, &[]);
+                if reads {
+                    assert_eq!(peer::receive(&line).0[8], 2);
+                } else {
+                    // The Welcome is there and stays unread: the kernel then tells the server of that before all else.
+                    peer::wait_readable(&line);
+                }
+                peer::send(&line, &peer::refuse(reason, "not so").0, &[]);
+                if reads {
+                    let answer = peer::receive(&line).0;
+                    assert!(answer.is_empty(), "a Refuse was answered");
+                }
+                String::new()
+            });
+            assert_eq!(kind, expected, "reads: {reads}");
+            let text = listener.last_refusal().unwrap().to_string();
+            assert_eq!(text, "the client refused: not so");
+        }
+    }
+    still_serves(&mut listener);
+    peer::no_leak(before);
+}
+
+#[test]
+fn an_attach_of_another_process_and_empty_packets_are_refused() {
+    let _alone = peer::alone();
+    let _dog = Watchdog::new("another process");
+    let mut listener = Listener::bind(peer::path("another")).unwrap();
+    still_serves(&mut listener);
+    let before = peer::open_descriptors();
+    let (kind, told) = refused(&mut listener, |path| {
+        let line = peer::dial(path).unwrap();
+        peer::send(&line, &hello().0, &[]);
+        assert_eq!(peer::receive(&line).0[8], 2);
+        let gifts = [memory(SIZE, peer::SEALS, true), eventfd(), eventfd()];
+        let raw: Vec<RawFd> = gifts.iter().map(AsRawFd::as_raw_fd).collect();
+        peer::send_as_another(&line, &attach().0, &raw);
+        peer::refusal(&peer::receive(&line).0)
+    });
+    assert_eq!(kind, ErrorKind::Malformed, "{told}");
+    assert!(told.contains("two processes"), "{told}");
+    // An empty packet is like a closed line, whatever it brings.
+    let (kind, _) = refused(&mut listener, |path| {
+        let line = peer::dial(path).unwrap();
+        peer::send(&line, &hello().0, &[]);
+        assert_eq!(peer::receive(&line).0[8], 2);
+        let gifts = [eventfd(), eventfd()];
+        let raw: Vec<RawFd> = gifts.iter().map(AsRawFd::as_raw_fd).collect();
+        peer::send(&line, &[], &raw);
+        assert!(
+            peer::receive(&line).0.is_empty(),
+            "the line was to be closed"
+        );
+        String::new()
+    });
+    assert_eq!(kind, ErrorKind::PeerGone);
+    still_serves(&mut listener);
+    peer::no_leak(before);
+}
+
+#[test]
 fn half_open_handshakes_hold_nobody_up() {
     let _alone = peer::alone();
     let _dog = Watchdog::new("half-open");

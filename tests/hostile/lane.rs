@@ -101,12 +101,61 @@ fn a_peer_that_never_reads_costs_a_deadline() {
     }
 }
 
+/// What a receive may answer to a peer that is there and writes what it likes: a frame, nothing yet, or a broken rule of frames, which
+/// is then the answer for good.
+fn expect_of_receive(
+    outcome: Result<(), RecvError>,
+    nothing: RecvError,
+    broken: &mut Option<RecvError>,
+) {
+    match (outcome, *broken) {
+        (Err(error), Some(before)) => assert_eq!(error, before, "the end is final"),
+        (Ok(()), Some(before)) => panic!("a frame after {before}"),
+        (Ok(()), None) => {}
+        (Err(error @ RecvError::Protocol(violation)), None) => {
+            assert!(
+                matches!(
+                    violation,
+                    Violation::FrameTooLong { .. }
+                        | Violation::UnknownFlags { .. }
+                        | Violation::PadWithoutFrame
+                ),
+                "{violation:?} is no rule of frames"
+            );
+            *broken = Some(error);
+        }
+        (Err(error), None) => assert_eq!(error, nothing),
+    }
+}
+
+/// The same for a send, whose peer may have released what it likes, if it `lies` about that at all.
+fn expect_of_send(
+    outcome: Result<(), SendError>,
+    nothing: SendError,
+    lies: bool,
+    broken: &mut Option<SendError>,
+) {
+    match (outcome, *broken) {
+        (Err(error), Some(before)) => assert_eq!(error, before, "the end is final"),
+        (Ok(()), Some(before)) => panic!("sent after {before}"),
+        (Ok(()), None) => {}
+        (Err(error @ SendError::Protocol(violation)), None) => {
+            let released = matches!(violation, Violation::ReleasedOutOfRange { .. });
+            assert!(lies && released, "{violation:?}");
+            *broken = Some(error);
+        }
+        (Err(error), None) => assert_eq!(error, nothing),
+    }
+}
+
 #[test]
-fn random_words_lead_to_typed_errors_only() {
+fn random_words_lead_to_the_errors_that_name_them_only() {
     let _alone = peer::alone();
     let _dog = Watchdog::new("random words");
     let mut random = Random(0x5eed_0b5e_55ed_beef);
+    let mut ended = (0, 0);
     for round in 0..60 {
+        let (mut frames, mut releases) = (None, None);
         let (mut victim, hostile) = victim(&format!("random{round}"), Wait::Adaptive);
         let seed = random.next();
         let writer = thread::spawn(move || {
@@ -132,20 +181,35 @@ fn random_words_lead_to_typed_errors_only() {
             hostile
         });
         let mut buffer = [0; 4096];
-        for _ in 0..2_000 {
-            let _ = victim.receiver().try_recv_into(&mut buffer);
-            if let Ok(frame) = victim.receiver().try_recv() {
-                assert!(frame.len() <= peer::RING);
-            }
-            let _ = victim.sender().try_send(&buffer[..64]);
+        let lies = round % 2 == 0;
+        // At least so many turns, and until everything is written: a lane that nobody spoils proves nothing.
+        let mut turn = 0;
+        while turn < 2_000 || !writer.is_finished() {
+            turn += 1;
+            let receiver = victim.receiver();
+            let outcome = if turn % 2 == 0 {
+                receiver.try_recv_into(&mut buffer).map(drop)
+            } else {
+                receiver
+                    .try_recv()
+                    .map(|frame| assert!(frame.len() <= peer::RING))
+            };
+            expect_of_receive(outcome, RecvError::Empty, &mut frames);
+            let outcome = victim.sender().try_send(&buffer[..64]);
+            expect_of_send(outcome, SendError::Full, lies, &mut releases);
         }
-        let _ = victim
-            .receiver()
-            .recv_deadline(Instant::now() + Duration::from_millis(1));
         let deadline = Instant::now() + Duration::from_millis(1);
-        let _ = victim.sender().send_deadline(&[0; 64], deadline);
+        let outcome = victim.receiver().recv_deadline(deadline).map(drop);
+        expect_of_receive(outcome, RecvError::TimedOut, &mut frames);
+        let deadline = Instant::now() + Duration::from_millis(1);
+        let outcome = victim.sender().send_deadline(&[0; 64], deadline);
+        expect_of_send(outcome, SendError::TimedOut, lies, &mut releases);
+        ended.0 += u32::from(frames.is_some());
+        ended.1 += u32::from(releases.is_some());
         drop(writer.join().unwrap());
     }
+    // Rounds in which nothing was found would prove nothing.
+    assert!(ended.0 > 0 && ended.1 > 0, "{ended:?} broken rules");
 }
 
 /// What a hostile holder of a bell can do to it: make it block, and fill it.

@@ -2,6 +2,8 @@
 
 mod client;
 mod lane;
+mod noise;
 mod nudge;
 mod peer;
+mod polling;
 mod server;

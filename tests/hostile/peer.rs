@@ -2,7 +2,7 @@
 //! library in it.
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError, mpsc};
@@ -193,16 +193,27 @@ pub(crate) fn send(line: &OwnedFd, bytes: &[u8], descriptors: &[RawFd]) {
     unsafe { libc::sendmsg(line.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) };
 }
 
-/// The next message and its descriptors; empty when the other end is closed. Waits for at most ten seconds.
-pub(crate) fn receive(line: &OwnedFd) -> (Vec<u8>, Vec<OwnedFd>) {
+/// Whether a descriptor is readable within so many milliseconds.
+pub(crate) fn readable(fd: BorrowedFd<'_>, milliseconds: i32) -> bool {
     let mut poll = libc::pollfd {
-        fd: line.as_raw_fd(),
+        fd: fd.as_raw_fd(),
         events: libc::POLLIN,
         revents: 0,
     };
     // SAFETY: `poll` is one valid entry.
-    let answered = unsafe { libc::poll(&raw mut poll, 1, 10_000) };
-    assert_eq!(answered, 1, "no answer");
+    let answered = unsafe { libc::poll(&raw mut poll, 1, milliseconds) };
+    assert!(answered >= 0, "{}", io::Error::last_os_error());
+    answered == 1
+}
+
+/// Waits for an answer, for at most ten seconds.
+pub(crate) fn wait_readable(line: &OwnedFd) {
+    assert!(readable(line.as_fd(), 10_000), "no answer");
+}
+
+/// The next message and its descriptors; empty when the other end is closed. Waits for at most ten seconds.
+pub(crate) fn receive(line: &OwnedFd) -> (Vec<u8>, Vec<OwnedFd>) {
+    wait_readable(line);
     let mut bytes = vec![0u8; 4096];
     let mut part = libc::iovec {
         iov_base: bytes.as_mut_ptr().cast(),
@@ -302,11 +313,42 @@ pub(crate) fn ready() -> Message {
     Message::new(4, 64)
 }
 
+/// A Refuse with a reason and a text.
+pub(crate) fn refuse(reason: u32, text: &str) -> Message {
+    let mut message = Message::new(5, 256)
+        .u32(16, reason)
+        .u32(20, text.len() as u32);
+    message.0[24..24 + text.len()].copy_from_slice(text.as_bytes());
+    message
+}
+
 /// The text of a refusal.
 pub(crate) fn refusal(bytes: &[u8]) -> String {
+    reason(bytes).1
+}
+
+/// The number and the text of a refusal.
+pub(crate) fn reason(bytes: &[u8]) -> (u32, String) {
     assert_eq!(bytes.get(8), Some(&5), "a Refuse was expected");
-    let length = u32::from_ne_bytes(bytes[20..24].try_into().unwrap()) as usize;
-    String::from_utf8(bytes[24..24 + length].to_vec()).unwrap()
+    let word = |at: usize| u32::from_ne_bytes(bytes[at..at + 4].try_into().unwrap());
+    let length = word(20) as usize;
+    let text = String::from_utf8(bytes[24..24 + length].to_vec()).unwrap();
+    (word(16), text)
+}
+
+/// Sends from a process of its own, which ends at once.
+pub(crate) fn send_as_another(line: &OwnedFd, bytes: &[u8], descriptors: &[RawFd]) {
+    // SAFETY: the child makes system calls only, on what it has inherited, and leaves by `_exit`.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        send(line, bytes, descriptors);
+        // SAFETY: ends the child and runs nothing.
+        unsafe { libc::_exit(0) };
+    }
+    let mut status = 1;
+    // SAFETY: `status` is valid for writes.
+    let ended = unsafe { libc::waitpid(child, &raw mut status, 0) };
+    assert_eq!((ended, status), (child, 0));
 }
 
 /// A memory file of `size` bytes with some seals; every page allocated, or none.

@@ -57,21 +57,16 @@ impl Place {
 
     /// Starts a receiver under `name` that writes to `out`, and waits until it listens.
     pub(crate) fn receiver(&self, name: &str, out: Stdio) -> Running {
-        let child = Running::start(self.command("recv", &["recv", name]).stdout(out));
-        let began = Instant::now();
-        while fs::read_dir(&self.path)
-            .expect("our directory")
-            .flatten()
-            .all(|entry| !is_socket(&entry.path()))
-        {
-            assert!(
-                began.elapsed() < WATCHDOG,
-                "the receiver does not listen: {}",
-                self.words("recv")
-            );
-            thread::sleep(Duration::from_millis(2));
-        }
-        child
+        self.listening(self.command("recv", &["recv", name]).stdout(out))
+    }
+
+    /// Starts a receiver and waits until it listens. Where a sender waits for it already, it may have listened and ended before we look.
+    pub(crate) fn listening(&self, command: &mut Command) -> Running {
+        let mut running = Running::start(command);
+        until("the receiver listens", || {
+            self.sockets() > 0 || matches!(running.child.try_wait(), Ok(Some(_)))
+        });
+        running
     }
 
     /// Starts a sender to `name`.
@@ -163,13 +158,17 @@ pub(crate) fn noise(bytes: usize, seed: u64) -> Vec<u8> {
 
 /// Waits until `file` has at least `bytes` bytes.
 pub(crate) fn wait_for_bytes(file: &Path, bytes: u64) {
+    let what = format!("{} has {bytes} bytes", file.display());
+    until(&what, || {
+        fs::metadata(file).map_or(0, |status| status.len()) >= bytes
+    });
+}
+
+/// Waits for something that is to happen.
+pub(crate) fn until(what: &str, mut happened: impl FnMut() -> bool) {
     let began = Instant::now();
-    while fs::metadata(file).map_or(0, |status| status.len()) < bytes {
-        assert!(
-            began.elapsed() < WATCHDOG,
-            "{} does not grow to {bytes} bytes",
-            file.display()
-        );
+    while !happened() {
+        assert!(began.elapsed() < WATCHDOG, "the watchdog: never so: {what}");
         thread::sleep(Duration::from_millis(2));
     }
 }

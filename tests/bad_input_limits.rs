@@ -1,0 +1,267 @@
+//! Processes that run out of descriptors, at every step of a handshake. The limit belongs to the whole process, so each case happens in
+//! this binary started again, in a role.
+
+use std::fs;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use ringway::{Config, Error, ErrorKind};
+
+const ROLE: &str = "RINGWAY_TEST_ROLE";
+const PATH: &str = "RINGWAY_TEST_PATH";
+/// More than any of these processes needs.
+const PLENTY: u64 = 256;
+
+fn path(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("ringway-limits-{name}-{}", std::process::id()))
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(10)
+}
+
+fn patient() -> Config {
+    Config::new().handshake_timeout(Duration::from_secs(10))
+}
+
+fn role(role: &str, path: &Path) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", "in_a_role", "--nocapture", "--test-threads=1"])
+        .env(ROLE, role)
+        .env(PATH, path)
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs a role to its end and returns what it printed.
+fn play(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}{errors}");
+    text
+}
+
+#[test]
+fn in_a_role() {
+    let Ok(role) = std::env::var(ROLE) else {
+        return;
+    };
+    // A role that hangs ends itself.
+    // SAFETY: no preconditions; the signal's default action ends the process.
+    unsafe { libc::alarm(60) };
+    let path = PathBuf::from(std::env::var_os(PATH).unwrap());
+    match role.as_str() {
+        "none" => none(&path),
+        "stuck" => stuck(&path),
+        "client" => client(&path),
+        "server" => server(&path),
+        other => panic!("no role {other}"),
+    }
+}
+
+/// Lets this process open descriptors below this number only.
+fn limit(soft: u64) {
+    let value = libc::rlimit {
+        rlim_cur: soft,
+        rlim_max: PLENTY,
+    };
+    // SAFETY: `value` is valid for reads.
+    let set = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const value) };
+    assert_eq!(set, 0);
+}
+
+/// The number that the next descriptor will have.
+fn next() -> u64 {
+    let free = fs::File::open("/dev/null").unwrap();
+    u64::try_from(free.as_raw_fd()).unwrap()
+}
+
+fn readable(fd: BorrowedFd<'_>, milliseconds: i32) -> bool {
+    let mut poll = libc::pollfd {
+        fd: fd.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: one valid entry.
+    (unsafe { libc::poll(&raw mut poll, 1, milliseconds) }) == 1
+}
+
+fn is_named(error: &Error) {
+    assert_eq!(error.kind(), ErrorKind::Resources, "{error}");
+    assert!(error.to_string().contains("ulimit -n"), "{error}");
+}
+
+#[test]
+fn a_process_without_a_descriptor_is_told_so() {
+    play(&mut role("none", &path("none")));
+}
+
+fn none(path: &Path) {
+    let mut listener = patient().bind(path).unwrap();
+    thread::scope(|scope| {
+        let client = scope.spawn(|| patient().connect(path));
+        assert!(readable(listener.as_fd(), 10_000));
+        limit(0);
+        is_named(&listener.accept().unwrap_err());
+        is_named(&Config::new().connect(path).unwrap_err());
+        let second = path.with_extension("2");
+        is_named(&Config::new().bind(second.as_path()).unwrap_err());
+        limit(PLENTY);
+        listener.accept_deadline(soon()).unwrap();
+        client.join().unwrap().unwrap();
+        // With the descriptors of a listening socket, but none to watch it with: nothing stays at the path.
+        for more in 1..=3 {
+            limit(next() + more);
+            is_named(&Config::new().bind(second.as_path()).unwrap_err());
+            limit(PLENTY);
+            assert!(!second.exists(), "{more} more descriptors");
+        }
+    });
+}
+
+#[test]
+fn a_listener_without_descriptors_does_not_spin() {
+    play(&mut role("stuck", &path("stuck")));
+}
+
+/// A client that connects and says nothing.
+fn mute(path: &Path) -> OwnedFd {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let line = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None).unwrap();
+    connect(line.as_raw_fd(), &UnixAddr::new(path).unwrap()).unwrap();
+    line
+}
+
+fn stuck(path: &Path) {
+    const PATIENCE: Duration = Duration::from_millis(300);
+    let config = Config::new().handshake_timeout(PATIENCE);
+    let mut listener = config.bind(path).unwrap();
+    let first = mute(path);
+    assert!(readable(listener.as_fd(), 10_000));
+    assert!(listener.try_accept().unwrap().is_none());
+    let began = Instant::now();
+    // The second one cannot be taken while the first one's handshake is under way: to look again and again would be in vain.
+    let second = mute(path);
+    // Not 0: `poll` itself refuses to look at more descriptors than the limit.
+    limit(1);
+    assert!(readable(listener.as_fd(), 10_000));
+    assert!(listener.try_accept().unwrap().is_none());
+    let waited = readable(listener.as_fd(), 10_000);
+    let late = began.elapsed();
+    limit(PLENTY);
+    assert!(waited, "nothing was told when the time was up");
+    assert!(late >= PATIENCE / 2, "told of somebody who cannot be taken");
+    // The first one's time is up, and there is a place for the second.
+    while listener.refusals() < 2 {
+        assert!(readable(listener.as_fd(), 10_000));
+        assert!(listener.try_accept().unwrap().is_none());
+    }
+    drop((first, second));
+}
+
+#[test]
+fn a_client_that_runs_out_anywhere_says_so_on_both_sides() {
+    let path = path("client");
+    let mut listener = patient().bind(path.as_path()).unwrap();
+    let told = thread::scope(|scope| {
+        let client = scope.spawn(|| play(&mut role("client", &path)));
+        let mut quoted = 0;
+        while !client.is_finished() {
+            let refusals = listener.refusals();
+            if readable(listener.as_fd(), 1) {
+                drop(listener.try_accept().unwrap());
+            }
+            if listener.refusals() > refusals {
+                let why = listener.last_refusal().unwrap();
+                is_named(why);
+                let text = why.to_string();
+                assert!(text.starts_with("the client refused: "), "{text}");
+                quoted += 1;
+            }
+        }
+        assert!(quoted > 3, "{quoted} refusals");
+        client.join().unwrap()
+    });
+    assert!(told.contains("connected"), "{told}");
+}
+
+fn client(path: &Path) {
+    for more in 0..32 {
+        limit(next() + more);
+        let outcome = patient().connect(path);
+        limit(PLENTY);
+        match outcome {
+            Ok(_) => {
+                assert!(more > 5, "{more} descriptors are too few");
+                println!("connected");
+                return;
+            }
+            Err(error) => is_named(&error),
+        }
+    }
+    panic!("32 descriptors were not enough");
+}
+
+#[test]
+fn a_server_that_runs_out_anywhere_says_so_on_both_sides() {
+    let path = path("server");
+    let server = role("server", &path)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let until = soon();
+    let (mut named, mut connected) = (0, false);
+    while !connected {
+        assert!(Instant::now() < until, "{named} refusals and no connection");
+        match patient().connect(path.as_path()) {
+            Ok(_) => connected = true,
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => {
+                is_named(&error);
+                let text = error.to_string();
+                assert!(text.starts_with("the server refused: "), "{text}");
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 3, "{named} refusals");
+    let output = server.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{told}");
+    assert!(told.contains("connected"), "{told}");
+}
+
+fn server(path: &Path) {
+    let mut listener = patient().bind(path).unwrap();
+    let mut more = 1;
+    while more < 32 {
+        // One client after the other, each with a descriptor more to be had, from the one that accepting it takes.
+        let refusals = listener.refusals();
+        assert!(readable(listener.as_fd(), 10_000));
+        limit(next() + more);
+        let accepted = loop {
+            if let Some(connection) = listener.try_accept().unwrap() {
+                break Some(connection);
+            }
+            if listener.refusals() > refusals {
+                break None;
+            }
+            assert!(readable(listener.as_fd(), 10_000));
+        };
+        limit(PLENTY);
+        if accepted.is_some() {
+            assert!(more > 5, "{more} descriptors are too few");
+            println!("connected");
+            return;
+        }
+        is_named(listener.last_refusal().unwrap());
+        more += 1;
+    }
+    panic!("32 descriptors were not enough");
+}
