@@ -134,7 +134,7 @@ impl Receiver {
     }
 
     /// Before polling this half's descriptor in an event loop: is there a frame now (or an end to report)? Only after
-    /// [`Arm::Armed`] is the descriptor worth polling. With [`Wait::Spin`] the answer is always [`Arm::Ready`].
+    /// [`Arm::Armed`] is the descriptor worth polling. With [`Wait::Spin`](crate::Wait::Spin) the answer is always [`Arm::Ready`].
     ///
     /// # Errors
     /// A broken protocol.

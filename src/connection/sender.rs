@@ -189,7 +189,7 @@ impl Sender {
     }
 
     /// Before polling this half's descriptor in an event loop: is there space for `len` bytes now? Only after [`Arm::Armed`] is the
-    /// descriptor worth polling. With [`Wait::Spin`] the answer is always [`Arm::Ready`].
+    /// descriptor worth polling. With [`Wait::Spin`](crate::Wait::Spin) the answer is always [`Arm::Ready`].
     ///
     /// # Errors
     /// [`SendError::TooLarge`], or a broken protocol.

@@ -132,7 +132,7 @@ fn exchange(ring: Ring, frames: u64) -> Result<(), Failure> {
     match ring {
         Ring::Ringway => connection(frames),
         Ring::Frames => by_hand(frames, Frames::<true, false>::new),
-        Ring::Slots => by_hand(frames, Slots::<true, false>::new),
+        Ring::Slots => by_hand(frames, Slots::<true, false, false>::new),
     }
 }
 

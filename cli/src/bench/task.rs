@@ -136,19 +136,19 @@ impl Task {
                 ))
             }
             Task::Slots(Publish::Spinning) => {
-                Box::new(Stream::<_, 64, 1>::new(slots::Slots::<false, false>::new(
-                    kit, side,
-                )?))
+                Box::new(Stream::<_, 64, 1>::new(
+                    slots::Slots::<false, false, true>::new(kit, side)?,
+                ))
             }
             Task::Slots(Publish::Waking) => {
-                Box::new(Stream::<_, 64, 1>::new(slots::Slots::<true, false>::new(
-                    kit, side,
-                )?))
+                Box::new(Stream::<_, 64, 1>::new(
+                    slots::Slots::<true, false, true>::new(kit, side)?,
+                ))
             }
             Task::Slots(Publish::Groups) => {
-                Box::new(Stream::<_, 64, 16>::new(slots::Slots::<false, true>::new(
-                    kit, side,
-                )?))
+                Box::new(Stream::<_, 64, 16>::new(
+                    slots::Slots::<false, true, true>::new(kit, side)?,
+                ))
             }
             Task::Bulk(KIB_64) => {
                 Box::new(Stream::<_, KIB_64, 1>::new(bulk::Bulk::<KIB_64>::new(kit)?))

@@ -38,6 +38,8 @@ const FRAME: usize = 8 + PAYLOAD;
 const RING: usize = 3640 * FRAME;
 /// The receiver says how far it is once per so many bytes.
 const STEP: u64 = (RING / 16) as u64;
+/// A frame that begins so far behind what was released has room, and its terminator too.
+const ROOM: u64 = (RING - 2 * FRAME) as u64;
 const AHEAD: usize = 1024;
 
 /// One end. `WAKE`: each message is followed by a full barrier and a look at whether the receiver sleeps.
@@ -50,8 +52,9 @@ pub(crate) struct Frames<const WAKE: bool, const GROUPED: bool> {
     /// Bytes since the start, and where that is in the ring.
     position: u64,
     offset: usize,
-    /// The sender's last look at, and the receiver's last word on, how far the receiver is.
-    released: u64,
+    /// The sender: a frame that begins behind this has no room, as far as is known. The receiver: it says how far it is once it
+    /// has come so far.
+    until: u64,
     /// Where the open group begins.
     first: Option<usize>,
     batches: Batches,
@@ -67,7 +70,7 @@ impl<const WAKE: bool, const GROUPED: bool> Frames<WAKE, GROUPED> {
             slip: 32,
             position: 0,
             offset: START,
-            released: 0,
+            until: if side == Side::Lead { ROOM } else { STEP },
             first: None,
             batches: Batches::default(),
         })
@@ -84,10 +87,10 @@ impl<const WAKE: bool, const GROUPED: bool> Frames<WAKE, GROUPED> {
 
     #[cold]
     fn wait_for_space(&mut self) {
-        while self.position + (2 * FRAME) as u64 > self.released + RING as u64 {
+        while self.position > self.until {
             pauses(1);
             // ORD: limit-release: the receiver has copied what is before it; partner: `recv` below.
-            self.released = self.area.word(RELEASED).load(Acquire);
+            self.until = self.area.word(RELEASED).load(Acquire) + ROOM;
         }
     }
 }
@@ -95,7 +98,7 @@ impl<const WAKE: bool, const GROUPED: bool> Frames<WAKE, GROUPED> {
 impl<const WAKE: bool, const GROUPED: bool> Link for Frames<WAKE, GROUPED> {
     #[inline(always)]
     fn send(&mut self, payload: &[u8]) {
-        if self.position + (2 * FRAME) as u64 > self.released + RING as u64 {
+        if self.position > self.until {
             self.wait_for_space();
         }
         let (here, behind) = (self.offset, Self::behind(self.offset));
@@ -143,8 +146,8 @@ impl<const WAKE: bool, const GROUPED: bool> Link for Frames<WAKE, GROUPED> {
         unsafe { copy_out(self.area.at(self.offset + 8), &mut payload[..PAYLOAD]) };
         self.position += FRAME as u64;
         self.offset = Self::behind(self.offset);
-        if self.position - self.released >= STEP {
-            self.released = self.position;
+        if self.position >= self.until {
+            self.until = self.position + STEP;
             // ORD: limit-release: everything before it has been copied out; partner: `wait_for_space` above.
             self.area.word(RELEASED).store(self.position, Release);
         }

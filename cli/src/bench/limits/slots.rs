@@ -32,9 +32,9 @@ const SLOTS: u64 = 4096;
 const STEP: u64 = SLOTS / 16;
 const AHEAD: usize = 1536;
 
-/// One end. `WAKE` and `GROUPED` as in `frames.rs`.
+/// One end. `WAKE` and `GROUPED` as in `frames.rs`. `ASK`: lines are asked for ahead, as between two cores they must be.
 #[derive(Debug)]
-pub(crate) struct Slots<const WAKE: bool, const GROUPED: bool> {
+pub(crate) struct Slots<const WAKE: bool, const GROUPED: bool, const ASK: bool> {
     area: Area,
     bell: OwnedFd,
     slip: u32,
@@ -47,7 +47,7 @@ pub(crate) struct Slots<const WAKE: bool, const GROUPED: bool> {
     batches: Batches,
 }
 
-impl<const WAKE: bool, const GROUPED: bool> Slots<WAKE, GROUPED> {
+impl<const WAKE: bool, const GROUPED: bool, const ASK: bool> Slots<WAKE, GROUPED, ASK> {
     pub(crate) fn new(kit: &Kit, side: Side) -> io::Result<Self> {
         let area = kit.map(START + SLOTS as usize * LINE + 2 * AHEAD)?;
         let bell = kit.bells[side.peer().index()].try_clone()?;
@@ -68,7 +68,7 @@ impl<const WAKE: bool, const GROUPED: bool> Slots<WAKE, GROUPED> {
     }
 }
 
-impl<const WAKE: bool, const GROUPED: bool> Link for Slots<WAKE, GROUPED> {
+impl<const WAKE: bool, const GROUPED: bool, const ASK: bool> Link for Slots<WAKE, GROUPED, ASK> {
     #[inline(always)]
     fn send(&mut self, payload: &[u8]) {
         while self.position == self.released + SLOTS {
@@ -77,7 +77,9 @@ impl<const WAKE: bool, const GROUPED: bool> Link for Slots<WAKE, GROUPED> {
             self.released = self.area.word(RELEASED).load(Acquire);
         }
         let slot = Self::offset(self.position);
-        prefetch_to_write(self.area.at(slot + AHEAD));
+        if ASK {
+            prefetch_to_write(self.area.at(slot + AHEAD));
+        }
         // SAFETY: a slot that the receiver has released, or that has never been used.
         unsafe { copy_in(self.area.at(slot), &payload[..LINE]) };
         self.position += 1;
