@@ -7,7 +7,7 @@
 //! the best, on near cores and far ones. Pure: it is told what was read, answers in nanoseconds, and knows no clock.
 
 /// The longest slip, in nanoseconds.
-const LONGEST: u32 = 6_000;
+const LONGEST: u32 = 12_000;
 /// A shorter slip than this is none.
 const SHORTEST: u32 = 50;
 /// A trial every so many times that the ring is found empty.
@@ -54,12 +54,12 @@ impl Slip {
             }
         } else if !several {
             self.nanos = 0;
-        } else if !many || bytes > capacity / 4 {
+        } else if !many || bytes > capacity / 2 {
             self.nanos /= 2;
             if self.nanos < SHORTEST {
                 self.nanos = 0;
             }
-        } else if bytes < capacity / 8 {
+        } else if bytes < capacity / 4 {
             self.nanos = (self.nanos * 2).min(LONGEST);
         }
         self.nanos
