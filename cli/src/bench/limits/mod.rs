@@ -17,7 +17,7 @@
 //!   near and need no measuring, since they last as long as the poll itself.
 //! - *Slip*, a wait before the first poll once the ring is found empty, zero at first. Every 256th time try `3 t`. Next time,
 //!   look at how many messages the slip brought: one, back to zero; fewer than four, halve it; else double it, up to
-//!   6 us and as long as the burst is below an eighth of the ring; halve it above a quarter of the ring.
+//!   12 us and as long as the burst is below a quarter of the ring; halve it above half of the ring.
 
 pub(crate) mod bell;
 pub(crate) mod bulk;
