@@ -241,3 +241,29 @@ fn a_closed_receiver_is_noticed_and_a_shared_sender_serves_threads() {
     }
     assert_eq!(last, Err(SendError::Closed));
 }
+
+/// A group whose guard was leaked is published by whatever comes next, or the sender would wait for room that nobody can make.
+#[test]
+fn a_leaked_group_is_published_by_the_next_call() {
+    let config = Config::new();
+    let (mut server, mut client) = pair("leak", &config, &config);
+    let leak = |sender: &mut ringway::Sender, payload: &[u8]| {
+        let mut group = sender.group();
+        group.send(payload).unwrap();
+        std::mem::forget(group);
+    };
+    let receiver = server.receiver();
+    for (number, call) in [0u8, 1, 2, 3].into_iter().enumerate() {
+        leak(client.sender(), &[call; 5]);
+        assert!(matches!(receiver.try_recv(), Err(RecvError::Empty)));
+        let sender = client.sender();
+        match number {
+            0 => drop(sender.arm(8).unwrap()),
+            1 => drop(sender.try_reserve(8).unwrap()),
+            2 => sender.try_send(&[9]).unwrap(),
+            _ => drop(sender.group()),
+        }
+        assert_eq!(receiver.try_recv().unwrap().to_vec(), [call; 5]);
+        while receiver.try_recv().is_ok() {}
+    }
+}

@@ -140,6 +140,7 @@ fn shake(config: &Config, line: &OwnedFd, deadline: Instant) -> Result<Agreed, E
     let theirs = Theirs::judge(config, &welcome.offer, welcome.waits, largest, descriptors)
         .map_err(differing)?;
     let own = Own::new(config, welcome.send_capacity, welcome.features).map_err(failure)?;
+    own.receive_from(&theirs);
     let attach = Attach {
         prefix: Prefix::new::<Attach>(Kind::Attach),
         offer: own.offer(),

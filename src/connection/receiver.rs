@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::frame::Frame;
 use super::link::Peer;
-use super::outcome::{Arm, RecvError};
+use super::outcome::{Arm, Gone, RecvError};
 use super::rest::{Ended, LIFE_EVERY, Rest};
 use crate::layout::header::frame_length;
 use crate::ring::{Consumer, Entry, Found};
@@ -221,7 +221,7 @@ impl Receiver {
                 Ok(entry)
             }
             Ok(Err(Ended::TimedOut)) => Err(RecvError::TimedOut),
-            Ok(Err(Ended::Gone(gone))) => Err(gone.into()),
+            Ok(Err(Ended::Gone(gone))) => Err(self.ended(gone)),
             Err(violation) => Err(RecvError::Protocol(violation)),
         }
     }
@@ -244,8 +244,14 @@ impl Receiver {
         if let Some(entry) = self.peek()? {
             return Ok(entry);
         }
+        Err(self.ended(gone))
+    }
+
+    /// The connection is over, for good: what the peer may still write is not read.
+    fn ended(&mut self, gone: Gone) -> RecvError {
+        self.lane.end();
         self.rest.gone = Some(gone);
-        Err(gone.into())
+        gone.into()
     }
 
     /// A frame was copied out that fills `buffer`.

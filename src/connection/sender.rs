@@ -134,7 +134,7 @@ impl Sender {
         len: usize,
         align: usize,
     ) -> Result<Reservation<'_>, SendError> {
-        let slot = self.slot(len, align, Some(None))?;
+        let slot = self.lone_slot(len, align, Some(None))?;
         Ok(Reservation::new(self, slot, false))
     }
 
@@ -148,7 +148,7 @@ impl Sender {
         len: usize,
         deadline: Instant,
     ) -> Result<Reservation<'_>, SendError> {
-        let slot = self.slot(len, 8, Some(Some(deadline)))?;
+        let slot = self.lone_slot(len, 8, Some(Some(deadline)))?;
         Ok(Reservation::new(self, slot, false))
     }
 
@@ -158,7 +158,7 @@ impl Sender {
     /// Also [`SendError::Full`].
     #[inline]
     pub fn try_reserve(&mut self, len: usize) -> Result<Reservation<'_>, SendError> {
-        let slot = self.slot(len, 8, None)?;
+        let slot = self.lone_slot(len, 8, None)?;
         Ok(Reservation::new(self, slot, false))
     }
 
@@ -197,6 +197,7 @@ impl Sender {
         if self.birth.is_forked() {
             return Err(SendError::Forked);
         }
+        self.publish_leaked();
         let Self { lane, rest, .. } = self;
         let outcome = rest.arm(&mut || lane.has_room(len, 8).map(|room| room.then_some(())));
         outcome.map_err(|refusal| self.refused(refusal))
@@ -205,6 +206,28 @@ impl Sender {
     /// A sender for several threads, at the price of a mutex.
     pub fn shared(self) -> SharedSender {
         SharedSender::new(self)
+    }
+
+    /// As [`Sender::slot`], outside a group.
+    #[inline(always)]
+    fn lone_slot(
+        &mut self,
+        len: usize,
+        align: usize,
+        wait: Option<Option<Instant>>,
+    ) -> Result<Slot, SendError> {
+        self.publish_leaked();
+        self.slot(len, align, wait)
+    }
+
+    /// Publishes a group whose guard was leaked: the peer could never make room behind frames that it does not see.
+    #[inline(always)]
+    fn publish_leaked(&mut self) {
+        if self.lane.has_open_group() && !self.is_forked() {
+            if let Some(published) = self.lane.publish() {
+                self.published(published);
+            }
+        }
     }
 
     /// Room for a frame. `wait`: `None` does not, `Some(None)` waits for ever.

@@ -261,6 +261,7 @@ impl Pending {
             capacity,
         } = agreed;
         let theirs = Theirs::judge(config, &attach.offer, waits, capacity, received.descriptors)?;
+        own.receive_from(&theirs);
         let peer = Peer {
             uid: speaker.uid,
             pid: speaker.pid,

@@ -19,7 +19,8 @@ use crate::layout::handshake::{
     RECEIVER_SPINS, Reason, SEGMENT_HUGE, SENDER_SPINS, SegmentOffer, WAITS,
 };
 use crate::ring::{Consumer, Producer};
-use crate::segment::{ForeignSegment, Gate, OwnSegment, SegmentSize};
+use crate::segment::{ForeignSegment, Gate, OwnSegment, OwnWord, SegmentSize};
+use crate::sync::Ordering;
 use crate::sys::bell::{self, Ringer};
 use crate::sys::memfd::{self, Defect};
 use crate::sys::poll::Waiter;
@@ -87,6 +88,13 @@ impl Own {
             receiver_bell: bell(waits & RECEIVER_SPINS != 0)?,
             sender_bell: bell(waits & SENDER_SPINS != 0)?,
         })
+    }
+
+    /// Says where our receiver starts. To be called before the message after which the peer may send.
+    pub(crate) fn receive_from(&self, theirs: &Theirs) {
+        let released = self.segment.word(control::RECEIVER);
+        // ORD: release-start: Relaxed, published to the peer by the message that follows; partner: ring/producer.rs (reclaim).
+        released.store(theirs.geometry.start, Ordering::Relaxed);
     }
 
     pub(crate) fn offer(&self) -> SegmentOffer {

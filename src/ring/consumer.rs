@@ -76,6 +76,8 @@ pub(crate) struct Consumer<R, W> {
     published: u64,
     step: u64,
     hold: bool,
+    /// Nothing more is read than was read already.
+    ended: bool,
     broken: Option<Violation>,
 }
 
@@ -95,6 +97,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
             published: start,
             step: geometry.step,
             hold: false,
+            ended: false,
             broken: None,
         };
         consumer.open_gate();
@@ -103,8 +106,17 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
 
     /// No frame can end behind the gate: the producer leaves room for its terminator.
     fn open_gate(&mut self) {
+        if self.ended {
+            return;
+        }
         let bound = self.published + self.ring.capacity() - HEADER;
         self.ring.set_gate(bound);
+    }
+
+    /// Reads nothing more, whatever the peer writes; only held frames can be read again.
+    pub(crate) fn end(&mut self) {
+        self.ended = true;
+        self.ring.set_gate(self.next);
     }
 
     /// Bytes in the ring.
@@ -166,25 +178,29 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         if header.flags() == FLAG_FRAME && entry.end() <= self.ring.gate() {
             return Ok(Some(entry));
         }
-        if header.0 == 0 && self.ring.gate() != 0 {
+        if header.0 == 0 && self.broken.is_none() {
             return Ok(None);
         }
-        self.peek_unusual(entry).map(Some)
+        self.peek_unusual(entry)
     }
 
-    /// A pad, or a broken rule, which ends the lane: whatever the peer writes later, it is not looked at again.
+    /// A pad, or what comes after the end, or a broken rule, which ends the lane: whatever the peer writes later, it is not looked
+    /// at again.
     #[cold]
     #[inline(never)]
-    fn peek_unusual(&mut self, entry: Entry) -> Result<Entry, Violation> {
+    fn peek_unusual(&mut self, entry: Entry) -> Result<Option<Entry>, Violation> {
         if let Some(violation) = self.broken {
             return Err(violation);
+        }
+        if self.ended && entry.end() > self.ring.gate() {
+            return Ok(None);
         }
         let found = self.judge(entry);
         if let Err(violation) = found {
             self.broken = Some(violation);
             self.ring.set_gate(0);
         }
-        found
+        found.map(Some)
     }
 
     fn judge(&mut self, entry: Entry) -> Result<Entry, Violation> {

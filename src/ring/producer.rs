@@ -177,7 +177,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
     }
 
     /// Whether frames wait in an open group.
-    #[cfg(test)]
+    #[inline(always)]
     pub(crate) fn has_open_group(&self) -> bool {
         self.withheld != 0
     }
@@ -209,9 +209,15 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
     /// As [`send_through`](Self::send_through), after a fresh look at what the consumer has released. A group whose guard was leaked is
     /// published first, or nothing behind it would ever be seen.
     pub(crate) fn try_send(&mut self, payload: &[u8], kind: u16) -> Result<Published, Refusal> {
+        if payload.len() as u64 > self.most {
+            return Err(Refusal::TooLarge {
+                payload: payload.len(),
+                most: self.most,
+            });
+        }
         self.publish();
         let length = frame_length(payload.len() as u64);
-        if payload.len() as u64 > self.most || self.tail + length + HEADER > self.limit {
+        if self.tail + length + HEADER > self.limit {
             self.make_room(payload.len(), length)?;
         }
         self.send_through(payload, kind).ok_or(Refusal::Full)

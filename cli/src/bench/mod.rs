@@ -76,6 +76,10 @@ pub(crate) struct BenchArgs {
     /// End with 7 if a row misses its target or has too few rounds.
     #[arg(long)]
     check: bool,
+    /// Under each row, every way that its limit was tried in, with the median of its times. The row is compared with the
+    /// fastest of each round.
+    #[arg(long, conflicts_with = "json")]
+    ways: bool,
     /// List the rows and do nothing.
     #[arg(long)]
     list: bool,
@@ -151,6 +155,9 @@ fn measure_rows(args: &BenchArgs, output: &mut impl Write) -> Result<(), exit::F
     for row in rows {
         let record = measure_row(row, &effort, &mut meeting);
         record.print(output, args.json)?;
+        if args.ways {
+            record.print_ways(output)?;
+        }
         missed += usize::from(record.missed());
         incomplete += usize::from(!record.complete());
     }

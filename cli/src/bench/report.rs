@@ -36,6 +36,9 @@ pub(crate) struct Record {
     /// Whether as many rounds counted as were wanted.
     #[serde(skip)]
     complete: bool,
+    /// The ways that the limit was tried in: what, and its time in nanoseconds.
+    #[serde(skip)]
+    ways: Vec<(String, f64)>,
 }
 
 /// A ratio better than its limit by more than this says that the limit is badly written.
@@ -73,6 +76,11 @@ impl Record {
             p999_ns: percentile(|p| p.p999),
             note,
             complete: outcome.rounds >= wanted,
+            ways: outcome
+                .ways
+                .iter()
+                .map(|(task, choice, nanos)| (task.way(*choice), *nanos))
+                .collect(),
             ..Self::empty(row, placement)
         }
     }
@@ -126,6 +134,7 @@ impl Record {
             p999_ns: None,
             note: None,
             complete: false,
+            ways: Vec::new(),
         }
     }
 
@@ -139,7 +148,15 @@ impl Record {
         self.complete
     }
 
-    /// Prints it.
+    /// One line for each way.
+    pub(crate) fn print_ways(&self, output: &mut impl Write) -> io::Result<()> {
+        for (way, nanos) in &self.ways {
+            writeln!(output, "{nanos:>32.1} ns  {way}")?;
+        }
+        Ok(())
+    }
+
+    /// One line, of a table or of JSON.
     pub(crate) fn print(&self, output: &mut impl Write, json: bool) -> io::Result<()> {
         if json {
             return writeln!(output, "{}", serde_json::to_string(self)?);

@@ -52,6 +52,8 @@ pub(crate) struct Outcome {
     /// Elapsed time of the counted rounds, in seconds.
     pub(crate) seconds: f64,
     pub(crate) percentiles: Option<Percentiles>,
+    /// Every way to do the work by hand that was tried, by the median of its times in nanoseconds, the fastest first.
+    pub(crate) ways: Vec<(Task, u32, f64)>,
 }
 
 /// A pair of processes that has shown that it gets everything across, with batches of the right size.
@@ -79,6 +81,7 @@ fn best(
     placement: Placement,
     meeting: &mut Meeting,
     effort: &Effort,
+    ways: &mut Ways,
 ) -> Result<(Task, Option<u32>), Failure> {
     let mut fastest = (
         *tasks.first().ok_or("a limit without a task")?,
@@ -102,6 +105,7 @@ fn best(
             sums[number] += crew.batch(Pass::Batch, 8)?.nanos();
         }
         for (choice, sum) in choices.into_iter().zip(sums) {
+            ways.tried(task, choice, sum / 2.0);
             if sum < fastest.2 {
                 fastest = (task, choice, sum);
             }
@@ -123,12 +127,13 @@ pub(crate) fn measure(
     let end = Instant::now() + effort.time;
     let mut tally = Tally::default();
     let mut percentiles = None;
+    let mut ways = Ways::default();
     while tally.wants_more(effort, end) {
         let mut crew = start(ours, None, pass, placement, meeting, effort)?;
         if limits.is_empty() {
             tally.count(&crew.batch(pass, 1)?, f64::NAN);
         } else {
-            let (task, choice) = best(limits, placement, meeting, effort)?;
+            let (task, choice) = best(limits, placement, meeting, effort, &mut ways)?;
             let mut limit = start(task, choice, Pass::Batch, placement, meeting, effort)?;
             let before = limit.batch(Pass::Batch, 1)?.nanos();
             let batch = crew.batch(pass, 1)?;
@@ -146,6 +151,7 @@ pub(crate) fn measure(
     }
     Ok(Outcome {
         percentiles,
+        ways: ways.fastest_first(),
         ..tally.outcome()
     })
 }
@@ -188,6 +194,34 @@ impl Tally {
             cpu_seconds: self.cpu_nanos / 1e9,
             seconds: self.nanos / 1e9,
             percentiles: None,
+            ways: Vec::new(),
         }
+    }
+}
+
+/// The times of every way by hand, in the order of the rounds.
+#[derive(Debug, Default)]
+struct Ways(Vec<(Task, u32, Vec<f64>)>);
+
+impl Ways {
+    fn tried(&mut self, task: Task, choice: Option<u32>, nanos: f64) {
+        let choice = choice.unwrap_or(0);
+        let known = self
+            .0
+            .iter_mut()
+            .find(|way| (way.0, way.1) == (task, choice));
+        match known {
+            Some(way) => way.2.push(nanos),
+            None => self.0.push((task, choice, vec![nanos])),
+        }
+    }
+
+    fn fastest_first(self) -> Vec<(Task, u32, f64)> {
+        let medians = self.0.into_iter();
+        let mut ways: Vec<_> = medians
+            .map(|(task, choice, times)| (task, choice, median(&times)))
+            .collect();
+        ways.sort_by(|one, other| one.2.total_cmp(&other.2));
+        ways
     }
 }

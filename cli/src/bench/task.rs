@@ -99,6 +99,16 @@ impl Task {
         }
     }
 
+    /// One of its [`choices`](Self::choices) in words.
+    pub(crate) fn way(self, choice: u32) -> String {
+        match self {
+            Task::Exchange(_) => exchange::way(choice),
+            Task::Frames(_) => format!("frames, {choice} pauses when the ring is empty"),
+            Task::Slots(_) => format!("slots, {choice} pauses when the ring is empty"),
+            _ => format!("choice {choice}"),
+        }
+    }
+
     /// Whether it is one of the limits.
     pub(crate) const fn is_by_hand(self) -> bool {
         matches!(

@@ -239,3 +239,26 @@ fn a_lane_that_was_shut_takes_nothing() {
     assert_eq!(producer.try_append(&[], 0), Err(Refusal::Shut));
     assert_eq!(producer.try_reserve(0, 8).unwrap_err(), Refusal::Shut);
 }
+
+/// After the end nothing new is read, and held frames still are.
+#[test]
+fn after_the_end_only_held_frames_are_read() {
+    let pair = Pair::new(CAPACITY);
+    let (mut producer, mut consumer) = pair.halves(&Geometry::new(CAPACITY, 64, 0), false);
+    consumer.hold(true);
+    let slot = producer.try_reserve(8, 64).unwrap();
+    producer.commit(&slot, 8, 3);
+    let held = consumer.peek().unwrap().unwrap();
+    consumer.advance(&held);
+    consumer.end();
+    producer.try_send(&[1; 8], 0).unwrap();
+    assert_eq!(consumer.peek(), Ok(None));
+    assert_eq!(consumer.take_exact(&mut [0; 8]), Found::Other);
+    assert_eq!(consumer.peek(), Ok(None));
+    consumer.rewind();
+    assert_eq!(consumer.peek(), Ok(Some(held)), "behind its pad");
+    consumer.advance(&held);
+    consumer.release();
+    consumer.publish_release();
+    assert_eq!(consumer.peek(), Ok(None), "a release opens nothing");
+}

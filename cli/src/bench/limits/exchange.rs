@@ -26,7 +26,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use super::super::kit::{Area, Kit, Side};
 use super::super::work::Link;
-use super::{FENCES, LINE, between_polls, copy_in, copy_out};
+use super::{FENCE_AND_PAUSE, FENCES, LINE, between_polls, copy_in, copy_out};
 
 /// Messages of a direction that takes a new place for each message.
 const PLACES: usize = 16;
@@ -44,6 +44,7 @@ pub(crate) const ONE_LINE: &[u32] = &[
     FIXED + FENCES + 1,
     FIXED + FENCES + 2,
     FIXED + FENCES + 3,
+    FIXED + FENCE_AND_PAUSE,
     LINES,
     LINES + 1,
     LINES + 2,
@@ -52,6 +53,7 @@ pub(crate) const ONE_LINE: &[u32] = &[
     LINES + FENCES + 1,
     LINES + FENCES + 2,
     LINES + FENCES + 3,
+    LINES + FENCE_AND_PAUSE,
     PACKED,
     PACKED + 1,
     PACKED + 2,
@@ -60,16 +62,18 @@ pub(crate) const ONE_LINE: &[u32] = &[
     PACKED + FENCES + 1,
     PACKED + FENCES + 2,
     PACKED + FENCES + 3,
+    PACKED + FENCE_AND_PAUSE,
     LANE + 1,
     LANE + 2,
     LANE + 4,
     LANE + FENCES + 1,
     LANE + FENCES + 2,
     LANE + FENCES + 3,
+    LANE + FENCE_AND_PAUSE,
 ];
 
 /// Choices for longer messages: the same without [`FIXED`].
-pub(crate) const MORE_LINES: &[u32] = ONE_LINE.split_at(7).1;
+pub(crate) const MORE_LINES: &[u32] = ONE_LINE.split_at(8).1;
 
 /// Every message takes the same line.
 const FIXED: u32 = 0;
@@ -81,6 +85,24 @@ const PACKED: u32 = 200;
 /// The same with as many places as there is room for, and the word of the next message is cleared before this one is
 /// published, as in a lane without an index: the line that comes next is then already here. It wins for 64 bytes.
 const LANE: u32 = 300;
+
+/// A choice in words.
+pub(crate) fn way(choice: u32) -> String {
+    let place = match choice {
+        ..LINES => "one line again and again",
+        LINES..PACKED => "each message on new lines",
+        PACKED..LANE => "each message behind the last",
+        LANE.. => "as a lane, the next word cleared ahead",
+    };
+    let gap = choice % LINES;
+    if gap < FENCES {
+        format!("{place}; {gap} pauses between polls")
+    } else if gap == FENCE_AND_PAUSE {
+        format!("{place}; a load fence and a pause between polls")
+    } else {
+        format!("{place}; {} load fences between polls", gap - FENCES)
+    }
+}
 
 /// Sequence numbers begin where no payload reaches: in another layout, an old payload may lie where one is expected.
 const FIRST: u64 = 1 << 40;

@@ -43,12 +43,18 @@ fn pauses(count: u32) {
 /// From this gap on, it is fences that are counted.
 const FENCES: u32 = 50;
 
+/// A fence and then a pause: the pause begins when the last poll has its answer.
+const FENCE_AND_PAUSE: u32 = 99;
+
 /// The time between two polls: so many pauses, or [`FENCES`] and so many fences. A fence lets the next poll begin only when
 /// the one before has its answer, so it lasts as long as the line takes to come, on near and on far cores.
 #[inline(always)]
 fn between_polls(gap: u32) {
     if gap < FENCES {
         pauses(gap);
+    } else if gap == FENCE_AND_PAUSE {
+        finish_loads();
+        pauses(1);
     } else {
         for _ in FENCES..gap {
             finish_loads();
