@@ -21,7 +21,7 @@ use crate::sync::Site::{
 };
 use crate::sync::weaken;
 
-/// A model's name, for the message, and its body, which loom runs in every interleaving.
+/// A model's name, for the message, and its body, which loom runs in every interleaving of a few preemptions.
 type Model = (&'static str, fn());
 
 /// All models, the quick ones first: a weakened site is tried on each until one fails.
@@ -66,7 +66,7 @@ fn lane(
     )
 }
 
-/// Runs `model` in every interleaving with `site` weakened, on a thread of its own: loom leaves its state in the thread that panicked.
+/// Runs `model` as loom does with `site` weakened, on a thread of its own: loom leaves its state in the thread that panicked.
 fn run(site: Option<Site>, model: fn()) -> Result<(), String> {
     let _serial = SERIAL.lock().unwrap_or_else(PoisonError::into_inner);
     weaken::set(site);

@@ -29,7 +29,7 @@
 //!   free by somebody who is not back from taking it. If it is taken, the rules are followed after *t*, and one of the cases above
 //!   holds for it. If it is not, A has not been told of it, or it would have taken it (rules 2 and 3): A is told when it asks.
 //!
-//! `src/model/nudge.rs` tries this in every interleaving. A wake is no reason to take nudges, so two halves cannot keep each
+//! `src/model/nudge.rs` tries this in every interleaving of two preemptions. A wake is no reason to take nudges, so two halves cannot keep each
 //! other awake. A sibling that was dropped needs no wake, and one that moved to another thread took its instance along.
 
 use std::io;
