@@ -15,6 +15,7 @@ use crate::error::{Error, ErrorKind};
 use crate::layout::handshake::{self, Attach, Hello, Kind, Prefix, Reason, Refuse, Welcome};
 use crate::layout::{OLDEST_VERSION, VERSION};
 use crate::sys::credentials::Speaker;
+use crate::sys::line::Line;
 use crate::sys::message::{self, Loss, Received};
 use crate::sys::{close_aside, poll, socket};
 
@@ -52,7 +53,7 @@ pub(crate) fn connect(
     let path = address.resolve(false)?;
     let line = loop {
         match socket::connect(&path) {
-            Ok(line) => break line,
+            Ok(socket) => break Line::new(socket),
             Err(error)
                 if error.raw_os_error() == Some(libc::EAGAIN) && Instant::now() < deadline =>
             {
@@ -64,7 +65,7 @@ pub(crate) fn connect(
     };
     match shake(config, &line, deadline) {
         Ok(agreed) => {
-            socket::refuse_descriptors(&line);
+            socket::end_handshake(line.as_fd());
             let Agreed {
                 own,
                 theirs,
@@ -102,7 +103,7 @@ enum Ended {
 }
 
 /// The messages, in order. Whatever is wrong is said by the caller, in one place.
-fn shake(config: &Config, line: &OwnedFd, deadline: Instant) -> Result<Agreed, Ended> {
+fn shake(config: &Config, line: &Line, deadline: Instant) -> Result<Agreed, Ended> {
     send(line, hello(config).as_bytes(), &[])?;
     let mut buffer = [0u8; handshake::LONGEST];
     let mut first = receive(line, &mut buffer, deadline)?;
@@ -239,7 +240,7 @@ fn unreachable_peer(path: &std::path::Path, error: std::io::Error) -> Error {
 }
 
 fn send(
-    line: &OwnedFd,
+    line: &Line,
     bytes: &[u8],
     descriptors: &[std::os::fd::BorrowedFd<'_>],
 ) -> Result<(), Ended> {
@@ -253,7 +254,7 @@ fn send(
     }
 }
 
-fn receive(line: &OwnedFd, buffer: &mut [u8], deadline: Instant) -> Result<Received, Ended> {
+fn receive(line: &Line, buffer: &mut [u8], deadline: Instant) -> Result<Received, Ended> {
     loop {
         match message::receive(line.as_fd(), buffer) {
             Ok(Some(received)) if received.length == 0 => {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::outcome::Gone;
 use crate::sys::credentials;
 use crate::sys::fork::Birth;
+use crate::sys::line::Line;
 use crate::sys::socket::{self, Look};
 
 /// Who is at the other end, by the kernel's word.
@@ -26,7 +27,7 @@ const GRACE: Duration = Duration::from_millis(200);
 /// The connection's sign of life.
 #[derive(Debug)]
 pub(crate) struct Link {
-    socket: OwnedFd,
+    line: Line,
     pidfd: Option<OwnedFd>,
     pub(crate) peer: Peer,
     pub(crate) birth: Birth,
@@ -43,9 +44,9 @@ pub(crate) enum Life {
 }
 
 impl Link {
-    pub(crate) fn new(socket: OwnedFd, pidfd: Option<OwnedFd>, peer: Peer, birth: Birth) -> Self {
+    pub(crate) fn new(line: Line, pidfd: Option<OwnedFd>, peer: Peer, birth: Birth) -> Self {
         Self {
-            socket,
+            line,
             pidfd,
             peer,
             birth,
@@ -54,7 +55,7 @@ impl Link {
     }
 
     pub(crate) fn socket(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.line.as_fd()
     }
 
     pub(crate) fn pidfd(&self) -> Option<BorrowedFd<'_>> {
@@ -63,7 +64,7 @@ impl Link {
 
     /// Asks the kernel. Takes nudges from the socket on the way: the caller passes them on.
     pub(crate) fn life(&self) -> (Life, Look) {
-        let look = socket::look(self.socket());
+        let look = socket::look(&self.line);
         (self.judge(look.open), look)
     }
 
@@ -72,13 +73,14 @@ impl Link {
         if ended == Some(true) {
             return Life::Gone(Gone::PeerDied);
         }
-        if open {
-            return Life::Alive;
-        }
         let mut closed_at = self
             .closed_at
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        if open {
+            *closed_at = None;
+            return Life::Alive;
+        }
         let until = *closed_at.get_or_insert_with(Instant::now) + GRACE;
         if ended.is_none() || Instant::now() >= until {
             Life::Gone(Gone::PeerClosed)

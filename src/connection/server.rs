@@ -15,13 +15,14 @@ use crate::layout::geometry::MIN_CAPACITY;
 use crate::layout::handshake::{self, Attach, Hello, Kind, Prefix, Ready, Reason, Refuse, Welcome};
 use crate::layout::{OLDEST_VERSION, VERSION};
 use crate::sys::credentials::Speaker;
+use crate::sys::line::Line;
 use crate::sys::message::{self, Received};
 use crate::sys::{close_aside, socket};
 
 /// A handshake under way.
 #[derive(Debug)]
 pub(crate) struct Pending {
-    line: OwnedFd,
+    line: Line,
     deadline: Instant,
     agreed: Option<Agreed>,
 }
@@ -52,9 +53,9 @@ pub(crate) enum Progress {
 }
 
 impl Pending {
-    pub(crate) fn new(line: OwnedFd, deadline: Instant) -> Self {
+    pub(crate) fn new(socket: OwnedFd, deadline: Instant) -> Self {
         Self {
-            line,
+            line: Line::new(socket),
             deadline,
             agreed: None,
         }
@@ -269,7 +270,7 @@ impl Pending {
         // A copy, so that the listener can still take the line out of what it watches.
         let line = self
             .line
-            .try_clone()
+            .hand_over()
             .map_err(|error| resources(&Error::io("keeping the socket", error)))?;
         let ready = Ready {
             prefix: Prefix::new::<Ready>(Kind::Ready),
@@ -278,7 +279,7 @@ impl Pending {
         let connection = side::assemble(config, own, theirs, waits, line, speaker.pidfd, peer)
             .map_err(|e| resources(&e))?;
         self.say(ready.as_bytes(), &[])?;
-        socket::refuse_descriptors(&self.line);
+        socket::end_handshake(self.line());
         Ok(connection)
     }
 

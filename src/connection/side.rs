@@ -22,6 +22,7 @@ use crate::ring::{Consumer, Producer};
 use crate::segment::{ForeignSegment, Gate, OwnSegment, OwnWord, SegmentSize};
 use crate::sync::Ordering;
 use crate::sys::bell::{self, Ringer};
+use crate::sys::line::Line;
 use crate::sys::memfd::{self, Defect};
 use crate::sys::poll::Waiter;
 use crate::wake::ladder::Wait;
@@ -255,11 +256,11 @@ pub(crate) fn assemble(
     own: Own,
     theirs: Theirs,
     their_waits: u32,
-    socket: OwnedFd,
+    line: Line,
     pidfd: Option<OwnedFd>,
     peer: Peer,
 ) -> Result<Connection, Error> {
-    let link = Arc::new(Link::new(socket, pidfd, peer, own.segment.birth()));
+    let link = Arc::new(Link::new(line, pidfd, peer, own.segment.birth()));
     let (sending, receiving) =
         Gate::pair().map_err(|error| Error::io("mapping a page for a connection", error))?;
     let producer = Producer::new(

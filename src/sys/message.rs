@@ -11,9 +11,12 @@ pub(crate) const MAX_DESCRIPTORS: usize = 3;
 
 const SCM_PIDFD: libc::c_int = 4;
 
-/// Room for three descriptors, the credentials and a pidfd, aligned as `cmsghdr` asks.
+/// Room for as many descriptors as one message can carry (`SCM_MAX_FD`, 253), the credentials and a pidfd, aligned as `cmsghdr`
+/// asks. One that found no room would be closed inside our call (`line.rs`).
+const CONTROL: usize = 1280;
+
 #[repr(C, align(8))]
-struct Control([u8; 256]);
+struct Control([u8; CONTROL]);
 
 /// Why descriptors did not arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +52,7 @@ pub(crate) fn send(
         iov_base: bytes.as_ptr().cast_mut().cast(),
         iov_len: bytes.len(),
     };
-    let mut control = Control([0; 256]);
+    let mut control = Control([0; CONTROL]);
     // SAFETY: all-zero bytes are a valid `msghdr`.
     let mut message: libc::msghdr = unsafe { core::mem::zeroed() };
     message.msg_iov = &raw mut part;
@@ -103,7 +106,7 @@ pub(crate) fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Optio
         iov_base: buffer.as_mut_ptr().cast(),
         iov_len: buffer.len(),
     };
-    let mut control = Control([0; 256]);
+    let mut control = Control([0; CONTROL]);
     // SAFETY: all-zero bytes are a valid `msghdr`.
     let mut message: libc::msghdr = unsafe { core::mem::zeroed() };
     message.msg_iov = &raw mut part;
@@ -135,7 +138,7 @@ pub(crate) fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Optio
         }
     };
     let (descriptors, speaker) = attachments(&message);
-    // The kernel's one flag has two causes. A peer that fills the whole control buffer has sent too many.
+    // The kernel's flag has one cause, now that there is room: ours. But what it says matters less where too many were sent.
     let cause = if descriptors.len() > MAX_DESCRIPTORS {
         Loss::TooMany
     } else {

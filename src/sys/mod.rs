@@ -11,6 +11,7 @@ pub(crate) mod credentials;
 pub(crate) mod directory;
 pub(crate) mod fork;
 pub(crate) mod gate;
+pub(crate) mod line;
 pub(crate) mod lobby;
 pub(crate) mod map;
 pub(crate) mod memfd;

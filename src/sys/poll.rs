@@ -248,6 +248,7 @@ pub(crate) fn entry(fd: BorrowedFd<'_>) -> libc::pollfd {
 mod tests {
     use super::super::{bell, socket};
     use super::*;
+    use crate::sys::line::Line;
     use std::time::Duration;
 
     /// A half without a pidfd to watch.
@@ -288,7 +289,7 @@ mod tests {
         let (first, second) = (waiter(&ours), waiter(&ours));
         socket::nudge(theirs.as_fd()).unwrap();
         assert!(first.consume().unwrap().socket);
-        assert!(socket::look(ours.as_fd()).taken);
+        assert!(socket::look(&Line::new(ours)).taken);
         assert_eq!(second.consume().unwrap(), Woken::default());
         second.wake();
         assert!(second.consume().unwrap().bell);

@@ -5,11 +5,13 @@
 
 use std::io;
 use std::mem::offset_of;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::{check, last_error};
+use super::line::Line;
+use super::message;
+use super::{check, close_aside, last_error};
 
 /// The longest path that a socket address holds, in bytes, without its terminating NUL.
 pub(crate) const MAX_PATH: usize =
@@ -45,13 +47,13 @@ fn new() -> io::Result<OwnedFd> {
 }
 
 fn ask_for_credentials(fd: &OwnedFd) -> io::Result<()> {
-    set_option(fd, libc::SO_PASSCRED, 1)?;
+    set_option(fd.as_fd(), libc::SO_PASSCRED, 1)?;
     // Older kernels do not know it; the pidfd then comes from the pid.
-    let _ = set_option(fd, SO_PASSPIDFD, 1);
+    let _ = set_option(fd.as_fd(), SO_PASSPIDFD, 1);
     Ok(())
 }
 
-fn set_option(fd: &OwnedFd, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
+fn set_option(fd: BorrowedFd<'_>, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
     let length = libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or(4);
     // SAFETY: `value` is valid for reads of `length` bytes.
     check(unsafe {
@@ -66,9 +68,12 @@ fn set_option(fd: &OwnedFd, option: libc::c_int, value: libc::c_int) -> io::Resu
     .map(drop)
 }
 
-/// Refuses descriptors from now on, where the kernel can (Linux 6.16): after the handshake a peer has none to send.
-pub(crate) fn refuse_descriptors(fd: &OwnedFd) {
-    let _ = set_option(fd, SO_PASSRIGHTS, 0);
+/// Refuses descriptors from now on, where the kernel can (Linux 6.16), and asks for nobody's credentials any more: after the
+/// handshake a peer has none to send. What it sent before is met by [`look`].
+pub(crate) fn end_handshake(fd: BorrowedFd<'_>) {
+    for option in [SO_PASSRIGHTS, libc::SO_PASSCRED, SO_PASSPIDFD] {
+        let _ = set_option(fd, option, 0);
+    }
 }
 
 /// Binds and listens. The path must not exist.
@@ -165,9 +170,9 @@ pub(crate) struct Look {
 /// How many nudges one look takes; the rest stay for the next, so that a flood cannot keep us here.
 const NUDGES_PER_LOOK: usize = 64;
 
-/// Takes waiting nudges and says whether the other end is still open. Descriptors that a peer attaches are discarded by
-/// the kernel, because no room is offered for them.
-pub(crate) fn look(fd: BorrowedFd<'_>) -> Look {
+/// Takes waiting nudges and says whether the other end is still open. A peer that attaches descriptors ends the connection: they
+/// are closed on another thread (`line.rs`).
+pub(crate) fn look(line: &Line) -> Look {
     let mut look = Look {
         open: true,
         taken: false,
@@ -175,26 +180,22 @@ pub(crate) fn look(fd: BorrowedFd<'_>) -> Look {
     };
     let mut scratch = [0u8; 8];
     for _ in 0..NUDGES_PER_LOOK {
-        // SAFETY: `scratch` is valid for writes of its length.
-        let bytes = unsafe {
-            libc::recv(
-                fd.as_raw_fd(),
-                scratch.as_mut_ptr().cast(),
-                scratch.len(),
-                libc::MSG_DONTWAIT,
-            )
-        };
-        if bytes > 0 {
-            look.taken = true;
-            continue;
-        }
-        match (bytes, last_error().raw_os_error()) {
-            (-1, Some(libc::EINTR)) => {}
-            (-1, Some(libc::EAGAIN)) => return look,
-            _ => {
+        match message::receive(line.as_fd(), &mut scratch) {
+            Ok(Some(received)) if received.length > 0 => {
+                look.taken = true;
+                if !received.descriptors.is_empty() || received.lost.is_some() {
+                    close_aside(received.descriptors);
+                    line.shut();
+                    look.open = false;
+                    return look;
+                }
+            }
+            Ok(Some(_)) => {
                 look.open = false;
                 return look;
             }
+            // An error is a lack of kernel memory or the like, and says nothing of the peer.
+            Ok(None) | Err(_) => return look,
         }
     }
     look.more = true;
@@ -204,17 +205,17 @@ pub(crate) fn look(fd: BorrowedFd<'_>) -> Look {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::fd::AsFd;
 
     #[test]
     fn a_look_takes_nudges_up_to_its_limit_and_sees_the_end() {
         let (ours, theirs) = pair().unwrap();
+        let ours = Line::new(ours);
         let quiet = Look {
             open: true,
             taken: false,
             more: false,
         };
-        assert_eq!(look(ours.as_fd()), quiet);
+        assert_eq!(look(&ours), quiet);
         for _ in 0..=NUDGES_PER_LOOK {
             nudge(theirs.as_fd()).unwrap();
         }
@@ -223,17 +224,17 @@ mod tests {
             ..quiet
         };
         assert_eq!(
-            look(ours.as_fd()),
+            look(&ours),
             Look {
                 more: true,
                 ..taken
             }
         );
-        assert_eq!(look(ours.as_fd()), taken);
+        assert_eq!(look(&ours), taken);
         nudge(theirs.as_fd()).unwrap();
         drop(theirs);
         assert_eq!(
-            look(ours.as_fd()),
+            look(&ours),
             Look {
                 open: false,
                 ..taken

@@ -5,5 +5,6 @@ mod lane;
 mod noise;
 mod nudge;
 mod peer;
+mod poison;
 mod polling;
 mod server;

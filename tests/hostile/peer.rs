@@ -157,7 +157,7 @@ pub(crate) fn accept(listener: &OwnedFd) -> OwnedFd {
 }
 
 #[repr(C, align(8))]
-struct Control([u8; 512]);
+struct Control([u8; 1280]);
 
 /// One message with descriptors. Errors are no business of a hostile peer.
 pub(crate) fn send(line: &OwnedFd, bytes: &[u8], descriptors: &[RawFd]) {
@@ -165,7 +165,7 @@ pub(crate) fn send(line: &OwnedFd, bytes: &[u8], descriptors: &[RawFd]) {
         iov_base: bytes.as_ptr().cast_mut().cast(),
         iov_len: bytes.len(),
     };
-    let mut control = Control([0; 512]);
+    let mut control = Control([0; 1280]);
     // SAFETY: all-zero bytes are a valid `msghdr`.
     let mut message: libc::msghdr = unsafe { core::mem::zeroed() };
     message.msg_iov = &raw mut part;
@@ -219,7 +219,7 @@ pub(crate) fn receive(line: &OwnedFd) -> (Vec<u8>, Vec<OwnedFd>) {
         iov_base: bytes.as_mut_ptr().cast(),
         iov_len: bytes.len(),
     };
-    let mut control = Control([0; 512]);
+    let mut control = Control([0; 1280]);
     // SAFETY: all-zero bytes are a valid `msghdr`.
     let mut message: libc::msghdr = unsafe { core::mem::zeroed() };
     message.msg_iov = &raw mut part;
