@@ -178,12 +178,14 @@ impl Waiter {
             if count != -1 {
                 return Ok(i32::try_from(count).unwrap_or(0));
             }
+            // Not there before Linux 5.11 (`ENOSYS`), or not allowed by a seccomp profile that is older (`EPERM`). Whatever else is
+            // wrong, the older call says too.
             let error = super::last_error();
-            if error.raw_os_error() != Some(libc::ENOSYS) {
+            if error.kind() == std::io::ErrorKind::Interrupted {
                 return Err(error);
             }
         }
-        // Linux before 5.11 waits in whole milliseconds: round up, so as never to wake early and spin.
+        // It waits in whole milliseconds: round up, so as never to wake early and spin.
         let milliseconds = left.map_or(-1, |left| {
             i32::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
         });
