@@ -3,7 +3,7 @@
 use super::receiver::Receiver;
 use crate::layout::header::HEADER;
 use crate::ring::Entry;
-use crate::segment::ForeignRing;
+use crate::segment::Ring;
 
 /// A received frame. Its bytes are in memory that the peer can change at any time, so they are copied out; two copies may differ. Dropping
 /// it releases the frame.

@@ -4,6 +4,7 @@ use core::ptr::NonNull;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
+use super::mapped::{Foreign, MappedRing};
 use super::{ForeignRing, ForeignWord, SegmentSize, copy};
 use crate::sync::{AtomicU64, Ordering};
 use crate::sys::gate::Gate;
@@ -56,14 +57,8 @@ impl ForeignSegment {
 
     /// The ring that the peer sends into.
     pub(crate) fn ring(&self, gate: Gate) -> MappedForeignRing {
-        // SAFETY: the ring follows the control area in the mapping.
-        let base = unsafe { self.mapping.base().add(self.size.control) };
-        MappedForeignRing {
-            base: non_null(base),
-            mask: self.size.ring as u64 - 1,
-            gate,
-            _mapping: Arc::clone(&self.mapping),
-        }
+        // SAFETY: `map` made the mapping of this size.
+        unsafe { MappedRing::new(&self.mapping, &self.size, gate) }
     }
 }
 
@@ -95,46 +90,12 @@ impl ForeignWord for MappedForeignWord {
     }
 }
 
-/// The peer's ring, mapped twice back to back, read-only.
-#[derive(Debug)]
-pub(crate) struct MappedForeignRing {
-    base: NonNull<u8>,
-    mask: u64,
-    gate: Gate,
-    _mapping: Arc<Mapping>,
-}
-
-// SAFETY: the memory is only loaded atomically or copied out, from whatever thread.
-unsafe impl Send for MappedForeignRing {}
-// SAFETY: as above.
-unsafe impl Sync for MappedForeignRing {}
+/// The peer's ring.
+pub(crate) type MappedForeignRing = MappedRing<Foreign>;
 
 impl ForeignRing for MappedForeignRing {
-    type Place = *const u8;
-
     #[inline(always)]
-    fn capacity(&self) -> u64 {
-        self.mask + 1
-    }
-
-    #[inline(always)]
-    fn gate(&self) -> u64 {
-        self.gate.get()
-    }
-
-    #[inline(always)]
-    fn set_gate(&mut self, value: u64) {
-        self.gate.set(value);
-    }
-
-    #[inline(always)]
-    fn place(&self, position: u64) -> *const u8 {
-        // SAFETY: `position & mask < capacity`, inside the first copy of the ring; `capacity` bytes from there are mapped.
-        unsafe { self.base.as_ptr().add((position & self.mask) as usize) }
-    }
-
-    #[inline(always)]
-    unsafe fn load(&self, place: *const u8) -> u64 {
+    unsafe fn load(&self, place: *mut u8) -> u64 {
         // SAFETY: aligned by the caller's contract, in bounds, and mapped while `self` lives.
         let word = unsafe { &*place.cast::<AtomicU64>() };
         // ORD: foreign-ring-word: Relaxed; the caller fences (take); partner: ring/producer.rs (commit).
@@ -142,7 +103,7 @@ impl ForeignRing for MappedForeignRing {
     }
 
     #[inline(always)]
-    unsafe fn read<const SKIP: usize>(&self, place: *const u8, target: &mut [u8]) {
+    unsafe fn read<const SKIP: usize>(&self, place: *mut u8, target: &mut [u8]) {
         // SAFETY: `capacity` bytes are mapped from `place`, and `SKIP + target.len()` is no more; `target` is private.
         unsafe { copy::copy_out::<SKIP>(place, target.as_mut_ptr(), target.len()) };
     }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use loom::cell::UnsafeCell;
 
-use super::{ForeignRing, ForeignWord, OwnRing, OwnWord};
+use super::{ForeignRing, ForeignWord, OwnRing, OwnWord, Ring};
 use crate::sync::{AtomicU64, Ordering, Site, fence, order};
 
 /// One word of the ring.
@@ -79,7 +79,7 @@ impl HeapRing {
     }
 }
 
-impl OwnRing for HeapRing {
+impl Ring for HeapRing {
     type Place = u64;
 
     fn capacity(&self) -> u64 {
@@ -97,10 +97,12 @@ impl OwnRing for HeapRing {
     fn place(&self, position: u64) -> u64 {
         position
     }
+}
 
+impl OwnRing for HeapRing {
     unsafe fn store(&self, origin: u64, offset: u64, word: u64, order: Ordering) {
         assert!(
-            (origin | offset) % 8 == 0 && offset + 8 <= OwnRing::capacity(self),
+            (origin | offset) % 8 == 0 && offset + 8 <= self.capacity(),
             "store out of bounds"
         );
         let target = self.word(origin + offset);
@@ -123,7 +125,7 @@ impl OwnRing for HeapRing {
 
     unsafe fn write(&mut self, origin: u64, offset: u64, bytes: &[u8]) {
         assert!(
-            offset + bytes.len() as u64 <= OwnRing::capacity(self),
+            offset + bytes.len() as u64 <= self.capacity(),
             "write out of bounds"
         );
         for (target, within, from, count) in self.pieces(origin + offset, bytes.len()) {
@@ -143,24 +145,6 @@ impl OwnRing for HeapRing {
 }
 
 impl ForeignRing for HeapRing {
-    type Place = u64;
-
-    fn capacity(&self) -> u64 {
-        OwnRing::capacity(self)
-    }
-
-    fn gate(&self) -> u64 {
-        self.gate
-    }
-
-    fn set_gate(&mut self, value: u64) {
-        self.gate = value;
-    }
-
-    fn place(&self, position: u64) -> u64 {
-        position
-    }
-
     unsafe fn load(&self, position: u64) -> u64 {
         assert!(position % 8 == 0, "load of no word");
         let source = self.word(position);
@@ -172,7 +156,7 @@ impl ForeignRing for HeapRing {
     unsafe fn read<const SKIP: usize>(&self, position: u64, target: &mut [u8]) {
         let offset = SKIP as u64;
         assert!(
-            offset + target.len() as u64 <= OwnRing::capacity(self),
+            offset + target.len() as u64 <= self.capacity(),
             "read out of bounds"
         );
         for (source, within, to, count) in self.pieces(position + offset, target.len()) {

@@ -14,6 +14,8 @@ mod foreign;
 #[cfg(loom)]
 pub(crate) mod heap;
 #[cfg(not(loom))]
+mod mapped;
+#[cfg(not(loom))]
 mod own;
 
 #[cfg(not(loom))]
@@ -37,11 +39,11 @@ pub(crate) trait ForeignWord {
     fn load(&self) -> u64;
 }
 
-/// The ring that we send into.
+/// The memory of a ring, as the one half that uses it holds it.
 ///
-/// One operation asks once for the [`place`](OwnRing::place) of the 64-bit position at which it starts, and names everything else by a
-/// byte offset from there: so all its stores go through the same copy of the doubled mapping, and the address is computed once.
-pub(crate) trait OwnRing {
+/// One operation asks once for the [`place`](Ring::place) of the 64-bit position at which it starts, and names everything else by a
+/// byte offset from there: so all its accesses go through the same copy of the doubled mapping, and the address is computed once.
+pub(crate) trait Ring {
     /// Where a position lies.
     type Place: Copy;
 
@@ -52,22 +54,25 @@ pub(crate) trait OwnRing {
     /// half that compares with it before it touches the ring needs no other look for a fork.
     fn gate(&self) -> u64;
 
-    /// Sets the [`gate`](OwnRing::gate).
+    /// Sets the [`gate`](Ring::gate).
     fn set_gate(&mut self, value: u64);
 
-    /// The place of `position`, a multiple of 8.
+    /// The place of `position`.
     fn place(&self, position: u64) -> Self::Place;
+}
 
+/// The ring that we send into.
+pub(crate) trait OwnRing: Ring {
     /// Stores a header word.
     ///
     /// # Safety
-    /// `place` is of this ring, `offset` is a multiple of 8, and `offset + 8 <= capacity`.
+    /// `place` is of this ring and of a position that is a multiple of 8, `offset` is one too, and `offset + 8 <= capacity`.
     unsafe fn store(&self, place: Self::Place, offset: u64, word: u64, order: Ordering);
 
     /// Stores a header word at `place` with release at `commit`, and lets no later load pass it (the barrier at `barrier`).
     ///
     /// # Safety
-    /// `place` is of this ring.
+    /// `place` is of this ring and of a position that is a multiple of 8.
     unsafe fn store_fenced(&self, place: Self::Place, word: u64, commit: Site, barrier: Site);
 
     /// Asks for the lines that frames written soon will need, so that the store that fills them does not wait for them. A hint: it
@@ -82,22 +87,7 @@ pub(crate) trait OwnRing {
 }
 
 /// The ring that we receive from.
-pub(crate) trait ForeignRing {
-    /// Where a position lies.
-    type Place: Copy;
-
-    /// Bytes in the ring: a power of two.
-    fn capacity(&self) -> u64;
-
-    /// As [`OwnRing::gate`].
-    fn gate(&self) -> u64;
-
-    /// Sets the [`gate`](ForeignRing::gate).
-    fn set_gate(&mut self, value: u64);
-
-    /// The place of `position`.
-    fn place(&self, position: u64) -> Self::Place;
-
+pub(crate) trait ForeignRing: Ring {
     /// Loads the word at `place`, relaxed. The value is the peer's to choose.
     ///
     /// # Safety

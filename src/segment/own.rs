@@ -6,7 +6,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use super::{OwnRing, OwnWord};
+use super::mapped::{MappedRing, Own};
+use super::{OwnRing, OwnWord, Ring};
 use crate::sync::{AtomicU64, Ordering, Site};
 use crate::sys::fork::Birth;
 use crate::sys::gate::Gate;
@@ -99,14 +100,8 @@ impl OwnSegment {
 
     /// The ring. The caller sees to it that there is one producer for it.
     pub(crate) fn ring(&self, gate: Gate) -> MappedOwnRing {
-        // SAFETY: the ring follows the control area in the mapping.
-        let base = unsafe { self.mapping.base().add(self.size.control) };
-        MappedOwnRing {
-            base: word_pointer(base).cast(),
-            mask: self.size.ring as u64 - 1,
-            gate,
-            _mapping: Arc::clone(&self.mapping),
-        }
+        // SAFETY: `new` made the mapping of this size, and writable.
+        unsafe { MappedRing::new(&self.mapping, &self.size, gate) }
     }
 }
 
@@ -138,19 +133,8 @@ impl OwnWord for MappedOwnWord {
     }
 }
 
-/// Our ring, mapped twice back to back.
-#[derive(Debug)]
-pub(crate) struct MappedOwnRing {
-    base: NonNull<u8>,
-    mask: u64,
-    gate: Gate,
-    _mapping: Arc<Mapping>,
-}
-
-// SAFETY: the ring is memory of this process that `_mapping` keeps; the single producer may move between threads.
-unsafe impl Send for MappedOwnRing {}
-// SAFETY: `&self` methods only store atomically.
-unsafe impl Sync for MappedOwnRing {}
+/// Our ring.
+pub(crate) type MappedOwnRing = MappedRing<Own>;
 
 impl MappedOwnRing {
     /// The payload bytes at a place, to be filled in place. They hold what an earlier frame left there.
@@ -184,29 +168,6 @@ unsafe fn word_at<'a>(address: *mut u8) -> &'a AtomicU64 {
 }
 
 impl OwnRing for MappedOwnRing {
-    type Place = *mut u8;
-
-    #[inline(always)]
-    fn capacity(&self) -> u64 {
-        self.mask + 1
-    }
-
-    #[inline(always)]
-    fn gate(&self) -> u64 {
-        self.gate.get()
-    }
-
-    #[inline(always)]
-    fn set_gate(&mut self, value: u64) {
-        self.gate.set(value);
-    }
-
-    #[inline(always)]
-    fn place(&self, position: u64) -> *mut u8 {
-        // SAFETY: `position & mask < capacity`: inside the first copy of the ring.
-        unsafe { self.base.as_ptr().add((position & self.mask) as usize) }
-    }
-
     #[inline(always)]
     fn prepare(&self, place: *mut u8) {
         // 1 KiB ahead: far enough for a line to arrive from the reader's cache, near enough to stay in ours (measured with

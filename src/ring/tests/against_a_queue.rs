@@ -8,7 +8,7 @@ use super::{Pair, Receiving, Sending};
 use crate::layout::geometry::Geometry;
 use crate::layout::header::HEADER;
 use crate::ring::{Found, Refusal, Slot};
-use crate::segment::{ForeignRing, Gate};
+use crate::segment::{ForeignRing, Gate, Ring};
 
 /// A payload's length: as a number of bytes, or as near as the ring lets it to a boundary.
 #[derive(Clone, Copy, Debug)]

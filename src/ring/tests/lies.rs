@@ -6,7 +6,7 @@ use crate::layout::geometry::Geometry;
 use crate::layout::header::{FLAG_FRAME, FLAG_PAD, Header};
 use crate::layout::violation::Violation;
 use crate::ring::{Found, Refusal};
-use crate::segment::{Gate, MappedOwnWord, OwnRing, OwnWord};
+use crate::segment::{Gate, MappedOwnWord, OwnRing, OwnWord, Ring};
 use crate::sync::Ordering;
 
 const CAPACITY: u64 = 4096;

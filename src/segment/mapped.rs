@@ -1,0 +1,75 @@
+//! A ring in a segment, mapped twice back to back: what is the same of ours and of a peer's.
+
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+use std::sync::Arc;
+
+use super::{Ring, SegmentSize};
+use crate::sys::gate::Gate;
+use crate::sys::map::Mapping;
+
+/// Marks a ring that we write.
+#[derive(Debug)]
+pub(crate) enum Own {}
+
+/// Marks a ring that the peer writes: the mapping is read-only.
+#[derive(Debug)]
+pub(crate) enum Foreign {}
+
+/// A mapped ring, `Own` or `Foreign`.
+#[derive(Debug)]
+pub(crate) struct MappedRing<S> {
+    base: NonNull<u8>,
+    mask: u64,
+    gate: Gate,
+    _mapping: Arc<Mapping>,
+    side: PhantomData<S>,
+}
+
+// SAFETY: the ring is memory that `_mapping` keeps; the one half that uses it may move between threads.
+unsafe impl<S> Send for MappedRing<S> {}
+// SAFETY: `&self` methods only store and load atomically, or copy foreign bytes out.
+unsafe impl<S> Sync for MappedRing<S> {}
+
+impl<S> MappedRing<S> {
+    /// The ring of a segment.
+    ///
+    /// # Safety
+    /// `mapping` is `Mapping::doubled` of `size`, writable if `S` is [`Own`].
+    pub(super) unsafe fn new(mapping: &Arc<Mapping>, size: &SegmentSize, gate: Gate) -> Self {
+        // SAFETY: the ring follows the control area in the mapping.
+        let base = unsafe { mapping.base().add(size.control) };
+        Self {
+            base: NonNull::new(base).expect("the kernel maps nothing at zero"),
+            mask: size.ring as u64 - 1,
+            gate,
+            _mapping: Arc::clone(mapping),
+            side: PhantomData,
+        }
+    }
+}
+
+impl<S> Ring for MappedRing<S> {
+    type Place = *mut u8;
+
+    #[inline(always)]
+    fn capacity(&self) -> u64 {
+        self.mask + 1
+    }
+
+    #[inline(always)]
+    fn gate(&self) -> u64 {
+        self.gate.get()
+    }
+
+    #[inline(always)]
+    fn set_gate(&mut self, value: u64) {
+        self.gate.set(value);
+    }
+
+    #[inline(always)]
+    fn place(&self, position: u64) -> *mut u8 {
+        // SAFETY: `position & mask < capacity`, inside the first copy of the ring; `capacity` bytes from there are mapped.
+        unsafe { self.base.as_ptr().add((position & self.mask) as usize) }
+    }
+}
