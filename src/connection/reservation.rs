@@ -172,11 +172,8 @@ impl<'a> Group<'a> {
 impl Drop for Group<'_> {
     #[inline]
     fn drop(&mut self) {
-        if self.sender.is_forked() {
-            return;
-        }
-        if let Some(published) = self.sender.lane.publish() {
-            self.sender.published(published);
+        if !self.sender.is_forked() {
+            self.sender.publish_group();
         }
     }
 }

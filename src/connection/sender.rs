@@ -224,9 +224,15 @@ impl Sender {
     #[inline(always)]
     fn publish_leaked(&mut self) {
         if self.lane.has_open_group() && !self.is_forked() {
-            if let Some(published) = self.lane.publish() {
-                self.published(published);
-            }
+            self.publish_group();
+        }
+    }
+
+    /// Publishes the open group, if there is one.
+    #[inline(always)]
+    pub(crate) fn publish_group(&mut self) {
+        if let Some(published) = self.lane.publish() {
+            self.published(published);
         }
     }
 
@@ -261,9 +267,7 @@ impl Sender {
                 (Ok(slot), _) => return Ok(slot),
                 (Err(Refusal::Full), Some(deadline)) => {
                     // What is withheld must be visible before we wait, or the peer could not make room.
-                    if let Some(published) = self.lane.publish() {
-                        self.published(published);
-                    }
+                    self.publish_group();
                     self.wait_for_room(len, align, deadline)?;
                     outcome = self.lane.try_reserve(len, align);
                 }

@@ -11,10 +11,9 @@ const STREAM: u64 = 50;
 /// Fewer frames than this in a lap say nothing.
 const ENOUGH: u64 = 32;
 
-/// What a producer has learned.
+/// Where and when a producer's lap began.
 #[derive(Clone, Debug)]
 pub(crate) struct Ahead {
-    on: bool,
     position: u64,
     since: u64,
 }
@@ -23,23 +22,23 @@ impl Ahead {
     /// A producer that starts at `position`, at time `now` in nanoseconds.
     pub(crate) fn new(now: u64, position: u64) -> Self {
         Self {
-            on: false,
             position,
             since: now,
         }
     }
 
     /// The producer has come to the end of the space that it knew of, at time `now` in nanoseconds and at `position`, with a frame of
-    /// `length` bytes. The frames before it are taken to be as long: nobody counts them. Returns whether to ask for lines ahead.
-    pub(crate) fn lap(&mut self, now: u64, position: u64, length: u64) -> bool {
+    /// `length` bytes. The frames before it are taken to be as long: nobody counts them. Returns whether to ask for lines ahead from
+    /// now on, if that was to be learned.
+    pub(crate) fn lap(&mut self, now: u64, position: u64, length: u64) -> Option<bool> {
         let frames = (position - self.position) / length;
         if frames < ENOUGH {
-            return self.on;
+            return None;
         }
-        self.on = now.saturating_sub(self.since) < STREAM * frames;
+        let stream = now.saturating_sub(self.since) < STREAM * frames;
         self.position = position;
         self.since = now;
-        self.on
+        Some(stream)
     }
 }
 
@@ -48,11 +47,13 @@ mod tests {
     use super::Ahead;
 
     fn laps(ahead: &mut Ahead, now: &mut u64, nanos: u64) -> bool {
+        let mut on = false;
         for _ in 0..3 {
             *now += 1000 * nanos;
-            ahead.lap(*now, ahead.position + 1000 * 72, 72);
+            let position = ahead.position + 1000 * 72;
+            on = ahead.lap(*now, position, 72).expect("enough frames");
         }
-        ahead.on
+        on
     }
 
     #[test]

@@ -209,12 +209,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
     /// As [`send_through`](Self::send_through), after a fresh look at what the consumer has released. A group whose guard was leaked is
     /// published first, or nothing behind it would ever be seen.
     pub(crate) fn try_send(&mut self, payload: &[u8], kind: u16) -> Result<Published, Refusal> {
-        if payload.len() as u64 > self.most {
-            return Err(Refusal::TooLarge {
-                payload: payload.len(),
-                most: self.most,
-            });
-        }
+        self.check_size(payload.len())?;
         self.publish();
         let length = frame_length(payload.len() as u64);
         if self.tail + length + HEADER > self.limit {
@@ -247,6 +242,17 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
             self.store_header(place, 0, header);
         }
         self.tail = origin + length;
+        Ok(())
+    }
+
+    /// Refuses a payload that no wait would find room for.
+    fn check_size(&self, payload: usize) -> Result<(), Refusal> {
+        if payload as u64 > self.most {
+            return Err(Refusal::TooLarge {
+                payload,
+                most: self.most,
+            });
+        }
         Ok(())
     }
 
@@ -424,18 +430,14 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
     #[cold]
     #[inline(never)]
     fn make_room(&mut self, payload: usize, needed: u64) -> Result<(), Refusal> {
-        if payload as u64 > self.most {
-            return Err(Refusal::TooLarge {
-                payload,
-                most: self.most,
-            });
-        }
+        self.check_size(payload)?;
         if self.limit == 0 {
             return Err(Refusal::Shut);
         }
         self.reclaim().map_err(Refusal::Broken)?;
-        let ahead = self.ahead.lap((self.clock)(), self.tail, needed);
-        self.manner = Manner::new(self.manner.plain, ahead);
+        if let Some(ahead) = self.ahead.lap((self.clock)(), self.tail, needed) {
+            self.manner = Manner::new(self.manner.plain, ahead);
+        }
         self.tell();
         if self.tail + needed + HEADER > self.limit {
             Err(Refusal::Full)
