@@ -18,9 +18,8 @@ use crate::layout::geometry::Geometry;
 use crate::layout::handshake::{
     RECEIVER_SPINS, Reason, SEGMENT_HUGE, SENDER_SPINS, SegmentOffer, WAITS,
 };
-use crate::ring::{Consumer, Producer};
-use crate::segment::{ForeignSegment, Gate, OwnSegment, OwnWord, SegmentSize};
-use crate::sync::Ordering;
+use crate::ring::{Consumer, Producer, say_start};
+use crate::segment::{ForeignSegment, Gate, OwnSegment, SegmentSize};
 use crate::sys::bell::{self, Ringer};
 use crate::sys::line::Line;
 use crate::sys::memfd::{self, Defect};
@@ -93,9 +92,7 @@ impl Own {
 
     /// Says where our receiver starts. To be called before the message after which the peer may send.
     pub(crate) fn receive_from(&self, theirs: &Theirs) {
-        let released = self.segment.word(control::RECEIVER);
-        // ORD: release-start: Relaxed, published to the peer by the message that follows; partner: ring/producer.rs (reclaim).
-        released.store(theirs.geometry.start, Ordering::Relaxed);
+        say_start(&self.segment.word(control::RECEIVER), &theirs.geometry);
     }
 
     pub(crate) fn offer(&self) -> SegmentOffer {

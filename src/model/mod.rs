@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 
 use crate::layout::geometry::Geometry;
-use crate::ring::{Consumer, Producer};
+use crate::ring::{Consumer, Producer, say_start};
 use crate::segment::heap::{HeapRing, HeapWord};
 // ORD: sites: named here to be weakened, not accessed; partner: none.
 use crate::sync::Site::{
@@ -59,6 +59,7 @@ fn lane(
 ) {
     let ring = HeapRing::new(geometry.capacity);
     let released = HeapWord::new(0);
+    say_start(&released, geometry);
     let consumer = Consumer::new(ring.clone(), released.clone(), geometry);
     (
         Producer::new(ring, released, HeapWord::new(0), geometry, fenced, || 0),

@@ -60,6 +60,12 @@ pub(crate) enum Found {
     Other,
 }
 
+/// Says where a lane's consumer starts. To be called before the message after which its producer may send.
+pub(crate) fn say_start(released: &impl OwnWord, geometry: &Geometry) {
+    // ORD: release-start: Relaxed, published to the peer by the message that follows; partner: ring/producer.rs (reclaim).
+    released.store(geometry.start, Ordering::Relaxed);
+}
+
 /// The receiving half of a lane.
 #[derive(Debug)]
 pub(crate) struct Consumer<R, W> {
@@ -82,12 +88,10 @@ pub(crate) struct Consumer<R, W> {
 }
 
 impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
-    /// A consumer of a ring in which nothing has been read yet.
+    /// A consumer of a ring in which nothing has been read yet, after [`say_start`].
     pub(crate) fn new(ring: R, released: W, geometry: &Geometry) -> Self {
         debug_assert_eq!(ring.capacity(), geometry.capacity);
         let start = geometry.start;
-        // ORD: release-start: Relaxed, published to the peer by the handshake, a system call later; partner: ring/producer.rs (reclaim).
-        released.store(start, Ordering::Relaxed);
         let mut consumer = Self {
             ring,
             released,

@@ -13,5 +13,5 @@ mod producer;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-pub(crate) use consumer::{Consumer, Entry, Found};
+pub(crate) use consumer::{Consumer, Entry, Found, say_start};
 pub(crate) use producer::{Producer, Published, Refusal, Slot};

@@ -3,7 +3,7 @@
 mod against_a_queue;
 mod lies;
 
-use super::{Consumer, Producer, Refusal};
+use super::{Consumer, Producer, Refusal, say_start};
 use crate::layout::control::{CONTROL, RECEIVER, SENDER};
 use crate::layout::geometry::Geometry;
 use crate::segment::{
@@ -48,6 +48,7 @@ impl Pair {
     fn halves(&self, geometry: &Geometry, fenced: bool) -> (Sending, Receiving) {
         geometry.check().unwrap();
         let (sending, receiving) = Gate::pair().unwrap();
+        say_start(&self.receiving.word(RECEIVER), geometry);
         let receiving = Consumer::new(
             self.sending_seen.ring(receiving),
             self.receiving.word(RECEIVER),
