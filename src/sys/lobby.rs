@@ -6,16 +6,18 @@
 //! forgets a socket only when its last copy is closed, and a connection or a forked child may have one.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::time::Instant;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
 
-use super::check;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
 /// The listening socket is watched by its own.
 #[derive(Debug)]
 pub(crate) struct Lobby {
-    epoll: OwnedFd,
-    timer: OwnedFd,
+    epoll: Epoll,
+    timer: TimerFd,
     /// What the timer is set to.
     armed: Option<Instant>,
     /// Whether new clients count.
@@ -25,42 +27,40 @@ pub(crate) struct Lobby {
 impl Lobby {
     /// Watches `listener` for new clients.
     pub(crate) fn new(listener: BorrowedFd<'_>) -> io::Result<Self> {
-        // SAFETY: no memory is passed.
-        let epoll = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
-        // SAFETY: `epoll` was just returned by the kernel and nothing else owns it.
-        let epoll = unsafe { OwnedFd::from_raw_fd(epoll) };
-        let flags = libc::TFD_CLOEXEC | libc::TFD_NONBLOCK;
-        // SAFETY: no memory is passed.
-        let timer = check(unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, flags) })?;
-        // SAFETY: `timer` was just returned by the kernel and nothing else owns it.
-        let timer = unsafe { OwnedFd::from_raw_fd(timer) };
-        let lobby = Self {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
+        let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
+        epoll.add(listener, on(EpollFlags::EPOLLIN))?;
+        epoll.add(&timer, on(EpollFlags::EPOLLIN))?;
+        Ok(Self {
             epoll,
             timer,
             armed: None,
             open: true,
-        };
-        lobby.control(libc::EPOLL_CTL_ADD, listener, libc::EPOLLIN)?;
-        lobby.control(libc::EPOLL_CTL_ADD, lobby.timer.as_fd(), libc::EPOLLIN)?;
-        Ok(lobby)
+        })
     }
 
     /// Watches the line of a handshake that has begun.
     pub(crate) fn add(&self, line: BorrowedFd<'_>) -> io::Result<()> {
-        self.control(libc::EPOLL_CTL_ADD, line, libc::EPOLLIN | libc::EPOLLRDHUP)
+        let told = EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP;
+        Ok(self.epoll.add(line, on(told))?)
     }
 
     /// Forgets a line. To be called before the handshake's copy of it is closed.
     pub(crate) fn remove(&self, line: BorrowedFd<'_>) {
         // It fails only for a line that is not there, which is what is wanted.
-        let _ = self.control(libc::EPOLL_CTL_DEL, line, 0);
+        let _ = self.epoll.delete(line);
     }
 
     /// Whether new clients make the descriptor readable.
     pub(crate) fn admit(&mut self, listener: BorrowedFd<'_>, open: bool) -> io::Result<()> {
         if open != self.open {
-            let events = if open { libc::EPOLLIN } else { 0 };
-            self.control(libc::EPOLL_CTL_MOD, listener, events)?;
+            let told = if open {
+                EpollFlags::EPOLLIN
+            } else {
+                EpollFlags::empty()
+            };
+            self.epoll.modify(listener, &mut on(told))?;
             self.open = open;
         }
         Ok(())
@@ -71,48 +71,29 @@ impl Lobby {
         if moment == self.armed {
             return Ok(());
         }
-        let zero = libc::timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
-        let value = moment.map_or(zero, |at| {
-            let left = at.saturating_duration_since(Instant::now());
-            libc::timespec {
-                tv_sec: libc::time_t::try_from(left.as_secs()).unwrap_or(libc::time_t::MAX),
+        match moment {
+            None => self.timer.unset()?,
+            Some(at) => {
                 // Nothing at all would stop the timer, and a moment that has passed is to ring.
-                tv_nsec: libc::c_long::from(left.subsec_nanos().max(u32::from(left.is_zero()))),
+                let left = at.saturating_duration_since(Instant::now());
+                let left = left.max(Duration::from_nanos(1));
+                let once = Expiration::OneShot(TimeSpec::from_duration(left));
+                self.timer.set(once, TimerSetTimeFlags::empty())?;
             }
-        });
-        let time = libc::itimerspec {
-            it_interval: zero,
-            it_value: value,
-        };
-        let timer = self.timer.as_raw_fd();
-        // SAFETY: `time` is valid for reads, and no old value is asked for.
-        check(unsafe { libc::timerfd_settime(timer, 0, &raw const time, core::ptr::null_mut()) })?;
+        }
         self.armed = moment;
         Ok(())
     }
+}
 
-    fn control(
-        &self,
-        what: libc::c_int,
-        fd: BorrowedFd<'_>,
-        events: libc::c_int,
-    ) -> io::Result<()> {
-        let mut event = libc::epoll_event {
-            events: u32::from_ne_bytes(events.to_ne_bytes()),
-            u64: 0,
-        };
-        let epoll = self.epoll.as_raw_fd();
-        // SAFETY: `event` is valid for reads for the duration of the call.
-        check(unsafe { libc::epoll_ctl(epoll, what, fd.as_raw_fd(), &raw mut event) }).map(drop)
-    }
+/// Nobody reads what rang: the call that follows looks at everything.
+fn on(events: EpollFlags) -> EpollEvent {
+    EpollEvent::new(events, 0)
 }
 
 impl AsFd for Lobby {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.epoll.as_fd()
+        self.epoll.0.as_fd()
     }
 }
 
@@ -120,7 +101,6 @@ impl AsFd for Lobby {
 mod tests {
     use super::*;
     use crate::sys::{poll, socket};
-    use std::time::Duration;
 
     fn rings(lobby: &Lobby, milliseconds: u64) -> bool {
         let until = Instant::now() + Duration::from_millis(milliseconds);

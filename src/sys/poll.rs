@@ -37,6 +37,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::OnceLock;
 use std::time::Instant;
 
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
+
 use super::check;
 
 const BELL: u64 = 1;
@@ -60,7 +62,7 @@ pub(crate) struct Woken {
 /// One waiting half's epoll instance, and its bell.
 #[derive(Debug)]
 pub(crate) struct Waiter {
-    epoll: OwnedFd,
+    epoll: Epoll,
     /// Held open: if the peer closed its copy and there were no other, the watch would end. `None`: this half only ever spins.
     bell: Option<OwnedFd>,
 }
@@ -72,21 +74,20 @@ impl Waiter {
         socket: BorrowedFd<'_>,
         peer: Option<BorrowedFd<'_>>,
     ) -> io::Result<Self> {
-        const EDGES: i32 = libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLET;
-        // SAFETY: no memory is passed.
-        let fd = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
-        // SAFETY: `fd` was just returned by the kernel and nothing else owns it.
-        let epoll = unsafe { OwnedFd::from_raw_fd(fd) };
-        let waiter = Self { epoll, bell };
-        if let Some(bell) = &waiter.bell {
-            waiter.watch(libc::EPOLL_CTL_ADD, bell.as_fd(), EDGES, BELL)?;
-            waiter.watch(libc::EPOLL_CTL_ADD, always_ready()?, 0, SIBLING)?;
+        let edges = EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLET;
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        if let Some(bell) = &bell {
+            epoll.add(bell, EpollEvent::new(edges, BELL))?;
+            epoll.add(
+                always_ready()?,
+                EpollEvent::new(EpollFlags::empty(), SIBLING),
+            )?;
         }
-        waiter.watch(libc::EPOLL_CTL_ADD, socket, EDGES, SOCKET)?;
+        epoll.add(socket, EpollEvent::new(edges, SOCKET))?;
         if let Some(peer) = peer {
-            waiter.watch(libc::EPOLL_CTL_ADD, peer, EDGES, PEER)?;
+            epoll.add(peer, EpollEvent::new(edges, PEER))?;
         }
-        Ok(waiter)
+        Ok(Self { epoll, bell })
     }
 
     /// Whether this half may sleep, and be woken.
@@ -98,27 +99,13 @@ impl Waiter {
     #[cold]
     pub(crate) fn wake(&self) {
         if self.can_sleep() {
-            let once = libc::EPOLLIN | libc::EPOLLONESHOT;
-            let woken = always_ready()
-                .and_then(|ready| self.watch(libc::EPOLL_CTL_MOD, ready, once, SIBLING));
+            let once = EpollFlags::EPOLLIN | EpollFlags::EPOLLONESHOT;
+            let mut event = EpollEvent::new(once, SIBLING);
+            let woken =
+                always_ready().and_then(|ready| Ok(self.epoll.modify(ready, &mut event)?));
             // Both descriptors are ours and open, and the watch was made with the instance.
             debug_assert!(woken.is_ok(), "{woken:?}");
         }
-    }
-
-    fn watch(
-        &self,
-        operation: libc::c_int,
-        fd: BorrowedFd<'_>,
-        events: i32,
-        tag: u64,
-    ) -> io::Result<()> {
-        let events = u32::from_ne_bytes(events.to_ne_bytes());
-        let mut event = libc::epoll_event { events, u64: tag };
-        let epoll = self.epoll.as_raw_fd();
-        // SAFETY: `event` is valid for reads for the duration of the call.
-        let result = unsafe { libc::epoll_ctl(epoll, operation, fd.as_raw_fd(), &raw mut event) };
-        check(result).map(drop)
     }
 
     /// Blocks until something happens or `deadline` passes; `None` waits for ever. A signal does not end the wait.
@@ -156,7 +143,7 @@ impl Waiter {
         events: &mut [libc::epoll_event; EVENTS as usize],
         left: Option<std::time::Duration>,
     ) -> io::Result<i32> {
-        let epoll = self.epoll.as_raw_fd();
+        let epoll = self.epoll.0.as_raw_fd();
         // A wait for ever, or not at all, needs no clock and so no newer call.
         if let Some(left) = left.filter(|left| !left.is_zero()) {
             let time = libc::timespec {
@@ -196,7 +183,7 @@ impl Waiter {
 
 impl AsFd for Waiter {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.epoll.as_fd()
+        self.epoll.0.as_fd()
     }
 }
 
