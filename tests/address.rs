@@ -1,6 +1,8 @@
 //! Where a name leads to in each environment, and directories that are not safe. The environment belongs to the whole process, so each
 //! look is a process of its own: this binary started again, in a role.
 
+mod role;
+
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -8,8 +10,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ringway::{Config, Listener};
+use role::play;
 
-const ROLE: &str = "RINGWAY_TEST_ROLE";
 /// What `/run` is to the role: its own, `ro` or `rw`, or the host's.
 const RUN: &str = "RINGWAY_TEST_RUN";
 const AS_NOBODY: &str = "RINGWAY_TEST_AS_NOBODY";
@@ -23,12 +25,9 @@ fn uid() -> u32 {
 
 #[test]
 fn in_a_role() {
-    let Ok(role) = std::env::var(ROLE) else {
+    let Some(role) = role::assigned() else {
         return;
     };
-    // A role that hangs ends itself.
-    // SAFETY: no preconditions; the signal's default action ends the process.
-    unsafe { libc::alarm(60) };
     if let Ok(mode) = std::env::var(RUN) {
         own_run(mode == "ro");
     }
@@ -100,24 +99,18 @@ fn can_have_its_own_run() -> bool {
 
 /// A role, without any of the variables that lead to a directory, and with those that are given.
 fn role(role: &str, variables: &[(&str, &Path)]) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
+    let mut command = role::process(role);
     command
-        .args(["--exact", "in_a_role", "--nocapture", "--test-threads=1"])
-        .env(ROLE, role)
         .env_remove("RINGWAY_DIR")
         .env_remove("XDG_RUNTIME_DIR")
         .env_remove("TMPDIR")
-        .envs(variables.iter().copied())
-        .stdin(Stdio::null());
+        .envs(variables.iter().copied());
     command
 }
 
 /// What a role says between its brackets.
 fn said(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{text}{errors}");
+    let text = play(command);
     let (_, rest) = text.split_once('[').expect("an answer");
     rest.split_once(']').expect("an answer").0.to_owned()
 }

@@ -1,6 +1,8 @@
 //! Bad names, bad directories, other users, forks and signals. What changes the whole process happens in this
 //! binary started again, in a role.
 
+mod role;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -9,8 +11,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ringway::{Address, Config, Connection, ErrorKind, Listener, RecvError, SendError, Wait};
+use role::play;
 
-const ROLE: &str = "RINGWAY_TEST_ROLE";
 const PATH: &str = "RINGWAY_TEST_PATH";
 /// The uid of the stranger: nobody's.
 const NOBODY: u32 = 65_534;
@@ -37,22 +39,9 @@ fn pair(path: &Path) -> (Connection, Connection) {
 }
 
 fn role(role: &str, path: &Path) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
+    let mut command = role::process(role);
+    command.env(PATH, path);
     command
-        .args(["--exact", "in_a_role", "--nocapture", "--test-threads=1"])
-        .env(ROLE, role)
-        .env(PATH, path)
-        .stdin(Stdio::null());
-    command
-}
-
-/// Runs a role to its end and returns what it printed.
-fn play(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{text}{errors}");
-    text
 }
 
 fn is_root() -> bool {
@@ -62,12 +51,9 @@ fn is_root() -> bool {
 
 #[test]
 fn in_a_role() {
-    let Ok(role) = std::env::var(ROLE) else {
+    let Some(role) = role::assigned() else {
         return;
     };
-    // A role that hangs ends itself.
-    // SAFETY: no preconditions; the signal's default action ends the process.
-    unsafe { libc::alarm(60) };
     let path = PathBuf::from(std::env::var_os(PATH).unwrap());
     match role.as_str() {
         "name" => match Listener::bind("some-name") {

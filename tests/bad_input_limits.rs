@@ -1,6 +1,8 @@
 //! Processes that run out of descriptors, at every step of a handshake. The limit belongs to the whole process, so each case happens in
 //! this binary started again, in a role.
 
+mod role;
+
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -10,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use ringway::{Config, Error, ErrorKind};
+use role::play;
 
-const ROLE: &str = "RINGWAY_TEST_ROLE";
 const PATH: &str = "RINGWAY_TEST_PATH";
 /// More than any of these processes needs.
 const PLENTY: u64 = 256;
@@ -29,32 +31,16 @@ fn patient() -> Config {
 }
 
 fn role(role: &str, path: &Path) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
+    let mut command = role::process(role);
+    command.env(PATH, path);
     command
-        .args(["--exact", "in_a_role", "--nocapture", "--test-threads=1"])
-        .env(ROLE, role)
-        .env(PATH, path)
-        .stdin(Stdio::null());
-    command
-}
-
-/// Runs a role to its end and returns what it printed.
-fn play(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{text}{errors}");
-    text
 }
 
 #[test]
 fn in_a_role() {
-    let Ok(role) = std::env::var(ROLE) else {
+    let Some(role) = role::assigned() else {
         return;
     };
-    // A role that hangs ends itself.
-    // SAFETY: no preconditions; the signal's default action ends the process.
-    unsafe { libc::alarm(60) };
     let path = PathBuf::from(std::env::var_os(PATH).unwrap());
     match role.as_str() {
         "none" => none(&path),
