@@ -165,9 +165,7 @@ fn absurd_wishes_are_cut_down_and_descriptors_with_a_hello_refused() {
 fn attached(listener: &mut Listener, message: &Message, gifts: &[OwnedFd]) -> (ErrorKind, String) {
     let raw: Vec<RawFd> = gifts.iter().map(AsRawFd::as_raw_fd).collect();
     refused(listener, |path| {
-        let line = peer::dial(path).unwrap();
-        peer::send(&line, &hello().0, &[]);
-        assert_eq!(peer::receive(&line).0[8], 2);
+        let (line, _) = peer::greet(path);
         peer::send(&line, &message.0, &raw);
         peer::refusal(&peer::receive(&line).0)
     })
@@ -394,9 +392,7 @@ fn an_attach_of_another_process_and_empty_packets_are_refused() {
     still_serves(&mut listener);
     let before = peer::open_descriptors();
     let (kind, told) = refused(&mut listener, |path| {
-        let line = peer::dial(path).unwrap();
-        peer::send(&line, &hello().0, &[]);
-        assert_eq!(peer::receive(&line).0[8], 2);
+        let (line, _) = peer::greet(path);
         let gifts = [memory(SIZE, peer::SEALS, true), eventfd(), eventfd()];
         let raw: Vec<RawFd> = gifts.iter().map(AsRawFd::as_raw_fd).collect();
         peer::send_as_another(&line, &attach().0, &raw);
@@ -406,9 +402,7 @@ fn an_attach_of_another_process_and_empty_packets_are_refused() {
     assert!(told.contains("two processes"), "{told}");
     // An empty packet is like a closed line, whatever it brings.
     let (kind, _) = refused(&mut listener, |path| {
-        let line = peer::dial(path).unwrap();
-        peer::send(&line, &hello().0, &[]);
-        assert_eq!(peer::receive(&line).0[8], 2);
+        let (line, _) = peer::greet(path);
         let gifts = [eventfd(), eventfd()];
         let raw: Vec<RawFd> = gifts.iter().map(AsRawFd::as_raw_fd).collect();
         peer::send(&line, &[], &raw);

@@ -449,12 +449,18 @@ pub(crate) struct Hostile {
     pub(crate) bells: [OwnedFd; 2],
 }
 
-/// Shakes hands in order, as a client.
-pub(crate) fn join(path: &Path) -> Hostile {
+/// Connects and says Hello. Returns the line and the descriptors of the Welcome.
+pub(crate) fn greet(path: &Path) -> (OwnedFd, Vec<OwnedFd>) {
     let line = dial(path).unwrap();
     send(&line, &hello().0, &[]);
-    let (answer, mut theirs) = receive(&line);
+    let (answer, theirs) = receive(&line);
     assert_eq!(answer[8], 2, "a Welcome was expected");
+    (line, theirs)
+}
+
+/// Shakes hands in order, as a client.
+pub(crate) fn join(path: &Path) -> Hostile {
+    let (line, mut theirs) = greet(path);
     let own = Segment::new();
     let bells = [eventfd(), eventfd()];
     let descriptors = [
