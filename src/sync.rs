@@ -10,7 +10,7 @@
 pub(crate) use core::sync::atomic::Ordering;
 
 #[cfg(not(loom))]
-pub(crate) use core::sync::atomic::AtomicU64;
+pub(crate) use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64};
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::AtomicU64;
 

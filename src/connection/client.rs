@@ -1,7 +1,7 @@
 //! The client's half of the handshake: Hello, Welcome, Attach, Ready, with one deadline for all of it. Where the client ends it,
 //! the server is told why.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::time::Instant;
 
 use zerocopy::{FromBytes, IntoBytes};
@@ -9,15 +9,15 @@ use zerocopy::{FromBytes, IntoBytes};
 use super::Connection;
 use super::address::Address;
 use super::config::Config;
-use super::link::Peer;
-use super::side::{self, Own, Theirs};
+use super::side::{self, Own, Parts, Theirs};
 use crate::error::{Error, ErrorKind};
 use crate::layout::handshake::{self, Attach, Hello, Kind, Prefix, Reason, Refuse, Welcome};
 use crate::layout::{OLDEST_VERSION, VERSION};
+use crate::sys::aside::Descriptors;
 use crate::sys::credentials::Speaker;
 use crate::sys::line::Line;
 use crate::sys::message::{self, Loss, Received};
-use crate::sys::{close_aside, poll, socket};
+use crate::sys::{poll, socket};
 
 /// The Hello that `config` leads to.
 pub(crate) fn hello(config: &Config) -> Hello {
@@ -69,14 +69,9 @@ pub(crate) fn connect(
             let Agreed {
                 own,
                 theirs,
-                waits,
                 speaker,
             } = agreed;
-            let peer = Peer {
-                uid: speaker.uid,
-                pid: speaker.pid,
-            };
-            side::assemble(config, own, theirs, waits, line, speaker.pidfd, peer)
+            Ok(Parts::new(own, theirs, &line, speaker)?.join(config, line))
         }
         Err(Ended::Theirs(error)) => Err(error),
         Err(Ended::Ours(reason, told, error)) => {
@@ -90,7 +85,6 @@ pub(crate) fn connect(
 struct Agreed {
     own: Own,
     theirs: Theirs,
-    waits: u32,
     speaker: Speaker,
 }
 
@@ -108,11 +102,9 @@ fn shake(config: &Config, line: &Line, deadline: Instant) -> Result<Agreed, Ende
     let mut buffer = [0u8; handshake::LONGEST];
     let mut first = receive(line, &mut buffer, deadline)?;
     let Some(mut speaker) = first.speaker.take() else {
-        close_aside(first.descriptors);
         return Err(malformed("the kernel did not say who speaks"));
     };
     if !config.allows(speaker.uid) {
-        close_aside(first.descriptors);
         let told = format!(
             "the server runs as uid {}, which the client does not allow",
             speaker.uid
@@ -130,11 +122,9 @@ fn shake(config: &Config, line: &Line, deadline: Instant) -> Result<Agreed, Ende
     speaker.open_pidfd();
     let descriptors = expect(Kind::Welcome, first, &buffer)?;
     let Ok(welcome) = Welcome::read_from_bytes(&buffer) else {
-        close_aside(descriptors);
         return Err(malformed("the Welcome has the wrong length"));
     };
     if let Err(unfit) = judge(config, &welcome) {
-        close_aside(descriptors);
         return Err(differing(unfit));
     }
     let largest = config.max_capacity as u64;
@@ -155,14 +145,12 @@ fn shake(config: &Config, line: &Line, deadline: Instant) -> Result<Agreed, Ende
         .as_ref()
         .is_none_or(|again| again.pid != speaker.pid || again.uid != speaker.uid)
     {
-        close_aside(second.descriptors);
         return Err(malformed(
             "the server's two messages come from two processes",
         ));
     }
     let surplus = expect(Kind::Ready, second, &buffer)?;
     if !surplus.is_empty() {
-        close_aside(surplus);
         let text = "a Ready carries no descriptors".to_owned();
         return Err(differing((
             Reason::Descriptors,
@@ -173,7 +161,6 @@ fn shake(config: &Config, line: &Line, deadline: Instant) -> Result<Agreed, Ende
     Ok(Agreed {
         own,
         theirs,
-        waits: welcome.waits,
         speaker,
     })
 }
@@ -258,8 +245,6 @@ fn receive(line: &Line, buffer: &mut [u8], deadline: Instant) -> Result<Received
     loop {
         match message::receive(line.as_fd(), buffer) {
             Ok(Some(received)) if received.length == 0 => {
-                // Closed, or an empty packet, which can bring descriptors.
-                close_aside(received.descriptors);
                 return Err(Ended::Theirs(Error::new(
                     ErrorKind::PeerGone,
                     "the server went away during the handshake",
@@ -285,7 +270,7 @@ fn receive(line: &Line, buffer: &mut [u8], deadline: Instant) -> Result<Received
 }
 
 /// Checks that a message arrived whole and is of `kind`, and returns its descriptors; a refusal becomes the error that it names.
-fn expect(kind: Kind, received: Received, buffer: &[u8]) -> Result<Vec<OwnedFd>, Ended> {
+fn expect(kind: Kind, received: Received, buffer: &[u8]) -> Result<Descriptors, Ended> {
     let descriptors = received.descriptors;
     let bytes = &buffer[..received.length];
     let wrong = if received.truncated {
@@ -304,7 +289,6 @@ fn expect(kind: Kind, received: Received, buffer: &[u8]) -> Result<Vec<OwnedFd>,
             )),
         }
     };
-    close_aside(descriptors);
     Err(wrong)
 }
 

@@ -1,6 +1,6 @@
 //! Listening under a name, with several handshakes under way at once.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -10,7 +10,9 @@ use super::address::{Address, LOCK_PATIENCE};
 use super::config::Config;
 use super::server::{self, Pending, Progress};
 use crate::error::{Error, ErrorKind};
+use crate::sys::door::Door;
 use crate::sys::fork::Birth;
+use crate::sys::line::Line;
 use crate::sys::lobby::Lobby;
 use crate::sys::{directory, poll, socket};
 
@@ -48,7 +50,7 @@ pub struct Listener {
     config: Config,
     path: PathBuf,
     identity: Option<(u64, u64)>,
-    socket: OwnedFd,
+    door: Door,
     lobby: Lobby,
     pending: Vec<Pending>,
     refusals: u64,
@@ -74,13 +76,13 @@ impl Listener {
                 error,
             )
         })?;
-        let socket = bind(&path)?;
+        let door = bind(&path)?;
         // The uid check in the handshake decides who gets in; the socket's mode must not stand in the way of those it admits.
         let mode = if config.uids.is_empty() { 0o600 } else { 0o666 };
         let lobby = std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode))
             .map_err(|error| Error::io("setting the socket's mode", error))
             .and_then(|()| {
-                Lobby::new(socket.as_fd()).map_err(|error| Error::io("watching for clients", error))
+                Lobby::new(door.as_fd()).map_err(|error| Error::io("watching for clients", error))
             });
         let lobby = match lobby {
             Ok(lobby) => lobby,
@@ -95,7 +97,7 @@ impl Listener {
             config,
             path,
             identity,
-            socket,
+            door,
             lobby,
             pending: Vec::new(),
             refusals: 0,
@@ -184,7 +186,7 @@ impl Listener {
         };
         let watched = self
             .lobby
-            .admit(self.socket.as_fd(), open)
+            .admit(self.door.as_fd(), open)
             .and_then(|()| self.lobby.ring_at(alarm));
         match (done, watched) {
             // A connection is worth more than an error that the next call will meet again.
@@ -197,14 +199,14 @@ impl Listener {
     /// Takes clients from the kernel's queue while there is room.
     fn let_in(&mut self) -> Result<Queue, Error> {
         while self.pending.len() < HANDSHAKES {
-            match socket::accept(self.socket.as_fd()) {
+            match socket::accept(self.door.as_fd()) {
                 Ok(Some(line)) => {
                     let pending = Pending::new(line, Instant::now() + self.config.timeout);
                     match self.lobby.add(pending.line()) {
                         Ok(()) => self.pending.push(pending),
                         Err(error) => {
                             let error = Error::io("watching a client", error);
-                            self.note(pending.refuse(server::resources(&error)));
+                            self.settle(pending.refuse(server::resources(&error)));
                         }
                     }
                 }
@@ -222,24 +224,26 @@ impl Listener {
     /// Moves handshakes on until one is done; the others keep the lobby readable.
     fn move_on(&mut self) -> Option<Connection> {
         for index in (0..self.pending.len()).rev() {
-            let progress = self.pending[index].advance(&self.config);
-            if matches!(progress, Progress::Pending) {
-                continue;
-            }
-            let ended = self.pending.swap_remove(index);
-            self.lobby.remove(ended.line());
-            if let Some(connection) = self.note(progress) {
+            let progress = self.pending.swap_remove(index).advance(&self.config);
+            if let Some(connection) = self.settle(progress) {
                 return Some(connection);
             }
         }
         None
     }
 
-    fn note(&mut self, progress: Progress) -> Option<Connection> {
+    /// Keeps a handshake that goes on. One that does not is no longer watched.
+    fn settle(&mut self, progress: Progress) -> Option<Connection> {
         match progress {
-            Progress::Done(connection) => return Some(connection),
-            Progress::Pending | Progress::Silent => {}
-            Progress::Refused(error) => {
+            // It comes to stand behind those that wait for their turn.
+            Progress::Pending(pending) => self.pending.push(pending),
+            Progress::Done(parts, line) => {
+                self.lobby.remove(line.as_fd());
+                return Some(parts.join(&self.config, line));
+            }
+            Progress::Silent(line) => self.lobby.remove(line.as_fd()),
+            Progress::Refused(line, error) => {
+                self.lobby.remove(line.as_fd());
                 self.refusals += 1;
                 self.last_refusal = Some(error);
             }
@@ -271,9 +275,9 @@ fn parent(path: &Path) -> &Path {
 }
 
 /// Binds, replacing a socket whose listener is dead. The caller holds the directory's lock.
-fn bind(path: &Path) -> Result<OwnedFd, Error> {
-    match socket::listen(path) {
-        Ok(socket) => return Ok(socket),
+fn bind(path: &Path) -> Result<Door, Error> {
+    match Door::open(path) {
+        Ok(door) => return Ok(door),
         Err(error) if error.raw_os_error() == Some(libc::EADDRINUSE) => {}
         Err(error) => {
             return Err(Error::io(
@@ -290,7 +294,9 @@ fn bind(path: &Path) -> Result<OwnedFd, Error> {
     };
     match socket::connect(path) {
         Err(error) if error.raw_os_error() == Some(libc::ECONNREFUSED) => {}
-        Ok(_) => {
+        Ok(socket) => {
+            // Whoever listens there may have sent us something already.
+            drop(Line::new(socket));
             return taken("is taken by a listener that is alive: stop it, or use another name");
         }
         Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => {
@@ -305,8 +311,7 @@ fn bind(path: &Path) -> Result<OwnedFd, Error> {
     }
     std::fs::remove_file(path)
         .map_err(|error| Error::io("removing a dead listener's socket", error))?;
-    socket::listen(path)
-        .map_err(|error| Error::io(&format!("listening at {}", path.display()), error))
+    Door::open(path).map_err(|error| Error::io(&format!("listening at {}", path.display()), error))
 }
 
 impl AsFd for Listener {

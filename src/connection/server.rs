@@ -6,10 +6,9 @@ use std::time::Instant;
 
 use zerocopy::{FromBytes, IntoBytes};
 
+use super::client;
 use super::config::Config;
-use super::link::Peer;
-use super::side::{self, Own, Theirs};
-use super::{Connection, client};
+use super::side::{self, Own, Parts, Theirs};
 use crate::error::{Error, ErrorKind};
 use crate::layout::geometry::MIN_CAPACITY;
 use crate::layout::handshake::{self, Attach, Hello, Kind, Prefix, Ready, Reason, Refuse, Welcome};
@@ -17,7 +16,7 @@ use crate::layout::{OLDEST_VERSION, VERSION};
 use crate::sys::credentials::Speaker;
 use crate::sys::line::Line;
 use crate::sys::message::{self, Received};
-use crate::sys::{close_aside, socket};
+use crate::sys::socket;
 
 /// A handshake under way.
 #[derive(Debug)]
@@ -44,12 +43,12 @@ struct Agreed {
 )]
 pub(crate) enum Progress {
     /// The client's next message has not come.
-    Pending,
-    Done(Connection),
+    Pending(Pending),
+    Done(Parts, Line),
     /// Refused, by us or by the client.
-    Refused(Error),
+    Refused(Line, Error),
     /// Closed without a word: a probe, or a client that changed its mind.
-    Silent,
+    Silent(Line),
 }
 
 impl Pending {
@@ -69,14 +68,14 @@ impl Pending {
         self.deadline
     }
 
-    /// Takes all that has arrived and answers it. Anything but [`Progress::Pending`] ends the handshake.
-    pub(crate) fn advance(&mut self, config: &Config) -> Progress {
+    /// Takes all that has arrived and answers it.
+    pub(crate) fn advance(mut self, config: &Config) -> Progress {
         // Whoever is told of readiness once, by an edge, must find nothing left: two messages at most.
         loop {
             let mut buffer = [0u8; handshake::LONGEST];
             let received = match message::receive(self.line(), &mut buffer) {
                 Ok(Some(received)) => received,
-                Ok(None) if Instant::now() < self.deadline => return Progress::Pending,
+                Ok(None) if Instant::now() < self.deadline => return Progress::Pending(self),
                 Ok(None) => {
                     return self.refuse((
                         Reason::Deadline,
@@ -89,11 +88,9 @@ impl Pending {
                 }
             };
             if received.length == 0 {
-                // Closed, or an empty packet, which can bring descriptors.
-                close_aside(received.descriptors);
                 return match self.agreed {
-                    None => Progress::Silent,
-                    Some(_) => Progress::Refused(Error::new(ErrorKind::PeerGone, GONE)),
+                    None => Progress::Silent(self.line),
+                    Some(_) => Progress::Refused(self.line, Error::new(ErrorKind::PeerGone, GONE)),
                 };
             }
             // A message longer than any is malformed; its beginning must not be taken for one.
@@ -105,11 +102,10 @@ impl Pending {
             let outcome = match self.agreed.take() {
                 None => self.hello(config, bytes, received),
                 Some(_) if handshake::kind(bytes) == Some(Kind::Refuse) => {
-                    close_aside(received.descriptors);
-                    return refused(bytes);
+                    return Progress::Refused(self.line, refused(bytes));
                 }
                 Some(agreed) => match self.attach(config, agreed, bytes, received) {
-                    Ok(connection) => return Progress::Done(connection),
+                    Ok(parts) => return Progress::Done(parts, self.line),
                     Err(refused) => Err(refused),
                 },
             };
@@ -120,10 +116,10 @@ impl Pending {
     }
 
     /// Ends the handshake and tells the client why.
-    pub(crate) fn refuse(&self, (reason, kind, text): side::Refused) -> Progress {
+    pub(crate) fn refuse(self, (reason, kind, text): side::Refused) -> Progress {
         let refuse = Refuse::new(reason, &text);
         let _ = message::send(self.line(), refuse.as_bytes(), &[]);
-        Progress::Refused(Error::new(kind, text))
+        Progress::Refused(self.line, Error::new(kind, text))
     }
 
     fn hello(
@@ -132,8 +128,6 @@ impl Pending {
         bytes: &[u8],
         received: Received,
     ) -> Result<(), side::Refused> {
-        let surplus = received.descriptors.len();
-        close_aside(received.descriptors);
         let malformed = |text: &str| (Reason::Malformed, ErrorKind::Malformed, text.to_owned());
         let mut speaker = received
             .speaker
@@ -150,7 +144,7 @@ impl Pending {
                 "a Hello was expected: is the client a Ringway of this major version?",
             ));
         };
-        if surplus > 0 || received.lost.is_some() {
+        if !received.descriptors.is_empty() || received.lost.is_some() {
             return Err((
                 Reason::Descriptors,
                 ErrorKind::Descriptors,
@@ -227,12 +221,12 @@ impl Pending {
     }
 
     fn attach(
-        &mut self,
+        &self,
         config: &Config,
         agreed: Agreed,
         bytes: &[u8],
         received: Received,
-    ) -> Result<Connection, side::Refused> {
+    ) -> Result<Parts, side::Refused> {
         let malformed = |text: &str| (Reason::Malformed, ErrorKind::Malformed, text.to_owned());
         let first = &agreed.speaker;
         if received
@@ -240,19 +234,16 @@ impl Pending {
             .as_ref()
             .is_none_or(|again| again.pid != first.pid || again.uid != first.uid)
         {
-            close_aside(received.descriptors);
             return Err(malformed(
                 "the client's two messages come from two processes",
             ));
         }
         if let Some(loss) = received.lost {
-            close_aside(received.descriptors);
             return Err(client::lost(loss, "server"));
         }
         let (Some(Kind::Attach), Ok(attach)) =
             (handshake::kind(bytes), Attach::read_from_bytes(bytes))
         else {
-            close_aside(received.descriptors);
             return Err(malformed("an Attach was expected"));
         };
         let Agreed {
@@ -263,24 +254,14 @@ impl Pending {
         } = agreed;
         let theirs = Theirs::judge(config, &attach.offer, waits, capacity, received.descriptors)?;
         own.receive_from(&theirs);
-        let peer = Peer {
-            uid: speaker.uid,
-            pid: speaker.pid,
-        };
-        // A copy, so that the listener can still take the line out of what it watches.
-        let line = self
-            .line
-            .hand_over()
-            .map_err(|error| resources(&Error::io("keeping the socket", error)))?;
         let ready = Ready {
             prefix: Prefix::new::<Ready>(Kind::Ready),
             reserved: [0; 48],
         };
-        let connection = side::assemble(config, own, theirs, waits, line, speaker.pidfd, peer)
-            .map_err(|e| resources(&e))?;
+        let parts = Parts::new(own, theirs, &self.line, speaker).map_err(|e| resources(&e))?;
         self.say(ready.as_bytes(), &[])?;
         socket::end_handshake(self.line());
-        Ok(connection)
+        Ok(parts)
     }
 
     fn say(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<(), side::Refused> {
@@ -298,11 +279,11 @@ impl Pending {
 const GONE: &str = "a client went away during the handshake";
 
 /// A client's Refuse, which is not answered.
-fn refused(bytes: &[u8]) -> Progress {
-    Progress::Refused(match Refuse::read_from_bytes(bytes) {
+fn refused(bytes: &[u8]) -> Error {
+    match Refuse::read_from_bytes(bytes) {
         Ok(refuse) => client::refused("client", &refuse),
         Err(_) => Error::new(ErrorKind::Malformed, "the client refused in no known form"),
-    })
+    }
 }
 
 pub(crate) fn resources(error: &Error) -> side::Refused {

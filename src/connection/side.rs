@@ -20,7 +20,9 @@ use crate::layout::handshake::{
 };
 use crate::ring::{Consumer, Producer, say_start};
 use crate::segment::{ForeignSegment, Gate, OwnSegment, SegmentSize};
+use crate::sys::aside::Descriptors;
 use crate::sys::bell::{self, Ringer};
+use crate::sys::credentials::Speaker;
 use crate::sys::line::Line;
 use crate::sys::memfd::{self, Defect};
 use crate::sys::poll::Waiter;
@@ -114,6 +116,8 @@ impl Own {
 pub(crate) struct Theirs {
     segment: ForeignSegment,
     geometry: Geometry,
+    /// How the peer's halves wait.
+    waits: u32,
     receiver_bell: Option<OwnedFd>,
     sender_bell: Option<OwnedFd>,
 }
@@ -122,41 +126,32 @@ pub(crate) struct Theirs {
 pub(crate) type Refused = (Reason, ErrorKind, String);
 
 impl Theirs {
-    /// Judges an offer and what came with it. Descriptors that fail a check are closed on another thread.
+    /// Judges an offer and what came with it. Descriptors that fail a check are left in `Descriptors`, which closes them aside.
     pub(crate) fn judge(
         config: &Config,
         offer: &SegmentOffer,
         waits: u32,
         largest: u64,
-        mut descriptors: Vec<OwnedFd>,
+        mut descriptors: Descriptors,
     ) -> Result<Self, Refused> {
-        let outcome = Self::check(config, offer, waits, largest, &descriptors);
-        match outcome {
-            Ok((segment, geometry)) => {
-                let mut bells = descriptors.drain(1..);
-                let receiver_bell = if waits & RECEIVER_SPINS == 0 {
-                    bells.next()
-                } else {
-                    None
-                };
-                let sender_bell = if waits & SENDER_SPINS == 0 {
-                    bells.next()
-                } else {
-                    None
-                };
-                drop(bells);
-                Ok(Self {
-                    segment,
-                    geometry,
-                    receiver_bell,
-                    sender_bell,
-                })
-            }
-            Err(refused) => {
-                crate::sys::close_aside(descriptors);
-                Err(refused)
-            }
-        }
+        let (segment, geometry) =
+            Self::check(config, offer, waits, largest, descriptors.as_slice())?;
+        // It is mapped, and a memory file: nobody can make its close take long.
+        drop(descriptors.take_first());
+        let mut bell = |spins: u32| {
+            (waits & spins == 0)
+                .then(|| descriptors.take_first())
+                .flatten()
+        };
+        let receiver_bell = bell(RECEIVER_SPINS);
+        let sender_bell = bell(SENDER_SPINS);
+        Ok(Self {
+            segment,
+            geometry,
+            waits,
+            receiver_bell,
+            sender_bell,
+        })
     }
 
     fn check(
@@ -247,70 +242,107 @@ fn describe(defect: &Defect) -> Refused {
     (Reason::Segment, ErrorKind::Segment, text)
 }
 
-/// Puts a connection together. `their_waits`: how the peer's halves wait.
-pub(crate) fn assemble(
-    config: &Config,
+/// All that a connection is made of, but for the line: what can fail has not.
+#[derive(Debug)]
+pub(crate) struct Parts {
     own: Own,
     theirs: Theirs,
-    their_waits: u32,
-    line: Line,
+    gates: (Gate, Gate),
+    /// The sender's and the receiver's.
+    waiters: (Arc<Waiter>, Arc<Waiter>),
     pidfd: Option<OwnedFd>,
     peer: Peer,
-) -> Result<Connection, Error> {
-    let link = Arc::new(Link::new(line, pidfd, peer, own.segment.birth()));
-    let (sending, receiving) =
-        Gate::pair().map_err(|error| Error::io("mapping a page for a connection", error))?;
-    let producer = Producer::new(
-        own.segment.ring(sending),
-        theirs.segment.word(control::RECEIVER),
-        own.segment.word(control::SENDER),
-        &own.geometry,
-        their_waits & RECEIVER_SPINS == 0,
-        crate::sys::cpu::nanos,
-    );
-    let consumer = Consumer::new(
-        theirs.segment.ring(receiving),
-        own.segment.word(control::RECEIVER),
-        &theirs.geometry,
-    );
-    let waiter = |bell: Option<OwnedFd>| {
-        let waiter = Waiter::new(bell, link.socket(), link.pidfd());
-        waiter
-            .map(Arc::new)
-            .map_err(|error| Error::io("watching the peer", error))
-    };
-    let (sending, receiving) = (waiter(own.sender_bell)?, waiter(own.receiver_bell)?);
-    // A half sleeps on its own epoch and bell, wakes the half opposite by its, and wakes its sibling when it has taken its nudge.
-    let rest =
-        |their_epoch, own_epoch, their_bell: Option<OwnedFd>, waiter: &Arc<Waiter>, sibling| {
-            Rest::new(
-                Watch::new(theirs.segment.word(their_epoch)),
-                Park::new(own.segment.word(own_epoch)),
-                their_bell.map(|bell| Ringer::new(bell, config.trust)),
-                (Arc::clone(waiter), Arc::downgrade(sibling)),
-                config.wait,
-                Arc::clone(&link),
-            )
+}
+
+impl Parts {
+    /// Makes what is missing.
+    pub(crate) fn new(
+        mut own: Own,
+        theirs: Theirs,
+        line: &Line,
+        speaker: Speaker,
+    ) -> Result<Self, Error> {
+        let gates =
+            Gate::pair().map_err(|error| Error::io("mapping a page for a connection", error))?;
+        let pidfd = speaker.pidfd;
+        let waiter = |bell: Option<OwnedFd>| {
+            Waiter::new(bell, line.as_fd(), pidfd.as_ref().map(AsFd::as_fd))
+                .map(Arc::new)
+                .map_err(|error| Error::io("watching the peer", error))
         };
-    let sender = Sender::new(
-        producer,
-        rest(
-            control::RECEIVER_EPOCH,
-            control::SENDER_EPOCH,
-            theirs.receiver_bell,
-            &sending,
-            &receiving,
-        ),
-    );
-    let receiver = Receiver::new(
-        consumer,
-        rest(
-            control::SENDER_EPOCH,
-            control::RECEIVER_EPOCH,
-            theirs.sender_bell,
-            &receiving,
-            &sending,
-        ),
-    );
-    Ok(Connection::new(sender, receiver))
+        let waiters = (
+            waiter(own.sender_bell.take())?,
+            waiter(own.receiver_bell.take())?,
+        );
+        Ok(Self {
+            own,
+            theirs,
+            gates,
+            waiters,
+            pidfd,
+            peer: Peer {
+                uid: speaker.uid,
+                pid: speaker.pid,
+            },
+        })
+    }
+
+    /// Puts the connection together.
+    pub(crate) fn join(self, config: &Config, line: Line) -> Connection {
+        let Self {
+            own,
+            theirs,
+            gates,
+            waiters,
+            pidfd,
+            peer,
+        } = self;
+        let link = Arc::new(Link::new(line, pidfd, peer, own.segment.birth()));
+        let producer = Producer::new(
+            own.segment.ring(gates.0),
+            theirs.segment.word(control::RECEIVER),
+            own.segment.word(control::SENDER),
+            &own.geometry,
+            theirs.waits & RECEIVER_SPINS == 0,
+            crate::sys::cpu::nanos,
+        );
+        let consumer = Consumer::new(
+            theirs.segment.ring(gates.1),
+            own.segment.word(control::RECEIVER),
+            &theirs.geometry,
+        );
+        // A half sleeps on its own epoch and bell, wakes the half opposite by its, and wakes its sibling when it has taken its nudge.
+        let rest =
+            |their_epoch, own_epoch, their_bell: Option<OwnedFd>, waiter: &Arc<Waiter>, sibling| {
+                Rest::new(
+                    Watch::new(theirs.segment.word(their_epoch)),
+                    Park::new(own.segment.word(own_epoch)),
+                    their_bell.map(|bell| Ringer::new(bell, config.trust)),
+                    (Arc::clone(waiter), Arc::downgrade(sibling)),
+                    config.wait,
+                    Arc::clone(&link),
+                )
+            };
+        let sender = Sender::new(
+            producer,
+            rest(
+                control::RECEIVER_EPOCH,
+                control::SENDER_EPOCH,
+                theirs.receiver_bell,
+                &waiters.0,
+                &waiters.1,
+            ),
+        );
+        let receiver = Receiver::new(
+            consumer,
+            rest(
+                control::SENDER_EPOCH,
+                control::RECEIVER_EPOCH,
+                theirs.sender_bell,
+                &waiters.1,
+                &waiters.0,
+            ),
+        );
+        Connection::new(sender, receiver)
+    }
 }

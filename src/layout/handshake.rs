@@ -68,7 +68,7 @@ impl Prefix {
     }
 }
 
-/// Client to server, first. Carries no descriptor: the server judges the uid before it takes any.
+/// Client to server, first. Carries no descriptor.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub(crate) struct Hello {

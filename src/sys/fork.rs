@@ -6,21 +6,14 @@
 //! `pthread_atfork` handler.
 
 use std::io;
-use std::sync::OnceLock;
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicPtr, AtomicU64, Ordering};
 
 use super::map;
 
-/// The address of the wiped page: leaked on purpose, one page for the life of the process.
-struct Page(*const AtomicU64);
-
-// SAFETY: the pointee is an atomic in a mapping that is never removed, so any thread may use it.
-unsafe impl Send for Page {}
-// SAFETY: as above; all access is through `&AtomicU64`.
-unsafe impl Sync for Page {}
-
-static PAGE: OnceLock<Result<Page, i32>> = OnceLock::new();
+/// The wiped page: null until first asked for, then one page for the life of the process. No `OnceLock`: a child that was forked
+/// while another thread fills it would wait for ever.
+static PAGE: AtomicPtr<AtomicU64> = AtomicPtr::new(core::ptr::null_mut());
 /// The newest generation handed out in this process or in an ancestor; a child continues from its copy.
 static NEWEST: AtomicU64 = AtomicU64::new(0);
 
@@ -39,11 +32,8 @@ unsafe impl Sync for Birth {}
 impl Birth {
     /// The mark of the current process.
     pub(crate) fn here() -> io::Result<Self> {
-        let page = match PAGE.get_or_init(make_page) {
-            Ok(page) => page.0,
-            Err(errno) => return Err(io::Error::from_raw_os_error(*errno)),
-        };
-        // SAFETY: `make_page` returned a pointer to a zeroed, aligned word in a mapping that is never removed.
+        let page = page()?;
+        // SAFETY: `page` returned a pointer to a zeroed, aligned word in a mapping that is never removed.
         let word = unsafe { &*page };
         // ORD: fork-page: Relaxed, the value publishes nothing else; partner: the same word in this file.
         let mut generation = word.load(Ordering::Relaxed);
@@ -70,12 +60,25 @@ impl Birth {
     }
 }
 
-fn make_page() -> Result<Page, i32> {
+fn page() -> io::Result<*const AtomicU64> {
+    // ORD: fork-page-made: Acquire, the page is ready for use; partner: the exchange in this file.
+    let known = PAGE.load(Ordering::Acquire);
+    if !known.is_null() {
+        return Ok(known);
+    }
     let bytes = super::memfd::page_size();
-    let errno = |error: io::Error| error.raw_os_error().unwrap_or(libc::ENOMEM);
-    let page = map::anonymous(bytes).map_err(errno)?;
-    map::wipe_on_fork(page, bytes).map_err(errno)?;
-    Ok(Page(page.cast_const().cast()))
+    let page = map::anonymous(bytes)?;
+    map::wipe_on_fork(page, bytes)?;
+    let made: *mut AtomicU64 = page.cast();
+    let none = core::ptr::null_mut();
+    // ORD: fork-page-made: AcqRel, the page is ready before its address is seen; partner: the load in this file.
+    match PAGE.compare_exchange(none, made, Ordering::AcqRel, Ordering::Acquire) {
+        Ok(_) => Ok(made),
+        Err(first) => {
+            map::unmap(page, bytes);
+            Ok(first)
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,58 +1,44 @@
 //! The socket to a peer, which may hold descriptors that we have not asked for.
 //!
-//! The kernel releases a descriptor that is in flight where its last reference goes: inside *our* `close`, if it lies unread in our
-//! queue, and inside our `recv`, if no room was offered for it. A release can block for as long as its sender likes (a TCP socket
-//! with `SO_LINGER`, a file on a FUSE mount). So whatever a peer attaches is received, which makes it ours, and is closed on
-//! another thread. What is left: a process whose table of descriptors is full cannot receive any.
+//! The kernel releases a file in flight where its last reference goes: inside *our* `close`, if it lies unread in our queue. A release
+//! can block for as long as the sender of the file likes ([`aside`]). So the end of a line is said at once, with `shutdown`, and a
+//! queue that is not empty then is closed, socket and all, on another thread.
 
-use std::io;
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::close_aside;
 use super::fork::Birth;
-use super::message;
+use super::{aside, message, socket};
 
-/// More packets than a queue holds, whose other end can send no more.
-const PACKETS: usize = 4096;
-
-/// A peer's socket. Dropping it empties its queue first.
+/// A peer's socket.
 #[derive(Debug)]
 pub(crate) struct Line {
-    socket: OwnedFd,
-    /// `None`: there is another copy, and only this one is closed.
+    socket: ManuallyDrop<OwnedFd>,
+    /// `None`: it cannot be told whether we are the child of a fork, which is then assumed.
     birth: Option<Birth>,
+    /// Whether it has ended. Locked by whoever looks at the queue, so that nobody takes what another looked at.
+    ended: Mutex<bool>,
 }
 
 impl Line {
     pub(crate) fn new(socket: OwnedFd) -> Self {
         Self {
-            socket,
+            socket: ManuallyDrop::new(socket),
             birth: Birth::here().ok(),
+            ended: Mutex::new(false),
         }
     }
 
-    /// A copy, which takes over the care for the queue.
-    pub(crate) fn hand_over(&mut self) -> io::Result<Self> {
-        let copy = self.socket.try_clone()?;
-        Ok(Self {
-            socket: copy,
-            birth: self.birth.take(),
-        })
+    /// The right to look at the queue, and whether there is a point.
+    pub(super) fn ended(&self) -> MutexGuard<'_, bool> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends what the peer may say to us, and closes what it has said unheard. What we have said stays readable.
-    pub(crate) fn shut(&self) {
+    /// Ends it for both sides. What we have said stays readable.
+    pub(super) fn shut(&self) {
         // SAFETY: no memory is passed. An error means that the other end is gone, and with it whoever could send.
-        unsafe { libc::shutdown(self.socket.as_raw_fd(), libc::SHUT_RD) };
-        let mut scratch = [0; 8];
-        let mut unwanted = Vec::new();
-        for _ in 0..PACKETS {
-            match message::receive(self.as_fd(), &mut scratch) {
-                Ok(Some(received)) if received.length > 0 => unwanted.extend(received.descriptors),
-                _ => break,
-            }
-        }
-        close_aside(unwanted);
+        unsafe { libc::shutdown(self.socket.as_raw_fd(), libc::SHUT_RDWR) };
     }
 }
 
@@ -64,9 +50,19 @@ impl AsFd for Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        // In a forked child it is the parent's conversation.
+        // In a forked child it is the parent's conversation, and a copy, whose close releases nothing.
+        let mut empty = true;
         if self.birth.is_some_and(|birth| !birth.is_forked()) {
             self.shut();
+            socket::ask_for_speaker(self.as_fd());
+            empty = message::is_empty(self.as_fd());
+        }
+        // SAFETY: it is taken here only, and nobody uses `self` afterwards.
+        let socket = unsafe { ManuallyDrop::take(&mut self.socket) };
+        if empty {
+            drop(socket);
+        } else {
+            aside::close(vec![socket]);
         }
     }
 }
@@ -101,11 +97,13 @@ mod tests {
         (stream, peer)
     }
 
-    /// How long `act` takes with a line in whose queue a poisoned descriptor lies.
-    fn with_poison(act: impl FnOnce(Line)) -> Duration {
+    /// How long `act` takes with a line in whose queue lies a poisoned descriptor, `copies` times attached to each of `packets`.
+    fn with_poison(packets: &[&[u8]], copies: usize, act: impl FnOnce(Line)) -> Duration {
         let (ours, theirs) = socket::pair().unwrap();
         let (poison, _peer) = poison();
-        message::send(theirs.as_fd(), &[1], &[poison.as_fd()]).unwrap();
+        for packet in packets {
+            message::send(theirs.as_fd(), packet, &vec![poison.as_fd(); copies]).unwrap();
+        }
         drop(poison);
         let line = Line::new(ours);
         let began = Instant::now();
@@ -115,25 +113,42 @@ mod tests {
 
     #[test]
     fn what_a_peer_attaches_is_not_closed_on_our_time() {
-        let looked = with_poison(|line| {
-            assert!(!look(&line).open, "it ends the connection");
-            assert!(!look(&line).open, "for good");
-        });
-        assert!(looked < LINGER / 2, "a look took {looked:?}");
-        let dropped = with_poison(drop);
-        assert!(dropped < LINGER / 2, "a close took {dropped:?}");
+        // An empty packet looks like the end of the conversation, and brings descriptors all the same.
+        let queues: [&[&[u8]]; 4] = [
+            &[&[1]],
+            &[&[]],
+            &[&[], &[1]],
+            &[&[1u8]; 100].map(|packet| &packet[..]),
+        ];
+        for packets in queues {
+            let looked = with_poison(packets, 3, |line| {
+                assert!(!look(&line).open, "it ends the connection");
+                assert!(!look(&line).open, "for good");
+            });
+            let dropped = with_poison(packets, 3, drop);
+            for took in [looked, dropped] {
+                assert!(took < LINGER / 2, "{} packets: {took:?}", packets.len());
+            }
+        }
     }
 
     #[test]
-    fn a_copy_takes_the_care_over_and_what_we_said_stays() {
+    fn an_empty_packet_is_an_end_that_is_not_taken_back() {
         let (ours, theirs) = socket::pair().unwrap();
-        let mut line = Line::new(ours);
-        let copy = line.hand_over().unwrap();
-        drop(line);
-        let theirs = Line::new(theirs);
-        assert!(look(&theirs).open, "the copy keeps it open");
-        socket::nudge(copy.as_fd()).unwrap();
-        drop(copy);
-        assert!(look(&theirs).taken, "said before the end");
+        message::send(theirs.as_fd(), &[], &[]).unwrap();
+        message::send(theirs.as_fd(), &[1], &[]).unwrap();
+        let line = Line::new(ours);
+        assert!(!look(&line).open);
+        assert!(!look(&line).open);
+    }
+
+    #[test]
+    fn what_we_said_before_the_end_stays() {
+        let (ours, theirs) = socket::pair().unwrap();
+        let (ours, theirs) = (Line::new(ours), Line::new(theirs));
+        socket::nudge(ours.as_fd()).unwrap();
+        drop(ours);
+        let look = look(&theirs);
+        assert!(look.taken && !look.open, "{look:?}");
     }
 }

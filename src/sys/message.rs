@@ -1,8 +1,14 @@
 //! Messages with descriptors and credentials attached (`sendmsg`, `recvmsg`, `SCM_RIGHTS`, `SCM_CREDENTIALS`, `SCM_PIDFD`).
+//!
+//! A file in flight whose last reference goes inside our `recvmsg` is released there, which can take as long as its sender likes: one that
+//! found no room in the buffer or in our table. So a message is never taken as it is found. It is looked at first (`MSG_PEEK`), which
+//! hands out new references and drops none, and is taken when all that came with it is ours. One with more than
+//! we want stays where it is, and whoever closes the socket has it closed aside ([`line`](super::line)).
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
+use super::aside::Descriptors;
 use super::credentials::Speaker;
 use super::last_error;
 
@@ -11,9 +17,9 @@ pub(crate) const MAX_DESCRIPTORS: usize = 3;
 
 const SCM_PIDFD: libc::c_int = 4;
 
-/// Room for as many descriptors as one message can carry (`SCM_MAX_FD`, 253), the credentials and a pidfd, aligned as `cmsghdr`
-/// asks. One that found no room would be closed inside our call (`line.rs`).
-const CONTROL: usize = 1280;
+/// Room for the credentials (32 bytes), a pidfd (24), and one descriptor more than any message of the handshake has (32), which tells
+/// that there are too many. Aligned as `cmsghdr` asks.
+const CONTROL: usize = 88;
 
 #[repr(C, align(8))]
 struct Control([u8; CONTROL]);
@@ -34,10 +40,10 @@ pub(crate) struct Received {
     pub(crate) length: usize,
     /// The message was longer than the buffer.
     pub(crate) truncated: bool,
-    /// Descriptors were sent that did not arrive, and why.
+    /// Descriptors were sent that did not arrive, and why. The message is still in the queue: nothing behind it can be had.
     pub(crate) lost: Option<Loss>,
     /// Descriptors that arrived, in order.
-    pub(crate) descriptors: Vec<OwnedFd>,
+    pub(crate) descriptors: Descriptors,
     /// Who sent this message, by the kernel's word.
     pub(crate) speaker: Option<Speaker>,
 }
@@ -99,30 +105,101 @@ pub(crate) fn send(
     }
 }
 
-/// Takes the next message into `buffer`; `None` when there is none yet. Every descriptor in it is owned on return,
-/// whatever else is wrong with the message.
+/// Takes the next message into `buffer`; `None` when there is none yet. To be called by one thread at a time.
 pub(crate) fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Option<Received>> {
+    let mut control = Control([0; CONTROL]);
+    let flags = libc::MSG_PEEK | libc::MSG_CMSG_CLOEXEC;
+    let Some((length, message)) = call(fd, buffer, &mut control.0, flags)? else {
+        return Ok(None);
+    };
+    let (descriptors, speaker) = attachments(&message);
+    let lost = (message.msg_flags & libc::MSG_CTRUNC != 0).then_some(
+        if descriptors.len() > MAX_DESCRIPTORS {
+            Loss::TooMany
+        } else {
+            Loss::NoRoom
+        },
+    );
+    if lost.is_none() {
+        take(fd)?;
+    }
+    Ok(Some(Received {
+        length,
+        truncated: message.msg_flags & libc::MSG_TRUNC != 0,
+        lost,
+        descriptors,
+        speaker,
+    }))
+}
+
+/// Takes the message that was looked at. What it brought is released here, unless somebody else refers to it.
+pub(crate) fn take(fd: BorrowedFd<'_>) -> io::Result<()> {
+    call(fd, &mut [], &mut [], 0).map(drop)
+}
+
+/// What is first in a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum First {
+    Nothing,
+    /// A message of some bytes, with nothing attached.
+    Plain,
+    /// The end, or an empty message, or one with something attached.
+    Other,
+}
+
+/// Looks at what is first in a queue, and leaves it there. To be called when credentials are no longer asked for: they are attachments.
+pub(crate) fn first(fd: BorrowedFd<'_>) -> io::Result<First> {
+    let mut scratch = [0; 8];
+    let found = call(fd, &mut scratch, &mut [], libc::MSG_PEEK)?;
+    Ok(match found {
+        None => First::Nothing,
+        Some((length, message)) if length > 0 && message.msg_flags & libc::MSG_CTRUNC == 0 => {
+            First::Plain
+        }
+        Some(_) => First::Other,
+    })
+}
+
+/// Whether there is nothing in a queue, for certain. It must be one that names speakers, because an empty message names one and the end does not.
+pub(crate) fn is_empty(fd: BorrowedFd<'_>) -> bool {
+    let mut scratch = [0; 8];
+    let mut control = Control([0; CONTROL]);
+    // Room for a speaker only: what is not handed out costs us no place in our table.
+    // SAFETY: `CMSG_SPACE` is arithmetic.
+    let room = unsafe { libc::CMSG_SPACE(size_of::<libc::ucred>() as libc::c_uint) } as usize;
+    match call(fd, &mut scratch, &mut control.0[..room], libc::MSG_PEEK) {
+        Ok(None) => true,
+        Ok(Some((length, message))) => {
+            length == 0 && message.msg_controllen == 0 && message.msg_flags & libc::MSG_CTRUNC == 0
+        }
+        Err(_) => false,
+    }
+}
+
+/// One `recvmsg` that never blocks. `None`: there is nothing yet. The message that is returned describes `control` alone.
+fn call(
+    fd: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    control: &mut [u8],
+    flags: libc::c_int,
+) -> io::Result<Option<(usize, libc::msghdr)>> {
     let mut part = libc::iovec {
         iov_base: buffer.as_mut_ptr().cast(),
         iov_len: buffer.len(),
     };
-    let mut control = Control([0; CONTROL]);
     // SAFETY: all-zero bytes are a valid `msghdr`.
     let mut message: libc::msghdr = unsafe { core::mem::zeroed() };
     message.msg_iov = &raw mut part;
     message.msg_iovlen = 1;
-    message.msg_control = control.0.as_mut_ptr().cast();
-    message.msg_controllen = control.0.len() as _;
+    if !control.is_empty() {
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = control.len() as _;
+    }
     let mut reset = false;
     let length = loop {
         // SAFETY: `message` points to `part`, `buffer` and `control`, which all live until the call returns.
-        let length = unsafe {
-            libc::recvmsg(
-                fd.as_raw_fd(),
-                &raw mut message,
-                libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC,
-            )
-        };
+        let length =
+            unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, flags | libc::MSG_DONTWAIT) };
         if let Ok(length) = usize::try_from(length) {
             break length;
         }
@@ -133,29 +210,21 @@ pub(crate) fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Optio
             // The other end closed while words of ours were unread there. The kernel says so once and before anything else, so
             // what it had said is still to be had: its Refuse, as likely as not.
             Some(libc::ECONNRESET) if !reset => reset = true,
-            Some(libc::ECONNRESET) => break 0,
+            Some(libc::ECONNRESET) => {
+                message.msg_controllen = 0;
+                break 0;
+            }
             _ => return Err(error),
         }
     };
-    let (descriptors, speaker) = attachments(&message);
-    // The kernel's flag has one cause, now that there is room: ours. But what it says matters less where too many were sent.
-    let cause = if descriptors.len() > MAX_DESCRIPTORS {
-        Loss::TooMany
-    } else {
-        Loss::NoRoom
-    };
-    Ok(Some(Received {
-        length,
-        truncated: message.msg_flags & libc::MSG_TRUNC != 0,
-        lost: (message.msg_flags & libc::MSG_CTRUNC != 0).then_some(cause),
-        descriptors,
-        speaker,
-    }))
+    message.msg_iov = core::ptr::null_mut();
+    message.msg_iovlen = 0;
+    Ok(Some((length, message)))
 }
 
 /// Walks the control messages that the kernel wrote.
-fn attachments(message: &libc::msghdr) -> (Vec<OwnedFd>, Option<Speaker>) {
-    let mut descriptors = Vec::new();
+fn attachments(message: &libc::msghdr) -> (Descriptors, Option<Speaker>) {
+    let mut descriptors = Descriptors::default();
     let mut credentials = None;
     let mut pidfd = None;
     // SAFETY: `message` describes a control buffer that the kernel has just filled, so `CMSG_FIRSTHDR` and `CMSG_NXTHDR` yield

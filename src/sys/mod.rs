@@ -1,14 +1,16 @@
 //! Every system call that Ringway makes, and nothing else.
 //!
 //! Absent on purpose: any knowledge of frames, lanes or the handshake; any pointer into shared memory (mappings are
-//! handed out as addresses, and only `segment` touches the bytes); timers and threads, save the one that closes suspicious
-//! descriptors, which may hang ([`close_aside`]).
+//! handed out as addresses, and only `segment` touches the bytes); timers and threads, save those that close what may hang
+//! ([`aside`]).
 
 pub(crate) mod aio;
+pub(crate) mod aside;
 pub(crate) mod bell;
 pub(crate) mod cpu;
 pub(crate) mod credentials;
 pub(crate) mod directory;
+pub(crate) mod door;
 pub(crate) mod fork;
 pub(crate) mod gate;
 pub(crate) mod line;
@@ -18,8 +20,6 @@ pub(crate) mod memfd;
 pub(crate) mod message;
 pub(crate) mod poll;
 pub(crate) mod socket;
-
-use std::os::fd::OwnedFd;
 
 /// The error of the system call that just failed on this thread.
 pub(crate) fn last_error() -> std::io::Error {
@@ -33,18 +33,4 @@ pub(crate) fn check(result: libc::c_int) -> std::io::Result<libc::c_int> {
     } else {
         Ok(result)
     }
-}
-
-/// Closes descriptors that a peer sent and that failed a check, on a thread of their own.
-///
-/// `close` of a file on a hostile FUSE mount flushes it and can hang for as long as its server likes, so it must not
-/// happen on the thread that serves other peers.
-pub(crate) fn close_aside(descriptors: Vec<OwnedFd>) {
-    if descriptors.is_empty() {
-        return;
-    }
-    // Where no thread can be had, `spawn` drops the closure, and with it the descriptors, here: the last resort.
-    let _ = std::thread::Builder::new()
-        .name("ringway-close".into())
-        .spawn(move || drop(descriptors));
 }

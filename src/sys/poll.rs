@@ -33,13 +33,13 @@
 //! other awake. A sibling that was dropped needs no wake, and one that moved to another thread took its instance along.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::sync::OnceLock;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::time::Instant;
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 
 use super::check;
+use crate::sync::{AtomicI32, AtomicU64, Ordering};
 
 const BELL: u64 = 1;
 const SOCKET: u64 = 2;
@@ -143,9 +143,12 @@ impl Waiter {
         events: &mut [libc::epoll_event; EVENTS as usize],
         left: Option<std::time::Duration>,
     ) -> io::Result<i32> {
+        static REFUSED: AtomicU64 = AtomicU64::new(0);
         let epoll = self.epoll.0.as_raw_fd();
+        // ORD: refused: Relaxed, it only saves a call that would fail; partner: the store in this file.
+        let refused = REFUSED.load(Ordering::Relaxed) != 0;
         // A wait for ever, or not at all, needs no clock and so no newer call.
-        if let Some(left) = left.filter(|left| !left.is_zero()) {
+        if let Some(left) = left.filter(|left| !left.is_zero() && !refused) {
             let time = libc::timespec {
                 tv_sec: libc::time_t::try_from(left.as_secs()).unwrap_or(libc::time_t::MAX),
                 tv_nsec: left.subsec_nanos().into(),
@@ -168,8 +171,11 @@ impl Waiter {
             // Not there before Linux 5.11 (`ENOSYS`), or not allowed by a seccomp profile that is older (`EPERM`). Whatever else is
             // wrong, the older call says too.
             let error = super::last_error();
-            if error.kind() == std::io::ErrorKind::Interrupted {
-                return Err(error);
+            match error.raw_os_error() {
+                Some(libc::EINTR) => return Err(error),
+                // ORD: refused: Relaxed, as above; partner: the load in this file.
+                Some(libc::ENOSYS | libc::EPERM) => REFUSED.store(1, Ordering::Relaxed),
+                _ => {}
             }
         }
         // It waits in whole milliseconds: round up, so as never to wake early and spin.
@@ -190,16 +196,24 @@ impl AsFd for Waiter {
 /// An eventfd of this process that is readable for ever: its counter is one, nobody reads it, and nobody else is given it. A child of
 /// a fork shares it and has as little reason to read it.
 pub(crate) fn always_ready() -> io::Result<BorrowedFd<'static>> {
-    static READY: OnceLock<OwnedFd> = OnceLock::new();
-    if let Some(ready) = READY.get() {
-        return Ok(ready.as_fd());
+    // No `OnceLock`: a child that was forked while another thread fills it would wait for ever.
+    static READY: AtomicI32 = AtomicI32::new(NONE);
+    const NONE: i32 = -1;
+    // ORD: ready-made: Relaxed, a number that the kernel knows; partner: the exchange in this file.
+    let mut ready = READY.load(Ordering::Relaxed);
+    if ready == NONE {
+        // SAFETY: no memory is passed.
+        let fd = check(unsafe { libc::eventfd(1, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
+        // SAFETY: `fd` was just returned by the kernel and nothing else owns it.
+        let made = unsafe { OwnedFd::from_raw_fd(fd) };
+        // ORD: ready-made: Relaxed, as above; of two threads that race here one is too late, and closes its own.
+        ready = match READY.compare_exchange(NONE, fd, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => made.into_raw_fd(),
+            Err(first) => first,
+        };
     }
-    // SAFETY: no memory is passed.
-    let fd = check(unsafe { libc::eventfd(1, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
-    // SAFETY: `fd` was just returned by the kernel and nothing else owns it.
-    let ready = unsafe { OwnedFd::from_raw_fd(fd) };
-    // Of two threads that race here one is too late, and closes its own.
-    Ok(READY.get_or_init(|| ready).as_fd())
+    // SAFETY: whoever stored it gave it up, and nobody closes it.
+    Ok(unsafe { BorrowedFd::borrow_raw(ready) })
 }
 
 /// Whether `fd` is readable (or closed) now.

@@ -10,8 +10,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::line::Line;
-use super::message;
-use super::{check, close_aside, last_error};
+use super::message::{self, First};
+use super::{check, last_error};
 
 /// The longest path that a socket address holds, in bytes, without its terminating NUL.
 pub(crate) const MAX_PATH: usize =
@@ -51,6 +51,11 @@ fn ask_for_credentials(fd: &OwnedFd) -> io::Result<()> {
     // Older kernels do not know it; the pidfd then comes from the pid.
     let _ = set_option(fd.as_fd(), SO_PASSPIDFD, 1);
     Ok(())
+}
+
+/// Has every message name its speaker from now on.
+pub(super) fn ask_for_speaker(fd: BorrowedFd<'_>) {
+    let _ = set_option(fd, libc::SO_PASSCRED, 1);
 }
 
 fn set_option(fd: BorrowedFd<'_>, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
@@ -129,7 +134,7 @@ pub(crate) fn accept(listener: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
     }
 }
 
-/// Two connected sockets, for tests.
+/// Two connected sockets, as after a handshake. For tests.
 #[cfg(test)]
 pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     let mut fds = [-1; 2];
@@ -137,10 +142,7 @@ pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     // SAFETY: `fds` is valid for writes of two integers.
     check(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, fds.as_mut_ptr()) })?;
     // SAFETY: both were just returned by the kernel and nothing else owns them.
-    let pair = unsafe { (OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1])) };
-    ask_for_credentials(&pair.0)?;
-    ask_for_credentials(&pair.1)?;
-    Ok(pair)
+    Ok(unsafe { (OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1])) })
 }
 
 /// Sends one byte that means "look at your lanes". Never blocks and raises no signal.
@@ -170,32 +172,29 @@ pub(crate) struct Look {
 /// How many nudges one look takes; the rest stay for the next, so that a flood cannot keep us here.
 const NUDGES_PER_LOOK: usize = 64;
 
-/// Takes waiting nudges and says whether the other end is still open. A peer that attaches descriptors ends the connection: they
-/// are closed on another thread (`line.rs`).
+/// Takes waiting nudges and says whether the other end is still open. A peer that sends anything else ends the connection, for good: it
+/// stays in the queue, and is released when the line is closed.
 pub(crate) fn look(line: &Line) -> Look {
+    let mut ended = line.ended();
     let mut look = Look {
-        open: true,
+        open: !*ended,
         taken: false,
         more: false,
     };
-    let mut scratch = [0u8; 8];
+    if *ended {
+        return look;
+    }
     for _ in 0..NUDGES_PER_LOOK {
-        match message::receive(line.as_fd(), &mut scratch) {
-            Ok(Some(received)) if received.length > 0 => {
-                look.taken = true;
-                if !received.descriptors.is_empty() || received.lost.is_some() {
-                    close_aside(received.descriptors);
-                    line.shut();
-                    look.open = false;
-                    return look;
-                }
-            }
-            Ok(Some(_)) => {
+        match message::first(line.as_fd()) {
+            Ok(First::Plain) if message::take(line.as_fd()).is_ok() => look.taken = true,
+            Ok(First::Other) => {
+                *ended = true;
+                line.shut();
                 look.open = false;
                 return look;
             }
             // An error is a lack of kernel memory or the like, and says nothing of the peer.
-            Ok(None) | Err(_) => return look,
+            _ => return look,
         }
     }
     look.more = true;

@@ -226,9 +226,15 @@ pub(crate) fn receive(line: &OwnedFd) -> (Vec<u8>, Vec<OwnedFd>) {
     message.msg_iovlen = 1;
     message.msg_control = control.0.as_mut_ptr().cast();
     message.msg_controllen = control.0.len() as _;
-    // SAFETY: all that `message` points to lives until the call returns.
-    let length =
-        unsafe { libc::recvmsg(line.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC) };
+    let mut take = || {
+        // SAFETY: all that `message` points to lives until the call returns.
+        unsafe { libc::recvmsg(line.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC) }
+    };
+    let mut length = take();
+    if length == -1 && io::Error::last_os_error().raw_os_error() == Some(libc::ECONNRESET) {
+        // The other end left something of ours unread. The kernel says so once; what it had said comes next.
+        length = take();
+    }
     bytes.truncate(usize::try_from(length).unwrap_or(0));
     let mut descriptors = Vec::new();
     // SAFETY: the kernel has filled the buffer; headers and their data lie inside it, and its descriptors are new.

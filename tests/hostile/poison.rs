@@ -75,3 +75,90 @@ fn a_client_that_attaches_poison_delays_nobody() {
         );
     }
 }
+
+/// Opens files until no place is left in the table of descriptors.
+fn fill_table() -> Vec<std::fs::File> {
+    std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect()
+}
+
+/// Lowers the limit of open descriptors while it lives.
+struct Limit(libc::rlimit);
+
+impl Limit {
+    fn of(soft: u64) -> Self {
+        let mut before = libc::rlimit {
+            rlim_cur: 0,
+            rlim_max: 0,
+        };
+        // SAFETY: `before` is valid for writes.
+        assert_eq!(
+            unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut before) },
+            0
+        );
+        let lower = libc::rlimit {
+            rlim_cur: soft,
+            ..before
+        };
+        // SAFETY: `lower` is valid for reads.
+        assert_eq!(
+            unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const lower) },
+            0
+        );
+        Self(before)
+    }
+}
+
+impl Drop for Limit {
+    fn drop(&mut self) {
+        // SAFETY: `self.0` is valid for reads.
+        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const self.0) };
+    }
+}
+
+#[test]
+fn a_listener_without_a_place_for_what_is_sent_is_not_delayed() {
+    let _alone = peer::alone();
+    let _dog = Watchdog::new("poison, full table");
+    let mut listener = Listener::bind(peer::path("poison-full")).unwrap();
+    let path = listener.path().to_path_buf();
+    let filler = eventfd();
+    let (stream, _peer) = poison();
+    let line = peer::dial(&path).unwrap();
+    let attached = [filler.as_raw_fd(), stream.as_raw_fd()];
+    for _ in 0..50 {
+        peer::send(&line, b"no Hello", &attached);
+    }
+    drop(stream);
+    let _limit = Limit::of(300);
+    let mut held = fill_table();
+    // One place, for the client's socket: nothing of what it has sent finds one.
+    held.pop();
+    let began = Instant::now();
+    assert!(listener.try_accept().unwrap().is_none());
+    assert_eq!(listener.refusals(), 1, "{:?}", listener.last_refusal());
+    drop(held);
+    drop(listener);
+    let took = began.elapsed();
+    assert!(took < LINGER / 2, "{took:?}");
+}
+
+#[test]
+fn a_listener_is_dropped_at_once_whatever_waits_at_its_door() {
+    let _alone = peer::alone();
+    let _dog = Watchdog::new("poison, unaccepted");
+    let listener = Listener::bind(peer::path("poison-door")).unwrap();
+    let (stream, _peer) = poison();
+    let lines: Vec<_> = (0..3)
+        .map(|_| {
+            let line = peer::dial(listener.path()).unwrap();
+            peer::send(&line, b"no Hello", &[stream.as_raw_fd()]);
+            line
+        })
+        .collect();
+    drop(stream);
+    let began = Instant::now();
+    drop(listener);
+    let took = began.elapsed();
+    assert!(took < LINGER / 2, "{took:?}");
+    drop(lines);
+}
