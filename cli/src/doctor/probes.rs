@@ -212,7 +212,7 @@ fn more_descriptors(hard: u64) -> String {
         return format!("`ulimit -n {hard}`: every connection takes 8");
     }
     format!(
-        "every connection takes 8, and the hard limit is too low: raise it as root, for this shell by `prlimit --pid $$ --nofile={MORE}:{MORE}`, for a user by `nofile` in /etc/security/limits.conf, for a service by LimitNOFILE="
+        "every connection takes 8, and the hard limit is too low: raise it as root, for a running shell by `prlimit --pid PID --nofile={MORE}:{MORE}` (its PID: `echo $$` there), for a user by `nofile` in /etc/security/limits.conf, for a service by LimitNOFILE="
     )
 }
 
