@@ -24,13 +24,14 @@ extern "C" fn look() {
     for fd in 0..3 {
         // SAFETY: `F_GETFD` takes no argument and touches no memory; a number that is not open is an error.
         if unsafe { libc::fcntl(fd, libc::F_GETFD) } == -1 {
-            // Relaxed: threads are made later, and to make one orders what was before.
+            // ORD: closed-at-start: relaxed, no thread exists yet, and to make one orders what was before; partner: `was_closed` below.
             CLOSED.fetch_or(1 << fd, Ordering::Relaxed);
         }
     }
 }
 
 fn was_closed(fd: u8) -> bool {
+    // ORD: closed-at-start: relaxed, nothing else is published; partner: `look` above, before `main`.
     CLOSED.load(Ordering::Relaxed) & 1 << fd != 0
 }
 
