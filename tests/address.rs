@@ -260,10 +260,10 @@ fn unsafe_ones_are_refused(
     let good = parent.join("good");
     fs::rename(&directory, &good).unwrap();
     symlink(&good, &directory).unwrap();
-    refused(&["is a link or no directory", "remove it"]);
+    refused(&["is a symbolic link, not a directory", "of your own"]);
     fs::remove_file(&directory).unwrap();
     fs::write(&directory, "in the way").unwrap();
-    refused(&["is a link or no directory", "remove it"]);
+    refused(&["is a file, not a directory", "of your own"]);
     fs::remove_file(&directory).unwrap();
     fs::remove_dir(&good).unwrap();
 }
@@ -298,4 +298,32 @@ fn a_parent_that_is_not_there_is_named() {
     );
     let told = said(&mut role("connect", &variables));
     assert!(told.starts_with("NotFound: nobody listens"), "{told}");
+}
+
+#[test]
+fn a_given_directory_that_is_not_there_is_to_be_created() {
+    let missing = std::env::temp_dir().join(format!("ringway-given-{}/names", std::process::id()));
+    let variables: [(&str, &Path); 1] = [("RINGWAY_DIR", &missing)];
+    let told = said(&mut role("bind", &variables));
+    assert!(told.starts_with("Directory: RINGWAY_DIR names"), "{told}");
+    let mend = format!("mkdir -p -m 700 {}", missing.display());
+    assert!(
+        told.contains("does not exist") && told.contains(&mend),
+        "{told}"
+    );
+    assert!(!told.contains("set RINGWAY_DIR"), "it is set: {told}");
+}
+
+#[test]
+fn a_relative_directory_is_refused_by_both_sides() {
+    let name = format!("ringway-relative-names-{}", std::process::id());
+    let variables: [(&str, &Path); 1] = [("RINGWAY_DIR", Path::new(&name))];
+    for what in ["bind", "connect"] {
+        let told = said(&mut role(what, &variables));
+        assert!(told.starts_with("Directory: "), "{what}: {told}");
+        for word in [name.as_str(), "relative", "an absolute path"] {
+            assert!(told.contains(word), "{what}: {told:?} lacks {word:?}");
+        }
+    }
+    assert!(!Path::new(&name).exists(), "nothing is made");
 }

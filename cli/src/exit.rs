@@ -20,8 +20,10 @@ pub(crate) enum Code {
     NobodyThere = 5,
     /// The other side broke the protocol, or is not `ringway send` and `ringway recv`.
     Protocol = 6,
-    /// A benchmark that was to be checked missed a target, or could not tell.
+    /// A benchmark that was to be checked missed a target.
     Missed = 7,
+    /// A benchmark that was to be checked missed none, but could not tell of every row.
+    Unmeasured = 8,
     /// The reader of our output went away: 128 + SIGPIPE, what a shell reports for any program in a pipeline.
     BrokenPipe = 141,
 }
@@ -45,7 +47,8 @@ Exit codes:
   0    every row was tried; with --check: every target was met in enough rounds
   1    the benchmark could not run
   2    bad usage, or no such row
-  7    with --check: a row missed its target, or has too few rounds
+  7    with --check: a row missed its target
+  8    with --check: no row missed, but one has no value or too few rounds
   141  the reader of our output went away";
 
 /// Why a command ends early.

@@ -8,6 +8,7 @@ mod options;
 mod progress;
 mod recv;
 mod send;
+mod standard;
 
 use std::process::ExitCode;
 

@@ -27,7 +27,7 @@ pub(crate) struct ConnectionArgs {
     #[arg(long, value_name = "MODE", value_enum, default_value_t = WaitMode::Adaptive)]
     wait_mode: WaitMode,
     /// Also meet processes of this user id, which must allow ours too (may be given again; our own is always allowed).
-    #[arg(long, value_name = "UID")]
+    #[arg(long, value_name = "UID", value_parser = parse_uid)]
     allow_uid: Vec<u32>,
     /// No progress bar (there is none either where standard error is not a terminal).
     #[arg(long, short)]
@@ -84,6 +84,21 @@ pub(crate) fn deadline_after(seconds: f64) -> Option<Instant> {
         .and_then(|patience| Instant::now().checked_add(patience))
 }
 
+/// Parses the number of a user; a name could mean another number in another container.
+fn parse_uid(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        let user = if text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && text.chars().all(plain)
+        {
+            text
+        } else {
+            "USER"
+        };
+        format!("a numeric uid is expected; `id -u {user}` prints it")
+    })
+}
+
 /// Parses a number of seconds that is not negative.
 pub(crate) fn parse_seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
@@ -130,6 +145,16 @@ mod tests {
             "99999999999999999999",
         ] {
             assert!(parse_bytes(wrong).is_err(), "{wrong} was accepted");
+        }
+    }
+
+    #[test]
+    fn a_user_is_a_number_and_a_name_is_told_how_to_become_one() {
+        assert_eq!(parse_uid("1000"), Ok(1000));
+        let told = |text: &str| parse_uid(text).unwrap_err();
+        assert!(told("bob").contains("numeric uid") && told("bob").contains("`id -u bob`"));
+        for wrong in ["", "-1", "4294967296", "$(reboot)", "a b"] {
+            assert!(told(wrong).contains("`id -u USER`"), "{wrong}");
         }
     }
 

@@ -16,6 +16,7 @@ use crate::copy::{self, BYTES, END, PIECE};
 use crate::exit::{self, Code, Failure};
 use crate::options::{ConnectionArgs, deadline_after, parse_seconds};
 use crate::progress::Progress;
+use crate::standard;
 
 /// Waits under NAME for one `ringway send` and writes what it sends to standard output.
 #[derive(Debug, Args)]
@@ -26,6 +27,13 @@ pub(crate) struct RecvArgs {
     /// How long to wait for a sender; without it, for ever.
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
     wait: Option<f64>,
+    /// Known only to say where it belongs.
+    #[arg(long, hide = true, value_name = "BYTES", value_parser = sender_chooses)]
+    capacity: Option<std::convert::Infallible>,
+}
+
+fn sender_chooses(_: &str) -> Result<std::convert::Infallible, String> {
+    Err("the sender chooses the size of the ring: `ringway send NAME --capacity BYTES`".into())
 }
 
 /// Runs the command.
@@ -34,6 +42,7 @@ pub(crate) fn run(args: &RecvArgs) -> ExitCode {
 }
 
 fn receive(args: &RecvArgs) -> Result<(), Failure> {
+    standard::output()?;
     // A duplicate, to write whole pieces past the line buffer of `std::io::stdout`.
     let output = io::stdout()
         .as_fd()

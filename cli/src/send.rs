@@ -14,6 +14,7 @@ use crate::copy::{self, END, PIECE};
 use crate::exit::{self, Code, Failure};
 use crate::options::{ConnectionArgs, deadline_after, parse_bytes, parse_seconds};
 use crate::progress::Progress;
+use crate::standard;
 
 /// How often a name that is not there yet is tried again.
 const RETRY: Duration = Duration::from_millis(20);
@@ -47,6 +48,7 @@ pub(crate) fn run(args: &SendArgs) -> ExitCode {
 }
 
 fn send(args: &SendArgs) -> Result<(), Failure> {
+    standard::input()?;
     // A duplicate, so that bytes go from the kernel into the ring without the buffer of `std::io::stdin`.
     let input = io::stdin()
         .as_fd()
@@ -56,6 +58,14 @@ fn send(args: &SendArgs) -> Result<(), Failure> {
             Failure::new(Code::Failed, format!("cannot use standard input: {error}"))
         })?;
     let mut connection = connect(args)?;
+    let granted = connection.sender().capacity();
+    if granted < args.capacity && !args.connection.quiet {
+        // Not `ringway recv`, which takes any size.
+        eprintln!(
+            "ringway send: the receiver granted a ring of {granted} bytes instead of {}; its `max_capacity` is the limit",
+            args.capacity
+        );
+    }
     let total = input
         .metadata()
         .ok()

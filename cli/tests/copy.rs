@@ -234,3 +234,64 @@ fn a_bad_name_or_option_says_what_is_wrong() {
         Running::start(&mut place.command("recv", &["send", "copy", "--capacity", "5000"]));
     assert_eq!(receiver.code(), 2);
 }
+
+#[test]
+fn a_closed_output_is_refused_before_anybody_is_taken() {
+    let place = Place::new();
+    let arguments = ["recv", "copy", "--wait", "0.2"];
+    let closed = "exec \"$@\" >&-";
+    let mut receiver = Running::start(&mut place.in_shell("recv", closed, &arguments));
+    let code = receiver.code();
+    let words = place.words("recv");
+    assert_eq!(code, 1, "{words}");
+    assert!(words.contains("standard output is closed"), "{words}");
+    // `/dev/null` that somebody asked for is an output like any other, and so is one with the input closed.
+    for script in ["exec \"$@\" >/dev/null", "exec \"$@\" <&-"] {
+        let mut receiver = place.listening(&mut place.in_shell("recv", script, &["recv", "copy"]));
+        let mut sender = place.sender("copy", Stdio::null());
+        assert_eq!((sender.code(), receiver.code()), (0, 0), "{script}");
+    }
+}
+
+#[test]
+fn a_closed_input_is_refused_and_the_receiver_undisturbed() {
+    let place = Place::new();
+    let mut receiver = place.receiver("copy", Stdio::null());
+    let closed = "exec \"$@\" <&-";
+    let mut sender = Running::start(&mut place.in_shell("send", closed, &["send", "copy"]));
+    let code = sender.code();
+    let words = place.words("send");
+    assert_eq!(code, 1, "{words}");
+    assert!(words.contains("standard input is closed"), "{words}");
+    let mut sender = place.sender("copy", Stdio::null());
+    assert_eq!((sender.code(), receiver.code()), (0, 0));
+}
+
+#[test]
+fn a_killed_listener_leaves_its_socket_until_the_name_is_bound_again() {
+    let place = Place::new();
+    let mut receiver = place.receiver("copy", Stdio::null());
+    receiver.child.kill().unwrap();
+    receiver.end();
+    assert_eq!(place.sockets(), 1, "nobody could remove it");
+    let arguments = ["recv", "copy", "--wait", "0"];
+    let mut next = Running::start(&mut place.command("next", &arguments));
+    assert_eq!(next.code(), 5, "{}", place.words("next"));
+    assert_eq!(place.sockets(), 0, "whoever binds the name next tidies up");
+}
+
+#[test]
+fn a_file_in_the_way_is_named_at_once_by_both_sides() {
+    let place = Place::new();
+    fs::write(place.file("copy"), "precious").unwrap();
+    for side in ["send", "recv"] {
+        let mut command = place.command(side, &[side, "copy", "--wait", "20"]);
+        let began = Instant::now();
+        assert_eq!(Running::start(&mut command).code(), 1);
+        assert!(began.elapsed() < Duration::from_secs(10), "it kept trying");
+        let words = place.words(side);
+        assert!(words.contains("is a file, not a socket"), "{words}");
+        assert!(!words.contains("remove"), "{words}");
+    }
+    assert_eq!(fs::read(place.file("copy")).unwrap(), b"precious");
+}

@@ -60,3 +60,36 @@ fn a_directory_that_others_can_enter_is_missing_and_says_how_to_mend_it() {
     assert_eq!(doctor.code(), 1, "{text}");
     assert!(text.contains("MISSING") && text.contains("0700"), "{text}");
 }
+
+#[test]
+fn a_given_directory_that_is_not_there_is_to_be_created() {
+    let place = Place::new();
+    let given = place.file("above/names");
+    let mut command = place.command("doctor", &["doctor"]);
+    let mut doctor = Running::start(command.env("RINGWAY_DIR", &given).stdout(Stdio::piped()));
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut doctor.child.stdout.take().unwrap(), &mut text).unwrap();
+    assert_eq!(doctor.code(), 1, "{text}");
+    let mend = format!("mkdir -p -m 700 {}", given.display());
+    assert!(
+        text.contains("does not exist") && text.contains(&mend),
+        "{text}"
+    );
+    assert!(!text.contains("set RINGWAY_DIR"), "it is set: {text}");
+}
+
+#[test]
+fn a_low_hard_limit_is_not_its_own_advice() {
+    let place = Place::new();
+    let script = "ulimit -n 64 && exec \"$@\"";
+    let mut command = place.in_shell("doctor", script, &["doctor"]);
+    let mut doctor = Running::start(command.stdout(Stdio::piped()));
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut doctor.child.stdout.take().unwrap(), &mut text).unwrap();
+    assert_eq!(doctor.code(), 0, "{text}");
+    assert!(text.contains("64 descriptors (at most 64)"), "{text}");
+    assert!(
+        text.contains("prlimit") && !text.contains("ulimit -n 64"),
+        "{text}"
+    );
+}

@@ -152,3 +152,72 @@ fn huge_pages_carry_the_stream_or_are_missed_by_name() {
     assert_eq!((sender.code(), receiver.code()), (0, 0));
     assert!(fs::read(place.file("out")).unwrap() == bytes, "the copy");
 }
+
+#[test]
+fn a_ring_that_was_cut_is_said_and_the_stream_goes_on() {
+    let place = Place::new();
+    let bytes = noise(300_000, 6);
+    let meet = place.file("meet");
+    let small = 64 << 10;
+    let config = ringway::Config::new()
+        .capacity(small)
+        .peer_capacity(small)
+        .max_capacity(small);
+    let mut listener = config.bind(meet.as_path()).unwrap();
+    let arguments = ["send", meet.to_str().unwrap(), "--capacity", "1M"];
+    let mut sender = Running::start(place.command("send", &arguments).stdin(Stdio::piped()));
+    let soon = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    let mut connection = listener.accept_deadline(soon).unwrap();
+    let reader = std::thread::spawn(move || {
+        let mut copy = Vec::new();
+        loop {
+            let frame = connection.receiver().recv_deadline(soon).unwrap();
+            let (kind, payload) = (frame.kind(), frame.to_vec());
+            drop(frame);
+            if kind == 1 {
+                let mut answer = connection.sender().reserve(8).unwrap();
+                answer.copy_from_slice(&payload);
+                answer.kind(1).commit();
+                return copy;
+            }
+            copy.extend(payload);
+        }
+    });
+    feed(&mut sender, &bytes);
+    drop(sender.child.stdin.take());
+    assert!(reader.join().unwrap() == bytes, "the copy");
+    assert_eq!(sender.code(), 0);
+    let words = place.words("send");
+    assert!(
+        words.contains("65536 bytes instead of 1048576"),
+        "{words:?}"
+    );
+}
+
+#[test]
+fn the_size_of_the_ring_is_asked_of_the_sender() {
+    let place = Place::new();
+    let mut command = place.command("recv", &["recv", "copy", "--capacity", "1M"]);
+    assert_eq!(Running::start(&mut command).code(), 2);
+    let words = place.words("recv");
+    assert!(
+        words.contains("`ringway send NAME --capacity BYTES`"),
+        "{words}"
+    );
+    assert!(
+        !words.contains("--wait"),
+        "no advice that misleads: {words}"
+    );
+}
+
+#[test]
+fn a_user_by_name_is_told_how_to_find_the_number() {
+    let place = Place::new();
+    let mut command = place.command("recv", &["recv", "copy", "--allow-uid", "bob"]);
+    assert_eq!(Running::start(&mut command).code(), 2);
+    let words = place.words("recv");
+    assert!(
+        words.contains("numeric uid") && words.contains("`id -u bob`"),
+        "{words}"
+    );
+}

@@ -1,5 +1,6 @@
 //! Names and paths.
 
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -54,7 +55,7 @@ impl From<PathBuf> for Address {
 pub(crate) const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Address {
-    /// The socket's path. `listening` makes the directory for names.
+    /// The socket's path, at which there is a socket or nothing. `listening` makes the directory for names.
     pub(crate) fn resolve(&self, listening: bool) -> Result<PathBuf, Error> {
         let path = match self {
             Self::Path(path) => path.clone(),
@@ -85,6 +86,7 @@ impl Address {
                 format!("{} is no path for a socket", path.display()),
             ));
         }
+        look(&path, listening)?;
         Ok(path)
     }
 }
@@ -106,6 +108,33 @@ fn check_name(name: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// Refuses a path at which something lies that is no socket. Whose it is and what it is good for we cannot know, so nobody is told to
+/// remove it; and whoever tries until somebody listens there would try for ever.
+fn look(path: &Path, listening: bool) -> Result<(), Error> {
+    // The kernel follows a link to connect, and refuses it to bind.
+    let status = if listening {
+        std::fs::symlink_metadata(path)
+    } else {
+        std::fs::metadata(path)
+    };
+    // What cannot be looked at, the kernel answers for in a moment.
+    let Ok(status) = status else { return Ok(()) };
+    if status.file_type().is_socket() {
+        return Ok(());
+    }
+    let kind = if listening {
+        ErrorKind::NameTaken
+    } else {
+        ErrorKind::Io
+    };
+    let text = format!(
+        "{} is {}, not a socket: use another name or path",
+        path.display(),
+        directory::what(status.file_type())
+    );
+    Err(Error::new(kind, text))
+}
+
 fn explain(directory: &Path, unfit: &directory::Unfit, listening: bool) -> Error {
     let shown = directory.display();
     let text = match unfit {
@@ -117,6 +146,19 @@ fn explain(directory: &Path, unfit: &directory::Unfit, listening: bool) -> Error
                 format!("nobody listens: there is no directory {shown}"),
             );
         }
+        // We make the directory, but not those above it.
+        directory::Unfit::Io(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            if directory::is_given() {
+                format!(
+                    "RINGWAY_DIR names {shown}, which does not exist, and neither does the directory above it: create it with mode 700, `mkdir -p -m 700 {shown}`"
+                )
+            } else {
+                let above = directory.parent().unwrap_or(directory).display();
+                format!(
+                    "{shown} cannot be made, {above} does not exist: create that, or set RINGWAY_DIR to a directory of your own"
+                )
+            }
+        }
         directory::Unfit::Owner(uid) => {
             format!(
                 "{shown} belongs to uid {uid}, not to us: set RINGWAY_DIR to a directory of your own"
@@ -125,10 +167,19 @@ fn explain(directory: &Path, unfit: &directory::Unfit, listening: bool) -> Error
         directory::Unfit::Mode(mode) => {
             format!("others can enter {shown} (mode {mode:o}): chmod 700 it, or set RINGWAY_DIR")
         }
-        directory::Unfit::NotADirectory => {
-            format!("{shown} is a link or no directory: remove it, or set RINGWAY_DIR")
+        directory::Unfit::NotADirectory(what) => {
+            format!(
+                "{shown} is {what}, not a directory: set RINGWAY_DIR to a directory of your own"
+            )
         }
-        directory::Unfit::Io(error) => format!("{shown} cannot be used ({error}): set RINGWAY_DIR"),
+        directory::Unfit::Relative => {
+            format!(
+                "the directory for names, {shown}, is a relative path, which means another place in every working directory: set RINGWAY_DIR to an absolute path"
+            )
+        }
+        directory::Unfit::Io(error) => {
+            format!("{shown} cannot be used ({error}): set RINGWAY_DIR to a directory of your own")
+        }
     };
     Error::new(ErrorKind::Directory, text)
 }
@@ -156,5 +207,35 @@ mod tests {
             long.resolve(true).unwrap_err().kind(),
             ErrorKind::NameTooLong
         );
+    }
+    #[test]
+    fn what_is_no_socket_is_named_and_nobody_is_told_to_remove_it() {
+        let place = std::env::temp_dir().join(format!("ringway-look-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&place);
+        std::fs::create_dir(&place).unwrap();
+        std::fs::write(place.join("file"), "precious").unwrap();
+        std::os::unix::fs::symlink(place.join("file"), place.join("link")).unwrap();
+        std::os::unix::fs::symlink(place.join("nothing"), place.join("dangling")).unwrap();
+        let told = |name: &str, listening| {
+            let error = Address::from(place.join(name)).resolve(listening);
+            error.map_err(|error| (error.kind(), error.to_string()))
+        };
+        let (taken, other) = (ErrorKind::NameTaken, ErrorKind::Io);
+        for (name, listening, kind, what) in [
+            ("file", true, taken, "is a file, not a socket"),
+            ("file", false, other, "is a file, not a socket"),
+            (".", true, taken, "is a directory, not a socket"),
+            ("link", true, taken, "is a symbolic link, not a socket"),
+            ("link", false, other, "is a file, not a socket"),
+            ("dangling", true, taken, "is a symbolic link, not a socket"),
+        ] {
+            let (said, text) = told(name, listening).unwrap_err();
+            assert_eq!(said, kind, "{text}");
+            assert!(text.contains(what), "{text:?} lacks {what:?}");
+            assert!(text.contains("another name or path"), "{text}");
+            assert!(!text.contains("remove"), "{text}");
+        }
+        assert!(told("nothing", true).is_ok() && told("nothing", false).is_ok());
+        std::fs::remove_dir_all(&place).unwrap();
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -18,20 +18,29 @@ pub(crate) enum Unfit {
     Owner(u32),
     /// Others may enter or change it; the value is its mode.
     Mode(u32),
-    /// It is a link or no directory.
-    NotADirectory,
+    /// It is this instead: a link, which is not followed, or no directory.
+    NotADirectory(&'static str),
+    /// It is a relative path, which means another place in every working directory.
+    Relative,
     /// It cannot be made or looked at.
     Io(io::Error),
+}
+
+/// A variable of the environment that says something.
+fn set(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
+}
+
+/// Whether it is `RINGWAY_DIR` that says where named sockets live.
+pub(crate) fn is_given() -> bool {
+    set("RINGWAY_DIR").is_some()
 }
 
 /// Where named sockets live: `RINGWAY_DIR`, else `$XDG_RUNTIME_DIR/ringway`, else `/run/ringway-UID` where `/run` can be
 /// written, else `ringway-UID` in the temp directory.
 pub(crate) fn choose() -> PathBuf {
-    let set = |name: &str| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
     if let Some(chosen) = set("RINGWAY_DIR") {
         return chosen;
     }
@@ -50,6 +59,9 @@ pub(crate) fn choose() -> PathBuf {
 
 /// Makes `path` (mode 0700) unless it exists, and checks that it is a real directory that only we can enter.
 pub(crate) fn prepare(path: &Path) -> Result<(), Unfit> {
+    if path.is_relative() {
+        return Err(Unfit::Relative);
+    }
     match fs::DirBuilder::new().mode(0o700).create(path) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -60,10 +72,13 @@ pub(crate) fn prepare(path: &Path) -> Result<(), Unfit> {
 
 /// The checks of [`prepare`] without making anything.
 pub(crate) fn verify(path: &Path) -> Result<(), Unfit> {
+    if path.is_relative() {
+        return Err(Unfit::Relative);
+    }
     // Not `metadata`: a link that somebody planted in a shared temp directory must not be followed.
     let status = fs::symlink_metadata(path).map_err(Unfit::Io)?;
     if !status.is_dir() {
-        return Err(Unfit::NotADirectory);
+        return Err(Unfit::NotADirectory(what(status.file_type())));
     }
     if status.uid() != effective_uid() {
         return Err(Unfit::Owner(status.uid()));
@@ -112,6 +127,23 @@ impl Lock {
     }
 }
 
+/// What a file is, in words.
+pub(crate) fn what(kind: fs::FileType) -> &'static str {
+    if kind.is_file() {
+        "a file"
+    } else if kind.is_dir() {
+        "a directory"
+    } else if kind.is_symlink() {
+        "a symbolic link"
+    } else if kind.is_fifo() {
+        "a named pipe"
+    } else if kind.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    }
+}
+
 /// The identity of what is at a path: device and inode.
 pub(crate) fn identity(path: &Path) -> Option<(u64, u64)> {
     fs::symlink_metadata(path)
@@ -152,8 +184,20 @@ mod tests {
         assert!(matches!(prepare(&path), Err(Unfit::Mode(0o755))));
         let link = scratch("link");
         std::os::unix::fs::symlink(&path, &link).unwrap();
-        assert!(matches!(prepare(&link), Err(Unfit::NotADirectory)));
+        assert!(matches!(
+            prepare(&link),
+            Err(Unfit::NotADirectory("a symbolic link"))
+        ));
         fs::remove_file(&link).unwrap();
         fs::remove_dir(&path).unwrap();
+    }
+
+    #[test]
+    fn a_relative_path_is_refused_and_not_made() {
+        let name = format!("ringway-relative-{}", std::process::id());
+        let path = Path::new(&name);
+        assert!(matches!(prepare(path), Err(Unfit::Relative)));
+        assert!(matches!(verify(path), Err(Unfit::Relative)));
+        assert!(!path.exists());
     }
 }

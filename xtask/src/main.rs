@@ -30,19 +30,8 @@ fn main() -> ExitCode {
 }
 
 fn run() -> ExitCode {
-    let mut words = std::env::args().skip(1);
-    let task = words.next().unwrap_or_default();
-    let rest: Vec<String> = words.collect();
-    let result = match task.as_str() {
-        "verify" => verify::Options::parse(&rest).and_then(|options| verify::run(&options)),
-        "demo" => arguments::none(&rest).and_then(|()| demo::run()),
-        "tools" => arguments::none(&rest).and_then(|()| tools::install()),
-        "help" | "--help" | "-h" => {
-            say!("{USAGE}");
-            Ok(true)
-        }
-        other => Err(format!("there is no task `{other}`")),
-    };
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let result = perform(&words);
     match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -51,5 +40,44 @@ fn run() -> ExitCode {
             let _ = writeln!(io::stderr(), "{message}\n\n{USAGE}");
             ExitCode::from(2)
         }
+    }
+}
+
+/// Does what the words ask for. `Ok(false)`: it was done and found fault.
+fn perform(words: &[String]) -> Result<bool, String> {
+    let (task, rest) = match words {
+        [] => ("", words),
+        [task, rest @ ..] => (task.as_str(), rest),
+    };
+    if task == "help" || words.iter().any(|word| word == "--help" || word == "-h") {
+        say!("{USAGE}");
+        return Ok(true);
+    }
+    match task {
+        "verify" => verify::Options::parse(rest).and_then(|options| verify::run(&options)),
+        "demo" => arguments::none(rest).and_then(|()| demo::run()),
+        "tools" => arguments::none(rest).and_then(|()| tools::install()),
+        "" => Err("which task?".to_owned()),
+        other => Err(format!("there is no task `{other}`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::perform;
+
+    #[test]
+    fn every_task_answers_a_call_for_help() {
+        let asked = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+            perform(&words)
+        };
+        for task in ["verify", "demo", "tools"] {
+            assert_eq!(asked(&[task, "--help"]), Ok(true), "{task}");
+            assert_eq!(asked(&[task, "-h"]), Ok(true), "{task}");
+        }
+        assert_eq!(asked(&["verify", "--list", "--help"]), Ok(true));
+        assert!(asked(&["help"]).is_ok() && asked(&["--help"]).is_ok());
+        assert!(asked(&[]).is_err() && asked(&["very"]).is_err());
     }
 }

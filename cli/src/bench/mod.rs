@@ -73,14 +73,14 @@ pub(crate) struct BenchArgs {
     /// Rounds that have to count, for each row.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     rounds: Option<u16>,
-    /// End with 7 if a row misses its target or has too few rounds.
+    /// End with 7 if a row misses its target; else with 8 if one has no value or too few rounds.
     #[arg(long)]
     check: bool,
     /// Under each row, every way that its limit was tried in, with the median of its times. The row is compared with the
     /// fastest of each round.
     #[arg(long, conflicts_with = "json")]
     ways: bool,
-    /// List the rows and do nothing.
+    /// List the rows, each by what it measures, and do nothing.
     #[arg(long)]
     list: bool,
 }
@@ -133,7 +133,8 @@ fn measure_rows(args: &BenchArgs, output: &mut impl Write) -> Result<(), exit::F
     }
     if args.list {
         for row in rows {
-            writeln!(output, "{}:{}", row.name, row.size)?;
+            let name = format!("{}:{}", row.name, row.size);
+            writeln!(output, "{name:<20} {}", row.about)?;
         }
         return Ok(());
     }
@@ -151,7 +152,7 @@ fn measure_rows(args: &BenchArgs, output: &mut impl Write) -> Result<(), exit::F
         report::print_heading(output)?;
     }
     let effort = args.effort();
-    let (mut missed, mut incomplete) = (0, 0);
+    let (mut missed, mut incomplete, mut unmeasured) = (0, 0, 0);
     for row in rows {
         let record = measure_row(row, &effort, &mut meeting);
         record.print(output, args.json)?;
@@ -160,15 +161,27 @@ fn measure_rows(args: &BenchArgs, output: &mut impl Write) -> Result<(), exit::F
         }
         missed += usize::from(record.missed());
         incomplete += usize::from(!record.complete());
+        unmeasured += usize::from(!record.measured());
     }
-    let verdict = format!("{missed} targets missed, {incomplete} rows with too few rounds");
+    let verdict = format!(
+        "{missed} targets missed, {incomplete} rows with too few rounds, {unmeasured} of them unmeasured"
+    );
     if !args.json {
         writeln!(output, "{verdict}")?;
     }
-    if args.check && missed + incomplete > 0 {
-        return Err(exit::Failure::new(Code::Missed, verdict));
+    match check(missed, incomplete) {
+        Some(code) if args.check => Err(exit::Failure::new(code, verdict)),
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+/// What a check ends with: what is known to be missed matters more than what is not known.
+fn check(missed: usize, incomplete: usize) -> Option<Code> {
+    match (missed, incomplete) {
+        (0, 0) => None,
+        (0, _) => Some(Code::Unmeasured),
+        _ => Some(Code::Missed),
+    }
 }
 
 fn measure_row(row: &Row, effort: &Effort, meeting: &mut Meeting) -> Record {
@@ -245,4 +258,34 @@ fn watch_idle(
 fn fail(error: &dyn Display) -> ! {
     eprintln!("ringway bench: {error}");
     std::process::exit(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missed_target_and_an_unmeasured_row_end_differently() {
+        assert_eq!(check(0, 0), None);
+        assert_eq!(check(0, 1), Some(Code::Unmeasured));
+        assert_eq!(check(1, 0), Some(Code::Missed));
+        assert_eq!(check(1, 1), Some(Code::Missed));
+    }
+
+    #[test]
+    fn a_failed_row_is_neither_met_nor_missed() {
+        for row in ROWS {
+            let record = Record::failed(row, String::new(), "as a test");
+            assert!(!record.missed() && !record.complete() && !record.measured());
+            // No round that counted is no figure, whatever the arithmetic makes of none.
+            let nothing = Outcome {
+                nanos: f64::NAN,
+                limit_nanos: f64::NAN,
+                slowness: f64::NAN,
+                ..Outcome::default()
+            };
+            let record = Record::new(row, String::new(), 5, &nothing);
+            assert!(!record.missed() && !record.measured(), "{}", row.name);
+        }
+    }
 }

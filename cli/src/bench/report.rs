@@ -66,7 +66,7 @@ impl Record {
             value: finite(value),
             limit: finite(limit),
             ratio: finite(ratio),
-            met: row.target.met(value, ratio).map(|met| met && counted),
+            met: row.target.met(value, ratio).filter(|_| counted),
             rounds: outcome.rounds,
             discarded: outcome.discarded,
             cpu_seconds: round(outcome.cpu_seconds),
@@ -90,14 +90,9 @@ impl Record {
         Self::empty(row, String::new()).with_note(format!("not measured: {reason}"))
     }
 
-    /// A row that could not be measured: it is not met.
+    /// A row whose measurement went wrong; whether it would be met is not known either.
     pub(crate) fn failed(row: &Row, placement: String, reason: &str) -> Self {
-        let met = row.target.met(f64::NAN, f64::NAN).map(|_| false);
-        Self {
-            met,
-            note: Some(format!("failed: {reason}")),
-            ..Self::empty(row, placement)
-        }
+        Self::empty(row, placement).with_note(format!("failed: {reason}"))
     }
 
     /// Says something about the row.
@@ -143,6 +138,21 @@ impl Record {
         self.met == Some(false)
     }
 
+    /// Whether it has a value.
+    pub(crate) fn measured(&self) -> bool {
+        self.value.is_some()
+    }
+
+    /// The verdict, in a word.
+    fn word(&self) -> &'static str {
+        match self.met {
+            _ if !self.measured() => "unmeasured",
+            Some(true) => "met",
+            Some(false) => "MISS",
+            None => "",
+        }
+    }
+
     /// Whether as many rounds counted as were wanted.
     pub(crate) fn complete(&self) -> bool {
         self.complete
@@ -164,7 +174,7 @@ impl Record {
         let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), significant);
         writeln!(
             output,
-            "{:<15}{:>8}{:>9} {:<12}{:>9}{:>7}  {:<10}{:<5}{}{:>8}{:>9}{:>9}{:>4}{:>4}{:>8.2}",
+            "{:<15}{:>8}{:>9} {:<12}{:>9}{:>7}  {:<10}{:<11}{}{:>8}{:>9}{:>9}{:>4}{:>4}{:>8.2}",
             self.name,
             self.size,
             number(self.value),
@@ -173,7 +183,7 @@ impl Record {
             self.ratio
                 .map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}")),
             self.target.as_deref().unwrap_or("-"),
-            self.met.map_or("", |met| if met { "met" } else { "MISS" }),
+            self.word(),
             self.bar(),
             number(self.p50_ns),
             number(self.p99_ns),
@@ -213,7 +223,7 @@ impl Record {
 pub(crate) fn print_heading(output: &mut impl Write) -> io::Result<()> {
     writeln!(
         output,
-        "{:<15}{:>8}{:>9} {:<12}{:>9}{:>7}  {:<10}{:<5}{:<18}{:>8}{:>9}{:>9}{:>4}{:>4}{:>8}",
+        "{:<15}{:>8}{:>9} {:<12}{:>9}{:>7}  {:<10}{:<11}{:<18}{:>8}{:>9}{:>9}{:>4}{:>4}{:>8}",
         "work",
         "bytes",
         "value",

@@ -9,6 +9,8 @@ pub(crate) struct Row {
     pub(crate) name: &'static str,
     /// Bytes of a message's payload.
     pub(crate) size: usize,
+    /// What is measured, for `--list`.
+    pub(crate) about: &'static str,
     pub(crate) unit: Unit,
     pub(crate) work: Measured,
     pub(crate) target: Target,
@@ -109,6 +111,7 @@ const MIB: usize = 1 << 20;
 /// A row on two cores that has a limit.
 const fn beside(
     name: &'static str,
+    about: &'static str,
     size: usize,
     unit: Unit,
     limits: &'static [Task],
@@ -118,6 +121,7 @@ const fn beside(
     Row {
         name,
         size,
+        about,
         unit,
         work: Measured::Beside { limits, ours },
         target,
@@ -129,6 +133,7 @@ const fn round_trip(size: usize, limits: &'static [Task], most: f64) -> Row {
     let ours = Task::RoundTrip(size, Waiting::Spin);
     beside(
         "round-trip",
+        "one message there and one back, both sides spinning",
         size,
         Unit::Nanoseconds,
         limits,
@@ -137,9 +142,15 @@ const fn round_trip(size: usize, limits: &'static [Task], most: f64) -> Row {
     )
 }
 
-const fn stream(name: &'static str, limits: &'static [Task], ours: Task) -> Row {
+const fn stream(
+    name: &'static str,
+    about: &'static str,
+    limits: &'static [Task],
+    ours: Task,
+) -> Row {
     beside(
         name,
+        about,
         64,
         Unit::MillionPerSecond,
         limits,
@@ -151,6 +162,7 @@ const fn stream(name: &'static str, limits: &'static [Task], ours: Task) -> Row 
 const fn large(size: usize, limits: &'static [Task]) -> Row {
     beside(
         "stream-large",
+        "large messages one after the other, copied in and out",
         size,
         Unit::GigabytesPerSecond,
         limits,
@@ -160,7 +172,13 @@ const fn large(size: usize, limits: &'static [Task]) -> Row {
 }
 
 /// A row on two cores for comparison.
-const fn comparison(name: &'static str, size: usize, unit: Unit, ours: Task) -> Row {
+const fn comparison(
+    name: &'static str,
+    about: &'static str,
+    size: usize,
+    unit: Unit,
+    ours: Task,
+) -> Row {
     let work = Measured::Alone {
         ours,
         pass: Pass::Batch,
@@ -168,6 +186,7 @@ const fn comparison(name: &'static str, size: usize, unit: Unit, ours: Task) -> 
     Row {
         name,
         size,
+        about,
         unit,
         work,
         target: Target::None,
@@ -185,10 +204,21 @@ pub(crate) const ROWS: &[Row] = &[
     round_trip(56, &[Task::Exchange(56)], 1.05),
     round_trip(64, &[Task::Exchange(64)], 1.10),
     round_trip(1024, &[Task::Exchange(1024)], 1.10),
-    stream("stream-spin", RING_SPIN, Task::Stream(1, Waiting::Spin)),
-    stream("stream", RING_WAKE, Task::Stream(1, Waiting::Adaptive)),
+    stream(
+        "stream-spin",
+        "messages one after the other, to a receiver that never sleeps",
+        RING_SPIN,
+        Task::Stream(1, Waiting::Spin),
+    ),
+    stream(
+        "stream",
+        "messages one after the other, to a receiver that may sleep (the default)",
+        RING_WAKE,
+        Task::Stream(1, Waiting::Adaptive),
+    ),
     stream(
         "stream-groups",
+        "the same, 16 messages published at once",
         RING_GROUPS,
         Task::Stream(16, Waiting::Adaptive),
     ),
@@ -196,6 +226,7 @@ pub(crate) const ROWS: &[Row] = &[
     large(MIB, &[Task::Bulk(MIB)]),
     beside(
         "in-place",
+        "one large message there and back in place, only its head touched; the limit is round-trip:64",
         MIB,
         Unit::Nanoseconds,
         &[SPINNING],
@@ -204,6 +235,7 @@ pub(crate) const ROWS: &[Row] = &[
     ),
     beside(
         "adaptive",
+        "round trip by the default wait: spin, then sleep; the limit is round-trip:64",
         64,
         Unit::Nanoseconds,
         &[SPINNING],
@@ -212,6 +244,7 @@ pub(crate) const ROWS: &[Row] = &[
     ),
     beside(
         "park",
+        "round trip in which both sides sleep until they are woken",
         8,
         Unit::Microseconds,
         &[Task::Bell],
@@ -221,6 +254,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "park-one-core",
         size: 8,
+        about: "the same, both processes on one processor",
         unit: Unit::Microseconds,
         work: Measured::Beside {
             limits: &[Task::Bell],
@@ -232,6 +266,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "idle",
         size: 0,
+        about: "what a connection costs that nobody uses: wake-ups, and milliseconds of processor time",
         unit: Unit::WakeUps,
         work: Measured::Idle {
             ours: Task::RoundTrip(64, Waiting::Adaptive),
@@ -242,6 +277,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "connect",
         size: 8,
+        about: "from the call of connect to the first message of the server",
         unit: Unit::Microseconds,
         work: Measured::Alone {
             ours: Task::Connect,
@@ -253,33 +289,50 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "instructions",
         size: 64,
+        about: "instructions to fill, send, receive and copy out one message (callgrind)",
         unit: Unit::Instructions,
         work: Measured::Instructions,
         target: Target::UpTo(60.0),
         one_core: true,
     },
-    comparison("pipe", 64, Unit::Microseconds, Task::Pipe(Form::RoundTrip)),
+    comparison(
+        "pipe",
+        "round trip through two pipes, for comparison",
+        64,
+        Unit::Microseconds,
+        Task::Pipe(Form::RoundTrip),
+    ),
     comparison(
         "pipe-stream",
+        "messages one after the other through a pipe, for comparison",
         64,
         Unit::MillionPerSecond,
         Task::Pipe(Form::Stream(64)),
     ),
     comparison(
         "pipe-stream",
+        "messages one after the other through a pipe, for comparison",
         KIB_64,
         Unit::GigabytesPerSecond,
         Task::Pipe(Form::Stream(KIB_64)),
     ),
-    comparison("unix", 64, Unit::Microseconds, Task::Unix(Form::RoundTrip)),
+    comparison(
+        "unix",
+        "round trip through a Unix stream socket, for comparison",
+        64,
+        Unit::Microseconds,
+        Task::Unix(Form::RoundTrip),
+    ),
     comparison(
         "unix-stream",
+        "messages one after the other through a Unix stream socket, for comparison",
         64,
         Unit::MillionPerSecond,
         Task::Unix(Form::Stream(64)),
     ),
     comparison(
         "unix-stream",
+        "messages one after the other through a Unix stream socket, for comparison",
         KIB_64,
         Unit::GigabytesPerSecond,
         Task::Unix(Form::Stream(KIB_64)),

@@ -193,15 +193,31 @@ fn huge_pages() -> Finding {
 fn descriptors() -> Finding {
     const NAME: &str = "RLIMIT_NOFILE";
     match getrlimit(Resource::RLIMIT_NOFILE) {
-        Ok((soft, hard)) if soft < 256 => Finding::note(
+        Ok((soft, hard)) if soft < ENOUGH => Finding::note(
             NAME,
             format!("{soft} descriptors (at most {hard})"),
-            format!("`ulimit -n {hard}`: every connection takes some"),
+            more_descriptors(hard),
         ),
         Ok((soft, _)) => Finding::ok(NAME, format!("{soft} descriptors")),
         Err(error) => Finding::note(NAME, format!("cannot be read: {error}"), String::new()),
     }
 }
+
+/// Fewer descriptors than this are worth a note.
+const ENOUGH: u64 = 256;
+
+/// How to have more of them, where at most `hard` may be asked for.
+fn more_descriptors(hard: u64) -> String {
+    if hard >= ENOUGH {
+        return format!("`ulimit -n {hard}`: every connection takes 8");
+    }
+    format!(
+        "every connection takes 8, and the hard limit is too low: raise it as root, for a running shell by `prlimit --pid PID --nofile={MORE}:{MORE}` (its PID: `echo $$` there), for a user by `nofile` in /etc/security/limits.conf, for a service by LimitNOFILE="
+    )
+}
+
+/// What to raise a hard limit to.
+const MORE: u64 = 4096;
 
 fn locked_memory() -> Finding {
     const NAME: &str = "RLIMIT_MEMLOCK";
@@ -263,6 +279,14 @@ fn owned(result: libc::c_long) -> io::Result<OwnedFd> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_limit_that_is_reached_already_is_no_advice() {
+        assert!(more_descriptors(1024).contains("`ulimit -n 1024`"));
+        let told = more_descriptors(64);
+        assert!(!told.contains("ulimit") && !told.contains("64"), "{told}");
+        assert!(told.contains("hard limit") && told.contains("prlimit"));
+    }
 
     #[test]
     fn releases_are_read_by_number() {

@@ -1,6 +1,6 @@
 //! The question that only a trial answers: can two endpoints meet by name here and exchange a frame?
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use ringway::{Config, Listener};
@@ -18,11 +18,22 @@ pub(super) fn all() -> Vec<Finding> {
     let listener = match Listener::bind(name.as_str()) {
         Ok(listener) => listener,
         Err(error) => {
-            let mend = "set RINGWAY_DIR to a directory of yours with mode 0700, at a short path";
-            return vec![Finding::missing("directory", error.to_string(), mend)];
+            return vec![Finding::missing("directory", error.to_string(), mend())];
         }
     };
     vec![directory(listener.path()), connection(listener, &name)]
+}
+
+/// What to do about a directory that cannot be used. The error has said why.
+fn mend() -> String {
+    match std::env::var_os("RINGWAY_DIR").map(PathBuf::from) {
+        Some(given) if given.is_absolute() && !given.exists() => format!(
+            "the directory does not exist: create it with mode 0700, `mkdir -p -m 700 {}`",
+            given.display()
+        ),
+        _ => "set RINGWAY_DIR to a directory of yours with mode 0700, at a short absolute path"
+            .to_owned(),
+    }
 }
 
 fn directory(socket: &Path) -> Finding {

@@ -55,6 +55,20 @@ impl Place {
         command
     }
 
+    /// The same through a shell that changes something first, as in `>&-` or `ulimit`: `script` ends with `exec "$@"`.
+    pub(crate) fn in_shell(&self, label: &str, script: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new("sh");
+        let words = File::create(self.file(&format!("{label}.txt"))).expect("a file for messages");
+        command
+            .args(["-c", script, "sh", env!("CARGO_BIN_EXE_ringway")])
+            .args(arguments)
+            .env("RINGWAY_DIR", &self.path)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(words);
+        command
+    }
+
     /// Starts a receiver under `name` that writes to `out`, and waits until it listens.
     pub(crate) fn receiver(&self, name: &str, out: Stdio) -> Running {
         self.listening(self.command("recv", &["recv", name]).stdout(out))

@@ -93,7 +93,13 @@ pub(crate) fn run() -> Result<bool, String> {
     );
     let measured = bench::run(&command, &directory.0)?;
     say!(
-        "All of them, beside limits written by hand: {} bench",
+        "The same messages, written, copied out and checked by the same two processes each time. In the round trip both sides of"
+    );
+    say!(
+        "Ringway spin, while a pipe or a socket puts a process to sleep: sleeping for sleeping, Ringway is the row `park` of the benchmark."
+    );
+    say!(
+        "All rows, beside limits written by hand: {} bench",
         command.display()
     );
     Ok(measured)

@@ -1,0 +1,44 @@
+//! What the README owes to somebody who has never seen the project.
+
+const README: &str = include_str!("../../README.md");
+
+/// The words that mean something particular here.
+const WORDS: [&str; 9] = [
+    "frame", "lane", "ring", "half", "group", "spin", "park", "bell", "slip",
+];
+
+#[test]
+fn every_word_is_explained_before_it_is_used() {
+    let (before, after) = README.split_once("## Words").expect("a glossary");
+    let (glossary, _) = after.split_once("\n## ").expect("more behind it");
+    let used: Vec<&str> = before.split(|c: char| !c.is_alphanumeric()).collect();
+    for word in WORDS {
+        assert!(
+            glossary.contains(&format!("| **{word}** |")),
+            "{word} is not explained"
+        );
+        let plural = format!("{word}s");
+        assert!(
+            !used.contains(&word) && !used.contains(&plural.as_str()),
+            "{word} is used before it is explained"
+        );
+    }
+}
+
+#[test]
+fn it_says_how_to_install_and_what_stays_behind() {
+    for needed in [
+        "cargo install --path cli",
+        "ringway = { path =",
+        "not on crates.io",
+        "leaves its socket file",
+    ] {
+        assert!(README.contains(needed), "no word of {needed:?}");
+    }
+}
+
+#[test]
+fn the_manifest_promises_no_more_than_there_is() {
+    let manifest = include_str!("../../Cargo.toml");
+    assert!(!manifest.contains("typed messages"));
+}
