@@ -295,3 +295,20 @@ fn a_file_in_the_way_is_named_at_once_by_both_sides() {
     }
     assert_eq!(fs::read(place.file("copy")).unwrap(), b"precious");
 }
+
+#[test]
+fn a_socket_of_another_program_is_named_at_once_by_both_sides() {
+    let place = Place::new();
+    let path = place.file("copy");
+    let _other = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    for side in ["send", "recv"] {
+        let mut command = place.command(side, &[side, "copy", "--wait", "20"]);
+        let began = Instant::now();
+        assert_eq!(Running::start(&mut command).code(), 1);
+        assert!(began.elapsed() < Duration::from_secs(10), "it kept trying");
+        let words = place.words(side);
+        assert!(words.contains("another program's"), "{words}");
+        assert!(!words.contains("remove"), "{words}");
+    }
+    assert!(path.exists(), "it is left alone");
+}

@@ -219,8 +219,9 @@ fn unreachable_peer(path: &std::path::Path, error: std::io::Error) -> Error {
             format!("the listener at {shown} does not accept: its queue is full"),
         ),
         Some(libc::EPROTOTYPE) => Error::new(
-            ErrorKind::NotFound,
-            format!("the socket at {shown} is not Ringway's"),
+            // Not `NotFound`: whoever tries until somebody listens would try for ever.
+            ErrorKind::Io,
+            format!("the socket at {shown} is another program's: use another name or path"),
         ),
         _ => Error::io(&format!("connecting to {shown}"), error),
     }

@@ -302,12 +302,12 @@ fn bind(path: &Path) -> Result<Door, Error> {
         Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => {
             return taken("is taken by a listener whose queue is full");
         }
-        Err(_) => return taken("exists and is no socket of ours: remove it, or use another name"),
+        Err(_) => return taken("is another program's socket: use another name or path"),
     }
     let is_socket = std::fs::symlink_metadata(path)
         .is_ok_and(|status| std::os::unix::fs::FileTypeExt::is_socket(&status.file_type()));
     if !is_socket {
-        return taken("exists and is no socket: remove it, or use another name");
+        return taken("is not a socket: use another name or path");
     }
     std::fs::remove_file(path)
         .map_err(|error| Error::io("removing a dead listener's socket", error))?;

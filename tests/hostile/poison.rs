@@ -91,19 +91,14 @@ impl Limit {
             rlim_max: 0,
         };
         // SAFETY: `before` is valid for writes.
-        assert_eq!(
-            unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut before) },
-            0
-        );
+        let known = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut before) };
         let lower = libc::rlimit {
             rlim_cur: soft,
             ..before
         };
         // SAFETY: `lower` is valid for reads.
-        assert_eq!(
-            unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const lower) },
-            0
-        );
+        let set = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const lower) };
+        assert_eq!((known, set), (0, 0));
         Self(before)
     }
 }
