@@ -4,7 +4,7 @@
 //! taking it back is most of what a send costs on cores that are far apart: asking early was measured to bring 1.6 times the
 //! rate there, and costs nothing on near cores. In a ping-pong it is harmful (up to a factor of two at 64 bytes on far cores): the requests
 //! are in the way of the one line that the peer waits for. What tells the two apart is the time per frame. Pure: the
-//! clock is handed in, and is read once per lap of the ring.
+//! clock is handed in, and is read at most once per lap of the ring.
 
 /// Frames that follow each other faster than this, in nanoseconds, are a stream: no ping-pong between cores is as fast.
 const STREAM: u64 = 50;
@@ -27,14 +27,20 @@ impl Ahead {
         }
     }
 
-    /// The producer has come to the end of the space that it knew of, at time `now` in nanoseconds and at `position`, with a frame of
-    /// `length` bytes. The frames before it are taken to be as long: nobody counts them. Returns whether to ask for lines ahead from
+    /// The producer has come to the end of the space that it knew of, at `position`, with a frame of `length` bytes. `clock` says the time in
+    /// nanoseconds; it is asked only if there is something to learn. The frames before it are taken to be as long: nobody counts them. Returns whether to ask for lines ahead from
     /// now on, if that was to be learned.
-    pub(crate) fn lap(&mut self, now: u64, position: u64, length: u64) -> Option<bool> {
+    pub(crate) fn lap(
+        &mut self,
+        clock: impl FnOnce() -> u64,
+        position: u64,
+        length: u64,
+    ) -> Option<bool> {
         let frames = (position - self.position) / length;
         if frames < ENOUGH {
             return None;
         }
+        let now = clock();
         let stream = now.saturating_sub(self.since) < STREAM * frames;
         self.position = position;
         self.since = now;
@@ -51,7 +57,7 @@ mod tests {
         for _ in 0..3 {
             *now += 1000 * nanos;
             let position = ahead.position + 1000 * 72;
-            on = ahead.lap(*now, position, 72).expect("enough frames");
+            on = ahead.lap(|| *now, position, 72).expect("enough frames");
         }
         on
     }

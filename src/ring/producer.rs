@@ -110,7 +110,7 @@ pub(crate) struct Producer<R, W, T> {
 
 impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
     /// A producer on an empty ring. `told`: the word for tools. `fenced`: the consumer may sleep, so each publish is a full
-    /// barrier too. `clock` counts nanoseconds; it is asked once per lap.
+    /// barrier too. `clock` counts nanoseconds; it is asked at most once per lap.
     pub(crate) fn new(
         ring: R,
         released: W,
@@ -435,7 +435,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
             return Err(Refusal::Shut);
         }
         self.reclaim().map_err(Refusal::Broken)?;
-        if let Some(ahead) = self.ahead.lap((self.clock)(), self.tail, needed) {
+        if let Some(ahead) = self.ahead.lap(self.clock, self.tail, needed) {
             self.manner = Manner::new(self.manner.plain, ahead);
         }
         self.tell();
