@@ -236,7 +236,38 @@ impl Sender {
     }
 
     /// Before polling this half's descriptor in an event loop: is there space for `len` bytes now? Only after [`Arm::Armed`] is the
-    /// descriptor worth polling. With [`Wait::Spin`](crate::Wait::Spin) the answer is always [`Arm::Ready`].
+    /// descriptor worth polling, and once: arm again before the next poll. It is polled for *readability*: it is no stream that one writes
+    /// to, but an instance of `epoll` that has something to tell. With [`Wait::Spin`](crate::Wait::Spin) the answer is always [`Arm::Ready`].
+    ///
+    /// ```
+    /// use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    /// use ringway::{Arm, SendError};
+    /// use std::os::fd::AsFd;
+    ///
+    /// # let path = std::env::temp_dir().join(format!("ringway-doc-space-{}", std::process::id()));
+    /// # let mut listener = ringway::Listener::bind(path.as_path())?;
+    /// # let client = std::thread::spawn(move || {
+    /// #     let (_sender, mut receiver) = ringway::connect(path).unwrap().split();
+    /// #     (0..10_000).for_each(|_| assert_eq!(receiver.recv().unwrap().len(), 1000));
+    /// # });
+    /// # let (mut sender, _receiver) = listener.accept()?.split();
+    /// let message = [7; 1000];
+    /// let mut left = 10_000;
+    /// while left > 0 {
+    ///     match sender.try_send(&message) {
+    ///         Ok(()) => left -= 1,
+    ///         Err(SendError::Full) => {
+    ///             while sender.arm(message.len())? == Arm::Armed {
+    ///                 poll(&mut [PollFd::new(sender.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE)?;
+    ///             }
+    ///         }
+    ///         Err(error) => return Err(error.into()),
+    ///     }
+    /// }
+    /// # drop(sender);
+    /// # client.join().unwrap();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`SendError::TooLarge`], or a broken protocol.
