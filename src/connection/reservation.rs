@@ -113,6 +113,9 @@ impl DerefMut for Reservation<'_> {
 /// Frames that become visible together, with one store. Dropping it publishes it; so does waiting for space.
 ///
 /// Nothing in an open group is committed: if this process is killed before the publish, the peer sees none of it.
+///
+/// A group that is leaked (`mem::forget`) is published by the sender's next call that sends, reserves, arms or opens a group. If the
+/// sender is dropped before that, its frames are never sent.
 #[derive(Debug)]
 #[must_use = "frames in a group become visible when it is published or dropped"]
 pub struct Group<'a> {

@@ -49,10 +49,10 @@ impl Sender {
     /// Sends a copy of `payload`, waiting for space.
     ///
     /// `Ok` means that the frame is committed to memory that the peer can read: not that the peer will read it, nor that it lives. While
-    /// there is room, sending makes no system call, and so nothing tells this half of a peer that was killed. It hears of it at the latest
-    /// when the ring is full, and before that whenever it looks: when a lap of the ring is over, when it reserves, opens a group, arms
-    /// or is asked ([`Sender::check`]). What the other half of this connection has heard counts, if it is heard of on another thread too. A receiver that was
-    /// dropped says so in shared memory, and is noticed by the send after the next, unless its side spins ([`Wait::Spin`](crate::Wait::Spin)).
+    /// there is room, sending makes no system call, and so nothing tells a plain send that the peer was killed. This half hears of it
+    /// when the ring is full, or has been gone through once more; and, as soon as either half of the connection has heard, on whatever thread, when it
+    /// reserves, opens a group or arms. [`Sender::check`] asks. A receiver that the peer has dropped says so in shared memory: the next send looks
+    /// there, still with `Ok`, and the one after it is refused (later if the peer declared [`Wait::Spin`](crate::Wait::Spin), whose sleep nobody looks for).
     ///
     /// # Errors
     /// [`SendError::TooLarge`], or how the connection ended. Nothing was sent then.
