@@ -98,11 +98,12 @@ fn a_commit_of_too_much_panics_where_it_was_called() {
 }
 
 #[test]
-fn leaked_frames_and_reservations_cost_nothing_that_stays() {
+fn a_leaked_frame_is_released_by_what_follows() {
     let (mut server, mut client) = small("leaked");
     // More than the ring holds: what a leaked frame did not release, the next one does.
     for n in 0..1_000u16 {
-        std::mem::forget(client.sender().reserve(100).unwrap());
+        // Neither does an aborted reservation take anything.
+        drop(client.sender().reserve(100).unwrap());
         client
             .sender()
             .send_deadline(&n.to_le_bytes(), soon())

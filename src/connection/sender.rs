@@ -21,7 +21,8 @@ use crate::sys::fork::Birth;
 ///
 /// Dropping it says goodbye: the peer reads what was committed, and then hears [`RecvError::Closed`](crate::RecvError::Closed). A drop by
 /// a panic, while the thread unwinds, says no goodbye, and ends the connection as if its socket had been closed: the peer's halves
-/// hear `PeerDied` if the process ends with the thread, else `PeerClosed`. So does the end of a process that drops nothing
+/// hear `PeerDied` if the process ends with the thread, else `PeerClosed`. (Not so a connection that was made while the thread was
+/// unwinding already: its panic is another's.) So does the end of a process that drops nothing
 /// (`std::process::exit`, a signal, `panic = "abort"`): `PeerDied`.
 #[derive(Debug)]
 pub struct Sender {
