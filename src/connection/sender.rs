@@ -19,11 +19,13 @@ use crate::sys::fork::Birth;
 /// A frame is committed when `send` returns: the peer will see it even if this process is killed in the next instruction. That it
 /// was *handled* only an answer can tell, and that the peer still lives is not said by `Ok` either: see [`Sender::send`].
 ///
-/// Dropping it says goodbye: the peer reads what was committed, and then hears [`RecvError::Closed`](crate::RecvError::Closed). A drop by
-/// a panic, while the thread unwinds, says no goodbye, and ends the connection as if its socket had been closed: the peer's halves
-/// hear `PeerDied` if the process ends with the thread, else `PeerClosed`. (Not so a connection that was made while the thread was
-/// unwinding already: its panic is another's.) So does the end of a process that drops nothing
-/// (`std::process::exit`, a signal, `panic = "abort"`): `PeerDied`.
+/// Dropping it says goodbye: the peer reads what was committed, and then hears [`RecvError::Closed`](crate::RecvError::Closed). Two ends
+/// say none:
+///
+/// - A process that ends and drops nothing (a signal, `std::process::exit`, `panic = "abort"`): the peer hears `PeerDied`.
+/// - A drop by a panic, while the thread unwinds. It ends the connection as if its socket had been closed, the other half too: the peer
+///   hears `PeerDied` if the process ends as well, else `PeerClosed`. A connection that was made while the thread was unwinding
+///   already, in somebody's destructor, ends in order.
 #[derive(Debug)]
 pub struct Sender {
     pub(crate) lane: Producer<MappedOwnRing, MappedForeignWord, MappedOwnWord>,
