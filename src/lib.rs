@@ -18,6 +18,17 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # How an end is told
+//!
+//! | what the peer did | what its opposite hears, behind the last committed frame |
+//! | --- | --- |
+//! | dropped the half, in order | `Closed` |
+//! | ended: killed, `exit` without a drop, a panic that ended the process | `PeerDied` |
+//! | let a panic drop a half and lives on, or executed another program | `PeerClosed`, 200 ms later |
+//! | broke a rule | `Protocol`, which names it |
+//!
+//! A receiver hears by itself. A sender that is not waiting hears when it looks: [`Sender::send`] says when that is, [`Sender::check`] looks.
+//!
 //! Start with [`Listener`] and [`connect`]; options are in [`Config`]. `docs/PROTOCOL.md` has every byte, `docs/SAFETY.md` the argument
 //! that no byte of a peer's can harm us.
 

@@ -1,30 +1,12 @@
 //! Frames through a real connection: every way to send, every way to receive, every way to wait.
 
-use std::path::PathBuf;
+mod pair;
+
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ringway::{Arm, Config, Connection, RecvError, SendError, Wait};
-
-fn path(name: &str) -> PathBuf {
-    std::env::temp_dir().join(format!("ringway-{name}-{}", std::process::id()))
-}
-
-fn pair(name: &str, server: &Config, client: &Config) -> (Connection, Connection) {
-    let path = path(name);
-    let mut listener = server.bind(path.as_path()).unwrap();
-    thread::scope(|scope| {
-        let client = scope.spawn(|| client.connect(path.as_path()).unwrap());
-        let accepted = listener
-            .accept_deadline(Instant::now() + Duration::from_secs(5))
-            .unwrap();
-        (accepted, client.join().unwrap())
-    })
-}
-
-fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(10)
-}
+use pair::{pair, soon};
+use ringway::{Arm, Config, RecvError, SendError, Wait};
 
 #[test]
 fn every_wait_moves_frames_both_ways() {

@@ -49,18 +49,29 @@ impl Config {
     }
 
     /// Bytes in the ring that a client sends into: a power of two, 4,096 to 1 GiB. Default 256 KiB.
+    ///
+    /// It is a client's wish. The server cuts it to its [`Config::max_capacity`] without an error: [`Sender::capacity`](crate::Sender::capacity)
+    /// and [`Receiver::capacity`](crate::Receiver::capacity) tell what was agreed, [`Sender::max_payload`](crate::Sender::max_payload) how long
+    /// a frame can be then.
+    ///
+    /// A listener's rings are never made by it, neither the one that it sends into nor the one that it reads: its clients ask, and its
+    /// `max_capacity` limits them. There it is only checked like any option: within its range and `max_capacity`, large enough for
+    /// [`Config::alignment`], and at least 2 MiB with [`Config::huge_pages`].
     pub fn capacity(mut self, bytes: usize) -> Self {
         self.capacity = bytes;
         self
     }
 
-    /// Bytes in the ring that a client asks its server to send into. Default 256 KiB.
+    /// Bytes in the ring that a client asks its server to send into: a power of two, 4,096 to 1 GiB. Default 256 KiB.
+    ///
+    /// A wish as [`Config::capacity`] is, and cut in the same way. A listener does nothing with it but check it.
     pub fn peer_capacity(mut self, bytes: usize) -> Self {
         self.peer_capacity = bytes;
         self
     }
 
-    /// The largest ring that this side agrees to, own or peer's. Default 64 MiB. A server cuts larger wishes down to it.
+    /// The largest ring that this side agrees to, own or peer's: a power of two, 4,096 to 1 GiB. Default 64 MiB. A server cuts larger wishes
+    /// down to it; a client may not wish for more than its own, and is never given more than it wished for.
     pub fn max_capacity(mut self, bytes: usize) -> Self {
         self.max_capacity = bytes;
         self

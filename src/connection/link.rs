@@ -1,7 +1,7 @@
 //! What both halves of a connection share: the handshake socket, the peer's pidfd, and what they have told us.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::outcome::Gone;
@@ -32,6 +32,8 @@ pub(crate) struct Link {
     pub(crate) peer: Peer,
     pub(crate) birth: Birth,
     closed_at: Mutex<Option<Instant>>,
+    /// How the connection ended for both halves, once one of them has heard it from the kernel. A goodbye is not that: it ends one lane.
+    verdict: OnceLock<Gone>,
 }
 
 /// The answer of a look at the peer's life.
@@ -51,6 +53,7 @@ impl Link {
             peer,
             birth,
             closed_at: Mutex::new(None),
+            verdict: OnceLock::new(),
         }
     }
 
@@ -62,10 +65,35 @@ impl Link {
         self.pidfd.as_ref().map(AsFd::as_fd)
     }
 
+    /// How the connection ended, if either half has heard it: a load and a test, and no system call.
+    #[inline(always)]
+    pub(crate) fn verdict(&self) -> Option<Gone> {
+        self.verdict.get().copied()
+    }
+
     /// Asks the kernel. Takes nudges from the socket on the way: the caller passes them on.
     pub(crate) fn life(&self) -> (Life, Look) {
+        if let Some(gone) = self.verdict() {
+            let nothing = Look {
+                open: false,
+                taken: false,
+                more: false,
+            };
+            return (Life::Gone(gone), nothing);
+        }
         let look = socket::look(&self.line);
-        (self.judge(look.open), look)
+        let life = match self.judge(look.open) {
+            // Of two halves that hear it at once, the first one speaks for both.
+            Life::Gone(gone) => Life::Gone(*self.verdict.get_or_init(|| gone)),
+            other => other,
+        };
+        (life, look)
+    }
+
+    /// Ends the connection without a goodbye while another half may still hold the socket: the peer finds it closed. What it says
+    /// to us can still be heard.
+    pub(crate) fn abandon(&self) {
+        self.line.hang_up();
     }
 
     fn judge(&self, open: bool) -> Life {

@@ -49,7 +49,9 @@ impl Connection {
     }
 
     /// The half that sends.
+    #[inline]
     pub fn sender(&mut self) -> &mut Sender {
+        let _ = self.sender.heed_verdict();
         &mut self.sender
     }
 

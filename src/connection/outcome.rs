@@ -35,10 +35,12 @@ pub enum SendError {
     /// The peer's receiver was closed in order.
     #[error("the peer has closed its receiver")]
     Closed,
-    /// The peer closed the connection without a goodbye, and its process lives.
+    /// The peer closed the connection without a goodbye, and its process lives: it executed another program, or a panic dropped a half of
+    /// the connection. A process that ends closes its sockets a moment before the kernel tells of the end, so this is said no earlier than 200 ms
+    /// after the socket was first found closed, and waits go on until then (at once where there is no pidfd of the peer).
     #[error("the peer closed the connection without a goodbye")]
     PeerClosed,
-    /// The peer's process has ended.
+    /// The peer's process has ended without a goodbye: killed, or by an exit that dropped nothing.
     #[error("the peer's process has ended")]
     PeerDied,
     /// The peer broke a rule of the lane; the connection is over.
@@ -65,13 +67,14 @@ pub enum RecvError {
         /// Payload bytes of the frame.
         len: usize,
     },
-    /// The peer closed its sender in order, and every frame has been read.
+    /// The peer closed its sender in order, and every frame has been read. A drop by a panic is no orderly close.
     #[error("the peer has closed its sender")]
     Closed,
-    /// The peer closed the connection without a goodbye, its process lives, and every frame has been read.
+    /// The peer closed the connection without a goodbye, its process lives, and every frame has been read. Said no earlier than 200 ms after
+    /// the socket was first found closed, as [`SendError::PeerClosed`] is.
     #[error("the peer closed the connection without a goodbye")]
     PeerClosed,
-    /// The peer's process has ended, and every frame that it committed has been read.
+    /// The peer's process has ended without a goodbye, and every frame that it committed has been read.
     #[error("the peer's process has ended")]
     PeerDied,
     /// The peer broke a rule of the lane; the connection is over.

@@ -18,6 +18,9 @@ use crate::wake::slip::Slip;
 /// The half that receives. One thread at a time uses it.
 ///
 /// When the peer is gone, frames that it had committed are delivered first.
+///
+/// Dropping it says goodbye: the peer's sender hears [`SendError::Closed`](crate::SendError::Closed), unless a panic drops it
+/// ([`Sender`](crate::Sender)).
 #[derive(Debug)]
 pub struct Receiver {
     pub(crate) lane: Consumer<MappedForeignRing, MappedOwnWord>,
@@ -123,7 +126,7 @@ impl Receiver {
         self.lane.rewind()
     }
 
-    /// Bytes in the ring.
+    /// Bytes in the ring: what was agreed ([`Config::capacity`](crate::Config::capacity)).
     pub fn capacity(&self) -> usize {
         self.lane.capacity() as usize
     }
@@ -134,7 +137,41 @@ impl Receiver {
     }
 
     /// Before polling this half's descriptor in an event loop: is there a frame now (or an end to report)? Only after
-    /// [`Arm::Armed`] is the descriptor worth polling. With [`Wait::Spin`](crate::Wait::Spin) the answer is always [`Arm::Ready`].
+    /// [`Arm::Armed`] is the descriptor worth polling, for readability, and once: arm again before the next poll. It may be readable
+    /// for nothing. With [`Wait::Spin`](crate::Wait::Spin) the answer is always [`Arm::Ready`].
+    ///
+    /// ```
+    /// use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    /// use ringway::{Arm, RecvError};
+    /// use std::os::fd::AsFd;
+    ///
+    /// # let path = std::env::temp_dir().join(format!("ringway-doc-arm-{}", std::process::id()));
+    /// # let mut listener = ringway::Listener::bind(path.as_path())?;
+    /// # let client = std::thread::spawn(move || {
+    /// #     let mut sender = ringway::connect(path).unwrap().split().0;
+    /// #     (0..3u8).for_each(|n| sender.send(&[n]).unwrap());
+    /// # });
+    /// # let (_sender, mut receiver) = listener.accept()?.split();
+    /// # let mut read = 0;
+    /// 'frames: loop {
+    ///     while receiver.arm()? == Arm::Armed {
+    ///         // Here with all else that the loop waits for; or `epoll`, for levels or edges.
+    ///         poll(&mut [PollFd::new(receiver.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE)?;
+    ///     }
+    ///     loop {
+    ///         match receiver.try_recv() {
+    ///             Ok(frame) => println!("{:?}", frame.to_vec()),
+    ///             Err(RecvError::Empty) => break,
+    ///             Err(RecvError::Closed) => break 'frames,
+    ///             Err(error) => return Err(error.into()),
+    ///         }
+    ///         # read += 1;
+    ///     }
+    /// }
+    /// # assert_eq!(read, 3);
+    /// # client.join().unwrap();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// A broken protocol.

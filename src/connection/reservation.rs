@@ -62,6 +62,7 @@ impl<'a> Reservation<'a> {
     /// # Panics
     /// When `len` exceeds what was reserved.
     #[inline]
+    #[track_caller]
     pub fn commit_len(self, len: usize) {
         assert!(
             len <= self.slot.payload() as usize,
@@ -112,6 +113,9 @@ impl DerefMut for Reservation<'_> {
 /// Frames that become visible together, with one store. Dropping it publishes it; so does waiting for space.
 ///
 /// Nothing in an open group is committed: if this process is killed before the publish, the peer sees none of it.
+///
+/// A group that is leaked (`mem::forget`) is published by the sender's next call that sends, reserves, arms or opens a group. If the
+/// sender is dropped before that, its frames are never sent.
 #[derive(Debug)]
 #[must_use = "frames in a group become visible when it is published or dropped"]
 pub struct Group<'a> {
@@ -130,7 +134,16 @@ impl<'a> Group<'a> {
     /// As for [`Sender::send`]; the frames added before stay in the group.
     #[inline(always)]
     pub fn send(&mut self, payload: &[u8]) -> Result<(), SendError> {
-        self.add(payload, Some(None))
+        self.add(payload, 0, Some(None))
+    }
+
+    /// As [`Group::send`], with a number that the receiver sees as [`Frame::kind`](crate::Frame::kind).
+    ///
+    /// # Errors
+    /// As for [`Group::send`].
+    #[inline(always)]
+    pub fn send_kind(&mut self, kind: u16, payload: &[u8]) -> Result<(), SendError> {
+        self.add(payload, kind, Some(None))
     }
 
     /// As [`Group::send`], until `deadline`.
@@ -138,7 +151,7 @@ impl<'a> Group<'a> {
     /// # Errors
     /// Also [`SendError::TimedOut`].
     pub fn send_deadline(&mut self, payload: &[u8], deadline: Instant) -> Result<(), SendError> {
-        self.add(payload, Some(Some(deadline)))
+        self.add(payload, 0, Some(Some(deadline)))
     }
 
     /// As [`Group::send`], without waiting.
@@ -147,7 +160,7 @@ impl<'a> Group<'a> {
     /// Also [`SendError::Full`].
     #[inline]
     pub fn try_send(&mut self, payload: &[u8]) -> Result<(), SendError> {
-        self.add(payload, None)
+        self.add(payload, 0, None)
     }
 
     /// Space for one frame of the group, to be filled in place; waits for it.
@@ -164,8 +177,13 @@ impl<'a> Group<'a> {
     pub fn publish(self) {}
 
     #[inline(always)]
-    fn add(&mut self, payload: &[u8], wait: Option<Option<Instant>>) -> Result<(), SendError> {
-        self.sender.append(payload, wait)
+    fn add(
+        &mut self,
+        payload: &[u8],
+        kind: u16,
+        wait: Option<Option<Instant>>,
+    ) -> Result<(), SendError> {
+        self.sender.append(payload, kind, wait)
     }
 }
 

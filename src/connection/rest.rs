@@ -49,6 +49,8 @@ pub(crate) struct Rest {
     /// Final once set.
     pub(crate) gone: Option<Gone>,
     heard: Heard,
+    /// Made while its thread was unwinding: a panic that was there before tells nothing about this connection.
+    born_unwinding: bool,
 }
 
 impl Rest {
@@ -73,6 +75,7 @@ impl Rest {
             link,
             gone: None,
             heard: Heard::Nothing,
+            born_unwinding: std::thread::panicking(),
         }
     }
 
@@ -143,7 +146,6 @@ impl Rest {
                 if let Some(found) = look()? {
                     return Ok(Ok(found));
                 }
-                self.gone = Some(gone);
                 return Ok(Err(Ended::Gone(gone)));
             }
             if late {
@@ -201,16 +203,29 @@ impl Rest {
     }
 
     /// Whether the peer's half is closed, or its process gone. The kernel is asked if it has something to say, or has not been asked
-    /// for `age`: zero asks in any case, [`LIFE_EVERY`] is for those who look often. The goodbye is looked at
-    /// last, so that a process that said it and ended counts as closed in order.
+    /// for `age`: zero asks in any case, [`LIFE_EVERY`] is for those who look often. What the other half of our side has heard counts
+    /// at once. The goodbye is looked at last, so that a process that said it and ended counts as closed in order. The answer is final.
     pub(crate) fn ask(&mut self, now: Instant, age: Duration) -> Option<Gone> {
         if self.gone.is_some() {
             return self.gone;
         }
         let gone = match self.heard {
-            Heard::Alive(at) if now.saturating_duration_since(at) < age => None,
+            Heard::Alive(at) if now.saturating_duration_since(at) < age => self.link.verdict(),
             _ => self.life(now),
         };
+        self.gone = self.with_goodbye(gone);
+        self.gone
+    }
+
+    /// What is known of the end without asking the kernel: a goodbye, or what either half has heard from the kernel.
+    pub(crate) fn known_end(&mut self) -> Option<Gone> {
+        if self.gone.is_none() {
+            self.gone = self.with_goodbye(self.link.verdict());
+        }
+        self.gone
+    }
+
+    fn with_goodbye(&self, gone: Option<Gone>) -> Option<Gone> {
         if self.watch.is_closed() {
             Some(Gone::Closed)
         } else {
@@ -263,9 +278,14 @@ impl Rest {
         Ok(Arm::Armed)
     }
 
-    /// Says goodbye and wakes the peer's half, unless this is a forked child, to which nothing here belongs.
+    /// Says goodbye and wakes the peer's half, unless this is a forked child, to which nothing here belongs. A half that a panic drops
+    /// says no goodbye: what it had to send may be cut short, and a peer that heard one would take it for the whole.
     pub(crate) fn close(&mut self) {
         if self.link.birth.is_forked() {
+            return;
+        }
+        if std::thread::panicking() && !self.born_unwinding {
+            self.link.abandon();
             return;
         }
         self.park.close();

@@ -1,21 +1,31 @@
 //! The half that sends.
 
+mod room;
+
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use super::link::Peer;
-use super::outcome::{Arm, Gone, SendError};
+use super::outcome::{Arm, SendError};
 use super::reservation::{Group, Reservation};
-use super::rest::{Ended, LIFE_EVERY, Rest};
+use super::rest::Rest;
 use super::shared::SharedSender;
-use crate::ring::{Producer, Published, Refusal, Slot};
+use crate::ring::{Producer, Published, Slot};
 use crate::segment::{MappedForeignWord, MappedOwnRing, MappedOwnWord};
 use crate::sys::fork::Birth;
 
 /// The half that sends. One thread at a time uses it; [`Sender::shared`] makes one for several.
 ///
 /// A frame is committed when `send` returns: the peer will see it even if this process is killed in the next instruction. That it
-/// was *handled* only an answer can tell.
+/// was *handled* only an answer can tell, and that the peer still lives is not said by `Ok` either: see [`Sender::send`].
+///
+/// Dropping it says goodbye: the peer reads what was committed, and then hears [`RecvError::Closed`](crate::RecvError::Closed). Two ends
+/// say none:
+///
+/// - A process that ends and drops nothing (a signal, `std::process::exit`, `panic = "abort"`): the peer hears `PeerDied`.
+/// - A drop by a panic, while the thread unwinds. It ends the connection as if its socket had been closed, the other half too: the peer
+///   hears `PeerDied` if the process ends as well, else `PeerClosed`. A connection that was made while the thread was unwinding
+///   already, in somebody's destructor, ends in order.
 #[derive(Debug)]
 pub struct Sender {
     pub(crate) lane: Producer<MappedOwnRing, MappedForeignWord, MappedOwnWord>,
@@ -41,12 +51,28 @@ impl Sender {
 
     /// Sends a copy of `payload`, waiting for space.
     ///
+    /// `Ok` means that the frame is committed to memory that the peer can read: not that the peer will read it, nor that it lives. While
+    /// there is room, sending makes no system call, and so nothing tells a plain send that the peer was killed. This half hears of it
+    /// when the ring is full, or has been gone through once more; and, as soon as either half of the connection has heard, on whatever thread, when it
+    /// reserves, opens a group or arms. [`Sender::check`] asks. A receiver that the peer has dropped says so in shared memory: the next send looks
+    /// there, still with `Ok`, and the one after it is refused (later if the peer declared [`Wait::Spin`](crate::Wait::Spin), whose sleep nobody looks for).
+    ///
     /// # Errors
     /// [`SendError::TooLarge`], or how the connection ended. Nothing was sent then.
     #[inline(always)]
     pub fn send(&mut self, payload: &[u8]) -> Result<(), SendError> {
-        match self.try_send(payload) {
-            Err(SendError::Full) => self.send_slowly(payload, None),
+        self.send_kind(0, payload)
+    }
+
+    /// As [`Sender::send`], with a number that the receiver sees as [`Frame::kind`](crate::Frame::kind). Other sends have kind 0;
+    /// a reservation takes one too ([`Reservation::kind`]).
+    ///
+    /// # Errors
+    /// As for [`Sender::send`].
+    #[inline(always)]
+    pub fn send_kind(&mut self, kind: u16, payload: &[u8]) -> Result<(), SendError> {
+        match self.try_send_kind(kind, payload) {
+            Err(SendError::Full) => self.send_slowly(payload, kind, None),
             other => other,
         }
     }
@@ -57,8 +83,22 @@ impl Sender {
     /// Also [`SendError::TimedOut`].
     #[inline]
     pub fn send_deadline(&mut self, payload: &[u8], deadline: Instant) -> Result<(), SendError> {
-        match self.try_send(payload) {
-            Err(SendError::Full) => self.send_slowly(payload, Some(deadline)),
+        self.send_kind_deadline(0, payload, deadline)
+    }
+
+    /// As [`Sender::send_kind`], until `deadline`.
+    ///
+    /// # Errors
+    /// Also [`SendError::TimedOut`].
+    #[inline]
+    pub fn send_kind_deadline(
+        &mut self,
+        kind: u16,
+        payload: &[u8],
+        deadline: Instant,
+    ) -> Result<(), SendError> {
+        match self.try_send_kind(kind, payload) {
+            Err(SendError::Full) => self.send_slowly(payload, kind, Some(deadline)),
             other => other,
         }
     }
@@ -69,28 +109,21 @@ impl Sender {
     /// Also [`SendError::Full`].
     #[inline(always)]
     pub fn try_send(&mut self, payload: &[u8]) -> Result<(), SendError> {
-        match self.lane.send_through(payload, 0) {
+        self.try_send_kind(0, payload)
+    }
+
+    /// As [`Sender::send_kind`] if there is space now. Never waits.
+    ///
+    /// # Errors
+    /// Also [`SendError::Full`].
+    #[inline(always)]
+    pub fn try_send_kind(&mut self, kind: u16, payload: &[u8]) -> Result<(), SendError> {
+        match self.lane.send_through(payload, kind) {
             Some(published) => {
                 self.published(published);
                 Ok(())
             }
-            None => self.try_send_slowly(payload),
-        }
-    }
-
-    /// What the gate did not let through. It is shut in the child of a fork too.
-    #[cold]
-    #[inline(never)]
-    fn try_send_slowly(&mut self, payload: &[u8]) -> Result<(), SendError> {
-        if self.birth.is_forked() {
-            return Err(SendError::Forked);
-        }
-        match self.lane.try_send(payload, 0) {
-            Ok(published) => {
-                self.published(published);
-                Ok(())
-            }
-            Err(refusal) => Err(self.refused(refusal)),
+            None => self.try_send_slowly(payload, kind),
         }
     }
 
@@ -165,6 +198,8 @@ impl Sender {
     /// Opens a group: frames that become visible together, with one store.
     #[inline]
     pub fn group(&mut self) -> Group<'_> {
+        // The lane is shut then, and the first frame is refused.
+        let _ = self.heed_verdict();
         Group::new(self)
     }
 
@@ -173,14 +208,29 @@ impl Sender {
         self.lane.most() as usize
     }
 
-    /// Bytes in the ring.
+    /// Bytes in the ring: what was agreed, which may be less than was asked for ([`Config::capacity`](crate::Config::capacity)).
     pub fn capacity(&self) -> usize {
         self.lane.capacity() as usize
     }
 
-    /// Whether the peer's receiver is known to be gone. Looks at shared memory and at the kernel's word.
+    /// Whether the peer's receiver is known to be gone: what [`Sender::check`] finds.
     pub fn is_closed(&mut self) -> bool {
-        self.birth.is_forked() || self.rest.ask(Instant::now(), Duration::ZERO).is_some()
+        self.check().is_err()
+    }
+
+    /// Looks whether the peer's receiver is still there, and says how the connection ended if it is not; then every later send says the
+    /// same. Costs two system calls (the socket, the peer's process), so it is no call to make before each send: once in a while, or when an
+    /// answer is overdue. A connection that was closed without a goodbye counts as open until 200 ms after it was first found so
+    /// ([`SendError::PeerClosed`]).
+    ///
+    /// # Errors
+    /// How the connection ended.
+    pub fn check(&mut self) -> Result<(), SendError> {
+        if self.birth.is_forked() {
+            return Err(SendError::Forked);
+        }
+        self.rest.ask(Instant::now(), Duration::ZERO);
+        self.heed()
     }
 
     /// Who is at the other end.
@@ -189,7 +239,38 @@ impl Sender {
     }
 
     /// Before polling this half's descriptor in an event loop: is there space for `len` bytes now? Only after [`Arm::Armed`] is the
-    /// descriptor worth polling. With [`Wait::Spin`](crate::Wait::Spin) the answer is always [`Arm::Ready`].
+    /// descriptor worth polling, and once: arm again before the next poll. It is polled for *readability*: it is no stream that one writes
+    /// to, but an instance of `epoll` that has something to tell. With [`Wait::Spin`](crate::Wait::Spin) the answer is always [`Arm::Ready`].
+    ///
+    /// ```
+    /// use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    /// use ringway::{Arm, SendError};
+    /// use std::os::fd::AsFd;
+    ///
+    /// # let path = std::env::temp_dir().join(format!("ringway-doc-space-{}", std::process::id()));
+    /// # let mut listener = ringway::Listener::bind(path.as_path())?;
+    /// # let client = std::thread::spawn(move || {
+    /// #     let (_sender, mut receiver) = ringway::connect(path).unwrap().split();
+    /// #     (0..10_000).for_each(|_| assert_eq!(receiver.recv().unwrap().len(), 1000));
+    /// # });
+    /// # let (mut sender, _receiver) = listener.accept()?.split();
+    /// let message = [7; 1000];
+    /// let mut left = 10_000;
+    /// while left > 0 {
+    ///     match sender.try_send(&message) {
+    ///         Ok(()) => left -= 1,
+    ///         Err(SendError::Full) => {
+    ///             while sender.arm(message.len())? == Arm::Armed {
+    ///                 poll(&mut [PollFd::new(sender.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE)?;
+    ///             }
+    ///         }
+    ///         Err(error) => return Err(error.into()),
+    ///     }
+    /// }
+    /// # drop(sender);
+    /// # client.join().unwrap();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`SendError::TooLarge`], or a broken protocol.
@@ -200,6 +281,8 @@ impl Sender {
         self.publish_leaked();
         let Self { lane, rest, .. } = self;
         let outcome = rest.arm(&mut || lane.has_room(len, 8).map(|room| room.then_some(())));
+        // What was heard is told by the call that follows; the lane must be shut for it.
+        let _ = self.heed();
         outcome.map_err(|refusal| self.refused(refusal))
     }
 
@@ -217,7 +300,17 @@ impl Sender {
         wait: Option<Option<Instant>>,
     ) -> Result<Slot, SendError> {
         self.publish_leaked();
+        self.heed_verdict()?;
         self.slot(len, align, wait)
+    }
+
+    /// Refuses if either half has heard of the end from the kernel.
+    #[inline(always)]
+    pub(crate) fn heed_verdict(&mut self) -> Result<(), SendError> {
+        if self.rest.link.verdict().is_some() && !self.birth.is_forked() {
+            self.heed()?;
+        }
+        Ok(())
     }
 
     /// Publishes a group whose guard was leaked: the peer could never make room behind frames that it does not see.
@@ -253,59 +346,21 @@ impl Sender {
         }
     }
 
-    #[cold]
-    fn slot_slowly(
-        &mut self,
-        len: usize,
-        align: usize,
-        wait: Option<Option<Instant>>,
-        refusal: Refusal,
-    ) -> Result<Slot, SendError> {
-        let mut outcome = Err(refusal);
-        loop {
-            match (outcome, wait) {
-                (Ok(slot), _) => return Ok(slot),
-                (Err(Refusal::Full), Some(deadline)) => {
-                    // What is withheld must be visible before we wait, or the peer could not make room.
-                    self.publish_group();
-                    self.wait_for_room(len, align, deadline)?;
-                    outcome = self.lane.try_reserve(len, align);
-                }
-                (Err(refusal), _) => return Err(self.refused(refusal)),
-            }
-        }
-    }
-
     /// Adds a copy of `payload` to the open group. `wait` as in `slot`.
     #[inline(always)]
     pub(crate) fn append(
         &mut self,
         payload: &[u8],
+        kind: u16,
         wait: Option<Option<Instant>>,
     ) -> Result<(), SendError> {
         if self.birth.is_forked() {
             return Err(SendError::Forked);
         }
-        match self.lane.try_append(payload, 0) {
+        match self.lane.try_append(payload, kind) {
             Ok(()) => Ok(()),
-            Err(refusal) => self.append_slowly(payload, refusal, wait),
+            Err(refusal) => self.append_slowly(payload, kind, refusal, wait),
         }
-    }
-
-    #[cold]
-    fn append_slowly(
-        &mut self,
-        payload: &[u8],
-        refusal: Refusal,
-        wait: Option<Option<Instant>>,
-    ) -> Result<(), SendError> {
-        if refusal != Refusal::Full {
-            return Err(self.refused(refusal));
-        }
-        let slot = self.slot(payload.len(), 8, wait)?;
-        self.lane.fill(&slot, payload);
-        self.lane.append(&slot, payload.len() as u32, 0);
-        Ok(())
     }
 
     /// Whether this is a child of the process that made the connection, where nothing of it is mapped.
@@ -319,73 +374,6 @@ impl Sender {
     pub(crate) fn published(&mut self, published: Published) {
         if published == Published::Fenced && self.rest.wake_peer() {
             self.lane.shut();
-        }
-    }
-
-    #[cold]
-    fn send_slowly(&mut self, payload: &[u8], deadline: Option<Instant>) -> Result<(), SendError> {
-        loop {
-            self.wait_for_room(payload.len(), 8, deadline)?;
-            match self.try_send(payload) {
-                Err(SendError::Full) => {}
-                other => return other,
-            }
-        }
-    }
-
-    fn wait_for_room(
-        &mut self,
-        len: usize,
-        align: usize,
-        deadline: Option<Instant>,
-    ) -> Result<(), SendError> {
-        let Self { lane, rest, .. } = self;
-        let outcome = rest.wait(deadline, &mut || {
-            lane.has_room(len, align).map(|room| room.then_some(()))
-        });
-        match outcome {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(Ended::TimedOut)) => Err(SendError::TimedOut),
-            Ok(Err(Ended::Gone(gone))) => Err(self.ended(gone)),
-            Err(refusal) => Err(self.refused(refusal)),
-        }
-    }
-
-    /// The connection is over, for good.
-    fn ended(&mut self, gone: Gone) -> SendError {
-        self.lane.shut();
-        self.rest.gone = Some(gone);
-        gone.into()
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn refused(&mut self, refusal: Refusal) -> SendError {
-        match refusal {
-            Refusal::Full => {
-                // A group whose guard was leaked may have been published just now, without a look at the peer's epoch.
-                self.rest.wake_peer();
-                match self.rest.ask(Instant::now(), LIFE_EVERY) {
-                    Some(gone) => self.ended(gone),
-                    None => SendError::Full,
-                }
-            }
-            Refusal::TooLarge { payload, most } => SendError::TooLarge {
-                len: payload,
-                max: most as usize,
-            },
-            Refusal::Alignment { asked, most } => SendError::Alignment {
-                asked,
-                max: most as usize,
-            },
-            Refusal::Broken(violation) => {
-                self.lane.shut();
-                *self.broken.insert(SendError::Protocol(violation))
-            }
-            Refusal::Shut => match (self.broken, self.rest.gone) {
-                (Some(broken), _) => broken,
-                (None, gone) => gone.unwrap_or(Gone::Closed).into(),
-            },
         }
     }
 }

@@ -1,17 +1,30 @@
 //! One sender for several threads.
 
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use core::fmt::Debug;
+use core::ops::DerefMut;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread;
+use std::time::{Duration, Instant};
 
+use super::link::Peer;
 use super::outcome::SendError;
 use super::sender::Sender;
 
 /// A [`Sender`] behind a mutex. Each send takes and gives back an uncontended lock (two atomic read-modify-writes; sending and
 /// receiving a 64-byte frame in one process took 18 ns in place of 9, `cargo bench --bench connection`); threads
 /// that meet there wait for each other, and a thread that waits for space makes the others wait behind it.
+///
+/// What it does not offer by itself (reservations, groups) is to be had of the sender in [`SharedSender::lock`]. The last clone that
+/// is dropped drops the sender; how it counts if a panic does that, [`Sender`] says.
 #[derive(Clone, Debug)]
 pub struct SharedSender {
     inner: Arc<Mutex<Sender>>,
 }
+
+/// How often a thread with a deadline looks whether the lock is free: the standard library's mutex has no wait with an end.
+const LOCK_LOOK: Duration = Duration::from_micros(100);
+/// A lock that is held for a plain send is free again by then.
+const YIELDS: u32 = 16;
 
 impl SharedSender {
     pub(crate) fn new(sender: Sender) -> Self {
@@ -25,11 +38,40 @@ impl SharedSender {
     /// # Errors
     /// As for [`Sender::send`].
     pub fn send(&self, payload: &[u8]) -> Result<(), SendError> {
-        // A panic inside leaves a sender whole: frames become visible by one store.
-        self.inner
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .send(payload)
+        self.wait().send(payload)
+    }
+
+    /// As [`Sender::send_kind`].
+    ///
+    /// # Errors
+    /// As for [`Sender::send`].
+    pub fn send_kind(&self, kind: u16, payload: &[u8]) -> Result<(), SendError> {
+        self.wait().send_kind(kind, payload)
+    }
+
+    /// As [`Sender::send_deadline`]. The deadline is for both waits: for the other threads, whose lock is looked at every 100 µs,
+    /// and for space.
+    ///
+    /// # Errors
+    /// As for [`Sender::send_deadline`].
+    pub fn send_deadline(&self, payload: &[u8], deadline: Instant) -> Result<(), SendError> {
+        let mut looks = 0;
+        let mut sender = loop {
+            if let Some(sender) = self.attempt() {
+                break sender;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(SendError::TimedOut);
+            }
+            if looks < YIELDS {
+                thread::yield_now();
+            } else {
+                thread::sleep(LOCK_LOOK.min(left));
+            }
+            looks += 1;
+        };
+        sender.send_deadline(payload, deadline)
     }
 
     /// As [`Sender::try_send`]; also [`SendError::Full`] while another thread is sending.
@@ -37,10 +79,86 @@ impl SharedSender {
     /// # Errors
     /// As for [`Sender::try_send`].
     pub fn try_send(&self, payload: &[u8]) -> Result<(), SendError> {
+        self.attempt()
+            .map_or(Err(SendError::Full), |mut sender| sender.try_send(payload))
+    }
+
+    /// As [`Sender::try_send_kind`]; also [`SendError::Full`] while another thread is sending.
+    ///
+    /// # Errors
+    /// As for [`Sender::try_send`].
+    pub fn try_send_kind(&self, kind: u16, payload: &[u8]) -> Result<(), SendError> {
+        self.attempt().map_or(Err(SendError::Full), |mut sender| {
+            sender.try_send_kind(kind, payload)
+        })
+    }
+
+    /// The sender, for this thread alone until the guard is dropped: for reservations, groups, and whatever must not be interleaved with
+    /// what other threads send.
+    ///
+    /// There is no `reserve` without the guard: space in the ring is in the order of the frames, so nobody could send until the
+    /// reservation is committed, and a thread that sends while it holds one of its own would wait for itself for ever. That
+    /// is true of the guard too, and it shows there: keep it briefly, and send through it.
+    ///
+    /// ```
+    /// # let path = std::env::temp_dir().join(format!("ringway-doc-lock-{}", std::process::id()));
+    /// # let mut listener = ringway::Listener::bind(path.as_path())?;
+    /// # let client = std::thread::spawn(move || ringway::connect(path));
+    /// # let (sender, _receiver) = listener.accept()?.split();
+    /// let shared = sender.shared();
+    /// let mut sender = shared.lock();
+    /// let mut reservation = sender.reserve(5)?;
+    /// reservation.copy_from_slice(b"hello");
+    /// reservation.commit();
+    /// drop(sender);
+    /// shared.send(b"world")?;
+    /// # drop(client.join().unwrap()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use = "the other threads wait until it is dropped"]
+    pub fn lock(&self) -> impl DerefMut<Target = Sender> + Debug {
+        self.wait()
+    }
+
+    /// As [`Sender::check`]. Waits for a thread that is sending.
+    ///
+    /// # Errors
+    /// As for [`Sender::check`].
+    pub fn check(&self) -> Result<(), SendError> {
+        self.wait().check()
+    }
+
+    /// As [`Sender::is_closed`]. Waits for a thread that is sending.
+    pub fn is_closed(&self) -> bool {
+        self.wait().is_closed()
+    }
+
+    /// As [`Sender::capacity`]. Waits for a thread that is sending.
+    pub fn capacity(&self) -> usize {
+        self.wait().capacity()
+    }
+
+    /// As [`Sender::max_payload`]. Waits for a thread that is sending.
+    pub fn max_payload(&self) -> usize {
+        self.wait().max_payload()
+    }
+
+    /// Who is at the other end. Waits for a thread that is sending.
+    pub fn peer(&self) -> Peer {
+        *self.wait().peer()
+    }
+
+    /// A panic of a thread that held it leaves a sender whole: frames become visible by one store.
+    fn wait(&self) -> MutexGuard<'_, Sender> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `None`: another thread has it.
+    fn attempt(&self) -> Option<MutexGuard<'_, Sender>> {
         match self.inner.try_lock() {
-            Ok(mut sender) => sender.try_send(payload),
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner().try_send(payload),
-            Err(TryLockError::WouldBlock) => Err(SendError::Full),
+            Ok(sender) => Some(sender),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
         }
     }
 }

@@ -5,6 +5,8 @@ use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
+use nix::sys::socket::{Shutdown, shutdown};
+
 use super::fork::Birth;
 use super::{aside, socket};
 
@@ -28,8 +30,8 @@ impl Door {
         if self.birth.is_forked() {
             return true;
         }
-        // SAFETY: no memory is passed. From here on nobody can connect.
-        unsafe { libc::shutdown(self.socket.as_raw_fd(), libc::SHUT_RDWR) };
+        // From here on nobody can connect.
+        let _ = shutdown(self.socket.as_raw_fd(), Shutdown::Both);
         match socket::accept(self.as_fd()) {
             Ok(None) => true,
             Ok(Some(client)) => {

@@ -8,6 +8,8 @@ use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use nix::sys::socket::{Shutdown, shutdown};
+
 use super::fork::Birth;
 use super::{aside, message, socket};
 
@@ -37,8 +39,13 @@ impl Line {
 
     /// Ends it for both sides. What we have said stays readable.
     pub(super) fn shut(&self) {
-        // SAFETY: no memory is passed. An error means that the other end is gone, and with it whoever could send.
-        unsafe { libc::shutdown(self.socket.as_raw_fd(), libc::SHUT_RDWR) };
+        // An error means that the other end is gone, and with it whoever could send.
+        let _ = shutdown(self.socket.as_raw_fd(), Shutdown::Both);
+    }
+
+    /// Says that nothing more comes from us, which is an end to the peer. What it says can still be heard.
+    pub(crate) fn hang_up(&self) {
+        let _ = shutdown(self.socket.as_raw_fd(), Shutdown::Write);
     }
 }
 

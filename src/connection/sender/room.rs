@@ -1,0 +1,150 @@
+//! What a send does when it cannot be done at once: look again, wait for room, and find out how the connection ended.
+
+use std::time::Instant;
+
+use super::Sender;
+use crate::connection::outcome::{Gone, SendError};
+use crate::connection::rest::{Ended, LIFE_EVERY};
+use crate::ring::{Refusal, Slot};
+
+impl Sender {
+    /// What the gate did not let through. It is shut in the child of a fork too.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn try_send_slowly(&mut self, payload: &[u8], kind: u16) -> Result<(), SendError> {
+        if self.birth.is_forked() {
+            return Err(SendError::Forked);
+        }
+        self.heed()?;
+        match self.lane.try_send(payload, kind) {
+            Ok(published) => {
+                self.published(published);
+                Ok(())
+            }
+            Err(refusal) => Err(self.refused(refusal)),
+        }
+    }
+
+    #[cold]
+    pub(super) fn slot_slowly(
+        &mut self,
+        len: usize,
+        align: usize,
+        wait: Option<Option<Instant>>,
+        refusal: Refusal,
+    ) -> Result<Slot, SendError> {
+        let mut outcome = Err(refusal);
+        loop {
+            match (outcome, wait) {
+                (Ok(slot), _) => return Ok(slot),
+                (Err(Refusal::Full), Some(deadline)) => {
+                    // What is withheld must be visible before we wait, or the peer could not make room.
+                    self.publish_group();
+                    self.wait_for_room(len, align, deadline)?;
+                    outcome = self.lane.try_reserve(len, align);
+                }
+                (Err(refusal), _) => return Err(self.refused(refusal)),
+            }
+        }
+    }
+
+    #[cold]
+    pub(super) fn append_slowly(
+        &mut self,
+        payload: &[u8],
+        kind: u16,
+        refusal: Refusal,
+        wait: Option<Option<Instant>>,
+    ) -> Result<(), SendError> {
+        if refusal != Refusal::Full {
+            return Err(self.refused(refusal));
+        }
+        let slot = self.slot(payload.len(), 8, wait)?;
+        self.lane.fill(&slot, payload);
+        self.lane.append(&slot, payload.len() as u32, kind);
+        Ok(())
+    }
+
+    #[cold]
+    pub(super) fn send_slowly(
+        &mut self,
+        payload: &[u8],
+        kind: u16,
+        deadline: Option<Instant>,
+    ) -> Result<(), SendError> {
+        loop {
+            self.wait_for_room(payload.len(), 8, deadline)?;
+            match self.try_send_kind(kind, payload) {
+                Err(SendError::Full) => {}
+                other => return other,
+            }
+        }
+    }
+
+    fn wait_for_room(
+        &mut self,
+        len: usize,
+        align: usize,
+        deadline: Option<Instant>,
+    ) -> Result<(), SendError> {
+        let Self { lane, rest, .. } = self;
+        let outcome = rest.wait(deadline, &mut || {
+            lane.has_room(len, align).map(|room| room.then_some(()))
+        });
+        match outcome {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(Ended::TimedOut)) => Err(SendError::TimedOut),
+            Ok(Err(Ended::Gone(gone))) => Err(self.ended(gone)),
+            Err(refusal) => Err(self.refused(refusal)),
+        }
+    }
+
+    /// Refuses if either half has learnt of the end. Asks nobody.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn heed(&mut self) -> Result<(), SendError> {
+        match (self.broken, self.rest.known_end()) {
+            (Some(broken), _) => Err(broken),
+            (None, Some(gone)) => Err(self.ended(gone)),
+            (None, None) => Ok(()),
+        }
+    }
+
+    /// The connection is over, for good.
+    pub(super) fn ended(&mut self, gone: Gone) -> SendError {
+        self.lane.shut();
+        self.rest.gone = Some(gone);
+        gone.into()
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(super) fn refused(&mut self, refusal: Refusal) -> SendError {
+        match refusal {
+            Refusal::Full => {
+                // A group whose guard was leaked may have been published just now, without a look at the peer's epoch.
+                self.rest.wake_peer();
+                match self.rest.ask(Instant::now(), LIFE_EVERY) {
+                    Some(gone) => self.ended(gone),
+                    None => SendError::Full,
+                }
+            }
+            Refusal::TooLarge { payload, most } => SendError::TooLarge {
+                len: payload,
+                max: most as usize,
+            },
+            Refusal::Alignment { asked, most } => SendError::Alignment {
+                asked,
+                max: most as usize,
+            },
+            Refusal::Broken(violation) => {
+                self.lane.shut();
+                *self.broken.insert(SendError::Protocol(violation))
+            }
+            Refusal::Shut => match (self.broken, self.rest.gone) {
+                (Some(broken), _) => broken,
+                (None, gone) => gone.unwrap_or(Gone::Closed).into(),
+            },
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! What each half hears of the connection's end: from the other half, from a panic, from a process that drops nothing. Each test runs in a
+//! process of its own with a watchdog.
+
+#[path = "crash/process.rs"]
+mod process;
+
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use process::{Child, alone, fork};
+use ringway::{Arm, Config, Connection, Listener, RecvError, SendError, Sender, Wait};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(20)
+}
+
+fn path(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("ringway-end-{name}-{}", std::process::id()))
+}
+
+/// A child that connects to us and runs `body`; our connection to it.
+fn with_child(name: &str, wait: Wait, body: impl FnOnce(Connection)) -> (Connection, Child) {
+    let path = path(name);
+    let config = Config::new().wait(wait);
+    let mut listener = config.bind(path.as_path()).unwrap();
+    let child = fork(|| body(config.connect(path.as_path()).unwrap()));
+    (listener.accept_deadline(soon()).unwrap(), child)
+}
+
+/// Two ends in this process.
+fn pair(name: &str) -> (Connection, Connection) {
+    let path = path(name);
+    let mut listener = Listener::bind(path.as_path()).unwrap();
+    thread::scope(|scope| {
+        let client = scope.spawn(|| ringway::connect(path.as_path()).unwrap());
+        let accepted = listener.accept_deadline(soon()).unwrap();
+        (accepted, client.join().unwrap())
+    })
+}
+
+/// Drops `value` while the thread unwinds.
+fn drop_by_panic<T: Send>(value: T) {
+    let panicked = thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            let _value = value;
+            // Past the hook: no report is wanted of a panic that is meant.
+            std::panic::resume_unwind(Box::new("the test's own panic"));
+        });
+        thread.join()
+    });
+    assert!(panicked.is_err());
+}
+
+type Call = fn(&mut Sender) -> Result<(), SendError>;
+
+/// Whatever costs more than a plain send looks at what the other half has heard. The ring has room all the while.
+const CALLS: [(&str, Call); 6] = [
+    ("check", Sender::check),
+    ("reserve", |sender| sender.reserve(8).map(drop)),
+    ("try_reserve", |sender| sender.try_reserve(8).map(drop)),
+    ("group", |sender| sender.group().send(b"x")),
+    ("is_closed", |sender| {
+        assert!(sender.is_closed());
+        sender.send(b"x")
+    }),
+    ("arm", |sender| {
+        assert_eq!(sender.arm(8), Ok(Arm::Ready));
+        sender.send(b"x")
+    }),
+];
+
+#[test]
+fn the_sender_hears_of_a_death_that_the_receiver_has_heard() {
+    alone(
+        "the_sender_hears_of_a_death_that_the_receiver_has_heard",
+        LIMIT,
+        || {
+            for (round, (name, call)) in CALLS.into_iter().enumerate() {
+                let wait = [Wait::Spin, Wait::Adaptive, Wait::Park][round % 3];
+                // A half that only spins answers "ready" to `arm` without a look.
+                let wait = if name == "arm" { Wait::Park } else { wait };
+                let (ours, mut child) = with_child(name, wait, |_theirs| {
+                    thread::sleep(Duration::from_secs(50));
+                });
+                let (mut sender, mut receiver) = ours.split();
+                sender.send(b"before").unwrap();
+                sender.check().unwrap();
+                child.signal(libc::SIGKILL);
+                child.reap_killed();
+                // On another thread: the halves share no more than the connection.
+                let heard = thread::spawn(move || receiver.recv().map(drop).unwrap_err());
+                assert_eq!(heard.join().unwrap(), RecvError::PeerDied);
+                assert_eq!(call(&mut sender), Err(SendError::PeerDied), "{name}");
+                assert_eq!(sender.send(b"x"), Err(SendError::PeerDied), "{name}");
+            }
+        },
+    );
+}
+
+#[test]
+fn the_receiver_hears_of_a_death_that_the_sender_has_heard() {
+    alone(
+        "the_receiver_hears_of_a_death_that_the_sender_has_heard",
+        LIMIT,
+        || {
+            let (mut ours, mut child) = with_child("receiver", Wait::Adaptive, |mut theirs| {
+                theirs.sender().send(b"last words").unwrap();
+                thread::sleep(Duration::from_secs(50));
+            });
+            assert_eq!(ours.receiver().recv().unwrap().len(), 10);
+            child.signal(libc::SIGKILL);
+            child.reap_killed();
+            // Had the receiver asked less than a millisecond ago, it would not ask again: it is told.
+            let _ = ours.receiver().try_recv().map(drop);
+            assert_eq!(ours.sender().check(), Err(SendError::PeerDied));
+            assert_eq!(
+                ours.receiver().try_recv().map(drop),
+                Err(RecvError::PeerDied)
+            );
+        },
+    );
+}
+
+/// A stream that needs several laps of the ring cannot run past the end for longer than one.
+#[test]
+fn a_plain_send_hears_of_a_death_when_its_lap_is_over() {
+    alone(
+        "a_plain_send_hears_of_a_death_when_its_lap_is_over",
+        LIMIT,
+        || {
+            let (mut ours, mut child) = with_child("lap", Wait::Adaptive, |mut theirs| {
+                let mut reads = 0;
+                while reads < 2_000 && theirs.receiver().recv().is_ok() {
+                    reads += 1;
+                }
+                theirs.sender().send(b"read").unwrap();
+                thread::sleep(Duration::from_secs(50));
+            });
+            for _ in 0..2_000 {
+                ours.sender().send(&[0; 56]).unwrap();
+            }
+            assert_eq!(ours.receiver().recv().unwrap().len(), 4);
+            child.signal(libc::SIGKILL);
+            child.reap_killed();
+            assert_eq!(ours.receiver().recv().map(drop), Err(RecvError::PeerDied));
+            assert_eq!(ours.sender().try_send(&[0; 56]), Err(SendError::PeerDied));
+            // The first lap ends before the ring is full of what nobody will read.
+            let more = (0..).take_while(|_| ours.sender().try_send(&[0; 56]).is_ok());
+            let (sent, lap) = (2_000 + more.count(), ours.sender().capacity() / 64);
+            assert!(sent <= lap, "{sent} frames, {lap} to a lap");
+            assert_eq!(ours.sender().try_send(&[0; 56]), Err(SendError::PeerDied));
+        },
+    );
+}
+
+#[test]
+fn one_goodbye_ends_one_lane() {
+    alone("one_goodbye_ends_one_lane", LIMIT, || {
+        let (mut ours, theirs) = pair("lane");
+        let (sender, mut receiver) = theirs.split();
+        drop(sender);
+        assert_eq!(ours.receiver().recv().map(drop), Err(RecvError::Closed));
+        ours.sender().check().unwrap();
+        ours.sender().reserve(1).unwrap().commit();
+        assert_eq!(receiver.recv().unwrap().len(), 1);
+        drop(receiver);
+        assert_eq!(ours.sender().check(), Err(SendError::Closed));
+        assert_eq!(ours.sender().try_send(b"x"), Err(SendError::Closed));
+    });
+}
+
+#[test]
+fn a_process_that_panics_has_said_no_goodbye() {
+    alone("a_process_that_panics_has_said_no_goodbye", LIMIT, || {
+        for wait in [Wait::Spin, Wait::Adaptive, Wait::Park] {
+            let (mut ours, mut child) = with_child("panic", wait, |mut theirs| {
+                theirs.sender().send(b"half of it").unwrap();
+                std::panic::resume_unwind(Box::new("the test's own panic"));
+            });
+            assert_eq!(ours.receiver().recv_deadline(soon()).unwrap().len(), 10);
+            assert_eq!(
+                ours.receiver().recv_deadline(soon()).map(drop),
+                Err(RecvError::PeerDied)
+            );
+            assert_eq!(ours.sender().check(), Err(SendError::PeerDied));
+            assert_eq!(libc::WEXITSTATUS(child.reap()), 101);
+        }
+    });
+}
+
+#[test]
+fn an_exit_without_a_drop_is_a_death() {
+    alone("an_exit_without_a_drop_is_a_death", LIMIT, || {
+        let (mut ours, mut child) = with_child("exit", Wait::Adaptive, |_theirs| {
+            std::process::exit(0);
+        });
+        assert_eq!(child.reap(), 0);
+        assert_eq!(
+            ours.receiver().recv_deadline(soon()).map(drop),
+            Err(RecvError::PeerDied)
+        );
+    });
+}
+
+/// The process lives, and so does the other half: still the peer's halves hear of it, both, and nobody waits for ever.
+#[test]
+fn a_half_that_a_panic_drops_ends_the_connection() {
+    alone(
+        "a_half_that_a_panic_drops_ends_the_connection",
+        LIMIT,
+        || {
+            for sends in [true, false] {
+                let (mut ours, theirs) = pair("half");
+                let (mut sender, receiver) = theirs.split();
+                sender.send(b"committed").unwrap();
+                let began = Instant::now();
+                let (sender, receiver) = if sends {
+                    drop_by_panic(sender);
+                    (None, Some(receiver))
+                } else {
+                    drop_by_panic(receiver);
+                    (Some(sender), None)
+                };
+                assert_eq!(ours.receiver().recv().unwrap().to_vec(), b"committed");
+                assert_eq!(
+                    ours.receiver().recv_deadline(soon()).map(drop),
+                    Err(RecvError::PeerClosed)
+                );
+                assert!(began.elapsed() >= Duration::from_millis(200), "the grace");
+                assert_eq!(
+                    ours.sender().reserve(8).map(drop),
+                    Err(SendError::PeerClosed)
+                );
+                drop(ours);
+                // The half that is left hears what the peer had to say.
+                if let Some(mut sender) = sender {
+                    assert_eq!(sender.check(), Err(SendError::Closed));
+                }
+                if let Some(mut receiver) = receiver {
+                    assert_eq!(receiver.recv().map(drop), Err(RecvError::Closed));
+                }
+            }
+        },
+    );
+}
+
+/// A destructor that runs while a thread unwinds, and has its own connection: whole, so its goodbye counts.
+#[test]
+fn a_connection_made_while_unwinding_ends_in_order() {
+    alone(
+        "a_connection_made_while_unwinding_ends_in_order",
+        LIMIT,
+        || {
+            struct Reports(PathBuf);
+            impl Drop for Reports {
+                fn drop(&mut self) {
+                    let mut connection = ringway::connect(self.0.as_path()).unwrap();
+                    connection.sender().send(b"it panicked").unwrap();
+                }
+            }
+            let path = path("report");
+            let mut listener = Listener::bind(path.as_path()).unwrap();
+            let reporter = thread::spawn(|| drop_by_panic(Reports(path)));
+            let mut ours = listener.accept_deadline(soon()).unwrap();
+            assert_eq!(ours.receiver().recv().unwrap().to_vec(), b"it panicked");
+            assert_eq!(ours.receiver().recv().map(drop), Err(RecvError::Closed));
+            reporter.join().unwrap();
+        },
+    );
+}

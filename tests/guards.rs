@@ -1,0 +1,204 @@
+//! Frames, reservations and groups that are leaked, held, rewound or misused; kinds, and the capacities that were agreed.
+
+mod pair;
+
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use pair::{pair, soon};
+use ringway::{Config, Connection, RecvError, SendError, Wait};
+
+fn small(name: &str) -> (Connection, Connection) {
+    let config = Config::new().capacity(4096).peer_capacity(4096);
+    pair(name, &config, &config)
+}
+
+#[test]
+fn a_plain_send_takes_a_kind() {
+    let (mut server, mut client) = pair("kind", &Config::new(), &Config::new());
+    let sender = client.sender();
+    sender.send_kind(1, b"a").unwrap();
+    sender.try_send_kind(u16::MAX, b"b").unwrap();
+    sender.send_kind_deadline(3, b"c", soon()).unwrap();
+    sender.send(b"d").unwrap();
+    let mut group = sender.group();
+    group.send_kind(5, b"e").unwrap();
+    group.send(b"f").unwrap();
+    group.publish();
+    for (kind, payload) in [
+        (1, b"a"),
+        (u16::MAX, b"b"),
+        (3, b"c"),
+        (0, b"d"),
+        (5, b"e"),
+        (0, b"f"),
+    ] {
+        let frame = server.receiver().recv_deadline(soon()).unwrap();
+        assert_eq!((frame.kind(), frame.to_vec()), (kind, payload.to_vec()));
+    }
+}
+
+/// The kind is not lost on the slow paths: behind the end of a lap, and after a wait for space.
+#[test]
+fn a_kind_survives_the_slow_paths() {
+    let (server, client) = small("kind-slow");
+    let (_unused, mut receiver) = server.split();
+    let (mut sender, _keep) = client.split();
+    let writer = std::thread::spawn(move || {
+        for n in 0..10_000u16 {
+            if n % 3 == 0 {
+                sender.group().send_kind(n, &[0; 300]).unwrap();
+            } else {
+                sender.send_kind(n, &[0; 300]).unwrap();
+            }
+        }
+    });
+    for n in 0..10_000u16 {
+        assert_eq!(receiver.recv_deadline(soon()).unwrap().kind(), n);
+    }
+    writer.join().unwrap();
+}
+
+/// A server cuts a client's wishes to its maximum, and its own capacity makes no ring.
+#[test]
+fn both_sides_are_told_what_was_agreed() {
+    let listener = Config::new()
+        .capacity(8192)
+        .peer_capacity(4096)
+        .max_capacity(64 << 10);
+    let wishes = Config::new().capacity(1 << 20).peer_capacity(32 << 10);
+    let (mut server, mut client) = pair("agreed", &listener, &wishes);
+    let there = (client.sender().capacity(), server.receiver().capacity());
+    let back = (server.sender().capacity(), client.receiver().capacity());
+    assert_eq!((there, back), ((64 << 10, 64 << 10), (32 << 10, 32 << 10)));
+    assert!(client.sender().max_payload() < 64 << 10);
+}
+
+/// The panic of a misuse names the caller's line.
+#[test]
+fn a_commit_of_too_much_panics_where_it_was_called() {
+    static PLACE: Mutex<Option<String>> = Mutex::new(None);
+    let (_server, mut client) = pair("commit", &Config::new(), &Config::new());
+    let before = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        let place = info.location().map(|place| place.file().to_owned());
+        if place.is_some() && info.to_string().contains("were reserved") {
+            *PLACE.lock().unwrap() = place;
+        } else {
+            before(info);
+        }
+    }));
+    let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
+        client.sender().reserve(3).unwrap().commit_len(4);
+    }));
+    assert!(outcome.is_err());
+    assert_eq!(PLACE.lock().unwrap().as_deref(), Some(file!()));
+    client.sender().send(b"as before").unwrap();
+}
+
+#[test]
+fn a_leaked_frame_is_released_by_what_follows() {
+    let (mut server, mut client) = small("leaked");
+    // More than the ring holds: what a leaked frame did not release, the next one does.
+    for n in 0..1_000u16 {
+        // Neither does an aborted reservation take anything.
+        drop(client.sender().reserve(100).unwrap());
+        client
+            .sender()
+            .send_deadline(&n.to_le_bytes(), soon())
+            .unwrap();
+        let frame = server.receiver().recv_deadline(soon()).unwrap();
+        assert_eq!(frame.to_vec(), n.to_le_bytes());
+        if n % 2 == 0 {
+            std::mem::forget(frame);
+        }
+    }
+}
+
+/// A group that nothing followed is not sent: its sender's goodbye is no call that publishes.
+#[test]
+fn a_leaked_group_that_nothing_follows_is_never_sent() {
+    let (server, client) = small("leaked-group");
+    let (mut sender, _keep) = client.split();
+    sender.send(b"before").unwrap();
+    let mut group = sender.group();
+    group.send(b"leaked").unwrap();
+    std::mem::forget(group);
+    drop(sender);
+    let mut receiver = server.split().1;
+    assert_eq!(receiver.recv().unwrap().to_vec(), b"before");
+    assert_eq!(receiver.recv().map(drop), Err(RecvError::Closed));
+}
+
+/// Through the whole ring, many times over, with every way to wait: each batch is read twice, and then released.
+#[test]
+fn held_batches_are_rewound_and_released_lap_after_lap() {
+    for wait in [Wait::Spin, Wait::Adaptive, Wait::Park] {
+        let config = Config::new().wait(wait).capacity(4096);
+        let (server, client) = pair(&format!("held-{wait:?}"), &config, &config);
+        let (mut sender, _keep) = client.split();
+        let writer = std::thread::spawn(move || {
+            for n in 0..5_000u32 {
+                sender.send_deadline(&n.to_le_bytes(), soon()).unwrap();
+            }
+        });
+        let mut receiver = server.split().1;
+        receiver.hold(true);
+        for batch in 0..500u32 {
+            for again in [false, true] {
+                for n in batch * 10..batch * 10 + 10 {
+                    let frame = receiver.recv_deadline(soon()).unwrap();
+                    assert_eq!(frame.to_vec(), n.to_le_bytes(), "{wait:?}");
+                }
+                if !again {
+                    assert_eq!(receiver.rewind(), 160);
+                }
+            }
+            receiver.release();
+        }
+        assert_eq!(receiver.rewind(), 0, "all is released");
+        assert_eq!(
+            receiver.recv_deadline(soon()).map(drop),
+            Err(RecvError::Closed)
+        );
+        writer.join().unwrap();
+    }
+}
+
+#[test]
+fn held_frames_count_against_the_ring_until_they_are_released() {
+    let (mut server, mut client) = small("hold-full");
+    let (sender, receiver) = (client.sender(), server.receiver());
+    receiver.hold(true);
+    let mut sent = 0;
+    while sender.try_send(&[0; 56]).is_ok() {
+        sent += 1;
+        receiver.try_recv().map(drop).unwrap();
+    }
+    let late = Instant::now() + Duration::from_millis(20);
+    assert_eq!(
+        sender.send_deadline(&[0; 56], late),
+        Err(SendError::TimedOut)
+    );
+    assert_eq!(receiver.rewind(), sent * 64, "all of it can be read again");
+    (0..sent).for_each(|_| receiver.try_recv().map(drop).unwrap());
+    receiver.hold(false);
+    assert_eq!(receiver.rewind(), 0);
+    sender.send_deadline(&[0; 56], soon()).unwrap();
+}
+
+/// What was held when the peer went can be read again after its end was told.
+#[test]
+fn held_frames_survive_the_peer() {
+    let (server, mut client) = small("hold-end");
+    let mut receiver = server.split().1;
+    client.sender().send(b"held").unwrap();
+    drop(client);
+    receiver.hold(true);
+    for _ in 0..2 {
+        assert_eq!(receiver.recv().unwrap().to_vec(), b"held");
+        assert_eq!(receiver.recv().map(drop), Err(RecvError::Closed));
+        assert_eq!(receiver.rewind(), 16);
+    }
+}

@@ -1,0 +1,95 @@
+//! A sender that several threads share.
+
+mod pair;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use pair::{pair, soon};
+use ringway::{Config, RecvError, SendError};
+
+#[test]
+fn it_says_and_does_what_its_sender_does() {
+    let (mut server, client) = pair("shared", &Config::new(), &Config::new());
+    let (sender, _receiver) = client.split();
+    let (capacity, most, peer) = (sender.capacity(), sender.max_payload(), *sender.peer());
+    let shared = sender.shared();
+    assert_eq!(shared.capacity(), capacity);
+    assert_eq!(shared.max_payload(), most);
+    assert_eq!(shared.peer(), peer);
+    assert_eq!((shared.check(), shared.is_closed()), (Ok(()), false));
+    shared.send_kind(7, b"one").unwrap();
+    shared.try_send_kind(8, b"two").unwrap();
+    shared.send_deadline(b"three", soon()).unwrap();
+    {
+        let mut sender = shared.lock();
+        let mut reservation = sender.reserve(4).unwrap().kind(9);
+        reservation.copy_from_slice(b"four");
+        reservation.commit();
+        assert_eq!(shared.try_send(b"not now"), Err(SendError::Full));
+    }
+    let receiver = server.receiver();
+    for (kind, payload) in [(7, "one"), (8, "two"), (0, "three"), (9, "four")] {
+        let frame = receiver.recv_deadline(soon()).unwrap();
+        assert_eq!((frame.kind(), frame.to_vec()), (kind, payload.into()));
+    }
+    assert_eq!(receiver.try_recv().map(drop), Err(RecvError::Empty));
+    drop(server);
+    assert_eq!(shared.check(), Err(SendError::Closed));
+    assert!(shared.is_closed());
+    assert_eq!(shared.send_deadline(b"x", soon()), Err(SendError::Closed));
+}
+
+#[test]
+fn a_deadline_holds_behind_the_other_threads_and_behind_a_full_ring() {
+    let config = Config::new().capacity(4096);
+    let (mut server, client) = pair("shared-late", &Config::new(), &config);
+    let (sender, _receiver) = client.split();
+    let shared = sender.shared();
+    let late = || Instant::now() + Duration::from_millis(20);
+    let guard = shared.lock();
+    let other = shared.clone();
+    let outcome = thread::spawn(move || other.send_deadline(b"x", late())).join();
+    assert_eq!(outcome.unwrap(), Err(SendError::TimedOut));
+    drop(guard);
+    while shared.try_send(&[1; 500]).is_ok() {}
+    assert_eq!(
+        shared.send_deadline(&[2; 500], late()),
+        Err(SendError::TimedOut)
+    );
+    // One thread waits for space, as a rule with the lock; the deadline of another passes, and the first one's frame is sent.
+    thread::scope(|scope| {
+        let first = scope.spawn(|| shared.send_deadline(&[3; 500], soon()));
+        let behind = shared.send_deadline(&[4; 500], late());
+        assert_eq!(behind, Err(SendError::TimedOut));
+        let mut last = 0;
+        while last != 3 {
+            last = server.receiver().recv_deadline(soon()).unwrap().to_vec()[0];
+        }
+        assert_eq!(first.join().unwrap(), Ok(()));
+    });
+}
+
+#[test]
+fn a_panic_with_the_lock_leaves_a_whole_sender() {
+    let (mut server, client) = pair("shared-panic", &Config::new(), &Config::new());
+    let (sender, _receiver) = client.split();
+    let shared = sender.shared();
+    let other = shared.clone();
+    let panicked = thread::spawn(move || {
+        let mut sender = other.lock();
+        let mut reservation = sender.reserve(10).unwrap();
+        reservation.fill(1);
+        std::panic::resume_unwind(Box::new("the test's own panic"));
+    });
+    assert!(panicked.join().is_err());
+    shared.send(b"after").unwrap();
+    drop(shared);
+    let receiver = server.receiver();
+    assert_eq!(receiver.recv().unwrap().to_vec(), b"after");
+    assert_eq!(
+        receiver.recv().map(drop),
+        Err(RecvError::Closed),
+        "who panicked did not drop the sender"
+    );
+}
