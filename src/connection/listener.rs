@@ -1,5 +1,6 @@
 //! Listening under a name, with several handshakes under way at once.
 
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -52,7 +53,8 @@ pub struct Listener {
     identity: Option<(u64, u64)>,
     door: Door,
     lobby: Lobby,
-    pending: Vec<Pending>,
+    /// Handshakes under way, the next to be moved on first.
+    pending: VecDeque<Pending>,
     refusals: u64,
     last_refusal: Option<Error>,
     birth: Birth,
@@ -99,7 +101,7 @@ impl Listener {
             identity,
             door,
             lobby,
-            pending: Vec::new(),
+            pending: VecDeque::new(),
             refusals: 0,
             last_refusal: None,
             birth,
@@ -203,7 +205,7 @@ impl Listener {
                 Ok(Some(line)) => {
                     let pending = Pending::new(line, Instant::now() + self.config.timeout);
                     match self.lobby.add(pending.line()) {
-                        Ok(()) => self.pending.push(pending),
+                        Ok(()) => self.pending.push_back(pending),
                         Err(error) => {
                             let error = Error::io("watching a client", error);
                             self.settle(pending.refuse(server::resources(&error)));
@@ -221,10 +223,11 @@ impl Listener {
         Ok(Queue::Waiting)
     }
 
-    /// Moves handshakes on until one is done; the others keep the lobby readable.
+    /// Moves handshakes on, in the order of their coming, until one is done; the others keep the lobby readable, and are the first the next
+    /// time.
     fn move_on(&mut self) -> Option<Connection> {
-        for index in (0..self.pending.len()).rev() {
-            let progress = self.pending.swap_remove(index).advance(&self.config);
+        for _ in 0..self.pending.len() {
+            let progress = self.pending.pop_front()?.advance(&self.config);
             if let Some(connection) = self.settle(progress) {
                 return Some(connection);
             }
@@ -235,8 +238,7 @@ impl Listener {
     /// Keeps a handshake that goes on. One that does not is no longer watched.
     fn settle(&mut self, progress: Progress) -> Option<Connection> {
         match progress {
-            // It comes to stand behind those that wait for their turn.
-            Progress::Pending(pending) => self.pending.push(pending),
+            Progress::Pending(pending) => self.pending.push_back(pending),
             Progress::Done(parts, line) => {
                 self.lobby.remove(line.as_fd());
                 return Some(parts.join(&self.config, line));
