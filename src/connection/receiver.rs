@@ -12,7 +12,8 @@ use crate::ring::{Consumer, Entry, Found};
 use crate::segment::{MappedForeignRing, MappedOwnWord};
 use crate::sys::cpu;
 use crate::sys::fork::Birth;
-use crate::wake::ladder::{LOOKS_PER_CHECK, between_looks};
+use crate::wake::gap::Gap;
+use crate::wake::ladder::LOOKS_PER_CHECK;
 use crate::wake::slip::Slip;
 
 /// The half that receives. One thread at a time uses it.
@@ -26,6 +27,7 @@ pub struct Receiver {
     pub(crate) lane: Consumer<MappedForeignRing, MappedOwnWord>,
     birth: Birth,
     slip: Slip,
+    gap: Gap,
     rest: Rest,
 }
 
@@ -35,6 +37,7 @@ impl Receiver {
             lane,
             birth: rest.link.birth,
             slip: Slip::default(),
+            gap: Gap::default(),
             rest,
         }
     }
@@ -211,7 +214,7 @@ impl Receiver {
                     self.slip.found(entry.length());
                     return Ok(entry);
                 }
-                between_looks();
+                self.gap.pass();
             }
         }
         self.wait(deadline)
@@ -228,7 +231,7 @@ impl Receiver {
                         self.slip.found(frame_length(buffer.len() as u64));
                         return Ok(self.taken(buffer));
                     }
-                    Found::Nothing => between_looks(),
+                    Found::Nothing => self.gap.pass(),
                     Found::Other => break,
                 }
             }
@@ -244,6 +247,23 @@ impl Receiver {
         if nanos > 0 {
             for _ in 0..cpu::pauses(nanos) {
                 core::hint::spin_loop();
+            }
+        }
+        if self.gap.is_due() {
+            self.time_looks();
+        }
+    }
+
+    /// Looks until there is something, which is then taken by the looks that follow, and learns how long a line takes to come.
+    #[cold]
+    fn time_looks(&mut self) {
+        for look in 0..LOOKS_PER_CHECK {
+            match cpu::timed(|| self.lane.peek()) {
+                (Ok(None), _) => self.gap.pass(),
+                (Ok(Some(_)), nanos) if look > 0 => {
+                    return self.gap.learn(nanos, cpu::pauses);
+                }
+                _ => return,
             }
         }
     }

@@ -33,6 +33,24 @@ pub(crate) fn nanos() -> u64 {
     START.get_or_init(Instant::now).elapsed().as_nanos() as u64
 }
 
+/// What `action` returns, and how many nanoseconds it took; readings of the clock are not counted.
+pub(crate) fn timed<T>(action: impl FnOnce() -> T) -> (T, u32) {
+    static READING: OnceLock<u32> = OnceLock::new();
+    let reading = *READING.get_or_init(|| {
+        let trial = || measured(|| ()).1;
+        (0..16).map(|_| trial()).min().unwrap_or(0)
+    });
+    let (result, nanos) = measured(action);
+    (result, nanos.saturating_sub(reading))
+}
+
+fn measured<T>(action: impl FnOnce() -> T) -> (T, u32) {
+    let start = Instant::now();
+    let result = action();
+    let nanos = u32::try_from(start.elapsed().as_nanos()).unwrap_or(u32::MAX);
+    (result, nanos)
+}
+
 /// How many `pause` instructions take about `nanos`. Their length differs tenfold between machines, so it is measured, once.
 pub(crate) fn pauses(nanos: u32) -> u32 {
     static PER_MICROSECOND: OnceLock<u32> = OnceLock::new();

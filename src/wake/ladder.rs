@@ -30,23 +30,6 @@ const SPIN: Duration = Duration::from_micros(50);
 /// Looks between two glances at the clock, deadline and sign of life.
 pub(crate) const LOOKS_PER_CHECK: u32 = 128;
 
-/// The time between two looks while the answer is near.
-///
-/// A look that comes too early takes the line from the peer that is about to write it, and a round trip then costs four transfers
-/// of a line in place of two. A load fence makes the pause behind it begin when the last look has its answer, so the gap grows with
-/// the distance of the cores; no number of pauses alone is right for near and far ones. Measured for round trips of 8 to 64
-/// bytes on near cores, ns: this 55 to 81, a fence and no pause or a second fence 71 to 87, two pauses 123 to 145.
-#[inline(always)]
-pub(crate) fn between_looks() {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: the instructions have no effect but on order and time.
-    unsafe {
-        core::arch::asm!("lfence", "pause", options(nostack, preserves_flags));
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    core::hint::spin_loop();
-}
-
 /// One wait's place on the ladder.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ladder {
