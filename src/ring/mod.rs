@@ -10,8 +10,10 @@
 mod ahead;
 mod consumer;
 mod producer;
+mod slot;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
 pub(crate) use consumer::{Consumer, Entry, Found, say_start};
-pub(crate) use producer::{Producer, Published, Refusal, Slot};
+pub(crate) use producer::{Producer, Published};
+pub(crate) use slot::{Refusal, Slot};

@@ -8,50 +8,12 @@
 //! its path: it is zero while a group is open, once the lane is shut, and in the child of a fork, and then no frame passes.
 
 use super::ahead::Ahead;
+use super::slot::{Refusal, Slot};
 use crate::layout::geometry::{Geometry, SURE_PAYLOAD, padding};
 use crate::layout::header::{HEADER, Header, frame_length};
 use crate::layout::violation::Violation;
 use crate::segment::{ForeignWord, OwnRing, OwnWord};
 use crate::sync::{Ordering, Site, fence, order};
-
-/// Space for one frame, handed out by [`Producer::try_reserve`] and taken back by a commit. Dropping it aborts: nothing was written
-/// that a reader could see.
-#[derive(Debug)]
-pub(crate) struct Slot {
-    /// Where the operation starts: the pad's header if there is one, else the frame's.
-    origin: u64,
-    /// Bytes of pad before the frame.
-    pad: u64,
-    /// Payload bytes reserved.
-    payload: u32,
-}
-
-impl Slot {
-    /// Position and offset of the payload, for writing in place.
-    pub(crate) fn payload_place(&self) -> (u64, u64) {
-        (self.origin, self.pad + HEADER)
-    }
-
-    /// Payload bytes reserved.
-    pub(crate) fn payload(&self) -> u32 {
-        self.payload
-    }
-}
-
-/// Why a frame was not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// There is no room now. There will be, once the consumer has released enough.
-    Full,
-    /// There will never be room: the payload, in bytes, and the most that is certain to fit.
-    TooLarge { payload: usize, most: u64 },
-    /// The alignment is not one that the handshake allowed for.
-    Alignment { asked: usize, most: u32 },
-    /// The peer broke a rule; the lane is over.
-    Broken(Violation),
-    /// The lane was shut earlier ([`Producer::shut`]).
-    Shut,
-}
 
 /// How frames were published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +63,8 @@ pub(crate) struct Producer<R, W, T> {
     withheld: u64,
     /// Where the open group starts.
     group: u64,
+    /// Where a terminator was written ahead of its frame, with nothing written behind the tail since; zero: nowhere.
+    cleared: u64,
     manner: Manner,
     alignment: u32,
     ahead: Ahead,
@@ -130,6 +94,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
             withheld: 0,
             group: 0,
             manner: Manner::new(!fenced, false),
+            cleared: 0,
             alignment: geometry.alignment,
             ahead: Ahead::new(clock(), geometry.start),
             clock,
@@ -198,12 +163,32 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
             return None;
         }
         let place = self.ring.place(origin);
-        self.terminate(place, length);
+        // For a short frame the next terminator lies in lines that the peer is about to read.
+        let long = payload.len() as u64 > SURE_PAYLOAD;
+        if !long || self.cleared != origin + length {
+            self.terminate(place, length);
+        }
         // SAFETY: `length + HEADER <= capacity`, since `origin + length + HEADER <= limit` and `limit <= origin + capacity`; all that
         // range is released, and no reservation is alive, since it would borrow `self`.
         unsafe { self.ring.write(place, HEADER, payload) };
         self.tail = origin + length;
-        Some(self.publish_word(place, Header::frame(payload.len() as u32, kind).0))
+        let published = self.publish_word(place, Header::frame(payload.len() as u32, kind).0);
+        if long {
+            self.clear_ahead(length);
+        }
+        Some(published)
+    }
+
+    /// Writes the terminator of the next frame already, if that will be as long as this one and there is room. When its turn comes, its line is
+    /// here, and the header need not wait for it behind the payload: on far cores a sixth of a round trip of 1 KiB. Near, it costs a
+    /// twentieth. The word lies behind the tail, where nobody reads.
+    #[inline(always)]
+    fn clear_ahead(&mut self, length: u64) {
+        self.cleared = 0;
+        if self.tail + length <= self.ring.gate() {
+            self.terminate(self.ring.place(self.tail), length);
+            self.cleared = self.tail + length;
+        }
     }
 
     /// As [`send_through`](Self::send_through), after a fresh look at what the consumer has released. A group whose guard was leaked is
@@ -266,6 +251,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
     fn open_group(&mut self, origin: u64, header: Header) {
         self.group = origin;
         self.withheld = header.0;
+        self.cleared = 0;
         self.ring.set_gate(0);
     }
 
@@ -286,6 +272,10 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
         let length = frame_length(payload as u64);
         if self.exceeds(payload) || self.tail + pad + length + HEADER > self.limit {
             self.make_room(payload, pad + length)?;
+        }
+        if self.tail + pad + length != self.cleared {
+            // The slot may be filled beyond that word, and then be committed shorter or aborted.
+            self.cleared = 0;
         }
         Ok(Slot {
             origin: self.tail,
@@ -318,9 +308,16 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
         );
         let header = Header::frame(payload, kind);
         let place = self.ring.place(slot.origin);
-        self.terminate(place, header.length());
-        self.tail = slot.origin + header.length();
-        self.publish_word(place, header.0)
+        let length = header.length();
+        if self.cleared != slot.origin + length {
+            self.terminate(place, length);
+        }
+        self.tail = slot.origin + length;
+        let published = self.publish_word(place, header.0);
+        if u64::from(payload) > SURE_PAYLOAD {
+            self.clear_ahead(length);
+        }
+        published
     }
 
     #[inline(never)]

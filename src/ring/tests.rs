@@ -111,3 +111,42 @@ fn an_alignment_that_was_not_agreed_on_is_refused() {
         );
     }
 }
+
+/// The terminator of a long frame may have been written when the frame before it was sent, and whatever was written over it since
+/// must not be taken for it.
+#[test]
+fn a_terminator_that_went_ahead_is_not_trusted_after_a_write_behind_the_tail() {
+    let pair = Pair::new(1 << 16);
+    let (mut producer, mut consumer) = pair.halves(&Geometry::new(1 << 16, 8, 0), false);
+    let mut expect = |payload: Option<&[u8]>| {
+        let entry = consumer.peek().unwrap();
+        assert_eq!(entry.is_some(), payload.is_some());
+        if let (Some(entry), Some(payload)) = (entry, payload) {
+            let mut copy = vec![0; payload.len()];
+            assert_eq!(consumer.copy(&entry, 0, &mut copy), entry.payload());
+            assert_eq!(copy, payload);
+            consumer.advance(&entry);
+        }
+    };
+    let (long, longer) = ([1; 1000], [0xff; 2000]);
+    for round in 0..4 {
+        producer.try_send(&long, 0).unwrap();
+        expect(Some(&long));
+        // Written over, and then aborted, committed at the old length, or in a group.
+        let slot = producer.try_reserve(longer.len(), 8).unwrap();
+        producer.fill(&slot, &longer);
+        match round {
+            0 => {}
+            1 => drop(producer.commit(&slot, 1000, 0)),
+            2 => producer.append(&slot, 1000, 0),
+            _ => producer.append(&slot, 2000, 0),
+        }
+        if producer.publish().is_some() || round == 1 {
+            expect(Some(&longer[..if round == 3 { 2000 } else { 1000 }]));
+        }
+        expect(None);
+        producer.try_send(&long, 0).unwrap();
+        expect(Some(&long));
+        expect(None);
+    }
+}

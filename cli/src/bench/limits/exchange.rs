@@ -35,7 +35,10 @@ const PLACES: usize = 16;
 /// one in use have been written lately, the exchange was seen to take 72 to 86 ns in place of 64.
 const LAYOUT: usize = 64 << 10;
 
-/// Choices for messages of one line: the gap between two polls, plus one of [`FIXED`], [`LINES`], [`PACKED`] and [`LANE`].
+/// Bytes of the layout whose lines are not in the first cache when they come up again, half of them for each direction.
+const WIDE_LAYOUT: usize = 512 << 10;
+
+/// Choices for messages of one line: the gap between two polls, plus one of [`FIXED`], [`LINES`], [`PACKED`], [`LANE`] and [`WIDE`].
 pub(crate) const ONE_LINE: &[u32] = &[
     FIXED,
     FIXED + 1,
@@ -70,6 +73,11 @@ pub(crate) const ONE_LINE: &[u32] = &[
     LANE + FENCES + 2,
     LANE + FENCES + 3,
     LANE + FENCE_AND_PAUSE,
+    WIDE + 1,
+    WIDE + 4,
+    WIDE + FENCES + 1,
+    WIDE + FENCES + 2,
+    WIDE + FENCE_AND_PAUSE,
 ];
 
 /// Choices for longer messages: the same without [`FIXED`].
@@ -86,13 +94,17 @@ const PACKED: u32 = 200;
 /// published, as in a lane without an index: the line that comes next is then already here. It wins for 64 bytes.
 const LANE: u32 = 300;
 
+/// Every message begins on the next line that is free, of many more than the first cache holds.
+const WIDE: u32 = 400;
+
 /// A choice in words.
 pub(crate) fn way(choice: u32) -> String {
     let place = match choice {
         ..LINES => "one line again and again",
         LINES..PACKED => "each message on new lines",
         PACKED..LANE => "each message behind the last",
-        LANE.. => "as a lane, the next word cleared ahead",
+        LANE..WIDE => "as a lane, the next word cleared ahead",
+        WIDE.. => "each message on new lines, of 256 KiB",
     };
     let gap = choice % LINES;
     if gap < FENCES {
@@ -114,6 +126,7 @@ pub(crate) struct Exchange<const SIZE: usize> {
     side: Side,
     gap: u32,
     start: usize,
+    half: usize,
     mask: usize,
     stride: usize,
     clears: bool,
@@ -127,13 +140,15 @@ impl<const SIZE: usize> Exchange<SIZE> {
     const ONE_LINE: bool = Self::SPAN == LINE;
     /// As many places as there is room for.
     const MANY: usize = 1 << (LAYOUT / 2 / (8 + SIZE)).ilog2();
+    const WIDE_MANY: usize = 1 << (WIDE_LAYOUT / 2 / Self::SPAN).ilog2();
 
     pub(crate) fn new(kit: &Kit, side: Side) -> io::Result<Self> {
         let mut new = Self {
-            area: kit.map(4 * LAYOUT)?,
+            area: kit.map(4 * LAYOUT + WIDE_LAYOUT)?,
             side,
             gap: 1,
             start: 0,
+            half: 0,
             mask: 0,
             stride: 0,
             clears: false,
@@ -146,14 +161,7 @@ impl<const SIZE: usize> Exchange<SIZE> {
 
     #[inline(always)]
     fn offset(&self, side: Side, number: u64) -> usize {
-        let mask = if self.clears {
-            Self::MANY - 1
-        } else if Self::ONE_LINE {
-            self.mask
-        } else {
-            PLACES - 1
-        };
-        self.start + side.index() * (LAYOUT / 2) + (number as usize & mask) * self.stride
+        self.start + side.index() * self.half + (number as usize & self.mask) * self.stride
     }
 }
 
@@ -192,12 +200,17 @@ impl<const SIZE: usize> Link for Exchange<SIZE> {
     fn tune(&mut self, choice: u32) {
         self.gap = choice % LINES;
         self.start = (choice / LINES) as usize * LAYOUT;
-        self.mask = if choice < LINES { 0 } else { PLACES - 1 };
-        self.stride = if choice < PACKED {
-            Self::SPAN
-        } else {
-            8 + SIZE
+        self.half = if choice < WIDE { LAYOUT } else { WIDE_LAYOUT } / 2;
+        self.mask = match choice {
+            ..LINES => 0,
+            LINES..LANE => PLACES - 1,
+            LANE..WIDE => Self::MANY - 1,
+            WIDE.. => Self::WIDE_MANY - 1,
         };
-        self.clears = choice >= LANE;
+        self.stride = match choice {
+            PACKED..WIDE => 8 + SIZE,
+            _ => Self::SPAN,
+        };
+        self.clears = (LANE..WIDE).contains(&choice);
     }
 }
