@@ -9,11 +9,13 @@
 
 mod ahead;
 mod consumer;
+mod manner;
 mod producer;
 mod slot;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
 pub(crate) use consumer::{Consumer, Entry, Found, say_start};
-pub(crate) use producer::{Producer, Published};
+pub(crate) use manner::Published;
+pub(crate) use producer::Producer;
 pub(crate) use slot::{Refusal, Slot};

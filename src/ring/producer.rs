@@ -8,58 +8,13 @@
 //! its path: it is zero while a group is open, once the lane is shut, and in the child of a fork, and then no frame passes.
 
 use super::ahead::Ahead;
+use super::manner::{Manner, Published, SURE_LENGTH};
 use super::slot::{Refusal, Slot};
 use crate::layout::geometry::{Geometry, SURE_PAYLOAD, padding};
 use crate::layout::header::{HEADER, Header, frame_length};
 use crate::layout::violation::Violation;
 use crate::segment::{ForeignWord, OwnRing, OwnWord};
 use crate::sync::{Ordering, Site, fence, order};
-
-/// How frames were published.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Published {
-    /// With a full barrier: a look at the peer's park epoch is due.
-    Fenced,
-    /// To a consumer that never sleeps.
-    Plain,
-}
-
-/// How a commit is made. The default costs the fast path one compare.
-#[derive(Clone, Copy, Debug)]
-struct Manner {
-    /// Neither of the two below: with the barrier that the look at the peer's park epoch needs, and nothing else.
-    usual: bool,
-    /// The consumer never sleeps: no barrier.
-    plain: bool,
-    /// This is a stream: the lines of later frames are asked for.
-    ahead: bool,
-}
-
-impl Manner {
-    fn new(plain: bool, ahead: bool) -> Self {
-        Self {
-            usual: !plain && !ahead,
-            plain,
-            ahead,
-        }
-    }
-
-    /// Whether the terminator behind the next frame is written when a frame of `length` bytes has been published, in the hope that the
-    /// next one is as long. When its turn comes, no line but those of the frame is needed, and the header does not wait for one.
-    ///
-    /// It is worth it in a ping-pong where that word has a line of its own (a round trip of 56 bytes takes 70 ns in place of 88 on near
-    /// cores), and for long frames in any case (1 KiB: 970 ns in place of 1170 on far cores, 185 in place of 175 on near ones). Elsewhere the
-    /// word lies in lines that the peer is about to read, and 64 bytes take 93 ns in place of 80.
-    #[inline(always)]
-    fn clears_ahead(&self, length: u64) -> bool {
-        length > SURE_LENGTH || self.plain && !self.ahead && length % LINE == 0
-    }
-}
-
-/// The longest frame that is certain to fit.
-const SURE_LENGTH: u64 = frame_length(SURE_PAYLOAD);
-/// Bytes of a cache line.
-const LINE: u64 = 64;
 
 /// The sending half of a lane.
 #[derive(Debug)]
