@@ -59,6 +59,8 @@ mod layout;
 #[cfg(all(test, loom))]
 mod model;
 mod ring;
+#[cfg(not(loom))]
+pub mod schema;
 mod segment;
 mod sync;
 #[cfg(not(loom))]

@@ -7,6 +7,7 @@ use super::{Connection, Listener, client};
 use crate::error::{Error, ErrorKind};
 use crate::layout::geometry::{Geometry, MAX_CAPACITY, MIN_CAPACITY};
 use crate::sys::{credentials, memfd};
+use crate::schema::Schema;
 use crate::wake::ladder::Wait;
 
 /// Options, with a default for each. One value serves any number of listeners and connections.
@@ -23,6 +24,9 @@ pub struct Config {
     pub(crate) timeout: Duration,
     pub(crate) uids: Vec<u32>,
     pub(crate) trust: bool,
+    /// What our side sends, and what it expects to receive. `None`: bytes without a meaning.
+    pub(crate) sends: Option<Schema>,
+    pub(crate) expects: Option<Schema>,
 }
 
 impl Default for Config {
@@ -38,6 +42,8 @@ impl Default for Config {
             timeout: Duration::from_secs(1),
             uids: Vec::new(),
             trust: false,
+            sends: None,
+            expects: None,
         }
     }
 }

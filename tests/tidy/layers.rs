@@ -9,13 +9,15 @@ const LAYERS: &[&str] = &[
     "layout",
     "ring",
     "wake",
+    "schema",
     "connection",
+    "typed",
     "model",
 ];
 /// Usable by every layer, and themselves without a layer.
 const BELOW: &[&str] = &["sync", "error"];
 /// The layers that make no system call, and what none of their files may therefore name.
-const PURE: &[&str] = &["layout", "ring"];
+const PURE: &[&str] = &["layout", "ring", "schema"];
 const IMPURE: &[&str] = &[
     "nix",
     "libc",
