@@ -8,6 +8,7 @@ mod manual;
 mod options;
 mod progress;
 mod recv;
+mod schema;
 mod send;
 mod standard;
 
@@ -29,6 +30,7 @@ enum Command {
     Recv(recv::RecvArgs),
     Bench(bench::BenchArgs),
     Doctor(doctor::DoctorArgs),
+    Schema(schema::SchemaArgs),
     Completions(manual::CompletionsArgs),
     Man(manual::ManArgs),
     /// The benchmark's own processes.
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Command::Recv(args) => recv::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => manual::completions(&args, &Cli::command()),
         Command::Man(args) => manual::man(&args, &Cli::command()),
         Command::BenchPeer(args) => bench::run_peer(&args),
