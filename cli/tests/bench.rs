@@ -139,3 +139,30 @@ fn a_reader_that_goes_away_is_no_news() {
     assert_eq!(list.code(), 141);
     assert_eq!(place.words("list"), "");
 }
+
+#[test]
+fn codecs_are_compared_by_themselves() {
+    let place = Place::new();
+    let run = |arguments: &[&str]| {
+        let arguments: Vec<&str> = ["bench"].iter().chain(arguments).copied().collect();
+        let mut command = place.command("codecs", &arguments);
+        command.stdout(Stdio::piped()).output().unwrap()
+    };
+    let output = run(&["codecs", "--quick", "--rounds", "1", "--json"]);
+    assert!(output.status.success(), "{}", place.words("codecs"));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 8, "four formats, two messages");
+    for line in &lines {
+        for figure in ["size", "encode", "decode", "ratio"] {
+            assert!(line[figure].as_f64().unwrap() > 0.0, "{figure}: {line}");
+        }
+    }
+    assert_eq!(lines[0]["name"], "zero-copy");
+    assert_eq!(lines[0]["size"], 64);
+    assert_eq!(run(&["codecs", "--check"]).status.code(), Some(2));
+    assert_eq!(run(&["codecs", "pipe"]).status.code(), Some(2));
+}

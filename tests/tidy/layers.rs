@@ -12,6 +12,7 @@ const LAYERS: &[&str] = &[
     "schema",
     "connection",
     "typed",
+    "codec",
     "model",
 ];
 /// Usable by every layer, and themselves without a layer.

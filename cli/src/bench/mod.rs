@@ -14,6 +14,7 @@
     reason = "what is measured is one loop; a call in it would be measured too"
 )]
 
+mod codecs;
 mod crew;
 mod idle;
 mod instructions;
@@ -127,6 +128,9 @@ pub(crate) fn run(args: &BenchArgs) -> ExitCode {
 
 fn measure_rows(args: &BenchArgs, output: &mut impl Write) -> Result<(), exit::Failure> {
     let rows: Vec<&Row> = ROWS.iter().filter(|row| args.wants(row)).collect();
+    if args.names.iter().any(|name| name == codecs::NAME) {
+        return compare_codecs(args, output);
+    }
     if rows.is_empty() {
         let what = "no such row; `ringway bench --list` shows them all";
         return Err(exit::Failure::new(Code::Usage, what));
@@ -136,12 +140,10 @@ fn measure_rows(args: &BenchArgs, output: &mut impl Write) -> Result<(), exit::F
             let name = format!("{}:{}", row.name, row.size);
             writeln!(output, "{name:<20} {}", row.about)?;
         }
+        writeln!(output, "{:<20} {}", codecs::NAME, codecs::ABOUT)?;
         return Ok(());
     }
-    let mut meeting = Meeting::new().map_err(|error| {
-        let what = format!("cannot make a directory to meet in: {error}");
-        exit::Failure::new(Code::Failed, what)
-    })?;
+    let mut meeting = meeting()?;
     if !args.json {
         writeln!(
             output,
@@ -173,6 +175,26 @@ fn measure_rows(args: &BenchArgs, output: &mut impl Write) -> Result<(), exit::F
         Some(code) if args.check => Err(exit::Failure::new(code, verdict)),
         _ => Ok(()),
     }
+}
+
+/// The comparison of codecs, which is no row: it has no limit and no target, and comes by itself.
+fn compare_codecs(args: &BenchArgs, output: &mut impl Write) -> Result<(), exit::Failure> {
+    if args.names.len() > 1 || args.check || args.ways {
+        let what = "`codecs` is compared by itself, without --check and --ways";
+        return Err(exit::Failure::new(Code::Usage, what));
+    }
+    if args.list {
+        writeln!(output, "{:<20} {}", codecs::NAME, codecs::ABOUT)?;
+        return Ok(());
+    }
+    codecs::run(&args.effort(), args.json, &mut meeting()?, output)
+}
+
+fn meeting() -> Result<Meeting, exit::Failure> {
+    Meeting::new().map_err(|error| {
+        let what = format!("cannot make a directory to meet in: {error}");
+        exit::Failure::new(Code::Failed, what)
+    })
 }
 
 /// What a check ends with: what is known to be missed matters more than what is not known.

@@ -5,11 +5,11 @@ use std::path::Path;
 use ringway::{Config, Wait};
 use serde::{Deserialize, Serialize};
 
-use super::Failure;
 use super::kit::{Kit, Side};
 use super::limits::{bell, bulk, exchange, frames, slots, socket};
 use super::ours::{Connecting, Duplex, InPlace};
 use super::work::{RoundTrip, Stream, Work};
+use super::{Failure, codecs};
 
 /// A piece of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +38,8 @@ pub(crate) enum Task {
     InPlace,
     /// Ringway: connect to first frame.
     Connect,
+    /// Ringway: round trips of an encoded message.
+    Codec(codecs::Form, codecs::Shape),
 }
 
 /// When a message of a stream becomes visible.
@@ -204,6 +206,7 @@ impl Task {
                 let link = InPlace::new(&config.peer_capacity(LARGE_FRAMES * MIB), address, side)?;
                 Box::new(RoundTrip::<_, 64>::new(link))
             }
+            Task::Codec(form, shape) => codecs::make(form, shape, address, side)?,
             Task::Connect => Box::new(Connecting::new(Config::new(), address, side)?),
             Task::Exchange(_) | Task::Bulk(_) => return Err(UNKNOWN.into()),
         })

@@ -20,7 +20,7 @@ pub(crate) use self::in_place::InPlace;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Connects the two sides of a pair: the follower listens.
-fn meet(config: &Config, address: &Path, side: Side) -> Result<Connection, Failure> {
+pub(crate) fn meet(config: &Config, address: &Path, side: Side) -> Result<Connection, Failure> {
     match side {
         Side::Follow => Ok(listen(config, address)?.accept_deadline(Instant::now() + PATIENCE)?),
         Side::Lead => {
