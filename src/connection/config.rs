@@ -6,8 +6,8 @@ use super::address::Address;
 use super::{Connection, Listener, client};
 use crate::error::{Error, ErrorKind};
 use crate::layout::geometry::{Geometry, MAX_CAPACITY, MIN_CAPACITY};
-use crate::sys::{credentials, memfd};
 use crate::schema::Schema;
+use crate::sys::{credentials, memfd};
 use crate::wake::ladder::Wait;
 
 /// Options, with a default for each. One value serves any number of listeners and connections.

@@ -1,0 +1,5 @@
+//! Messages between two ends, as an application uses them.
+
+mod kinds;
+mod support;
+mod survive;
