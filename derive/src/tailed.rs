@@ -38,13 +38,11 @@ pub(crate) fn make(
         let default = default.map(|value| quote!(#[message(default = #value)]));
         let note = &field.said.deprecated;
         let deprecated = (!note.is_empty()).then(|| quote!(#[message(deprecated = #note)]));
-        let doc = if field.said.doc.is_empty() {
-            format!("As in [`{text}`].")
-        } else {
-            field.said.doc.clone()
-        };
+        let doc = &field.said.doc;
+        // None where there was none: it is in the schema.
+        let doc = (!doc.is_empty()).then(|| quote!(#[doc = #doc]));
         quote! {
-            #[doc = #doc]
+            #doc
             #since
             #default
             #deprecated
@@ -67,6 +65,7 @@ pub(crate) fn make(
         )]
         #[zerocopy(crate = #zerocopy)]
         #[message(crate = #ringway)]
+        #[allow(missing_docs)]
         #[repr(C)]
         #visibility struct #head {
             #(#head_fields),*

@@ -14,13 +14,13 @@ use crate::error::Error;
 use crate::schema::Schema;
 
 /// A connection on which we send the messages of `S` and receive those of `R`.
-pub struct Connection<S, R> {
+pub struct Connection<S: ?Sized, R: ?Sized> {
     sender: Sender<S>,
     receiver: Receiver<R>,
     deprecated: Vec<Deprecated>,
 }
 
-impl<S: Messages, R: Messages> Connection<S, R> {
+impl<S: Messages + ?Sized, R: Messages + ?Sized> Connection<S, R> {
     fn new(connection: connection::Connection) -> Self {
         let theirs = peer_sends(&connection);
         let mut deprecated: Vec<_> = plan::deprecated(S::SCHEMA)
@@ -64,7 +64,7 @@ impl<S: Messages, R: Messages> Connection<S, R> {
     }
 }
 
-impl<S, R> fmt::Debug for Connection<S, R> {
+impl<S: ?Sized, R: ?Sized> fmt::Debug for Connection<S, R> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Connection")
             .field("sender", &self.sender)
@@ -82,7 +82,7 @@ fn peer_sends(_connection: &connection::Connection) -> Option<Schema> {
 ///
 /// # Errors
 /// As for [`Config::connect`].
-pub fn connect<S: Messages, R: Messages>(
+pub fn connect<S: Messages + ?Sized, R: Messages + ?Sized>(
     address: impl Into<Address>,
 ) -> Result<Connection<S, R>, Error> {
     connect_with(&Config::new(), address)
@@ -92,7 +92,7 @@ pub fn connect<S: Messages, R: Messages>(
 ///
 /// # Errors
 /// As for [`Config::connect`].
-pub fn connect_with<S: Messages, R: Messages>(
+pub fn connect_with<S: Messages + ?Sized, R: Messages + ?Sized>(
     config: &Config,
     address: impl Into<Address>,
 ) -> Result<Connection<S, R>, Error> {
@@ -102,7 +102,7 @@ pub fn connect_with<S: Messages, R: Messages>(
 }
 
 /// The options, and what we send and expect.
-fn carrying<S: Messages, R: Messages>(config: &Config) -> Config {
+fn carrying<S: Messages + ?Sized, R: Messages + ?Sized>(config: &Config) -> Config {
     let mut config = config.clone();
     config.sends = Some(S::SCHEMA.clone());
     config.expects = Some(R::SCHEMA.clone());
@@ -110,12 +110,12 @@ fn carrying<S: Messages, R: Messages>(config: &Config) -> Config {
 }
 
 /// Waits for clients, to each of which it sends the messages of `S`, and from which it receives those of `R`.
-pub struct Listener<S, R> {
+pub struct Listener<S: ?Sized, R: ?Sized> {
     listener: connection::Listener,
-    of: PhantomData<fn(&S) -> R>,
+    of: PhantomData<(fn(&S), fn(&R))>,
 }
 
-impl<S: Messages, R: Messages> Listener<S, R> {
+impl<S: Messages + ?Sized, R: Messages + ?Sized> Listener<S, R> {
     /// Listens with the default [`Config`].
     ///
     /// # Errors
@@ -176,13 +176,13 @@ impl<S: Messages, R: Messages> Listener<S, R> {
     }
 }
 
-impl<S, R> AsFd for Listener<S, R> {
+impl<S: ?Sized, R: ?Sized> AsFd for Listener<S, R> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.listener.as_fd()
     }
 }
 
-impl<S, R> fmt::Debug for Listener<S, R> {
+impl<S: ?Sized, R: ?Sized> fmt::Debug for Listener<S, R> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_tuple("Listener").field(&self.listener).finish()
     }

@@ -96,6 +96,8 @@ mod received;
 mod receiver;
 mod reserved;
 mod sender;
+#[cfg(all(test, feature = "derive"))]
+mod tests;
 mod text;
 mod view;
 

@@ -23,10 +23,10 @@ use crate::schema::Schema;
 /// behind it.
 pub struct Receiver<M: ?Sized> {
     inbox: Inbox,
-    of: PhantomData<fn() -> M>,
+    of: PhantomData<fn(&M)>,
 }
 
-impl<M: Messages> Receiver<M> {
+impl<M: Messages + ?Sized> Receiver<M> {
     /// `theirs`: what the peer says that it sends. `None`: the same as ours.
     pub(crate) fn new(lane: connection::Receiver, theirs: Option<&Schema>) -> Self {
         let plan = Plan::new(M::SCHEMA, theirs);

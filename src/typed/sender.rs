@@ -19,7 +19,7 @@ pub struct Sender<M: ?Sized> {
     of: PhantomData<fn(&M)>,
 }
 
-impl<M: Messages> Sender<M> {
+impl<M: Messages + ?Sized> Sender<M> {
     pub(crate) fn new(lane: connection::Sender) -> Self {
         Self {
             lane,

@@ -19,7 +19,7 @@ fn path() -> PathBuf {
 }
 
 /// A sender and a receiver of the same messages.
-pub(crate) fn lane<M: Messages>() -> (typed::Sender<M>, typed::Receiver<M>) {
+pub(crate) fn lane<M: Messages + ?Sized>() -> (typed::Sender<M>, typed::Receiver<M>) {
     let path = path();
     let mut listener = typed::Listener::<Nothing, M>::bind(path.as_path()).unwrap();
     thread::scope(|scope| {

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use proptest::prelude::*;
-use ringway::typed::{Bytes, Maybe, Receiver, RecvError, Sender, Text};
+use ringway::typed::{Bytes, Maybe, Received, Receiver, RecvError, Sender, Text};
 
 use super::kinds::{Cancel, Everything, Leg, Level, Note, Order, Request, Side};
 use super::kinds::{NoteHead, OrderHead};
@@ -112,6 +112,28 @@ fn a_lane_of_one_type_gives_it() {
     let end = receiver.recv().unwrap_err();
     assert!(end.is_closed());
     assert_eq!(end, RecvError::Lane(ringway::RecvError::Closed));
+}
+
+#[test]
+fn a_lane_of_one_type_with_a_list_gives_it() {
+    let (mut sender, mut receiver) = lane::<Note>();
+    let head = NoteHead { number: 3 };
+    sender.send_with::<Note>(&head, "hello").unwrap();
+    sender.try_send_with::<Note>(&head, "").unwrap();
+    sender
+        .send_with_deadline::<Note>(&head, "ä", soon())
+        .unwrap();
+    let first = receiver.recv().unwrap();
+    assert_eq!((first.number, &first.text), (3, "hello"));
+    assert_eq!(&receiver.try_recv().unwrap().text, "");
+    let last = receiver.recv_deadline(soon()).unwrap();
+    // It owns its memory, and goes where it is sent.
+    let copy = last.clone();
+    drop(last);
+    std::thread::spawn(move || assert_eq!(&copy.text, "ä"))
+        .join()
+        .unwrap();
+    assert_eq!(Received::<Note>::new(&head, "hello"), first);
 }
 
 #[test]
