@@ -8,6 +8,7 @@ mod choice;
 mod enumeration;
 mod fields;
 mod fixed;
+mod padding;
 mod tailed;
 
 use proc_macro::TokenStream;
@@ -36,6 +37,7 @@ pub fn message(input: TokenStream) -> TokenStream {
     let made = Attributes::of_type(&input).and_then(|attributes| match &input.data {
         Data::Struct(data) => match &data.fields {
             Fields::Named(fields) => fields::read(&input, fields).and_then(|fields| {
+                padding::check(&fields::plain(&input.ident), &fields.fixed)?;
                 if fields.tail.is_some() {
                     tailed::make(&input, &attributes, &fields)
                 } else {

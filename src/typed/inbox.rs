@@ -1,6 +1,6 @@
 //! From frames to messages: copied out first, then checked.
 
-use zerocopy::IntoBytes;
+use zerocopy::{FromBytes, IntoBytes};
 
 use super::batch::Batch;
 use super::error::RecvError;
@@ -58,6 +58,33 @@ impl Inbox {
             };
         }
         read_only(self.next(wait)?)
+    }
+
+    /// The next message, into the caller's memory: neither a default nor the message is copied.
+    #[inline(always)]
+    pub(crate) fn fill<T: Fixed + FromBytes>(
+        &mut self,
+        target: &mut T,
+        (kind, index): (u16, usize),
+        wait: Patience,
+    ) -> Result<(), RecvError> {
+        // Kinds ascend, so that of kind 0 is the first.
+        if kind == 0 && self.exact {
+            let other = match wait {
+                Some(None) => self.receiver.recv_exact(target.as_mut_bytes())?,
+                _ if self.receiver.take_exact(target.as_mut_bytes()) => None,
+                _ => Some(next(&mut self.receiver, wait)?),
+            };
+            return match other {
+                None => T::check(target.as_bytes()).map_err(|invalid| invalid.of(T::NAME).into()),
+                Some(frame) => Parcel {
+                    frame,
+                    plan: &self.plan,
+                }
+                .fill(target, kind, index),
+            };
+        }
+        self.next(wait)?.fill(target, kind, index)
     }
 
     /// The only message of a lane, with a variable part.
@@ -187,6 +214,21 @@ impl Parcel<'_> {
         let known = fixed.min(size_of::<T>());
         self.frame.copy_to(&mut image.as_mut()[..known]);
         checked(image.as_ref())
+    }
+
+    /// The message whose record is at `index`, into the caller's memory.
+    #[inline(never)]
+    fn fill<T: Fixed + FromBytes>(
+        &self,
+        target: &mut T,
+        kind: u16,
+        index: usize,
+    ) -> Result<(), RecvError> {
+        if self.kind() != kind {
+            return Err(self.unknown());
+        }
+        *target = self.whole(index)?;
+        Ok(())
     }
 
     /// The message with a variable part whose record is at `index`.

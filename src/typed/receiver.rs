@@ -64,6 +64,48 @@ impl<M: Messages + ?Sized> Receiver<M> {
         M::take(&mut self.inbox, None)
     }
 
+    /// Copies the next message into `target`, waiting for it: the fastest way to receive plain numbers, as the message is not moved on. A
+    /// frame of another message of the lane is an error here, and consumed.
+    ///
+    /// # Errors
+    /// As for [`Receiver::recv`]. After [`RecvError::Invalid`] `target` may hold what came.
+    #[inline(always)]
+    pub fn recv_into<T: Fixed + FromBytes>(&mut self, target: &mut T) -> Result<(), RecvError>
+    where
+        M: Carries<T>,
+    {
+        self.inbox.fill(target, (M::KIND, M::INDEX), Some(None))
+    }
+
+    /// As [`Receiver::recv_into`], until `deadline`.
+    ///
+    /// # Errors
+    /// Also that there was none before the deadline.
+    #[inline]
+    pub fn recv_into_deadline<T: Fixed + FromBytes>(
+        &mut self,
+        target: &mut T,
+        deadline: Instant,
+    ) -> Result<(), RecvError>
+    where
+        M: Carries<T>,
+    {
+        self.inbox
+            .fill(target, (M::KIND, M::INDEX), Some(Some(deadline)))
+    }
+
+    /// As [`Receiver::recv_into`], without waiting.
+    ///
+    /// # Errors
+    /// Also that there is none.
+    #[inline(always)]
+    pub fn try_recv_into<T: Fixed + FromBytes>(&mut self, target: &mut T) -> Result<(), RecvError>
+    where
+        M: Carries<T>,
+    {
+        self.inbox.fill(target, (M::KIND, M::INDEX), None)
+    }
+
     /// All messages of the next frame, waiting for it: what [`Sender::send_slice`](super::Sender::send_slice) sent, or one alone. A frame of
     /// another message of the lane is an error here, and consumed.
     ///

@@ -1,5 +1,6 @@
 //! Four generations of one message, each of which can be the writer and each the reader.
 
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
@@ -89,7 +90,14 @@ generation!(fourth {
 const DEFAULTS: [&str; 5] = ["7", "None", "\"USD\"", "true", "-1"];
 
 fn pair() -> (Connection, Connection) {
-    let name = format!("ringway-generations-{}", std::process::id());
+    // A name for each: tests run side by side.
+    static NEXT: Mutex<u32> = Mutex::new(0);
+    let number = {
+        let mut next = NEXT.lock().unwrap();
+        *next += 1;
+        *next
+    };
+    let name = format!("ringway-generations-{}-{number}", std::process::id());
     let path = std::env::temp_dir().join(name);
     let mut listener = Config::new().bind(path.as_path()).unwrap();
     std::thread::scope(|scope| {

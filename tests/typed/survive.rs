@@ -189,6 +189,32 @@ fn a_message_is_filled_in_place_and_viewed_in_place() {
     drop(view);
     let batch = receiver.recv_batch::<Plain>().unwrap();
     assert_eq!(batch.as_slice()[0].limit, Some(0.5));
+
+    let mut target = Plain {
+        number: 0,
+        limit: Maybe::none(),
+        name: Text::EMPTY,
+    };
+    assert!(
+        receiver
+            .try_recv_into(&mut target)
+            .unwrap_err()
+            .is_nothing_yet()
+    );
+    for number in 10..13 {
+        sender.send(&Plain { number, ..target }).unwrap();
+        match number {
+            10 => receiver.recv_into(&mut target).unwrap(),
+            11 => receiver.try_recv_into(&mut target).unwrap(),
+            _ => receiver.recv_into_deadline(&mut target, soon()).unwrap(),
+        }
+        assert_eq!(target.number, number);
+    }
+    sender.untyped().send_kind(1, &[0; 32]).unwrap();
+    assert!(receiver.recv_into(&mut target).is_err());
+    sender.untyped().send(&[0xFF; 32]).unwrap();
+    let error = receiver.recv_into(&mut target).unwrap_err().to_string();
+    assert!(error.contains("field `limit`"), "{error}");
 }
 
 #[derive(
