@@ -36,7 +36,6 @@ struct Quote {
     /// Added later: an older feed's quotes are firm.
     #[message(since = 2, default = true)]
     firm: bool,
-    #[message(since = 2, default = [0; 7])]
     _pad: [u8; 7],
 }
 

@@ -28,6 +28,11 @@ pub(crate) struct Fields {
 }
 
 impl Field {
+    /// Whether it is there for the layout alone.
+    pub(crate) fn is_padding(&self) -> bool {
+        self.plain_name().starts_with('_')
+    }
+
     /// Its name, without what makes a keyword a name.
     pub(crate) fn plain_name(&self) -> String {
         plain(&self.name)
@@ -78,6 +83,8 @@ pub(crate) fn read(input: &DeriveInput, fields: &FieldsNamed) -> Result<Fields> 
         }
         let since = match &said.since {
             Some(since) => since.base10_parse::<u16>()?,
+            // Padding belongs to what it lies behind.
+            None if plain(&name).starts_with('_') => newest,
             None => 1,
         };
         if since < newest || since == 0 {

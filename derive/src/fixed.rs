@@ -25,7 +25,7 @@ pub(crate) fn make(input: &DeriveInput, attributes: &Attributes, fields: &Fields
     });
     let places = fixed.iter().enumerate().filter_map(|(index, field)| {
         let (ident, default) = (&field.name, default_name(index));
-        field.said.default.is_some().then(|| {
+        image(attributes, field).map(|_| {
             quote!(image = #derived::place(image, #core::mem::offset_of!(#name, #ident), &#default);)
         })
     });
@@ -36,7 +36,7 @@ pub(crate) fn make(input: &DeriveInput, attributes: &Attributes, fields: &Fields
     let asserts = asserts(input, attributes, fixed);
 
     quote! {
-        #[allow(deprecated)]
+        #[allow(deprecated, clippy::useless_transmute)]
         const _: () = {
             #(#defaults)*
             #asserts
@@ -128,15 +128,23 @@ fn default_name(index: usize) -> syn::Ident {
 
 /// The bytes of a field's default.
 fn default(attributes: &Attributes, index: usize, field: &Field) -> Option<TokenStream> {
-    let root = &attributes.root;
-    let (name, ty) = (default_name(index), &field.ty);
-    let value = field.said.default.as_ref()?;
+    let (name, ty, image) = (default_name(index), &field.ty, image(attributes, field)?);
     Some(quote! {
-        const #name: [u8; ::core::mem::size_of::<#ty>()] = {
+        const #name: [u8; ::core::mem::size_of::<#ty>()] = #image;
+    })
+}
+
+/// The same, as an expression. Padding that was added later is zero.
+fn image(attributes: &Attributes, field: &Field) -> Option<TokenStream> {
+    let (root, ty) = (&attributes.root, &field.ty);
+    if let Some(value) = &field.said.default {
+        return Some(quote! {{
             const VALUE: #ty = #value;
             #root::zerocopy::transmute!(VALUE)
-        };
-    })
+        }});
+    }
+    let padding = field.is_padding() && field.since > 1;
+    padding.then(|| quote!([0u8; ::core::mem::size_of::<#ty>()]))
 }
 
 /// A field's entry in the table.
@@ -146,17 +154,16 @@ fn layout(input: &DeriveInput, attributes: &Attributes, field: &Field) -> TokenS
     let (message, ident, ty) = (&input.ident, &field.name, &field.ty);
     let (name, doc) = (field.plain_name(), &field.said.doc);
     let (since, deprecated) = (field.since, &field.said.deprecated);
-    let default = match &field.said.default {
-        Some(value) => quote! {{
-            const BYTES: &[u8] = &{
-                const VALUE: #ty = #value;
-                const IMAGE: [u8; ::core::mem::size_of::<#ty>()] = #root::zerocopy::transmute!(VALUE);
-                IMAGE
-            };
-            BYTES
-        }},
-        None => quote!(&[]),
-    };
+    let default = image(attributes, field).map_or_else(
+        || quote!(&[]),
+        |image| {
+            quote! {{
+                const IMAGE: [u8; ::core::mem::size_of::<#ty>()] = #image;
+                const BYTES: &[u8] = &IMAGE;
+                BYTES
+            }}
+        },
+    );
     quote! {
         #derived::Field {
             name: #derived::Shared::Static(#name),
@@ -195,7 +202,7 @@ fn asserts(input: &DeriveInput, attributes: &Attributes, fields: &[Field]) -> To
                 }
             };
         });
-        if field.since > 1 && field.said.default.is_none() {
+        if field.since > 1 && image(attributes, field).is_none() {
             let what = format!(
                 "the field `{name}` of `{text}` came with version {}, so older messages do not have it: give it `default = ..` or the type `Maybe<..>`",
                 field.since

@@ -30,6 +30,8 @@ use attributes::Attributes;
 /// On an enum, each of whose variants holds one message: implements `Messages` for a lane of all of them. Each variant takes
 /// `#[message(kind = 3)]`, its number in the header of its frames; no two may have the same.
 ///
+/// A field whose name begins with `_` is padding: it is as old as the field before it, and zero where it was not sent.
+///
 /// Doc comments become part of the schema. `#[message(crate = "..")]` on the type names the crate `ringway` where it has another name.
 #[proc_macro_derive(Message, attributes(message))]
 pub fn message(input: TokenStream) -> TokenStream {

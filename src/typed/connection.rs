@@ -111,8 +111,9 @@ fn carrying<S: Messages + ?Sized, R: Messages + ?Sized>(config: &Config) -> Conf
 
 /// Waits for clients, to each of which it sends the messages of `S`, and from which it receives those of `R`.
 pub struct Listener<S: ?Sized, R: ?Sized> {
-    listener: connection::Listener,
-    of: PhantomData<(fn(&S), fn(&R))>,
+    inner: connection::Listener,
+    sends: PhantomData<fn(&S)>,
+    expects: PhantomData<fn(&R)>,
 }
 
 impl<S: Messages + ?Sized, R: Messages + ?Sized> Listener<S, R> {
@@ -129,10 +130,11 @@ impl<S: Messages + ?Sized, R: Messages + ?Sized> Listener<S, R> {
     /// # Errors
     /// As for [`Config::bind`].
     pub fn bind_with(config: &Config, address: impl Into<Address>) -> Result<Self, Error> {
-        let listener = carrying::<S, R>(config).bind(address)?;
+        let inner = carrying::<S, R>(config).bind(address)?;
         Ok(Self {
-            listener,
-            of: PhantomData,
+            inner,
+            sends: PhantomData,
+            expects: PhantomData,
         })
     }
 
@@ -141,7 +143,7 @@ impl<S: Messages + ?Sized, R: Messages + ?Sized> Listener<S, R> {
     /// # Errors
     /// As for [`ringway::Listener::accept`](crate::Listener::accept).
     pub fn accept(&mut self) -> Result<Connection<S, R>, Error> {
-        self.listener.accept().map(Connection::new)
+        self.inner.accept().map(Connection::new)
     }
 
     /// As [`Listener::accept`], until `deadline`.
@@ -149,7 +151,7 @@ impl<S: Messages + ?Sized, R: Messages + ?Sized> Listener<S, R> {
     /// # Errors
     /// Also [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut).
     pub fn accept_deadline(&mut self, deadline: Instant) -> Result<Connection<S, R>, Error> {
-        self.listener.accept_deadline(deadline).map(Connection::new)
+        self.inner.accept_deadline(deadline).map(Connection::new)
     }
 
     /// A client that has completed its handshake, if there is one. Never waits.
@@ -157,33 +159,33 @@ impl<S: Messages + ?Sized, R: Messages + ?Sized> Listener<S, R> {
     /// # Errors
     /// As for [`ringway::Listener::try_accept`](crate::Listener::try_accept).
     pub fn try_accept(&mut self) -> Result<Option<Connection<S, R>>, Error> {
-        Ok(self.listener.try_accept()?.map(Connection::new))
+        Ok(self.inner.try_accept()?.map(Connection::new))
     }
 
     /// The socket's path.
     pub fn path(&self) -> &Path {
-        self.listener.path()
+        self.inner.path()
     }
 
     /// Clients whose handshake was refused or failed.
     pub fn refusals(&self) -> u64 {
-        self.listener.refusals()
+        self.inner.refusals()
     }
 
     /// Why the last one was refused.
     pub fn last_refusal(&self) -> Option<&Error> {
-        self.listener.last_refusal()
+        self.inner.last_refusal()
     }
 }
 
 impl<S: ?Sized, R: ?Sized> AsFd for Listener<S, R> {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.listener.as_fd()
+        self.inner.as_fd()
     }
 }
 
 impl<S: ?Sized, R: ?Sized> fmt::Debug for Listener<S, R> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_tuple("Listener").field(&self.listener).finish()
+        out.debug_tuple("Listener").field(&self.inner).finish()
     }
 }

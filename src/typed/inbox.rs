@@ -51,13 +51,13 @@ impl Inbox {
             };
             return match other {
                 None => checked(image.as_ref()),
-                Some(frame) => read_only(Parcel {
+                Some(frame) => read_only(&Parcel {
                     frame,
                     plan: &self.plan,
                 }),
             };
         }
-        read_only(self.next(wait)?)
+        read_only(&self.next(wait)?)
     }
 
     /// The next message, into the caller's memory: neither a default nor the message is copied.
@@ -168,7 +168,7 @@ fn next(
 
 /// A frame of a lane of one message, which did not fill it, or whose layout is another than ours.
 #[inline(never)]
-fn read_only<T: Fixed>(parcel: Parcel<'_>) -> Result<T, RecvError> {
+fn read_only<T: Fixed>(parcel: &Parcel<'_>) -> Result<T, RecvError> {
     if parcel.kind() != 0 {
         return Err(parcel.unknown());
     }

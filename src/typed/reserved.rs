@@ -44,7 +44,7 @@ impl<T: FromBytes + IntoBytes + zerocopy::KnownLayout + zerocopy::Immutable> Der
 
     #[inline]
     fn deref(&self) -> &T {
-        T::ref_from_bytes(&self.place).ok().expect(FORKED)
+        T::ref_from_bytes(&self.place).unwrap_or_else(|_| panic!("{FORKED}"))
     }
 }
 
@@ -53,7 +53,7 @@ impl<T: FromBytes + IntoBytes + zerocopy::KnownLayout + zerocopy::Immutable> Der
 {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        T::mut_from_bytes(&mut self.place).ok().expect(FORKED)
+        T::mut_from_bytes(&mut self.place).unwrap_or_else(|_| panic!("{FORKED}"))
     }
 }
 

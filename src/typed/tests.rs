@@ -9,7 +9,7 @@ use super::{Carries, Field, Fixed, Maybe, Message, Messages, Payload, Receiver, 
 use crate::connection::{Config, Connection};
 
 macro_rules! generation {
-    ($module:ident { $($(#[$attribute:meta])* $field:ident: $ty:ty = $sample:expr,)* }) => {
+    ($module:ident { $($(#[$attribute:meta])* $field:ident: $ty:ty = $sample:expr),* $(,)? }) => {
         mod $module {
             use super::*;
 
@@ -116,9 +116,12 @@ fn expected(written: &[String], reader_has: usize) -> Vec<String> {
     (0..reader_has).map(place).collect()
 }
 
-fn check<W: Generation, R: Generation, V: Listed + ?Sized, S: Listed + ?Sized>()
+fn check<W, R, V, S>()
 where
-    S: Messages<Received = super::Received<S>>,
+    W: Generation,
+    R: Generation,
+    V: Listed + ?Sized,
+    S: Listed + Messages<Received = super::Received<S>> + ?Sized,
 {
     let (writer, reader) = pair();
     let mut sender = writer.split().0;
@@ -191,6 +194,23 @@ fn what_a_writer_does_not_know_it_cannot_send() {
     assert_eq!(error, "message `Quote`: kind 0 is not known");
 }
 
+#[derive(Clone, Copy, Message, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
+#[message(crate = "crate")]
+#[repr(C)]
+struct Padded {
+    first: u64,
+    #[message(since = 2, default = true)]
+    firm: bool,
+    _pad: [u8; 7],
+}
+
+#[test]
+fn padding_that_was_added_later_needs_no_words() {
+    let pad = &Padded::RECORD.fields[2];
+    assert_eq!((pad.since, &*pad.default), (2, &[0; 7][..]));
+    assert_eq!(Padded::DEFAULT[8..], [1, 0, 0, 0, 0, 0, 0, 0]);
+}
+
 #[test]
 fn a_default_and_a_version_are_in_the_record() {
     let fields = &fourth::Quote::RECORD.fields;
@@ -198,5 +218,5 @@ fn a_default_and_a_version_are_in_the_record() {
     assert_eq!(found, [(1, 0), (2, 0), (3, 7), (3, 1), (4, 8)]);
     assert_eq!(*fields[4].default, (-1i64).to_le_bytes());
     assert_eq!(fourth::Book::RECORD.fields, *fields);
-    assert!(<Maybe<f64> as Field>::ABSENT);
+    const { assert!(<Maybe<f64> as Field>::ABSENT) };
 }

@@ -8,7 +8,7 @@ use ringway::zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
 struct Old {
     #[message(deprecated = "use price")]
     cents: u64,
-    #[deprecated(since = "1.0", note = "use place")]
+    #[deprecated(note = "use place")]
     number: u32,
     rank: u32,
 }

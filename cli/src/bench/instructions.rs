@@ -143,15 +143,21 @@ pub(crate) fn run(args: &CountArgs) -> ExitCode {
 fn exchange(ring: Ring, frames: u64) -> Result<(), Failure> {
     match ring {
         Ring::Ringway => connection::<8>(frames),
-        Ring::Untyped => connection::<WORDS>(frames),
-        Ring::Typed => typed(frames),
+        Ring::Typed | Ring::Untyped => messages(ring, frames),
         Ring::Frames => by_hand(frames, Frames::<true, false>::new),
         Ring::Slots => by_hand(frames, Slots::<true, false, false>::new),
     }
 }
 
-// Each loop in a function of its own: in one, they would share the registers and the stack.
+/// Apart from the loops that are compared with the rings by hand: loops in one function share its registers.
 #[inline(never)]
+fn messages(ring: Ring, frames: u64) -> Result<(), Failure> {
+    match ring {
+        Ring::Typed => typed(frames),
+        _ => connection::<WORDS>(frames),
+    }
+}
+
 fn connection<const N: usize>(frames: u64) -> Result<(), Failure> {
     let mut meeting = Meeting::new()?;
     let address = meeting.address();
@@ -164,7 +170,6 @@ fn connection<const N: usize>(frames: u64) -> Result<(), Failure> {
     repeat::<N, _>(frames, &mut sender, &mut receiver)
 }
 
-#[inline(never)]
 fn by_hand<L: Link>(frames: u64, end: fn(&Kit, Side) -> std::io::Result<L>) -> Result<(), Failure> {
     let kit = Kit::new()?;
     let (mut sender, mut receiver) = (end(&kit, Side::Lead)?, end(&kit, Side::Follow)?);
@@ -200,7 +205,6 @@ fn repeat<const N: usize, L: Link>(
 }
 
 /// The same for messages.
-#[inline(never)]
 fn typed(frames: u64) -> Result<(), Failure> {
     let mut meeting = Meeting::new()?;
     let (mut sender, mut receiver) = ticks::lane(&meeting.address())?;
