@@ -67,6 +67,8 @@ mod segment;
 mod sync;
 #[cfg(not(loom))]
 mod sys;
+#[cfg(not(loom))]
+pub mod typed;
 mod wake;
 
 #[cfg(not(loom))]
@@ -77,6 +79,9 @@ pub use connection::{
 pub use error::{Error, ErrorKind};
 pub use layout::violation::Violation;
 pub use wake::ladder::Wait;
+/// The crate whose traits vouch for the bytes of messages ([`typed`]).
+#[cfg(not(loom))]
+pub use zerocopy;
 
 /// The README's example is a test.
 #[cfg(all(doctest, not(loom)))]

@@ -110,6 +110,33 @@ impl Receiver {
         self.try_take_other(buffer)
     }
 
+    /// Waits for the next frame. One of kind 0 that fills `buffer` is copied into it, as [`Receiver::recv_into`] does; any other is returned.
+    #[inline(always)]
+    pub(crate) fn recv_exact(&mut self, buffer: &mut [u8]) -> Result<Option<Frame<'_>>, RecvError> {
+        let taken = match self.lane.take_exact(buffer) {
+            Found::Taken => {
+                self.finish();
+                true
+            }
+            Found::Nothing => self.spin_exact(buffer),
+            Found::Other => false,
+        };
+        if taken {
+            return Ok(None);
+        }
+        self.recv().map(Some)
+    }
+
+    /// Copies the next frame into `buffer` and releases it, if it is there, of kind 0 and fills it.
+    #[inline(always)]
+    pub(crate) fn take_exact(&mut self, buffer: &mut [u8]) -> bool {
+        let found = self.lane.take_exact(buffer) == Found::Taken;
+        if found {
+            self.finish();
+        }
+        found
+    }
+
     /// `true`: frames that are read stay unreleased until [`Receiver::release`], and [`Receiver::rewind`] goes back to them. They
     /// count against the ring's capacity: a sender waits when held frames fill it.
     pub fn hold(&mut self, on: bool) {
@@ -223,20 +250,30 @@ impl Receiver {
     /// As [`Receiver::spin`], for a frame that fills `buffer`.
     #[inline(always)]
     fn spin_into(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
+        if self.spin_exact(buffer) {
+            return Ok(buffer.len());
+        }
+        self.take_other(buffer, None)
+    }
+
+    /// Whether a frame that fills `buffer` came while it looked, which it then has taken.
+    #[inline(always)]
+    fn spin_exact(&mut self, buffer: &mut [u8]) -> bool {
         if self.rest.spins() {
             self.slip();
             for _ in 0..LOOKS_PER_CHECK {
                 match self.lane.take_exact(buffer) {
                     Found::Taken => {
                         self.slip.found(frame_length(buffer.len() as u64));
-                        return Ok(self.taken(buffer));
+                        self.finish();
+                        return true;
                     }
                     Found::Nothing => self.gap.pass(),
                     Found::Other => break,
                 }
             }
         }
-        self.take_other(buffer, None)
+        false
     }
 
     #[inline(never)]

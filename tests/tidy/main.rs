@@ -58,8 +58,10 @@ fn sources(folders: &[&str]) -> Vec<Source> {
     sources
 }
 
-const SHIPPED: &[&str] = &["src", "cli/src"];
-const ALL: &[&str] = &["src", "cli", "xtask", "tests", "benches", "examples"];
+const SHIPPED: &[&str] = &["src", "cli/src", "derive/src"];
+const ALL: &[&str] = &[
+    "src", "cli", "derive", "xtask", "tests", "benches", "examples",
+];
 
 fn report(findings: &[String]) {
     assert!(findings.is_empty(), "\n{}\n", findings.join("\n"));

@@ -17,7 +17,9 @@ use super::kit::{Kit, Side};
 use super::limits::frames::Frames;
 use super::limits::slots::Slots;
 use super::ours::duplex::Duplex;
+use super::ours::ticks::{self, Tick, WORDS};
 use super::rounds::Outcome;
+use super::rows::Counted;
 use super::work::Link;
 use super::{Failure, fail};
 
@@ -43,6 +45,10 @@ pub(crate) enum Ring {
     Frames,
     /// Limit: the ring of slots, with the same.
     Slots,
+    /// A connection, with typed messages of 56 bytes.
+    Typed,
+    /// Limit: a connection, with as many bytes as those have.
+    Untyped,
 }
 
 /// Arguments of the hidden subcommand.
@@ -61,10 +67,16 @@ pub(crate) enum NoCount {
     Failed(Failure),
 }
 
-/// Counts for Ringway and for the better ring by hand. In the outcome, instructions stand where the times are otherwise.
-pub(crate) fn count() -> Result<Outcome, NoCount> {
-    let ours = per_frame(Ring::Ringway)?;
-    let limit = per_frame(Ring::Frames)?.min(per_frame(Ring::Slots)?);
+/// Counts for Ringway and for the better ring by hand, or for messages and for bytes. In the outcome, instructions stand where the times are
+/// otherwise.
+pub(crate) fn count(what: Counted) -> Result<Outcome, NoCount> {
+    let (ours, limit) = match what {
+        Counted::Bytes => {
+            let by_hand = per_frame(Ring::Frames)?.min(per_frame(Ring::Slots)?);
+            (per_frame(Ring::Ringway)?, by_hand)
+        }
+        Counted::Typed => (per_frame(Ring::Typed)?, per_frame(Ring::Untyped)?),
+    };
     Ok(Outcome {
         nanos: ours,
         limit_nanos: limit,
@@ -130,13 +142,23 @@ pub(crate) fn run(args: &CountArgs) -> ExitCode {
 
 fn exchange(ring: Ring, frames: u64) -> Result<(), Failure> {
     match ring {
-        Ring::Ringway => connection(frames),
+        Ring::Ringway => connection::<8>(frames),
+        Ring::Typed | Ring::Untyped => messages(ring, frames),
         Ring::Frames => by_hand(frames, Frames::<true, false>::new),
         Ring::Slots => by_hand(frames, Slots::<true, false, false>::new),
     }
 }
 
-fn connection(frames: u64) -> Result<(), Failure> {
+/// Apart from the loops that are compared with the rings by hand: loops in one function share its registers.
+#[inline(never)]
+fn messages(ring: Ring, frames: u64) -> Result<(), Failure> {
+    match ring {
+        Ring::Typed => typed(frames),
+        _ => connection::<WORDS>(frames),
+    }
+}
+
+fn connection<const N: usize>(frames: u64) -> Result<(), Failure> {
     let mut meeting = Meeting::new()?;
     let address = meeting.address();
     let path = address.clone();
@@ -145,20 +167,24 @@ fn connection(frames: u64) -> Result<(), Failure> {
     });
     let mut sender = Duplex::new(&Config::new(), &address, Side::Lead)?;
     let mut receiver = other.join().map_err(|_| "the other end panicked")??;
-    repeat(frames, &mut sender, &mut receiver)
+    repeat::<N, _>(frames, &mut sender, &mut receiver)
 }
 
 fn by_hand<L: Link>(frames: u64, end: fn(&Kit, Side) -> std::io::Result<L>) -> Result<(), Failure> {
     let kit = Kit::new()?;
     let (mut sender, mut receiver) = (end(&kit, Side::Lead)?, end(&kit, Side::Follow)?);
-    repeat(frames, &mut sender, &mut receiver)
+    repeat::<8, _>(frames, &mut sender, &mut receiver)
 }
 
 #[inline(always)]
-fn repeat<L: Link>(frames: u64, sender: &mut L, receiver: &mut L) -> Result<(), Failure> {
-    let mut buffer = [0; 8];
+fn repeat<const N: usize, L: Link>(
+    frames: u64,
+    sender: &mut L,
+    receiver: &mut L,
+) -> Result<(), Failure> {
+    let mut buffer = [0; N];
     for n in 0..CHECKED {
-        let payload: [u64; 8] = std::array::from_fn(|place| !n << place);
+        let payload: [u64; N] = std::array::from_fn(|place| !n << place);
         sender.send(payload.as_bytes());
         receiver.recv(buffer.as_mut_bytes());
         if buffer != payload {
@@ -168,7 +194,7 @@ fn repeat<L: Link>(frames: u64, sender: &mut L, receiver: &mut L) -> Result<(), 
     // Downwards: one instruction less for the loop.
     let mut n = frames;
     while n != 0 {
-        let payload = [n; 8];
+        let payload = [n; N];
         observe(&payload);
         sender.send(payload.as_bytes());
         receiver.recv(buffer.as_mut_bytes());
@@ -178,10 +204,38 @@ fn repeat<L: Link>(frames: u64, sender: &mut L, receiver: &mut L) -> Result<(), 
     Ok(())
 }
 
+/// The same for messages.
+fn typed(frames: u64) -> Result<(), Failure> {
+    let mut meeting = Meeting::new()?;
+    let (mut sender, mut receiver) = ticks::lane(&meeting.address())?;
+    for n in 0..CHECKED {
+        let tick = Tick::new(std::array::from_fn(|place| !n << place));
+        sender.send(&tick)?;
+        if receiver.recv()? != tick {
+            return Err("a message is not what was sent".into());
+        }
+    }
+    let mut n = frames;
+    let mut received = Tick::new([0; WORDS]);
+    while n != 0 {
+        let tick = Tick::new([n; WORDS]);
+        observe(&tick);
+        if let Err(error) = sender.send(&tick) {
+            fail(&error);
+        }
+        if let Err(error) = receiver.recv_into(&mut received) {
+            fail(&error);
+        }
+        observe(&received);
+        n -= 1;
+    }
+    Ok(())
+}
+
 /// Makes the compiler write everything that `value` holds, as a reader would have it. `black_box` does the same with three
 /// instructions more.
 #[inline(always)]
-fn observe(value: &[u64; 8]) {
+fn observe<T>(value: &T) {
     // SAFETY: no instruction; the pointer is only named, so that what it points to must be in memory.
     unsafe { std::arch::asm!("/* {0} */", in(reg) value, options(nostack, preserves_flags)) };
 }

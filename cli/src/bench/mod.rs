@@ -230,8 +230,8 @@ fn measure_row(row: &Row, effort: &Effort, meeting: &mut Meeting) -> Record {
                 Err(error) => Record::failed(row, placement.to_string(), &error.to_string()),
             };
         }
-        Measured::Instructions => {
-            return match instructions::count() {
+        Measured::Instructions(what) => {
+            return match instructions::count(what) {
                 Ok(outcome) => Record::new(row, "one process".to_owned(), 1, &outcome),
                 Err(NoCount::NoValgrind) => Record::missing(row, "valgrind is not installed"),
                 Err(NoCount::Failed(error)) => {

@@ -116,6 +116,7 @@ impl Record {
                 Target::AtLeast(least) => Some(format!(">= {least}x")),
                 Target::Below(below) => Some(format!("< {below} {}", row.unit.name())),
                 Target::UpTo(most) => Some(format!("<= {most}")),
+                Target::Above(most) => Some(format!("<= +{most}")),
                 Target::None => None,
             },
             met: None,
@@ -242,11 +243,11 @@ pub(crate) fn print_heading(output: &mut impl Write) -> io::Result<()> {
     )
 }
 
-/// Rows whose limit is another row of Ringway may be faster than it.
+/// Rows whose limit is Ringway as well may be faster than it.
 fn limit_is_by_hand(row: &Row) -> bool {
     match &row.work {
         super::rows::Measured::Beside { limits, .. } => limits.iter().all(|task| task.is_by_hand()),
-        super::rows::Measured::Instructions => true,
+        super::rows::Measured::Instructions(what) => matches!(what, super::rows::Counted::Bytes),
         _ => false,
     }
 }

@@ -28,7 +28,16 @@ pub(crate) enum Measured {
     /// A connection that nobody uses.
     Idle { ours: Task },
     /// Instructions, counted in one process.
-    Instructions,
+    Instructions(Counted),
+}
+
+/// What instructions are counted of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Counted {
+    /// Bytes, beside the rings by hand.
+    Bytes,
+    /// A typed message, beside bytes of its size.
+    Typed,
 }
 
 /// What a value is given in.
@@ -88,6 +97,8 @@ pub(crate) enum Target {
     Below(f64),
     /// The value itself, at most.
     UpTo(f64),
+    /// The value, at most so much above the limit.
+    Above(f64),
     /// For comparison only.
     None,
 }
@@ -100,6 +111,7 @@ impl Target {
             Target::AtLeast(least) => Some(ratio >= least),
             Target::Below(limit) => Some(value < limit),
             Target::UpTo(most) => Some(value <= most),
+            Target::Above(most) => Some(value - value / ratio <= most),
             Target::None => None,
         }
     }
@@ -291,8 +303,17 @@ pub(crate) const ROWS: &[Row] = &[
         size: 64,
         about: "instructions to fill, send, receive and copy out one message (callgrind)",
         unit: Unit::Instructions,
-        work: Measured::Instructions,
+        work: Measured::Instructions(Counted::Bytes),
         target: Target::UpTo(60.0),
+        one_core: true,
+    },
+    Row {
+        name: "typed",
+        size: 56,
+        about: "instructions to fill, send and receive one typed message, beside bytes of its size (callgrind)",
+        unit: Unit::Instructions,
+        work: Measured::Instructions(Counted::Typed),
+        target: Target::Above(6.0),
         one_core: true,
     },
     comparison(

@@ -20,7 +20,7 @@ pub(super) const ALL: &[Step] = &[
     },
     Step {
         name: "clippy",
-        about: "lints, all targets",
+        about: "lints, all targets; the library without its features",
         run: clippy,
     },
     Step {
@@ -90,14 +90,28 @@ fn clippy(job: &mut Job) -> Result<String, Stop> {
         cargo.args(["--", "-D", "warnings"]);
     }
     let printed = job.run(&mut cargo, seconds(400))?;
-    Ok(warnings(&printed))
+    // Who wants the core alone switches every feature off.
+    let mut bare = job.cargo("clippy");
+    bare.args(["--package", "ringway", "--lib", "--no-default-features"]);
+    if job.ci() {
+        bare.args(["--", "-D", "warnings"]);
+    }
+    let also = job.run(&mut bare, seconds(120))?;
+    Ok(warnings(&(printed + &also)))
 }
 
 fn docs(job: &mut Job) -> Result<String, Stop> {
     // The command and the library are both called `ringway`, and so are their pages: the library's come last and stay.
     // Before that with private items, whose links rot as well.
     let commands: [&[&str]; 3] = [
-        &["--package", "ringway-cli", "--package", "xtask"],
+        &[
+            "--package",
+            "ringway-cli",
+            "--package",
+            "xtask",
+            "--package",
+            "ringway-derive",
+        ],
         &["--package", "ringway", "--document-private-items"],
         &["--package", "ringway"],
     ];

@@ -85,7 +85,9 @@ pub(super) fn package(job: &mut Job) -> Result<String, Stop> {
         return Err(Stop::failed(wrong.join("; ")));
     }
     let mut build = job.cargo("package");
-    build.args(["--package", "ringway", "--quiet"]);
+    // Together, as they are published: the library needs the macros of its own version.
+    build.args(["--package", "ringway-derive", "--package", "ringway"]);
+    build.arg("--quiet");
     if !job.ci() {
         build.arg("--allow-dirty");
     }

@@ -3,6 +3,7 @@
 mod connecting;
 pub(crate) mod duplex;
 mod in_place;
+pub(crate) mod ticks;
 
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -1,0 +1,6 @@
+use ringway::typed::Message;
+
+#[derive(Message)]
+enum Event {}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use ringway::typed::Enumeration;
+
+#[derive(Enumeration)]
+enum Side {
+    Buy,
+    Sell,
+}
+
+fn main() {}

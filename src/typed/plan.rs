@@ -1,0 +1,69 @@
+//! How the messages of one peer are read: worked out once, from the schema of what it sends.
+//!
+//! Fields are only ever appended. So an older writer's message is a prefix of ours, and a newer writer's has ours for a prefix: all that
+//! it takes is the number of bytes that the writer's fixed part has.
+
+use crate::schema::Schema;
+
+/// For each of our records, by its place, the bytes of the writer's fixed part.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    fixed: Box<[Option<usize>]>,
+}
+
+impl Plan {
+    /// `theirs`: what the peer says that it sends. `None`: the same as ours.
+    pub(crate) fn new(ours: &Schema, theirs: Option<&Schema>) -> Self {
+        let fixed = ours.records.iter().map(|our| {
+            let writer = match theirs {
+                Some(theirs) => theirs.records.iter().find(|their| their.kind == our.kind),
+                None => Some(our),
+            };
+            writer.map(|record| record.size as usize)
+        });
+        Self {
+            fixed: fixed.collect(),
+        }
+    }
+
+    /// Bytes of the writer's fixed part; `None` where the writer does not know the message.
+    #[inline]
+    pub(crate) fn fixed(&self, index: usize) -> Option<usize> {
+        self.fixed.get(index).copied().flatten()
+    }
+}
+
+/// A field that should no longer be used, and that the peer or we still have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deprecated {
+    /// The message's name.
+    pub message: String,
+    /// The field's name.
+    pub field: String,
+    /// What to use instead.
+    pub note: String,
+}
+
+impl core::fmt::Display for Deprecated {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self {
+            message,
+            field,
+            note,
+        } = self;
+        write!(out, "field `{field}` of `{message}` is deprecated: {note}")
+    }
+}
+
+/// The deprecated fields of a schema.
+pub(crate) fn deprecated(schema: &Schema) -> impl Iterator<Item = Deprecated> + '_ {
+    schema.records.iter().flat_map(|record| {
+        let fields = record.fields.iter();
+        let marked = fields.filter(|field| !field.deprecated.is_empty());
+        marked.map(|field| Deprecated {
+            message: record.name.to_string(),
+            field: field.name.to_string(),
+            note: field.deprecated.to_string(),
+        })
+    })
+}

@@ -1,0 +1,9 @@
+//! Messages between two ends, as an application uses them.
+#![cfg(feature = "derive")]
+
+mod deprecated;
+mod invalid;
+mod kinds;
+mod schema;
+mod support;
+mod survive;
