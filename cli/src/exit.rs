@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// The codes of `send`, `recv` and `bench` beside 0. Each means the same for every command that has it.
+/// The codes of `send`, `recv`, `bench` and `schema` beside 0. Each means the same for every command that has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Code {
@@ -24,6 +24,10 @@ pub(crate) enum Code {
     Missed = 7,
     /// A benchmark that was to be checked missed none, but could not tell of every row.
     Unmeasured = 8,
+    /// Two schemas differ, and programs with either understand each other.
+    Differs = 9,
+    /// Two schemas differ, and one side would not understand the other.
+    Incompatible = 10,
     /// The reader of our output went away: 128 + SIGPIPE, what a shell reports for any program in a pipeline.
     BrokenPipe = 141,
 }
@@ -49,6 +53,16 @@ Exit codes:
   2    bad usage, or no such row
   7    with --check: a row missed its target
   8    with --check: no row missed, but one has no value or too few rounds
+  141  the reader of our output went away";
+
+/// The same for `schema`.
+pub(crate) const SCHEMA_TABLE: &str = "\
+Exit codes:
+  0    show: printed; diff: the bytes are the same; check: the change is compatible
+  1    a file cannot be read, or is no schema
+  2    bad usage
+  9    diff: they differ, and each side can read the other
+  10   diff and check: one side cannot read the other
   141  the reader of our output went away";
 
 /// Why a command ends early.
@@ -113,7 +127,7 @@ mod tests {
     #[test]
     fn the_document_has_every_code() {
         let document = include_str!("../../docs/command.md");
-        for line in [TABLE, BENCH_TABLE]
+        for line in [TABLE, BENCH_TABLE, SCHEMA_TABLE]
             .iter()
             .flat_map(|table| table.lines())
             .filter(|line| line.starts_with("  ") && !line.contains("An interrupted"))

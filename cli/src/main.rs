@@ -4,15 +4,17 @@ mod bench;
 mod copy;
 mod doctor;
 mod exit;
+mod manual;
 mod options;
 mod progress;
 mod recv;
+mod schema;
 mod send;
 mod standard;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// Shared-memory connections between processes of one Linux host.
 #[derive(Debug, Parser)]
@@ -28,6 +30,9 @@ enum Command {
     Recv(recv::RecvArgs),
     Bench(bench::BenchArgs),
     Doctor(doctor::DoctorArgs),
+    Schema(schema::SchemaArgs),
+    Completions(manual::CompletionsArgs),
+    Man(manual::ManArgs),
     /// The benchmark's own processes.
     #[command(name = "bench-peer", hide = true)]
     BenchPeer(bench::PeerArgs),
@@ -42,6 +47,9 @@ fn main() -> ExitCode {
         Command::Recv(args) => recv::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Schema(args) => schema::run(&args),
+        Command::Completions(args) => manual::completions(&args, &Cli::command()),
+        Command::Man(args) => manual::man(&args, &Cli::command()),
         Command::BenchPeer(args) => bench::run_peer(&args),
         Command::BenchCount(args) => bench::run_count(&args),
     }

@@ -6,6 +6,7 @@
 )]
 
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 const INSIDE: &str = "RINGWAY_TEST_INSIDE";
@@ -199,12 +200,17 @@ pub(crate) fn holdings() -> (usize, usize, usize) {
     )
 }
 
-/// xorshift64*: random numbers that a seed repeats.
+/// xorshift64*: random numbers that a seed repeats, together with `RINGWAY_SEED`, which each lap of a soak sets to another.
 pub(crate) struct Random(u64);
 
 impl Random {
     pub(crate) fn new(seed: u64) -> Self {
-        Self(mix(seed) | 1)
+        static LAP: OnceLock<u64> = OnceLock::new();
+        let lap = LAP.get_or_init(|| {
+            let lap = std::env::var("RINGWAY_SEED").map(|lap| lap.parse().expect("a number"));
+            lap.unwrap_or(0)
+        });
+        Self(mix(seed ^ mix(*lap)) | 1)
     }
 
     pub(crate) fn next(&mut self) -> u64 {

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use ringway::{Config, Connection, RecvError, SendError, Violation, Wait};
 
-use crate::peer::{self, Hostile, RECEIVER_EPOCH, RELEASED, Random, SENDER_EPOCH, Watchdog, soon};
+use crate::peer::{self, Hostile, RECEIVER_EPOCH, RELEASED, SENDER_EPOCH, Watchdog, soon};
+use crate::random::Random;
 
 pub(crate) fn victim(name: &str, wait: Wait) -> (Connection, Hostile) {
     let mut listener = Config::new().wait(wait).bind(peer::path(name)).unwrap();
@@ -152,7 +153,7 @@ fn expect_of_send(
 fn random_words_lead_to_the_errors_that_name_them_only() {
     let _alone = peer::alone();
     let _dog = Watchdog::new("random words");
-    let mut random = Random(0x5eed_0b5e_55ed_beef);
+    let mut random = Random::new(0x5eed_0b5e_55ed_beef);
     let mut ended = (0, 0);
     for round in 0..60 {
         let (mut frames, mut releases) = (None, None);
@@ -160,7 +161,7 @@ fn random_words_lead_to_the_errors_that_name_them_only() {
         // Multiplied: the state itself would make every round a piece of the same sequence.
         let seed = random.next().wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let writer = thread::spawn(move || {
-            let mut random = Random(seed);
+            let mut random = Random::new(seed);
             for _ in 0..3_000 {
                 let value = random.next();
                 // Half of the words look like frames, so that the lane goes on for a while.

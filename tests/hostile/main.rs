@@ -7,4 +7,5 @@ mod nudge;
 mod peer;
 mod poison;
 mod polling;
+mod random;
 mod server;

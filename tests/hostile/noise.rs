@@ -8,8 +8,9 @@ use std::time::Duration;
 use ringway::{Config, ErrorKind};
 
 use crate::peer::{
-    self, Message, Random, Watchdog, attach, eventfd, hello, memory, readable, ready, welcome,
+    self, Message, Watchdog, attach, eventfd, hello, memory, readable, ready, welcome,
 };
+use crate::random::Random;
 
 const SIZE: usize = peer::CONTROL + peer::RING;
 const ROUNDS: u32 = 300;
@@ -78,7 +79,7 @@ fn belong_together(kind: ErrorKind, heard: &[u8]) {
 fn nearly_right_clients_get_in_or_are_told_why() {
     let _alone = peer::alone();
     let _dog = Watchdog::new("client noise");
-    let mut random = Random(0x0dd_c11e_27aa);
+    let mut random = Random::new(0x0dd_c11e_27aa);
     let mut listener = small().bind(peer::path("noise")).unwrap();
     let before = peer::open_descriptors();
     let (mut admitted, mut refused) = (0, 0);
@@ -122,7 +123,7 @@ fn nearly_right_clients_get_in_or_are_told_why() {
 fn nearly_right_servers_are_joined_or_told_why() {
     let _alone = peer::alone();
     let _dog = Watchdog::new("server noise");
-    let mut random = Random(0x0dd_5e1f_e127);
+    let mut random = Random::new(0x0dd_5e1f_e127);
     let path = peer::path("noise-server");
     let listener = peer::listen(&path);
     let before = peer::open_descriptors();

@@ -484,15 +484,3 @@ pub(crate) fn join(path: &Path) -> Hostile {
         bells,
     }
 }
-
-/// Random numbers that a seed gives again.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-}

@@ -78,7 +78,7 @@ pub(crate) enum Form {
 }
 
 /// A ring for large messages holds fewer than this many of them.
-const LARGE_FRAMES: usize = 4;
+const LARGE_FRAMES: usize = 16;
 
 /// No row asks for it.
 const UNKNOWN: &str = "no such size or group";

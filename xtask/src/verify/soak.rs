@@ -34,17 +34,19 @@ const SOAKS: &[Soak] = &[
         name: "peers killed",
         percent: 30,
         words: &["--test", "crash", "killed_peers"],
-        // Each kill of a lap has a seed of its own and every lap begins with the same, so later laps have more. A test
-        // that takes ten minutes ends itself, and these take two on a slow machine.
+        // A test that takes ten minutes ends itself, and these take two on a slow machine.
         lap: |cargo, lap, _| {
             cargo.env("RINGWAY_KILLS", (2_000 * lap.min(4)).to_string());
+            cargo.env("RINGWAY_SEED", lap.to_string());
         },
     },
     Soak {
         name: "hostile peers",
         percent: 10,
-        words: &["--test", "hostile", "random"],
-        lap: |_, _, _| (),
+        words: &["--test", "hostile"],
+        lap: |cargo, lap, _| {
+            cargo.env("RINGWAY_SEED", lap.to_string());
+        },
     },
     Soak {
         name: "properties",

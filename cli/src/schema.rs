@@ -1,0 +1,179 @@
+//! `ringway schema`: what exported schema files say, and whether programs that were built with two of them understand each other.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use ringway::schema::{self, Difference, Record, Schema};
+
+use crate::exit::{self, Code, Failure};
+
+/// Read exported schema files: what a lane carries, and whether two versions of it go together.
+///
+/// A program exports its schema with `std::fs::write("quotes.schema", ringway::schema::encode(&schema)?)`.
+#[derive(Debug, Args)]
+#[command(after_help = exit::SCHEMA_TABLE)]
+pub(crate) struct SchemaArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Print every message with its fields, as text.
+    Show {
+        /// The schema file.
+        file: PathBuf,
+    },
+    /// Say whether two schemas are the same, and if not, what differs.
+    Diff {
+        /// The one.
+        a: PathBuf,
+        /// The other.
+        b: PathBuf,
+    },
+    /// For continuous integration: whether programs with the new schema understand those with the released one, both ways.
+    Check {
+        /// The schema that is in use.
+        released: PathBuf,
+        /// The schema that is to take its place.
+        new: PathBuf,
+    },
+}
+
+pub(crate) fn run(args: &SchemaArgs) -> ExitCode {
+    exit::report("schema", act(&args.action, &mut io::stdout()))
+}
+
+fn act(action: &Action, output: &mut impl Write) -> Result<(), Failure> {
+    match action {
+        Action::Show { file } => show(&read(file)?, output),
+        Action::Diff { a, b } => diff(&read(a)?, &read(b)?, output),
+        Action::Check { released, new } => check(&read(released)?, &read(new)?, output),
+    }
+}
+
+fn read(file: &Path) -> Result<Schema, Failure> {
+    let shown = file.display();
+    let table =
+        fs::read(file).map_err(|error| Failure::new(Code::Failed, format!("{shown}: {error}")))?;
+    schema::decode(&table)
+        .map_err(|error| Failure::new(Code::Failed, format!("{shown} is no schema file: {error}")))
+}
+
+fn show(schema: &Schema, output: &mut impl Write) -> Result<(), Failure> {
+    writeln!(output, "fingerprint {}", hex(schema::fingerprint(schema)))?;
+    for record in schema.records.iter() {
+        write!(output, "\n{}", described(record))?;
+    }
+    Ok(())
+}
+
+/// A record's table, with what is said of each field.
+fn described(record: &Record) -> String {
+    let table = record.to_string();
+    let mut lines = table.lines();
+    let mut text = String::new();
+    // Writing to a string does not fail.
+    let _ = writeln!(text, "{}", lines.next().unwrap_or_default());
+    if !record.doc.is_empty() {
+        let _ = writeln!(text, "       {}", plain(&record.doc));
+    }
+    let fields = record.fields.iter().map(|field| {
+        let mut words = Vec::new();
+        if field.since > 1 {
+            words.push(format!("since {}", field.since));
+        }
+        if !field.deprecated.is_empty() {
+            words.push(format!("deprecated: {}", plain(&field.deprecated)));
+        }
+        if !field.doc.is_empty() {
+            words.push(plain(&field.doc));
+        }
+        words.join("; ")
+    });
+    let tail = record.tail.iter().map(|tail| plain(&tail.doc));
+    for (line, words) in lines.zip(fields.chain(tail)) {
+        let _ = writeln!(text, "{}", format!("{line:<32}  {words}").trim_end());
+    }
+    text
+}
+
+/// One line, with nothing that a terminal acts upon.
+fn plain(words: &str) -> String {
+    let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    words.replace(char::is_control, "\u{fffd}")
+}
+
+fn hex(bytes: [u8; 16]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn diff(a: &Schema, b: &Schema, output: &mut impl Write) -> Result<(), Failure> {
+    if schema::fingerprint(a) == schema::fingerprint(b) {
+        let words = if a == b {
+            "they are the same"
+        } else {
+            "their bytes are the same; documentation, versions or defaults differ"
+        };
+        writeln!(output, "{words}")?;
+        return Ok(());
+    }
+    let (forth, back) = (schema::compare(a, b), schema::compare(b, a));
+    report("A", "B", forth.as_ref().err(), output)?;
+    report("B", "A", back.as_ref().err(), output)?;
+    match (forth, back) {
+        (Ok(()), Ok(())) => Err(Failure::new(Code::Differs, "they differ, and go together")),
+        _ => Err(Failure::new(Code::Incompatible, "they do not go together")),
+    }
+}
+
+fn report(
+    writer: &str,
+    reader: &str,
+    difference: Option<&Difference>,
+    output: &mut impl Write,
+) -> Result<(), Failure> {
+    match difference {
+        None => writeln!(output, "{reader} can read what {writer} writes")?,
+        Some(difference) => {
+            writeln!(
+                output,
+                "{reader} cannot read what {writer} writes: {difference}"
+            )?;
+            write!(output, "{}", difference.tables(writer, reader))?;
+        }
+    }
+    Ok(())
+}
+
+fn check(released: &Schema, new: &Schema, output: &mut impl Write) -> Result<(), Failure> {
+    let forth = schema::compare(released, new);
+    let back = schema::compare(new, released);
+    report("released", "new", forth.as_ref().err(), output)?;
+    report("new", "released", back.as_ref().err(), output)?;
+    let gone: Vec<&str> = released
+        .records
+        .iter()
+        .filter(|old| new.records.iter().all(|record| record.kind != old.kind))
+        .map(|record| &*record.name)
+        .collect();
+    if !gone.is_empty() {
+        writeln!(
+            output,
+            "new no longer has {}: whoever still sends it is refused frame by frame",
+            gone.join(", ")
+        )?;
+    }
+    if forth.is_err() || back.is_err() || !gone.is_empty() {
+        let what = "the change breaks programs that are in use: append fields, with a default, and leave the others as they are";
+        return Err(Failure::new(Code::Incompatible, what));
+    }
+    Ok(())
+}
