@@ -34,6 +34,8 @@ pub enum ErrorKind {
     Geometry,
     /// A limit of this process or host is reached: descriptors, memory, huge pages.
     Resources,
+    /// The two sides disagree about what the bytes of their frames mean: the schema of one direction, or the codec.
+    Schema,
     /// The deadline passed.
     TimedOut,
     /// The peer went away during the handshake.

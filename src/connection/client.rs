@@ -9,9 +9,11 @@ use zerocopy::{FromBytes, IntoBytes};
 use super::Connection;
 use super::address::Address;
 use super::config::Config;
-use super::side::{self, Own, Parts, Theirs};
+use super::schemas::{self, Side, Told};
+use super::side::{self, Announcement, Own, Parts, Theirs};
 use crate::error::{Error, ErrorKind};
 use crate::layout::handshake::{self, Attach, Hello, Kind, Prefix, Reason, Refuse, Welcome};
+use crate::layout::schemas::Announced;
 use crate::layout::{OLDEST_VERSION, VERSION};
 use crate::sys::aside::Descriptors;
 use crate::sys::credentials::Speaker;
@@ -20,7 +22,7 @@ use crate::sys::message::{self, Loss, Received};
 use crate::sys::{poll, socket};
 
 /// The Hello that `config` leads to.
-pub(crate) fn hello(config: &Config) -> Hello {
+fn hello(config: &Config, announced: &Announced) -> Hello {
     Hello {
         prefix: Prefix::new::<Hello>(Kind::Hello),
         oldest_version: OLDEST_VERSION,
@@ -33,9 +35,9 @@ pub(crate) fn hello(config: &Config) -> Hello {
         receive_capacity: config.peer_capacity as u64,
         receive_limit: config.max_capacity as u64,
         waits: side::waits(config),
-        codec: 0,
-        schema_fingerprint: [0; 16],
-        schema_bytes: 0,
+        codec: config.codec,
+        schema_fingerprint: announced.fingerprint,
+        schema_bytes: announced.bytes,
         priorities: [0; 4],
         resume_token: [0; 16],
         resume_position: 0,
@@ -98,7 +100,8 @@ enum Ended {
 
 /// The messages, in order. Whatever is wrong is said by the caller, in one place.
 fn shake(config: &Config, line: &Line, deadline: Instant) -> Result<Agreed, Ended> {
-    send(line, hello(config).as_bytes(), &[])?;
+    let told = Told::new(config).map_err(failure)?;
+    send(line, hello(config, &told.announced).as_bytes(), &[])?;
     let mut buffer = [0u8; handshake::LONGEST];
     let mut first = receive(line, &mut buffer, deadline)?;
     let Some(mut speaker) = first.speaker.take() else {
@@ -128,9 +131,17 @@ fn shake(config: &Config, line: &Line, deadline: Instant) -> Result<Agreed, Ende
         return Err(differing(unfit));
     }
     let largest = config.max_capacity as u64;
-    let theirs = Theirs::judge(config, &welcome.offer, welcome.waits, largest, descriptors)
+    let announcement = Announcement {
+        side: Side::Server,
+        waits: welcome.waits,
+        schemas: Announced {
+            bytes: welcome.schema_bytes,
+            fingerprint: welcome.schema_fingerprint,
+        },
+    };
+    let theirs = Theirs::judge(config, &welcome.offer, &announcement, largest, descriptors)
         .map_err(differing)?;
-    let own = Own::new(config, welcome.send_capacity, welcome.features).map_err(failure)?;
+    let own = Own::new(config, &told, welcome.send_capacity, welcome.features).map_err(failure)?;
     own.receive_from(&theirs);
     let attach = Attach {
         prefix: Prefix::new::<Attach>(Kind::Attach),
@@ -181,10 +192,7 @@ fn judge(config: &Config, welcome: &Welcome) -> Result<(), side::Refused> {
         let text = format!("the server chose features {unknown:#x}, which the client lacks");
         return Err((Reason::Feature, ErrorKind::Feature, text));
     }
-    if welcome.codec != 0 {
-        let text = format!("codec {} is not known to this version", welcome.codec);
-        return Err((Reason::Role, ErrorKind::Feature, text));
-    }
+    schemas::check_announced(config, Side::Server, welcome.codec, welcome.schema_bytes)?;
     if welcome.waits & !handshake::WAITS != 0 {
         let text = format!("the Welcome's waits, {:#x}, make no sense", welcome.waits);
         return Err(malformed(text));
@@ -304,6 +312,7 @@ pub(crate) fn refused(peer: &str, refuse: &Refuse) -> Error {
         Some(Reason::Geometry) => ErrorKind::Geometry,
         Some(Reason::Resources) => ErrorKind::Resources,
         Some(Reason::Deadline) => ErrorKind::TimedOut,
+        Some(Reason::Schema) => ErrorKind::Schema,
         Some(Reason::Malformed) | None => ErrorKind::Malformed,
     };
     Error::new(kind, format!("the {peer} refused: {}", refuse.text()))

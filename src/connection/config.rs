@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::address::Address;
-use super::{Connection, Listener, client};
+use super::{Connection, Listener, client, schemas};
 use crate::error::{Error, ErrorKind};
 use crate::layout::geometry::{Geometry, MAX_CAPACITY, MIN_CAPACITY};
 use crate::schema::Schema;
@@ -27,6 +27,8 @@ pub struct Config {
     /// What our side sends, and what it expects to receive. `None`: bytes without a meaning.
     pub(crate) sends: Option<Schema>,
     pub(crate) expects: Option<Schema>,
+    /// How messages become bytes; 0: bytes, or messages that are read as they lie.
+    pub(crate) codec: u32,
 }
 
 impl Default for Config {
@@ -44,6 +46,7 @@ impl Default for Config {
             trust: false,
             sends: None,
             expects: None,
+            codec: 0,
         }
     }
 }
@@ -128,6 +131,19 @@ impl Config {
         self
     }
 
+    /// What this side sends, for programs that know it as data. A typed connection sets it by itself. The peer reads it from our segment, and
+    /// each side refuses the other if what one sends is not compatible with what the other expects.
+    pub fn sends(mut self, schema: Schema) -> Self {
+        self.sends = Some(schema);
+        self
+    }
+
+    /// What this side expects to receive. Without it anything is taken; with it a peer that sends bytes without a schema is refused.
+    pub fn expects(mut self, schema: Schema) -> Self {
+        self.expects = Some(schema);
+        self
+    }
+
     /// Listens under a name or path.
     ///
     /// # Errors
@@ -189,6 +205,7 @@ impl Config {
                 self.capacity, self.alignment
             ));
         }
+        schemas::Told::new(self)?;
         if self.huge && self.capacity < memfd::HUGE_PAGE {
             return bad("huge pages need a capacity of at least 2 MiB".to_owned());
         }

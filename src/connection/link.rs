@@ -5,6 +5,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::outcome::Gone;
+use super::schemas::PeerSchemas;
 use crate::sys::credentials;
 use crate::sys::fork::Birth;
 use crate::sys::line::Line;
@@ -31,6 +32,8 @@ pub(crate) struct Link {
     pidfd: Option<OwnedFd>,
     pub(crate) peer: Peer,
     pub(crate) birth: Birth,
+    /// What it says of its frames.
+    pub(crate) schemas: PeerSchemas,
     closed_at: Mutex<Option<Instant>>,
     /// How the connection ended for both halves, once one of them has heard it from the kernel. A goodbye is not that: it ends one lane.
     verdict: OnceLock<Gone>,
@@ -46,12 +49,19 @@ pub(crate) enum Life {
 }
 
 impl Link {
-    pub(crate) fn new(line: Line, pidfd: Option<OwnedFd>, peer: Peer, birth: Birth) -> Self {
+    pub(crate) fn new(
+        line: Line,
+        pidfd: Option<OwnedFd>,
+        peer: Peer,
+        schemas: PeerSchemas,
+        birth: Birth,
+    ) -> Self {
         Self {
             line,
             pidfd,
             peer,
             birth,
+            schemas,
             closed_at: Mutex::new(None),
             verdict: OnceLock::new(),
         }

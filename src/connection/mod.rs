@@ -13,6 +13,7 @@ mod outcome;
 mod receiver;
 mod reservation;
 mod rest;
+mod schemas;
 mod sender;
 mod server;
 mod shared;
@@ -30,6 +31,7 @@ pub use sender::Sender;
 pub use shared::SharedSender;
 
 use crate::error::Error;
+use crate::schema::Schema;
 
 /// Two lanes, one each way, to one peer.
 #[derive(Debug)]
@@ -63,6 +65,17 @@ impl Connection {
     /// Who is at the other end.
     pub fn peer(&self) -> &Peer {
         self.sender.peer()
+    }
+
+    /// What the peer says that it sends. `None`: bytes without a meaning. Where it is the same as what we expect, it is ours: what has no bearing on
+    /// the bytes, such as documentation, is then not read from the peer.
+    pub fn peer_sends(&self) -> Option<&Schema> {
+        self.sender.peer_schemas().sends.as_ref()
+    }
+
+    /// What the peer says that it expects to receive. `None`: bytes without a meaning. Where it is the same as what we send, it is ours.
+    pub fn peer_expects(&self) -> Option<&Schema> {
+        self.sender.peer_schemas().expects.as_ref()
     }
 }
 

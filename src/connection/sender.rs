@@ -9,6 +9,7 @@ use super::link::Peer;
 use super::outcome::{Arm, SendError};
 use super::reservation::{Group, Reservation};
 use super::rest::Rest;
+use super::schemas::PeerSchemas;
 use super::shared::SharedSender;
 use crate::ring::{Producer, Published, Slot};
 use crate::segment::{MappedForeignWord, MappedOwnRing, MappedOwnWord};
@@ -236,6 +237,10 @@ impl Sender {
     /// Who is at the other end.
     pub fn peer(&self) -> &Peer {
         &self.rest.link.peer
+    }
+
+    pub(crate) fn peer_schemas(&self) -> &PeerSchemas {
+        &self.rest.link.schemas
     }
 
     /// Before polling this half's descriptor in an event loop: is there space for `len` bytes now? Only after [`Arm::Armed`] is the

@@ -8,10 +8,12 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use super::client;
 use super::config::Config;
-use super::side::{self, Own, Parts, Theirs};
+use super::schemas::{self, Side, Told};
+use super::side::{self, Announcement, Own, Parts, Theirs};
 use crate::error::{Error, ErrorKind};
 use crate::layout::geometry::MIN_CAPACITY;
 use crate::layout::handshake::{self, Attach, Hello, Kind, Prefix, Ready, Reason, Refuse, Welcome};
+use crate::layout::schemas::Announced;
 use crate::layout::{OLDEST_VERSION, VERSION};
 use crate::sys::credentials::Speaker;
 use crate::sys::line::Line;
@@ -31,7 +33,7 @@ pub(crate) struct Pending {
 struct Agreed {
     own: Own,
     speaker: Speaker,
-    waits: u32,
+    announcement: Announcement,
     capacity: u64,
 }
 
@@ -169,13 +171,11 @@ impl Pending {
                 format!("the client requires features {missing:#x}, which the server lacks"),
             ));
         }
-        if hello.role != handshake::ROLE_PEER || hello.codec != 0 {
-            let text = format!(
-                "role {} or codec {} is not known to this version",
-                hello.role, hello.codec
-            );
+        if hello.role != handshake::ROLE_PEER {
+            let text = format!("role {} is not known to this version", hello.role);
             return Err((Reason::Role, ErrorKind::Feature, text));
         }
+        schemas::check_announced(config, Side::Client, hello.codec, hello.schema_bytes)?;
         if hello.waits & !handshake::WAITS != 0 || hello.lanes == 0 {
             return Err(malformed("the Hello's waits or lanes make no sense"));
         }
@@ -192,8 +192,8 @@ impl Pending {
         let capacity = grant(hello.send_capacity, cap)?;
         let ours = grant(hello.receive_capacity, cap.min(hello.receive_limit))?;
         let features = hello.features & handshake::FEATURES;
-        let own = Own::new(config, ours, features)
-            .map_err(|error| (Reason::Resources, error.kind(), error.to_string()))?;
+        let told = Told::new(config).map_err(|error| resources(&error))?;
+        let own = Own::new(config, &told, ours, features).map_err(|error| resources(&error))?;
         let welcome = Welcome {
             prefix: Prefix::new::<Welcome>(Kind::Welcome),
             version: VERSION.min(hello.newest_version),
@@ -202,9 +202,9 @@ impl Pending {
             features,
             send_capacity: capacity,
             offer: own.offer(),
-            codec: 0,
-            schema_bytes: 0,
-            schema_fingerprint: [0; 16],
+            codec: config.codec,
+            schema_bytes: told.announced.bytes,
+            schema_fingerprint: told.announced.fingerprint,
             resume_token: [0; 16],
             resume_position: 0,
             clock_offset: 0,
@@ -214,7 +214,14 @@ impl Pending {
         self.agreed = Some(Agreed {
             own,
             speaker,
-            waits: hello.waits,
+            announcement: Announcement {
+                side: Side::Client,
+                waits: hello.waits,
+                schemas: Announced {
+                    bytes: hello.schema_bytes,
+                    fingerprint: hello.schema_fingerprint,
+                },
+            },
             capacity,
         });
         Ok(())
@@ -249,10 +256,16 @@ impl Pending {
         let Agreed {
             own,
             speaker,
-            waits,
+            announcement,
             capacity,
         } = agreed;
-        let theirs = Theirs::judge(config, &attach.offer, waits, capacity, received.descriptors)?;
+        let theirs = Theirs::judge(
+            config,
+            &attach.offer,
+            &announcement,
+            capacity,
+            received.descriptors,
+        )?;
         own.receive_from(&theirs);
         let ready = Ready {
             prefix: Prefix::new::<Ready>(Kind::Ready),

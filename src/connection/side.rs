@@ -11,6 +11,7 @@ use super::config::Config;
 use super::link::{Link, Peer};
 use super::receiver::Receiver;
 use super::rest::Rest;
+use super::schemas::{PeerSchemas, Side, Told};
 use super::sender::Sender;
 use crate::error::{Error, ErrorKind};
 use crate::layout::control::{self, ControlBlock};
@@ -18,6 +19,7 @@ use crate::layout::geometry::Geometry;
 use crate::layout::handshake::{
     RECEIVER_SPINS, Reason, SEGMENT_HUGE, SENDER_SPINS, SegmentOffer, WAITS,
 };
+use crate::layout::schemas::{self, Announced};
 use crate::ring::{Consumer, Producer, say_start};
 use crate::segment::{ForeignSegment, Gate, OwnSegment, SegmentSize};
 use crate::sys::aside::Descriptors;
@@ -46,7 +48,12 @@ pub(crate) struct Own {
 }
 
 impl Own {
-    pub(crate) fn new(config: &Config, capacity: u64, features: u64) -> Result<Self, Error> {
+    pub(crate) fn new(
+        config: &Config,
+        told: &Told,
+        capacity: u64,
+        features: u64,
+    ) -> Result<Self, Error> {
         let geometry = config.geometry(capacity);
         geometry.check().map_err(|misfit| {
             let text = format!(
@@ -55,11 +62,7 @@ impl Own {
             Error::new(ErrorKind::Geometry, text)
         })?;
         let huge = config.huge && capacity >= memfd::HUGE_PAGE as u64;
-        let control = if huge {
-            memfd::HUGE_PAGE
-        } else {
-            memfd::page_size().max(control::CONTROL)
-        };
+        let control = schemas::ring_offset(told.area.len(), page(huge));
         let size = SegmentSize {
             control,
             ring: capacity as usize,
@@ -71,7 +74,10 @@ impl Own {
                 error,
             )
         })?;
-        segment.write_control(ControlBlock::new(&geometry, control as u64, features).as_bytes());
+        let block = ControlBlock::new(&geometry, control as u64, features)
+            .with_schemas(config.codec, &told.announced);
+        segment.write_control(0, block.as_bytes());
+        segment.write_control(schemas::SCHEMAS, &told.area);
         let bell = |spins| -> Result<Option<OwnedFd>, Error> {
             if spins {
                 Ok(None)
@@ -111,18 +117,37 @@ impl Own {
     }
 }
 
+/// Bytes in a page of a segment.
+fn page(huge: bool) -> usize {
+    if huge {
+        memfd::HUGE_PAGE
+    } else {
+        memfd::page_size()
+    }
+}
+
 /// The peer's segment, mapped, and its bells.
 #[derive(Debug)]
 pub(crate) struct Theirs {
     segment: ForeignSegment,
     geometry: Geometry,
+    schemas: PeerSchemas,
     /// How the peer's halves wait.
     waits: u32,
     receiver_bell: Option<OwnedFd>,
     sender_bell: Option<OwnedFd>,
 }
 
-/// Why a peer's offer is refused: what it is told, and what our caller is told.
+/// What a peer has said of itself before its offer is judged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Announcement {
+    pub(crate) side: Side,
+    /// How its halves wait.
+    pub(crate) waits: u32,
+    pub(crate) schemas: Announced,
+}
+
+/// Why a peer's offer is refused: what it is told, and what our caller is told. Of a text of several lines the peer is told the first.
 pub(crate) type Refused = (Reason, ErrorKind, String);
 
 impl Theirs {
@@ -130,12 +155,15 @@ impl Theirs {
     pub(crate) fn judge(
         config: &Config,
         offer: &SegmentOffer,
-        waits: u32,
+        announcement: &Announcement,
         largest: u64,
         mut descriptors: Descriptors,
     ) -> Result<Self, Refused> {
         let (segment, geometry) =
-            Self::check(config, offer, waits, largest, descriptors.as_slice())?;
+            Self::check(config, offer, announcement, largest, descriptors.as_slice())?;
+        let schemas =
+            PeerSchemas::judge(config, announcement.side, &announcement.schemas, &segment)?;
+        let waits = announcement.waits;
         // It is mapped, and a memory file: nobody can make its close take long.
         drop(descriptors.take_first());
         let mut bell = |spins: u32| {
@@ -148,6 +176,7 @@ impl Theirs {
         Ok(Self {
             segment,
             geometry,
+            schemas,
             waits,
             receiver_bell,
             sender_bell,
@@ -157,11 +186,11 @@ impl Theirs {
     fn check(
         config: &Config,
         offer: &SegmentOffer,
-        waits: u32,
+        announcement: &Announcement,
         largest: u64,
         descriptors: &[OwnedFd],
     ) -> Result<(ForeignSegment, Geometry), Refused> {
-        let wanted = 3 - (waits & WAITS).count_ones() as usize;
+        let wanted = 3 - (announcement.waits & WAITS).count_ones() as usize;
         if descriptors.len() != wanted {
             let text = format!(
                 "{} descriptors arrived, {wanted} were expected",
@@ -177,16 +206,13 @@ impl Theirs {
             )
         })?;
         let huge = offer.flags & SEGMENT_HUGE != 0;
-        let page = if huge {
-            memfd::HUGE_PAGE
-        } else {
-            memfd::page_size()
-        } as u64;
+        let page = page(huge);
+        let ring_offset = schemas::ring_offset(announcement.schemas.bytes as usize, page);
         let sound = geometry.capacity <= largest
             && offer.lanes == 1
             && offer.flags & !SEGMENT_HUGE == 0
-            && offer.ring_offset == page.max(control::CONTROL as u64)
-            && geometry.capacity % page == 0
+            && offer.ring_offset == ring_offset as u64
+            && geometry.capacity % page as u64 == 0
             && offer.size == offer.ring_offset + geometry.capacity;
         if !sound {
             let text = format!(
@@ -197,7 +223,7 @@ impl Theirs {
         }
         let segment = &descriptors[0];
         let size = SegmentSize {
-            control: offer.ring_offset as usize,
+            control: ring_offset,
             ring: geometry.capacity as usize,
             huge,
         };
@@ -297,7 +323,13 @@ impl Parts {
             pidfd,
             peer,
         } = self;
-        let link = Arc::new(Link::new(line, pidfd, peer, own.segment.birth()));
+        let link = Arc::new(Link::new(
+            line,
+            pidfd,
+            peer,
+            theirs.schemas,
+            own.segment.birth(),
+        ));
         let producer = Producer::new(
             own.segment.ring(gates.0),
             theirs.segment.word(control::RECEIVER),

@@ -7,9 +7,10 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::geometry::Geometry;
+use super::schemas::{Announced, SCHEMAS};
 use super::{MAGIC, VERSION};
 
-/// Bytes in the control area's defined part; the area itself is one page, of whatever size the pages have.
+/// Bytes in the control area's defined part. Schemas follow ([`super::schemas`]), and the ring begins at the next page.
 pub(crate) const CONTROL: usize = 4096;
 /// Lanes per direction that the layout has room for. This version uses one.
 pub(crate) const LANES: usize = 4;
@@ -70,13 +71,13 @@ pub(crate) struct ControlBlock {
     pub(crate) size: u64,
     /// Features agreed on in the handshake.
     pub(crate) features: u64,
-    /// Reserved: codec of the payload; 0: bytes.
+    /// Codec of the payload; 0: bytes, or messages that are read as they lie.
     pub(crate) codec: u32,
-    /// Reserved: bytes in the schema table, and where it begins; zero: none.
+    /// Bytes in the area of the schemas; zero: none.
     pub(crate) schema_bytes: u32,
-    /// Reserved.
+    /// Where it begins; zero: there is none.
     pub(crate) schema_offset: u64,
-    /// Reserved: schema fingerprint; zero: none.
+    /// Fingerprint of the schema of what the owner sends; zero: bytes without a meaning.
     pub(crate) schema_fingerprint: [u8; 16],
     /// Reserved: names the connection for a resume; zero: it cannot be resumed.
     pub(crate) resume_token: [u8; 16],
@@ -87,7 +88,7 @@ pub(crate) struct ControlBlock {
 }
 
 impl ControlBlock {
-    /// The block of a segment with one lane whose ring begins at `ring_offset`.
+    /// The block of a segment with one lane whose ring begins at `ring_offset`, of bytes without a meaning.
     pub(crate) fn new(geometry: &Geometry, ring_offset: u64, features: u64) -> Self {
         let mut lane = [LaneEntry::default(); LANES];
         lane[0] = LaneEntry {
@@ -113,6 +114,18 @@ impl ControlBlock {
             resume_token: [0; 16],
             reserved: [0; 48],
             lane,
+        }
+    }
+
+    /// The same with an area of schemas.
+    pub(crate) fn with_schemas(self, codec: u32, announced: &Announced) -> Self {
+        let bytes = announced.bytes;
+        Self {
+            codec,
+            schema_bytes: bytes,
+            schema_offset: if bytes == 0 { 0 } else { SCHEMAS as u64 },
+            schema_fingerprint: announced.fingerprint,
+            ..self
         }
     }
 }

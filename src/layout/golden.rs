@@ -18,6 +18,7 @@ mod tests {
     use crate::layout::header::{
         FLAG_FRAME, FLAG_PAD, FLAG_REDELIVERED, FLAGS_EXTENSION, HEADER, Header, frame_length,
     };
+    use crate::layout::schemas::{self, Announced};
 
     /// Every field another value, so that two that are exchanged show.
     const GEOMETRY: Geometry = Geometry {
@@ -180,7 +181,13 @@ mod tests {
     #[test]
     fn control_area() {
         let mut area = vec![0; CONTROL];
-        let block = ControlBlock::new(&GEOMETRY, CONTROL as u64, 0x0102_0304_0506_0708);
+        let announced = Announced {
+            bytes: 0x1_0150,
+            fingerprint: run(0x30),
+        };
+        let ring = schemas::ring_offset(announced.bytes as usize, 4096) as u64;
+        let block = ControlBlock::new(&GEOMETRY, ring, 0x0102_0304_0506_0708)
+            .with_schemas(0x2122_2324, &announced);
         area[..size_of::<ControlBlock>()].copy_from_slice(block.as_bytes());
         // The words that change: each holds its own offset, repeated, save an epoch that says "closed".
         let words = [
@@ -198,6 +205,19 @@ mod tests {
         let file = hold("control", &area);
         let (read, _) = ControlBlock::read_from_prefix(&file).expect("its size");
         assert_eq!(read, block);
+    }
+
+    /// The schemas behind the control bytes: a header and two tables, of 5 and of 11 bytes.
+    #[test]
+    fn schema_area() {
+        let file = hold(
+            "schemas",
+            &schemas::area(b"sends", b"and expects", run(0x50)),
+        );
+        let places = schemas::places(&file, run(0x30)).expect("an area");
+        assert_eq!(&file[places.sends], b"sends");
+        assert_eq!(&file[places.expects], b"and expects");
+        assert_eq!(places.expects_fingerprint, run(0x50));
     }
 
     #[test]

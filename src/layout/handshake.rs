@@ -90,9 +90,10 @@ pub(crate) struct Hello {
     pub(crate) receive_limit: u64,
     /// How the client's halves wait: [`RECEIVER_SPINS`], [`SENDER_SPINS`].
     pub(crate) waits: u32,
-    /// Reserved: codec of the payload; 0: bytes.
+    /// Codec of the payload, the same on both sides; 0: bytes, or messages that are read as they lie.
     pub(crate) codec: u32,
-    /// Reserved: schema fingerprint and bytes of the field table, which is in the segment; zero: untyped.
+    /// Fingerprint of the schema of what the client sends; zero: bytes without a meaning. And the bytes of the area of schemas in its
+    /// segment ([`super::schemas`]); zero: none.
     pub(crate) schema_fingerprint: [u8; 16],
     pub(crate) schema_bytes: u32,
     /// Reserved: priorities of up to four lanes.
@@ -169,7 +170,7 @@ pub(crate) struct Welcome {
     /// The ring that the client shall send into, in bytes: at most what it asked for.
     pub(crate) send_capacity: u64,
     pub(crate) offer: SegmentOffer,
-    /// Reserved, as in [`Hello`].
+    /// As in [`Hello`], of the server.
     pub(crate) codec: u32,
     pub(crate) schema_bytes: u32,
     pub(crate) schema_fingerprint: [u8; 16],
@@ -224,11 +225,12 @@ pub(crate) enum Reason {
     Resources = 9,
     Bell = 10,
     Deadline = 11,
+    Schema = 12,
 }
 
 impl Reason {
     /// Every reason, in the order of the numbers, which begin at 1 and leave none out.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Uid,
         Self::Version,
         Self::Feature,
@@ -240,6 +242,7 @@ impl Reason {
         Self::Resources,
         Self::Bell,
         Self::Deadline,
+        Self::Schema,
     ];
 
     pub(crate) fn from_wire(value: u32) -> Option<Self> {
@@ -248,8 +251,9 @@ impl Reason {
 }
 
 impl Refuse {
-    /// A refusal; a longer text is cut at a character boundary.
+    /// A refusal with the first line of `text`; a longer one is cut at a character boundary.
     pub(crate) fn new(reason: Reason, text: &str) -> Self {
+        let text = text.lines().next().unwrap_or_default();
         let mut end = text.len().min(REFUSAL_TEXT);
         while !text.is_char_boundary(end) {
             end -= 1;
@@ -339,6 +343,7 @@ mod tests {
             Refuse::new(Reason::Uid, "a\x1b[2Jb").text(),
             "a\u{fffd}[2Jb"
         );
+        assert_eq!(Refuse::new(Reason::Schema, "one\ntwo").text(), "one");
         let lying = Refuse {
             text_bytes: u32::MAX,
             ..Refuse::new(Reason::Uid, "x")

@@ -9,6 +9,7 @@ pub(crate) mod geometry;
 mod golden;
 pub(crate) mod handshake;
 pub(crate) mod header;
+pub(crate) mod schemas;
 pub(crate) mod violation;
 
 /// The newest protocol version that this build speaks, which is also the version of the segment layout.

@@ -55,6 +55,19 @@ impl ForeignSegment {
         }
     }
 
+    /// Copies bytes out of the peer's control area, from `offset` on.
+    pub(crate) fn copy_control(&self, offset: usize, target: &mut [u8]) {
+        assert!(
+            offset <= self.size.control && target.len() <= self.size.control - offset,
+            "no such bytes at {offset}"
+        );
+        // SAFETY: the range is in bounds by the check above and stays mapped while `self` lives; `target` is private.
+        unsafe {
+            let place = self.mapping.base().add(offset);
+            copy::copy_out::<0>(place, target.as_mut_ptr(), target.len());
+        };
+    }
+
     /// The ring that the peer sends into.
     pub(crate) fn ring(&self, gate: Gate) -> MappedForeignRing {
         // SAFETY: `map` made the mapping of this size.

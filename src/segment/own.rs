@@ -74,14 +74,17 @@ impl OwnSegment {
         self.mapping.birth()
     }
 
-    /// Writes static bytes into the control area, before the segment is handed out.
-    pub(crate) fn write_control(&mut self, bytes: &[u8]) {
+    /// Writes static bytes into the control area, from `offset` on, before the segment is handed out.
+    pub(crate) fn write_control(&mut self, offset: usize, bytes: &[u8]) {
         assert!(
-            bytes.len() <= self.size.control,
+            offset <= self.size.control && bytes.len() <= self.size.control - offset,
             "control bytes exceed the control area"
         );
         // SAFETY: the range is inside the control area, and no peer has the segment yet.
-        unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), self.mapping.base(), bytes.len()) };
+        unsafe {
+            let place = self.mapping.base().add(offset);
+            core::ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len());
+        };
     }
 
     /// The word at `offset` in the control area. The caller sees to it that one half alone writes each word.

@@ -72,7 +72,7 @@ fn every_bad_hello_is_refused_by_name() {
     magic.0[0] ^= 1;
     let mut long = hello();
     long.0.resize(300, 0);
-    let changed: [(Message, ErrorKind, &str); 13] = [
+    let changed: [(Message, ErrorKind, &str); 16] = [
         (magic, ErrorKind::Malformed, "Hello"),
         (long, ErrorKind::Malformed, "Hello"),
         (
@@ -104,6 +104,13 @@ fn every_bad_hello_is_refused_by_name() {
             "0x8000000000000000",
         ),
         (hello().u16(20, 1), ErrorKind::Feature, "role 1"),
+        (
+            hello().u32(68, 7),
+            ErrorKind::Schema,
+            "codec 7, the server codec 0",
+        ),
+        (hello().u32(88, 131_105), ErrorKind::Schema, "longer"),
+        (hello().u32(88, u32::MAX), ErrorKind::Schema, "longer"),
         (hello().u16(22, 0), ErrorKind::Malformed, "lanes"),
         (hello().u32(64, 0xff), ErrorKind::Malformed, "waits"),
     ];
@@ -355,6 +362,7 @@ fn a_client_that_refuses_is_quoted_and_not_answered() {
         (7, ErrorKind::Segment),
         (9, ErrorKind::Resources),
         (11, ErrorKind::TimedOut),
+        (12, ErrorKind::Schema),
         (99, ErrorKind::Malformed),
     ];
     for (reason, expected) in kinds {

@@ -68,6 +68,7 @@ fn belong_together(kind: ErrorKind, heard: &[u8]) {
         ErrorKind::Descriptors => &[6, 10],
         ErrorKind::Segment => &[7],
         ErrorKind::Geometry => &[8],
+        ErrorKind::Schema => &[12],
         other => panic!("{other:?} is nothing that a message can cause: {text}"),
     };
     assert!(expected.contains(&reason), "{kind:?} and {reason}: {text}");

@@ -82,7 +82,19 @@ fn every_bad_welcome_is_refused_by_name() {
         (welcome().u32(20, 4), malformed, 5, "waits, 0x4"),
         (welcome().u32(20, 1 << 31), malformed, 5, "waits"),
         (welcome().u64(24, 5), ErrorKind::Feature, 3, "0x5"),
-        (welcome().u32(88, 1), ErrorKind::Feature, 4, "codec 1"),
+        (
+            welcome().u32(88, 1),
+            ErrorKind::Schema,
+            12,
+            "codec 1, the client codec 0",
+        ),
+        (
+            welcome().u32(92, 131_105),
+            ErrorKind::Schema,
+            12,
+            "longer than any",
+        ),
+        (welcome().u32(92, u32::MAX), ErrorKind::Schema, 12, "longer"),
     ];
     for (message, kind, reason, part) in messages {
         is_refused(
@@ -212,6 +224,7 @@ fn a_server_that_refuses_is_quoted_and_not_answered() {
         ErrorKind::Resources,
         ErrorKind::Descriptors,
         ErrorKind::TimedOut,
+        ErrorKind::Schema,
         // A number of a later version.
         ErrorKind::Malformed,
     ];
