@@ -56,7 +56,10 @@ where
     C::Error: 'static,
 {
     let name = format!("codec-{}", C::ID);
-    let (ours, theirs) = pair::pair(&name, &Config::new(), &Config::new());
+    let (ours, theirs) = {
+        let config = Config::new().codec(C::ID);
+        pair::pair(&name, &config, &config)
+    };
     let (mut sender, _) = codec::over::<C, Order, Order>(ours).split();
     let (_, mut receiver) = codec::over::<C, Order, Order>(theirs).split();
     for order in orders() {
@@ -131,4 +134,22 @@ fn protocol_buffers_carry_messages() {
 fn formats_have_numbers_of_their_own() {
     let ids = [Postcard::ID, MessagePack::ID, Protobuf::ID];
     assert_eq!(ids, [1, 2, 3], "numbers are part of the protocol");
+}
+
+#[test]
+fn two_sides_with_two_formats_do_not_connect() {
+    let path = std::env::temp_dir().join(format!("ringway-codecs-{}", std::process::id()));
+    let mut listener = Config::new()
+        .codec(Postcard::ID)
+        .bind(path.as_path())
+        .unwrap();
+    let client = std::thread::spawn(move || Config::new().codec(Protobuf::ID).connect(path));
+    let nobody =
+        listener.accept_deadline(std::time::Instant::now() + std::time::Duration::from_secs(2));
+    assert_eq!(nobody.unwrap_err().kind(), ringway::ErrorKind::TimedOut);
+    let refused = client.join().unwrap().unwrap_err().to_string();
+    assert!(
+        refused.contains("codec 3") && refused.contains("codec 1"),
+        "{refused}"
+    );
 }

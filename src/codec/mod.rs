@@ -1,12 +1,14 @@
 //! Messages in formats that have to be encoded and decoded, for those who have them already.
 //!
-//! A [`Codec`] turns a value into the bytes of one frame and back; which one it is, is agreed on when the connection is made. Each is
+//! A [`Codec`] turns a value into the bytes of one frame and back; which one it is, is agreed on when the connection is made
+//! ([`Config::codec`](crate::Config::codec)). Each is
 //! behind a feature of its own: `postcard`, `messagepack` (both by serde) and `protobuf` (by prost). What they cost beside messages that
 //! lie in memory as they travel (`typed`), `ringway bench codecs` shows.
 //!
 //! ```
 //! # #[cfg(feature = "postcard")] {
-//! use ringway::codec::{self, Postcard};
+//! use ringway::Config;
+//! use ringway::codec::{self, Format, Postcard};
 //!
 //! #[derive(serde::Serialize, serde::Deserialize, PartialEq, Debug)]
 //! struct Order {
@@ -14,15 +16,17 @@
 //!     quantity: u32,
 //! }
 //! # let path = std::env::temp_dir().join(format!("ringway-doc-codec-{}", std::process::id()));
-//! # let mut listener = ringway::Listener::bind(path.as_path())?;
-//! # let client = std::thread::spawn(move || ringway::connect(path));
-//! # let server = listener.accept()?;
-//! # let client = client.join().unwrap()?;
-//! // Over two connections of your own, `server` and `client`:
-//! let (mut orders, _) = codec::over::<Postcard, Order, ()>(client).split();
-//! let (_, mut desk) = codec::over::<Postcard, (), Order>(server).split();
-//! orders.send(&Order { symbol: "RWY".into(), quantity: 100 })?;
+//! let config = Config::new().codec(Postcard::ID);
+//! let mut listener = config.bind(path.as_path())?;
+//! let client = std::thread::spawn(move || {
+//!     let connection = config.connect(path).expect("the listener is there");
+//!     let (mut orders, _) = codec::over::<Postcard, Order, ()>(connection).split();
+//!     let order = Order { symbol: "RWY".into(), quantity: 100 };
+//!     orders.send(&order).expect("room in the ring");
+//! });
+//! let (_, mut desk) = codec::over::<Postcard, (), Order>(listener.accept()?).split();
 //! assert_eq!(desk.recv()?.quantity, 100);
+//! # client.join().unwrap();
 //! # }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

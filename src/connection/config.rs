@@ -144,6 +144,13 @@ impl Config {
         self
     }
 
+    /// The number of the format that messages are encoded in (`ringway::codec`); 0, the default: they travel as they lie in memory. A peer with
+    /// another number is refused. Numbers from 2³¹ on are for formats of your own.
+    pub fn codec(mut self, id: u32) -> Self {
+        self.codec = id;
+        self
+    }
+
     /// Listens under a name or path.
     ///
     /// # Errors

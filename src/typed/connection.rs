@@ -11,7 +11,6 @@ use super::plan::{self, Deprecated};
 use super::{Receiver, Sender};
 use crate::connection::{self, Address, Config, Peer};
 use crate::error::Error;
-use crate::schema::Schema;
 
 /// A connection on which we send the messages of `S` and receive those of `R`.
 pub struct Connection<S: ?Sized, R: ?Sized> {
@@ -22,7 +21,7 @@ pub struct Connection<S: ?Sized, R: ?Sized> {
 
 impl<S: Messages + ?Sized, R: Messages + ?Sized> Connection<S, R> {
     fn new(connection: connection::Connection) -> Self {
-        let theirs = peer_sends(&connection);
+        let theirs = connection.peer_sends().cloned();
         let mut deprecated: Vec<_> = plan::deprecated(S::SCHEMA)
             .chain(plan::deprecated(theirs.as_ref().unwrap_or(R::SCHEMA)))
             .collect();
@@ -71,11 +70,6 @@ impl<S: ?Sized, R: ?Sized> fmt::Debug for Connection<S, R> {
             .field("receiver", &self.receiver)
             .finish_non_exhaustive()
     }
-}
-
-/// The schema of what the peer sends. `None`: it is ours.
-fn peer_sends(_connection: &connection::Connection) -> Option<Schema> {
-    None
 }
 
 /// Connects with the default [`Config`], to send the messages of `S` and receive those of `R`.
