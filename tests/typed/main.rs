@@ -2,6 +2,7 @@
 #![cfg(feature = "derive")]
 
 mod deprecated;
+mod generations;
 mod invalid;
 mod kinds;
 mod schema;
