@@ -2,32 +2,41 @@
 
 use core::fmt;
 use core::ops::Deref;
-use std::sync::Arc;
 
-/// A value that lies in the program or was made while it runs. Cloning copies a pointer.
+/// A value that lies in the program or was made while it runs.
 pub enum Shared<T: ?Sized + 'static> {
     /// In the program.
     Static(&'static T),
     /// Made while it runs.
-    Counted(Arc<T>),
+    Owned(Box<T>),
+}
+
+impl<T: ?Sized> Shared<T> {
+    /// The value, at compile time too.
+    pub const fn get(&self) -> &T {
+        match self {
+            Self::Static(value) => value,
+            Self::Owned(value) => value,
+        }
+    }
 }
 
 impl<T: ?Sized> Deref for Shared<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        match self {
-            Self::Static(value) => value,
-            Self::Counted(value) => value,
-        }
+        self.get()
     }
 }
 
-impl<T: ?Sized> Clone for Shared<T> {
+impl<T: ?Sized> Clone for Shared<T>
+where
+    Box<T>: Clone,
+{
     fn clone(&self) -> Self {
         match self {
             Self::Static(value) => Self::Static(value),
-            Self::Counted(value) => Self::Counted(Arc::clone(value)),
+            Self::Owned(value) => Self::Owned(value.clone()),
         }
     }
 }
@@ -48,18 +57,18 @@ impl<T: ?Sized + Eq> Eq for Shared<T> {}
 
 impl From<String> for Shared<str> {
     fn from(text: String) -> Self {
-        Self::Counted(text.into())
+        Self::Owned(text.into())
     }
 }
 
 impl<T> From<Vec<T>> for Shared<[T]> {
     fn from(items: Vec<T>) -> Self {
-        Self::Counted(items.into())
+        Self::Owned(items.into())
     }
 }
 
 impl<T> From<T> for Shared<T> {
     fn from(value: T) -> Self {
-        Self::Counted(Arc::new(value))
+        Self::Owned(Box::new(value))
     }
 }

@@ -1,0 +1,221 @@
+//! What every schema must be like, whoever made it: what reads a table relies on it.
+
+use core::fmt;
+
+use super::{Content, Enumeration, Field, Record, Schema, Type};
+
+/// The most bytes of a table.
+pub const MAX_TABLE: usize = 64 << 10;
+/// The most records of a schema.
+pub const MAX_RECORDS: usize = 256;
+/// The most fields of a schema, nested ones too, and as many named values.
+pub const MAX_FIELDS: usize = 4096;
+/// How deep types may lie in each other.
+pub const MAX_DEPTH: usize = 8;
+/// The most bytes of a name.
+const MAX_NAME: usize = 200;
+
+/// A rule that a schema breaks, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsound {
+    place: String,
+    rule: &'static str,
+}
+
+impl fmt::Display for Unsound {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.place.is_empty() {
+            return out.write_str(self.rule);
+        }
+        write!(out, "`{}`: {}", self.place, self.rule)
+    }
+}
+
+impl std::error::Error for Unsound {}
+
+impl Schema {
+    /// Checks every rule. A schema that was decoded keeps them, and one that the derive macro made.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn check(&self) -> Result<(), Unsound> {
+        let mut check = Check::default();
+        check.that(self.records.len() <= MAX_RECORDS, "more than 256 records")?;
+        let ascending = self
+            .records
+            .windows(2)
+            .all(|pair| pair[0].kind < pair[1].kind);
+        check.that(ascending, "kinds do not ascend")?;
+        for record in self.records.iter() {
+            check.record(record, 0)?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Check {
+    place: Vec<String>,
+    fields: usize,
+}
+
+impl Check {
+    fn that(&self, sound: bool, rule: &'static str) -> Result<(), Unsound> {
+        if sound {
+            return Ok(());
+        }
+        Err(Unsound {
+            place: self.place.join("."),
+            rule,
+        })
+    }
+
+    fn name(&self, name: &str) -> Result<(), Unsound> {
+        // Names go to terminals.
+        let printable = !name.chars().any(char::is_control);
+        let sound = !name.is_empty() && name.len() <= MAX_NAME && printable;
+        self.that(sound, "a name is empty, too long or not printable")
+    }
+
+    fn record(&mut self, record: &Record, depth: usize) -> Result<(), Unsound> {
+        self.name(&record.name)?;
+        self.place.push(record.name.to_string());
+        self.that(depth < MAX_DEPTH, "types lie too deep in each other")?;
+        self.that(
+            record.align.is_power_of_two() && record.align <= 64,
+            "an alignment is a power of two up to 64",
+        )?;
+        let mut offset = 0u64;
+        let mut since = 1;
+        for (index, field) in record.fields.iter().enumerate() {
+            self.name(&field.name)?;
+            self.place.push(field.name.to_string());
+            self.fields += 1;
+            self.that(self.fields <= MAX_FIELDS, "more than 4096 fields")?;
+            let unique = record.fields[..index]
+                .iter()
+                .all(|other| other.name != field.name);
+            self.that(unique, "two fields have this name")?;
+            self.that(
+                u64::from(field.offset) == offset,
+                "a field begins where the one before it ends",
+            )?;
+            self.field(field, record, depth)?;
+            self.that(field.since >= since, "versions of fields do not descend")?;
+            since = field.since;
+            offset += u64::from(field.size);
+            self.place.pop();
+        }
+        self.that(
+            u64::from(record.size) == offset,
+            "the size is that of the fields",
+        )?;
+        if let Some(tail) = &record.tail {
+            self.that(depth == 0, "only a message has a variable part")?;
+            self.name(&tail.name)?;
+            self.place.push(tail.name.to_string());
+            let unique = record.fields.iter().all(|field| field.name != tail.name);
+            self.that(unique, "two fields have this name")?;
+            if let Content::Elements(ty, size) = &tail.content {
+                let bytes = self.ty(ty, depth + 1)?;
+                self.that(
+                    bytes == u64::from(*size) && bytes > 0,
+                    "the elements have another size",
+                )?;
+            }
+            self.place.pop();
+        }
+        self.place.pop();
+        Ok(())
+    }
+
+    fn field(&mut self, field: &Field, record: &Record, depth: usize) -> Result<(), Unsound> {
+        let bytes = self.ty(&field.ty, depth + 1)?;
+        self.that(
+            bytes == u64::from(field.size),
+            "the field has another size than its type",
+        )?;
+        let aligned = field.align.is_power_of_two()
+            && field.align <= record.align
+            && field.offset % field.align == 0;
+        self.that(aligned, "the field is not aligned")?;
+        let whole = field.default.is_empty() || field.default.len() == field.size as usize;
+        self.that(whole, "the default has another size than the field")
+    }
+
+    /// The bytes of a type.
+    fn ty(&mut self, ty: &Type, depth: usize) -> Result<u64, Unsound> {
+        self.that(depth < MAX_DEPTH, "types lie too deep in each other")?;
+        let integer = "an integer has 1, 2, 4, 8 or 16 bytes";
+        Ok(match ty {
+            Type::Unsigned(size) | Type::Signed(size) => {
+                self.that(matches!(size, 1 | 2 | 4 | 8 | 16), integer)?;
+                u64::from(*size)
+            }
+            Type::Float(size) => {
+                self.that(matches!(size, 4 | 8), "a number has 4 or 8 bytes")?;
+                u64::from(*size)
+            }
+            Type::Bool => 1,
+            Type::Enumeration(enumeration) => self.enumeration(enumeration)?,
+            Type::Array(of, count) => self.ty(of, depth + 1)?.saturating_mul(u64::from(*count)),
+            Type::Record(record) => {
+                self.record(record, depth)?;
+                u64::from(record.size)
+            }
+            Type::Text(size) => u64::from(*size),
+            Type::Bytes(size) => u64::from(*size) + 2,
+            Type::Maybe(of) => {
+                let bytes = self.ty(of, depth + 1)?;
+                bytes + flag(of)
+            }
+        })
+    }
+
+    fn enumeration(&mut self, enumeration: &Enumeration) -> Result<u64, Unsound> {
+        self.name(&enumeration.name)?;
+        let sized = matches!(enumeration.size, 1 | 2 | 4 | 8);
+        self.that(sized, "an enumeration has 1, 2, 4 or 8 bytes")?;
+        self.that(!enumeration.variants.is_empty(), "no value has a name")?;
+        for (index, variant) in enumeration.variants.iter().enumerate() {
+            self.name(&variant.name)?;
+            self.fields += 1;
+            self.that(self.fields <= MAX_FIELDS, "more than 4096 values")?;
+            let earlier = &enumeration.variants[..index];
+            let unique = earlier.iter().all(|other| other.name != variant.name);
+            self.that(unique, "two values have one name")?;
+            let ascending = index == 0 || in_order(enumeration, index);
+            self.that(ascending, "values do not ascend")?;
+        }
+        Ok(u64::from(enumeration.size))
+    }
+}
+
+fn in_order(enumeration: &Enumeration, index: usize) -> bool {
+    let (before, value) = (
+        enumeration.variants[index - 1].value,
+        enumeration.variants[index].value,
+    );
+    if enumeration.signed {
+        before < value
+    } else {
+        let unsigned = |value: i64| u64::from_ne_bytes(value.to_ne_bytes());
+        unsigned(before) < unsigned(value)
+    }
+}
+
+/// Bytes of the number that says whether a value is there: as many as the value is aligned to.
+pub(super) fn flag(of: &Type) -> u64 {
+    u64::from(align(of))
+}
+
+/// What the address of a type is a multiple of, in Rust and C.
+pub(super) fn align(ty: &Type) -> u32 {
+    match ty {
+        Type::Unsigned(size) | Type::Signed(size) | Type::Float(size) => u32::from(*size),
+        Type::Enumeration(enumeration) => u32::from(enumeration.size),
+        Type::Array(of, _) | Type::Maybe(of) => align(of),
+        Type::Record(record) => record.align,
+        Type::Bool | Type::Text(_) | Type::Bytes(_) => 1,
+    }
+}
