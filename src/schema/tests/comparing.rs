@@ -154,5 +154,8 @@ fn the_fingerprint_of_a_known_schema_does_not_change() {
         })
     };
     assert_eq!(hex(AT_COMPILE_TIME), "3df0802e9de806b8777275167c38ad66");
-    assert_eq!(hex(fingerprint(&schema(vec![generation(4)]))), "74721eafb2c79c1712ba83a3cc04c144");
+    assert_eq!(
+        hex(fingerprint(&schema(vec![generation(4)]))),
+        "74721eafb2c79c1712ba83a3cc04c144"
+    );
 }

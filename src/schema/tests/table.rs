@@ -51,7 +51,7 @@ fn a_number_alone_reserves_nothing() {
         decode(b"RWSCHEM\x02\0\0\0\0").unwrap_err(),
         DecodeError::Foreign
     );
-    assert_eq!(decode(&[0; 70_000]).unwrap_err(), DecodeError::TooLong);
+    assert_eq!(decode(&vec![0; 70_000]).unwrap_err(), DecodeError::TooLong);
 }
 
 #[test]
