@@ -196,6 +196,18 @@ impl Sender {
         Ok(Reservation::new(self, slot, false))
     }
 
+    /// As [`Sender::reserve_aligned`]. `wait`: `None` does not, `Some(None)` waits for ever.
+    #[inline(always)]
+    pub(crate) fn reserve_within(
+        &mut self,
+        len: usize,
+        align: usize,
+        wait: Option<Option<Instant>>,
+    ) -> Result<Reservation<'_>, SendError> {
+        let slot = self.lone_slot(len, align, wait)?;
+        Ok(Reservation::new(self, slot, false))
+    }
+
     /// Opens a group: frames that become visible together, with one store.
     #[inline]
     pub fn group(&mut self) -> Group<'_> {

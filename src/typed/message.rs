@@ -9,7 +9,7 @@ use super::error::RecvError;
 use super::field::{Field, each};
 use super::inbox::{Inbox, Parcel};
 use super::invalid::{Fault, Invalid};
-use crate::schema::{Content, Field as Layout, Record, Schema, Shared, Tail};
+use crate::schema::{Content, Field as Layout, Record, Schema, Shared, Tail, fingerprint};
 
 /// A type whose values travel as the payload of a frame, with its layout.
 pub trait Message: 'static {
@@ -132,6 +132,8 @@ pub trait Messages: 'static {
     const SCHEMA: &'static Schema = &Schema {
         records: Shared::Static(Self::RECORDS),
     };
+    /// What is equal where two schemas mean the same bytes.
+    const FINGERPRINT: [u8; 16] = fingerprint(Self::SCHEMA);
 
     /// The kind and the bytes of one.
     #[doc(hidden)]

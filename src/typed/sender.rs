@@ -219,14 +219,47 @@ impl<M: Messages + ?Sized> Sender<M> {
     where
         M: Carries<T>,
     {
-        let align = const {
-            if align_of::<T>() > 8 {
-                align_of::<T>()
-            } else {
-                8
-            }
-        };
-        let place = self.lane.reserve_aligned(size_of::<T>(), align)?;
+        self.reserve_within(Some(None))
+    }
+
+    /// As [`Sender::reserve`], until `deadline`.
+    ///
+    /// # Errors
+    /// Also [`SendError::TimedOut`].
+    #[inline]
+    pub fn reserve_deadline<T: Fixed + FromBytes>(
+        &mut self,
+        deadline: Instant,
+    ) -> Result<Reserved<'_, T>, SendError>
+    where
+        M: Carries<T>,
+    {
+        self.reserve_within(Some(Some(deadline)))
+    }
+
+    /// As [`Sender::reserve`] if there is space now. Never waits.
+    ///
+    /// # Errors
+    /// Also [`SendError::Full`].
+    #[inline]
+    pub fn try_reserve<T: Fixed + FromBytes>(&mut self) -> Result<Reserved<'_, T>, SendError>
+    where
+        M: Carries<T>,
+    {
+        self.reserve_within(None)
+    }
+
+    #[inline]
+    fn reserve_within<T: Fixed + FromBytes>(
+        &mut self,
+        wait: Patience,
+    ) -> Result<Reserved<'_, T>, SendError>
+    where
+        M: Carries<T>,
+    {
+        // Payloads lie at multiples of 8 by themselves.
+        let align = align_of::<T>().max(8);
+        let place = self.lane.reserve_within(size_of::<T>(), align, wait)?;
         Ok(Reserved::new(place.kind(M::KIND)))
     }
 

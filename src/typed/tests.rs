@@ -157,6 +157,12 @@ fn every_generation_reads_every_other() {
         )*};
     }
     all!(first second third fourth);
+    for writer in [first::Book::SCHEMA, third::Book::SCHEMA] {
+        for reader in [second::Book::SCHEMA, fourth::Book::SCHEMA] {
+            crate::schema::compare(writer, reader).unwrap();
+            crate::schema::compare(reader, writer).unwrap();
+        }
+    }
     assert_eq!(fourth::Quote::sample().seen().len(), DEFAULTS.len());
 }
 

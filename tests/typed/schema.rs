@@ -1,6 +1,6 @@
 //! What the derive macros say about a type.
 
-use ringway::schema::{Content, Type};
+use ringway::schema::{Content, Type, decode, encode, fingerprint};
 use ringway::typed::{Field, Message, Messages, Nothing};
 
 use super::kinds::{Everything, Leg, Level, Note, Order, Request, Side};
@@ -54,6 +54,34 @@ fn a_variable_part_is_behind_the_fixed_one() {
     assert_eq!((&*tail.name, &*tail.doc), ("legs", "As many as there are."));
     assert_eq!(tail.content, Content::Elements(Leg::TYPE, 16));
     assert_eq!(Note::RECORD.tail.as_ref().unwrap().content, Content::Text);
+}
+
+#[test]
+fn what_is_derived_keeps_the_rules_and_survives_its_table() {
+    for schema in [
+        Request::SCHEMA,
+        Leg::SCHEMA,
+        Everything::SCHEMA,
+        Order::SCHEMA,
+        Note::SCHEMA,
+        Nothing::SCHEMA,
+    ] {
+        schema.check().unwrap();
+        let table = encode(schema).unwrap();
+        assert_eq!(decode(&table).unwrap(), *schema);
+    }
+}
+
+#[test]
+fn the_fingerprint_is_a_constant() {
+    const REQUEST: [u8; 16] = Request::FINGERPRINT;
+    assert_eq!(REQUEST, fingerprint(Request::SCHEMA));
+    assert_ne!(REQUEST, Leg::FINGERPRINT);
+    // The same for every compiler.
+    assert_eq!(
+        u128::from_le_bytes(Leg::FINGERPRINT),
+        0xad7d_71f5_08ef_3d96_aa7d_56d1_3967_514a
+    );
 }
 
 #[test]

@@ -175,7 +175,12 @@ fn many_travel_in_one_frame() {
 fn a_message_is_filled_in_place_and_viewed_in_place() {
     let (mut sender, mut receiver) = lane::<Plain>();
     for number in 0..3 {
-        let mut plain = sender.reserve::<Plain>().unwrap();
+        let place = match number {
+            0 => sender.reserve::<Plain>(),
+            1 => sender.try_reserve(),
+            _ => sender.reserve_deadline(soon()),
+        };
+        let mut plain = place.unwrap();
         plain.number = number;
         plain.limit = Maybe::from(0.5);
         plain.name = Text::literal("in place");
