@@ -215,7 +215,8 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
         // As in `append`.
         crate::sync::alias_fence();
         self.terminate(place, length);
-        // SAFETY: as in `try_send`.
+        // SAFETY: `origin + length + HEADER <= limit`, as just checked or made so, and `limit <= origin + capacity`: the range is
+        // released, and no reservation is alive, since it would borrow `self`.
         unsafe { self.ring.write(place, HEADER, payload) };
         let header = Header::frame(payload.len() as u32, kind);
         if self.withheld == 0 {
