@@ -8,7 +8,7 @@ pub(crate) mod ticks;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ringway::{Config, Connection, Listener};
+use ringway::{Config, Connection, ErrorKind, Listener};
 
 use super::Failure;
 use super::kit::Side;
@@ -26,7 +26,18 @@ pub(crate) fn meet(config: &Config, address: &Path, side: Side) -> Result<Connec
         Side::Follow => Ok(listen(config, address)?.accept_deadline(Instant::now() + PATIENCE)?),
         Side::Lead => {
             wait_for(address);
-            Ok(config.connect(address)?)
+            let deadline = Instant::now() + PATIENCE;
+            loop {
+                match config.connect(address) {
+                    // The socket is there a moment before anybody listens at it.
+                    Err(error)
+                        if error.kind() == ErrorKind::NotFound && Instant::now() < deadline =>
+                    {
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                    outcome => return Ok(outcome?),
+                }
+            }
         }
     }
 }
