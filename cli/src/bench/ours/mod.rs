@@ -26,18 +26,20 @@ pub(crate) fn meet(config: &Config, address: &Path, side: Side) -> Result<Connec
         Side::Follow => Ok(listen(config, address)?.accept_deadline(Instant::now() + PATIENCE)?),
         Side::Lead => {
             wait_for(address);
-            let deadline = Instant::now() + PATIENCE;
-            loop {
-                match config.connect(address) {
-                    // The socket is there a moment before anybody listens at it.
-                    Err(error)
-                        if error.kind() == ErrorKind::NotFound && Instant::now() < deadline =>
-                    {
-                        std::thread::sleep(Duration::from_millis(1));
-                    }
-                    outcome => return Ok(outcome?),
-                }
+            dial(config, address)
+        }
+    }
+}
+
+/// Connects to a socket that is there. Somebody listens at it a moment later.
+fn dial(config: &Config, address: &Path) -> Result<Connection, Failure> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match config.connect(address) {
+            Err(error) if error.kind() == ErrorKind::NotFound && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(1));
             }
+            outcome => return Ok(outcome?),
         }
     }
 }
