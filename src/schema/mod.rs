@@ -4,6 +4,7 @@
 //! macro makes it at compile time; a peer's is decoded from its segment. Both are of the same types, so that one comparison, one
 //! printer and one decoder serve all. Absent on purpose: connections, and Rust's own types (`typed`).
 
+mod build;
 mod compare;
 mod decode;
 mod fingerprint;
@@ -13,6 +14,7 @@ mod table;
 mod tables;
 #[cfg(test)]
 pub(crate) mod tests;
+mod value;
 
 pub use compare::{Difference, compare};
 pub use decode::{DecodeError, decode};
@@ -20,6 +22,7 @@ pub use fingerprint::fingerprint;
 pub use rules::{MAX_DEPTH, MAX_FIELDS, MAX_RECORDS, MAX_TABLE, Unsound};
 pub use shared::Shared;
 pub use table::{EncodeError, encode};
+pub use value::{Invalid, Value};
 
 /// What one lane carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
