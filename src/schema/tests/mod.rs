@@ -1,6 +1,7 @@
 //! Schemas of every kind, and four generations of one message.
 
 mod comparing;
+mod golden;
 mod table;
 mod values;
 
