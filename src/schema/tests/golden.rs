@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use super::super::{Content, Field, Schema, Tail, Type, decode, encode, fingerprint};
+use super::super::{Content, Field, Schema, Tail, Type, decode, encode, fingerprint, to_json};
 use super::{enumeration, record, schema, text};
 
 /// The schemas that are held, by the names of their files.
@@ -143,4 +143,12 @@ fn fingerprints_keep_their_bytes() {
         .into_iter()
         .map(|(name, schema)| format!("{name} {}", hex(&fingerprint(&schema))));
     hold("fingerprints.txt", &lines.collect::<String>());
+}
+
+/// The command reads these back (`cli/tests/schema.rs`).
+#[test]
+fn json_keeps_its_text() {
+    for (name, schema) in tables() {
+        hold(&format!("{name}.json"), &to_json(&schema));
+    }
 }
