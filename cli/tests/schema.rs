@@ -209,3 +209,19 @@ fn a_message_that_is_gone_breaks_those_who_send_it() {
     assert!(printed.contains("new no longer has Note"), "{printed}");
     assert_eq!(files.run(&["check", "less", all]).0, 0, "one more is fine");
 }
+
+#[test]
+fn what_a_message_is_made_of_is_shown_too() {
+    let files = Files::new();
+    let quote = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../tests/golden/schema/quote.json"
+    );
+    let (code, printed, _) = files.run(&["show", quote]);
+    assert_eq!(code, 0);
+    assert!(
+        printed.contains("\nSide (u32)\n    0  Buy\n    1  Sell\n"),
+        "{printed}"
+    );
+    assert!(printed.contains("\nLeg (16 bytes)\n"), "{printed}");
+}

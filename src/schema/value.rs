@@ -4,7 +4,7 @@
 
 use core::fmt;
 
-use super::{Content, Enumeration, Record, Type};
+use super::{Content, Enumeration, Record, Schema, Type};
 
 /// What a frame, or a part of it, says. Names are the schema's.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,9 +87,19 @@ impl fmt::Display for Invalid {
 
 impl std::error::Error for Invalid {}
 
+impl Schema {
+    /// The record of a kind. `None`: this schema does not know frames of it.
+    pub fn record(&self, kind: u16) -> Option<&Record> {
+        let place = self
+            .records
+            .binary_search_by_key(&kind, |record| record.kind);
+        place.ok().map(|place| &self.records[place])
+    }
+}
+
 impl Record {
     /// The values of a frame that was written by this record. The record is that of the writer, of a schema that keeps the rules
-    /// ([`Schema::check`](super::Schema::check)). The values take some ten times the memory of the frame, more where its elements are small.
+    /// ([`Schema::check`]). The values take some ten times the memory of the frame, more where its elements are small.
     ///
     /// # Errors
     /// The first field whose bytes are no value, or a frame of the wrong length.
@@ -242,8 +252,8 @@ fn variant<'s>(enumeration: &'s Enumeration, bytes: &[u8]) -> Result<&'s str, In
 }
 
 impl Enumeration {
-    /// What a value's 64 bits stand for.
-    pub(super) fn number(&self, value: i64) -> i128 {
+    /// The number that a variant's 64 bits stand for: those of an unsigned enumeration may lie beyond what `i64` can say.
+    pub fn number(&self, value: i64) -> i128 {
         if self.signed {
             i128::from(value)
         } else {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use ringway::schema::{self, Difference, Record, Schema};
+use ringway::schema::{self, Content, Difference, Enumeration, Record, Schema, Type};
 
 use crate::exit::{self, Code, Failure};
 use file::read;
@@ -67,10 +67,64 @@ fn act(action: &Action, output: &mut impl Write) -> Result<(), Failure> {
 
 fn show(schema: &Schema, output: &mut impl Write) -> Result<(), Failure> {
     writeln!(output, "fingerprint {}", hex(schema::fingerprint(schema)))?;
+    let mut inner = Vec::new();
     for record in schema.records.iter() {
         write!(output, "\n{}", described(record))?;
+        inside(record, &mut inner);
+    }
+    for ty in inner {
+        match ty {
+            // A record inside of others has no kind.
+            Type::Record(record) => {
+                let table = described(record).replacen("(kind 0, ", "(", 1);
+                write!(output, "\n{table}")?;
+            }
+            Type::Enumeration(enumeration) => write!(output, "\n{}", named(enumeration))?,
+            _ => {}
+        }
     }
     Ok(())
+}
+
+/// The records and enumerations that a record is made of, each once.
+fn inside<'a>(record: &'a Record, found: &mut Vec<&'a Type>) {
+    let tail = record.tail.as_ref().and_then(|tail| match &tail.content {
+        Content::Elements(ty, _) => Some(ty),
+        Content::Text => None,
+    });
+    for ty in record.fields.iter().map(|field| &field.ty).chain(tail) {
+        let mut ty = ty;
+        while let Type::Array(of, _) | Type::Maybe(of) = ty {
+            ty = of;
+        }
+        if found.contains(&ty) {
+            continue;
+        }
+        match ty {
+            Type::Record(inner) => {
+                found.push(ty);
+                inside(inner, found);
+            }
+            Type::Enumeration(_) => found.push(ty),
+            _ => {}
+        }
+    }
+}
+
+/// The values of an enumeration, a line each.
+fn named(enumeration: &Enumeration) -> String {
+    let bytes = enumeration.size;
+    let ty = if enumeration.signed {
+        Type::Signed(bytes)
+    } else {
+        Type::Unsigned(bytes)
+    };
+    let mut text = format!("{} ({ty})\n", &*enumeration.name);
+    for variant in enumeration.variants.iter() {
+        let number = enumeration.number(variant.value);
+        let _ = writeln!(text, "{number:>5}  {}", &*variant.name);
+    }
+    text
 }
 
 /// A record's table, with what is said of each field.

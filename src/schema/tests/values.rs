@@ -265,3 +265,13 @@ fn what_is_left_out_has_its_default() {
     let bytes = quote.encode(&Value::Record(Vec::new())).unwrap();
     assert_eq!(bytes, [7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
 }
+
+#[test]
+fn a_record_is_found_by_its_kind() {
+    let schema = super::golden::tables().pop().unwrap().1;
+    assert_eq!(schema.record(0), Some(&schema.records[0]));
+    assert_eq!(schema.record(1), None);
+    let several = &super::golden::tables()[1].1;
+    assert_eq!(&*several.record(0xffff).unwrap().name, "Note");
+    assert_eq!(several.record(0), None);
+}
