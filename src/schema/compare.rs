@@ -115,7 +115,7 @@ fn can_be_absent(field: &Field) -> bool {
 const NOTHING: &str = "nothing";
 
 /// What differs first inside of two fields: where, and what either side has there.
-struct First {
+pub(super) struct First {
     path: String,
     written: String,
     read: String,
@@ -149,7 +149,7 @@ fn described_tail(tail: &Tail) -> String {
 }
 
 /// Documentation, versions and defaults may differ; everything else is the same, or this is the first that is not.
-fn differing(inside: &str, theirs: &Field, ours: &Field) -> Option<First> {
+pub(super) fn differing(inside: &str, theirs: &Field, ours: &Field) -> Option<First> {
     let dot = if inside.is_empty() { "" } else { "." };
     let path = format!("{inside}{dot}{}", &*ours.name);
     let named = theirs.name == ours.name && theirs.offset == ours.offset;

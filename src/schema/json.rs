@@ -11,8 +11,7 @@ use super::{Content, Enumeration, Field, Record, Schema, Tail, Type, fingerprint
 const WIDTH: usize = 120;
 
 enum Json {
-    /// A number, as it is written.
-    Number(String),
+    Number(i128),
     Text(String),
     List(Vec<Json>),
     Object(Vec<(&'static str, Json)>),
@@ -120,8 +119,8 @@ fn values(enumeration: &Enumeration) -> Vec<(&'static str, Json)> {
     ]
 }
 
-fn number(number: impl ToString) -> Json {
-    Json::Number(number.to_string())
+fn number(number: impl Into<i128>) -> Json {
+    Json::Number(number.into())
 }
 
 fn text(text: &str) -> Json {
@@ -178,7 +177,9 @@ impl Json {
 
     fn write_flat(&self, out: &mut String) {
         match self {
-            Self::Number(number) => out.push_str(number),
+            Self::Number(number) => {
+                let _ = write!(out, "{number}");
+            }
             Self::Text(text) => quote(out, text),
             Self::List(items) => {
                 out.push('[');

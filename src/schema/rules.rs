@@ -180,7 +180,7 @@ impl Check {
             }
             Type::Text(size) => u64::from(*size),
             Type::Bytes(size) => {
-                let counted = *size <= u32::from(u16::MAX);
+                let counted = u16::try_from(*size).is_ok();
                 self.that(counted, "bytes are counted with two bytes")?;
                 u64::from(*size) + 2
             }

@@ -196,6 +196,50 @@ Quote (kind 0, 16 bytes)  |  Quote (kind 0, 20 bytes)
 }
 
 #[test]
+fn long_tables_are_cut_around_the_difference() {
+    let names: Vec<String> = (0..200)
+        .map(|at| format!("{at}{}", "é".repeat(60)))
+        .collect();
+    let fields: Vec<(&str, Type)> = names.iter().map(|name| (&**name, U64)).collect();
+    let old = record("Quote", &fields);
+    let mut fields = fields.clone();
+    fields[100].1 = Type::Signed(8);
+    let new = record("Quote", &fields);
+    let difference = compare(&schema(vec![old]), &schema(vec![new])).unwrap_err();
+    let shown = difference.tables(&"w".repeat(60), "reader");
+    assert!(shown.lines().count() <= 64, "{shown}");
+    assert!(
+        shown.lines().all(|line| line.chars().count() <= 100),
+        "{shown}"
+    );
+    assert!(shown.contains("\n  800  100é"), "{shown}");
+    assert!(
+        shown.contains("... 81 more") && shown.ends_with("... 60 more\n"),
+        "{shown}"
+    );
+}
+
+/// Both lines read `side: Side`.
+#[test]
+fn a_difference_inside_is_marked() {
+    let quote = |values: &[(&str, i64)]| {
+        record(
+            "Quote",
+            &[("id", U64), ("side", enumeration("Side", 1, values))],
+        )
+    };
+    let (old, new) = (quote(&[("Buy", 0)]), quote(&[("Buy", 0), ("Sell", 1)]));
+    let difference = compare(&schema(vec![old]), &schema(vec![new])).unwrap_err();
+    assert!(
+        difference
+            .tables("a", "b")
+            .contains("    8  side: Side        |      8  side: Side\n"),
+        "{}",
+        difference.tables("a", "b")
+    );
+}
+
+#[test]
 fn a_fingerprint_is_of_the_bytes_and_not_of_words_about_them() {
     let one = schema(vec![generation(4)]);
     let same = |change: fn(&mut Record)| {

@@ -43,7 +43,7 @@ fn quote() -> Schema {
         text("The best price.\nOf \"now\", or \\ of a moment ago."),
     );
     with(&mut quote, 0, |field| {
-        field.doc = text("Größer than the last.")
+        field.doc = text("Größer than the last.");
     });
     with(&mut quote, 2, |field| {
         (field.since, field.deprecated) = (2, text("use `limit`"));
@@ -51,7 +51,7 @@ fn quote() -> Schema {
     });
     with(&mut quote, 3, |field| field.since = 2);
     with(&mut quote, 4, |field| {
-        (field.since, field.default) = (3, b"home\0\0\0\0".to_vec().into())
+        (field.since, field.default) = (3, b"home\0\0\0\0".to_vec().into());
     });
     quote.tail = Some(Tail {
         name: text("legs"),
