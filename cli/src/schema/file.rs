@@ -261,3 +261,51 @@ fn digit(letter: u8) -> Option<u8> {
     let value = char::from(letter).to_digit(16)?;
     u8::try_from(value).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVERYTHING: &str = include_str!("../../../tests/golden/schema/everything.json");
+
+    #[test]
+    fn every_cut_is_an_error() {
+        let whole = EVERYTHING.trim_end();
+        assert!(parse(whole.as_bytes()).is_ok());
+        for end in 0..whole.len() {
+            assert!(parse(&whole.as_bytes()[..end]).is_err(), "{end}");
+        }
+    }
+
+    #[test]
+    fn types_in_types_end_somewhere() {
+        for depth in [10, 100, 100_000] {
+            let ty = format!("{}\"u8\"{}", "{\"maybe\":".repeat(depth), "}".repeat(depth));
+            let text = format!(
+                "{{\"schema\":1,\"records\":[{{\"kind\":0,\"name\":\"R\",\"size\":1,\"align\":1,\"fields\":[{{\"name\":\"f\",\"type\":{ty},\"offset\":0,\"size\":1,\"align\":1}}]}}]}}"
+            );
+            assert!(parse(text.as_bytes()).is_err(), "{depth}");
+        }
+    }
+
+    #[test]
+    fn a_number_of_the_wrong_sign_or_form_is_no_value() {
+        for (from, to) in [
+            ("18446744073709551615", "-1"),
+            ("18446744073709551615", "18446744073709551616"),
+            ("18446744073709551615", "1.5"),
+            ("\"u64\"", "\"i64\""),
+            ("\"u64\"", "\"f64\""),
+        ] {
+            assert!(EVERYTHING.contains(from));
+            assert!(
+                parse(EVERYTHING.replace(from, to).as_bytes()).is_err(),
+                "{to}"
+            );
+        }
+        for digits in ["0", "0g", "+1", "é"] {
+            assert_eq!(unhex(digits), None, "{digits}");
+        }
+        assert_eq!(unhex("00fF"), Some(vec![0, 255]));
+    }
+}
