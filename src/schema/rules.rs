@@ -1,6 +1,7 @@
 //! What every schema must be like, whoever made it: what reads a table relies on it.
 
 use core::fmt;
+use std::collections::BTreeSet;
 
 use super::{Content, Enumeration, Field, Record, Schema, Type};
 
@@ -92,16 +93,15 @@ impl Check {
             record.align.is_power_of_two() && record.align <= 64,
             "an alignment is a power of two up to 64",
         )?;
+        let mut names = BTreeSet::new();
         let mut offset = 0u64;
         let mut since = 1;
-        for (index, field) in record.fields.iter().enumerate() {
+        for field in record.fields.iter() {
             self.name(&field.name)?;
             self.place.push(field.name.to_string());
             self.fields += 1;
             self.that(self.fields <= MAX_FIELDS, "more than 4096 fields")?;
-            let unique = record.fields[..index]
-                .iter()
-                .all(|other| other.name != field.name);
+            let unique = names.insert(&*field.name);
             self.that(unique, "two fields have this name")?;
             self.that(
                 u64::from(field.offset) == offset,
@@ -122,7 +122,7 @@ impl Check {
             self.name(&tail.name)?;
             self.place.push(tail.name.to_string());
             self.words(&tail.doc)?;
-            let unique = record.fields.iter().all(|field| field.name != tail.name);
+            let unique = !names.contains(&*tail.name);
             self.that(unique, "two fields have this name")?;
             if let Content::Elements(ty, size) = &tail.content {
                 let bytes = self.ty(ty, depth + 1)?;
@@ -199,12 +199,12 @@ impl Check {
         let sized = matches!(enumeration.size, 1 | 2 | 4 | 8);
         self.that(sized, "an enumeration has 1, 2, 4 or 8 bytes")?;
         self.that(!enumeration.variants.is_empty(), "no value has a name")?;
+        let mut names = BTreeSet::new();
         for (index, variant) in enumeration.variants.iter().enumerate() {
             self.name(&variant.name)?;
             self.fields += 1;
             self.that(self.fields <= MAX_FIELDS, "more than 4096 values")?;
-            let earlier = &enumeration.variants[..index];
-            let unique = earlier.iter().all(|other| other.name != variant.name);
+            let unique = names.insert(&*variant.name);
             self.that(unique, "two values have one name")?;
             let ascending = index == 0 || in_order(enumeration, index);
             self.that(ascending, "values do not ascend")?;

@@ -242,13 +242,15 @@ fn variant<'s>(enumeration: &'s Enumeration, bytes: &[u8]) -> Result<&'s str, In
     } else {
         i128::try_from(unsigned(bytes)).unwrap_or(i128::MAX)
     };
-    let found = enumeration
+    // They ascend; a peer may have thousands of them, and as many elements as fill a frame.
+    let place = enumeration
         .variants
-        .iter()
-        .find(|variant| enumeration.number(variant.value) == number);
-    found
-        .map(|variant| &*variant.name)
-        .ok_or_else(|| Invalid::new(format!("{number} is no value of `{}`", &*enumeration.name)))
+        .binary_search_by_key(&number, |variant| enumeration.number(variant.value));
+    if let Ok(place) = place {
+        return Ok(&enumeration.variants[place].name);
+    }
+    let what = format!("{number} is no value of `{}`", &*enumeration.name);
+    Err(Invalid::new(what))
 }
 
 impl Enumeration {
