@@ -11,6 +11,8 @@ use crate::layout::schemas::{self, Announced, MAX_SCHEMAS, Misplaced, NO_FINGERP
 use crate::schema::{self, Schema};
 use crate::segment::ForeignSegment;
 
+const _: () = assert!(schemas::MAX_TABLE == schema::MAX_TABLE);
+
 /// Our tables.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
@@ -191,4 +193,20 @@ fn misplaced(peer: Side, how: Misplaced) -> Refused {
 
 fn refused(text: String) -> Refused {
     (Reason::Schema, ErrorKind::Schema, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_sides_make_bytes_of_messages_in_the_same_way() {
+        let mut config = Config::new();
+        config.codec = 7;
+        let judge = |codec| check_announced(&config, Side::Client, codec, 0);
+        assert_eq!(judge(7), Ok(()));
+        let (reason, kind, text) = judge(0).unwrap_err();
+        assert_eq!((reason, kind), (Reason::Schema, ErrorKind::Schema));
+        assert_eq!(text, "the client uses codec 0, the server codec 7");
+    }
 }

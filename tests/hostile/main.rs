@@ -8,4 +8,7 @@ mod peer;
 mod poison;
 mod polling;
 mod random;
+#[path = "../record/mod.rs"]
+mod record;
 mod server;
+mod tables;
