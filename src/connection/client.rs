@@ -73,7 +73,7 @@ pub(crate) fn connect(
                 theirs,
                 speaker,
             } = agreed;
-            Ok(Parts::new(own, theirs, &line, speaker)?.join(config, line))
+            Ok(Parts::new(own, theirs, &line, speaker)?.join(config, line, &path))
         }
         Err(Ended::Theirs(error)) => Err(error),
         Err(Ended::Ours(reason, told, error)) => {

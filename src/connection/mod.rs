@@ -4,8 +4,10 @@
 //! its own call.
 
 mod address;
+mod book;
 mod client;
 mod config;
+mod counters;
 mod frame;
 mod link;
 mod listener;
@@ -21,6 +23,7 @@ mod side;
 
 pub use address::Address;
 pub use config::Config;
+pub use counters::{ConnectionCounters, Counters, LaneCounters};
 pub use frame::Frame;
 pub use link::Peer;
 pub use listener::Listener;
