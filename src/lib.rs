@@ -70,7 +70,8 @@ mod wake;
 #[cfg(not(loom))]
 pub use connection::{
     Address, Arm, Config, Connection, ConnectionCounters, Counters, Frame, Group, LaneCounters,
-    Listener, Peer, Receiver, RecvError, Reservation, SendError, Sender, SharedSender, connect,
+    Listener, Observed, Peer, Receiver, RecvError, Reservation, SendError, Sender, SharedSender,
+    connect,
 };
 pub use error::{Error, ErrorKind};
 pub use layout::violation::Violation;

@@ -1,6 +1,6 @@
 //! This process's counters: one segment, a slot in it for each connection.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, TryLockError};
@@ -69,6 +69,11 @@ impl Book {
     /// A descriptor of the segment, which nobody can write through.
     pub(crate) fn descriptor(&self) -> std::io::Result<OwnedFd> {
         self.segment.descriptor().try_clone_to_owned()
+    }
+
+    /// The same, to be sent.
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.segment.descriptor()
     }
 
     fn tell(&self, offset: usize, value: u64) {

@@ -90,7 +90,7 @@ impl Counters {
     }
 
     /// Checks what a memory file says of itself.
-    fn open(file: OwnedFd) -> Result<Self, Error> {
+    pub(crate) fn open(file: OwnedFd) -> Result<Self, Error> {
         let file = File::from(file);
         let mut bytes = [0; size_of::<CountersHeader>()];
         read(&file, 0, &mut bytes)?;

@@ -246,7 +246,8 @@ impl Theirs {
     }
 }
 
-fn describe(defect: &Defect) -> Refused {
+/// What is wrong with a memory file that a peer has sent.
+pub(crate) fn describe(defect: &Defect) -> Refused {
     let text = match defect {
         Defect::NotAMemoryFile => "the segment's descriptor is no memory file".to_owned(),
         Defect::Seals(seals) => format!(
@@ -335,7 +336,7 @@ impl Parts {
             slot,
             own.segment.birth(),
         ));
-        let producer = Producer::new(
+        let mut producer = Producer::new(
             own.segment.ring(gates.0),
             theirs.segment.word(control::RECEIVER),
             own.segment.word(control::SENDER),
@@ -343,6 +344,7 @@ impl Parts {
             theirs.waits & RECEIVER_SPINS == 0,
             crate::sys::cpu::nanos,
         );
+        producer.claim_in(own.segment.word(control::CLAIM));
         let consumer = Consumer::new(
             theirs.segment.ring(gates.1),
             own.segment.word(control::RECEIVER),

@@ -113,7 +113,7 @@ mod tests {
             resume_token: run(0x60),
             resume_position: 0x7172_7374_7576_7778,
             clock_offset: -2,
-            counters: 0x8182_8384,
+            observes: 0x8182_8384,
             reserved: [0; 124],
         };
         hold_value("hello", &hello);
@@ -193,6 +193,7 @@ mod tests {
         // The words that change: each holds its own offset, repeated, save an epoch that says "closed".
         let words = [
             control::SENDER,
+            control::CLAIM,
             control::RECEIVER,
             control::RECEIVER_EPOCH,
             control::FENCE_MODE,

@@ -47,6 +47,8 @@ pub(crate) struct Producer<R, W, T> {
     /// The most bytes that were found written and not released.
     high_water: u64,
     tally: Tally<T>,
+    /// For readers that the producer does not wait for: how far it may write. In our segment, if anybody may read there.
+    claim: Option<T>,
     manner: Manner,
     alignment: u32,
     ahead: Ahead,
@@ -82,6 +84,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
             groups: 0,
             high_water: 0,
             tally: Tally::nowhere(),
+            claim: None,
             alignment: geometry.alignment,
             ahead: Ahead::new(clock(), geometry.start),
             clock,

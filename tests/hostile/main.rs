@@ -4,6 +4,7 @@ mod client;
 mod lane;
 mod noise;
 mod nudge;
+mod observer;
 mod peer;
 mod poison;
 mod polling;

@@ -9,6 +9,22 @@ use crate::segment::{ForeignWord, OwnRing, OwnWord};
 use crate::sync::{Ordering, Site, fence};
 
 impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
+    /// Says in `word`, from now on, how far the producer may write.
+    pub(crate) fn claim_in(&mut self, word: T) {
+        self.claim = Some(word);
+        self.tell_claim();
+    }
+
+    /// A reader that has copied a frame from position p on, and then finds a claim of at most p + capacity, has copied what was sent: nobody has
+    /// written there since.
+    fn tell_claim(&self) {
+        if let Some(claim) = &self.claim {
+            // ORD: claim: Relaxed, kept before what is written into the space by the fence; partner: none (as for the fence).
+            claim.store(self.limit, Ordering::Relaxed);
+            crate::sync::claim_fence();
+        }
+    }
+
     /// Tells what is counted to observers from now on.
     pub(crate) fn count_into(&mut self, tally: Tally<T>) {
         self.tally = tally;
@@ -66,6 +82,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
         }
         self.high_water = self.high_water.max(self.published() - released);
         self.limit = released + self.ring.capacity();
+        self.tell_claim();
         self.open_gate();
         Ok(())
     }
