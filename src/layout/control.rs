@@ -17,7 +17,7 @@ pub(crate) const LANES: usize = 4;
 
 /// Offset of the sender's words of lane 0: tail, claim, two sequence anchors (reserved).
 pub(crate) const SENDER: usize = 0x400;
-/// Offset of lane 0's claim: the sender writes before this position, minus the capacity is where what it may have overwritten ends.
+/// Offset of lane 0's claim: the sender writes nothing at or behind this position.
 pub(crate) const CLAIM: usize = SENDER + 8;
 /// Offset of the receiver's words of lane 0: released, taken (reserved).
 pub(crate) const RECEIVER: usize = 0x600;
