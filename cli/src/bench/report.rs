@@ -54,10 +54,7 @@ impl Record {
         let note = if outcome.slowness < 1.0 - IMPLAUSIBLE && limit_is_by_hand(row) {
             Some("limit badly written: better by more than 5 %".to_owned())
         } else if outcome.rounds < wanted {
-            Some(format!(
-                "gave up: {} of {wanted} rounds counted",
-                outcome.rounds
-            ))
+            Some(gave_up(outcome, wanted))
         } else {
             None
         };
@@ -241,6 +238,16 @@ pub(crate) fn print_heading(output: &mut impl Write) -> io::Result<()> {
         "bad",
         "cpu s",
     )
+}
+
+/// Why a row has too few rounds, for somebody who does not know what a round is.
+fn gave_up(outcome: &Outcome, wanted: usize) -> String {
+    let (counted, moved) = (outcome.rounds, outcome.discarded);
+    let why = match moved {
+        0 => "then the time was up".to_owned(),
+        _ => format!("in {moved} more the limit moved by more than 10 % within the round"),
+    };
+    format!("gave up: {counted} of {wanted} rounds counted, {why}: the machine is busy, try again")
 }
 
 /// Rows whose limit is Ringway as well may be faster than it.
