@@ -136,6 +136,12 @@ impl Record {
         self.met == Some(false)
     }
 
+    /// Whether it reached its target; `None` where that cannot be said.
+    #[cfg(test)]
+    pub(crate) fn met(&self) -> Option<bool> {
+        self.met
+    }
+
     /// Whether it has a value.
     pub(crate) fn measured(&self) -> bool {
         self.value.is_some()
@@ -172,7 +178,7 @@ impl Record {
         let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), significant);
         writeln!(
             output,
-            "{:<15}{:>8}{:>9} {:<12}{:>9}{:>7}  {:<10}{:<11}{}{:>8}{:>9}{:>9}{:>4}{:>4}{:>8.2}",
+            "{:<15}{:>8}{:>9} {:<12}{:>9}{:>7}  {:<15}{:<11}{}{:>8}{:>9}{:>9}{:>4}{:>4}{:>8.2}",
             self.name,
             self.size,
             number(self.value),
@@ -221,7 +227,7 @@ impl Record {
 pub(crate) fn print_heading(output: &mut impl Write) -> io::Result<()> {
     writeln!(
         output,
-        "{:<15}{:>8}{:>9} {:<12}{:>9}{:>7}  {:<10}{:<11}{:<18}{:>8}{:>9}{:>9}{:>4}{:>4}{:>8}",
+        "{:<15}{:>8}{:>9} {:<12}{:>9}{:>7}  {:<15}{:<11}{:<18}{:>8}{:>9}{:>9}{:>4}{:>4}{:>8}",
         "work",
         "bytes",
         "value",
