@@ -11,7 +11,7 @@ use super::address::Address;
 use super::config::Config;
 use super::schemas::{self, Side, Told};
 use super::side::{self, Announcement, Own, Parts, Theirs};
-use crate::error::{Error, ErrorKind};
+use crate::error::{self, Error, ErrorKind};
 use crate::layout::handshake::{self, Attach, Hello, Kind, Prefix, Reason, Refuse, Welcome};
 use crate::layout::schemas::Announced;
 use crate::layout::{OLDEST_VERSION, VERSION};
@@ -77,7 +77,11 @@ pub(crate) fn connect(
         }
         Err(Ended::Theirs(error)) => Err(error),
         Err(Ended::Ours(reason, told, error)) => {
-            let _ = message::send(line.as_fd(), Refuse::new(reason, &told).as_bytes(), &[]);
+            let _ = message::send(
+                line.as_fd(),
+                Refuse::new(reason, &error::told(&told)).as_bytes(),
+                &[],
+            );
             Err(error)
         }
     }
