@@ -109,7 +109,7 @@ impl Display for Failure {
 }
 
 /// A failure of what takes a descriptor, with the cure if there was none left.
-pub(crate) fn no_descriptor(doing: &str, error: io::Error) -> Failure {
+pub(crate) fn no_descriptor(doing: &str, error: &io::Error) -> Failure {
     let cure = match error.raw_os_error() {
         Some(libc::EMFILE) => "this process has no descriptor left; raise `ulimit -n`: ",
         _ => "",

@@ -49,7 +49,7 @@ fn receive(args: &RecvArgs) -> Result<(), Failure> {
         .as_fd()
         .try_clone_to_owned()
         .map(File::from)
-        .map_err(|error| exit::no_descriptor("cannot use standard output", error))?;
+        .map_err(|error| exit::no_descriptor("cannot use standard output", &error))?;
     let mut connection = accept(args)?;
     // A bar would be drawn across what a terminal shows.
     let progress = Progress::new(args.connection.quiet || output.is_terminal(), None);
@@ -75,7 +75,7 @@ fn accept(args: &RecvArgs) -> Result<Connection, Failure> {
         .map_err(|error| wrong(&error))?;
     let interrupted =
         SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
-            .map_err(|error| exit::no_descriptor("cannot watch for signals", error.into()))?;
+            .map_err(|error| exit::no_descriptor("cannot watch for signals", &error.into()))?;
     let deadline = args.wait.and_then(deadline_after);
     let accepted = args
         .connection

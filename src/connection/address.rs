@@ -73,7 +73,8 @@ impl Address {
             }
         };
         if path.as_os_str().as_bytes().contains(&0) {
-            let text = format!("{path:?} contains a NUL byte: no path of a socket can");
+            let shown = path.to_string_lossy();
+            let text = format!("{shown:?} contains a NUL byte, which no path of a socket can");
             return Err(Error::new(ErrorKind::InvalidName, text));
         }
         let length = path.as_os_str().len();
