@@ -8,7 +8,7 @@ use core::fmt;
 pub enum ErrorKind {
     /// An option is out of range, or options contradict each other.
     InvalidConfig,
-    /// A name has a character that names cannot have, or is empty.
+    /// A name has a character that names cannot have, or is empty; or a path has a NUL byte.
     InvalidName,
     /// A name or path is longer than a socket address can hold.
     NameTooLong,
@@ -16,7 +16,7 @@ pub enum ErrorKind {
     NameTaken,
     /// Nobody listens under the name.
     NotFound,
-    /// The directory for named sockets is unsafe or cannot be made.
+    /// The directory for named sockets is unsafe or cannot be made, or the one of a path to listen at does not exist.
     Directory,
     /// The other side's uid is not allowed, here or there.
     UidRefused,
@@ -65,6 +65,15 @@ impl fmt::Display for Error {
     }
 }
 
+/// What a lack of descriptors is called here, and what the other side is told of it.
+const OUR_LACK: &str = "this process has no descriptor left; raise `ulimit -n`";
+const THEIR_LACK: &str = "no descriptor is left over there; raise `ulimit -n` for that process";
+
+/// An error's text as the other side is told of it: what is "this process" here is another one there.
+pub(crate) fn told(text: &str) -> String {
+    text.replace(OUR_LACK, THEIR_LACK)
+}
+
 impl Error {
     /// What kind of error it is.
     pub fn kind(&self) -> ErrorKind {
@@ -82,10 +91,7 @@ impl Error {
     /// A system's answer, with what we were doing. Limits are recognised and say what to raise.
     pub(crate) fn io(doing: &str, source: std::io::Error) -> Self {
         let (kind, text) = match source.raw_os_error() {
-            Some(libc::EMFILE) => (
-                ErrorKind::Resources,
-                format!("{doing}: this process has no descriptor left; raise `ulimit -n`"),
-            ),
+            Some(libc::EMFILE) => (ErrorKind::Resources, format!("{doing}: {OUR_LACK}")),
             Some(libc::ENFILE) => (
                 ErrorKind::Resources,
                 format!("{doing}: the host has no descriptor left; raise fs.file-max"),
@@ -103,5 +109,20 @@ impl Error {
             text,
             source: Some(source),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_other_side_is_not_told_of_itself() {
+        let lack = std::io::Error::from_raw_os_error(libc::EMFILE);
+        let error = Error::io("making a bell", lack);
+        assert!(error.to_string().contains("this process"), "{error}");
+        let told = told(&error.to_string());
+        assert!(!told.contains("this process"), "{told}");
+        assert!(told.starts_with("making a bell: no descriptor"), "{told}");
     }
 }

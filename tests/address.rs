@@ -243,7 +243,17 @@ fn unsafe_ones_are_refused(
     fs::create_dir(&directory).unwrap();
     for mode in [0o755, 0o711, 0o770, 0o702, 0o1777] {
         fs::set_permissions(&directory, fs::Permissions::from_mode(mode)).unwrap();
-        refused(&["others can enter", &format!("{mode:o}"), "chmod 700"]);
+        let alone = if mode == 0o1777 {
+            "leave that as it is"
+        } else {
+            "chmod 700 it if"
+        };
+        refused(&[
+            "others can enter",
+            &format!("{mode:o}"),
+            alone,
+            "mkdir -m 700",
+        ]);
     }
     if uid() == 0 {
         std::os::unix::fs::chown(&directory, Some(NOBODY), None).unwrap();

@@ -4,6 +4,8 @@ use std::fmt::{self, Display};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use nix::libc;
+
 /// The codes of `send`, `recv`, `bench` and `schema` beside 0. Each means the same for every command that has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -104,6 +106,15 @@ impl Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.words)
     }
+}
+
+/// A failure of what takes a descriptor, with the cure if there was none left.
+pub(crate) fn no_descriptor(doing: &str, error: &io::Error) -> Failure {
+    let cure = match error.raw_os_error() {
+        Some(libc::EMFILE) => "this process has no descriptor left; raise `ulimit -n`: ",
+        _ => "",
+    };
+    Failure::new(Code::Failed, format!("{doing}: {cure}{error}"))
 }
 
 /// Prints what went wrong, if there is something to say, and turns the outcome into an exit code.

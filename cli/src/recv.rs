@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Args;
+use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -48,9 +49,7 @@ fn receive(args: &RecvArgs) -> Result<(), Failure> {
         .as_fd()
         .try_clone_to_owned()
         .map(File::from)
-        .map_err(|error| {
-            Failure::new(Code::Failed, format!("cannot use standard output: {error}"))
-        })?;
+        .map_err(|error| exit::no_descriptor("cannot use standard output", &error))?;
     let mut connection = accept(args)?;
     // A bar would be drawn across what a terminal shows.
     let progress = Progress::new(args.connection.quiet || output.is_terminal(), None);
@@ -65,13 +64,18 @@ fn accept(args: &RecvArgs) -> Result<Connection, Failure> {
     // While the name exists an interruption must remove it. Afterwards a signal does what it always does, and the sender
     // learns that we died.
     let mut signals = SigSet::empty();
-    signals.extend([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
+    let interruptions = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
+    signals.extend(
+        interruptions
+            .into_iter()
+            .filter(|signal| !is_ignored(*signal)),
+    );
     let before = signals
         .thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK)
         .map_err(|error| wrong(&error))?;
     let interrupted =
         SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
-            .map_err(|error| wrong(&error))?;
+            .map_err(|error| exit::no_descriptor("cannot watch for signals", &error.into()))?;
     let deadline = args.wait.and_then(deadline_after);
     let accepted = args
         .connection
@@ -82,6 +86,17 @@ fn accept(args: &RecvArgs) -> Result<Connection, Failure> {
     // A signal that arrived is still pending and is delivered here, after the name was removed.
     before.thread_set_mask().map_err(|error| wrong(&error))?;
     accepted
+}
+
+/// Whether we were started with a signal that is not to reach us, as a script's `&` and `nohup` do: a blocked one would be
+/// reported nevertheless.
+fn is_ignored(signal: Signal) -> bool {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: no new action is given; `action` is valid for writes, and read only if the call says that it was written.
+    unsafe {
+        libc::sigaction(signal as libc::c_int, std::ptr::null(), action.as_mut_ptr()) == 0
+            && action.assume_init().sa_sigaction == libc::SIG_IGN
+    }
 }
 
 fn wait_for_sender(

@@ -54,9 +54,7 @@ fn send(args: &SendArgs) -> Result<(), Failure> {
         .as_fd()
         .try_clone_to_owned()
         .map(File::from)
-        .map_err(|error| {
-            Failure::new(Code::Failed, format!("cannot use standard input: {error}"))
-        })?;
+        .map_err(|error| exit::no_descriptor("cannot use standard input", &error))?;
     let mut connection = connect(args)?;
     let granted = connection.sender().capacity();
     if granted < args.capacity && !args.connection.quiet {

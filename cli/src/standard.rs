@@ -47,7 +47,7 @@ pub(crate) fn input() -> Result<(), Failure> {
 /// Refuses to go on if there is no standard output.
 pub(crate) fn output() -> Result<(), Failure> {
     if was_closed(1) {
-        let what = "standard output is closed, what arrives would be lost: give it a file or a pipe; `> /dev/null` discards it";
+        let what = "standard output is closed, what is written would be lost: give it a file or a pipe; `> /dev/null` discards it";
         return Err(Failure::new(Code::Failed, what));
     }
     Ok(())

@@ -85,7 +85,7 @@ fn without_valgrind_the_row_is_missing_and_the_check_fails() {
     let (code, _) = bench(&place, &["--check", "instructions"], Some(nothing));
     assert_eq!(code, 8, "unmeasured is not missed");
     let words = place.words("bench");
-    assert!(words.contains("0 targets missed, 1 rows"), "{words}");
+    assert!(words.contains("0 targets missed, 1 row with"), "{words}");
 }
 
 /// What a command prints that is no JSON.

@@ -184,6 +184,59 @@ fn an_interrupted_listener_removes_its_name_and_dies_by_the_signal() {
 }
 
 #[test]
+fn signals_that_were_ignored_at_the_start_stay_ignored() {
+    let place = Place::new();
+    let script = "trap '' INT TERM HUP && exec \"$@\"";
+    let interrupt = |running: &Running| {
+        use nix::sys::signal::{Signal, kill};
+        let pid = nix::unistd::Pid::from_raw(running.child.id().try_into().unwrap());
+        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+            kill(pid, signal).unwrap();
+        }
+    };
+    let out = fs::File::create(place.file("out")).unwrap();
+    let mut command = place.in_shell("recv", script, &["recv", "copy"]);
+    let mut receiver = place.listening(command.stdout(out));
+    interrupt(&receiver);
+    let mut command = place.in_shell("send", script, &["send", "copy"]);
+    let mut sender = Running::start(command.stdin(Stdio::piped()));
+    feed(&mut sender, b"first");
+    wait_for_bytes(&place.file("out"), 5);
+    interrupt(&receiver);
+    interrupt(&sender);
+    feed(&mut sender, b" and last");
+    drop(sender.child.stdin.take());
+    assert_eq!((sender.code(), receiver.code()), (0, 0));
+    assert_eq!(fs::read(place.file("out")).unwrap(), b"first and last");
+}
+
+#[test]
+fn a_lack_of_descriptors_is_told_with_its_cure() {
+    let place = Place::new();
+    // So few that not even the signals can be watched.
+    let script = "ulimit -n 4 && exec \"$@\"";
+    let mut receiver = Running::start(&mut place.in_shell("recv", script, &["recv", "copy"]));
+    assert_eq!(receiver.code(), 1);
+    let words = place.words("recv");
+    assert!(
+        words.starts_with("ringway recv: cannot") && words.contains("ulimit -n"),
+        "{words}"
+    );
+    // Enough to listen, too few for a connection: the sender is not the process without descriptors.
+    let script = "ulimit -n 14 && exec \"$@\"";
+    let arguments = ["recv", "copy", "--wait", "5"];
+    let _receiver = place.listening(&mut place.in_shell("recv", script, &arguments));
+    let mut sender = place.sender("copy", Stdio::null());
+    assert_eq!(sender.code(), 1);
+    let words = place.words("send");
+    assert!(
+        words.contains("the server refused") && words.contains("no descriptor"),
+        "{words}"
+    );
+    assert!(!words.contains("this process"), "{words}");
+}
+
+#[test]
 fn a_taken_name_is_refused_and_its_owner_undisturbed() {
     let place = Place::new();
     let mut receiver = place.receiver("copy", Stdio::null());

@@ -79,6 +79,58 @@ fn a_given_directory_that_is_not_there_is_to_be_created() {
 }
 
 #[test]
+fn a_directory_that_all_use_is_left_as_it_is() {
+    let place = Place::new();
+    let open = place.file("open");
+    std::fs::create_dir(&open).unwrap();
+    std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o1777)).unwrap();
+    let mut command = place.command("doctor", &["doctor"]);
+    let mut doctor = Running::start(command.env("RINGWAY_DIR", &open).stdout(Stdio::piped()));
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut doctor.child.stdout.take().unwrap(), &mut text).unwrap();
+    assert_eq!(doctor.code(), 1, "{text}");
+    let mend = format!("mkdir -m 700 {}/ringway-", open.display());
+    assert!(text.contains(&mend) && !text.contains("chmod"), "{text}");
+}
+
+#[test]
+fn too_few_descriptors_are_what_is_missing() {
+    let place = Place::new();
+    // Around 26, where it begins to work: at which number exactly depends on what this test was started with.
+    for limit in [5, 6, 8, 10, 12, 16, 20, 24, 25, 26, 27, 28, 29, 40] {
+        let script = format!("ulimit -n {limit} && exec \"$@\"");
+        let mut command = place.in_shell("doctor", &script, &["doctor"]);
+        let mut doctor = Running::start(command.stdout(Stdio::piped()));
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut doctor.child.stdout.take().unwrap(), &mut text).unwrap();
+        let missing: Vec<&str> = text
+            .lines()
+            .filter(|line| line.starts_with("MISSING"))
+            .collect();
+        if doctor.code() == 0 {
+            assert!(limit >= 26, "{text}");
+        } else {
+            assert!(limit < 40, "{limit}: {text}");
+            assert_eq!(missing.len(), 1, "{limit}: {text}");
+            assert!(missing[0].contains("RLIMIT_NOFILE"), "{limit}: {text}");
+            assert!(text.contains("prlimit"), "{limit}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_report_that_cannot_be_printed_is_a_failure() {
+    let place = Place::new();
+    for script in ["exec \"$@\" >&-", "exec \"$@\" > /dev/full"] {
+        for arguments in [&["doctor"][..], &["doctor", "--json"]] {
+            let mut doctor = Running::start(&mut place.in_shell("doctor", script, arguments));
+            assert_eq!(doctor.code(), 1, "{script}");
+            assert!(place.words("doctor").starts_with("ringway doctor: "));
+        }
+    }
+}
+
+#[test]
 fn a_low_hard_limit_is_not_its_own_advice() {
     let place = Place::new();
     let script = "ulimit -n 64 && exec \"$@\"";

@@ -26,9 +26,29 @@ fn every_word_is_explained_before_it_is_used() {
 }
 
 #[test]
+fn near_and_far_are_explained_before_the_figures() {
+    let (_, after) = README.split_once("## Words").expect("a glossary");
+    let (glossary, _) = after.split_once("\n## ").expect("more behind it");
+    assert!(glossary.contains("| **near**, **far** |"));
+}
+
+#[test]
+fn what_the_figures_are_is_said() {
+    let command = include_str!("../../docs/command.md");
+    for document in [README, command] {
+        assert!(document.contains("median of the rounds' own ratios"));
+        assert!(document.contains("reading of the clock"));
+    }
+    for note in ["gave up: ", "limit badly written"] {
+        assert!(command.contains(note), "{note:?} is not explained");
+    }
+    assert!(README.contains("In this run every target was met on near cores."));
+}
+
+#[test]
 fn it_says_how_to_install_and_what_stays_behind() {
     for needed in [
-        "cargo install --path cli",
+        "cargo install --locked --path cli",
         "ringway = { path =",
         "not on crates.io",
         "leaves its socket file",

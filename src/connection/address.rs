@@ -1,5 +1,6 @@
 //! Names and paths.
 
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -71,10 +72,19 @@ impl Address {
                 directory.join(name)
             }
         };
+        if path.as_os_str().as_bytes().contains(&0) {
+            let shown = path.to_string_lossy();
+            let text = format!("{shown:?} contains a NUL byte, which no path of a socket can");
+            return Err(Error::new(ErrorKind::InvalidName, text));
+        }
         let length = path.as_os_str().len();
         if length > socket::MAX_PATH {
+            let shorter = match self {
+                Self::Name(_) => "use a shorter name, or a shorter RINGWAY_DIR",
+                Self::Path(_) => "use a shorter path",
+            };
             let text = format!(
-                "the socket path {} has {length} bytes, {} are allowed: use a shorter name, or a shorter RINGWAY_DIR",
+                "the socket path {} has {length} bytes, {} are allowed: {shorter}",
                 path.display(),
                 socket::MAX_PATH
             );
@@ -122,17 +132,12 @@ fn look(path: &Path, listening: bool) -> Result<(), Error> {
     if status.file_type().is_socket() {
         return Ok(());
     }
-    let kind = if listening {
-        ErrorKind::NameTaken
-    } else {
-        ErrorKind::Io
-    };
     let text = format!(
         "{} is {}, not a socket: use another name or path",
         path.display(),
         directory::what(status.file_type())
     );
-    Err(Error::new(kind, text))
+    Err(Error::new(ErrorKind::Io, text))
 }
 
 fn explain(directory: &Path, unfit: &directory::Unfit, listening: bool) -> Error {
@@ -161,11 +166,22 @@ fn explain(directory: &Path, unfit: &directory::Unfit, listening: bool) -> Error
         }
         directory::Unfit::Owner(uid) => {
             format!(
-                "{shown} belongs to uid {uid}, not to us: set RINGWAY_DIR to a directory of your own"
+                "{shown} belongs to uid {uid}, not to us: set RINGWAY_DIR to a directory of your own, as `mkdir -m 700 {}` makes it where you may",
+                directory::within(directory).display()
             )
         }
+        // Nobody who is root may be told to close what all others use, such as the temp directory: the host would break.
         directory::Unfit::Mode(mode) => {
-            format!("others can enter {shown} (mode {mode:o}): chmod 700 it, or set RINGWAY_DIR")
+            let own = directory::within(directory);
+            let alone = if directory::is_shared(*mode) {
+                "leave that as it is, "
+            } else {
+                "chmod 700 it if nobody else uses it, or "
+            };
+            format!(
+                "others can enter {shown} (mode {mode:o}): {alone}make one in it, `mkdir -m 700 {0}`, and set RINGWAY_DIR to {0}",
+                own.display()
+            )
         }
         directory::Unfit::NotADirectory(what) => {
             format!(
@@ -203,11 +219,36 @@ mod tests {
         );
         assert_eq!(Address::from("a/b"), Address::Path("a/b".into()));
         let long = Address::from(format!("/{}", "x".repeat(200)));
-        assert_eq!(
-            long.resolve(true).unwrap_err().kind(),
-            ErrorKind::NameTooLong
-        );
+        let error = long.resolve(true).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NameTooLong);
+        let text = error.to_string();
+        assert!(text.contains("shorter path"), "{text}");
+        assert!(!text.contains("RINGWAY_DIR"), "{text}");
     }
+
+    #[test]
+    fn a_path_with_a_nul_byte_is_told_so() {
+        for listening in [true, false] {
+            let error = Address::from("/a\0b").resolve(listening).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidName, "{error}");
+            assert!(error.to_string().contains("NUL byte"), "{error}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_told_to_close_a_directory_that_others_use() {
+        use directory::Unfit;
+        let told = |unfit| explain(Path::new("/tmp"), &unfit, true).to_string();
+        for unfit in [Unfit::Mode(0o1777), Unfit::Owner(0)] {
+            let text = told(unfit);
+            assert!(!text.contains("chmod"), "{text}");
+            assert!(text.contains("mkdir -m 700 /tmp/ringway-"), "{text}");
+        }
+        let text = told(Unfit::Mode(0o755));
+        assert!(text.contains("chmod 700 it if nobody else"), "{text}");
+        assert!(text.contains("mkdir -m 700 /tmp/ringway-"), "{text}");
+    }
+
     #[test]
     fn what_is_no_socket_is_named_and_nobody_is_told_to_remove_it() {
         let place = std::env::temp_dir().join(format!("ringway-look-{}", std::process::id()));
@@ -220,17 +261,18 @@ mod tests {
             let error = Address::from(place.join(name)).resolve(listening);
             error.map_err(|error| (error.kind(), error.to_string()))
         };
-        let (taken, other) = (ErrorKind::NameTaken, ErrorKind::Io);
-        for (name, listening, kind, what) in [
-            ("file", true, taken, "is a file, not a socket"),
-            ("file", false, other, "is a file, not a socket"),
-            (".", true, taken, "is a directory, not a socket"),
-            ("link", true, taken, "is a symbolic link, not a socket"),
-            ("link", false, other, "is a file, not a socket"),
-            ("dangling", true, taken, "is a symbolic link, not a socket"),
+        for (name, listening, what) in [
+            ("file", true, "is a file, not a socket"),
+            ("file", false, "is a file, not a socket"),
+            (".", true, "is a directory, not a socket"),
+            ("link", true, "is a symbolic link, not a socket"),
+            ("link", false, "is a file, not a socket"),
+            ("dangling", true, "is a symbolic link, not a socket"),
+            ("/dev/null", true, "is a device, not a socket"),
+            ("/dev/null", false, "is a device, not a socket"),
         ] {
             let (said, text) = told(name, listening).unwrap_err();
-            assert_eq!(said, kind, "{text}");
+            assert_eq!(said, ErrorKind::Io, "{text}");
             assert!(text.contains(what), "{text:?} lacks {what:?}");
             assert!(text.contains("another name or path"), "{text}");
             assert!(!text.contains("remove"), "{text}");

@@ -12,7 +12,7 @@ use super::address::Address;
 use super::config::Config;
 use super::schemas::{self, Side, Told};
 use super::side::{self, Announcement, Own, Parts, Theirs};
-use crate::error::{Error, ErrorKind};
+use crate::error::{self, Error, ErrorKind};
 use crate::layout::handshake::{self, Attach, Hello, Kind, Prefix, Reason, Refuse, Welcome};
 use crate::layout::schemas::Announced;
 use crate::layout::{OLDEST_VERSION, VERSION};
@@ -106,7 +106,8 @@ impl Ended {
         match self {
             Self::Theirs(error) => error,
             Self::Ours(reason, told, error) => {
-                let _ = message::send(line.as_fd(), Refuse::new(reason, &told).as_bytes(), &[]);
+                let refuse = Refuse::new(reason, &error::told(&told));
+                let _ = message::send(line.as_fd(), refuse.as_bytes(), &[]);
                 error
             }
         }

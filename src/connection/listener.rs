@@ -72,12 +72,8 @@ impl Listener {
     pub(crate) fn with(config: Config, address: &Address) -> Result<Self, Error> {
         let birth = Birth::here().map_err(|error| Error::io("preparing for forks", error))?;
         let path = address.resolve(true)?;
-        let _lock = directory::Lock::take(parent(&path), LOCK_PATIENCE).map_err(|error| {
-            Error::io(
-                &format!("locking the directory of {}", path.display()),
-                error,
-            )
-        })?;
+        let _lock = directory::Lock::take(parent(&path), LOCK_PATIENCE)
+            .map_err(|error| unlocked(&path, error))?;
         let door = bind(&path)?;
         // The uid check in the handshake decides who gets in; the socket's mode must not stand in the way of those it admits.
         let mode = if config.uids.is_empty() { 0o600 } else { 0o666 };
@@ -276,6 +272,22 @@ fn parent(path: &Path) -> &Path {
         .unwrap_or(Path::new("."))
 }
 
+/// Why a path's directory could not be locked: mostly because there is none.
+fn unlocked(path: &Path, error: std::io::Error) -> Error {
+    if error.kind() == std::io::ErrorKind::NotFound {
+        let text = format!(
+            "cannot listen at {}: the directory {} does not exist",
+            path.display(),
+            parent(path).display()
+        );
+        return Error::new(ErrorKind::Directory, text);
+    }
+    Error::io(
+        &format!("locking the directory of {}", path.display()),
+        error,
+    )
+}
+
 /// Binds, replacing a socket whose listener is dead. The caller holds the directory's lock.
 fn bind(path: &Path) -> Result<Door, Error> {
     match Door::open(path) {
@@ -309,7 +321,11 @@ fn bind(path: &Path) -> Result<Door, Error> {
     let is_socket = std::fs::symlink_metadata(path)
         .is_ok_and(|status| std::os::unix::fs::FileTypeExt::is_socket(&status.file_type()));
     if !is_socket {
-        return taken("is not a socket: use another name or path");
+        let text = format!(
+            "{} is not a socket: use another name or path",
+            path.display()
+        );
+        return Err(Error::new(ErrorKind::Io, text));
     }
     std::fs::remove_file(path)
         .map_err(|error| Error::io("removing a dead listener's socket", error))?;

@@ -135,7 +135,8 @@ impl Receiver {
     }
 
     /// `true`: frames that are read stay unreleased until [`Receiver::release`], and [`Receiver::rewind`] goes back to them. They
-    /// count against the ring's capacity: a sender waits when held frames fill it.
+    /// count against the ring's capacity: when held frames fill it, both sides stop. The sender finds the ring full, and [`Receiver::recv`] waits
+    /// for a frame that cannot come, until some are released.
     pub fn hold(&mut self, on: bool) {
         if self.birth.is_forked() {
             return;

@@ -113,7 +113,7 @@ impl Sender {
         }
     }
 
-    /// Sends a copy of `payload` if there is space now. Never waits.
+    /// Sends a copy of `payload` if there is space now. Never waits. Space comes back in steps of an eighth of the ring.
     ///
     /// # Errors
     /// Also [`SendError::Full`].

@@ -11,7 +11,7 @@ use super::config::Config;
 use super::observer::Answer;
 use super::schemas::{self, Side, Told};
 use super::side::{self, Announcement, Own, Parts, Theirs};
-use crate::error::{Error, ErrorKind};
+use crate::error::{self, Error, ErrorKind};
 use crate::layout::geometry::MIN_CAPACITY;
 use crate::layout::handshake::{self, Attach, Hello, Kind, Prefix, Ready, Reason, Refuse, Welcome};
 use crate::layout::schemas::Announced;
@@ -131,7 +131,7 @@ impl Pending {
 
     /// Ends the handshake and tells the client why.
     pub(crate) fn refuse(self, (reason, kind, text): side::Refused) -> Progress {
-        let refuse = Refuse::new(reason, &text);
+        let refuse = Refuse::new(reason, &error::told(&text));
         let _ = message::send(self.line(), refuse.as_bytes(), &[]);
         Progress::Refused(self.line, Error::new(kind, text))
     }

@@ -57,6 +57,16 @@ pub(crate) fn choose() -> PathBuf {
     std::env::temp_dir().join(name)
 }
 
+/// A directory of our own that could be made in `directory`, for advice.
+pub(crate) fn within(directory: &Path) -> PathBuf {
+    directory.join(format!("ringway-{}", effective_uid()))
+}
+
+/// Whether a directory of this mode is there for everybody: the sticky bit is for nothing else.
+pub(crate) fn is_shared(mode: u32) -> bool {
+    mode & libc::S_ISVTX != 0
+}
+
 /// Makes `path` (mode 0700) unless it exists, and checks that it is a real directory that only we can enter.
 pub(crate) fn prepare(path: &Path) -> Result<(), Unfit> {
     if path.is_relative() {

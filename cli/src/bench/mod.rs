@@ -165,9 +165,7 @@ fn measure_rows(args: &BenchArgs, output: &mut impl Write) -> Result<(), exit::F
         incomplete += usize::from(!record.complete());
         unmeasured += usize::from(!record.measured());
     }
-    let verdict = format!(
-        "{missed} targets missed, {incomplete} rows with too few rounds, {unmeasured} of them unmeasured"
-    );
+    let verdict = verdict(missed, incomplete, unmeasured);
     if !args.json {
         writeln!(output, "{verdict}")?;
     }
@@ -195,6 +193,19 @@ fn meeting() -> Result<Meeting, exit::Failure> {
         let what = format!("cannot make a directory to meet in: {error}");
         exit::Failure::new(Code::Failed, what)
     })
+}
+
+/// The line below the table.
+fn verdict(missed: usize, incomplete: usize, unmeasured: usize) -> String {
+    let counted = |count, what| match count {
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    };
+    format!(
+        "{} missed, {} with too few rounds, unmeasured: {unmeasured}",
+        counted(missed, "target"),
+        counted(incomplete, "row"),
+    )
 }
 
 /// What a check ends with: what is known to be missed matters more than what is not known.
@@ -292,6 +303,52 @@ mod tests {
         assert_eq!(check(0, 1), Some(Code::Unmeasured));
         assert_eq!(check(1, 0), Some(Code::Missed));
         assert_eq!(check(1, 1), Some(Code::Missed));
+    }
+
+    #[test]
+    fn one_is_not_many() {
+        let said = verdict(1, 2, 0);
+        assert_eq!(
+            said,
+            "1 target missed, 2 rows with too few rounds, unmeasured: 0"
+        );
+        assert!(verdict(0, 1, 1).contains("0 targets missed, 1 row with"));
+    }
+
+    #[test]
+    fn columns_do_not_run_into_each_other() {
+        for row in ROWS {
+            let outcome = Outcome {
+                nanos: 1e6,
+                limit_nanos: 1e6,
+                slowness: 1.0,
+                rounds: 5,
+                ..Outcome::default()
+            };
+            let record = Record::new(row, String::new(), 5, &outcome);
+            let mut line = Vec::new();
+            record.print(&mut line, false).unwrap();
+            let line = String::from_utf8(line).unwrap();
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let verdict = record.met().map(|met| if met { "met" } else { "MISS" });
+            assert!(verdict.is_none_or(|word| words.contains(&word)), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_row_that_gave_up_says_what_that_means() {
+        let outcome = Outcome {
+            rounds: 2,
+            discarded: 9,
+            slowness: 1.0,
+            ..Outcome::default()
+        };
+        let record = Record::new(&ROWS[0], String::new(), 5, &outcome);
+        let mut line = Vec::new();
+        record.print(&mut line, true).unwrap();
+        let line = String::from_utf8(line).unwrap();
+        let said = "gave up: 2 of 5 rounds counted, in 9 more the limit moved by more than 10 %";
+        assert!(line.contains(said) && line.contains("busy"), "{line}");
     }
 
     #[test]

@@ -54,10 +54,7 @@ impl Record {
         let note = if outcome.slowness < 1.0 - IMPLAUSIBLE && limit_is_by_hand(row) {
             Some("limit badly written: better by more than 5 %".to_owned())
         } else if outcome.rounds < wanted {
-            Some(format!(
-                "gave up: {} of {wanted} rounds counted",
-                outcome.rounds
-            ))
+            Some(gave_up(outcome, wanted))
         } else {
             None
         };
@@ -139,6 +136,12 @@ impl Record {
         self.met == Some(false)
     }
 
+    /// Whether it reached its target; `None` where that cannot be said.
+    #[cfg(test)]
+    pub(crate) fn met(&self) -> Option<bool> {
+        self.met
+    }
+
     /// Whether it has a value.
     pub(crate) fn measured(&self) -> bool {
         self.value.is_some()
@@ -175,7 +178,7 @@ impl Record {
         let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), significant);
         writeln!(
             output,
-            "{:<15}{:>8}{:>9} {:<12}{:>9}{:>7}  {:<10}{:<11}{}{:>8}{:>9}{:>9}{:>4}{:>4}{:>8.2}",
+            "{:<15}{:>8}{:>9} {:<12}{:>9}{:>7}  {:<15}{:<11}{}{:>8}{:>9}{:>9}{:>4}{:>4}{:>8.2}",
             self.name,
             self.size,
             number(self.value),
@@ -224,7 +227,7 @@ impl Record {
 pub(crate) fn print_heading(output: &mut impl Write) -> io::Result<()> {
     writeln!(
         output,
-        "{:<15}{:>8}{:>9} {:<12}{:>9}{:>7}  {:<10}{:<11}{:<18}{:>8}{:>9}{:>9}{:>4}{:>4}{:>8}",
+        "{:<15}{:>8}{:>9} {:<12}{:>9}{:>7}  {:<15}{:<11}{:<18}{:>8}{:>9}{:>9}{:>4}{:>4}{:>8}",
         "work",
         "bytes",
         "value",
@@ -241,6 +244,16 @@ pub(crate) fn print_heading(output: &mut impl Write) -> io::Result<()> {
         "bad",
         "cpu s",
     )
+}
+
+/// Why a row has too few rounds, for somebody who does not know what a round is.
+fn gave_up(outcome: &Outcome, wanted: usize) -> String {
+    let (counted, moved) = (outcome.rounds, outcome.discarded);
+    let why = match moved {
+        0 => "then the time was up".to_owned(),
+        _ => format!("in {moved} more the limit moved by more than 10 % within the round"),
+    };
+    format!("gave up: {counted} of {wanted} rounds counted, {why}: the machine is busy, try again")
 }
 
 /// Rows whose limit is Ringway as well may be faster than it.

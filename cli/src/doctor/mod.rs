@@ -12,6 +12,9 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
+use crate::exit::{self, Code};
+use crate::standard;
+
 /// Checks what this host offers and says how to mend what is missing: 0 if Ringway works here, 1 if not.
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
@@ -43,6 +46,11 @@ struct Finding {
 }
 
 impl Finding {
+    /// Whether two ends of a connection cannot be had here at all.
+    fn stops_the_trial(&self) -> bool {
+        self.check == probes::DESCRIPTORS && self.state == State::Missing
+    }
+
     fn ok(check: &'static str, found: impl Into<String>) -> Self {
         Self {
             check,
@@ -73,13 +81,30 @@ impl Finding {
 
 /// Runs the command.
 pub(crate) fn run(args: &DoctorArgs) -> ExitCode {
-    let findings: Vec<Finding> = probes::all().into_iter().chain(trial::all()).collect();
-    // Whoever closed the output does not want to read on, and the code tells them the same.
-    let _ = if args.json {
+    let mut findings = probes::all();
+    findings.extend(if findings.iter().any(Finding::stops_the_trial) {
+        // It would fail for want of descriptors, and blame whatever it was doing then.
+        trial::not_tried()
+    } else {
+        trial::all()
+    });
+    // A script that keeps what we print must not take an empty report for a good one.
+    let printed = if args.json {
         print_json(&findings)
     } else {
         print_table(&findings)
     };
+    let printed = match printed {
+        // Whoever closed the pipe does not want to read on, and the code tells them the same.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(exit::Failure::new(
+            Code::Failed,
+            format!("cannot print the report: {error}"),
+        )),
+        _ => standard::output(),
+    };
+    if printed.is_err() {
+        return exit::report("doctor", printed);
+    }
     if findings
         .iter()
         .any(|finding| finding.state == State::Missing)
@@ -95,7 +120,7 @@ fn print_json(findings: &[Finding]) -> io::Result<()> {
     for finding in findings {
         writeln!(out, "{}", serde_json::to_string(finding)?)?;
     }
-    Ok(())
+    out.flush()
 }
 
 fn print_table(findings: &[Finding]) -> io::Result<()> {
@@ -129,5 +154,6 @@ fn print_table(findings: &[Finding]) -> io::Result<()> {
             out,
             "\nRingway does not work here before what is MISSING is mended (above: {missing})."
         ),
-    }
+    }?;
+    out.flush()
 }

@@ -190,9 +190,20 @@ fn huge_pages() -> Finding {
     }
 }
 
+/// The check of the limit on descriptors.
+pub(super) const DESCRIPTORS: &str = "RLIMIT_NOFILE";
+
 fn descriptors() -> Finding {
-    const NAME: &str = "RLIMIT_NOFILE";
+    const NAME: &str = DESCRIPTORS;
+    let free = free_descriptors();
     match getrlimit(Resource::RLIMIT_NOFILE) {
+        Ok((soft, hard)) if free < TRIAL => Finding::missing(
+            NAME,
+            format!(
+                "{soft} descriptors (at most {hard}), {free} of them free: too few for the trial, which takes {TRIAL}"
+            ),
+            more_descriptors(hard),
+        ),
         Ok((soft, hard)) if soft < ENOUGH => Finding::note(
             NAME,
             format!("{soft} descriptors (at most {hard})"),
@@ -202,6 +213,16 @@ fn descriptors() -> Finding {
         Err(error) => Finding::note(NAME, format!("cannot be read: {error}"), String::new()),
     }
 }
+
+/// How many descriptors can still be opened, counted up to what the trial takes.
+fn free_descriptors() -> usize {
+    // The numbers that are in use say nothing: only what can be opened is free.
+    let opened: Vec<fs::File> = (0..TRIAL).map_while(|_| fs::File::open("/").ok()).collect();
+    opened.len()
+}
+
+/// What the trial has open at once: a listener, both ends of a connection, and what they are made with. A test compares.
+const TRIAL: usize = 23;
 
 /// Fewer descriptors than this are worth a note.
 const ENOUGH: u64 = 256;

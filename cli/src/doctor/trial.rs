@@ -24,12 +24,29 @@ pub(super) fn all() -> Vec<Finding> {
     vec![directory(listener.path()), connection(listener, &name)]
 }
 
+/// In place of the trial, where it must fail for want of descriptors.
+pub(super) fn not_tried() -> Vec<Finding> {
+    let found = "not tried: there are too few descriptors";
+    vec![Finding::note(
+        "connection",
+        found,
+        "mend RLIMIT_NOFILE above, then try again",
+    )]
+}
+
 /// What to do about a directory that cannot be used. The error has said why.
 fn mend() -> String {
     match std::env::var_os("RINGWAY_DIR").map(PathBuf::from) {
         Some(given) if given.is_absolute() && !given.exists() => format!(
             "the directory does not exist: create it with mode 0700, `mkdir -p -m 700 {}`",
             given.display()
+        ),
+        // Its mode is for those who use it: root could close the temp directory to everybody.
+        Some(given) if given.is_absolute() && given.is_dir() => format!(
+            "leave it to those who use it, and make one of your own with mode 0700, `mkdir -m 700 {0}`, then set RINGWAY_DIR to {0}",
+            given
+                .join(format!("ringway-{}", nix::unistd::geteuid()))
+                .display()
         ),
         _ => "set RINGWAY_DIR to a directory of yours with mode 0700, at a short absolute path"
             .to_owned(),

@@ -63,7 +63,7 @@ impl Drop for Private {
     }
 }
 
-/// `Ok(false)`: a file did not arrive as it was sent, or the benchmark failed.
+/// `Ok(false)`: a file did not arrive as it was sent, or the benchmark failed. One that could not compare did not fail.
 pub(crate) fn run() -> Result<bool, String> {
     let command = build()?;
     let directory = Private::create()?;
