@@ -67,6 +67,15 @@ Exit codes:
   10   diff and check: one side cannot read the other
   141  the reader of our output went away";
 
+/// The same for `inspect`.
+pub(crate) const INSPECT_TABLE: &str = "\
+Exit codes:
+  0    shown; with --watch: until the process ended
+  1    it could not be asked
+  2    bad usage
+  5    nobody listens there, or does not answer in time
+  141  the reader of our output went away";
+
 /// Why a command ends early.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -138,7 +147,7 @@ mod tests {
     #[test]
     fn the_document_has_every_code() {
         let document = include_str!("../../docs/command.md");
-        for line in [TABLE, BENCH_TABLE, SCHEMA_TABLE]
+        for line in [TABLE, BENCH_TABLE, SCHEMA_TABLE, INSPECT_TABLE]
             .iter()
             .flat_map(|table| table.lines())
             .filter(|line| line.starts_with("  ") && !line.contains("An interrupted"))

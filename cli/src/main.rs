@@ -4,6 +4,7 @@ mod bench;
 mod copy;
 mod doctor;
 mod exit;
+mod list;
 mod manual;
 mod options;
 mod progress;
@@ -30,6 +31,8 @@ enum Command {
     Recv(recv::RecvArgs),
     Bench(bench::BenchArgs),
     Doctor(doctor::DoctorArgs),
+    List(list::ListArgs),
+    Inspect(list::InspectArgs),
     Schema(schema::SchemaArgs),
     Completions(manual::CompletionsArgs),
     Man(manual::ManArgs),
@@ -47,6 +50,8 @@ fn main() -> ExitCode {
         Command::Recv(args) => recv::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::List(args) => list::list(&args),
+        Command::Inspect(args) => list::inspect(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => manual::completions(&args, &Cli::command()),
         Command::Man(args) => manual::man(&args, &Cli::command()),

@@ -85,7 +85,7 @@ pub(crate) fn deadline_after(seconds: f64) -> Option<Instant> {
 }
 
 /// Parses the number of a user; a name could mean another number in another container.
-fn parse_uid(text: &str) -> Result<u32, String> {
+pub(crate) fn parse_uid(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         let user = if text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')

@@ -56,6 +56,31 @@ impl From<PathBuf> for Address {
 pub(crate) const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Address {
+    /// The names at which somebody of this uid listens, or did when it was killed, in alphabetical order. Whoever listens at a path of
+    /// its own choice is not among them.
+    ///
+    /// # Errors
+    /// A directory for names that is unsafe, or cannot be read. Where there is none, nobody listens.
+    pub fn names() -> Result<Vec<String>, Error> {
+        let directory = directory::choose();
+        match directory::verify(&directory) {
+            Err(directory::Unfit::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Vec::new());
+            }
+            outcome => outcome.map_err(|unfit| explain(&directory, &unfit, false))?,
+        }
+        let unreadable = |error| Error::io(&format!("reading {}", directory.display()), error);
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(&directory).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
+            let socket = entry.file_type().is_ok_and(|kind| kind.is_socket());
+            let name = entry.file_name().into_string();
+            names.extend(name.ok().filter(|name| socket && check_name(name).is_ok()));
+        }
+        names.sort();
+        Ok(names)
+    }
+
     /// The socket's path, at which there is a socket or nothing. `listening` makes the directory for names.
     pub(crate) fn resolve(&self, listening: bool) -> Result<PathBuf, Error> {
         let path = match self {

@@ -1,0 +1,202 @@
+//! `ringway list` and `ringway inspect`: what those who listen let others see of them.
+//!
+//! Both ask as observers: they get counters and schemas, and not a byte of payload. A listener answers while it accepts, so one that does
+//! something else for long does not.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use clap::Args;
+use ringway::schema::Schema;
+use ringway::{Address, Config, ConnectionCounters, ErrorKind, LaneCounters, Observed};
+
+use crate::exit::{self, Code, Failure};
+use crate::options::parse_uid;
+
+/// No wait is longer, in seconds.
+const LONGEST: f64 = 1e6;
+
+/// List those who listen under a name of this user, with their peers, messages and counters.
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// How long to wait for the answer of each, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.5, value_parser = crate::options::parse_seconds)]
+    wait: f64,
+}
+
+/// Show the messages and the counters of one who listens.
+#[derive(Debug, Args)]
+#[command(after_help = exit::INSPECT_TABLE)]
+pub(crate) struct InspectArgs {
+    /// A name, or the path of a socket if it contains a slash.
+    #[arg(value_name = "NAME")]
+    address: String,
+    /// Show the counters again every so many seconds, until interrupted or until the process has ended.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", value_parser = crate::options::parse_seconds)]
+    watch: Option<f64>,
+    /// How long to wait for an answer, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = crate::options::parse_seconds)]
+    wait: f64,
+    /// Also ask a process of this user id (may be given again; our own is always allowed).
+    #[arg(long, value_name = "UID", value_parser = parse_uid)]
+    allow_uid: Vec<u32>,
+}
+
+pub(crate) fn list(args: &ListArgs) -> ExitCode {
+    exit::report("list", list_all(args, &mut io::stdout()))
+}
+
+pub(crate) fn inspect(args: &InspectArgs) -> ExitCode {
+    exit::report("inspect", show(args, &mut io::stdout()))
+}
+
+fn failed(error: &ringway::Error) -> Failure {
+    let code = match error.kind() {
+        ErrorKind::NotFound | ErrorKind::TimedOut => Code::NobodyThere,
+        _ => Code::Failed,
+    };
+    Failure::new(code, error)
+}
+
+fn asking(wait: f64) -> Config {
+    Config::new().handshake_timeout(Duration::from_secs_f64(wait.clamp(0.001, LONGEST)))
+}
+
+fn list_all(args: &ListArgs, output: &mut impl Write) -> Result<(), Failure> {
+    crate::standard::output()?;
+    let config = asking(args.wait);
+    let names = Address::names().map_err(|error| failed(&error))?;
+    writeln!(
+        output,
+        "{:<24} {:>8} {:>5} {:>14} {:>14}  messages",
+        "name", "process", "peers", "frames in", "frames out"
+    )?;
+    for name in names {
+        match config.observe(name.as_str()) {
+            Ok(observed) => line(&name, &observed, output)?,
+            // Left behind by a process that was killed: nobody is there.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => writeln!(output, "{name:<24} {:>8}        {error}", "?")?,
+        }
+    }
+    Ok(())
+}
+
+fn line(name: &str, observed: &Observed, output: &mut impl Write) -> Result<(), Failure> {
+    let connections = connections(name, observed)?;
+    let sum = |count: fn(&ConnectionCounters) -> u64| connections.iter().map(count).sum::<u64>();
+    let process = observed
+        .peer()
+        .pid
+        .map_or_else(|| "?".to_owned(), |pid| pid.to_string());
+    writeln!(
+        output,
+        "{name:<24} {process:>8} {:>5} {:>14} {:>14}  {} / {}",
+        connections.len(),
+        sum(|connection| connection.receives.frames),
+        sum(|connection| connection.sends.frames),
+        messages(observed.expects()),
+        messages(observed.sends()),
+    )?;
+    Ok(())
+}
+
+/// The connections of the listener at `name`: its process may have others.
+fn connections(name: &str, observed: &Observed) -> Result<Vec<ConnectionCounters>, Failure> {
+    let all = observed.counters().connections();
+    let mut all = all.map_err(|error| failed(&error))?;
+    let end = format!("/{name}");
+    all.retain(|connection| connection.name == name || connection.name.ends_with(&end));
+    Ok(all)
+}
+
+fn messages(schema: Option<&Schema>) -> String {
+    let Some(schema) = schema else {
+        return "bytes".to_owned();
+    };
+    if schema.records.is_empty() {
+        return "nothing".to_owned();
+    }
+    let names: Vec<&str> = schema.records.iter().map(|record| &*record.name).collect();
+    names.join(", ")
+}
+
+fn show(args: &InspectArgs, output: &mut impl Write) -> Result<(), Failure> {
+    crate::standard::output()?;
+    let config = args
+        .allow_uid
+        .iter()
+        .fold(asking(args.wait), |config, &uid| config.allow_uid(uid));
+    let observed = config
+        .observe(args.address.as_str())
+        .map_err(|error| failed(&error))?;
+    for (what, schema) in [
+        ("receives", observed.expects()),
+        ("sends", observed.sends()),
+    ] {
+        writeln!(output, "{what} {}", messages(schema))?;
+        for record in schema.iter().flat_map(|schema| schema.records.iter()) {
+            write!(output, "{record}")?;
+        }
+    }
+    loop {
+        counters(&args.address, &observed, output)?;
+        let Some(seconds) = args.watch else {
+            return Ok(());
+        };
+        thread::sleep(Duration::from_secs_f64(seconds.clamp(0.01, LONGEST)));
+        if ended(&observed) {
+            writeln!(output, "\nthe process has ended")?;
+            return Ok(());
+        }
+    }
+}
+
+/// A process that has ended leaves its counters standing; its number is what tells.
+fn ended(observed: &Observed) -> bool {
+    let pid = observed.peer().pid;
+    pid.is_some_and(|pid| !std::path::Path::new(&format!("/proc/{pid}")).exists())
+}
+
+fn counters(name: &str, observed: &Observed, output: &mut impl Write) -> Result<(), Failure> {
+    let all = connections(name, observed)?;
+    writeln!(output, "\n{} connections", all.len())?;
+    if !all.is_empty() {
+        writeln!(
+            output,
+            "{:>8} {:>9} {:>12} {:>14} {:>10} {:>8} {:>8} {:>8} {:>8}",
+            "peer", "", "frames", "bytes", "high water", "waits", "sleeps", "wakes", "refused"
+        )?;
+    }
+    for connection in &all {
+        let peer = connection
+            .peer_pid
+            .map_or_else(|| "?".to_owned(), |pid| pid.to_string());
+        half(&peer, "receives", &connection.receives, output)?;
+        half("", "sends", &connection.sends, output)?;
+    }
+    output.flush()?;
+    Ok(())
+}
+
+fn half(
+    peer: &str,
+    what: &str,
+    lane: &LaneCounters,
+    output: &mut impl Write,
+) -> Result<(), Failure> {
+    writeln!(
+        output,
+        "{peer:>8} {what:<9} {:>12} {:>14} {:>10} {:>8} {:>8} {:>8} {:>8}",
+        lane.frames,
+        lane.bytes,
+        lane.high_water,
+        lane.waits,
+        lane.sleeps,
+        lane.wakes,
+        lane.refused + lane.dropped
+    )?;
+    Ok(())
+}

@@ -1,0 +1,154 @@
+//! `ringway list` and `ringway inspect`, of a listener in this process.
+
+mod support;
+
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ringway::schema::{Field, Record, Schema, Shared, Type};
+use ringway::{Config, Connection};
+use support::Place;
+
+fn text(text: &str) -> Shared<str> {
+    text.to_owned().into()
+}
+
+fn quotes() -> Schema {
+    let field = |name: &str, ty: Type, offset: u32| Field {
+        name: text(name),
+        doc: text(""),
+        ty,
+        offset,
+        size: 8,
+        align: 8,
+        since: 1,
+        deprecated: text(""),
+        default: Vec::new().into(),
+    };
+    let record = Record {
+        kind: 0,
+        name: text("Quote"),
+        doc: text(""),
+        size: 16,
+        align: 8,
+        fields: vec![
+            field("id", Type::Unsigned(8), 0),
+            field("price", Type::Float(8), 8),
+        ]
+        .into(),
+        tail: None,
+    };
+    Schema {
+        records: vec![record].into(),
+    }
+}
+
+/// What `run` finds while a listener called `name` has one client that has sent three quotes.
+fn while_somebody_listens(place: &Place, name: &str, run: impl FnOnce()) {
+    let server = Config::new().expects(quotes());
+    let path = place.file(name);
+    let mut listener = server.bind(path.as_path()).unwrap();
+    let (over, ready) = (AtomicBool::new(false), AtomicBool::new(false));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut connections: Vec<Connection> = Vec::new();
+            while !over.load(Ordering::Relaxed) {
+                connections.extend(listener.try_accept().unwrap());
+                for connection in &mut connections {
+                    while connection.receiver().try_recv().is_ok() {}
+                    // What it has read is told where it goes to rest.
+                    let _ = connection.receiver().arm();
+                }
+                ready.store(!connections.is_empty(), Ordering::Relaxed);
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+        let mut client = Config::new()
+            .sends(quotes())
+            .connect(path.as_path())
+            .unwrap();
+        for _ in 0..3 {
+            client.sender().send(&[0; 16]).unwrap();
+        }
+        // What it has sent is told where it goes to rest.
+        client.sender().arm(16).unwrap();
+        let until = Instant::now() + Duration::from_secs(10);
+        while !ready.load(Ordering::Relaxed) {
+            assert!(Instant::now() < until, "nobody accepts");
+            thread::sleep(Duration::from_millis(1));
+        }
+        thread::sleep(Duration::from_millis(20));
+        // Ends the listener's thread even if `run` panics.
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
+        over.store(true, Ordering::Relaxed);
+        if let Err(panic) = outcome {
+            std::panic::resume_unwind(panic);
+        }
+    });
+}
+
+fn printed(place: &Place, arguments: &[&str]) -> (i32, String) {
+    let mut command = place.command("list", arguments);
+    let output = command.stdout(Stdio::piped()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    (output.status.code().unwrap(), text)
+}
+
+#[test]
+fn who_listens_is_listed_with_messages_and_frames() {
+    let place = Place::new();
+    // Somebody was killed, and somebody does not answer.
+    drop(std::os::unix::net::UnixListener::bind(place.file("gone")).unwrap());
+    let silent = Config::new().bind(place.file("silent")).unwrap();
+    while_somebody_listens(&place, "feed", || {
+        let (code, text) = printed(&place, &["list", "--wait", "2"]);
+        assert_eq!(code, 0, "{}", place.words("list"));
+        let line = text.lines().find(|line| line.starts_with("feed")).unwrap();
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let process = std::process::id().to_string();
+        // Both ends of the connection live in this process.
+        assert_eq!(
+            words,
+            ["feed", &process, "2", "3", "3", "Quote", "/", "bytes"]
+        );
+        let silent = text
+            .lines()
+            .find(|line| line.starts_with("silent"))
+            .unwrap();
+        assert!(silent.contains("in time"), "{silent}");
+    });
+    drop(silent);
+}
+
+#[test]
+fn one_listener_is_shown_with_fields_and_counters() {
+    let place = Place::new();
+    while_somebody_listens(&place, "quotes", || {
+        let (code, text) = printed(&place, &["inspect", "quotes"]);
+        assert_eq!(code, 0, "{}", place.words("list"));
+        assert!(
+            text.contains("receives Quote") && text.contains("    8  price: f64"),
+            "{text}"
+        );
+        assert!(text.contains("2 connections"), "{text}");
+        let row = text
+            .lines()
+            .find(|line| line.contains("receives ") && line.contains(" 72 "));
+        assert!(
+            row.is_some_and(|row| row.contains(" 3 ")),
+            "three frames of 24 bytes: {text}"
+        );
+    });
+    let (code, _) = printed(&place, &["inspect", "quotes"]);
+    assert_eq!(code, 5);
+    assert!(place.words("list").contains("nobody listens"));
+}
+
+#[test]
+fn where_nobody_ever_listened_the_list_is_empty() {
+    let place = Place::new();
+    let (code, text) = printed(&place, &["list"]);
+    assert_eq!((code, text.lines().count()), (0, 1), "{text}");
+}
