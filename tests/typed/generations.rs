@@ -40,12 +40,15 @@ quote!(stranger {
     price: i64
 });
 
-/// What connects, as a server that expects `R` and a client that sends `W`.
-fn connect<W: typed::Messages, R: typed::Messages>() -> (
+/// What the client got, what the server got, and why the server refused.
+type Met<W, R> = (
     Result<typed::Connection<W, Nothing>, ringway::Error>,
     Option<typed::Connection<Nothing, R>>,
     Option<String>,
-) {
+);
+
+/// What connects, as a server that expects `R` and a client that sends `W`.
+fn connect<W: typed::Messages, R: typed::Messages>() -> Met<W, R> {
     let path = path();
     let mut listener = typed::Listener::<Nothing, R>::bind(path.as_path()).unwrap();
     std::thread::scope(|scope| {

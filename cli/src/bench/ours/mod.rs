@@ -8,7 +8,7 @@ pub(crate) mod ticks;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ringway::{Config, Connection, Listener};
+use ringway::{Config, Connection, ErrorKind, Listener};
 
 use super::Failure;
 use super::kit::Side;
@@ -25,8 +25,19 @@ pub(crate) fn meet(config: &Config, address: &Path, side: Side) -> Result<Connec
     match side {
         Side::Follow => Ok(listen(config, address)?.accept_deadline(Instant::now() + PATIENCE)?),
         Side::Lead => {
+            let deadline = Instant::now() + PATIENCE;
             wait_for(address);
-            Ok(config.connect(address)?)
+            loop {
+                match config.connect(address) {
+                    // A socket has its path an instant before it listens, and a busy machine makes that long.
+                    Err(error)
+                        if error.kind() == ErrorKind::NotFound && Instant::now() < deadline =>
+                    {
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                    outcome => return Ok(outcome?),
+                }
+            }
         }
     }
 }
