@@ -73,8 +73,9 @@ mod wake;
 
 #[cfg(not(loom))]
 pub use connection::{
-    Address, Arm, Config, Connection, Frame, Group, Listener, Peer, Receiver, RecvError,
-    Reservation, SendError, Sender, SharedSender, connect,
+    Address, Arm, Config, Connection, ConnectionCounters, Counters, Frame, Group, LaneCounters,
+    Listener, Observed, Peer, Receiver, RecvError, Reservation, SendError, Sender, SharedSender,
+    connect,
 };
 pub use error::{Error, ErrorKind};
 pub use layout::violation::Violation;

@@ -70,6 +70,13 @@ pub(crate) fn alias_fence() {
     core::sync::atomic::compiler_fence(Ordering::SeqCst);
 }
 
+/// Keeps a claim before all that is written into what it claims.
+#[inline(always)]
+pub(crate) fn claim_fence() {
+    // ORD: claim: Release, the claim before what is written behind this; partner: none (a reader that copies, fences, and looks at the claim).
+    raw_fence(Ordering::Release);
+}
+
 #[cfg(not(loom))]
 use core::sync::atomic::fence as raw_fence;
 #[cfg(loom)]

@@ -2,6 +2,7 @@
 //! the server is told why.
 
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::Instant;
 
 use zerocopy::{FromBytes, IntoBytes};
@@ -22,7 +23,7 @@ use crate::sys::message::{self, Loss, Received};
 use crate::sys::{poll, socket};
 
 /// The Hello that `config` leads to.
-fn hello(config: &Config, announced: &Announced) -> Hello {
+pub(super) fn hello(config: &Config, announced: &Announced) -> Hello {
     Hello {
         prefix: Prefix::new::<Hello>(Kind::Hello),
         oldest_version: OLDEST_VERSION,
@@ -42,7 +43,7 @@ fn hello(config: &Config, announced: &Announced) -> Hello {
         resume_token: [0; 16],
         resume_position: 0,
         clock_offset: 0,
-        counters: 0,
+        observes: 0,
         reserved: [0; 124],
     }
 }
@@ -53,18 +54,7 @@ pub(crate) fn connect(
     deadline: Instant,
 ) -> Result<Connection, Error> {
     let path = address.resolve(false)?;
-    let line = loop {
-        match socket::connect(&path) {
-            Ok(socket) => break Line::new(socket),
-            Err(error)
-                if error.raw_os_error() == Some(libc::EAGAIN) && Instant::now() < deadline =>
-            {
-                // The listener's queue is full; the kernel offers nothing to wait on for a place in it.
-                std::thread::sleep(std::time::Duration::from_millis(1));
-            }
-            Err(error) => return Err(unreachable_peer(&path, error)),
-        }
-    };
+    let line = dial(&path, deadline)?;
     match shake(config, &line, deadline) {
         Ok(agreed) => {
             socket::end_handshake(line.as_fd());
@@ -73,16 +63,24 @@ pub(crate) fn connect(
                 theirs,
                 speaker,
             } = agreed;
-            Ok(Parts::new(own, theirs, &line, speaker)?.join(config, line))
+            Ok(Parts::new(own, theirs, &line, speaker)?.join(config, line, &path))
         }
-        Err(Ended::Theirs(error)) => Err(error),
-        Err(Ended::Ours(reason, told, error)) => {
-            let _ = message::send(
-                line.as_fd(),
-                Refuse::new(reason, &error::told(&told)).as_bytes(),
-                &[],
-            );
+        Err(ended) => Err(ended.told(&line)),
+    }
+}
+
+/// A line to the listener at `path`.
+pub(super) fn dial(path: &Path, deadline: Instant) -> Result<Line, Error> {
+    loop {
+        match socket::connect(path) {
+            Ok(socket) => return Ok(Line::new(socket)),
             Err(error)
+                if error.raw_os_error() == Some(libc::EAGAIN) && Instant::now() < deadline =>
+            {
+                // The listener's queue is full; the kernel offers nothing to wait on for a place in it.
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+            Err(error) => return Err(unreachable_peer(path, error)),
         }
     }
 }
@@ -95,11 +93,25 @@ struct Agreed {
 }
 
 /// A handshake that ended without a connection.
-enum Ended {
+pub(super) enum Ended {
     /// The server has ended it or is gone: there is nobody to tell.
     Theirs(Error),
     /// We end it: why, what the server is told, and what our caller is told.
     Ours(Reason, String, Error),
+}
+
+impl Ended {
+    /// Tells the server if it is we who end it. Returns what our caller is told.
+    pub(super) fn told(self, line: &Line) -> Error {
+        match self {
+            Self::Theirs(error) => error,
+            Self::Ours(reason, told, error) => {
+                let refuse = Refuse::new(reason, &error::told(&told));
+                let _ = message::send(line.as_fd(), refuse.as_bytes(), &[]);
+                error
+            }
+        }
+    }
 }
 
 /// The messages, in order. Whatever is wrong is said by the caller, in one place.
@@ -107,30 +119,7 @@ fn shake(config: &Config, line: &Line, deadline: Instant) -> Result<Agreed, Ende
     let told = Told::new(config).map_err(failure)?;
     send(line, hello(config, &told.announced).as_bytes(), &[])?;
     let mut buffer = [0u8; handshake::LONGEST];
-    let mut first = receive(line, &mut buffer, deadline)?;
-    let Some(mut speaker) = first.speaker.take() else {
-        return Err(malformed("the kernel did not say who speaks"));
-    };
-    if !config.allows(speaker.uid) {
-        let told = format!(
-            "the server runs as uid {}, which the client does not allow",
-            speaker.uid
-        );
-        let text = format!(
-            "the server runs as uid {}, which is not allowed here: see Config::allow_uid, or `--allow-uid` of the command",
-            speaker.uid
-        );
-        return Err(Ended::Ours(
-            Reason::Uid,
-            told,
-            Error::new(ErrorKind::UidRefused, text),
-        ));
-    }
-    speaker.open_pidfd();
-    let descriptors = expect(Kind::Welcome, first, &buffer)?;
-    let Ok(welcome) = Welcome::read_from_bytes(&buffer) else {
-        return Err(malformed("the Welcome has the wrong length"));
-    };
+    let (welcome, speaker, descriptors) = welcomed(config, line, &mut buffer, deadline)?;
     if let Err(unfit) = judge(config, &welcome) {
         return Err(differing(unfit));
     }
@@ -180,17 +169,45 @@ fn shake(config: &Config, line: &Line, deadline: Instant) -> Result<Agreed, Ende
     })
 }
 
+/// The server's answer to a Hello, if a server whom we admit gives it.
+pub(super) fn welcomed(
+    config: &Config,
+    line: &Line,
+    buffer: &mut [u8; handshake::LONGEST],
+    deadline: Instant,
+) -> Result<(Welcome, Speaker, Descriptors), Ended> {
+    let mut first = receive(line, buffer, deadline)?;
+    let Some(mut speaker) = first.speaker.take() else {
+        return Err(malformed("the kernel did not say who speaks"));
+    };
+    if !config.allows(speaker.uid) {
+        let told = format!(
+            "the server runs as uid {}, which the client does not allow",
+            speaker.uid
+        );
+        let text = format!(
+            "the server runs as uid {}, which is not allowed here: see Config::allow_uid, or `--allow-uid` of the command",
+            speaker.uid
+        );
+        return Err(Ended::Ours(
+            Reason::Uid,
+            told,
+            Error::new(ErrorKind::UidRefused, text),
+        ));
+    }
+    speaker.open_pidfd();
+    let descriptors = expect(Kind::Welcome, first, buffer)?;
+    let Ok(welcome) = Welcome::read_from_bytes(buffer) else {
+        return Err(malformed("the Welcome has the wrong length"));
+    };
+    Ok((welcome, speaker, descriptors))
+}
+
 /// What a Welcome says apart from the server's offer. Fields that version 1 reserves are not looked at, except those that
 /// would change what the rest means.
 fn judge(config: &Config, welcome: &Welcome) -> Result<(), side::Refused> {
     let malformed = |text: String| (Reason::Malformed, ErrorKind::Malformed, text);
-    if !(OLDEST_VERSION..=VERSION).contains(&welcome.version) {
-        let text = format!(
-            "the server chose version {}, the client speaks {OLDEST_VERSION} to {VERSION}",
-            welcome.version
-        );
-        return Err((Reason::Version, ErrorKind::Version, text));
-    }
+    judge_version(welcome)?;
     let unknown = welcome.features & !handshake::FEATURES;
     if unknown != 0 {
         let text = format!("the server chose features {unknown:#x}, which the client lacks");
@@ -215,7 +232,19 @@ fn judge(config: &Config, welcome: &Welcome) -> Result<(), side::Refused> {
     Ok(())
 }
 
-fn unreachable_peer(path: &std::path::Path, error: std::io::Error) -> Error {
+/// Whether the server speaks as we do.
+pub(super) fn judge_version(welcome: &Welcome) -> Result<(), side::Refused> {
+    if (OLDEST_VERSION..=VERSION).contains(&welcome.version) {
+        return Ok(());
+    }
+    let text = format!(
+        "the server chose version {}, the client speaks {OLDEST_VERSION} to {VERSION}",
+        welcome.version
+    );
+    Err((Reason::Version, ErrorKind::Version, text))
+}
+
+fn unreachable_peer(path: &Path, error: std::io::Error) -> Error {
     let shown = path.display();
     match error.raw_os_error() {
         Some(libc::ENOENT | libc::ECONNREFUSED) => Error::new(
@@ -239,7 +268,7 @@ fn unreachable_peer(path: &std::path::Path, error: std::io::Error) -> Error {
     }
 }
 
-fn send(
+pub(super) fn send(
     line: &Line,
     bytes: &[u8],
     descriptors: &[std::os::fd::BorrowedFd<'_>],
@@ -339,7 +368,7 @@ pub(crate) fn lost(loss: Loss, receiver: &str) -> side::Refused {
 }
 
 /// Something of the server's that we do not accept.
-fn differing((reason, kind, text): side::Refused) -> Ended {
+pub(super) fn differing((reason, kind, text): side::Refused) -> Ended {
     let error = Error::new(kind, format!("the server's offer is refused: {text}"));
     Ended::Ours(reason, text, error)
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::address::Address;
-use super::{Connection, Listener, client, schemas};
+use super::{Connection, Listener, Observed, client, observer, schemas};
 use crate::error::{Error, ErrorKind};
 use crate::layout::geometry::{Geometry, MAX_CAPACITY, MIN_CAPACITY};
 use crate::schema::Schema;
@@ -167,6 +167,17 @@ impl Config {
     pub fn connect(&self, address: impl Into<Address>) -> Result<Connection, Error> {
         self.check()?;
         client::connect(self, &address.into(), Instant::now() + self.timeout)
+    }
+
+    /// Asks a listener for what it lets others see: its counters and its schemas, not a byte of what its connections carry. A listener answers whom
+    /// it would admit as a peer, from within `accept` and its kin.
+    ///
+    /// # Errors
+    /// As for [`Config::connect`].
+    pub fn observe(&self, address: impl Into<Address>) -> Result<Observed, Error> {
+        self.check()?;
+        let path = address.into().resolve(false)?;
+        observer::observe(self, &path, Instant::now() + self.timeout)
     }
 
     pub(crate) fn allows(&self, uid: u32) -> bool {

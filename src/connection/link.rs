@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::book::Slot;
 use super::outcome::Gone;
 use super::schemas::PeerSchemas;
 use crate::sys::credentials;
@@ -34,6 +35,8 @@ pub(crate) struct Link {
     pub(crate) birth: Birth,
     /// What it says of its frames.
     pub(crate) schemas: PeerSchemas,
+    /// Where the connection is counted. Given back with the last half.
+    pub(crate) slot: Option<Slot>,
     closed_at: Mutex<Option<Instant>>,
     /// How the connection ended for both halves, once one of them has heard it from the kernel. A goodbye is not that: it ends one lane.
     verdict: OnceLock<Gone>,
@@ -54,6 +57,7 @@ impl Link {
         pidfd: Option<OwnedFd>,
         peer: Peer,
         schemas: PeerSchemas,
+        slot: Option<Slot>,
         birth: Birth,
     ) -> Self {
         Self {
@@ -62,6 +66,7 @@ impl Link {
             peer,
             birth,
             schemas,
+            slot,
             closed_at: Mutex::new(None),
             verdict: OnceLock::new(),
         }

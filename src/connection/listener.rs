@@ -237,7 +237,7 @@ impl Listener {
             Progress::Pending(pending) => self.pending.push_back(pending),
             Progress::Done(parts, line) => {
                 self.lobby.remove(line.as_fd());
-                return Some(parts.join(&self.config, line));
+                return Some(parts.join(&self.config, line, &self.path));
             }
             Progress::Silent(line) => self.lobby.remove(line.as_fd()),
             Progress::Refused(line, error) => {

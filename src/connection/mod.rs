@@ -4,11 +4,14 @@
 //! its own call.
 
 mod address;
+mod book;
 mod client;
 mod config;
+mod counters;
 mod frame;
 mod link;
 mod listener;
+mod observer;
 mod outcome;
 mod receiver;
 mod reservation;
@@ -21,9 +24,11 @@ mod side;
 
 pub use address::Address;
 pub use config::Config;
+pub use counters::{ConnectionCounters, Counters, LaneCounters};
 pub use frame::Frame;
 pub use link::Peer;
 pub use listener::Listener;
+pub use observer::Observed;
 pub use outcome::{Arm, RecvError, SendError};
 pub use receiver::Receiver;
 pub use reservation::{Group, Reservation};

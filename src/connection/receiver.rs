@@ -7,6 +7,7 @@ use super::frame::Frame;
 use super::link::Peer;
 use super::outcome::{Arm, Gone, RecvError};
 use super::rest::{Ended, LIFE_EVERY, Rest};
+use crate::layout::counters;
 use crate::layout::header::frame_length;
 use crate::ring::{Consumer, Entry, Found};
 use crate::segment::{MappedForeignRing, MappedOwnWord};
@@ -32,7 +33,10 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    pub(crate) fn new(lane: Consumer<MappedForeignRing, MappedOwnWord>, rest: Rest) -> Self {
+    pub(crate) fn new(mut lane: Consumer<MappedForeignRing, MappedOwnWord>, rest: Rest) -> Self {
+        if let Some(slot) = &rest.link.slot {
+            lane.count_into(slot.lane(counters::RECEIVES));
+        }
         Self {
             lane,
             birth: rest.link.birth,
@@ -79,7 +83,7 @@ impl Receiver {
     #[inline(always)]
     pub fn recv_into(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
         match self.lane.take_exact(buffer) {
-            Found::Taken => Ok(self.taken(buffer)),
+            Found::Taken => Ok(buffer.len()),
             Found::Nothing => self.spin_into(buffer),
             Found::Other => self.take_other(buffer, None),
         }
@@ -105,7 +109,7 @@ impl Receiver {
     #[inline(always)]
     pub fn try_recv_into(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
         if self.lane.take_exact(buffer) == Found::Taken {
-            return Ok(self.taken(buffer));
+            return Ok(buffer.len());
         }
         self.try_take_other(buffer)
     }
@@ -114,10 +118,7 @@ impl Receiver {
     #[inline(always)]
     pub(crate) fn recv_exact(&mut self, buffer: &mut [u8]) -> Result<Option<Frame<'_>>, RecvError> {
         let taken = match self.lane.take_exact(buffer) {
-            Found::Taken => {
-                self.finish();
-                true
-            }
+            Found::Taken => true,
             Found::Nothing => self.spin_exact(buffer),
             Found::Other => false,
         };
@@ -130,17 +131,16 @@ impl Receiver {
     /// Copies the next frame into `buffer` and releases it, if it is there, of kind 0 and fills it.
     #[inline(always)]
     pub(crate) fn take_exact(&mut self, buffer: &mut [u8]) -> bool {
-        let found = self.lane.take_exact(buffer) == Found::Taken;
-        if found {
-            self.finish();
-        }
-        found
+        self.lane.take_exact(buffer) == Found::Taken
     }
 
     /// `true`: frames that are read stay unreleased until [`Receiver::release`], and [`Receiver::rewind`] goes back to them. They
     /// count against the ring's capacity: when held frames fill it, both sides stop. The sender finds the ring full, and [`Receiver::recv`] waits
     /// for a frame that cannot come, until some are released.
     pub fn hold(&mut self, on: bool) {
+        if self.birth.is_forked() {
+            return;
+        }
         self.lane.hold(on);
         self.finish();
     }
@@ -210,6 +210,7 @@ impl Receiver {
         if self.birth.is_forked() {
             return Err(RecvError::Forked);
         }
+        self.lane.tell_numbers();
         let Self { lane, rest, .. } = self;
         let outcome = rest.arm(&mut || lane.peek());
         outcome.map_err(RecvError::Protocol)
@@ -266,7 +267,6 @@ impl Receiver {
                 match self.lane.take_exact(buffer) {
                     Found::Taken => {
                         self.slip.found(frame_length(buffer.len() as u64));
-                        self.finish();
                         return true;
                     }
                     Found::Nothing => self.gap.pass(),
@@ -309,6 +309,7 @@ impl Receiver {
     #[cold]
     #[inline(never)]
     fn wait(&mut self, deadline: Option<Instant>) -> Result<Entry, RecvError> {
+        self.lane.tell_numbers();
         let Self { lane, rest, .. } = self;
         match rest.wait(deadline, &mut || lane.peek()) {
             Ok(Ok(entry)) => {
@@ -349,14 +350,8 @@ impl Receiver {
         gone.into()
     }
 
-    /// A frame was copied out that fills `buffer`.
-    #[inline(always)]
-    fn taken(&mut self, buffer: &[u8]) -> usize {
-        self.finish();
-        buffer.len()
-    }
-
-    /// Takes a frame of any length, waiting for it. Also where a forked child ends up, whose gate is shut.
+    /// Takes a frame of any length, waiting for it. Also the one with which a release is due, and where a forked child ends up, whose gate
+    /// is shut.
     #[inline(never)]
     fn take_other(
         &mut self,
@@ -425,6 +420,9 @@ impl AsFd for Receiver {
 
 impl Drop for Receiver {
     fn drop(&mut self) {
+        if !self.is_forked() {
+            self.lane.tell_numbers();
+        }
         self.rest.close();
     }
 }

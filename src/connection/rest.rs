@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use super::book::{Count, Slot};
 use super::link::{Life, Link};
 use super::outcome::{Arm, Gone};
 use crate::segment::{MappedForeignWord, MappedOwnWord};
@@ -35,6 +36,26 @@ pub(crate) enum Ended {
     Gone(Gone),
 }
 
+/// What one half counts of its waits and wakes.
+#[derive(Debug)]
+pub(crate) struct Counts {
+    waits: Count,
+    sleeps: Count,
+    wakes: Count,
+}
+
+impl Counts {
+    /// Of the half whose words are at `half`.
+    pub(crate) fn new(slot: Option<&Slot>, half: usize) -> Self {
+        let count = |index| Count::new(slot, half, index);
+        Self {
+            waits: count(4),
+            sleeps: count(5),
+            wakes: count(6),
+        }
+    }
+}
+
 /// One half's means of waiting, and of waking the peer's half opposite.
 #[derive(Debug)]
 pub(crate) struct Rest {
@@ -46,6 +67,7 @@ pub(crate) struct Rest {
     sibling: Weak<Waiter>,
     ladder: Ladder,
     pub(crate) link: Arc<Link>,
+    counts: Counts,
     /// Final once set.
     pub(crate) gone: Option<Gone>,
     heard: Heard,
@@ -54,6 +76,7 @@ pub(crate) struct Rest {
 }
 
 impl Rest {
+    /// `half`: which one it is in the counters.
     pub(crate) fn new(
         watch: Watch<MappedForeignWord>,
         park: Park<MappedOwnWord>,
@@ -61,6 +84,7 @@ impl Rest {
         (waiter, sibling): (Arc<Waiter>, Weak<Waiter>),
         wait: Wait,
         link: Arc<Link>,
+        half: usize,
     ) -> Self {
         let ladder = Ladder::new(wait, cpu::shared_with(link.peer.pid));
         // Measured here, once, and not in the middle of the first stream.
@@ -72,6 +96,7 @@ impl Rest {
             waiter,
             sibling,
             ladder,
+            counts: Counts::new(link.slot.as_ref(), half),
             link,
             gone: None,
             heard: Heard::Nothing,
@@ -89,20 +114,28 @@ impl Rest {
     /// whether the peer's half is closed instead.
     #[inline(always)]
     pub(crate) fn wake_peer(&mut self) -> bool {
-        match self.watch.look() {
+        match self.look() {
             Signal::Nothing => false,
             signal => self.signal(signal),
         }
     }
 
+    /// Whether there is something to do about the peer's half. To be called behind a barrier.
+    #[inline(always)]
+    pub(crate) fn look(&mut self) -> Signal {
+        self.watch.look()
+    }
+
+    /// Does it. Returns whether the peer's half is closed.
     #[cold]
     #[inline(never)]
-    fn signal(&mut self, signal: Signal) -> bool {
+    pub(crate) fn signal(&mut self, signal: Signal) -> bool {
         if signal == Signal::Closed {
             self.gone.get_or_insert(Gone::Closed);
             return true;
         }
         if let Some(ringer) = &self.ringer {
+            self.counts.wakes.add();
             if !ringer.ring(self.link.socket()) {
                 self.watch.forget();
             }
@@ -129,6 +162,7 @@ impl Rest {
                 return Ok(Ok(found));
             }
         }
+        self.counts.waits.add();
         let began = Instant::now();
         loop {
             if let Some(found) = look()? {
@@ -188,6 +222,7 @@ impl Rest {
                 }
                 Heard::Nothing | Heard::Alive(_) => deadline,
             };
+            self.counts.sleeps.add();
             let woken = self.waiter.wait(until);
             self.heed(woken);
         }

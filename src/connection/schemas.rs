@@ -11,6 +11,8 @@ use crate::layout::schemas::{self, Announced, MAX_SCHEMAS, Misplaced, NO_FINGERP
 use crate::schema::{self, Schema};
 use crate::segment::ForeignSegment;
 
+const _: () = assert!(schemas::MAX_TABLE == schema::MAX_TABLE);
+
 /// Our tables.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
@@ -70,6 +72,11 @@ pub(crate) fn check_announced(
             config.codec
         )));
     }
+    check_bytes(peer, schema_bytes)
+}
+
+/// Whether an area of schemas is not too long.
+pub(crate) fn check_bytes(peer: Side, schema_bytes: u32) -> Result<(), Refused> {
     if schema_bytes as usize > MAX_SCHEMAS {
         return Err(misplaced(peer, Misplaced::TooLong));
     }
@@ -94,8 +101,24 @@ impl PeerSchemas {
         // Copied once, and read from the copy: the peer may write there meanwhile.
         let mut area = vec![0; announced.bytes as usize];
         segment.copy_control(SCHEMAS, &mut area);
-        let places =
-            schemas::places(&area, announced.fingerprint).map_err(|how| misplaced(peer, how))?;
+        let read = Self::read(config, peer, announced.fingerprint, &area)?;
+        fits(peer, read.sends.as_ref(), config.expects.as_ref())?;
+        fits(
+            peer.opposite(),
+            config.sends.as_ref(),
+            read.expects.as_ref(),
+        )?;
+        Ok(read)
+    }
+
+    /// Reads a private copy of the `peer`'s area.
+    pub(crate) fn read(
+        config: &Config,
+        peer: Side,
+        fingerprint: [u8; 16],
+        area: &[u8],
+    ) -> Result<Self, Refused> {
+        let places = schemas::places(area, fingerprint).map_err(|how| misplaced(peer, how))?;
         let read = |table: &[u8], fingerprint, ours: Option<&Schema>, verb| {
             read(table, fingerprint, ours).map_err(|why| {
                 refused(format!(
@@ -106,7 +129,7 @@ impl PeerSchemas {
         };
         let sends = read(
             &area[places.sends],
-            announced.fingerprint,
+            fingerprint,
             config.expects.as_ref(),
             "sends",
         )?;
@@ -116,8 +139,6 @@ impl PeerSchemas {
             config.sends.as_ref(),
             "expects",
         )?;
-        fits(peer, sends.as_ref(), config.expects.as_ref())?;
-        fits(peer.opposite(), config.sends.as_ref(), expects.as_ref())?;
         Ok(Self { sends, expects })
     }
 }
@@ -191,4 +212,20 @@ fn misplaced(peer: Side, how: Misplaced) -> Refused {
 
 fn refused(text: String) -> Refused {
     (Reason::Schema, ErrorKind::Schema, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_sides_make_bytes_of_messages_in_the_same_way() {
+        let mut config = Config::new();
+        config.codec = 7;
+        let judge = |codec| check_announced(&config, Side::Client, codec, 0);
+        assert_eq!(judge(7), Ok(()));
+        let (reason, kind, text) = judge(0).unwrap_err();
+        assert_eq!((reason, kind), (Reason::Schema, ErrorKind::Schema));
+        assert_eq!(text, "the client uses codec 0, the server codec 7");
+    }
 }

@@ -5,15 +5,18 @@ mod room;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
+use super::book::Count;
 use super::link::Peer;
 use super::outcome::{Arm, SendError};
 use super::reservation::{Group, Reservation};
 use super::rest::Rest;
 use super::schemas::PeerSchemas;
 use super::shared::SharedSender;
+use crate::layout::counters;
 use crate::ring::{Producer, Published, Slot};
 use crate::segment::{MappedForeignWord, MappedOwnRing, MappedOwnWord};
 use crate::sys::fork::Birth;
+use crate::wake::park::Signal;
 
 /// The half that sends. One thread at a time uses it; [`Sender::shared`] makes one for several.
 ///
@@ -31,20 +34,26 @@ use crate::sys::fork::Birth;
 pub struct Sender {
     pub(crate) lane: Producer<MappedOwnRing, MappedForeignWord, MappedOwnWord>,
     birth: Birth,
-    dropped: u64,
+    refused: Count,
+    dropped: Count,
     broken: Option<SendError>,
     rest: Rest,
 }
 
 impl Sender {
     pub(crate) fn new(
-        lane: Producer<MappedOwnRing, MappedForeignWord, MappedOwnWord>,
+        mut lane: Producer<MappedOwnRing, MappedForeignWord, MappedOwnWord>,
         rest: Rest,
     ) -> Self {
+        let slot = rest.link.slot.as_ref();
+        if let Some(slot) = slot {
+            lane.count_into(slot.lane(counters::SENDS));
+        }
         Self {
             lane,
             birth: rest.link.birth,
-            dropped: 0,
+            refused: Count::new(slot, counters::SENDS, 7),
+            dropped: Count::new(slot, counters::SENDS, 8),
             broken: None,
             rest,
         }
@@ -137,7 +146,7 @@ impl Sender {
         match self.try_send(payload) {
             Ok(()) => Ok(true),
             Err(SendError::Full) => {
-                self.dropped += 1;
+                self.dropped.add();
                 Ok(false)
             }
             Err(error) => Err(error),
@@ -146,7 +155,7 @@ impl Sender {
 
     /// Payloads that [`Sender::send_or_drop`] has dropped.
     pub fn dropped(&self) -> u64 {
-        self.dropped
+        self.dropped.value()
     }
 
     /// Space in the ring for `len` bytes, to be filled in place; waits for it.
@@ -296,6 +305,7 @@ impl Sender {
             return Err(SendError::Forked);
         }
         self.publish_leaked();
+        self.lane.tell_numbers();
         let Self { lane, rest, .. } = self;
         let outcome = rest.arm(&mut || lane.has_room(len, 8).map(|room| room.then_some(())));
         // What was heard is told by the call that follows; the lane must be shut for it.
@@ -389,7 +399,19 @@ impl Sender {
     /// Behind every publish: wake the peer if it sleeps. Once it has closed its half, the lane is shut.
     #[inline(always)]
     pub(crate) fn published(&mut self, published: Published) {
-        if published == Published::Fenced && self.rest.wake_peer() {
+        if published == Published::Fenced {
+            match self.rest.look() {
+                Signal::Nothing => {}
+                signal => self.signal(signal),
+            }
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn signal(&mut self, signal: Signal) {
+        self.lane.tell_numbers();
+        if self.rest.signal(signal) {
             self.lane.shut();
         }
     }
@@ -403,6 +425,9 @@ impl AsFd for Sender {
 
 impl Drop for Sender {
     fn drop(&mut self) {
+        if !self.is_forked() {
+            self.lane.tell_numbers();
+        }
         self.rest.close();
     }
 }

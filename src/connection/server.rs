@@ -8,6 +8,7 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use super::client;
 use super::config::Config;
+use super::observer::Answer;
 use super::schemas::{self, Side, Told};
 use super::side::{self, Announcement, Own, Parts, Theirs};
 use crate::error::{self, Error, ErrorKind};
@@ -37,6 +38,13 @@ struct Agreed {
     capacity: u64,
 }
 
+/// Who has said Hello.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Peer,
+    Observer,
+}
+
 /// Where a handshake stands.
 #[derive(Debug)]
 #[allow(
@@ -49,7 +57,7 @@ pub(crate) enum Progress {
     Done(Parts, Line),
     /// Refused, by us or by the client.
     Refused(Line, Error),
-    /// Closed without a word: a probe, or a client that changed its mind.
+    /// Closed without a word: a probe, a client that changed its mind, or an observer, who has all that it came for.
     Silent(Line),
 }
 
@@ -102,7 +110,11 @@ impl Pending {
                 &buffer[..received.length]
             };
             let outcome = match self.agreed.take() {
-                None => self.hello(config, bytes, received),
+                None => match self.hello(config, bytes, received) {
+                    Ok(Role::Observer) => return Progress::Silent(self.line),
+                    Ok(Role::Peer) => Ok(()),
+                    Err(refused) => Err(refused),
+                },
                 Some(_) if handshake::kind(bytes) == Some(Kind::Refuse) => {
                     return Progress::Refused(self.line, refused(bytes));
                 }
@@ -129,7 +141,7 @@ impl Pending {
         config: &Config,
         bytes: &[u8],
         received: Received,
-    ) -> Result<(), side::Refused> {
+    ) -> Result<Role, side::Refused> {
         let malformed = |text: &str| (Reason::Malformed, ErrorKind::Malformed, text.to_owned());
         let mut speaker = received
             .speaker
@@ -170,6 +182,9 @@ impl Pending {
                 ErrorKind::Feature,
                 format!("the client requires features {missing:#x}, which the server lacks"),
             ));
+        }
+        if hello.role == handshake::ROLE_OBSERVER {
+            return self.observed(config, &hello);
         }
         if hello.role != handshake::ROLE_PEER {
             let text = format!("role {} is not known to this version", hello.role);
@@ -224,7 +239,22 @@ impl Pending {
             },
             capacity,
         });
-        Ok(())
+        Ok(Role::Peer)
+    }
+
+    /// Gives an observer what it may see.
+    fn observed(&self, config: &Config, hello: &Hello) -> Result<Role, side::Refused> {
+        if hello.observes != 0 {
+            let text = format!(
+                "an observer asks for {:#x}, which the server does not show",
+                hello.observes
+            );
+            return Err((Reason::Feature, ErrorKind::Feature, text));
+        }
+        let answer =
+            Answer::new(config, hello.newest_version).map_err(|error| resources(&error))?;
+        self.say(answer.bytes(), &answer.descriptors())?;
+        Ok(Role::Observer)
     }
 
     fn attach(

@@ -2,11 +2,13 @@
 //! put the two together.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::sync::Arc;
 
 use zerocopy::IntoBytes;
 
 use super::Connection;
+use super::book::Slot;
 use super::config::Config;
 use super::link::{Link, Peer};
 use super::receiver::Receiver;
@@ -15,6 +17,7 @@ use super::schemas::{PeerSchemas, Side, Told};
 use super::sender::Sender;
 use crate::error::{Error, ErrorKind};
 use crate::layout::control::{self, ControlBlock};
+use crate::layout::counters;
 use crate::layout::geometry::Geometry;
 use crate::layout::handshake::{
     RECEIVER_SPINS, Reason, SEGMENT_HUGE, SENDER_SPINS, SegmentOffer, WAITS,
@@ -243,7 +246,8 @@ impl Theirs {
     }
 }
 
-fn describe(defect: &Defect) -> Refused {
+/// What is wrong with a memory file that a peer has sent.
+pub(crate) fn describe(defect: &Defect) -> Refused {
     let text = match defect {
         Defect::NotAMemoryFile => "the segment's descriptor is no memory file".to_owned(),
         Defect::Seals(seals) => format!(
@@ -314,7 +318,7 @@ impl Parts {
     }
 
     /// Puts the connection together.
-    pub(crate) fn join(self, config: &Config, line: Line) -> Connection {
+    pub(crate) fn join(self, config: &Config, line: Line, path: &Path) -> Connection {
         let Self {
             own,
             theirs,
@@ -323,14 +327,16 @@ impl Parts {
             pidfd,
             peer,
         } = self;
+        let slot = Slot::take(&peer, path);
         let link = Arc::new(Link::new(
             line,
             pidfd,
             peer,
             theirs.schemas,
+            slot,
             own.segment.birth(),
         ));
-        let producer = Producer::new(
+        let mut producer = Producer::new(
             own.segment.ring(gates.0),
             theirs.segment.word(control::RECEIVER),
             own.segment.word(control::SENDER),
@@ -338,23 +344,29 @@ impl Parts {
             theirs.waits & RECEIVER_SPINS == 0,
             crate::sys::cpu::nanos,
         );
+        producer.claim_in(own.segment.word(control::CLAIM));
         let consumer = Consumer::new(
             theirs.segment.ring(gates.1),
             own.segment.word(control::RECEIVER),
             &theirs.geometry,
         );
         // A half sleeps on its own epoch and bell, wakes the half opposite by its, and wakes its sibling when it has taken its nudge.
-        let rest =
-            |their_epoch, own_epoch, their_bell: Option<OwnedFd>, waiter: &Arc<Waiter>, sibling| {
-                Rest::new(
-                    Watch::new(theirs.segment.word(their_epoch)),
-                    Park::new(own.segment.word(own_epoch)),
-                    their_bell.map(|bell| Ringer::new(bell, config.trust)),
-                    (Arc::clone(waiter), Arc::downgrade(sibling)),
-                    config.wait,
-                    Arc::clone(&link),
-                )
-            };
+        let rest = |their_epoch,
+                    own_epoch,
+                    their_bell: Option<OwnedFd>,
+                    waiter: &Arc<Waiter>,
+                    sibling,
+                    half| {
+            Rest::new(
+                Watch::new(theirs.segment.word(their_epoch)),
+                Park::new(own.segment.word(own_epoch)),
+                their_bell.map(|bell| Ringer::new(bell, config.trust)),
+                (Arc::clone(waiter), Arc::downgrade(sibling)),
+                config.wait,
+                Arc::clone(&link),
+                half,
+            )
+        };
         let sender = Sender::new(
             producer,
             rest(
@@ -363,6 +375,7 @@ impl Parts {
                 theirs.receiver_bell,
                 &waiters.0,
                 &waiters.1,
+                counters::SENDS,
             ),
         );
         let receiver = Receiver::new(
@@ -373,6 +386,7 @@ impl Parts {
                 theirs.sender_bell,
                 &waiters.1,
                 &waiters.0,
+                counters::RECEIVES,
             ),
         );
         Connection::new(sender, receiver)

@@ -11,6 +11,7 @@ mod tests {
     use zerocopy::{FromBytes, Immutable, IntoBytes};
 
     use crate::layout::control::{self, CONTROL, ControlBlock};
+    use crate::layout::counters::{self, CountersHeader};
     use crate::layout::geometry::{Geometry, padding};
     use crate::layout::handshake::{
         Attach, Hello, Kind, Prefix, Ready, Reason, Refuse, SegmentOffer, WAITS, Welcome,
@@ -112,7 +113,7 @@ mod tests {
             resume_token: run(0x60),
             resume_position: 0x7172_7374_7576_7778,
             clock_offset: -2,
-            counters: 0x8182_8384,
+            observes: 0x8182_8384,
             reserved: [0; 124],
         };
         hold_value("hello", &hello);
@@ -192,6 +193,7 @@ mod tests {
         // The words that change: each holds its own offset, repeated, save an epoch that says "closed".
         let words = [
             control::SENDER,
+            control::CLAIM,
             control::RECEIVER,
             control::RECEIVER_EPOCH,
             control::FENCE_MODE,
@@ -218,6 +220,31 @@ mod tests {
         assert_eq!(&file[places.sends], b"sends");
         assert_eq!(&file[places.expects], b"and expects");
         assert_eq!(places.expects_fingerprint, run(0x50));
+    }
+
+    /// A header and the first slot: each word holds its own offset, repeated.
+    #[test]
+    fn counters_segment() {
+        let mut bytes = vec![0; counters::SLOT * 2];
+        let header = CountersHeader::new(0x0102_0304);
+        bytes[..size_of::<CountersHeader>()].copy_from_slice(header.as_bytes());
+        let lane = size_of::<counters::Lane>();
+        let slot = counters::slot(0);
+        let words = [
+            counters::UNCOUNTED,
+            slot + counters::LIFE,
+            slot + counters::PEER,
+        ]
+        .into_iter()
+        .chain([slot + counters::NAME_LENGTH])
+        .chain((slot + counters::SENDS..slot + counters::SENDS + lane).step_by(8))
+        .chain((slot + counters::RECEIVES..slot + counters::RECEIVES + lane).step_by(8));
+        for offset in words {
+            let value = 0x0001_0001_0001_0001 * offset as u64;
+            bytes[offset..offset + 8].copy_from_slice(&value.to_le_bytes());
+        }
+        bytes[slot + counters::NAME..slot + counters::NAME + 4].copy_from_slice(b"name");
+        hold("counters", &bytes);
     }
 
     #[test]

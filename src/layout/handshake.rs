@@ -31,8 +31,10 @@ pub(crate) const SEGMENT_HUGE: u32 = 1 << 0;
 /// Features that this build knows. None yet: version 1 is the base.
 pub(crate) const FEATURES: u64 = 0;
 
-/// The role of a peer that exchanges frames. Role 1, a read-only observer, is reserved.
+/// The role of a peer that exchanges frames.
 pub(crate) const ROLE_PEER: u16 = 0;
+/// The role of an observer, who is given the server's counters and schemas with the Welcome, and nothing else.
+pub(crate) const ROLE_OBSERVER: u16 = 1;
 
 /// The longest text of a refusal, in bytes.
 pub(crate) const REFUSAL_TEXT: usize = 232;
@@ -76,7 +78,7 @@ pub(crate) struct Hello {
     /// The oldest and the newest version that the client speaks.
     pub(crate) oldest_version: u16,
     pub(crate) newest_version: u16,
-    /// [`ROLE_PEER`]; 1 (observer) is reserved.
+    /// [`ROLE_PEER`] or [`ROLE_OBSERVER`].
     pub(crate) role: u16,
     /// Lanes that the client would like to send into. This version: 1.
     pub(crate) lanes: u16,
@@ -103,8 +105,8 @@ pub(crate) struct Hello {
     pub(crate) resume_position: u64,
     /// Reserved: the client's offset of `CLOCK_MONOTONIC` to the host's, in nanoseconds (time namespaces).
     pub(crate) clock_offset: i64,
-    /// Reserved: the client would like the server's counters, or offers its own.
-    pub(crate) counters: u32,
+    /// What an observer asks for besides counters and schemas. No bit has a meaning yet; bit 0 is reserved for payload.
+    pub(crate) observes: u32,
     pub(crate) reserved: [u8; 124],
 }
 

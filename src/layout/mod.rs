@@ -4,6 +4,8 @@
 //! Absent on purpose: system calls, pointers, atomics and policy. Everything here is a value and can be tested as one.
 
 pub(crate) mod control;
+#[cfg(not(loom))]
+pub(crate) mod counters;
 pub(crate) mod geometry;
 #[cfg(all(test, not(loom)))]
 mod golden;

@@ -4,8 +4,10 @@
 //! read; `freed` lags behind `next` only while frames are held, and `rewind` moves `next` back to it. Every word that the producer
 //! wrote is loaded once, bounded against these private cursors, and then used from the local copy.
 //!
-//! The bound is the ring's gate. It is zero once the lane is broken, and in the child of a fork.
+//! A plain receive compares the end of its frame with one word, the ring's gate: what ends there or before is in bounds and makes no step's
+//! worth of frames to release. What is rare is kept off its path by that: the gate is zero once the lane is broken, and in the child of a fork.
 
+use super::tally::{Numbers, Tally};
 use crate::layout::geometry::Geometry;
 use crate::layout::header::{FLAG_FRAME, FLAG_PAD, HEADER, Header, frame_length};
 use crate::layout::violation::Violation;
@@ -46,6 +48,11 @@ impl Entry {
     }
 }
 
+/// Tells the compiler which branch is the rare one.
+#[cold]
+#[inline]
+fn seldom() {}
+
 /// From a frame's place to its payload.
 const SKIP: usize = HEADER as usize;
 
@@ -62,7 +69,7 @@ pub(crate) enum Found {
 
 /// Says where a lane's consumer starts. To be called before the message after which its producer may send.
 pub(crate) fn say_start(released: &impl OwnWord, geometry: &Geometry) {
-    // ORD: release-start: Relaxed, published to the peer by the message that follows; partner: ring/producer.rs (reclaim).
+    // ORD: release-start: Relaxed, published to the peer by the message that follows; partner: ring/producer/room.rs (reclaim).
     released.store(geometry.start, Ordering::Relaxed);
 }
 
@@ -81,6 +88,19 @@ pub(crate) struct Consumer<R, W> {
     /// What `released` says.
     published: u64,
     step: u64,
+    /// No frame can end behind it: the producer leaves room for its terminator. Zero once the lane is broken.
+    bound: u64,
+    /// Frames that were read. What is read again after a [`rewind`](Self::rewind) counts once.
+    frames: u64,
+    /// As many of them as are finished with, while frames are held.
+    freed_frames: u64,
+    /// Where the lane starts.
+    start: u64,
+    /// Releases that were told.
+    releases: u64,
+    /// The most bytes that were read and not released.
+    high_water: u64,
+    tally: Tally<W>,
     hold: bool,
     /// Nothing more is read than was read already.
     ended: bool,
@@ -100,6 +120,13 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
             freed: start,
             published: start,
             step: geometry.step,
+            bound: 0,
+            frames: 0,
+            freed_frames: 0,
+            start,
+            releases: 0,
+            high_water: 0,
+            tally: Tally::nowhere(),
             hold: false,
             ended: false,
             broken: None,
@@ -108,19 +135,34 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         consumer
     }
 
-    /// No frame can end behind the gate: the producer leaves room for its terminator.
+    /// Lets plain receives through up to the next release that is due.
     fn open_gate(&mut self) {
-        if self.ended {
-            return;
+        if !self.ended {
+            self.bound = self.published + self.ring.capacity() - HEADER;
         }
-        let bound = self.published + self.ring.capacity() - HEADER;
-        self.ring.set_gate(bound);
+        self.ring.set_gate(self.bound.min(self.due - HEADER));
     }
 
     /// Reads nothing more, whatever the peer writes; only held frames can be read again.
     pub(crate) fn end(&mut self) {
         self.ended = true;
-        self.ring.set_gate(self.next);
+        self.bound = self.next;
+        self.open_gate();
+    }
+
+    /// Tells what is counted to observers from now on.
+    pub(crate) fn count_into(&mut self, tally: Tally<W>) {
+        self.tally = tally;
+    }
+
+    /// Tells observers what was counted. The lane does so with each release by itself.
+    pub(crate) fn tell_numbers(&self) {
+        self.tally.tell(&Numbers {
+            frames: self.frames,
+            bytes: self.next - self.start,
+            batches: self.releases,
+            high_water: self.high_water,
+        });
     }
 
     /// Bytes in the ring.
@@ -139,8 +181,8 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         &self.ring
     }
 
-    /// Copies the frame at the read cursor out and moves behind it, if its payload fills `target` exactly and its kind is 0: one
-    /// compare where [`peek`](Self::peek) takes a header apart, and a length that is known before the header has come.
+    /// Copies the frame at the read cursor out and moves behind it, if its payload fills `target` exactly, its kind is 0 and no release is due
+    /// then: one compare where [`peek`](Self::peek) takes a header apart, and a length that is known before the header has come.
     #[inline(always)]
     pub(crate) fn take_exact(&mut self, target: &mut [u8]) -> Found {
         let end = self.next + frame_length(target.len() as u64);
@@ -154,6 +196,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         // partner: ring/producer.rs (commit).
         fence(Site::Take, Ordering::Acquire);
         if word != Header::frame(target.len() as u32, 0).0 {
+            seldom();
             return if word == 0 {
                 Found::Nothing
             } else {
@@ -165,6 +208,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
             unsafe { self.ring.read::<SKIP>(place, target) };
         }
         self.next = end;
+        self.frames += 1;
         Found::Taken
     }
 
@@ -179,7 +223,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
             position: self.next,
             header,
         };
-        if header.flags() == FLAG_FRAME && entry.end() <= self.ring.gate() {
+        if header.flags() == FLAG_FRAME && entry.end() <= self.bound {
             return Ok(Some(entry));
         }
         if header.0 == 0 && self.broken.is_none() {
@@ -196,12 +240,13 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         if let Some(violation) = self.broken {
             return Err(violation);
         }
-        if self.ended && entry.end() > self.ring.gate() {
+        if self.ended && entry.end() > self.bound {
             return Ok(None);
         }
         let found = self.judge(entry);
         if let Err(violation) = found {
             self.broken = Some(violation);
+            self.bound = 0;
             self.ring.set_gate(0);
         }
         found.map(Some)
@@ -237,8 +282,8 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
     }
 
     fn in_bounds(&self, entry: Entry) -> Result<Entry, Violation> {
-        if entry.end() > self.ring.gate() {
-            let limit = self.ring.gate().saturating_sub(entry.position);
+        if entry.end() > self.bound {
+            let limit = self.bound.saturating_sub(entry.position);
             return Err(Violation::FrameTooLong {
                 length: entry.header.length(),
                 limit,
@@ -280,6 +325,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
     pub(crate) fn advance(&mut self, entry: &Entry) {
         debug_assert_eq!(entry.position, self.next);
         self.next = entry.end();
+        self.frames += 1;
     }
 
     /// Whether the frame that was read last makes a step's worth of finished ones, so that [`publish_release`](Self::publish_release)
@@ -293,6 +339,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
     pub(crate) fn hold(&mut self, on: bool) {
         if on && !self.hold {
             self.freed = self.next;
+            self.freed_frames = self.frames;
         }
         self.hold = on;
         self.due = if on {
@@ -300,11 +347,15 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         } else {
             self.published + self.step
         };
+        if self.broken.is_none() {
+            self.open_gate();
+        }
     }
 
     /// Finishes with everything read so far, while frames are held. Returns whether a step's worth has gathered.
     pub(crate) fn release(&mut self) -> bool {
         self.freed = self.next;
+        self.freed_frames = self.frames;
         self.next - self.published >= self.step
     }
 
@@ -314,16 +365,25 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         if self.published == freed || self.broken.is_some() {
             return false;
         }
+        self.high_water = self.high_water.max(self.next - self.published);
+        self.releases += 1;
+        self.tell_numbers();
         self.published = freed;
-        self.open_gate();
         if !self.hold {
             self.due = freed + self.step;
         }
+        self.open_gate();
         // ORD: release: our copies out of the released space come before the producer's writes there; partner:
-        // ring/producer.rs (reclaim).
+        // ring/producer/room.rs (reclaim).
         self.released
             .store(freed, order(Site::Release, Ordering::Release));
         true
+    }
+
+    /// Where a release will be due.
+    #[cfg(test)]
+    pub(crate) fn due(&self) -> u64 {
+        self.due
     }
 
     /// Goes back to the first held frame that is not finished with. Returns the bytes gone back: none when frames are not held.
@@ -333,6 +393,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         }
         let back = self.next - self.freed;
         self.next = self.freed;
+        self.frames = self.freed_frames;
         back
     }
 }

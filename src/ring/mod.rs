@@ -12,6 +12,7 @@ mod consumer;
 mod manner;
 mod producer;
 mod slot;
+mod tally;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
@@ -19,3 +20,4 @@ pub(crate) use consumer::{Consumer, Entry, Found, say_start};
 pub(crate) use manner::Published;
 pub(crate) use producer::Producer;
 pub(crate) use slot::{Refusal, Slot};
+pub(crate) use tally::Tally;

@@ -7,14 +7,16 @@
 //! A plain send compares the end of its frame with one word, the ring's gate, which is also how everything that is rare is kept off
 //! its path: it is zero while a group is open, once the lane is shut, and in the child of a fork, and then no frame passes.
 
+mod room;
+
 use super::ahead::Ahead;
 use super::manner::{Manner, Published, SURE_LENGTH};
 use super::slot::{Refusal, Slot};
+use super::tally::Tally;
 use crate::layout::geometry::{Geometry, SURE_PAYLOAD, padding};
 use crate::layout::header::{HEADER, Header, frame_length};
-use crate::layout::violation::Violation;
 use crate::segment::{ForeignWord, OwnRing, OwnWord};
-use crate::sync::{Ordering, Site, fence, order};
+use crate::sync::{Ordering, Site, order};
 
 /// The sending half of a lane.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub(crate) struct Producer<R, W, T> {
     told: T,
     /// Where the next frame goes. Private: never read back from shared memory.
     tail: u64,
+    /// Frames that were written, those of an open group too.
+    frames: u64,
     /// `released (as last seen) + capacity`: a frame fits if it and its terminator end at or before this. Zero: the lane is shut.
     limit: u64,
     /// The longest payload that is certain to fit.
@@ -36,6 +40,15 @@ pub(crate) struct Producer<R, W, T> {
     group: u64,
     /// Where a terminator was written ahead of its frame, with nothing written behind the tail since; zero: nowhere.
     cleared: u64,
+    /// Where the lane starts.
+    start: u64,
+    /// Groups that were published.
+    groups: u64,
+    /// The most bytes that were found written and not released.
+    high_water: u64,
+    tally: Tally<T>,
+    /// For readers that the producer does not wait for: how far it may write. In our segment, if anybody may read there.
+    claim: Option<T>,
     manner: Manner,
     alignment: u32,
     ahead: Ahead,
@@ -60,12 +73,18 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
             released,
             told,
             tail: geometry.start,
+            frames: 0,
             limit: geometry.start + geometry.capacity,
             most: geometry.largest_payload(),
             withheld: 0,
             group: 0,
             manner: Manner::new(!fenced, false),
             cleared: 0,
+            start: geometry.start,
+            groups: 0,
+            high_water: 0,
+            tally: Tally::nowhere(),
+            claim: None,
             alignment: geometry.alignment,
             ahead: Ahead::new(clock(), geometry.start),
             clock,
@@ -133,6 +152,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
         if self.exceeds(payload.len()) || origin + length > self.ring.gate() {
             return None;
         }
+        self.frames += 1;
         // SAFETY: just checked.
         let published = unsafe {
             if self.manner.usual {
@@ -215,7 +235,8 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
         // As in `append`.
         crate::sync::alias_fence();
         self.terminate(place, length);
-        // SAFETY: as in `try_send`.
+        // SAFETY: `origin + length + HEADER <= limit`, as just checked or made so, and `limit <= origin + capacity`: the range is
+        // released, and no reservation is alive, since it would borrow `self`.
         unsafe { self.ring.write(place, HEADER, payload) };
         let header = Header::frame(payload.len() as u32, kind);
         if self.withheld == 0 {
@@ -224,6 +245,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
             self.store_header(place, 0, header);
         }
         self.tail = origin + length;
+        self.frames += 1;
         Ok(())
     }
 
@@ -310,6 +332,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
             self.terminate(place, length);
         }
         self.tail = slot.origin + length;
+        self.frames += 1;
         let published = self.publish_word(place, header.0);
         if self.manner.clears_ahead(length) {
             self.clear_ahead(length);
@@ -352,6 +375,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
             self.store_header(place, 0, first);
         }
         self.tail = slot.origin + end;
+        self.frames += 1;
     }
 
     /// Makes the open group visible, all of it with one store. `None`: there was none.
@@ -361,6 +385,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
         if first == 0 {
             return None;
         }
+        self.groups += 1;
         self.open_gate();
         let place = self.ring.place(self.group);
         Some(self.publish_word(place, first))
@@ -424,64 +449,5 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
                 .store(place, 0, word, order(Site::Commit, Ordering::Release));
         };
         Published::Plain
-    }
-
-    /// Looks again at what the consumer has released; `needed` bytes and a terminator must fit.
-    #[cold]
-    #[inline(never)]
-    fn make_room(&mut self, payload: usize, needed: u64) -> Result<(), Refusal> {
-        self.check_size(payload)?;
-        if self.limit == 0 {
-            return Err(Refusal::Shut);
-        }
-        self.reclaim().map_err(Refusal::Broken)?;
-        if let Some(ahead) = self.ahead.lap(self.clock, self.tail, needed) {
-            self.manner = Manner::new(self.manner.plain, ahead);
-        }
-        self.tell();
-        if self.tail + needed + HEADER > self.limit {
-            Err(Refusal::Full)
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Leaves the published tail where tools find it: at most a lap old, so that from there on the headers lead to the end.
-    fn tell(&mut self) {
-        // ORD: told-tail: Release, a tool that acquires it sees the headers before it and the zero behind; partner: none.
-        self.told.store(self.published(), Ordering::Release);
-    }
-
-    /// Takes over the consumer's released position, if it is possible.
-    pub(crate) fn reclaim(&mut self) -> Result<(), Violation> {
-        let released = self.released.load();
-        // ORD: reclaim: the consumer's reads of what it released come before our writes there; partner: ring/consumer.rs (release).
-        fence(Site::Reclaim, Ordering::Acquire);
-        let known = self.limit - self.ring.capacity();
-        if released < known || released > self.published() || released % 8 != 0 {
-            return Err(Violation::ReleasedOutOfRange {
-                released,
-                at_least: known,
-                at_most: self.published(),
-            });
-        }
-        self.limit = released + self.ring.capacity();
-        self.open_gate();
-        Ok(())
-    }
-
-    /// Whether a frame of `payload` bytes fits now, after a fresh look.
-    pub(crate) fn has_room(&mut self, payload: usize, alignment: usize) -> Result<bool, Refusal> {
-        match self.try_reserve(payload, alignment) {
-            Ok(_) => Ok(true),
-            Err(Refusal::Full) => Ok(false),
-            Err(other) => Err(other),
-        }
-    }
-
-    /// The released position as last seen.
-    #[cfg(test)]
-    pub(crate) fn known_released(&self) -> u64 {
-        self.limit - self.ring.capacity()
     }
 }

@@ -4,11 +4,11 @@ mod against_a_queue;
 mod lies;
 
 use super::{Consumer, Producer, Refusal, say_start};
-use crate::layout::control::{CONTROL, RECEIVER, SENDER};
+use crate::layout::control::{CLAIM, CONTROL, RECEIVER, SENDER};
 use crate::layout::geometry::Geometry;
 use crate::segment::{
-    ForeignSegment, Gate, MappedForeignRing, MappedForeignWord, MappedOwnRing, MappedOwnWord,
-    OwnSegment, SegmentSize,
+    ForeignSegment, ForeignWord, Gate, MappedForeignRing, MappedForeignWord, MappedOwnRing,
+    MappedOwnWord, OwnSegment, SegmentSize,
 };
 
 type Sending = Producer<MappedOwnRing, MappedForeignWord, MappedOwnWord>;
@@ -149,4 +149,57 @@ fn a_terminator_that_went_ahead_is_not_trusted_after_a_write_behind_the_tail() {
         expect(Some(&long));
         expect(None);
     }
+}
+
+/// A tap that nobody waits for: what it copied is what was sent as long as the claim is within a lap of the frame.
+#[test]
+fn the_claim_moves_before_anything_is_overwritten() {
+    let pair = Pair::new(4096);
+    let start = 1 << 20;
+    let geometry = Geometry {
+        start,
+        ..Geometry::new(4096, 8, start)
+    };
+    let (mut producer, mut consumer) = pair.halves(&geometry, false);
+    producer.claim_in(pair.sending.word(CLAIM));
+    let claim = pair.sending_seen.word(CLAIM);
+    assert_eq!(claim.load(), start + 4096);
+    let mut tap = Consumer::new(
+        pair.sending_seen.ring(Gate::pair().unwrap().0),
+        pair.receiving.word(RECEIVER + 8),
+        &geometry,
+    );
+    let (mut intact, mut overwritten) = (0, 0);
+    for number in 0..1000u64 {
+        producer.try_send(&number.to_le_bytes(), 0).unwrap();
+        let entry = consumer.peek().unwrap().unwrap();
+        consumer.advance(&entry);
+        if consumer.is_release_due() {
+            consumer.publish_release();
+        }
+        // The tap looks early, and then late: once in a lap and a half. It stands at the first frame.
+        if number == 3 || number % 384 == 380 {
+            let seen = tap.peek().unwrap().unwrap();
+            let mut copied = [0; 8];
+            tap.copy(&seen, 0, &mut copied);
+            let of = (seen.position - start) / 16;
+            if claim.load() <= seen.position + 4096 {
+                assert_eq!(u64::from_le_bytes(copied), of);
+                intact += 1;
+            } else {
+                overwritten += 1;
+            }
+        }
+        if number % 200 == 100 {
+            // One that keeps up finds its frame whole.
+            let mut copied = [0; 8];
+            consumer.copy(&entry, 0, &mut copied);
+            assert!(claim.load() <= entry.position + 4096);
+            assert_eq!(u64::from_le_bytes(copied), number);
+            intact += 1;
+        }
+        // What may be written is claimed.
+        assert!(producer.published() + 8 <= claim.load());
+    }
+    assert!(intact > 3 && overwritten > 0, "{intact} and {overwritten}");
 }

@@ -7,7 +7,10 @@
 use core::fmt;
 
 use super::tables::side_by_side;
-use super::{Field, Record, Schema, Type};
+use super::{Content, Enumeration, Field, Record, Schema, Tail, Type};
+
+/// Bytes that a brief difference has at most: it goes into the text of a refusal.
+const BRIEF: usize = 200;
 
 /// Why a reader cannot read what a writer writes. Displayed, it is one line; [`tables`](Self::tables) shows both sides.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +21,18 @@ pub struct Difference {
 }
 
 impl Difference {
+    /// What is displayed, in at most 200 bytes: names may be long.
+    pub fn brief(&self) -> String {
+        if self.what.len() <= BRIEF {
+            return self.what.clone();
+        }
+        let mut end = BRIEF - "…".len();
+        while !self.what.is_char_boundary(end) {
+            end -= 1;
+        }
+        format!("{}…", &self.what[..end])
+    }
+
     /// Both records as tables, side by side; `writer` and `reader` are their headings. Empty where the schemas differ as a whole.
     pub fn tables(&self, writer: &str, reader: &str) -> String {
         self.records
@@ -74,13 +89,8 @@ fn records(writer: &Record, reader: &Record) -> Result<(), String> {
         ));
     }
     let mut fields = writer.fields.iter().zip(reader.fields.iter());
-    if let Some((theirs, ours)) = fields.find(|(theirs, ours)| !same(theirs, ours)) {
-        return Err(format!(
-            "field `{}` of `{name}`: {} where it is written, {} where it is read",
-            &*ours.name,
-            described(theirs),
-            described(ours)
-        ));
+    if let Some(first) = fields.find_map(|(theirs, ours)| differing("", theirs, ours)) {
+        return Err(first.told("field", name));
     }
     let unknown = &reader.fields[writer.fields.len().min(reader.fields.len())..];
     if let Some(field) = unknown.iter().find(|field| !can_be_absent(field)) {
@@ -89,64 +99,134 @@ fn records(writer: &Record, reader: &Record) -> Result<(), String> {
             &*field.name
         ));
     }
-    match (&writer.tail, &reader.tail) {
-        (None, None) => Ok(()),
-        (Some(theirs), Some(ours))
-            if theirs.name == ours.name && theirs.content.bytes_are_those_of(&ours.content) =>
-        {
-            Ok(())
-        }
-        _ => Err(format!(
-            "the variable part of `{name}` is another where it is written than where it is read"
-        )),
-    }
+    let first = match (&writer.tail, &reader.tail) {
+        (None, None) => None,
+        (Some(theirs), Some(ours)) => differing_tails(theirs, ours),
+        (Some(tail), None) => Some(First::new(&tail.name, described_tail(tail), NOTHING.into())),
+        (None, Some(tail)) => Some(First::new(&tail.name, NOTHING.into(), described_tail(tail))),
+    };
+    first.map_or(Ok(()), |first| Err(first.told("variable part", name)))
 }
 
 fn can_be_absent(field: &Field) -> bool {
     !field.default.is_empty() || matches!(field.ty, Type::Maybe(_))
 }
 
+const NOTHING: &str = "nothing";
+
+/// What differs first inside of two fields: where, and what either side has there.
+pub(super) struct First {
+    path: String,
+    written: String,
+    read: String,
+}
+
+impl First {
+    fn new(path: &str, written: String, read: String) -> Self {
+        Self {
+            path: path.to_owned(),
+            written,
+            read,
+        }
+    }
+
+    fn told(&self, what: &str, of: &str) -> String {
+        let Self {
+            path,
+            written,
+            read,
+        } = self;
+        format!("{what} `{path}` of `{of}`: {written} where it is written, {read} where it is read")
+    }
+}
+
 fn described(field: &Field) -> String {
     format!("`{}: {}` at byte {}", &*field.name, field.ty, field.offset)
 }
 
-/// Whether two fields mean the same bytes; documentation, versions and defaults may differ.
-fn same(one: &Field, other: &Field) -> bool {
-    one.name == other.name
-        && one.offset == other.offset
-        && one.size == other.size
-        && one.ty.bytes_are_those_of(&other.ty)
+fn described_tail(tail: &Tail) -> String {
+    format!("`{}: {}`", &*tail.name, tail.content)
 }
 
-impl super::Content {
-    fn bytes_are_those_of(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Text, Self::Text) => true,
-            (Self::Elements(one, size), Self::Elements(other, same)) => {
-                size == same && one.bytes_are_those_of(other)
-            }
-            _ => false,
+/// Documentation, versions and defaults may differ; everything else is the same, or this is the first that is not.
+pub(super) fn differing(inside: &str, theirs: &Field, ours: &Field) -> Option<First> {
+    let dot = if inside.is_empty() { "" } else { "." };
+    let path = format!("{inside}{dot}{}", &*ours.name);
+    let named = theirs.name == ours.name && theirs.offset == ours.offset;
+    // Of two types of one name the difference is deeper.
+    if named && theirs.ty.to_string() == ours.ty.to_string() {
+        return differing_types(&path, &theirs.ty, &ours.ty);
+    }
+    let same = named && differing_types(&path, &theirs.ty, &ours.ty).is_none();
+    (!same).then(|| First::new(&path, described(theirs), described(ours)))
+}
+
+fn differing_tails(theirs: &Tail, ours: &Tail) -> Option<First> {
+    let plain = || First::new(&ours.name, described_tail(theirs), described_tail(ours));
+    match (&theirs.content, &ours.content) {
+        _ if theirs.name != ours.name => Some(plain()),
+        (Content::Text, Content::Text) => None,
+        (Content::Elements(one, _), Content::Elements(other, _)) => {
+            let first = differing_types(&ours.name, one, other);
+            let deeper = one.to_string() == other.to_string();
+            first.map(|first| if deeper { first } else { plain() })
         }
+        _ => Some(plain()),
     }
 }
 
-impl Type {
-    fn bytes_are_those_of(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Record(one), Self::Record(other)) => {
-                one.name == other.name
-                    && one.fields.len() == other.fields.len()
-                    && one
-                        .fields
-                        .iter()
-                        .zip(other.fields.iter())
-                        .all(|(one, other)| same(one, other))
-            }
-            (Self::Array(one, count), Self::Array(other, same)) => {
-                count == same && one.bytes_are_those_of(other)
-            }
-            (Self::Maybe(one), Self::Maybe(other)) => one.bytes_are_those_of(other),
-            _ => self == other,
+fn differing_types(path: &str, theirs: &Type, ours: &Type) -> Option<First> {
+    match (theirs, ours) {
+        (Type::Record(one), Type::Record(other)) if one.name == other.name => {
+            let mut fields = one.fields.iter().zip(other.fields.iter());
+            let first = fields.find_map(|(one, other)| differing(path, one, other));
+            first.or_else(|| {
+                let described = |record: &Record| {
+                    let (fields, size) = (record.fields.len(), record.size);
+                    format!(
+                        "{fields} fields in {size} bytes, aligned to {}",
+                        record.align
+                    )
+                };
+                let (one, other) = (described(one), described(other));
+                (one != other).then(|| First::new(path, one, other))
+            })
         }
+        (Type::Array(one, count), Type::Array(other, same)) if count == same => {
+            differing_types(path, one, other)
+        }
+        (Type::Maybe(one), Type::Maybe(other)) => differing_types(path, one, other),
+        (Type::Enumeration(one), Type::Enumeration(other)) if one.name == other.name => {
+            differing_enumerations(path, one, other)
+        }
+        _ => (theirs != ours).then(|| First::new(path, theirs.to_string(), ours.to_string())),
     }
+}
+
+fn differing_enumerations(path: &str, theirs: &Enumeration, ours: &Enumeration) -> Option<First> {
+    let integer = |enumeration: &Enumeration| {
+        let bytes = enumeration.size;
+        let signed = enumeration.signed;
+        let ty = if signed {
+            Type::Signed(bytes)
+        } else {
+            Type::Unsigned(bytes)
+        };
+        format!("`{}` as {ty}", &*enumeration.name)
+    };
+    if (theirs.size, theirs.signed) != (ours.size, ours.signed) {
+        return Some(First::new(path, integer(theirs), integer(ours)));
+    }
+    let value =
+        |enumeration: &Enumeration, index: usize| match enumeration.variants.get().get(index) {
+            Some(variant) => {
+                let number = enumeration.number(variant.value);
+                format!("`{}::{} = {number}`", &*enumeration.name, &*variant.name)
+            }
+            None => NOTHING.to_owned(),
+        };
+    let most = theirs.variants.len().max(ours.variants.len());
+    let index = (0..most)
+        .find(|&index| theirs.variants.get().get(index) != ours.variants.get().get(index))?;
+    Some(First::new(path, value(theirs, index), value(ours, index)))
 }

@@ -4,22 +4,27 @@
 //! macro makes it at compile time; a peer's is decoded from its segment. Both are of the same types, so that one comparison, one
 //! printer and one decoder serve all. Absent on purpose: connections, and Rust's own types (`typed`).
 
+mod build;
 mod compare;
 mod decode;
 mod fingerprint;
+mod json;
 mod rules;
 mod shared;
 mod table;
 mod tables;
 #[cfg(test)]
 pub(crate) mod tests;
+mod value;
 
 pub use compare::{Difference, compare};
 pub use decode::{DecodeError, decode};
 pub use fingerprint::fingerprint;
+pub use json::to_json;
 pub use rules::{MAX_DEPTH, MAX_FIELDS, MAX_RECORDS, MAX_TABLE, Unsound};
 pub use shared::Shared;
 pub use table::{EncodeError, encode};
+pub use value::{Invalid, Value};
 
 /// What one lane carries.
 #[derive(Clone, Debug, PartialEq, Eq)]

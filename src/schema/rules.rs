@@ -1,6 +1,7 @@
 //! What every schema must be like, whoever made it: what reads a table relies on it.
 
 use core::fmt;
+use std::collections::BTreeSet;
 
 use super::{Content, Enumeration, Field, Record, Schema, Type};
 
@@ -71,30 +72,36 @@ impl Check {
     }
 
     fn name(&self, name: &str) -> Result<(), Unsound> {
-        // Names go to terminals.
-        let printable = !name.chars().any(char::is_control);
+        let printable = name.chars().all(printable);
         let sound = !name.is_empty() && name.len() <= MAX_NAME && printable;
         self.that(sound, "a name is empty, too long or not printable")
+    }
+
+    /// Words about something; they may have lines.
+    fn words(&self, words: &str) -> Result<(), Unsound> {
+        let mut letters = words.chars();
+        let sound = letters.all(|letter| printable(letter) || matches!(letter, '\n' | '\t'));
+        self.that(sound, "documentation or a note is not printable")
     }
 
     fn record(&mut self, record: &Record, depth: usize) -> Result<(), Unsound> {
         self.name(&record.name)?;
         self.place.push(record.name.to_string());
+        self.words(&record.doc)?;
         self.that(depth < MAX_DEPTH, "types lie too deep in each other")?;
         self.that(
             record.align.is_power_of_two() && record.align <= 64,
             "an alignment is a power of two up to 64",
         )?;
+        let mut names = BTreeSet::new();
         let mut offset = 0u64;
         let mut since = 1;
-        for (index, field) in record.fields.iter().enumerate() {
+        for field in record.fields.iter() {
             self.name(&field.name)?;
             self.place.push(field.name.to_string());
             self.fields += 1;
             self.that(self.fields <= MAX_FIELDS, "more than 4096 fields")?;
-            let unique = record.fields[..index]
-                .iter()
-                .all(|other| other.name != field.name);
+            let unique = names.insert(&*field.name);
             self.that(unique, "two fields have this name")?;
             self.that(
                 u64::from(field.offset) == offset,
@@ -114,7 +121,8 @@ impl Check {
             self.that(depth == 0, "only a message has a variable part")?;
             self.name(&tail.name)?;
             self.place.push(tail.name.to_string());
-            let unique = record.fields.iter().all(|field| field.name != tail.name);
+            self.words(&tail.doc)?;
+            let unique = !names.contains(&*tail.name);
             self.that(unique, "two fields have this name")?;
             if let Content::Elements(ty, size) = &tail.content {
                 let bytes = self.ty(ty, depth + 1)?;
@@ -130,6 +138,8 @@ impl Check {
     }
 
     fn field(&mut self, field: &Field, record: &Record, depth: usize) -> Result<(), Unsound> {
+        self.words(&field.doc)?;
+        self.words(&field.deprecated)?;
         let bytes = self.ty(&field.ty, depth + 1)?;
         self.that(
             bytes == u64::from(field.size),
@@ -158,16 +168,28 @@ impl Check {
             }
             Type::Bool => 1,
             Type::Enumeration(enumeration) => self.enumeration(enumeration)?,
-            Type::Array(of, count) => self.ty(of, depth + 1)?.saturating_mul(u64::from(*count)),
+            Type::Array(of, count) => {
+                let bytes = self.ty(of, depth + 1)?;
+                // Nobody shall count to four thousand millions for a frame of no bytes.
+                self.that(bytes > 0, "the elements of an array have bytes")?;
+                bytes.saturating_mul(u64::from(*count))
+            }
             Type::Record(record) => {
                 self.record(record, depth)?;
                 u64::from(record.size)
             }
             Type::Text(size) => u64::from(*size),
-            Type::Bytes(size) => u64::from(*size) + 2,
+            Type::Bytes(size) => {
+                let counted = u16::try_from(*size).is_ok();
+                self.that(counted, "bytes are counted with two bytes")?;
+                u64::from(*size) + 2
+            }
             Type::Maybe(of) => {
                 let bytes = self.ty(of, depth + 1)?;
-                bytes + flag(of)
+                let rule = "all zeros are a value of what may be absent";
+                self.that(takes_zeros(of), rule)?;
+                // An array in it may be as large as numbers go.
+                bytes.saturating_add(flag(of))
             }
         })
     }
@@ -177,31 +199,50 @@ impl Check {
         let sized = matches!(enumeration.size, 1 | 2 | 4 | 8);
         self.that(sized, "an enumeration has 1, 2, 4 or 8 bytes")?;
         self.that(!enumeration.variants.is_empty(), "no value has a name")?;
+        let mut names = BTreeSet::new();
         for (index, variant) in enumeration.variants.iter().enumerate() {
             self.name(&variant.name)?;
             self.fields += 1;
             self.that(self.fields <= MAX_FIELDS, "more than 4096 values")?;
-            let earlier = &enumeration.variants[..index];
-            let unique = earlier.iter().all(|other| other.name != variant.name);
+            let unique = names.insert(&*variant.name);
             self.that(unique, "two values have one name")?;
             let ascending = index == 0 || in_order(enumeration, index);
             self.that(ascending, "values do not ascend")?;
+            let number = enumeration.number(variant.value);
+            let bits = u32::from(enumeration.size) * 8;
+            let low = if enumeration.signed {
+                -(1i128 << (bits - 1))
+            } else {
+                0
+            };
+            let fits = (low..low + (1 << bits)).contains(&number);
+            self.that(fits, "a value does not fit into the enumeration")?;
         }
         Ok(u64::from(enumeration.size))
     }
 }
 
 fn in_order(enumeration: &Enumeration, index: usize) -> bool {
-    let (before, value) = (
-        enumeration.variants[index - 1].value,
-        enumeration.variants[index].value,
-    );
-    if enumeration.signed {
-        before < value
-    } else {
-        let unsigned = |value: i64| u64::from_ne_bytes(value.to_ne_bytes());
-        unsigned(before) < unsigned(value)
+    let number = |index: usize| enumeration.number(enumeration.variants[index].value);
+    number(index - 1) < number(index)
+}
+
+fn takes_zeros(ty: &Type) -> bool {
+    match ty {
+        Type::Enumeration(enumeration) => {
+            let mut variants = enumeration.variants.iter();
+            variants.any(|variant| variant.value == 0)
+        }
+        Type::Array(of, _) | Type::Maybe(of) => takes_zeros(of),
+        Type::Record(record) => record.fields.iter().all(|field| takes_zeros(&field.ty)),
+        _ => true,
     }
+}
+
+/// Neither a control character nor one that cannot be seen or turns the direction of what follows: all this goes to terminals.
+fn printable(letter: char) -> bool {
+    let hidden = matches!(letter, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    !letter.is_control() && !hidden
 }
 
 /// Bytes of the number that says whether a value is there: as many as the value is aligned to.

@@ -2,6 +2,7 @@
 
 use core::fmt::{self, Write};
 
+use super::compare::differing;
 use super::{Content, Record, Type};
 
 impl fmt::Display for Type {
@@ -60,22 +61,59 @@ fn lines(record: &Record) -> Vec<String> {
     lines
 }
 
-/// Two records beside each other, a mark between lines that differ.
+/// Letters of a line of either side, at most.
+const WIDTH: usize = 46;
+/// Lines above the first difference, and from it on, at most: a peer may have thousands of fields.
+const BEFORE: usize = 20;
+const AFTER: usize = 40;
+
+/// Two records beside each other, a mark between lines that differ. Of long ones the part around the first difference.
 pub(super) fn side_by_side(left: (&str, &Record), right: (&str, &Record)) -> String {
     let (one, other) = (lines(left.1), lines(right.1));
-    let width = one.iter().map(|line| line.chars().count()).max();
-    let width = width.unwrap_or(0).max(left.0.chars().count());
-    let mut text = format!("{:<width$}     {}\n", left.0, right.0);
-    for index in 0..one.len().max(other.len()) {
-        let part = |lines: &[String]| lines.get(index).cloned().unwrap_or_default();
+    let rows = one.len().max(other.len());
+    let differ =
+        |index: usize| one.get(index) != other.get(index) || differ_inside(left.1, right.1, index);
+    let first = (0..rows).find(|&index| index > 0 && differ(index));
+    let first = first.unwrap_or(0);
+    let shown = first.saturating_sub(BEFORE)..rows.min(first.saturating_add(AFTER));
+    let heading = cut(left.0);
+    let width = one[shown.start.min(one.len())..shown.end.min(one.len())]
+        .iter()
+        .map(|line| cut(line).chars().count())
+        .max();
+    let width = width.unwrap_or(0).max(heading.chars().count());
+    let mut text = format!("{heading:<width$}     {}\n", cut(right.0));
+    // Writing to a string does not fail.
+    let more = |count: usize, text: &mut String| {
+        if count > 0 {
+            let _ = writeln!(text, "... {count} more");
+        }
+    };
+    more(shown.start, &mut text);
+    for index in shown.clone() {
+        let part = |lines: &[String]| lines.get(index).map(|line| cut(line)).unwrap_or_default();
         let (one, other) = (part(&one), part(&other));
-        let mark = if one == other { ' ' } else { '|' };
-        // Writing to a string does not fail.
+        let mark = if differ(index) { '|' } else { ' ' };
         let _ = writeln!(
             text,
             "{}",
             format!("{one:<width$}  {mark}  {other}").trim_end()
         );
     }
+    more(rows - shown.end, &mut text);
     text
+}
+
+/// Whether the fields of a line that reads alike are of types that differ inside.
+fn differ_inside(one: &Record, other: &Record, line: usize) -> bool {
+    let field = line.checked_sub(1);
+    let fields = field.and_then(|at| one.fields.get().get(at).zip(other.fields.get().get(at)));
+    fields.is_some_and(|(one, other)| differing("", one, other).is_some())
+}
+
+fn cut(line: &str) -> String {
+    if line.chars().count() <= WIDTH {
+        return line.to_owned();
+    }
+    line.chars().take(WIDTH - 1).chain(['…']).collect()
 }

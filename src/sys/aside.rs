@@ -10,29 +10,34 @@
 use std::collections::VecDeque;
 use std::mem;
 use std::os::fd::OwnedFd;
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use nix::sys::signal::{SigSet, SigmaskHow};
+
 use super::fork::Birth;
+use crate::sync::{AtomicPtr, Ordering};
 
 /// So many closes that hang delay nothing else; more delay the closing of others, and nobody who works.
 const THREADS: usize = 16;
-/// Looks at the lock, which is held for some instructions, or while a thread is made.
-const TRIES: u32 = 1000;
 
+/// What is to be closed, and how many threads are about it. One for each process: a child of a fork finds its parent's, whose lock a
+/// thread that the child does not have may hold for ever, and makes its own.
 #[derive(Debug)]
 struct Closer {
-    /// Of the process whose threads and descriptors these are.
-    birth: Option<Birth>,
+    birth: Birth,
+    work: Mutex<Work>,
+}
+
+#[derive(Debug, Default)]
+struct Work {
     queue: VecDeque<OwnedFd>,
     threads: usize,
 }
 
-static CLOSER: Mutex<Closer> = Mutex::new(Closer {
-    birth: None,
-    queue: VecDeque::new(),
-    threads: 0,
-});
+/// The one of this process, or of an ancestor. Never freed: threads use it, and in a child its descriptors are as slow to close as
+/// the parent's.
+static CLOSER: AtomicPtr<Closer> = AtomicPtr::new(core::ptr::null_mut());
 
 /// Descriptors that a peer sent. Whatever is still in here at the end is closed aside: only what passed its check is taken out.
 #[derive(Debug, Default)]
@@ -73,96 +78,99 @@ impl Drop for Descriptors {
 /// Closes `descriptors`, on another thread.
 #[cold]
 pub(crate) fn close(descriptors: Vec<OwnedFd>) {
-    let Some(mut closer) = closer() else {
-        // They stay open: worse than a close, better than a close that hangs.
+    let Some(closer) = closer() else {
+        // No page for a `Birth`, which is no memory at all: they stay open, which is better than a close that hangs.
         return mem::forget(descriptors);
     };
-    closer.queue.extend(descriptors);
-    if closer.threads < THREADS {
-        let thread = thread::Builder::new().name("ringway-close".into());
-        // Where no thread can be had, what is queued stays open until one can: the next call tries again.
-        closer.threads += usize::from(thread.spawn(work).is_ok());
+    let wanted = {
+        let mut work = closer.work();
+        work.queue.extend(descriptors);
+        let wanted = work.threads < THREADS;
+        work.threads += usize::from(wanted);
+        wanted
+    };
+    if wanted && !spawn(closer) {
+        // No thread can be had: what is queued stays open until one can. The next call tries again.
+        closer.work().threads -= 1;
     }
 }
 
-fn work() {
-    while let Some(descriptor) = next() {
-        drop(descriptor);
-    }
-}
-
-/// The next to be closed; `None` ends the thread that asked.
-fn next() -> Option<OwnedFd> {
-    loop {
-        let Some(mut closer) = lock() else {
-            thread::yield_now();
-            continue;
-        };
-        let next = closer.queue.pop_front();
-        closer.threads -= usize::from(next.is_none());
-        return next;
-    }
-}
-
-/// The queue, locked. `None`: nobody gives it back, as in a child that was forked at the wrong moment.
-fn closer() -> Option<MutexGuard<'static, Closer>> {
-    let mut closer = lock()?;
-    if closer.birth.is_none_or(|birth| birth.is_forked()) {
-        // A child has none of these threads, and its copies of these descriptors are as slow to close as the parent's.
-        mem::forget(mem::take(&mut closer.queue));
-        closer.threads = 0;
-        closer.birth = Birth::here().ok();
-    }
-    Some(closer)
-}
-
-fn lock() -> Option<MutexGuard<'static, Closer>> {
-    for _ in 0..TRIES {
-        match CLOSER.try_lock() {
-            Ok(closer) => return Some(closer),
-            Err(TryLockError::Poisoned(closer)) => return Some(closer.into_inner()),
-            Err(TryLockError::WouldBlock) => thread::yield_now(),
+/// Starts a thread that no signal is delivered to: those are the application's.
+fn spawn(closer: &'static Closer) -> bool {
+    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK);
+    let thread = thread::Builder::new().name("ringway-close".into());
+    let started = thread.spawn(move || {
+        while let Some(descriptor) = closer.next() {
+            drop(descriptor);
         }
+    });
+    if let Ok(before) = before {
+        let _ = before.thread_set_mask();
     }
-    None
+    started.is_ok()
+}
+
+impl Closer {
+    /// The lock is held for some instructions, by threads of this process.
+    fn work(&self) -> MutexGuard<'_, Work> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next to be closed; `None` ends the thread that asked.
+    fn next(&self) -> Option<OwnedFd> {
+        let mut work = self.work();
+        let next = work.queue.pop_front();
+        work.threads -= usize::from(next.is_none());
+        next
+    }
+}
+
+/// This process's.
+fn closer() -> Option<&'static Closer> {
+    // ORD: closer: Acquire, what it points to is made; partner: the exchange in this file.
+    let known = CLOSER.load(Ordering::Acquire);
+    // SAFETY: null, or leaked by whoever stored it; a child has a copy of it.
+    let found = unsafe { known.as_ref() };
+    if let Some(closer) = found.filter(|closer| !closer.birth.is_forked()) {
+        return Some(closer);
+    }
+    let birth = Birth::here().ok()?;
+    let made = Box::into_raw(Box::new(Closer {
+        birth,
+        work: Mutex::default(),
+    }));
+    // ORD: closer: AcqRel, it is made before its address is seen; partner: the load in this file.
+    let first = match CLOSER.compare_exchange(known, made, Ordering::AcqRel, Ordering::Acquire) {
+        Ok(_) => made,
+        Err(first) => {
+            // SAFETY: made above, and seen by nobody.
+            drop(unsafe { Box::from_raw(made) });
+            first
+        }
+    };
+    // SAFETY: leaked by whoever stored it.
+    Some(unsafe { &*first })
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Read;
     use std::os::unix::net::UnixStream;
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     use super::*;
-
-    /// One of these tests at a time.
-    static ONE: Mutex<()> = Mutex::new(());
-
-    fn alone() -> MutexGuard<'static, ()> {
-        ONE.lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    fn queue() -> MutexGuard<'static, Closer> {
-        loop {
-            if let Some(closer) = closer() {
-                return closer;
-            }
-        }
-    }
 
     /// A descriptor, and what reads the end when it has been closed.
     fn watched() -> (OwnedFd, UnixStream) {
         let (ours, theirs) = UnixStream::pair().unwrap();
         theirs
-            .set_read_timeout(Some(Duration::from_secs(20)))
+            .set_read_timeout(Some(Duration::from_secs(30)))
             .unwrap();
         (ours.into(), theirs)
     }
 
     #[test]
     fn what_was_not_taken_out_is_closed_in_the_end() {
-        let _alone = alone();
         let (mut all, mut watchers) = (Descriptors::default(), Vec::new());
         for _ in 0..3 * THREADS {
             let (descriptor, watcher) = watched();
@@ -181,42 +189,35 @@ mod tests {
     }
 
     #[test]
-    fn a_child_that_finds_the_queue_locked_waits_for_nobody() {
-        let _alone = alone();
+    fn a_lock_that_is_held_for_long_loses_nothing() {
+        let closer = closer().unwrap();
         let (descriptor, mut watcher) = watched();
-        let kept = queue();
-        let began = Instant::now();
-        close(vec![descriptor]);
-        assert!(began.elapsed() < Duration::from_secs(10));
+        let kept = closer.work();
+        let waiting = thread::spawn(move || close(vec![descriptor]));
+        thread::sleep(Duration::from_millis(50));
         drop(kept);
-        watcher.set_nonblocking(true).unwrap();
-        assert!(watcher.read(&mut [0]).is_err(), "it stays open");
+        waiting.join().unwrap();
+        assert_eq!(watcher.read(&mut [0]).unwrap(), 0);
     }
 
     #[test]
-    fn a_child_closes_what_is_its_own() {
-        let _alone = alone();
+    fn a_child_waits_for_no_lock_of_its_parent_and_closes_what_is_its_own() {
         let (childs, mut watcher) = watched();
-        let (parents, mut parent) = watched();
-        let mut kept = queue();
-        kept.queue.push_back(parents);
-        // SAFETY: the child takes no lock but the queue's, which is ours now, and the allocator's, which is mended on fork; it leaves by `_exit`.
+        let kept = closer().unwrap().work();
+        // SAFETY: the child takes no lock of this program but its own closer's and the allocator's, which is mended on fork; it leaves by
+        // `_exit`.
         let child = unsafe { libc::fork() };
-        drop(kept);
-        if child != 0 {
-            drop(childs);
-        } else {
+        if child == 0 {
             close(vec![childs]);
             let closed = watcher.read(&mut [0]).is_ok_and(|bytes| bytes == 0);
             // SAFETY: `_exit` ends the process and runs nothing.
             unsafe { libc::_exit(i32::from(!closed)) };
         }
+        drop(kept);
+        drop(childs);
         let mut status = 0;
         // SAFETY: `status` is valid for writes.
         unsafe { libc::waitpid(child, &raw mut status, 0) };
         assert_eq!(status, 0);
-        // The parent's is the parent's to close.
-        close(vec![watched().0]);
-        assert_eq!(parent.read(&mut [0]).unwrap(), 0);
     }
 }

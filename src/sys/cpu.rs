@@ -1,10 +1,12 @@
 //! Whether two processes can run at the same time, what time it is, and how long a pause takes.
 
-use std::sync::OnceLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::sched::{CpuSet, sched_getaffinity};
+use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
+
+use crate::sync::{AtomicU64, Ordering};
 
 /// Whether the calling thread and the process `peer` may both run on one CPU only, and on the same one.
 ///
@@ -27,16 +29,16 @@ fn members(set: &CpuSet) -> impl Iterator<Item = usize> + '_ {
     (0..CpuSet::count()).filter(|&cpu| set.is_set(cpu).unwrap_or(false))
 }
 
-/// Nanoseconds since the first call in this process.
+/// Nanoseconds on the clock that only goes forward.
 pub(crate) fn nanos() -> u64 {
-    static START: OnceLock<Instant> = OnceLock::new();
-    START.get_or_init(Instant::now).elapsed().as_nanos() as u64
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from);
+    now.as_nanos() as u64
 }
 
 /// What `action` returns, and how many nanoseconds it took; readings of the clock are not counted.
 pub(crate) fn timed<T>(action: impl FnOnce() -> T) -> (T, u32) {
-    static READING: OnceLock<u32> = OnceLock::new();
-    let reading = *READING.get_or_init(|| {
+    static READING: AtomicU64 = AtomicU64::new(0);
+    let reading = once(&READING, || {
         let trial = || measured(|| ()).1;
         (0..16).map(|_| trial()).min().unwrap_or(0)
     });
@@ -53,8 +55,8 @@ fn measured<T>(action: impl FnOnce() -> T) -> (T, u32) {
 
 /// How many `pause` instructions take about `nanos`. Their length differs tenfold between machines, so it is measured, once.
 pub(crate) fn pauses(nanos: u32) -> u32 {
-    static PER_MICROSECOND: OnceLock<u32> = OnceLock::new();
-    let per_microsecond = *PER_MICROSECOND.get_or_init(|| {
+    static PER_MICROSECOND: AtomicU64 = AtomicU64::new(0);
+    let per_microsecond = once(&PER_MICROSECOND, || {
         // The shortest of some trials: the longer ones were interrupted.
         let trial = || {
             let start = Instant::now();
@@ -67,6 +69,20 @@ pub(crate) fn pauses(nanos: u32) -> u32 {
         (PAUSES * 1000 / shortest).clamp(1, 1000) as u32
     });
     (u64::from(nanos) * u64::from(per_microsecond) / 1000) as u32
+}
+
+/// Measures once; two threads that ask at the same time both do. No `OnceLock`: a child that was forked while another thread fills it
+/// would wait for ever.
+fn once(known: &AtomicU64, measure: impl FnOnce() -> u32) -> u32 {
+    // ORD: measured: Relaxed, the number is all that there is; partner: the store below, in this file.
+    let value = known.load(Ordering::Relaxed);
+    if value != 0 {
+        return (value - 1) as u32;
+    }
+    let value = measure();
+    // ORD: measured: Relaxed, as above; partner: the load in this file.
+    known.store(u64::from(value) + 1, Ordering::Relaxed);
+    value
 }
 
 /// Pauses in a trial.

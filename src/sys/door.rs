@@ -8,7 +8,7 @@ use std::path::Path;
 use nix::sys::socket::{Shutdown, shutdown};
 
 use super::fork::Birth;
-use super::{aside, socket};
+use super::{aside, poll, socket};
 
 /// A listening socket. Dropping it turns away who waits.
 #[derive(Debug)]
@@ -26,9 +26,9 @@ impl Door {
     }
 
     fn nobody_waits(&self) -> bool {
-        // In a forked child this is a copy, and clients wait for the parent.
+        // In a forked child clients wait for the parent, but if that has closed its copy, they go with ours.
         if self.birth.is_forked() {
-            return true;
+            return !poll::readable(self.as_fd());
         }
         // From here on nobody can connect.
         let _ = shutdown(self.socket.as_raw_fd(), Shutdown::Both);

@@ -11,7 +11,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use nix::sys::socket::{Shutdown, shutdown};
 
 use super::fork::Birth;
-use super::{aside, message, socket};
+use super::message::{self, First};
+use super::{aside, socket};
 
 /// A peer's socket.
 #[derive(Debug)]
@@ -57,13 +58,15 @@ impl AsFd for Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        // In a forked child it is the parent's conversation, and a copy, whose close releases nothing.
-        let mut empty = true;
-        if self.birth.is_some_and(|birth| !birth.is_forked()) {
+        let empty = if self.birth.is_some_and(|birth| !birth.is_forked()) {
             self.shut();
             socket::ask_for_speaker(self.as_fd());
-            empty = message::is_empty(self.as_fd());
-        }
+            message::is_empty(self.as_fd())
+        } else {
+            // In a forked child it is the parent's conversation, and nothing of it may be changed. But the parent may have closed its copy:
+            // then what is unread goes with ours. (What comes between this look and the close is not seen.)
+            matches!(message::first(self.as_fd()), Ok(First::Nothing))
+        };
         // SAFETY: it is taken here only, and nobody uses `self` afterwards.
         let socket = unsafe { ManuallyDrop::take(&mut self.socket) };
         if empty {
@@ -76,8 +79,9 @@ impl Drop for Line {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
+    use std::os::unix::net::UnixStream;
     use std::time::{Duration, Instant};
 
     use nix::sys::socket::{setsockopt, sockopt};
@@ -137,6 +141,31 @@ mod tests {
                 assert!(took < LINGER / 2, "{} packets: {took:?}", packets.len());
             }
         }
+    }
+
+    /// A daemon forks, and the parent goes first.
+    #[test]
+    fn a_child_with_the_last_copy_is_not_delayed_either() {
+        with_poison(&[&[1]], 1, |line| {
+            let (mut parents, mut childs) = UnixStream::pair().unwrap();
+            // SAFETY: the child takes no lock of this program but the allocator's, which is mended on fork; it leaves by `_exit`.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                drop(parents);
+                let told = childs.read(&mut [0]);
+                let began = Instant::now();
+                drop(line);
+                let swift = told.is_ok() && began.elapsed() < LINGER / 2;
+                let _ = childs.write(&[u8::from(swift)]);
+                // SAFETY: `_exit` ends the process and runs nothing. The kernel then releases what is still open, in its own time.
+                unsafe { libc::_exit(0) };
+            }
+            drop((line, childs));
+            parents.write_all(&[1]).unwrap();
+            let mut swift = [0];
+            parents.read_exact(&mut swift).unwrap();
+            assert_eq!(swift, [1], "the child's drop waited for the release");
+        });
     }
 
     #[test]

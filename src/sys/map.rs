@@ -37,8 +37,8 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Maps `control + ring` bytes of `fd` and the last `ring` bytes once more behind them. Both are multiples of the file's
-    /// page size. `prefault` asks for all page tables now.
+    /// Maps `control + ring` bytes of `fd` and the last `ring` bytes once more behind them; there may be no ring. Both are multiples of the
+    /// file's page size. `prefault` asks for all page tables now.
     pub(crate) fn doubled(
         fd: BorrowedFd<'_>,
         control: usize,
@@ -63,7 +63,8 @@ impl Mapping {
         if prefault {
             flags |= libc::MAP_POPULATE;
         }
-        for (at, length, offset) in [(0, control + ring, 0), (control + ring, ring, control)] {
+        let parts = [(0, control + ring, 0), (control + ring, ring, control)];
+        for (at, length, offset) in parts.into_iter().filter(|(_, length, _)| *length > 0) {
             // SAFETY: `at + length <= bytes`, inside the range that `reserved` owns and nothing else uses, so that
             // MAP_FIXED replaces only our own reservation.
             let address = unsafe {

@@ -130,13 +130,24 @@ pub(crate) fn inspect(fd: BorrowedFd<'_>, announced: u64, huge: bool) -> Result<
 
 /// Whether a descriptor is an eventfd, asked without touching the file behind it.
 ///
-/// The name that `/proc` gives an anonymous inode cannot be imitated by a file system. Where `/proc` is not mounted the
-/// answer is `true`, and the first ring will tell.
+/// The name that `/proc` gives an anonymous inode cannot be imitated by a file system. Where `/proc` cannot be read, the kernel is asked to
+/// ring it, which it refuses for anything else, and which wakes a peer in vain. Where it cannot do that either, nothing passes.
 pub(crate) fn is_eventfd(fd: BorrowedFd<'_>) -> bool {
     match std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())) {
         Ok(target) => target.as_os_str() == "anon_inode:[eventfd]",
-        Err(_) => true,
+        Err(_) => rings(fd),
     }
+}
+
+fn rings(fd: BorrowedFd<'_>) -> bool {
+    // Another thread may be ringing just now.
+    for _ in 0..1000 {
+        match super::aio::signal(fd) {
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => std::thread::yield_now(),
+            other => return other.is_ok(),
+        }
+    }
+    false
 }
 
 /// The size of an ordinary page, in bytes.
@@ -148,6 +159,18 @@ pub(crate) fn page_size() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_an_eventfd_rings() {
+        let bell = super::super::bell::create().unwrap();
+        let (socket, _peer) = super::super::socket::pair().unwrap();
+        let file = std::fs::File::open("/dev/null").unwrap();
+        for ask in [is_eventfd, rings] {
+            assert!(ask(bell.as_fd()));
+            assert!(!ask(socket.as_fd()));
+            assert!(!ask(file.as_fd()));
+        }
+    }
     use std::fs::File;
     use std::os::fd::AsFd;
 

@@ -24,6 +24,12 @@ const CONTROL: usize = 88;
 #[repr(C, align(8))]
 struct Control([u8; CONTROL]);
 
+/// Room for as much as one message can bring, and for who speaks.
+const ROOM: usize = 1280;
+
+#[repr(C, align(8))]
+struct Room([u8; ROOM]);
+
 /// Why descriptors did not arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Loss {
@@ -121,7 +127,12 @@ pub(crate) fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Optio
         },
     );
     if lost.is_none() {
-        take(fd)?;
+        if descriptors.is_empty() {
+            take(fd)?;
+        } else {
+            // All that it brought is ours already.
+            call(fd, &mut [], &mut [], 0)?;
+        }
     }
     Ok(Some(Received {
         length,
@@ -132,9 +143,14 @@ pub(crate) fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Optio
     }))
 }
 
-/// Takes the message that was looked at. What it brought is released here, unless somebody else refers to it.
+/// Takes a message that has nothing attached, as far as a look has shown. The kernel copies a list to show it, and shows none where it
+/// has no memory for the copy; so there is room for all that one message can bring (`SCM_MAX_FD`, 253), which is then closed aside.
 pub(crate) fn take(fd: BorrowedFd<'_>) -> io::Result<()> {
-    call(fd, &mut [], &mut [], 0).map(drop)
+    let mut control = Room([0; ROOM]);
+    if let Some((_, message)) = call(fd, &mut [], &mut control.0, libc::MSG_CMSG_CLOEXEC)? {
+        drop(attachments(&message));
+    }
+    Ok(())
 }
 
 /// What is first in a queue.

@@ -103,7 +103,7 @@ fn every_bad_hello_is_refused_by_name() {
             ErrorKind::Feature,
             "0x8000000000000000",
         ),
-        (hello().u16(20, 1), ErrorKind::Feature, "role 1"),
+        (hello().u16(20, 2), ErrorKind::Feature, "role 2"),
         (
             hello().u32(68, 7),
             ErrorKind::Schema,

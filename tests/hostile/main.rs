@@ -4,8 +4,12 @@ mod client;
 mod lane;
 mod noise;
 mod nudge;
+mod observer;
 mod peer;
 mod poison;
 mod polling;
 mod random;
+#[path = "../record/mod.rs"]
+mod record;
 mod server;
+mod tables;

@@ -40,15 +40,15 @@ quote!(stranger {
     price: i64
 });
 
-/// What the client got, what the server got, and why the server refused.
-type Met<W, R> = (
+/// What became of the client, of the server, and why the client was refused.
+type Outcome<W, R> = (
     Result<typed::Connection<W, Nothing>, ringway::Error>,
     Option<typed::Connection<Nothing, R>>,
     Option<String>,
 );
 
 /// What connects, as a server that expects `R` and a client that sends `W`.
-fn connect<W: typed::Messages, R: typed::Messages>() -> Met<W, R> {
+fn connect<W: typed::Messages, R: typed::Messages>() -> Outcome<W, R> {
     let path = path();
     let mut listener = typed::Listener::<Nothing, R>::bind(path.as_path()).unwrap();
     std::thread::scope(|scope| {

@@ -124,6 +124,7 @@ impl Sender {
             Refusal::Full => {
                 // A group whose guard was leaked may have been published just now, without a look at the peer's epoch.
                 self.rest.wake_peer();
+                self.refused.add();
                 match self.rest.ask(Instant::now(), LIFE_EVERY) {
                     Some(gone) => self.ended(gone),
                     None => SendError::Full,

@@ -1,7 +1,9 @@
 //! Fingerprints and comparisons.
 
 use super::super::{Content, Record, Schema, Tail, Type, compare, fingerprint};
-use super::{record, schema, text};
+use super::schemas;
+use super::{enumeration, record, schema, text};
+use proptest::prelude::*;
 
 const U64: Type = Type::Unsigned(8);
 
@@ -85,10 +87,90 @@ fn the_first_difference_is_named() {
         doc: text(""),
         content: Content::Text,
     });
-    assert!(told(old.clone(), tailed.clone()).starts_with("the variable part of `Quote`"));
+    assert_eq!(
+        told(old.clone(), tailed.clone()),
+        "variable part `levels` of `Quote`: nothing where it is written, `levels: str` where it is read"
+    );
+    assert_eq!(
+        told(tailed.clone(), old.clone()),
+        "variable part `levels` of `Quote`: `levels: str` where it is written, nothing where it is read"
+    );
     let mut other = old.clone();
     other.kind = 1;
     assert_eq!(told(old, other), "they have no message in common");
+}
+
+/// Two types of one name are told apart by what is inside of them.
+#[test]
+fn a_difference_deep_inside_is_named_with_its_path() {
+    let side = |values: &[(&str, i64)], size| enumeration("Side", size, values);
+    let leg = |size: Type, side: Type| {
+        Type::Record(record("Leg", &[("size", size), ("side", side)]).into())
+    };
+    let quote = |leg: Type| record("Quote", &[("legs", Type::Array(leg.into(), 2))]);
+    let known: &[(&str, i64)] = &[("Buy", 0), ("Sell", 1)];
+    let old = quote(leg(U64, side(known, 1)));
+    let cases = [
+        (
+            quote(leg(Type::Signed(8), side(known, 1))),
+            "field `legs.size` of `Quote`: `size: u64` at byte 0 where it is written, `size: i64` at byte 0 where it is read",
+        ),
+        (
+            quote(leg(U64, side(known, 2))),
+            "field `legs.side` of `Quote`: `Side` as u8 where it is written, `Side` as u16 where it is read",
+        ),
+        (
+            quote(leg(U64, side(&[("Buy", 0), ("Sell", 2)], 1))),
+            "field `legs.side` of `Quote`: `Side::Sell = 1` where it is written, `Side::Sell = 2` where it is read",
+        ),
+        (
+            quote(leg(U64, side(&[("Buy", 0), ("Sell", 1), ("Hold", 3)], 1))),
+            "field `legs.side` of `Quote`: nothing where it is written, `Side::Hold = 3` where it is read",
+        ),
+    ];
+    for (new, words) in cases {
+        assert_eq!(told(old.clone(), new.clone()), words);
+        assert!(compare(&schema(vec![new.clone()]), &schema(vec![old.clone()])).is_err());
+        let list = |record: &Record| {
+            let ty = record.fields[0].ty.clone();
+            let mut tailed = record.clone();
+            (tailed.size, tailed.fields) = (0, Vec::new().into());
+            tailed.tail = Some(Tail {
+                name: text("legs"),
+                doc: text(""),
+                content: Content::Elements(ty, record.size),
+            });
+            tailed
+        };
+        let words = words.replace("field", "variable part");
+        assert_eq!(told(list(&old), list(&new)), words);
+    }
+    let shorter = record("Leg", &[("size", U64)]);
+    let shorter = quote(Type::Record(shorter.into()));
+    assert!(
+        told(old, shorter)
+            .contains("2 fields in 9 bytes, aligned to 64 where it is written, 1 fields in 8")
+    );
+}
+
+#[test]
+fn a_brief_difference_is_bounded_whatever_the_names_are() {
+    let long = |ty| record(&"é".repeat(100), &[(&*"ß".repeat(100), ty)]);
+    let difference =
+        compare(&schema(vec![long(U64)]), &schema(vec![long(Type::Bool)])).unwrap_err();
+    let brief = difference.brief();
+    assert!(brief.len() <= 200 && brief.ends_with('…'), "{brief}");
+    assert!(
+        difference
+            .to_string()
+            .starts_with(brief.trim_end_matches('…'))
+    );
+    let short = compare(
+        &schema(vec![record("A", &[])]),
+        &schema(vec![record("B", &[])]),
+    )
+    .unwrap_err();
+    assert_eq!(short.brief(), short.to_string());
 }
 
 #[test]
@@ -111,6 +193,50 @@ Quote (kind 0, 16 bytes)  |  Quote (kind 0, 20 bytes)
                           |     16  note: Text<4>
 ";
     assert_eq!(difference.tables("client", "server"), expected);
+}
+
+#[test]
+fn long_tables_are_cut_around_the_difference() {
+    let names: Vec<String> = (0..200)
+        .map(|at| format!("{at}{}", "é".repeat(60)))
+        .collect();
+    let fields: Vec<(&str, Type)> = names.iter().map(|name| (&**name, U64)).collect();
+    let old = record("Quote", &fields);
+    let mut fields = fields.clone();
+    fields[100].1 = Type::Signed(8);
+    let new = record("Quote", &fields);
+    let difference = compare(&schema(vec![old]), &schema(vec![new])).unwrap_err();
+    let shown = difference.tables(&"w".repeat(60), "reader");
+    assert!(shown.lines().count() <= 64, "{shown}");
+    assert!(
+        shown.lines().all(|line| line.chars().count() <= 100),
+        "{shown}"
+    );
+    assert!(shown.contains("\n  800  100é"), "{shown}");
+    assert!(
+        shown.contains("... 81 more") && shown.ends_with("... 60 more\n"),
+        "{shown}"
+    );
+}
+
+/// Both lines read `side: Side`.
+#[test]
+fn a_difference_inside_is_marked() {
+    let quote = |values: &[(&str, i64)]| {
+        record(
+            "Quote",
+            &[("id", U64), ("side", enumeration("Side", 1, values))],
+        )
+    };
+    let (old, new) = (quote(&[("Buy", 0)]), quote(&[("Buy", 0), ("Sell", 1)]));
+    let difference = compare(&schema(vec![old]), &schema(vec![new])).unwrap_err();
+    assert!(
+        difference
+            .tables("a", "b")
+            .contains("    8  side: Side        |      8  side: Side\n"),
+        "{}",
+        difference.tables("a", "b")
+    );
 }
 
 #[test]
@@ -158,4 +284,19 @@ fn the_fingerprint_of_a_known_schema_does_not_change() {
         hex(fingerprint(&schema(vec![generation(4)]))),
         "74721eafb2c79c1712ba83a3cc04c144"
     );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// What is compared and what is hashed are one and the same.
+    #[test]
+    fn two_that_are_one_have_one_fingerprint(one in schemas(), other in schemas()) {
+        prop_assert!(compare(&one, &one).is_ok());
+        let same = fingerprint(&one) == fingerprint(&other);
+        prop_assert_eq!(same, one == other);
+        if same {
+            prop_assert!(compare(&one, &other).is_ok());
+        }
+    }
 }

@@ -1,9 +1,10 @@
-//! `cargo demo`: two real processes, real files, checksums; then how fast, beside a pipe and a Unix socket.
+//! `cargo demo`: two real processes, real files, checksums; typed messages between two more; then how fast, beside a pipe and a Unix socket.
 //!
 //! Deliberately absent: anything that is part of Ringway. The command is built and then used as anyone would use it.
 
 mod bench;
 mod files;
+mod host;
 mod transfer;
 
 use std::fs;
@@ -88,6 +89,9 @@ pub(crate) fn run() -> Result<bool, String> {
         files.len(),
         transfer::size(bytes)
     );
+    if !host::run()? {
+        return Ok(false);
+    }
     say!(
         "\nLatency and rate, beside a pipe and a Unix socket in the same run of `ringway bench`:\n"
     );

@@ -9,7 +9,7 @@ use super::super::kit::Side;
 use super::super::meter::{Meter, Percentiles, Sample};
 use super::super::work::{Pass, Work};
 use super::super::{Failure, fail};
-use super::{PATIENCE, listen, wait_for};
+use super::{PATIENCE, dial, listen, wait_for};
 
 /// One side of a series of short connections.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl Connecting {
     }
 
     fn connect(&self) -> Result<(), Failure> {
-        let mut connection = self.config.connect(self.address.as_path())?;
+        let mut connection = dial(&self.config, &self.address)?;
         let mut greeting = [0; 8];
         connection.receiver().recv_into(&mut greeting)?;
         if greeting == *GREETING {

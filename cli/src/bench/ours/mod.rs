@@ -25,19 +25,21 @@ pub(crate) fn meet(config: &Config, address: &Path, side: Side) -> Result<Connec
     match side {
         Side::Follow => Ok(listen(config, address)?.accept_deadline(Instant::now() + PATIENCE)?),
         Side::Lead => {
-            let deadline = Instant::now() + PATIENCE;
             wait_for(address);
-            loop {
-                match config.connect(address) {
-                    // A socket has its path an instant before it listens, and a busy machine makes that long.
-                    Err(error)
-                        if error.kind() == ErrorKind::NotFound && Instant::now() < deadline =>
-                    {
-                        std::thread::sleep(Duration::from_millis(1));
-                    }
-                    outcome => return Ok(outcome?),
-                }
+            dial(config, address)
+        }
+    }
+}
+
+/// Connects to a socket that is there. Somebody listens at it a moment later.
+fn dial(config: &Config, address: &Path) -> Result<Connection, Failure> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match config.connect(address) {
+            Err(error) if error.kind() == ErrorKind::NotFound && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(1));
             }
+            outcome => return Ok(outcome?),
         }
     }
 }

@@ -1,19 +1,22 @@
 //! `ringway schema`: what exported schema files say, and whether programs that were built with two of them understand each other.
 
+mod file;
+
 use std::fmt::Write as _;
-use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use ringway::schema::{self, Difference, Record, Schema};
+use ringway::schema::{self, Content, Difference, Enumeration, Record, Schema, Type};
 
 use crate::exit::{self, Code, Failure};
+use file::read;
 
 /// Read exported schema files: what a lane carries, and whether two versions of it go together.
 ///
-/// A program exports its schema with `std::fs::write("quotes.schema", ringway::schema::encode(&schema)?)`.
+/// A program exports its schema with `std::fs::write("quotes.json", ringway::schema::to_json(&schema))`, or as the table that travels with a
+/// connection: `ringway::schema::encode(&schema)`. Files of both forms are read.
 #[derive(Debug, Args)]
 #[command(after_help = exit::SCHEMA_TABLE)]
 pub(crate) struct SchemaArgs {
@@ -27,6 +30,9 @@ enum Action {
     Show {
         /// The schema file.
         file: PathBuf,
+        /// As JSON, which the other commands read too.
+        #[arg(long)]
+        json: bool,
     },
     /// Say whether two schemas are the same, and if not, what differs.
     Diff {
@@ -50,26 +56,75 @@ pub(crate) fn run(args: &SchemaArgs) -> ExitCode {
 
 fn act(action: &Action, output: &mut impl Write) -> Result<(), Failure> {
     match action {
-        Action::Show { file } => show(&read(file)?, output),
+        Action::Show { file, json: true } => {
+            Ok(output.write_all(schema::to_json(&read(file)?).as_bytes())?)
+        }
+        Action::Show { file, json: false } => show(&read(file)?, output),
         Action::Diff { a, b } => diff(&read(a)?, &read(b)?, output),
         Action::Check { released, new } => check(&read(released)?, &read(new)?, output),
     }
 }
 
-fn read(file: &Path) -> Result<Schema, Failure> {
-    let shown = file.display();
-    let table =
-        fs::read(file).map_err(|error| Failure::new(Code::Failed, format!("{shown}: {error}")))?;
-    schema::decode(&table)
-        .map_err(|error| Failure::new(Code::Failed, format!("{shown} is no schema file: {error}")))
-}
-
 fn show(schema: &Schema, output: &mut impl Write) -> Result<(), Failure> {
     writeln!(output, "fingerprint {}", hex(schema::fingerprint(schema)))?;
+    let mut inner = Vec::new();
     for record in schema.records.iter() {
         write!(output, "\n{}", described(record))?;
+        inside(record, &mut inner);
+    }
+    for ty in inner {
+        match ty {
+            // A record inside of others has no kind.
+            Type::Record(record) => {
+                let table = described(record).replacen("(kind 0, ", "(", 1);
+                write!(output, "\n{table}")?;
+            }
+            Type::Enumeration(enumeration) => write!(output, "\n{}", named(enumeration))?,
+            _ => {}
+        }
     }
     Ok(())
+}
+
+/// The records and enumerations that a record is made of, each once.
+fn inside<'a>(record: &'a Record, found: &mut Vec<&'a Type>) {
+    let tail = record.tail.as_ref().and_then(|tail| match &tail.content {
+        Content::Elements(ty, _) => Some(ty),
+        Content::Text => None,
+    });
+    for ty in record.fields.iter().map(|field| &field.ty).chain(tail) {
+        let mut ty = ty;
+        while let Type::Array(of, _) | Type::Maybe(of) = ty {
+            ty = of;
+        }
+        if found.contains(&ty) {
+            continue;
+        }
+        match ty {
+            Type::Record(inner) => {
+                found.push(ty);
+                inside(inner, found);
+            }
+            Type::Enumeration(_) => found.push(ty),
+            _ => {}
+        }
+    }
+}
+
+/// The values of an enumeration, a line each.
+fn named(enumeration: &Enumeration) -> String {
+    let bytes = enumeration.size;
+    let ty = if enumeration.signed {
+        Type::Signed(bytes)
+    } else {
+        Type::Unsigned(bytes)
+    };
+    let mut text = format!("{} ({ty})\n", &*enumeration.name);
+    for variant in enumeration.variants.iter() {
+        let number = enumeration.number(variant.value);
+        let _ = writeln!(text, "{number:>5}  {}", &*variant.name);
+    }
+    text
 }
 
 /// A record's table, with what is said of each field.

@@ -1,0 +1,233 @@
+//! This process's counters: one segment, a slot in it for each connection.
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, TryLockError};
+
+use zerocopy::IntoBytes;
+
+use super::link::Peer;
+use crate::layout::counters::{self, CountersHeader};
+use crate::ring::Tally;
+use crate::segment::{MappedOwnWord, OwnSegment, OwnWord, SegmentSize};
+use crate::sync::Ordering;
+
+/// The book of this process, once it was needed. In a child of a fork it is the parent's, until the child needs one.
+static BOOK: Mutex<Option<Arc<Book>>> = Mutex::new(None);
+
+/// So often somebody else is let go first. In a child whose parent held the lock while it forked nobody ever gives it back.
+const PATIENCE: u32 = 1000;
+
+/// The segment, and who has which slot.
+#[derive(Debug)]
+pub(crate) struct Book {
+    segment: OwnSegment,
+    pages: Mutex<Pages>,
+}
+
+#[derive(Debug)]
+struct Pages {
+    /// What each slot's life says: odd while it is taken.
+    lives: Vec<u64>,
+    uncounted: u64,
+}
+
+impl Book {
+    /// This process's.
+    pub(crate) fn here() -> std::io::Result<Arc<Self>> {
+        let Some(mut kept) = lock(&BOOK) else {
+            return Err(std::io::Error::from(std::io::ErrorKind::WouldBlock));
+        };
+        if let Some(book) = kept.as_ref() {
+            if !book.segment.birth().is_forked() {
+                return Ok(Arc::clone(book));
+            }
+        }
+        let book = Arc::new(Self::new()?);
+        *kept = Some(Arc::clone(&book));
+        Ok(book)
+    }
+
+    fn new() -> std::io::Result<Self> {
+        let size = SegmentSize {
+            control: counters::BYTES,
+            ring: 0,
+            huge: false,
+        };
+        let mut segment = OwnSegment::new(c"ringway-counters", size, false)?;
+        segment.write_control(0, CountersHeader::new(std::process::id()).as_bytes());
+        Ok(Self {
+            segment,
+            pages: Mutex::new(Pages {
+                lives: Vec::new(),
+                uncounted: 0,
+            }),
+        })
+    }
+
+    /// A descriptor of the segment, which nobody can write through.
+    pub(crate) fn descriptor(&self) -> std::io::Result<OwnedFd> {
+        self.segment.descriptor().try_clone_to_owned()
+    }
+
+    /// The same, to be sent.
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.segment.descriptor()
+    }
+
+    fn tell(&self, offset: usize, value: u64) {
+        // ORD: counter: Relaxed, each number stands by itself; partner: none (observers).
+        self.segment.word(offset).store(value, Ordering::Relaxed);
+    }
+}
+
+/// A lock that a child of a fork may find taken for good.
+fn lock<T>(mutex: &Mutex<T>) -> Option<std::sync::MutexGuard<'_, T>> {
+    for _ in 0..PATIENCE {
+        match mutex.try_lock() {
+            Ok(guard) => return Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => std::thread::yield_now(),
+        }
+    }
+    None
+}
+
+/// A connection's slot, until the last of its halves is dropped.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    book: Arc<Book>,
+    index: usize,
+    life: u64,
+}
+
+impl Slot {
+    /// A slot for a connection to `peer` by the listener's `path`. `None`: it is not counted, for want of memory or of slots.
+    pub(crate) fn take(peer: &Peer, path: &Path) -> Option<Self> {
+        let book = Book::here().ok()?;
+        let mut pages = lock(&book.pages)?;
+        let free = pages.lives.iter().position(|life| life % 2 == 0);
+        let index = free.unwrap_or(pages.lives.len());
+        if index == counters::SLOTS {
+            pages.uncounted += 1;
+            book.tell(counters::UNCOUNTED, pages.uncounted);
+            return None;
+        }
+        if free.is_none() {
+            pages.lives.push(0);
+        }
+        pages.lives[index] += 1;
+        let life = pages.lives[index];
+        let slot = counters::slot(index);
+        let lane = size_of::<counters::Lane>();
+        for from in [counters::SENDS, counters::RECEIVES] {
+            (from..from + lane)
+                .step_by(8)
+                .for_each(|word| book.tell(slot + word, 0));
+        }
+        let pid = peer.pid.and_then(|pid| u32::try_from(pid).ok());
+        let who = u64::from(peer.uid) | u64::from(pid.unwrap_or(0)) << 32;
+        book.tell(slot + counters::PEER, who);
+        let path = path.as_os_str().as_bytes();
+        let name = &path[path.len().saturating_sub(counters::NAME_BYTES)..];
+        book.tell(slot + counters::NAME_LENGTH, name.len() as u64);
+        for (index, part) in name.chunks(8).enumerate() {
+            let mut word = [0; 8];
+            word[..part.len()].copy_from_slice(part);
+            book.tell(slot + counters::NAME + 8 * index, u64::from_le_bytes(word));
+        }
+        book.live(slot, life);
+        drop(pages);
+        Some(Self { book, index, life })
+    }
+
+    /// The words of the half that sends (`counters::SENDS`) or receives (`counters::RECEIVES`) that its lane counts.
+    pub(crate) fn lane(&self, half: usize) -> Tally<MappedOwnWord> {
+        let word = |index: usize| self.word(half, index);
+        Tally::into_words([word(0), word(1), word(2), word(3)])
+    }
+
+    /// The word of a half with this index in [`counters::Lane`].
+    pub(crate) fn word(&self, half: usize, index: usize) -> MappedOwnWord {
+        self.book
+            .segment
+            .word(counters::slot(self.index) + half + 8 * index)
+    }
+}
+
+impl Book {
+    fn live(&self, slot: usize, life: u64) {
+        // ORD: counter-life: Release, what the slot holds comes before; partner: none (an observer reads it before and after).
+        self.segment
+            .word(slot + counters::LIFE)
+            .store(life, Ordering::Release);
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        // In a child the slot is still the parent's.
+        if self.book.segment.birth().is_forked() {
+            return;
+        }
+        if let Some(mut pages) = lock(&self.book.pages) {
+            pages.lives[self.index] = self.life + 1;
+            self.book.live(counters::slot(self.index), self.life + 1);
+        }
+    }
+}
+
+/// One number that a half counts where it has time.
+#[derive(Debug, Default)]
+pub(crate) struct Count {
+    value: u64,
+    word: Option<MappedOwnWord>,
+}
+
+impl Count {
+    pub(crate) fn new(slot: Option<&Slot>, half: usize, index: usize) -> Self {
+        Self {
+            value: 0,
+            word: slot.map(|slot| slot.word(half, index)),
+        }
+    }
+
+    pub(crate) fn value(&self) -> u64 {
+        self.value
+    }
+
+    /// One more.
+    #[cold]
+    pub(crate) fn add(&mut self) {
+        self.value += 1;
+        if let Some(word) = &self.word {
+            // ORD: counter: Relaxed, each number stands by itself; partner: none (observers).
+            word.store(self.value, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_are_given_out_and_given_back_and_what_finds_none_is_told() {
+        let peer = Peer { uid: 7, pid: None };
+        let take = || Slot::take(&peer, Path::new("/a/name"));
+        let mut slots: Vec<Slot> = core::iter::from_fn(take).collect();
+        assert_eq!(slots.len(), counters::SLOTS);
+        let told = super::super::Counters::own().unwrap();
+        assert_eq!(told.uncounted().unwrap(), 1);
+        assert_eq!(told.connections().unwrap().len(), counters::SLOTS);
+        let last = slots.pop().unwrap();
+        let (index, life) = (last.index, last.life);
+        drop(last);
+        assert_eq!(told.connections().unwrap().len(), counters::SLOTS - 1);
+        let again = take().unwrap();
+        assert_eq!((again.index, again.life), (index, life + 2));
+        drop((slots, again));
+        assert_eq!(told.connections().unwrap(), []);
+    }
+}

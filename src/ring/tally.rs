@@ -1,0 +1,48 @@
+//! What one half of a lane counts, told to observers where the half has time for it: at most a lap late.
+
+use crate::segment::OwnWord;
+use crate::sync::Ordering;
+
+/// Numbers that both halves have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Numbers {
+    /// Frames written or read.
+    pub(crate) frames: u64,
+    /// Bytes of ring that they took, headers and padding included.
+    pub(crate) bytes: u64,
+    /// Groups published, or releases told.
+    pub(crate) batches: u64,
+    /// The most bytes that were seen between what was written and what was released.
+    pub(crate) high_water: u64,
+}
+
+/// Where a half tells its numbers, if anywhere.
+#[derive(Debug)]
+pub(crate) struct Tally<W>(Option<[W; 4]>);
+
+impl<W: OwnWord> Tally<W> {
+    pub(crate) fn nowhere() -> Self {
+        Self(None)
+    }
+
+    /// Into words in the order of [`Numbers`], which nobody else writes.
+    pub(crate) fn into_words(words: [W; 4]) -> Self {
+        Self(Some(words))
+    }
+
+    pub(crate) fn tell(&self, numbers: &Numbers) {
+        let Some(words) = &self.0 else {
+            return;
+        };
+        let values = [
+            numbers.frames,
+            numbers.bytes,
+            numbers.batches,
+            numbers.high_water,
+        ];
+        for (word, value) in words.iter().zip(values) {
+            // ORD: counter: Relaxed, each number stands by itself; partner: none (observers).
+            word.store(value, Ordering::Relaxed);
+        }
+    }
+}
