@@ -244,7 +244,7 @@ fn unsafe_ones_are_refused(
     for mode in [0o755, 0o711, 0o770, 0o702, 0o1777] {
         fs::set_permissions(&directory, fs::Permissions::from_mode(mode)).unwrap();
         let alone = if mode == 0o1777 {
-            "leave that as it is"
+            "leave it as it is"
         } else {
             "chmod 700 it if"
         };

@@ -13,6 +13,7 @@ mod schema;
 mod send;
 mod standard;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -44,8 +45,27 @@ enum Command {
     BenchCount(bench::CountArgs),
 }
 
+/// Prints what clap has to say: help, the version, or what is wrong with the arguments.
+fn tell(told: &clap::Error) -> ExitCode {
+    let printed = told.print().and_then(|()| io::stdout().flush());
+    let printed = match printed {
+        // Help that nobody could get is no success; whoever closed the pipe has read enough.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ if told.use_stderr() => Ok(()),
+        _ => standard::output(),
+    };
+    match printed {
+        Err(failure) if !told.use_stderr() => exit::report("--help", Err(failure)),
+        _ => u8::try_from(told.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from),
+    }
+}
+
 fn main() -> ExitCode {
-    match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(told) => return tell(&told),
+    };
+    match cli.command {
         Command::Send(args) => send::run(&args),
         Command::Recv(args) => recv::run(&args),
         Command::Bench(args) => bench::run(&args),

@@ -122,10 +122,14 @@ fn too_few_descriptors_are_what_is_missing() {
 fn a_report_that_cannot_be_printed_is_a_failure() {
     let place = Place::new();
     for script in ["exec \"$@\" >&-", "exec \"$@\" > /dev/full"] {
-        for arguments in [&["doctor"][..], &["doctor", "--json"]] {
+        for arguments in [&["doctor"][..], &["doctor", "--json"], &["--help"]] {
             let mut doctor = Running::start(&mut place.in_shell("doctor", script, arguments));
             assert_eq!(doctor.code(), 1, "{script}");
-            assert!(place.words("doctor").starts_with("ringway doctor: "));
+            let words = place.words("doctor");
+            assert!(
+                words.starts_with(&format!("ringway {}: ", arguments[0])),
+                "{words}"
+            );
         }
     }
 }

@@ -199,12 +199,12 @@ fn explain(directory: &Path, unfit: &directory::Unfit, listening: bool) -> Error
         directory::Unfit::Mode(mode) => {
             let own = directory::within(directory);
             let alone = if directory::is_shared(*mode) {
-                "leave that as it is, "
+                "leave it as it is, and "
             } else {
                 "chmod 700 it if nobody else uses it, or "
             };
             format!(
-                "others can enter {shown} (mode {mode:o}): {alone}make one in it, `mkdir -m 700 {0}`, and set RINGWAY_DIR to {0}",
+                "others can enter {shown} (mode {mode:o}): {alone}make one of your own in it, `mkdir -m 700 {0}`, and set RINGWAY_DIR to {0}",
                 own.display()
             )
         }
