@@ -76,6 +76,15 @@ Exit codes:
   5    nobody listens there, or does not answer in time
   141  the reader of our output went away";
 
+/// The same for `ping`.
+pub(crate) const PING_TABLE: &str = "\
+Exit codes:
+  0    at least one answer came
+  1    it could not be asked
+  2    bad usage
+  5    nobody listens there, or nobody answered in time
+  141  the reader of our output went away";
+
 /// Why a command ends early.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -147,7 +156,7 @@ mod tests {
     #[test]
     fn the_document_has_every_code() {
         let document = include_str!("../../docs/command.md");
-        for line in [TABLE, BENCH_TABLE, SCHEMA_TABLE, INSPECT_TABLE]
+        for line in [TABLE, BENCH_TABLE, SCHEMA_TABLE, INSPECT_TABLE, PING_TABLE]
             .iter()
             .flat_map(|table| table.lines())
             .filter(|line| line.starts_with("  ") && !line.contains("An interrupted"))

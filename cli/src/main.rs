@@ -7,6 +7,7 @@ mod exit;
 mod list;
 mod manual;
 mod options;
+mod ping;
 mod progress;
 mod recv;
 mod schema;
@@ -34,6 +35,7 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     List(list::ListArgs),
     Inspect(list::InspectArgs),
+    Ping(ping::PingArgs),
     Schema(schema::SchemaArgs),
     Completions(manual::CompletionsArgs),
     Man(manual::ManArgs),
@@ -71,6 +73,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::List(args) => list::list(&args),
+        Command::Ping(args) => ping::run(&args),
         Command::Inspect(args) => list::inspect(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => manual::completions(&args, &Cli::command()),

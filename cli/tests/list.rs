@@ -1,4 +1,4 @@
-//! `ringway list` and `ringway inspect`, of a listener in this process.
+//! `ringway list`, `ringway inspect` and `ringway ping`, of a listener in this process.
 
 mod support;
 
@@ -151,4 +151,22 @@ fn where_nobody_ever_listened_the_list_is_empty() {
     let place = Place::new();
     let (code, text) = printed(&place, &["list"]);
     assert_eq!((code, text.lines().count()), (0, 1), "{text}");
+}
+
+#[test]
+fn who_accepts_answers_a_ping() {
+    let place = Place::new();
+    while_somebody_listens(&place, "answers", || {
+        let ask = ["ping", "answers", "--count", "3", "--interval", "0.01"];
+        let (code, text) = printed(&place, &ask);
+        assert_eq!(code, 0, "{}", place.words("list"));
+        assert!(text.contains("3 of 3 answered"), "{text}");
+    });
+    let silent = Config::new().bind(place.file("silent")).unwrap();
+    for name in ["answers", "silent"] {
+        let ask = ["ping", name, "--count", "1", "--wait", "0.1"];
+        assert_eq!(printed(&place, &ask).0, 5, "{name}");
+    }
+    drop(silent);
+    assert_eq!(printed(&place, &["ping", "no/../"]).0, 1);
 }
