@@ -3,7 +3,7 @@
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use zerocopy::IntoBytes;
 
@@ -36,7 +36,7 @@ struct Pages {
 impl Book {
     /// This process's.
     pub(crate) fn here() -> std::io::Result<Arc<Self>> {
-        let Some(mut kept) = lock(&BOOK) else {
+        let Some(mut kept) = lock() else {
             return Err(std::io::Error::from(std::io::ErrorKind::WouldBlock));
         };
         if let Some(book) = kept.as_ref() {
@@ -76,16 +76,21 @@ impl Book {
         self.segment.descriptor()
     }
 
+    /// Locked by threads of this process only, for some instructions: a child has a book of its own.
+    fn pages(&self) -> MutexGuard<'_, Pages> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn tell(&self, offset: usize, value: u64) {
         // ORD: counter: Relaxed, each number stands by itself; partner: none (observers).
         self.segment.word(offset).store(value, Ordering::Relaxed);
     }
 }
 
-/// A lock that a child of a fork may find taken for good.
-fn lock<T>(mutex: &Mutex<T>) -> Option<std::sync::MutexGuard<'_, T>> {
+/// The lock of [`BOOK`], which a child of a fork may find taken for good. Who does not get it is not counted.
+fn lock() -> Option<MutexGuard<'static, Option<Arc<Book>>>> {
     for _ in 0..PATIENCE {
-        match mutex.try_lock() {
+        match BOOK.try_lock() {
             Ok(guard) => return Some(guard),
             Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => std::thread::yield_now(),
@@ -106,7 +111,7 @@ impl Slot {
     /// A slot for a connection to `peer` by the listener's `path`. `None`: it is not counted, for want of memory or of slots.
     pub(crate) fn take(peer: &Peer, path: &Path) -> Option<Self> {
         let book = Book::here().ok()?;
-        let mut pages = lock(&book.pages)?;
+        let mut pages = book.pages();
         let free = pages.lives.iter().position(|life| life % 2 == 0);
         let index = free.unwrap_or(pages.lives.len());
         if index == counters::SLOTS {
@@ -171,10 +176,9 @@ impl Drop for Slot {
         if self.book.segment.birth().is_forked() {
             return;
         }
-        if let Some(mut pages) = lock(&self.book.pages) {
-            pages.lives[self.index] = self.life + 1;
-            self.book.live(counters::slot(self.index), self.life + 1);
-        }
+        let mut pages = self.book.pages();
+        pages.lives[self.index] = self.life + 1;
+        self.book.live(counters::slot(self.index), self.life + 1);
     }
 }
 
