@@ -42,7 +42,7 @@ fn what_the_figures_are_is_said() {
     for note in ["gave up: ", "limit badly written"] {
         assert!(command.contains(note), "{note:?} is not explained");
     }
-    assert!(README.contains("In this run every target was met on near cores."));
+    assert!(README.contains("On near cores every target was met in the run that the table shows."));
 }
 
 #[test]
