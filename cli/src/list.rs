@@ -6,17 +6,13 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::thread;
-use std::time::Duration;
 
 use clap::Args;
 use ringway::schema::Schema;
-use ringway::{Address, Config, ConnectionCounters, ErrorKind, LaneCounters, Observed};
+use ringway::{Address, ConnectionCounters, ErrorKind, LaneCounters, Observed};
 
 use crate::exit::{self, Code, Failure};
-use crate::options::parse_uid;
-
-/// No wait is longer, in seconds.
-const LONGEST: f64 = 1e6;
+use crate::observer::{ObserverArgs, asking, process, seconds};
 
 /// List those who listen under a name of this user, with their peers, messages and counters.
 #[derive(Debug, Args)]
@@ -30,18 +26,11 @@ pub(crate) struct ListArgs {
 #[derive(Debug, Args)]
 #[command(after_help = exit::INSPECT_TABLE)]
 pub(crate) struct InspectArgs {
-    /// A name, or the path of a socket if it contains a slash.
-    #[arg(value_name = "NAME")]
-    address: String,
+    #[command(flatten)]
+    observer: ObserverArgs,
     /// Show the counters again every so many seconds, until interrupted or until the process has ended.
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", value_parser = crate::options::parse_seconds)]
     watch: Option<f64>,
-    /// How long to wait for an answer, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = crate::options::parse_seconds)]
-    wait: f64,
-    /// Also ask a process of this user id (may be given again; our own is always allowed).
-    #[arg(long, value_name = "UID", value_parser = parse_uid)]
-    allow_uid: Vec<u32>,
 }
 
 pub(crate) fn list(args: &ListArgs) -> ExitCode {
@@ -58,10 +47,6 @@ fn failed(error: &ringway::Error) -> Failure {
         _ => Code::Failed,
     };
     Failure::new(code, error)
-}
-
-fn asking(wait: f64) -> Config {
-    Config::new().handshake_timeout(Duration::from_secs_f64(wait.clamp(0.001, LONGEST)))
 }
 
 fn list_all(args: &ListArgs, output: &mut impl Write) -> Result<(), Failure> {
@@ -87,13 +72,10 @@ fn list_all(args: &ListArgs, output: &mut impl Write) -> Result<(), Failure> {
 fn line(name: &str, observed: &Observed, output: &mut impl Write) -> Result<(), Failure> {
     let connections = connections(name, observed)?;
     let sum = |count: fn(&ConnectionCounters) -> u64| connections.iter().map(count).sum::<u64>();
-    let process = observed
-        .peer()
-        .pid
-        .map_or_else(|| "?".to_owned(), |pid| pid.to_string());
     writeln!(
         output,
-        "{name:<24} {process:>8} {:>5} {:>14} {:>14}  {} / {}",
+        "{name:<24} {:>8} {:>5} {:>14} {:>14}  {} / {}",
+        process(observed),
         connections.len(),
         sum(|connection| connection.receives.frames),
         sum(|connection| connection.sends.frames),
@@ -125,13 +107,7 @@ fn messages(schema: Option<&Schema>) -> String {
 
 fn show(args: &InspectArgs, output: &mut impl Write) -> Result<(), Failure> {
     crate::standard::output()?;
-    let config = args
-        .allow_uid
-        .iter()
-        .fold(asking(args.wait), |config, &uid| config.allow_uid(uid));
-    let observed = config
-        .observe(args.address.as_str())
-        .map_err(|error| failed(&error))?;
+    let observed = args.observer.observe().map_err(|error| failed(&error))?;
     for (what, schema) in [
         ("receives", observed.expects()),
         ("sends", observed.sends()),
@@ -142,11 +118,11 @@ fn show(args: &InspectArgs, output: &mut impl Write) -> Result<(), Failure> {
         }
     }
     loop {
-        counters(&args.address, &observed, output)?;
-        let Some(seconds) = args.watch else {
+        counters(&args.observer.address, &observed, output)?;
+        let Some(every) = args.watch else {
             return Ok(());
         };
-        thread::sleep(Duration::from_secs_f64(seconds.clamp(0.01, LONGEST)));
+        thread::sleep(seconds(every, 0.01));
         if ended(&observed) {
             writeln!(output, "\nthe process has ended")?;
             return Ok(());

@@ -6,6 +6,7 @@ mod doctor;
 mod exit;
 mod list;
 mod manual;
+mod observer;
 mod options;
 mod ping;
 mod progress;

@@ -1,6 +1,5 @@
 //! The options that `send` and `recv` share, and what becomes of them.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
@@ -42,11 +41,7 @@ const LARGEST_RING: usize = 1 << 30;
 impl ConnectionArgs {
     /// Where to meet.
     pub(crate) fn address(&self) -> Address {
-        if self.address.contains('/') {
-            Address::from(PathBuf::from(&self.address))
-        } else {
-            Address::from(self.address.as_str())
-        }
+        Address::from(self.address.as_str())
     }
 
     /// The name as it was given, for messages.

@@ -8,10 +8,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use ringway::{Config, ErrorKind};
+use ringway::ErrorKind;
 
 use crate::exit::{self, Code, Failure};
-use crate::options::{parse_seconds, parse_uid};
+use crate::observer::{ObserverArgs, process, seconds};
+use crate::options::parse_seconds;
 
 /// Ask one who listens again and again, and say how long each answer takes.
 ///
@@ -19,25 +20,15 @@ use crate::options::{parse_seconds, parse_uid};
 #[derive(Debug, Args)]
 #[command(after_help = exit::PING_TABLE)]
 pub(crate) struct PingArgs {
-    /// A name, or the path of a socket if it contains a slash.
-    #[arg(value_name = "NAME")]
-    address: String,
+    #[command(flatten)]
+    observer: ObserverArgs,
     /// How many times.
     #[arg(long, short, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
     count: u32,
     /// Seconds between two questions.
     #[arg(long, short, value_name = "SECONDS", default_value_t = 1.0, value_parser = parse_seconds)]
     interval: f64,
-    /// How long to wait for each answer, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = parse_seconds)]
-    wait: f64,
-    /// Also ask a process of this user id (may be given again; our own is always allowed).
-    #[arg(long, value_name = "UID", value_parser = parse_uid)]
-    allow_uid: Vec<u32>,
 }
-
-/// No wait is longer, in seconds.
-const LONGEST: f64 = 1e6;
 
 pub(crate) fn run(args: &PingArgs) -> ExitCode {
     exit::report("ping", ping(args, &mut io::stdout()))
@@ -45,26 +36,17 @@ pub(crate) fn run(args: &PingArgs) -> ExitCode {
 
 fn ping(args: &PingArgs, output: &mut impl Write) -> Result<(), Failure> {
     crate::standard::output()?;
-    let patience = Duration::from_secs_f64(args.wait.clamp(0.001, LONGEST));
-    let config = Config::new().handshake_timeout(patience);
-    let config = args
-        .allow_uid
-        .iter()
-        .fold(config, |config, &uid| config.allow_uid(uid));
     let mut times = Vec::new();
     let mut last = None;
     for turn in 1..=args.count {
         let began = Instant::now();
-        match config.observe(args.address.as_str()) {
+        match args.observer.observe() {
             Ok(observed) => {
                 let took = began.elapsed();
-                let process = observed
-                    .peer()
-                    .pid
-                    .map_or_else(|| "?".to_owned(), |pid| pid.to_string());
                 writeln!(
                     output,
-                    "{turn}: process {process} answered in {}",
+                    "{turn}: process {} answered in {}",
+                    process(&observed),
                     shown(took)
                 )?;
                 times.push(took);
@@ -83,7 +65,7 @@ fn ping(args: &PingArgs, output: &mut impl Write) -> Result<(), Failure> {
         }
         output.flush()?;
         if turn < args.count {
-            thread::sleep(Duration::from_secs_f64(args.interval.clamp(0.0, LONGEST)));
+            thread::sleep(seconds(args.interval, 0.0));
         }
     }
     times.sort_unstable();

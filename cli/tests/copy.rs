@@ -333,19 +333,24 @@ fn a_killed_listener_leaves_its_socket_until_the_name_is_bound_again() {
     assert_eq!(place.sockets(), 0, "whoever binds the name next tidies up");
 }
 
-#[test]
-fn a_file_in_the_way_is_named_at_once_by_both_sides() {
-    let place = Place::new();
-    fs::write(place.file("copy"), "precious").unwrap();
+/// What lies where the socket `copy` should be is called that, and nobody is told to remove it.
+fn is_named_at_once_by_both_sides(place: &Place, what: &str) {
     for side in ["send", "recv"] {
         let mut command = place.command(side, &[side, "copy", "--wait", "20"]);
         let began = Instant::now();
         assert_eq!(Running::start(&mut command).code(), 1);
         assert!(began.elapsed() < Duration::from_secs(10), "it kept trying");
         let words = place.words(side);
-        assert!(words.contains("is a file, not a socket"), "{words}");
+        assert!(words.contains(what), "{words}");
         assert!(!words.contains("remove"), "{words}");
     }
+}
+
+#[test]
+fn a_file_in_the_way_is_named_at_once_by_both_sides() {
+    let place = Place::new();
+    fs::write(place.file("copy"), "precious").unwrap();
+    is_named_at_once_by_both_sides(&place, "is a file, not a socket");
     assert_eq!(fs::read(place.file("copy")).unwrap(), b"precious");
 }
 
@@ -354,14 +359,6 @@ fn a_socket_of_another_program_is_named_at_once_by_both_sides() {
     let place = Place::new();
     let path = place.file("copy");
     let _other = std::os::unix::net::UnixListener::bind(&path).unwrap();
-    for side in ["send", "recv"] {
-        let mut command = place.command(side, &[side, "copy", "--wait", "20"]);
-        let began = Instant::now();
-        assert_eq!(Running::start(&mut command).code(), 1);
-        assert!(began.elapsed() < Duration::from_secs(10), "it kept trying");
-        let words = place.words(side);
-        assert!(words.contains("another program's"), "{words}");
-        assert!(!words.contains("remove"), "{words}");
-    }
+    is_named_at_once_by_both_sides(&place, "another program's");
     assert!(path.exists(), "it is left alone");
 }

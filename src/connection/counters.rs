@@ -9,6 +9,7 @@ use zerocopy::FromBytes;
 use super::book::Book;
 use crate::error::{Error, ErrorKind};
 use crate::layout::counters::{self, CountersHeader, Lane};
+use crate::layout::printable;
 
 /// What the connections of a process have done: a segment that this process can read and not write, and in which there is no byte of any
 /// frame's payload.
@@ -170,7 +171,6 @@ fn word(slot: &[u8; counters::SLOT], at: usize) -> u64 {
 fn connection(slot: &[u8; counters::SLOT]) -> ConnectionCounters {
     let who = word(slot, counters::PEER);
     let length = word(slot, counters::NAME_LENGTH).min(counters::NAME_BYTES as u64) as usize;
-    let name = String::from_utf8_lossy(&slot[counters::NAME..counters::NAME + length]);
     let half = |from: usize| {
         Lane::read_from_prefix(&slot[from..])
             .map(|(lane, _)| lane)
@@ -178,10 +178,7 @@ fn connection(slot: &[u8; counters::SLOT]) -> ConnectionCounters {
             .into()
     };
     ConnectionCounters {
-        name: name
-            .chars()
-            .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-            .collect(),
+        name: printable(&slot[counters::NAME..counters::NAME + length]),
         peer_uid: (who & u64::from(u32::MAX)) as u32,
         peer_pid: Some((who >> 32) as u32).filter(|pid| *pid != 0),
         sends: half(counters::SENDS),

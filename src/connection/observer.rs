@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Instant;
 
-use zerocopy::{FromZeros, IntoBytes};
+use zerocopy::IntoBytes;
 
 use super::book::Book;
 use super::client::{self, Ended};
@@ -19,11 +19,8 @@ use super::link::Peer;
 use super::schemas::{self, PeerSchemas, Side, Told};
 use super::side::{self, Refused};
 use crate::error::{Error, ErrorKind};
-use crate::layout::VERSION;
 use crate::layout::counters;
-use crate::layout::handshake::{
-    self, Hello, Kind, Prefix, ROLE_OBSERVER, Reason, SegmentOffer, WAITS, Welcome,
-};
+use crate::layout::handshake::{self, Hello, ROLE_OBSERVER, Reason, WAITS, Welcome};
 use crate::layout::schemas::Announced;
 use crate::schema::Schema;
 use crate::segment::{OwnSegment, SegmentSize};
@@ -163,20 +160,8 @@ impl Answer {
             Some(file)
         };
         let welcome = Welcome {
-            prefix: Prefix::new::<Welcome>(Kind::Welcome),
-            version: VERSION.min(newest_version),
-            lanes: 0,
             waits: WAITS,
-            features: 0,
-            send_capacity: 0,
-            offer: SegmentOffer::new_zeroed(),
-            codec: config.codec,
-            schema_bytes: told.announced.bytes,
-            schema_fingerprint: told.announced.fingerprint,
-            resume_token: [0; 16],
-            resume_position: 0,
-            clock_offset: 0,
-            reserved: [0; 112],
+            ..Welcome::new(newest_version, config.codec, &told.announced)
         };
         Ok(Self {
             welcome,

@@ -210,20 +210,12 @@ impl Pending {
         let told = Told::new(config).map_err(|error| resources(&error))?;
         let own = Own::new(config, &told, ours, features).map_err(|error| resources(&error))?;
         let welcome = Welcome {
-            prefix: Prefix::new::<Welcome>(Kind::Welcome),
-            version: VERSION.min(hello.newest_version),
             lanes: 1,
             waits: side::waits(config),
             features,
             send_capacity: capacity,
             offer: own.offer(),
-            codec: config.codec,
-            schema_bytes: told.announced.bytes,
-            schema_fingerprint: told.announced.fingerprint,
-            resume_token: [0; 16],
-            resume_position: 0,
-            clock_offset: 0,
-            reserved: [0; 112],
+            ..Welcome::new(hello.newest_version, config.codec, &told.announced)
         };
         self.say(welcome.as_bytes(), &own.descriptors())?;
         self.agreed = Some(Agreed {

@@ -13,10 +13,11 @@
 //! Every message is in its final size with room for what later work needs. Reserved bytes are sent as zero and not looked at,
 //! unless a feature bit that both sides set gives them a meaning.
 
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
-use super::MAGIC;
 use super::geometry::{Geometry, Misfit};
+use super::schemas::Announced;
+use super::{MAGIC, VERSION, printable};
 
 /// The receiver of this side will only ever spin: no barrier and no bell is needed to send to it.
 pub(crate) const RECEIVER_SPINS: u32 = 1 << 0;
@@ -252,6 +253,20 @@ impl Reason {
     }
 }
 
+impl Welcome {
+    /// What every Welcome says, to a client that speaks `newest_version` at most. It grants no lane and no ring: those are added.
+    pub(crate) fn new(newest_version: u16, codec: u32, schemas: &Announced) -> Self {
+        Self {
+            prefix: Prefix::new::<Self>(Kind::Welcome),
+            version: VERSION.min(newest_version),
+            codec,
+            schema_bytes: schemas.bytes,
+            schema_fingerprint: schemas.fingerprint,
+            ..Self::new_zeroed()
+        }
+    }
+}
+
 impl Refuse {
     /// A refusal with the first line of `text`; a longer one is cut at a character boundary.
     pub(crate) fn new(reason: Reason, text: &str) -> Self {
@@ -276,10 +291,7 @@ impl Refuse {
             .text
             .get(..self.text_bytes as usize)
             .unwrap_or(&self.text);
-        String::from_utf8_lossy(bytes)
-            .chars()
-            .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-            .collect()
+        printable(bytes)
     }
 }
 

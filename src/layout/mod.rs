@@ -21,3 +21,11 @@ pub(crate) const OLDEST_VERSION: u16 = 1;
 
 /// "RINGWAY" and a zero byte: the first eight bytes of a segment and of every handshake message.
 pub(crate) const MAGIC: [u8; 8] = *b"RINGWAY\0";
+
+/// A text that somebody else wrote and that goes to a terminal: anything that is no UTF-8, or a control character, is replaced.
+pub(crate) fn printable(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes)
+        .chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
+}

@@ -1,0 +1,48 @@
+//! How `list`, `inspect` and `ping` ask: as observers, who get counters and schemas and not a byte of payload.
+
+use std::time::Duration;
+
+use clap::Args;
+use ringway::{Config, Error, Observed};
+
+use crate::options::{parse_seconds, parse_uid};
+
+/// Whom to ask, and for how long.
+#[derive(Debug, Args)]
+pub(crate) struct ObserverArgs {
+    /// A name, or the path of a socket if it contains a slash.
+    #[arg(value_name = "NAME")]
+    pub(crate) address: String,
+    /// How long to wait for an answer, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = parse_seconds)]
+    wait: f64,
+    /// Also ask a process of this user id (may be given again; our own is always allowed).
+    #[arg(long, value_name = "UID", value_parser = parse_uid)]
+    allow_uid: Vec<u32>,
+}
+
+impl ObserverArgs {
+    /// Asks once.
+    pub(crate) fn observe(&self) -> Result<Observed, Error> {
+        let uids = self.allow_uid.iter();
+        let config = uids.fold(asking(self.wait), |config, &uid| config.allow_uid(uid));
+        config.observe(self.address.as_str())
+    }
+}
+
+/// What to ask with, for an answer within `wait` seconds.
+pub(crate) fn asking(wait: f64) -> Config {
+    Config::new().handshake_timeout(seconds(wait, 0.001))
+}
+
+/// A time that was given in seconds, of at least `least` and at most what a clock can take.
+pub(crate) fn seconds(given: f64, least: f64) -> Duration {
+    const LONGEST: f64 = 1e6;
+    Duration::from_secs_f64(given.clamp(least, LONGEST))
+}
+
+/// The number of the process that listens, as far as it has one here.
+pub(crate) fn process(observed: &Observed) -> String {
+    let pid = observed.peer().pid;
+    pid.map_or_else(|| "?".to_owned(), |pid| pid.to_string())
+}
