@@ -37,6 +37,18 @@ pub(crate) enum Site {
     CloseBarrier,
     /// Fence after the peer's "closed" was seen, before the last look at the lane.
     SeeClose,
+    /// Fence between a claim and what is written into what it claims.
+    Claim,
+    /// Fence after a tap has copied, before it looks at the claim.
+    Glimpse,
+    /// Fence between the first telling of an anchor's number and the anchor.
+    Coming,
+    /// Store of the second telling of an anchor's number.
+    Come,
+    /// Fence after a tap has loaded that, before it loads the anchor.
+    SeeCome,
+    /// Fence after a tap has loaded the anchor, before it loads the first telling, or looks there.
+    SeeTail,
 }
 
 /// The ordering to use at `site`: `intended`, unless a model is weakening that site.
@@ -68,13 +80,6 @@ pub(crate) fn fence(site: Site, intended: Ordering) {
 pub(crate) fn alias_fence() {
     // ORD: alias: compiler only; partner: none.
     core::sync::atomic::compiler_fence(Ordering::SeqCst);
-}
-
-/// Keeps a claim before all that is written into what it claims.
-#[inline(always)]
-pub(crate) fn claim_fence() {
-    // ORD: claim: Release, the claim before what is written behind this; partner: none (a reader that copies, fences, and looks at the claim).
-    raw_fence(Ordering::Release);
 }
 
 #[cfg(not(loom))]

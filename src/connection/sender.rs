@@ -305,7 +305,7 @@ impl Sender {
             return Err(SendError::Forked);
         }
         self.publish_leaked();
-        self.lane.tell_numbers();
+        self.lane.tell();
         let Self { lane, rest, .. } = self;
         let outcome = rest.arm(&mut || lane.has_room(len, 8).map(|room| room.then_some(())));
         // What was heard is told by the call that follows; the lane must be shut for it.
@@ -410,7 +410,7 @@ impl Sender {
     #[cold]
     #[inline(never)]
     fn signal(&mut self, signal: Signal) {
-        self.lane.tell_numbers();
+        self.lane.tell();
         if self.rest.signal(signal) {
             self.lane.shut();
         }
@@ -426,7 +426,7 @@ impl AsFd for Sender {
 impl Drop for Sender {
     fn drop(&mut self) {
         if !self.is_forked() {
-            self.lane.tell_numbers();
+            self.lane.tell();
         }
         self.rest.close();
     }

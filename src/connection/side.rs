@@ -23,7 +23,7 @@ use crate::layout::handshake::{
     RECEIVER_SPINS, Reason, SEGMENT_HUGE, SENDER_SPINS, SegmentOffer, WAITS,
 };
 use crate::layout::schemas::{self, Announced};
-use crate::ring::{Consumer, Producer, say_start};
+use crate::ring::{Consumer, Producer, Readers, say_start};
 use crate::segment::{ForeignSegment, Gate, OwnSegment, SegmentSize};
 use crate::sys::aside::Descriptors;
 use crate::sys::bell::{self, Ringer};
@@ -344,7 +344,11 @@ impl Parts {
             theirs.waits & RECEIVER_SPINS == 0,
             crate::sys::cpu::nanos,
         );
-        producer.claim_in(own.segment.word(control::CLAIM));
+        producer.tell_readers(Readers {
+            claim: own.segment.word(control::CLAIM),
+            coming: own.segment.word(control::COMING),
+            come: own.segment.word(control::COME),
+        });
         let consumer = Consumer::new(
             theirs.segment.ring(gates.1),
             own.segment.word(control::RECEIVER),

@@ -15,10 +15,14 @@ pub(crate) const CONTROL: usize = 4096;
 /// Lanes per direction that the layout has room for. This version uses one.
 pub(crate) const LANES: usize = 4;
 
-/// Offset of the sender's words of lane 0: tail, claim, two sequence anchors (reserved).
+/// Offset of the sender's words of lane 0: the anchor (a published tail), the claim, and twice the number of frames before the anchor.
 pub(crate) const SENDER: usize = 0x400;
 /// Offset of lane 0's claim: the sender writes nothing at or behind this position.
 pub(crate) const CLAIM: usize = SENDER + 8;
+/// Offset of the number of frames before lane 0's anchor, stored before the anchor is.
+pub(crate) const COMING: usize = SENDER + 16;
+/// Offset of the same number, stored behind the anchor.
+pub(crate) const COME: usize = SENDER + 24;
 /// Offset of the receiver's words of lane 0: released, taken (reserved).
 pub(crate) const RECEIVER: usize = 0x600;
 /// Offset of the park epoch of the half that waits for data.

@@ -22,6 +22,11 @@ pub enum Violation {
     },
     /// A pad is followed by another pad or by nothing.
     PadWithoutFrame,
+    /// A position that the sender tells to those who read along is no position of a lane.
+    AnchorOutOfRange {
+        /// The position.
+        tail: u64,
+    },
     /// The released position went back, ran ahead of what was sent, or is not a multiple of 8.
     ReleasedOutOfRange {
         /// The position that the peer published.
@@ -48,6 +53,9 @@ impl fmt::Display for Violation {
             ),
             Self::PadWithoutFrame => {
                 out.write_str("a pad is not followed by the frame that it aligns")
+            }
+            Self::AnchorOutOfRange { tail } => {
+                write!(out, "the anchor {tail} is no position of a lane")
             }
             Self::ReleasedOutOfRange {
                 released,

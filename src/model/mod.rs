@@ -7,6 +7,7 @@
 mod lane;
 mod nudge;
 mod sleep;
+mod tap;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
@@ -16,8 +17,8 @@ use crate::ring::{Consumer, Producer, say_start};
 use crate::segment::heap::{HeapRing, HeapWord};
 // ORD: sites: named here to be weakened, not accessed; partner: none.
 use crate::sync::Site::{
-    self, Close, CloseBarrier, Commit, ParkBarrier, Reclaim, Release, SeeClose, SpaceBarrier, Take,
-    WakeBarrier,
+    self, Claim, Close, CloseBarrier, Come, Coming, Commit, Glimpse, ParkBarrier, Reclaim, Release,
+    SeeClose, SeeCome, SeeTail, SpaceBarrier, Take, WakeBarrier,
 };
 use crate::sync::weaken;
 
@@ -25,7 +26,7 @@ use crate::sync::weaken;
 type Model = (&'static str, fn());
 
 /// All models, the quick ones first: a weakened site is tried on each until one fails.
-const MODELS: &[&[Model]] = &[lane::MODELS, sleep::MODELS];
+const MODELS: &[&[Model]] = &[lane::MODELS, sleep::MODELS, tap::MODELS];
 
 /// Every site.
 const SITES: &[Site] = &[
@@ -39,11 +40,17 @@ const SITES: &[Site] = &[
     Close,
     CloseBarrier,
     SeeClose,
+    Claim,
+    Glimpse,
+    Coming,
+    Come,
+    SeeCome,
+    SeeTail,
 ];
 /// Does not compile while a site is missing here, and then it belongs into `SITES` too.
 const _: fn(Site) = |site| match site {
     Commit | Take | Release | Reclaim | WakeBarrier | ParkBarrier | SpaceBarrier | Close
-    | CloseBarrier | SeeClose => (),
+    | CloseBarrier | SeeClose | Claim | Glimpse | Coming | Come | SeeCome | SeeTail => (),
 };
 
 /// One model at a time: the weakened site belongs to the whole process.

@@ -12,12 +12,14 @@ mod consumer;
 mod manner;
 mod producer;
 mod slot;
+mod tap;
 mod tally;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
 pub(crate) use consumer::{Consumer, Entry, Found, say_start};
 pub(crate) use manner::Published;
-pub(crate) use producer::Producer;
+pub(crate) use producer::{Producer, Readers};
 pub(crate) use slot::{Refusal, Slot};
+pub(crate) use tap::{Glimpse, Missed, Tap, Told};
 pub(crate) use tally::Tally;

@@ -9,6 +9,8 @@
 
 mod room;
 
+pub(crate) use room::Readers;
+
 use super::ahead::Ahead;
 use super::manner::{Manner, Published, SURE_LENGTH};
 use super::slot::{Refusal, Slot};
@@ -36,8 +38,9 @@ pub(crate) struct Producer<R, W, T> {
     most: u64,
     /// The first header of the open group; zero: no group is open.
     withheld: u64,
-    /// Where the open group starts.
+    /// Where the open group starts, and how many frames are before it.
     group: u64,
+    group_frames: u64,
     /// Where a terminator was written ahead of its frame, with nothing written behind the tail since; zero: nowhere.
     cleared: u64,
     /// Where the lane starts.
@@ -47,8 +50,8 @@ pub(crate) struct Producer<R, W, T> {
     /// The most bytes that were found written and not released.
     high_water: u64,
     tally: Tally<T>,
-    /// For readers that the producer does not wait for: how far it may write. In our segment, if anybody may read there.
-    claim: Option<T>,
+    /// For those who read along.
+    readers: Option<Readers<T>>,
     manner: Manner,
     alignment: u32,
     ahead: Ahead,
@@ -78,13 +81,14 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
             most: geometry.largest_payload(),
             withheld: 0,
             group: 0,
+            group_frames: 0,
             manner: Manner::new(!fenced, false),
             cleared: 0,
             start: geometry.start,
             groups: 0,
             high_water: 0,
             tally: Tally::nowhere(),
-            claim: None,
+            readers: None,
             alignment: geometry.alignment,
             ahead: Ahead::new(clock(), geometry.start),
             clock,
@@ -269,6 +273,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
     #[inline(always)]
     fn open_group(&mut self, origin: u64, header: Header) {
         self.group = origin;
+        self.group_frames = self.frames;
         self.withheld = header.0;
         self.cleared = 0;
         self.ring.set_gate(0);

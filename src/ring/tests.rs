@@ -2,17 +2,19 @@
 
 mod against_a_queue;
 mod lies;
+mod tapped;
 
-use super::{Consumer, Producer, Refusal, say_start};
-use crate::layout::control::{CLAIM, CONTROL, RECEIVER, SENDER};
+use super::{Consumer, Producer, Readers, Refusal, Tap, Told, say_start};
+use crate::layout::control::{CLAIM, COME, COMING, CONTROL, RECEIVER, SENDER};
 use crate::layout::geometry::Geometry;
 use crate::segment::{
-    ForeignSegment, ForeignWord, Gate, MappedForeignRing, MappedForeignWord, MappedOwnRing,
+    ForeignSegment, Gate, MappedForeignRing, MappedForeignWord, MappedOwnRing,
     MappedOwnWord, OwnSegment, SegmentSize,
 };
 
 type Sending = Producer<MappedOwnRing, MappedForeignWord, MappedOwnWord>;
 type Receiving = Consumer<MappedForeignRing, MappedOwnWord>;
+type Tapping = Tap<MappedForeignRing, MappedForeignWord>;
 
 /// Two segments, each with a mapping of its owner's and one of its peer's.
 struct Pair {
@@ -64,6 +66,28 @@ impl Pair {
                 || 0,
             ),
             receiving,
+        )
+    }
+
+    /// One who reads along what `producer` sends.
+    fn tapped(&self, producer: &mut Sending) -> Tapping {
+        producer.tell_readers(Readers {
+            claim: self.sending.word(CLAIM),
+            coming: self.sending.word(COMING),
+            come: self.sending.word(COME),
+        });
+        self.tap()
+    }
+
+    fn tap(&self) -> Tapping {
+        Tap::new(
+            self.sending_seen.ring(Gate::pair().unwrap().0),
+            Told {
+                claim: self.sending_seen.word(CLAIM),
+                coming: self.sending_seen.word(COMING),
+                come: self.sending_seen.word(COME),
+                tail: self.sending_seen.word(SENDER),
+            },
         )
     }
 }
@@ -149,57 +173,4 @@ fn a_terminator_that_went_ahead_is_not_trusted_after_a_write_behind_the_tail() {
         expect(Some(&long));
         expect(None);
     }
-}
-
-/// A tap that nobody waits for: what it copied is what was sent as long as the claim is within a lap of the frame.
-#[test]
-fn the_claim_moves_before_anything_is_overwritten() {
-    let pair = Pair::new(4096);
-    let start = 1 << 20;
-    let geometry = Geometry {
-        start,
-        ..Geometry::new(4096, 8, start)
-    };
-    let (mut producer, mut consumer) = pair.halves(&geometry, false);
-    producer.claim_in(pair.sending.word(CLAIM));
-    let claim = pair.sending_seen.word(CLAIM);
-    assert_eq!(claim.load(), start + 4096);
-    let mut tap = Consumer::new(
-        pair.sending_seen.ring(Gate::pair().unwrap().0),
-        pair.receiving.word(RECEIVER + 8),
-        &geometry,
-    );
-    let (mut intact, mut overwritten) = (0, 0);
-    for number in 0..1000u64 {
-        producer.try_send(&number.to_le_bytes(), 0).unwrap();
-        let entry = consumer.peek().unwrap().unwrap();
-        consumer.advance(&entry);
-        if consumer.is_release_due() {
-            consumer.publish_release();
-        }
-        // The tap looks early, and then late: once in a lap and a half. It stands at the first frame.
-        if number == 3 || number % 384 == 380 {
-            let seen = tap.peek().unwrap().unwrap();
-            let mut copied = [0; 8];
-            tap.copy(&seen, 0, &mut copied);
-            let of = (seen.position - start) / 16;
-            if claim.load() <= seen.position + 4096 {
-                assert_eq!(u64::from_le_bytes(copied), of);
-                intact += 1;
-            } else {
-                overwritten += 1;
-            }
-        }
-        if number % 200 == 100 {
-            // One that keeps up finds its frame whole.
-            let mut copied = [0; 8];
-            consumer.copy(&entry, 0, &mut copied);
-            assert!(claim.load() <= entry.position + 4096);
-            assert_eq!(u64::from_le_bytes(copied), number);
-            intact += 1;
-        }
-        // What may be written is claimed.
-        assert!(producer.published() + 8 <= claim.load());
-    }
-    assert!(intact > 3 && overwritten > 0, "{intact} and {overwritten}");
 }

@@ -170,6 +170,52 @@ impl ForeignRing for HeapRing {
     }
 }
 
+/// The same ring, as one reads it who asks afterwards whether what he read was still there: he may meet a write, so that only the bits
+/// are looked at, word by word.
+#[derive(Clone, Debug)]
+pub(crate) struct TappedRing(pub(crate) HeapRing);
+
+impl Ring for TappedRing {
+    type Place = u64;
+
+    fn capacity(&self) -> u64 {
+        self.0.capacity()
+    }
+
+    fn gate(&self) -> u64 {
+        self.0.gate()
+    }
+
+    fn set_gate(&mut self, value: u64) {
+        self.0.set_gate(value);
+    }
+
+    fn place(&self, position: u64) -> u64 {
+        position
+    }
+}
+
+impl ForeignRing for TappedRing {
+    unsafe fn load(&self, position: u64) -> u64 {
+        assert!(position % 8 == 0, "load of no word");
+        // ORD: foreign-ring-word: Relaxed; the caller fences (take); partner: ring/producer.rs (commit).
+        self.0.word(position).bits.load(Ordering::Relaxed)
+    }
+
+    unsafe fn read<const SKIP: usize>(&self, position: u64, target: &mut [u8]) {
+        let offset = SKIP as u64;
+        assert!(
+            offset + target.len() as u64 <= self.capacity(),
+            "read out of bounds"
+        );
+        for (source, within, to, count) in self.0.pieces(position + offset, target.len()) {
+            // ORD: payload: Relaxed, what races is thrown away; partner: ring/tap.rs (glimpse).
+            let word = source.bits.load(Ordering::Relaxed).to_le_bytes();
+            target[to..to + count].copy_from_slice(&word[within..within + count]);
+        }
+    }
+}
+
 /// A word of a control area: the owner's handle and the peer's are clones of one another.
 #[derive(Clone, Debug)]
 pub(crate) struct HeapWord {

@@ -6,22 +6,34 @@ use crate::layout::violation::Violation;
 use crate::ring::slot::Refusal;
 use crate::ring::tally::{Numbers, Tally};
 use crate::segment::{ForeignWord, OwnRing, OwnWord};
-use crate::sync::{Ordering, Site, fence};
+use crate::sync::{Ordering, Site, fence, order};
+
+/// Our words for readers that the producer does not wait for.
+#[derive(Debug)]
+pub(crate) struct Readers<T> {
+    /// How far it may write.
+    pub(crate) claim: T,
+    /// Frames before the anchor: told before the anchor is, and again behind it.
+    pub(crate) coming: T,
+    pub(crate) come: T,
+}
 
 impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
-    /// Says in `word`, from now on, how far the producer may write.
-    pub(crate) fn claim_in(&mut self, word: T) {
-        self.claim = Some(word);
+    /// Tells those who read along, from now on, how far the producer may write and where it is.
+    pub(crate) fn tell_readers(&mut self, readers: Readers<T>) {
+        self.readers = Some(readers);
         self.tell_claim();
+        self.tell();
     }
 
     /// A reader that has copied a frame from position p on, and then finds a claim of at most p + capacity, has copied what was sent: nobody has
     /// written there since.
     fn tell_claim(&self) {
-        if let Some(claim) = &self.claim {
-            // ORD: claim: Relaxed, kept before what is written into the space by the fence; partner: none (as for the fence).
-            claim.store(self.limit, Ordering::Relaxed);
-            crate::sync::claim_fence();
+        if let Some(readers) = &self.readers {
+            // ORD: claim: Relaxed, kept before what is written into the space by the fence; partner: ring/tap.rs (glimpse).
+            readers.claim.store(self.limit, Ordering::Relaxed);
+            // ORD: claim: Release, the claim before what is written behind this; partner: ring/tap.rs (glimpse).
+            fence(Site::Claim, Ordering::Release);
         }
     }
 
@@ -60,10 +72,29 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
         }
     }
 
-    /// Leaves the published tail where tools find it: at most a lap old, so that from there on the headers lead to the end.
-    pub(super) fn tell(&mut self) {
-        // ORD: told-tail: Release, a tool that acquires it sees the headers before it and the zero behind; partner: none.
-        self.told.store(self.published(), Ordering::Release);
+    /// Leaves the published tail where others find it, with the number of frames before it: at most a lap old, so that from there on the
+    /// headers lead to the end.
+    pub(crate) fn tell(&self) {
+        let frames = if self.withheld == 0 {
+            self.frames
+        } else {
+            self.group_frames
+        };
+        if let Some(readers) = &self.readers {
+            // ORD: anchor-coming: Relaxed, before the anchor by the fence; partner: ring/tap.rs (see-tail).
+            readers.coming.store(frames, Ordering::Relaxed);
+        }
+        // ORD: anchor-coming: Release, the number, the headers before the anchor and the zero at it are seen by who has seen the
+        // anchor; partner: ring/tap.rs (see-tail).
+        fence(Site::Coming, Ordering::Release);
+        // ORD: anchor: Relaxed, between the two tellings of its number; partner: ring/tap.rs (see-tail).
+        self.told.store(self.published(), Ordering::Relaxed);
+        if let Some(readers) = &self.readers {
+            // ORD: anchor-come: Release, who has seen this sees an anchor at least as new; partner: ring/tap.rs (see-come).
+            readers
+                .come
+                .store(frames, order(Site::Come, Ordering::Release));
+        }
         self.tell_numbers();
     }
 

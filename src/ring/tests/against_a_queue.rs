@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use proptest::prelude::*;
 
-use super::{Pair, Receiving, Sending};
+use super::{Pair, Receiving, Sending, Tapping};
 use crate::layout::geometry::Geometry;
 use crate::layout::header::{HEADER, frame_length};
 use crate::ring::{Found, Refusal, Slot};
@@ -41,6 +41,8 @@ enum Step {
     Peek(usize, usize),
     Rewind,
     PublishRelease,
+    /// Read so many frames along.
+    Tap(usize),
 }
 
 fn sizes() -> impl Strategy<Value = Size> {
@@ -66,6 +68,7 @@ fn steps() -> impl Strategy<Value = Step> {
         1 => (0usize..5000, 0usize..200).prop_map(|(from, count)| Step::Peek(from, count)),
         1 => Just(Step::Rewind),
         1 => Just(Step::PublishRelease),
+        2 => (1usize..30).prop_map(Step::Tap),
     ]
 }
 
@@ -81,6 +84,7 @@ struct World {
     geometry: Geometry,
     producer: Sending,
     consumer: Receiving,
+    tap: Tapping,
     pair: Pair,
     count: u32,
     hold: bool,
@@ -88,22 +92,48 @@ struct World {
     unread: VecDeque<Sent>,
     /// Read and not finished with.
     read: VecDeque<Sent>,
+    /// All that were ever published.
+    log: Vec<Sent>,
+    seen: u64,
 }
 
 impl World {
     fn new(geometry: Geometry, fenced: bool) -> Self {
         let pair = Pair::new(geometry.capacity);
-        let (producer, consumer) = pair.halves(&geometry, fenced);
+        let (mut producer, consumer) = pair.halves(&geometry, fenced);
+        let tap = pair.tapped(&mut producer);
         Self {
             geometry,
             producer,
             consumer,
+            tap,
             pair,
             count: 0,
             hold: false,
             unread: VecDeque::new(),
             read: VecDeque::new(),
+            log: Vec::new(),
+            seen: 0,
         }
+    }
+
+    /// A frame was published.
+    fn sent(&mut self, frame: Sent) {
+        self.log.push(frame.clone());
+        self.unread.push_back(frame);
+    }
+
+    /// Reads along: what is seen is what was sent, by its number.
+    fn tap(&mut self) -> bool {
+        let mut payload = Vec::new();
+        let Some(glimpse) = self.tap.try_next(&mut payload).expect("an honest sender") else {
+            return false;
+        };
+        self.seen += 1;
+        let frame = &self.log[self.tap.frames() as usize - 1];
+        assert_eq!((glimpse.kind, &payload), (frame.kind, &frame.payload));
+        assert_eq!(self.seen + self.tap.missed().frames, self.tap.frames());
+        true
     }
 
     fn length(&self, size: Size) -> usize {
@@ -173,7 +203,7 @@ impl World {
             Step::Send(size) => {
                 let frame = self.frame(self.length(size), 8);
                 match self.producer.try_send(&frame.payload, frame.kind) {
-                    Ok(_) => self.unread.push_back(frame),
+                    Ok(_) => self.sent(frame),
                     Err(refusal) => self.refused(refusal, frame.payload.len()),
                 }
             }
@@ -185,7 +215,7 @@ impl World {
                         .truncate(frame.payload.len().saturating_sub(less));
                     self.producer
                         .commit(&slot, frame.payload.len() as u32, frame.kind);
-                    self.unread.push_back(frame);
+                    self.sent(frame);
                 }
             }
             Step::Abort(size, align) => {
@@ -209,6 +239,9 @@ impl World {
                 while let Some(frame) = self.read.pop_back() {
                     self.unread.push_front(frame);
                 }
+            }
+            Step::Tap(count) => {
+                let _ = (0..count).all(|_| self.tap());
             }
             Step::PublishRelease => {
                 self.consumer.publish_release();
@@ -235,14 +268,14 @@ impl World {
             let frame = self.frame(self.length(sizes[0]) / 3, 8);
             let sent = self.producer.try_send(&frame.payload, frame.kind);
             assert!(!self.producer.has_open_group());
-            self.unread.extend(group);
+            group.into_iter().for_each(|frame| self.sent(frame));
             match sent {
-                Ok(_) => self.unread.push_back(frame),
+                Ok(_) => self.sent(frame),
                 Err(refusal) => self.refused(refusal, frame.payload.len()),
             }
         } else {
             assert_eq!(self.producer.publish().is_some(), !group.is_empty());
-            self.unread.extend(group);
+            group.into_iter().for_each(|frame| self.sent(frame));
         }
     }
 
@@ -355,7 +388,7 @@ impl World {
         let slot = self.reserve(&frame).expect("the largest frame fits");
         self.producer
             .commit(&slot, frame.payload.len() as u32, frame.kind);
-        self.unread.push_back(frame);
+        self.sent(frame);
         self.take(true);
         assert_eq!(self.consumer.peek(), Ok(None));
         self.consumer.publish_release();
@@ -365,6 +398,10 @@ impl World {
             self.producer.published(),
             "nothing leaked"
         );
+        // Whoever reads along knows of every frame: it saw it, or knows that it did not.
+        self.producer.tell();
+        while self.tap() {}
+        assert_eq!(self.tap.frames(), self.log.len() as u64);
     }
 }
 

@@ -1,0 +1,120 @@
+//! One who reads along, beside a producer that laps it: what it shows was sent, under its own number, and what it did not see is counted.
+
+use loom::thread;
+
+use super::Model;
+use super::lane::{bytes, try_take};
+use crate::layout::geometry::Geometry;
+use crate::ring::{Consumer, Producer, Readers, Tap, Told, say_start};
+use crate::segment::heap::{HeapRing, HeapWord, TappedRing};
+
+pub(super) const MODELS: &[Model] = &[
+    ("a tap shows what was sent", lapped),
+    ("a tap finds its place again", found_again),
+];
+
+const GEOMETRY: Geometry = Geometry {
+    capacity: 32,
+    step: 8,
+    alignment: 8,
+    start: 0,
+};
+
+/// Both halves of a lane, and one who reads along.
+type Tapped = (
+    Producer<HeapRing, HeapWord, HeapWord>,
+    Consumer<HeapRing, HeapWord>,
+    Tap<TappedRing, HeapWord>,
+);
+
+fn tapped() -> Tapped {
+    let ring = HeapRing::new(GEOMETRY.capacity);
+    let word = || HeapWord::new(0);
+    let (released, tail, claim, coming, come) = (word(), word(), word(), word(), word());
+    say_start(&released, &GEOMETRY);
+    let consumer = Consumer::new(ring.clone(), released.clone(), &GEOMETRY);
+    let mut producer = Producer::new(
+        ring.clone(),
+        released,
+        tail.clone(),
+        &GEOMETRY,
+        false,
+        || 0,
+    );
+    producer.tell_readers(Readers {
+        claim: claim.clone(),
+        coming: coming.clone(),
+        come: come.clone(),
+    });
+    let told = Told {
+        claim,
+        coming,
+        come,
+        tail,
+    };
+    (producer, consumer, Tap::new(TappedRing(ring), told))
+}
+
+/// Sends a frame of one word, and takes it.
+fn pass(
+    producer: &mut Producer<HeapRing, HeapWord, HeapWord>,
+    consumer: &mut Consumer<HeapRing, HeapWord>,
+    frame: u8,
+) {
+    producer
+        .try_send(&bytes(frame, 8), u16::from(frame))
+        .expect("room, since all was read");
+    try_take(consumer, |_| 8).expect("just sent");
+}
+
+/// Looks so many times. What is seen is the frame that the number says.
+fn look(tap: &mut Tap<TappedRing, HeapWord>, times: usize) {
+    let mut payload = Vec::new();
+    for _ in 0..times {
+        let found = tap.try_next(&mut payload).expect("an honest producer");
+        if let Some(glimpse) = found {
+            let frame = u8::try_from(tap.frames() - 1).unwrap();
+            assert_eq!(glimpse.kind, u16::from(frame), "the header of frame {frame}");
+            assert_eq!(glimpse.position, 16 * u64::from(frame), "its place");
+            assert_eq!(payload, bytes(frame, 8), "the payload of frame {frame}");
+        }
+    }
+}
+
+/// The tap stands at the first frame while three more wrap over it.
+fn lapped() {
+    let (mut producer, mut consumer, mut tap) = tapped();
+    look(&mut tap, 1);
+    let reader = thread::spawn(move || {
+        look(&mut tap, 2);
+    });
+    for frame in 0..4 {
+        pass(&mut producer, &mut consumer, frame);
+    }
+    reader.join().unwrap();
+}
+
+/// The tap has lost its place, and looks for an anchor while the producer tells new ones.
+fn found_again() {
+    let (mut producer, mut consumer, mut tap) = tapped();
+    look(&mut tap, 1);
+    for frame in 0..3 {
+        pass(&mut producer, &mut consumer, frame);
+    }
+    let reader = thread::spawn(move || {
+        look(&mut tap, 3);
+        tap
+    });
+    for frame in 3..6 {
+        pass(&mut producer, &mut consumer, frame);
+    }
+    let mut tap = reader.join().unwrap();
+    producer.tell();
+    look(&mut tap, 4);
+    assert_eq!(tap.frames(), 6, "every frame was seen or counted");
+}
+
+#[test]
+fn taps_see_what_was_sent() {
+    super::hold(MODELS);
+}
