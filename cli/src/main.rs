@@ -4,6 +4,8 @@ mod bench;
 mod copy;
 mod doctor;
 mod exit;
+mod hex;
+mod json;
 mod list;
 mod manual;
 mod observer;
