@@ -16,6 +16,7 @@ mod recv;
 mod schema;
 mod send;
 mod standard;
+mod text;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

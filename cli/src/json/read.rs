@@ -169,6 +169,11 @@ fn whole<T: TryFrom<i128> + std::str::FromStr>(json: &Tree, ty: &Type) -> Result
     }
 }
 
+/// The nearest number.
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "it is what a number with as many digits is"
+)]
 fn double(json: &Tree, ty: &Type) -> Result<f64, Wrong> {
     match json {
         Tree::Integer(number) => Ok(*number as f64),
@@ -186,6 +191,11 @@ fn double(json: &Tree, ty: &Type) -> Result<f64, Wrong> {
     }
 }
 
+/// The nearest number.
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "it is what a number with as many digits is"
+)]
 fn single(json: &Tree, ty: &Type) -> Result<f32, Wrong> {
     let number = match json {
         Tree::Integer(number) => *number as f32,
