@@ -11,7 +11,7 @@ pub(crate) fn text(text: &str) -> Shared<str> {
 }
 
 /// Bytes of a sound type.
-pub(crate) fn size(ty: &Type) -> u32 {
+fn size(ty: &Type) -> u32 {
     match ty {
         Type::Unsigned(size) | Type::Signed(size) | Type::Float(size) => u32::from(*size),
         Type::Bool => 1,
@@ -99,7 +99,7 @@ fn enumerations() -> impl Strategy<Value = Type> {
 }
 
 /// Types that lie up to two deep in each other.
-pub(crate) fn types() -> impl Strategy<Value = Type> {
+fn types() -> impl Strategy<Value = Type> {
     let leaf = prop_oneof![
         integers(),
         prop::sample::select(vec![Type::Float(4), Type::Float(8), Type::Bool]),

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use super::rules::{align, flag};
 use super::{Content, Enumeration, Field, Record, Schema, Shared, Tail, Type, Variant};
-pub(crate) use any::{field, frame, record, records, size, text, types};
+pub(crate) use any::{field, frame, record, records, text};
 
 pub(crate) fn schema(records: Vec<Record>) -> Schema {
     Schema {
