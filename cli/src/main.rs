@@ -16,6 +16,8 @@ mod recv;
 mod schema;
 mod send;
 mod standard;
+#[cfg(test)]
+mod tap;
 mod text;
 
 use std::io::{self, Write};

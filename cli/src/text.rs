@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 /// Whether a terminal acts upon a letter, does not show it, or turns the direction of what follows.
-fn acts(letter: char) -> bool {
+pub(crate) fn acts(letter: char) -> bool {
     let hidden = matches!(letter, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     letter.is_control() || hidden
 }
