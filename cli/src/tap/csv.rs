@@ -40,6 +40,8 @@ impl Table {
     ) -> Result<Option<String>, Failure> {
         let mut found = Vec::new();
         match schema {
+            // Bytes have numbers only.
+            None if kind.is_some_and(|kind| kind.parse::<u16>().is_err()) => {}
             None => found.push(Of::Bytes),
             Some(schema) => {
                 let records = schema.records.iter();
@@ -100,7 +102,7 @@ fn is_same(one: &Record, other: &Record) -> bool {
 }
 
 /// Whether a record is the one with that name or number.
-fn is(record: &Record, kind: &str) -> bool {
+pub(super) fn is(record: &Record, kind: &str) -> bool {
     *record.name == *kind || kind.parse() == Ok(record.kind)
 }
 

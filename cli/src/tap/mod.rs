@@ -8,8 +8,6 @@ mod pace;
 mod render;
 #[cfg(test)]
 mod tests;
-
-pub(crate) use csv::Table;
-pub(crate) use idle::yield_to_all;
-pub(crate) use pace::{Lost, Nap, Teller};
-pub(crate) use render::{Content, Frame, Message, json_line, lost_line, messages, text_line};
+mod watch;
+#[cfg(test)]
+mod watched;

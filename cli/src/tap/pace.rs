@@ -55,6 +55,11 @@ impl Teller {
         self.at = Some(now);
         Some(lost)
     }
+
+    /// Whether something of it was not told.
+    pub(crate) fn rest(&self, lost: Lost) -> bool {
+        lost != self.told
+    }
 }
 
 #[cfg(test)]
@@ -84,5 +89,6 @@ mod tests {
         assert_eq!(at(2, 1000), None);
         assert_eq!(at(3, 1001), Some(lost(3)));
         assert_eq!(at(3, 9000), None);
+        assert!(teller.rest(lost(4)) && !teller.rest(lost(3)));
     }
 }

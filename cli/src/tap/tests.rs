@@ -2,14 +2,15 @@
 
 use ringway::schema::{Content as Part, Field, Record, Schema, Shared, Tail, Type};
 
+use super::csv::Table;
 use super::pace::Lost;
-use super::{Content, Frame, Message, Table, json_line, lost_line, messages, text_line};
+use super::render::{Content, Frame, Message, json_line, lost_line, messages, text_line};
 
 fn text(text: &str) -> Shared<str> {
     text.to_owned().into()
 }
 
-fn record(kind: u16, name: &str, fields: &[(&str, Type, u32)]) -> Record {
+pub(super) fn record(kind: u16, name: &str, fields: &[(&str, Type, u32)]) -> Record {
     let mut offset = 0;
     let fields: Vec<Field> = fields
         .iter()
@@ -41,7 +42,7 @@ fn record(kind: u16, name: &str, fields: &[(&str, Type, u32)]) -> Record {
     }
 }
 
-fn schema(records: Vec<Record>) -> Schema {
+pub(super) fn schema(records: Vec<Record>) -> Schema {
     let records = records.into();
     Schema { records }
 }
@@ -170,7 +171,7 @@ fn bytes_that_are_no_message_of_their_record_say_so() {
     let mut table = Table::default();
     table.admit(Some(&schema), None).unwrap();
     assert_eq!(table.row(&frame, &seen[0]), None);
-    let short = super::render::Frame {
+    let short = Frame {
         payload: &ONE[..3],
         ..frame
     };
