@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ringway::Config;
 use ringway::typed::{self, Enumeration, Maybe, Message, Messages, Nothing, Received, Text};
 use ringway::zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
+use ringway::{Config, SendError};
 use support::{Place, Running};
 
 #[derive(
@@ -200,4 +200,51 @@ fn who_takes_no_messages_as_they_lie_in_memory_is_told_apart() {
     assert!(words.contains("codec 7"), "{words}");
     let words = refused(&Config::new().expects(Nothing::SCHEMA.clone()));
     assert!(words.contains("takes no messages"), "{words}");
+}
+
+#[test]
+fn a_listener_that_answers_each_message_is_never_waited_for_in_vain() {
+    let place = Place::new();
+    let path = place.file("answers");
+    let line = format!("{GOOD}\n");
+    fs::write(place.file("input"), line.repeat(2000)).unwrap();
+    let mut listener = typed::Listener::<Quote, Quote>::bind(path.as_path()).unwrap();
+    let input = File::open(place.file("input")).unwrap();
+    // Both rings are full long before the input ends.
+    let arguments = ["send", path.to_str().unwrap(), "--json", "--capacity", "4K"];
+    let mut sender = Running::start(place.command("send", &arguments).stdin(input));
+    let until = Instant::now() + Duration::from_secs(20);
+    let mut connection = listener.accept_deadline(until).unwrap();
+    let mut answered = 0;
+    while let Ok(quote) = connection.receiver().recv() {
+        for _ in 0..40 {
+            match connection.sender().send_deadline(&quote, until) {
+                Ok(()) => {}
+                Err(SendError::TimedOut) => panic!("nobody reads what is answered"),
+                // It has sent everything, and is gone.
+                Err(_) => break,
+            }
+        }
+        answered += 1;
+    }
+    assert_eq!(sender.code(), 0, "{}", place.words("send"));
+    assert_eq!(answered, 2000);
+}
+
+#[test]
+fn a_listener_that_goes_away_ends_it() {
+    let place = Place::new();
+    let path = place.file("leaves");
+    let mut listener = typed::Listener::<Nothing, Quote>::bind(path.as_path()).unwrap();
+    let arguments = ["send", path.to_str().unwrap(), "--json"];
+    let mut command = place.command("send", &arguments);
+    let mut sender = Running::start(command.stdin(std::process::Stdio::piped()));
+    let until = Instant::now() + Duration::from_secs(20);
+    let mut connection = listener.accept_deadline(until).unwrap();
+    support::feed(&mut sender, format!("{GOOD}\n").as_bytes());
+    connection.receiver().recv().unwrap();
+    drop(connection);
+    // Its input is silent, and open.
+    assert_eq!(sender.code(), 4, "{}", place.words("send"));
+    assert!(place.words("send").contains("1 messages had been sent"));
 }

@@ -2,6 +2,7 @@
 //!
 //! Absent on purpose: where the frames come from, the clock and standard output, which are handed in.
 
+mod args;
 mod csv;
 mod idle;
 mod pace;
