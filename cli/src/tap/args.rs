@@ -20,7 +20,7 @@ enum Only {
 /// Whose processor time is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Priority {
-    /// Nobody's: run where no other program wants to (SCHED_IDLE).
+    /// Nobody's: run where no other program wants to (as `chrt --idle` does).
     Idle,
     /// As any program: lose less on a busy machine, and slow the others down.
     Normal,
