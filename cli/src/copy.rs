@@ -56,6 +56,11 @@ pub(crate) fn unknown_kind(kind: u16) -> Failure {
 pub(crate) fn sending_failed(error: SendError, bytes: u64) -> Failure {
     let fate =
         format!("{bytes} bytes had been sent, and how many of them were written is not known");
+    sending_ended(error, &fate)
+}
+
+/// A failed send; `fate` says what is known of what was sent.
+pub(crate) fn sending_ended(error: SendError, fate: &str) -> Failure {
     match error {
         SendError::PeerDied => Failure::new(
             Code::PeerDied,

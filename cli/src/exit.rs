@@ -37,8 +37,8 @@ pub(crate) enum Code {
 /// The table in `--help` of `send` and `recv`; `docs/command.md` has it too, and a test compares them.
 pub(crate) const TABLE: &str = "\
 Exit codes:
-  0    everything arrived: the receiver wrote all of it and said so
-  1    this side failed: name, permission, limits, reading or writing
+  0    everything arrived: the receiver wrote all of it and said so; send --json: every message was sent
+  1    this side failed: name, permission, limits, reading or writing; send --json: a line is no message, or the listener takes none
   2    bad usage
   3    the other process died before the end
   4    the other side closed before the end

@@ -4,6 +4,8 @@ mod bench;
 mod copy;
 mod doctor;
 mod exit;
+mod hex;
+mod json;
 mod list;
 mod manual;
 mod observer;
@@ -14,6 +16,9 @@ mod recv;
 mod schema;
 mod send;
 mod standard;
+#[cfg(test)]
+mod tap;
+mod text;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

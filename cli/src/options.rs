@@ -54,6 +54,11 @@ impl ConnectionArgs {
         self.config().capacity(capacity).peer_capacity(ANSWER_RING)
     }
 
+    /// The same for a side that sends messages, and takes answers of any size that a listener usually gives.
+    pub(crate) fn messages(&self, capacity: usize) -> Config {
+        self.config().capacity(capacity)
+    }
+
     /// The same for the side that receives it; the ring's size is the sender's choice.
     pub(crate) fn receiving(&self) -> Config {
         self.config()

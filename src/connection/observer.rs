@@ -32,6 +32,7 @@ pub struct Observed {
     peer: Peer,
     counters: Counters,
     schemas: PeerSchemas,
+    codec: u32,
 }
 
 impl Observed {
@@ -54,6 +55,11 @@ impl Observed {
     /// What the listener expects of its clients. `None`: anything.
     pub fn expects(&self) -> Option<&Schema> {
         self.schemas.expects.as_ref()
+    }
+
+    /// The number of the format that the listener's messages are encoded in ([`Config::codec`]); 0: they travel as they lie in memory.
+    pub fn codec(&self) -> u32 {
+        self.codec
     }
 }
 
@@ -101,6 +107,7 @@ pub(crate) fn observe(config: &Config, path: &Path, deadline: Instant) -> Result
             },
             counters,
             schemas,
+            codec: welcome.codec,
         })
     };
     asked().map_err(|ended| ended.told(&line))

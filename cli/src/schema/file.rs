@@ -8,8 +8,8 @@ use ringway::schema::{
 };
 use serde::Deserialize;
 
-use super::hex;
 use crate::exit::{Code, Failure};
+use crate::hex::{hex, unhex};
 
 /// Reads a schema from a file of either form.
 pub(super) fn read(file: &Path) -> Result<Schema, Failure> {
@@ -128,7 +128,7 @@ fn parse(text: &[u8]) -> Result<Schema, String> {
         records: many(file.records, record)?,
     };
     schema.check().map_err(|error| error.to_string())?;
-    let fingerprint = hex(schema::fingerprint(&schema));
+    let fingerprint = hex(&schema::fingerprint(&schema));
     match file.fingerprint {
         Some(said) if said != fingerprint => Err(format!(
             "its fingerprint is {said}, that of what it says is {fingerprint}: it was changed by hand; leave the fingerprint out if that is meant"
@@ -248,20 +248,6 @@ fn plain(name: &str) -> Result<Type, String> {
     known.ok_or_else(|| format!("`{name}` is no type"))
 }
 
-fn unhex(digits: &str) -> Option<Vec<u8>> {
-    let pairs = digits.as_bytes().chunks(2);
-    let bytes = pairs.map(|pair| match pair {
-        [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
-        _ => None,
-    });
-    bytes.collect()
-}
-
-fn digit(letter: u8) -> Option<u8> {
-    let value = char::from(letter).to_digit(16)?;
-    u8::try_from(value).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -303,9 +289,5 @@ mod tests {
                 "{to}"
             );
         }
-        for digits in ["0", "0g", "+1", "é"] {
-            assert_eq!(unhex(digits), None, "{digits}");
-        }
-        assert_eq!(unhex("00fF"), Some(vec![0, 255]));
     }
 }

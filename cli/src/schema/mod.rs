@@ -11,6 +11,7 @@ use clap::{Args, Subcommand};
 use ringway::schema::{self, Content, Difference, Enumeration, Record, Schema, Type};
 
 use crate::exit::{self, Code, Failure};
+use crate::hex::hex;
 use file::read;
 
 /// Read exported schema files: what a lane carries, and whether two versions of it go together.
@@ -66,7 +67,7 @@ fn act(action: &Action, output: &mut impl Write) -> Result<(), Failure> {
 }
 
 fn show(schema: &Schema, output: &mut impl Write) -> Result<(), Failure> {
-    writeln!(output, "fingerprint {}", hex(schema::fingerprint(schema)))?;
+    writeln!(output, "fingerprint {}", hex(&schema::fingerprint(schema)))?;
     let mut inner = Vec::new();
     for record in schema.records.iter() {
         write!(output, "\n{}", described(record))?;
@@ -161,13 +162,6 @@ fn described(record: &Record) -> String {
 fn plain(words: &str) -> String {
     let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
     words.replace(char::is_control, "\u{fffd}")
-}
-
-fn hex(bytes: [u8; 16]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 fn diff(a: &Schema, b: &Schema, output: &mut impl Write) -> Result<(), Failure> {

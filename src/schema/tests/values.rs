@@ -3,70 +3,7 @@
 use proptest::prelude::*;
 
 use super::super::{Content, Field, Record, Tail, Type, Value};
-use super::{enumeration, record, records, text};
-
-/// Bytes that are a value of a type, drawn from `seed`.
-fn image(ty: &Type, seed: &mut u64, out: &mut Vec<u8>) {
-    let mut next = || {
-        *seed ^= *seed << 13;
-        *seed ^= *seed >> 7;
-        *seed ^= *seed << 17;
-        *seed
-    };
-    match ty {
-        Type::Unsigned(size) | Type::Signed(size) | Type::Float(size) => {
-            let bytes = u128::from(next()) << 64 | u128::from(next());
-            out.extend_from_slice(&bytes.to_le_bytes()[..usize::from(*size)]);
-        }
-        Type::Bool => out.push(next() as u8 & 1),
-        Type::Enumeration(enumeration) => {
-            let count = enumeration.variants.len() as u64;
-            let value = enumeration.variants[(next() % count) as usize].value;
-            out.extend_from_slice(&value.to_le_bytes()[..usize::from(enumeration.size)]);
-        }
-        Type::Array(of, count) => (0..*count).for_each(|_| image(of, seed, out)),
-        Type::Record(record) => record
-            .fields
-            .iter()
-            .for_each(|field| image(&field.ty, seed, out)),
-        Type::Text(room) | Type::Bytes(room) => {
-            let (room, length) = (*room as usize, (next() % 30) as usize);
-            let length = length.min(room);
-            if matches!(ty, Type::Bytes(_)) {
-                out.extend_from_slice(&(length as u16).to_le_bytes());
-            }
-            out.extend((0..length).map(|_| b'a' + (next() % 26) as u8));
-            out.resize(out.len() + room - length, 0);
-        }
-        Type::Maybe(of) => {
-            let flag = super::super::rules::flag(of) as usize;
-            let there = next() % 2 == 0;
-            if there {
-                image(of, seed, out);
-            } else {
-                out.resize(out.len() + super::size(of) as usize, 0);
-            }
-            out.push(u8::from(there));
-            out.resize(out.len() + flag - 1, 0);
-        }
-    }
-}
-
-fn frame(record: &Record, mut seed: u64, elements: usize) -> Vec<u8> {
-    seed |= 1;
-    let mut out = Vec::new();
-    for field in record.fields.iter() {
-        image(&field.ty, &mut seed, &mut out);
-    }
-    match record.tail.as_ref().map(|tail| &tail.content) {
-        None => {}
-        Some(Content::Text) => out.extend("é".repeat(elements).bytes()),
-        Some(Content::Elements(ty, _)) => {
-            (0..elements).for_each(|_| image(ty, &mut seed, &mut out));
-        }
-    }
-    out
-}
+use super::{enumeration, frame, record, records, text};
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]

@@ -1,4 +1,6 @@
-//! `ringway send NAME`: standard input, through a named connection, to the `ringway recv` that waits there.
+//! `ringway send NAME`: standard input, through a named connection, to the `ringway recv` that waits there; with `--json`, messages to any listener.
+
+mod json;
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
@@ -23,7 +25,7 @@ const GLANCE: u16 = 250;
 /// How long the look at the receiver takes.
 const NAP: Duration = Duration::from_millis(1);
 
-/// Sends standard input to the `ringway recv` that listens under NAME, and ends once all of it was written there.
+/// Sends standard input to the `ringway recv` that listens under NAME, and ends once all of it was written there; or messages, with `--json`.
 #[derive(Debug, Args)]
 #[command(after_help = exit::TABLE)]
 pub(crate) struct SendArgs {
@@ -40,6 +42,13 @@ pub(crate) struct SendArgs {
     /// How long to try until somebody listens under NAME; 0 tries once.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_seconds)]
     wait: f64,
+    /// Send messages to a listener that takes typed ones, made of standard input by its schema: one object of JSON a line, whose keys are the
+    /// names of the fields. Of a listener that takes several messages a line is an object with one key, the message's name: {"Quote": {...}}.
+    #[arg(long)]
+    json: bool,
+    /// With --json: every line has the fields of this message, which is given by its name or its number.
+    #[arg(long, value_name = "NAME_OR_NUMBER", requires = "json")]
+    kind: Option<String>,
 }
 
 /// Runs the command.
@@ -55,7 +64,15 @@ fn send(args: &SendArgs) -> Result<(), Failure> {
         .try_clone_to_owned()
         .map(File::from)
         .map_err(|error| exit::no_descriptor("cannot use standard input", &error))?;
-    let mut connection = connect(args)?;
+    if args.json {
+        return json::send(args, &input);
+    }
+    let cure = format!("start `ringway recv {}`", args.connection.name());
+    let mut connection = patiently(args, &cure, || {
+        let config = args.connection.sending(args.capacity);
+        let config = config.huge_pages(args.huge_pages);
+        config.connect(args.connection.address())
+    })?;
     let granted = connection.sender().capacity();
     if granted < args.capacity && !args.connection.quiet {
         // Not `ringway recv`, which takes any size.
@@ -78,17 +95,16 @@ fn send(args: &SendArgs) -> Result<(), Failure> {
     outcome
 }
 
-/// Connects, again and again until somebody listens or the patience ends.
-fn connect(args: &SendArgs) -> Result<Connection, Failure> {
+/// Asks or connects, again and again until somebody listens or the patience ends; `cure` says who should.
+fn patiently<T>(
+    args: &SendArgs,
+    cure: &str,
+    attempt: impl Fn() -> Result<T, ringway::Error>,
+) -> Result<T, Failure> {
     let deadline = deadline_after(args.wait);
     loop {
-        let error = match args
-            .connection
-            .sending(args.capacity)
-            .huge_pages(args.huge_pages)
-            .connect(args.connection.address())
-        {
-            Ok(connection) => return Ok(connection),
+        let error = match attempt() {
+            Ok(done) => return Ok(done),
             Err(error) => error,
         };
         // A receiver that has just taken its sender closes the door on whoever came second; another may follow.
@@ -96,14 +112,9 @@ fn connect(args: &SendArgs) -> Result<Connection, Failure> {
             return Err(Failure::new(Code::Failed, error));
         }
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            let name = args.connection.name();
-            return Err(Failure::new(
-                Code::NobodyThere,
-                format!(
-                    "nobody listened under {name:?} for {} s ({error}); start `ringway recv {name}`",
-                    args.wait
-                ),
-            ));
+            let (name, seconds) = (args.connection.name(), args.wait);
+            let words = format!("nobody listened under {name:?} for {seconds} s ({error}); {cure}");
+            return Err(Failure::new(Code::NobodyThere, words));
         }
         std::thread::sleep(RETRY);
     }
