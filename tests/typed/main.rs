@@ -8,3 +8,4 @@ mod kinds;
 mod schema;
 mod support;
 mod survive;
+mod together;
