@@ -3,7 +3,7 @@
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use zerocopy::IntoBytes;
 
@@ -12,12 +12,10 @@ use crate::layout::counters::{self, CountersHeader};
 use crate::ring::Tally;
 use crate::segment::{MappedOwnWord, OwnSegment, OwnWord, SegmentSize};
 use crate::sync::Ordering;
+use crate::sys::process::PerProcess;
 
-/// The book of this process, once it was needed. In a child of a fork it is the parent's, until the child needs one.
-static BOOK: Mutex<Option<Arc<Book>>> = Mutex::new(None);
-
-/// So often somebody else is let go first. In a child whose parent held the lock while it forked nobody ever gives it back.
-const PATIENCE: u32 = 1000;
+/// The book of this process, once it was needed.
+static BOOK: PerProcess<Book> = PerProcess::new();
 
 /// The segment, and who has which slot.
 #[derive(Debug)]
@@ -35,18 +33,8 @@ struct Pages {
 
 impl Book {
     /// This process's.
-    pub(crate) fn here() -> std::io::Result<Arc<Self>> {
-        let Some(mut kept) = lock() else {
-            return Err(std::io::Error::from(std::io::ErrorKind::WouldBlock));
-        };
-        if let Some(book) = kept.as_ref() {
-            if !book.segment.birth().is_forked() {
-                return Ok(Arc::clone(book));
-            }
-        }
-        let book = Arc::new(Self::new()?);
-        *kept = Some(Arc::clone(&book));
-        Ok(book)
+    pub(crate) fn here() -> std::io::Result<&'static Self> {
+        BOOK.get(Self::new)
     }
 
     fn new() -> std::io::Result<Self> {
@@ -87,22 +75,10 @@ impl Book {
     }
 }
 
-/// The lock of [`BOOK`], which a child of a fork may find taken for good. Who does not get it is not counted.
-fn lock() -> Option<MutexGuard<'static, Option<Arc<Book>>>> {
-    for _ in 0..PATIENCE {
-        match BOOK.try_lock() {
-            Ok(guard) => return Some(guard),
-            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => std::thread::yield_now(),
-        }
-    }
-    None
-}
-
 /// A connection's slot, until the last of its halves is dropped.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    book: Arc<Book>,
+    book: &'static Book,
     index: usize,
     life: u64,
 }
@@ -233,5 +209,25 @@ mod tests {
         assert_eq!((again.index, again.life), (index, life + 2));
         drop((slots, again));
         assert_eq!(told.connections().unwrap(), []);
+    }
+
+    #[test]
+    fn a_child_counts_though_its_parent_was_about_it() {
+        let kept = Book::here().unwrap().pages();
+        // SAFETY: the child takes no lock but its own and the allocator's, which is mended on fork; it leaves by `_exit`.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let peer = Peer { uid: 7, pid: None };
+            let slot = Slot::take(&peer, Path::new("/a/name"));
+            let told = super::super::Counters::own().and_then(|own| own.connections());
+            let counted = slot.is_some() && told.is_ok_and(|told| told.len() == 1);
+            // SAFETY: `_exit` ends the process and runs nothing.
+            unsafe { libc::_exit(i32::from(!counted)) };
+        }
+        drop(kept);
+        let mut status = 0;
+        // SAFETY: `status` is valid for writes.
+        unsafe { libc::waitpid(child, &raw mut status, 0) };
+        assert_eq!(status, 0);
     }
 }

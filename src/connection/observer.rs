@@ -137,7 +137,7 @@ fn pages(schema_bytes: usize) -> usize {
 /// What the server gives an observer.
 pub(crate) struct Answer {
     welcome: Welcome,
-    counters: std::sync::Arc<Book>,
+    counters: &'static Book,
     schemas: Option<OwnSegment>,
 }
 
