@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::thread;
 
 use clap::Args;
+use ringway::codec::{Format, MessagePack, Postcard, Protobuf};
 use ringway::schema::Schema;
 use ringway::{Address, ConnectionCounters, ErrorKind, LaneCounters, Observed};
 
@@ -70,7 +71,7 @@ fn list_all(args: &ListArgs, output: &mut impl Write) -> Result<(), Failure> {
 }
 
 fn line(name: &str, observed: &Observed, output: &mut impl Write) -> Result<(), Failure> {
-    let connections = connections(name, observed)?;
+    let connections = connections(observed)?;
     let sum = |count: fn(&ConnectionCounters) -> u64| connections.iter().map(count).sum::<u64>();
     writeln!(
         output,
@@ -85,13 +86,22 @@ fn line(name: &str, observed: &Observed, output: &mut impl Write) -> Result<(), 
     Ok(())
 }
 
-/// The connections of the listener at `name`: its process may have others.
-fn connections(name: &str, observed: &Observed) -> Result<Vec<ConnectionCounters>, Failure> {
-    let all = observed.counters().connections();
-    let mut all = all.map_err(|error| failed(&error))?;
-    let end = format!("/{name}");
-    all.retain(|connection| connection.name == name || connection.name.ends_with(&end));
-    Ok(all)
+fn connections(observed: &Observed) -> Result<Vec<ConnectionCounters>, Failure> {
+    observed.connections().map_err(|error| failed(&error))
+}
+
+/// How messages become bytes.
+fn codec(number: u32) -> String {
+    let known = [
+        (Postcard::ID, Postcard::NAME),
+        (MessagePack::ID, MessagePack::NAME),
+        (Protobuf::ID, Protobuf::NAME),
+    ];
+    match known.iter().find(|(id, _)| *id == number) {
+        _ if number == 0 => "0, as messages lie in memory".to_owned(),
+        Some((id, name)) => format!("{id}, {name}"),
+        None => format!("{number}, which is not known here"),
+    }
 }
 
 fn messages(schema: Option<&Schema>) -> String {
@@ -108,6 +118,7 @@ fn messages(schema: Option<&Schema>) -> String {
 fn show(args: &InspectArgs, output: &mut impl Write) -> Result<(), Failure> {
     crate::standard::output()?;
     let observed = args.observer.observe().map_err(|error| failed(&error))?;
+    writeln!(output, "codec {}", codec(observed.codec()))?;
     for (what, schema) in [
         ("receives", observed.expects()),
         ("sends", observed.sends()),
@@ -118,7 +129,7 @@ fn show(args: &InspectArgs, output: &mut impl Write) -> Result<(), Failure> {
         }
     }
     loop {
-        counters(&args.observer.address, &observed, output)?;
+        counters(&observed, output)?;
         let Some(every) = args.watch else {
             return Ok(());
         };
@@ -136,8 +147,8 @@ fn ended(observed: &Observed) -> bool {
     pid.is_some_and(|pid| !std::path::Path::new(&format!("/proc/{pid}")).exists())
 }
 
-fn counters(name: &str, observed: &Observed, output: &mut impl Write) -> Result<(), Failure> {
-    let all = connections(name, observed)?;
+fn counters(observed: &Observed, output: &mut impl Write) -> Result<(), Failure> {
+    let all = connections(observed)?;
     writeln!(output, "\n{} connections", all.len())?;
     if !all.is_empty() {
         writeln!(

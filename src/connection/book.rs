@@ -2,7 +2,7 @@
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use zerocopy::IntoBytes;
@@ -75,6 +75,19 @@ impl Book {
     }
 }
 
+/// The socket at `path`, from the root and without links: its name for everybody, whatever directory they work in.
+pub(crate) fn place(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path)
+        .or_else(|_| std::path::absolute(path))
+        .unwrap_or_else(|_| path.to_path_buf())
+}
+
+/// As much of a place as a slot holds.
+pub(crate) fn name(place: &Path) -> &[u8] {
+    let place = place.as_os_str().as_bytes();
+    &place[place.len().saturating_sub(counters::NAME_BYTES)..]
+}
+
 /// A connection's slot, until the last of its halves is dropped.
 #[derive(Debug)]
 pub(crate) struct Slot {
@@ -84,8 +97,8 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// A slot for a connection to `peer` by the listener's `path`. `None`: it is not counted, for want of memory or of slots.
-    pub(crate) fn take(peer: &Peer, path: &Path) -> Option<Self> {
+    /// A slot for a connection to `peer` by the listener's socket, which is at `place`. `None`: it is not counted, for want of memory or of slots.
+    pub(crate) fn take(peer: &Peer, place: &Path) -> Option<Self> {
         let book = Book::here().ok()?;
         let mut pages = book.pages();
         let free = pages.lives.iter().position(|life| life % 2 == 0);
@@ -110,8 +123,7 @@ impl Slot {
         let pid = peer.pid.and_then(|pid| u32::try_from(pid).ok());
         let who = u64::from(peer.uid) | u64::from(pid.unwrap_or(0)) << 32;
         book.tell(slot + counters::PEER, who);
-        let path = path.as_os_str().as_bytes();
-        let name = &path[path.len().saturating_sub(counters::NAME_BYTES)..];
+        let name = name(place);
         book.tell(slot + counters::NAME_LENGTH, name.len() as u64);
         for (index, part) in name.chunks(8).enumerate() {
             let mut word = [0; 8];

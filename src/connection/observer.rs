@@ -11,16 +11,17 @@ use std::time::Instant;
 
 use zerocopy::IntoBytes;
 
-use super::book::Book;
+use super::book::{self, Book};
 use super::client::{self, Ended};
 use super::config::Config;
-use super::counters::Counters;
+use super::counters::{ConnectionCounters, Counters};
 use super::link::Peer;
 use super::schemas::{self, PeerSchemas, Side, Told};
 use super::side::{self, Refused};
 use crate::error::{Error, ErrorKind};
 use crate::layout::counters;
 use crate::layout::handshake::{self, Hello, ROLE_OBSERVER, Reason, WAITS, Welcome};
+use crate::layout::printable;
 use crate::layout::schemas::Announced;
 use crate::schema::Schema;
 use crate::segment::{OwnSegment, SegmentSize};
@@ -32,6 +33,9 @@ pub struct Observed {
     peer: Peer,
     counters: Counters,
     schemas: PeerSchemas,
+    codec: u32,
+    /// The name of the listener in its counters.
+    name: String,
 }
 
 impl Observed {
@@ -44,6 +48,23 @@ impl Observed {
     /// read for as long as this lives, and stand still once the process has ended.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// What the connections of this listener have done: those of [`Observed::counters`] that have the name of its socket, as far as it is told
+    /// (its last 96 bytes). In another mount namespace the socket has another name, and none is found.
+    ///
+    /// # Errors
+    /// What the system answers.
+    pub fn connections(&self) -> Result<Vec<ConnectionCounters>, Error> {
+        let mut found = self.counters.connections()?;
+        found.retain(|connection| connection.name == self.name);
+        Ok(found)
+    }
+
+    /// How the listener and its clients make bytes of messages: the number that [`Config::codec`] was given. 0: they are as they lie in
+    /// memory.
+    pub fn codec(&self) -> u32 {
+        self.codec
     }
 
     /// What the listener sends to its clients. `None`: bytes without a meaning.
@@ -101,6 +122,8 @@ pub(crate) fn observe(config: &Config, path: &Path, deadline: Instant) -> Result
             },
             counters,
             schemas,
+            codec: welcome.codec,
+            name: printable(book::name(&book::place(path))),
         })
     };
     asked().map_err(|ended| ended.told(&line))
