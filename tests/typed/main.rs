@@ -1,6 +1,7 @@
 //! Messages between two ends, as an application uses them.
 #![cfg(feature = "derive")]
 
+mod agree;
 mod deprecated;
 mod generations;
 mod invalid;
