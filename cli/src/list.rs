@@ -14,6 +14,7 @@ use ringway::{Address, ConnectionCounters, ErrorKind, LaneCounters, Observed};
 
 use crate::exit::{self, Code, Failure};
 use crate::observer::{ObserverArgs, asking, process, seconds};
+use crate::schema;
 
 /// List those who listen under a name of this user, with their peers, messages and counters.
 #[derive(Debug, Args)]
@@ -125,7 +126,10 @@ fn show(args: &InspectArgs, output: &mut impl Write) -> Result<(), Failure> {
     ] {
         writeln!(output, "{what} {}", messages(schema))?;
         for record in schema.iter().flat_map(|schema| schema.records.iter()) {
-            write!(output, "{record}")?;
+            write!(output, "{}", schema::described(record))?;
+        }
+        if let Some(schema) = schema {
+            schema::warn("inspect", schema);
         }
     }
     loop {

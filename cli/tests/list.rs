@@ -34,7 +34,10 @@ fn quotes() -> Schema {
         size: 16,
         align: 8,
         fields: vec![
-            field("id", Type::Unsigned(8), 0),
+            Field {
+                deprecated: text("use the place,\nnot the id"),
+                ..field("id", Type::Unsigned(8), 0)
+            },
             field("price", Type::Float(8), 8),
         ]
         .into(),
@@ -137,6 +140,13 @@ fn one_listener_is_shown_with_fields_and_counters() {
             "{text}"
         );
         assert!(text.contains("2 connections"), "{text}");
+        let marked = "deprecated: use the place, not the id";
+        let row = text.lines().find(|line| line.contains("id: u64"));
+        assert!(row.is_some_and(|row| row.ends_with(marked)), "{text}");
+        assert_eq!(
+            place.words("list").trim_end(),
+            "ringway inspect: field `id` of `Quote` is deprecated: use the place, not the id"
+        );
         let row = text
             .lines()
             .find(|line| line.contains("receives ") && line.contains(" 72 "));

@@ -60,6 +60,8 @@ impl<S: Messages + ?Sized, R: Messages + ?Sized> Connection<S, R> {
     /// The fields in use on this connection that are marked as deprecated, here or by the peer: those that both sides have, each once. They are
     /// given once too, so that a program can write all that the first call gives to its log, and no frame costs anything for it.
     ///
+    /// Where the peer's fingerprint is that of our schema, its table is not read, and the marks are ours.
+    ///
     /// With the feature `tracing`, connecting writes each of them to the log by itself, once in the life of the process.
     pub fn deprecated(&mut self) -> Vec<Deprecated> {
         core::mem::take(&mut self.deprecated)
