@@ -73,7 +73,7 @@ fn list_all(args: &ListArgs, output: &mut impl Write) -> Result<(), Failure> {
 
 fn line(name: &str, observed: &Observed, output: &mut impl Write) -> Result<(), Failure> {
     let connections = connections(observed)?;
-    let sum = |count: fn(&ConnectionCounters) -> u64| connections.iter().map(count).sum::<u64>();
+    let sum = |count: fn(&ConnectionCounters) -> u64| sum(connections.iter().map(count));
     writeln!(
         output,
         "{name:<24} {:>8} {:>5} {:>14} {:>14}  {} / {}",
@@ -103,6 +103,11 @@ fn codec(number: u32) -> String {
         Some((id, name)) => format!("{id}, {name}"),
         None => format!("{number}, which is not known here"),
     }
+}
+
+/// Whoever is observed may have written any numbers.
+fn sum(counts: impl IntoIterator<Item = u64>) -> u64 {
+    counts.into_iter().fold(0, u64::saturating_add)
 }
 
 fn messages(schema: Option<&Schema>) -> String {
@@ -187,7 +192,16 @@ fn half(
         lane.waits,
         lane.sleeps,
         lane.wakes,
-        lane.refused + lane.dropped
+        sum([lane.refused, lane.dropped])
     )?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_sum_of_any_numbers_is_one() {
+        assert_eq!(super::sum([1, 2, 3]), 6);
+        assert_eq!(super::sum([u64::MAX, 1]), u64::MAX);
+    }
 }

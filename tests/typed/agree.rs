@@ -91,6 +91,7 @@ macro_rules! seen {
     )*};
     (record $($ty:ty { $($field:ident)* $(; $tail:ident $how:expr)? })*) => {$(
         impl Seen for $ty {
+            #[allow(clippy::used_underscore_binding, reason = "padding travels too, and both find it")]
             fn seen(&self) -> String {
                 let fields: Vec<String> = vec![
                     $(format!("{}={}", stringify!($field), self.$field.seen()),)*
