@@ -47,6 +47,7 @@ fn an_observer_follows_the_counters_of_others() {
     let observed = observed(&mut listener);
     assert_eq!(observed.sends(), Some(&sends));
     assert_eq!(observed.expects(), Some(&expects));
+    assert_eq!(observed.codec(), 0);
     assert_eq!(observed.peer().pid, i32::try_from(std::process::id()).ok());
     // The same segment shows what happens later.
     for round in 1..=3 {

@@ -8,11 +8,13 @@ use std::process::ExitCode;
 use std::thread;
 
 use clap::Args;
+use ringway::codec::{Format, MessagePack, Postcard, Protobuf};
 use ringway::schema::Schema;
 use ringway::{Address, ConnectionCounters, ErrorKind, LaneCounters, Observed};
 
 use crate::exit::{self, Code, Failure};
 use crate::observer::{ObserverArgs, asking, process, seconds};
+use crate::schema;
 
 /// List those who listen under a name of this user, with their peers, messages and counters.
 #[derive(Debug, Args)]
@@ -70,8 +72,8 @@ fn list_all(args: &ListArgs, output: &mut impl Write) -> Result<(), Failure> {
 }
 
 fn line(name: &str, observed: &Observed, output: &mut impl Write) -> Result<(), Failure> {
-    let connections = connections(name, observed)?;
-    let sum = |count: fn(&ConnectionCounters) -> u64| connections.iter().map(count).sum::<u64>();
+    let connections = connections(observed)?;
+    let sum = |count: fn(&ConnectionCounters) -> u64| sum(connections.iter().map(count));
     writeln!(
         output,
         "{name:<24} {:>8} {:>5} {:>14} {:>14}  {} / {}",
@@ -85,13 +87,27 @@ fn line(name: &str, observed: &Observed, output: &mut impl Write) -> Result<(), 
     Ok(())
 }
 
-/// The connections of the listener at `name`: its process may have others.
-fn connections(name: &str, observed: &Observed) -> Result<Vec<ConnectionCounters>, Failure> {
-    let all = observed.counters().connections();
-    let mut all = all.map_err(|error| failed(&error))?;
-    let end = format!("/{name}");
-    all.retain(|connection| connection.name == name || connection.name.ends_with(&end));
-    Ok(all)
+fn connections(observed: &Observed) -> Result<Vec<ConnectionCounters>, Failure> {
+    observed.connections().map_err(|error| failed(&error))
+}
+
+/// How messages become bytes.
+fn codec(number: u32) -> String {
+    let known = [
+        (Postcard::ID, Postcard::NAME),
+        (MessagePack::ID, MessagePack::NAME),
+        (Protobuf::ID, Protobuf::NAME),
+    ];
+    match known.iter().find(|(id, _)| *id == number) {
+        _ if number == 0 => "0, as messages lie in memory".to_owned(),
+        Some((id, name)) => format!("{id}, {name}"),
+        None => format!("{number}, which is not known here"),
+    }
+}
+
+/// Whoever is observed may have written any numbers.
+fn sum(counts: impl IntoIterator<Item = u64>) -> u64 {
+    counts.into_iter().fold(0, u64::saturating_add)
 }
 
 fn messages(schema: Option<&Schema>) -> String {
@@ -108,17 +124,21 @@ fn messages(schema: Option<&Schema>) -> String {
 fn show(args: &InspectArgs, output: &mut impl Write) -> Result<(), Failure> {
     crate::standard::output()?;
     let observed = args.observer.observe().map_err(|error| failed(&error))?;
+    writeln!(output, "codec {}", codec(observed.codec()))?;
     for (what, schema) in [
         ("receives", observed.expects()),
         ("sends", observed.sends()),
     ] {
         writeln!(output, "{what} {}", messages(schema))?;
         for record in schema.iter().flat_map(|schema| schema.records.iter()) {
-            write!(output, "{record}")?;
+            write!(output, "{}", schema::described(record))?;
+        }
+        if let Some(schema) = schema {
+            schema::warn("inspect", schema);
         }
     }
     loop {
-        counters(&args.observer.address, &observed, output)?;
+        counters(&observed, output)?;
         let Some(every) = args.watch else {
             return Ok(());
         };
@@ -136,8 +156,8 @@ fn ended(observed: &Observed) -> bool {
     pid.is_some_and(|pid| !std::path::Path::new(&format!("/proc/{pid}")).exists())
 }
 
-fn counters(name: &str, observed: &Observed, output: &mut impl Write) -> Result<(), Failure> {
-    let all = connections(name, observed)?;
+fn counters(observed: &Observed, output: &mut impl Write) -> Result<(), Failure> {
+    let all = connections(observed)?;
     writeln!(output, "\n{} connections", all.len())?;
     if !all.is_empty() {
         writeln!(
@@ -172,7 +192,16 @@ fn half(
         lane.waits,
         lane.sleeps,
         lane.wakes,
-        lane.refused + lane.dropped
+        sum([lane.refused, lane.dropped])
     )?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_sum_of_any_numbers_is_one() {
+        assert_eq!(super::sum([1, 2, 3]), 6);
+        assert_eq!(super::sum([u64::MAX, 1]), u64::MAX);
+    }
 }

@@ -34,7 +34,10 @@ fn quotes() -> Schema {
         size: 16,
         align: 8,
         fields: vec![
-            field("id", Type::Unsigned(8), 0),
+            Field {
+                deprecated: text("use the place,\nnot the id"),
+                ..field("id", Type::Unsigned(8), 0)
+            },
             field("price", Type::Float(8), 8),
         ]
         .into(),
@@ -129,10 +132,21 @@ fn one_listener_is_shown_with_fields_and_counters() {
         let (code, text) = printed(&place, &["inspect", "quotes"]);
         assert_eq!(code, 0, "{}", place.words("list"));
         assert!(
+            text.starts_with("codec 0, as messages lie in memory\n"),
+            "{text}"
+        );
+        assert!(
             text.contains("receives Quote") && text.contains("    8  price: f64"),
             "{text}"
         );
         assert!(text.contains("2 connections"), "{text}");
+        let marked = "deprecated: use the place, not the id";
+        let row = text.lines().find(|line| line.contains("id: u64"));
+        assert!(row.is_some_and(|row| row.ends_with(marked)), "{text}");
+        assert_eq!(
+            place.words("list").trim_end(),
+            "ringway inspect: field `id` of `Quote` is deprecated: use the place, not the id"
+        );
         let row = text
             .lines()
             .find(|line| line.contains("receives ") && line.contains(" 72 "));
@@ -144,6 +158,61 @@ fn one_listener_is_shown_with_fields_and_counters() {
     let (code, _) = printed(&place, &["inspect", "quotes"]);
     assert_eq!(code, 5);
     assert!(place.words("list").contains("nobody listens"));
+}
+
+/// Each has a client, and all live in this process.
+#[test]
+fn listeners_whose_names_end_alike_are_told_apart() {
+    let place = Place::new();
+    for directory in ["x", "y"] {
+        std::fs::create_dir(place.file(directory)).unwrap();
+    }
+    std::os::unix::fs::symlink(place.file("x"), place.file("link")).unwrap();
+    let inspect = |path: &str| {
+        let path = place.file(path);
+        let (code, text) = printed(&place, &["inspect", path.to_str().unwrap()]);
+        assert_eq!(code, 0, "{}", place.words("list"));
+        let line = text.lines().find(|line| line.ends_with(" connections"));
+        line.unwrap_or_default().to_owned()
+    };
+    while_somebody_listens(&place, "x/a", || {
+        while_somebody_listens(&place, "y/a", || {
+            while_somebody_listens(&place, "a", || {
+                for path in ["x/a", "y/a", "link/a", "a", "x/../y/a"] {
+                    assert_eq!(inspect(path), "2 connections", "{path}");
+                }
+                let (_, text) = printed(&place, &["list", "--wait", "2"]);
+                let line = text.lines().find(|line| line.starts_with("a ")).unwrap();
+                assert_eq!(line.split_whitespace().nth(2), Some("2"), "{line}");
+            });
+        });
+    });
+}
+
+#[test]
+fn the_codec_is_named() {
+    let place = Place::new();
+    for (number, name) in [
+        (1, "codec 1, postcard"),
+        (1 << 31, "codec 2147483648, which is not known here"),
+    ] {
+        let mut listener = Config::new()
+            .codec(number)
+            .bind(place.file("coded"))
+            .unwrap();
+        let over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    assert!(listener.try_accept().unwrap().is_none());
+                    thread::sleep(Duration::from_millis(1));
+                }
+            });
+            let (code, text) = printed(&place, &["inspect", "coded"]);
+            over.store(true, Ordering::Relaxed);
+            assert_eq!((code, text.lines().next()), (0, Some(name)), "{text}");
+        });
+    }
 }
 
 #[test]

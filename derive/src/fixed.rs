@@ -196,6 +196,13 @@ fn asserts(input: &DeriveInput, attributes: &Attributes, fields: &[Field]) -> To
                 if offset > end {
                     ::core::panic!("{}", #hint::gap(#text, #name, offset - end).as_str());
                 }
+                let ty = <#ty as #root::typed::Field>::TYPE_REF;
+                if #root::typed::__derived::is_countless(ty) {
+                    ::core::panic!("{}", #hint::countless(#text, #name).as_str());
+                }
+                if #root::typed::__derived::is_too_roomy(ty) {
+                    ::core::panic!("{}", #hint::too_roomy(#text, #name).as_str());
+                }
                 let align = <#ty as #root::typed::Field>::ALIGN;
                 if offset % align != 0 {
                     ::core::panic!("{}", #hint::misplaced(#text, #name, offset, align).as_str());

@@ -73,6 +73,15 @@ pub(crate) fn make(
 
         const _: () = {
             const _: () = {
+                const CONTENT: &#derived::Content = &<#tail_type as #root::typed::Part>::CONTENT;
+                if let #derived::Content::Elements(ty, size) = CONTENT {
+                    if *size == 0 || #derived::is_countless(ty) {
+                        ::core::panic!("{}", #derived::Hint::countless(#text, #tail_name).as_str());
+                    }
+                    if #derived::is_too_roomy(ty) {
+                        ::core::panic!("{}", #derived::Hint::too_roomy(#text, #tail_name).as_str());
+                    }
+                }
                 let align = <#tail_type as #root::typed::Part>::ALIGN;
                 ::core::assert!(::core::mem::size_of::<#head>() % align == 0, #misplaced);
                 ::core::assert!(align <= 16, #wide);

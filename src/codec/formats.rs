@@ -4,6 +4,10 @@
 use super::{Codec, Format};
 
 /// Postcard: small and fast, by serde. What follows a value is an error.
+///
+/// Two kinds of types are not for peers that may be hostile, as postcard sets no limit to either: one that can hold itself (a tree of boxes) is
+/// followed as deep as a frame says, until the stack is used up and the process ends; and a list whose elements take no bytes (`Vec<()>`) is counted as
+/// far as a frame of ten bytes says, which can take for ever. `MessagePack` limits the depth, and each element takes a byte there.
 #[cfg(feature = "postcard")]
 #[derive(Clone, Copy, Debug)]
 pub enum Postcard {}

@@ -2,8 +2,8 @@
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use zerocopy::IntoBytes;
 
@@ -12,12 +12,10 @@ use crate::layout::counters::{self, CountersHeader};
 use crate::ring::Tally;
 use crate::segment::{MappedOwnWord, OwnSegment, OwnWord, SegmentSize};
 use crate::sync::Ordering;
+use crate::sys::process::PerProcess;
 
-/// The book of this process, once it was needed. In a child of a fork it is the parent's, until the child needs one.
-static BOOK: Mutex<Option<Arc<Book>>> = Mutex::new(None);
-
-/// So often somebody else is let go first. In a child whose parent held the lock while it forked nobody ever gives it back.
-const PATIENCE: u32 = 1000;
+/// The book of this process, once it was needed.
+static BOOK: PerProcess<Book> = PerProcess::new();
 
 /// The segment, and who has which slot.
 #[derive(Debug)]
@@ -35,18 +33,8 @@ struct Pages {
 
 impl Book {
     /// This process's.
-    pub(crate) fn here() -> std::io::Result<Arc<Self>> {
-        let Some(mut kept) = lock() else {
-            return Err(std::io::Error::from(std::io::ErrorKind::WouldBlock));
-        };
-        if let Some(book) = kept.as_ref() {
-            if !book.segment.birth().is_forked() {
-                return Ok(Arc::clone(book));
-            }
-        }
-        let book = Arc::new(Self::new()?);
-        *kept = Some(Arc::clone(&book));
-        Ok(book)
+    pub(crate) fn here() -> std::io::Result<&'static Self> {
+        BOOK.get(Self::new)
     }
 
     fn new() -> std::io::Result<Self> {
@@ -87,29 +75,30 @@ impl Book {
     }
 }
 
-/// The lock of [`BOOK`], which a child of a fork may find taken for good. Who does not get it is not counted.
-fn lock() -> Option<MutexGuard<'static, Option<Arc<Book>>>> {
-    for _ in 0..PATIENCE {
-        match BOOK.try_lock() {
-            Ok(guard) => return Some(guard),
-            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => std::thread::yield_now(),
-        }
-    }
-    None
+/// The socket at `path`, from the root and without links: its name for everybody, whatever directory they work in.
+pub(crate) fn place(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path)
+        .or_else(|_| std::path::absolute(path))
+        .unwrap_or_else(|_| path.to_path_buf())
+}
+
+/// As much of a place as a slot holds.
+pub(crate) fn name(place: &Path) -> &[u8] {
+    let place = place.as_os_str().as_bytes();
+    &place[place.len().saturating_sub(counters::NAME_BYTES)..]
 }
 
 /// A connection's slot, until the last of its halves is dropped.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    book: Arc<Book>,
+    book: &'static Book,
     index: usize,
     life: u64,
 }
 
 impl Slot {
-    /// A slot for a connection to `peer` by the listener's `path`. `None`: it is not counted, for want of memory or of slots.
-    pub(crate) fn take(peer: &Peer, path: &Path) -> Option<Self> {
+    /// A slot for a connection to `peer` by the listener's socket, which is at `place`. `None`: it is not counted, for want of memory or of slots.
+    pub(crate) fn take(peer: &Peer, place: &Path) -> Option<Self> {
         let book = Book::here().ok()?;
         let mut pages = book.pages();
         let free = pages.lives.iter().position(|life| life % 2 == 0);
@@ -134,8 +123,7 @@ impl Slot {
         let pid = peer.pid.and_then(|pid| u32::try_from(pid).ok());
         let who = u64::from(peer.uid) | u64::from(pid.unwrap_or(0)) << 32;
         book.tell(slot + counters::PEER, who);
-        let path = path.as_os_str().as_bytes();
-        let name = &path[path.len().saturating_sub(counters::NAME_BYTES)..];
+        let name = name(place);
         book.tell(slot + counters::NAME_LENGTH, name.len() as u64);
         for (index, part) in name.chunks(8).enumerate() {
             let mut word = [0; 8];
@@ -233,5 +221,25 @@ mod tests {
         assert_eq!((again.index, again.life), (index, life + 2));
         drop((slots, again));
         assert_eq!(told.connections().unwrap(), []);
+    }
+
+    #[test]
+    fn a_child_counts_though_its_parent_was_about_it() {
+        let kept = Book::here().unwrap().pages();
+        // SAFETY: the child takes no lock but its own and the allocator's, which is mended on fork; it leaves by `_exit`.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let peer = Peer { uid: 7, pid: None };
+            let slot = Slot::take(&peer, Path::new("/a/name"));
+            let told = super::super::Counters::own().and_then(|own| own.connections());
+            let counted = slot.is_some() && told.is_ok_and(|told| told.len() == 1);
+            // SAFETY: `_exit` ends the process and runs nothing.
+            unsafe { libc::_exit(i32::from(!counted)) };
+        }
+        drop(kept);
+        let mut status = 0;
+        // SAFETY: `status` is valid for writes.
+        unsafe { libc::waitpid(child, &raw mut status, 0) };
+        assert_eq!(status, 0);
     }
 }

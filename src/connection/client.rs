@@ -9,6 +9,7 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use super::Connection;
 use super::address::Address;
+use super::book::place;
 use super::config::Config;
 use super::schemas::{self, Side, Told};
 use super::side::{self, Announcement, Own, Parts, Theirs};
@@ -63,7 +64,7 @@ pub(crate) fn connect(
                 theirs,
                 speaker,
             } = agreed;
-            Ok(Parts::new(own, theirs, &line, speaker)?.join(config, line, &path))
+            Ok(Parts::new(own, theirs, &line, speaker)?.join(config, line, &place(&path)))
         }
         Err(ended) => Err(ended.told(&line)),
     }

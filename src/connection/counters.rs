@@ -26,7 +26,7 @@ pub struct Counters {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectionCounters {
-    /// The path of the listener's socket; its end, if it is longer than 96 bytes.
+    /// The path of the listener's socket, from the root and without links; its end, if it is longer than 96 bytes.
     pub name: String,
     /// The peer's user id, as its opposite sees it.
     pub peer_uid: u32,
@@ -85,7 +85,7 @@ impl Counters {
     /// What the system answers where the segment has to be made.
     pub fn own() -> Result<Self, Error> {
         let file = Book::here()
-            .and_then(|book| book.descriptor())
+            .and_then(Book::descriptor)
             .map_err(|error| Error::io("making the counters", error))?;
         Self::open(file)
     }

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use super::Connection;
 use super::address::{Address, LOCK_PATIENCE};
+use super::book::place;
 use super::config::Config;
 use super::server::{self, Pending, Progress};
 use crate::error::{Error, ErrorKind};
@@ -50,6 +51,8 @@ const HANDSHAKES: usize = 64;
 pub struct Listener {
     config: Config,
     path: PathBuf,
+    /// The same for everybody: what its connections are counted under.
+    place: PathBuf,
     identity: Option<(u64, u64)>,
     door: Door,
     lobby: Lobby,
@@ -93,6 +96,7 @@ impl Listener {
         let identity = directory::identity(&path);
         Ok(Self {
             config,
+            place: place(&path),
             path,
             identity,
             door,
@@ -237,7 +241,7 @@ impl Listener {
             Progress::Pending(pending) => self.pending.push_back(pending),
             Progress::Done(parts, line) => {
                 self.lobby.remove(line.as_fd());
-                return Some(parts.join(&self.config, line, &self.path));
+                return Some(parts.join(&self.config, line, &self.place));
             }
             Progress::Silent(line) => self.lobby.remove(line.as_fd()),
             Progress::Refused(line, error) => {

@@ -21,6 +21,7 @@ mod sender;
 mod server;
 mod shared;
 mod side;
+mod turns;
 
 pub use address::Address;
 pub use config::Config;
@@ -34,6 +35,7 @@ pub use receiver::Receiver;
 pub use reservation::{Group, Reservation};
 pub use sender::Sender;
 pub use shared::SharedSender;
+pub(crate) use turns::Turns;
 
 use crate::error::Error;
 use crate::schema::Schema;

@@ -11,16 +11,17 @@ use std::time::Instant;
 
 use zerocopy::IntoBytes;
 
-use super::book::Book;
+use super::book::{self, Book};
 use super::client::{self, Ended};
 use super::config::Config;
-use super::counters::Counters;
+use super::counters::{ConnectionCounters, Counters};
 use super::link::Peer;
 use super::schemas::{self, PeerSchemas, Side, Told};
 use super::side::{self, Refused};
 use crate::error::{Error, ErrorKind};
 use crate::layout::counters;
 use crate::layout::handshake::{self, Hello, ROLE_OBSERVER, Reason, WAITS, Welcome};
+use crate::layout::printable;
 use crate::layout::schemas::Announced;
 use crate::schema::Schema;
 use crate::segment::{OwnSegment, SegmentSize};
@@ -33,6 +34,8 @@ pub struct Observed {
     counters: Counters,
     schemas: PeerSchemas,
     codec: u32,
+    /// The name of the listener in its counters.
+    name: String,
 }
 
 impl Observed {
@@ -47,6 +50,23 @@ impl Observed {
         &self.counters
     }
 
+    /// What the connections of this listener have done: those of [`Observed::counters`] that have the name of its socket, as far as it is told
+    /// (its last 96 bytes). In another mount namespace the socket has another name, and none is found.
+    ///
+    /// # Errors
+    /// What the system answers.
+    pub fn connections(&self) -> Result<Vec<ConnectionCounters>, Error> {
+        let mut found = self.counters.connections()?;
+        found.retain(|connection| connection.name == self.name);
+        Ok(found)
+    }
+
+    /// How the listener and its clients make bytes of messages: the number that [`Config::codec`] was given. 0: they are as they lie in
+    /// memory.
+    pub fn codec(&self) -> u32 {
+        self.codec
+    }
+
     /// What the listener sends to its clients. `None`: bytes without a meaning.
     pub fn sends(&self) -> Option<&Schema> {
         self.schemas.sends.as_ref()
@@ -55,11 +75,6 @@ impl Observed {
     /// What the listener expects of its clients. `None`: anything.
     pub fn expects(&self) -> Option<&Schema> {
         self.schemas.expects.as_ref()
-    }
-
-    /// The number of the format that the listener's messages are encoded in ([`Config::codec`]); 0: they travel as they lie in memory.
-    pub fn codec(&self) -> u32 {
-        self.codec
     }
 }
 
@@ -108,6 +123,7 @@ pub(crate) fn observe(config: &Config, path: &Path, deadline: Instant) -> Result
             counters,
             schemas,
             codec: welcome.codec,
+            name: printable(book::name(&book::place(path))),
         })
     };
     asked().map_err(|ended| ended.told(&line))
@@ -144,7 +160,7 @@ fn pages(schema_bytes: usize) -> usize {
 /// What the server gives an observer.
 pub(crate) struct Answer {
     welcome: Welcome,
-    counters: std::sync::Arc<Book>,
+    counters: &'static Book,
     schemas: Option<OwnSegment>,
 }
 

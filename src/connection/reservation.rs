@@ -169,15 +169,27 @@ impl<'a> Group<'a> {
     /// As for [`Sender::reserve`].
     #[inline]
     pub fn reserve(&mut self, len: usize) -> Result<Reservation<'_>, SendError> {
-        let slot = self.sender.slot(len, 8, Some(None))?;
+        self.reserve_within(len, 8, Some(None))
+    }
+
+    /// As [`Group::reserve`], with the payload's address a multiple of `align`. `wait`: `None` does not, `Some(None)` waits for ever.
+    #[inline(always)]
+    pub(crate) fn reserve_within(
+        &mut self,
+        len: usize,
+        align: usize,
+        wait: Option<Option<Instant>>,
+    ) -> Result<Reservation<'_>, SendError> {
+        let slot = self.sender.slot(len, align, wait)?;
         Ok(Reservation::new(self.sender, slot, true))
     }
 
     /// Makes the group visible.
     pub fn publish(self) {}
 
+    /// `wait` as in `reserve_within`.
     #[inline(always)]
-    fn add(
+    pub(crate) fn add(
         &mut self,
         payload: &[u8],
         kind: u16,

@@ -2,13 +2,12 @@
 
 use core::fmt::Debug;
 use core::ops::DerefMut;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::link::Peer;
 use super::outcome::SendError;
 use super::sender::Sender;
+use super::turns::Turns;
 
 /// A [`Sender`] behind a mutex. Each send takes and gives back an uncontended lock (two atomic read-modify-writes; sending and
 /// receiving a 64-byte frame in one process took 18 ns in place of 9, `cargo bench --bench connection`); threads
@@ -18,18 +17,13 @@ use super::sender::Sender;
 /// is dropped drops the sender; how it counts if a panic does that, [`Sender`] says.
 #[derive(Clone, Debug)]
 pub struct SharedSender {
-    inner: Arc<Mutex<Sender>>,
+    turns: Turns<Sender>,
 }
-
-/// How often a thread with a deadline looks whether the lock is free: the standard library's mutex has no wait with an end.
-const LOCK_LOOK: Duration = Duration::from_micros(100);
-/// A lock that is held for a plain send is free again by then.
-const YIELDS: u32 = 16;
 
 impl SharedSender {
     pub(crate) fn new(sender: Sender) -> Self {
         Self {
-            inner: Arc::new(Mutex::new(sender)),
+            turns: Turns::new(sender),
         }
     }
 
@@ -38,7 +32,7 @@ impl SharedSender {
     /// # Errors
     /// As for [`Sender::send`].
     pub fn send(&self, payload: &[u8]) -> Result<(), SendError> {
-        self.wait().send(payload)
+        self.turns.wait().send(payload)
     }
 
     /// As [`Sender::send_kind`].
@@ -46,7 +40,7 @@ impl SharedSender {
     /// # Errors
     /// As for [`Sender::send`].
     pub fn send_kind(&self, kind: u16, payload: &[u8]) -> Result<(), SendError> {
-        self.wait().send_kind(kind, payload)
+        self.turns.wait().send_kind(kind, payload)
     }
 
     /// As [`Sender::send_deadline`]. The deadline is for both waits: for the other threads, whose lock is looked at every 100 µs,
@@ -55,23 +49,10 @@ impl SharedSender {
     /// # Errors
     /// As for [`Sender::send_deadline`].
     pub fn send_deadline(&self, payload: &[u8], deadline: Instant) -> Result<(), SendError> {
-        let mut looks = 0;
-        let mut sender = loop {
-            if let Some(sender) = self.attempt() {
-                break sender;
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(SendError::TimedOut);
-            }
-            if looks < YIELDS {
-                thread::yield_now();
-            } else {
-                thread::sleep(LOCK_LOOK.min(left));
-            }
-            looks += 1;
-        };
-        sender.send_deadline(payload, deadline)
+        match self.turns.wait_until(deadline) {
+            Some(mut sender) => sender.send_deadline(payload, deadline),
+            None => Err(SendError::TimedOut),
+        }
     }
 
     /// As [`Sender::try_send`]; also [`SendError::Full`] while another thread is sending.
@@ -79,7 +60,8 @@ impl SharedSender {
     /// # Errors
     /// As for [`Sender::try_send`].
     pub fn try_send(&self, payload: &[u8]) -> Result<(), SendError> {
-        self.attempt()
+        self.turns
+            .attempt()
             .map_or(Err(SendError::Full), |mut sender| sender.try_send(payload))
     }
 
@@ -88,9 +70,11 @@ impl SharedSender {
     /// # Errors
     /// As for [`Sender::try_send`].
     pub fn try_send_kind(&self, kind: u16, payload: &[u8]) -> Result<(), SendError> {
-        self.attempt().map_or(Err(SendError::Full), |mut sender| {
-            sender.try_send_kind(kind, payload)
-        })
+        self.turns
+            .attempt()
+            .map_or(Err(SendError::Full), |mut sender| {
+                sender.try_send_kind(kind, payload)
+            })
     }
 
     /// The sender, for this thread alone until the guard is dropped: for reservations, groups, and whatever must not be interleaved with
@@ -117,7 +101,7 @@ impl SharedSender {
     /// ```
     #[must_use = "the other threads wait until it is dropped"]
     pub fn lock(&self) -> impl DerefMut<Target = Sender> + Debug {
-        self.wait()
+        self.turns.wait()
     }
 
     /// As [`Sender::check`]. Waits for a thread that is sending.
@@ -125,40 +109,26 @@ impl SharedSender {
     /// # Errors
     /// As for [`Sender::check`].
     pub fn check(&self) -> Result<(), SendError> {
-        self.wait().check()
+        self.turns.wait().check()
     }
 
     /// As [`Sender::is_closed`]. Waits for a thread that is sending.
     pub fn is_closed(&self) -> bool {
-        self.wait().is_closed()
+        self.turns.wait().is_closed()
     }
 
     /// As [`Sender::capacity`]. Waits for a thread that is sending.
     pub fn capacity(&self) -> usize {
-        self.wait().capacity()
+        self.turns.wait().capacity()
     }
 
     /// As [`Sender::max_payload`]. Waits for a thread that is sending.
     pub fn max_payload(&self) -> usize {
-        self.wait().max_payload()
+        self.turns.wait().max_payload()
     }
 
     /// Who is at the other end. Waits for a thread that is sending.
     pub fn peer(&self) -> Peer {
-        *self.wait().peer()
-    }
-
-    /// A panic of a thread that held it leaves a sender whole: frames become visible by one store.
-    fn wait(&self) -> MutexGuard<'_, Sender> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// `None`: another thread has it.
-    fn attempt(&self) -> Option<MutexGuard<'_, Sender>> {
-        match self.inner.try_lock() {
-            Ok(sender) => Some(sender),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
+        *self.turns.wait().peer()
     }
 }

@@ -317,8 +317,8 @@ impl Parts {
         })
     }
 
-    /// Puts the connection together.
-    pub(crate) fn join(self, config: &Config, line: Line, path: &Path) -> Connection {
+    /// Puts the connection together. `place`: the listener's socket, as counters name it.
+    pub(crate) fn join(self, config: &Config, line: Line, place: &Path) -> Connection {
         let Self {
             own,
             theirs,
@@ -327,7 +327,7 @@ impl Parts {
             pidfd,
             peer,
         } = self;
-        let slot = Slot::take(&peer, path);
+        let slot = Slot::take(&peer, place);
         let link = Arc::new(Link::new(
             line,
             pidfd,

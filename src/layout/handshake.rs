@@ -357,6 +357,11 @@ mod tests {
             Refuse::new(Reason::Uid, "a\x1b[2Jb").text(),
             "a\u{fffd}[2Jb"
         );
+        // What turns the direction of what follows steers a terminal too.
+        assert_eq!(
+            Refuse::new(Reason::Uid, "a\u{202e}b\u{200b}").text(),
+            "a\u{fffd}b\u{fffd}"
+        );
         assert_eq!(Refuse::new(Reason::Schema, "one\ntwo").text(), "one");
         let lying = Refuse {
             text_bytes: u32::MAX,

@@ -22,10 +22,16 @@ pub(crate) const OLDEST_VERSION: u16 = 1;
 /// "RINGWAY" and a zero byte: the first eight bytes of a segment and of every handshake message.
 pub(crate) const MAGIC: [u8; 8] = *b"RINGWAY\0";
 
-/// A text that somebody else wrote and that goes to a terminal: anything that is no UTF-8, or a control character, is replaced.
+/// A text that somebody else wrote and that goes to a terminal: anything that is no UTF-8, or is not [`is_printable`], is replaced.
 pub(crate) fn printable(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes)
         .chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .map(|c| if is_printable(c) { c } else { '\u{fffd}' })
         .collect()
+}
+
+/// Neither a control character nor one that cannot be seen or turns the direction of what follows.
+pub(crate) fn is_printable(letter: char) -> bool {
+    let hidden = matches!(letter, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    !letter.is_control() && !hidden
 }

@@ -9,9 +9,6 @@ use core::fmt;
 use super::tables::side_by_side;
 use super::{Content, Enumeration, Field, Record, Schema, Tail, Type};
 
-/// Bytes that a brief difference has at most: it goes into the text of a refusal.
-const BRIEF: usize = 200;
-
 /// Why a reader cannot read what a writer writes. Displayed, it is one line; [`tables`](Self::tables) shows both sides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
@@ -21,18 +18,6 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// What is displayed, in at most 200 bytes: names may be long.
-    pub fn brief(&self) -> String {
-        if self.what.len() <= BRIEF {
-            return self.what.clone();
-        }
-        let mut end = BRIEF - "…".len();
-        while !self.what.is_char_boundary(end) {
-            end -= 1;
-        }
-        format!("{}…", &self.what[..end])
-    }
-
     /// Both records as tables, side by side; `writer` and `reader` are their headings. Empty where the schemas differ as a whole.
     pub fn tables(&self, writer: &str, reader: &str) -> String {
         self.records

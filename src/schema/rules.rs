@@ -4,6 +4,7 @@ use core::fmt;
 use std::collections::BTreeSet;
 
 use super::{Content, Enumeration, Field, Record, Schema, Type};
+use crate::layout::is_printable;
 
 /// The most bytes of a table.
 pub const MAX_TABLE: usize = 64 << 10;
@@ -72,7 +73,7 @@ impl Check {
     }
 
     fn name(&self, name: &str) -> Result<(), Unsound> {
-        let printable = name.chars().all(printable);
+        let printable = name.chars().all(is_printable);
         let sound = !name.is_empty() && name.len() <= MAX_NAME && printable;
         self.that(sound, "a name is empty, too long or not printable")
     }
@@ -80,7 +81,7 @@ impl Check {
     /// Words about something; they may have lines.
     fn words(&self, words: &str) -> Result<(), Unsound> {
         let mut letters = words.chars();
-        let sound = letters.all(|letter| printable(letter) || matches!(letter, '\n' | '\t'));
+        let sound = letters.all(|letter| is_printable(letter) || matches!(letter, '\n' | '\t'));
         self.that(sound, "documentation or a note is not printable")
     }
 
@@ -237,12 +238,6 @@ fn takes_zeros(ty: &Type) -> bool {
         Type::Record(record) => record.fields.iter().all(|field| takes_zeros(&field.ty)),
         _ => true,
     }
-}
-
-/// Neither a control character nor one that cannot be seen or turns the direction of what follows: all this goes to terminals.
-fn printable(letter: char) -> bool {
-    let hidden = matches!(letter, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-    !letter.is_control() && !hidden
 }
 
 /// Bytes of the number that says whether a value is there: as many as the value is aligned to.

@@ -4,24 +4,22 @@
 //! the eventfd named in `aio_resfd`, saturating instead of waiting. It costs about 0.8 µs where a `write` costs
 //! 0.25 µs, but a hostile holder of the eventfd can make a `write` block for ever.
 //!
-//! One context serves the whole process. A child of a fork does not inherit it (contexts belong to the address space's owner), so it
-//! is made anew there.
+//! One context serves the whole process, to its end. A child of a fork does not inherit it (contexts belong to the address space's
+//! owner), so it is made anew there.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{Mutex, PoisonError};
 
-use super::fork::Birth;
 use super::last_error;
 use super::poll::always_ready;
+use super::process::PerProcess;
 
 const IOCB_CMD_POLL: u16 = 5;
 const IOCB_FLAG_RESFD: u32 = 1;
 /// Completions are collected after this many submissions; the kernel refuses new ones only beyond [`EVENTS`].
 const COLLECT_EVERY: u32 = 32;
 const EVENTS: libc::c_long = 128;
-/// Pauses to wait for another thread's signal: some microseconds.
-const TRIES: u32 = 200;
 
 /// `struct iocb` of `linux/aio_abi.h` (little-endian field order; the two fields that differ are zero here).
 #[repr(C)]
@@ -56,21 +54,19 @@ struct Event {
 struct Context {
     id: libc::c_ulong,
     ready: BorrowedFd<'static>,
-    birth: Birth,
     uncollected: u32,
 }
 
 /// `None` until first use; `Some(Err)` remembers that this kernel has no AIO, so that the fallback costs no system call.
-static CONTEXT: Mutex<Option<Result<Context, i32>>> = Mutex::new(None);
+type Slot = Mutex<Option<Result<Context, i32>>>;
 
-/// Adds one to `bell`. Fails, without blocking, where the kernel has no AIO or `bell` is no eventfd.
+static CONTEXT: PerProcess<Slot> = PerProcess::new();
+
+/// Adds one to `bell`. Fails, without blocking, where the kernel has no AIO or `bell` is no eventfd. Another thread that signals just now is
+/// waited for: it has done so in a microsecond.
 pub(crate) fn signal(bell: BorrowedFd<'_>) -> io::Result<()> {
-    let Some(mut slot) = context() else {
-        return Err(io::Error::from_raw_os_error(libc::EBUSY));
-    };
-    if matches!(&*slot, Some(Ok(context)) if context.birth.is_forked()) {
-        *slot = None;
-    }
+    let slot = CONTEXT.get(|| Ok(Mutex::default()))?;
+    let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
     let context = match &mut *slot {
         Some(context) => context,
         None => match Context::new() {
@@ -94,22 +90,8 @@ pub(crate) fn signal(bell: BorrowedFd<'_>) -> io::Result<()> {
     }
 }
 
-/// The context, unless another thread keeps it. One that signals has done so in a microsecond; but a child that was forked in the
-/// middle of that finds it locked for ever, so nobody waits: the caller has another way to ring.
-fn context() -> Option<MutexGuard<'static, Option<Result<Context, i32>>>> {
-    for _ in 0..TRIES {
-        match CONTEXT.try_lock() {
-            Ok(slot) => return Some(slot),
-            Err(TryLockError::Poisoned(slot)) => return Some(slot.into_inner()),
-            Err(TryLockError::WouldBlock) => core::hint::spin_loop(),
-        }
-    }
-    None
-}
-
 impl Context {
     fn new() -> io::Result<Self> {
-        let birth = Birth::here()?;
         let ready = always_ready()?;
         let mut id: libc::c_ulong = 0;
         // SAFETY: `id` is valid for writes and zero, as `io_setup` demands.
@@ -119,7 +101,6 @@ impl Context {
         Ok(Self {
             id,
             ready,
-            birth,
             uncollected: 0,
         })
     }
@@ -184,47 +165,41 @@ impl Context {
     }
 }
 
-impl Drop for Context {
-    fn drop(&mut self) {
-        // In a child of a fork the id names nothing, or somebody else's context.
-        if !self.birth.is_forked() {
-            // SAFETY: the context is ours and no request is in flight: each one completes inside its submission.
-            unsafe { libc::syscall(libc::SYS_io_destroy, self.id) };
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::os::fd::AsFd;
 
-    /// Signals when no other test does.
-    fn alone(bell: BorrowedFd<'_>) -> io::Result<()> {
-        loop {
-            match signal(bell) {
-                Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {}
-                other => return other,
-            }
-        }
-    }
-
     #[test]
-    fn a_context_that_nobody_gives_back_is_not_waited_for() {
+    fn a_child_signals_though_its_parent_was_about_it_and_the_parent_goes_on() {
         let bell = super::super::bell::create().unwrap();
-        let kept = CONTEXT
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let signalled = signal(bell.as_fd());
+        signal(bell.as_fd()).unwrap();
+        let slot = CONTEXT.get(|| Ok(Mutex::default())).unwrap();
+        let kept = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        // SAFETY: the child takes no lock but its own and the allocator's, which is mended on fork; it leaves by `_exit`.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let signalled = signal(bell.as_fd());
+            // SAFETY: `_exit` ends the process and runs nothing.
+            unsafe { libc::_exit(i32::from(signalled.is_err())) };
+        }
         drop(kept);
-        assert_eq!(signalled.unwrap_err().raw_os_error(), Some(libc::EBUSY));
+        let mut status = 0;
+        // SAFETY: `status` is valid for writes.
+        unsafe { libc::waitpid(child, &raw mut status, 0) };
+        assert_eq!(status, 0);
+        signal(bell.as_fd()).unwrap();
+        let mut count = [0u8; 8];
+        // SAFETY: `count` is valid for writes of eight bytes.
+        let read = unsafe { libc::read(bell.as_raw_fd(), count.as_mut_ptr().cast(), 8) };
+        assert_eq!((read, u64::from_ne_bytes(count)), (8, 3));
     }
 
     #[test]
     fn thousands_of_signals_are_counted_and_none_blocks() {
         let bell = super::super::bell::create().unwrap();
         for _ in 0..5_000 {
-            alone(bell.as_fd()).unwrap();
+            signal(bell.as_fd()).unwrap();
         }
         let mut count = [0u8; 8];
         // SAFETY: `count` is valid for writes of eight bytes.
@@ -237,7 +212,7 @@ mod tests {
     fn what_is_no_eventfd_is_refused() {
         let null = std::fs::File::open("/dev/null").unwrap();
         assert_eq!(
-            alone(null.as_fd()).unwrap_err().raw_os_error(),
+            signal(null.as_fd()).unwrap_err().raw_os_error(),
             Some(libc::EINVAL)
         );
     }

@@ -15,17 +15,14 @@ use std::thread;
 
 use nix::sys::signal::{SigSet, SigmaskHow};
 
-use super::fork::Birth;
-use crate::sync::{AtomicPtr, Ordering};
+use super::process::PerProcess;
 
 /// So many closes that hang delay nothing else; more delay the closing of others, and nobody who works.
 const THREADS: usize = 16;
 
-/// What is to be closed, and how many threads are about it. One for each process: a child of a fork finds its parent's, whose lock a
-/// thread that the child does not have may hold for ever, and makes its own.
-#[derive(Debug)]
+/// What is to be closed, and how many threads are about it.
+#[derive(Debug, Default)]
 struct Closer {
-    birth: Birth,
     work: Mutex<Work>,
 }
 
@@ -35,9 +32,8 @@ struct Work {
     threads: usize,
 }
 
-/// The one of this process, or of an ancestor. Never freed: threads use it, and in a child its descriptors are as slow to close as
-/// the parent's.
-static CLOSER: AtomicPtr<Closer> = AtomicPtr::new(core::ptr::null_mut());
+/// Of a child's own: the descriptors in its parent's are as slow to close in the child.
+static CLOSER: PerProcess<Closer> = PerProcess::new();
 
 /// Descriptors that a peer sent. Whatever is still in here at the end is closed aside: only what passed its check is taken out.
 #[derive(Debug, Default)]
@@ -127,29 +123,7 @@ impl Closer {
 
 /// This process's.
 fn closer() -> Option<&'static Closer> {
-    // ORD: closer: Acquire, what it points to is made; partner: the exchange in this file.
-    let known = CLOSER.load(Ordering::Acquire);
-    // SAFETY: null, or leaked by whoever stored it; a child has a copy of it.
-    let found = unsafe { known.as_ref() };
-    if let Some(closer) = found.filter(|closer| !closer.birth.is_forked()) {
-        return Some(closer);
-    }
-    let birth = Birth::here().ok()?;
-    let made = Box::into_raw(Box::new(Closer {
-        birth,
-        work: Mutex::default(),
-    }));
-    // ORD: closer: AcqRel, it is made before its address is seen; partner: the load in this file.
-    let first = match CLOSER.compare_exchange(known, made, Ordering::AcqRel, Ordering::Acquire) {
-        Ok(_) => made,
-        Err(first) => {
-            // SAFETY: made above, and seen by nobody.
-            drop(unsafe { Box::from_raw(made) });
-            first
-        }
-    };
-    // SAFETY: leaked by whoever stored it.
-    Some(unsafe { &*first })
+    CLOSER.get(|| Ok(Closer::default())).ok()
 }
 
 #[cfg(test)]

@@ -140,14 +140,7 @@ pub(crate) fn is_eventfd(fd: BorrowedFd<'_>) -> bool {
 }
 
 fn rings(fd: BorrowedFd<'_>) -> bool {
-    // Another thread may be ringing just now.
-    for _ in 0..1000 {
-        match super::aio::signal(fd) {
-            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => std::thread::yield_now(),
-            other => return other.is_ok(),
-        }
-    }
-    false
+    super::aio::signal(fd).is_ok()
 }
 
 /// The size of an ordinary page, in bytes.

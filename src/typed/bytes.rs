@@ -68,7 +68,12 @@ impl<const N: usize> Bytes<N> {
 }
 
 impl<const N: usize> Field for Bytes<N> {
-    const TYPE: Type = Type::Bytes(N as u32);
+    // What is too large stays so: the derive macro refuses it.
+    const TYPE: Type = Type::Bytes(if N > u32::MAX as usize {
+        u32::MAX
+    } else {
+        N as u32
+    });
     const ALIGN: usize = 1;
     const CHECKED: bool = true;
     type Flag = u8;

@@ -6,8 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::time::Instant;
 
+use super::deprecated::{self, Deprecated};
 use super::message::Messages;
-use super::plan::{self, Deprecated};
 use super::{Receiver, Sender};
 use crate::connection::{self, Address, Config, Peer};
 use crate::error::Error;
@@ -22,10 +22,11 @@ pub struct Connection<S: ?Sized, R: ?Sized> {
 impl<S: Messages + ?Sized, R: Messages + ?Sized> Connection<S, R> {
     fn new(connection: connection::Connection) -> Self {
         let theirs = connection.peer_sends().cloned();
-        let mut deprecated: Vec<_> = plan::deprecated(S::SCHEMA)
-            .chain(plan::deprecated(theirs.as_ref().unwrap_or(R::SCHEMA)))
-            .collect();
-        deprecated.dedup();
+        let mut deprecated = Vec::new();
+        deprecated::collect(&mut deprecated, S::SCHEMA, connection.peer_expects());
+        deprecated::collect(&mut deprecated, R::SCHEMA, theirs.as_ref());
+        #[cfg(feature = "tracing")]
+        deprecated::warn(&deprecated);
         let (sender, receiver) = connection.split();
         Self {
             sender: Sender::new(sender),
@@ -56,8 +57,12 @@ impl<S: Messages + ?Sized, R: Messages + ?Sized> Connection<S, R> {
         self.sender.peer()
     }
 
-    /// The fields in use on this connection that are marked as deprecated: those that we send, and those that the peer sends. Each is told
-    /// once, so that a program can write all that the first call gives to its log, and no frame costs anything for it.
+    /// The fields in use on this connection that are marked as deprecated, here or by the peer: those that both sides have, each once. They are
+    /// given once too, so that a program can write all that the first call gives to its log, and no frame costs anything for it.
+    ///
+    /// Where the peer's fingerprint is that of our schema, its table is not read, and the marks are ours.
+    ///
+    /// With the feature `tracing`, connecting writes each of them to the log by itself, once in the life of the process.
     pub fn deprecated(&mut self) -> Vec<Deprecated> {
         core::mem::take(&mut self.deprecated)
     }

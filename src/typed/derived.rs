@@ -61,6 +61,35 @@ pub fn encoded<T: Tailed + ?Sized>(message: &Received<T>) -> &[u8] {
     super::Payload::encoded(message)
 }
 
+/// Whether the type is, or has in it, an array whose elements have no bytes. Of a message in it, its own fields are looked at where it is
+/// derived.
+pub const fn is_countless(ty: &Type) -> bool {
+    match ty {
+        Type::Array(of, _) => is_empty(of.get()) || is_countless(of.get()),
+        Type::Maybe(of) => is_countless(of.get()),
+        _ => false,
+    }
+}
+
+/// Whether the type has no bytes.
+pub const fn is_empty(ty: &Type) -> bool {
+    match ty {
+        Type::Array(of, count) => *count == 0 || is_empty(of.get()),
+        Type::Record(record) => record.get().size == 0,
+        Type::Text(room) => *room == 0,
+        _ => false,
+    }
+}
+
+/// Whether the type is, or has in it, a `Bytes` that is larger than its count can say.
+pub const fn is_too_roomy(ty: &Type) -> bool {
+    match ty {
+        Type::Bytes(room) => *room > u16::MAX as u32,
+        Type::Array(of, _) | Type::Maybe(of) => is_too_roomy(of.get()),
+        _ => false,
+    }
+}
+
 /// The text of an error of the compiler, made while it compiles.
 #[derive(Debug)]
 pub struct Hint {
@@ -111,6 +140,28 @@ impl Hint {
         hint.text(": put a field `_pad: [u8; ");
         hint.number(align - offset % align);
         hint.text("]` before it");
+        hint
+    }
+
+    /// What to say where nobody could count the elements of an array.
+    pub const fn countless(message: &str, field: &str) -> Self {
+        let mut hint = Self::new();
+        hint.text("the field `");
+        hint.text(field);
+        hint.text("` of `");
+        hint.text(message);
+        hint.text("` has an array whose elements have no bytes, so that they cannot be counted: give their type a field, or use a number in its place");
+        hint
+    }
+
+    /// What to say where a `Bytes` is larger than its count can say.
+    pub const fn too_roomy(message: &str, field: &str) -> Self {
+        let mut hint = Self::new();
+        hint.text("the field `");
+        hint.text(field);
+        hint.text("` of `");
+        hint.text(message);
+        hint.text("` has a `Bytes<N>` with an N above 65535, which its count of two bytes cannot say: use a smaller N, an array, or `[u8]` as the last field");
         hint
     }
 

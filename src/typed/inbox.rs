@@ -10,6 +10,9 @@ use super::plan::Plan;
 use super::received::Received;
 use crate::connection::{self, Frame};
 
+/// The most bytes of memory that one batch takes: those of the largest ring, so that a batch of our own layout always fits.
+const MOST: usize = 1 << 30;
+
 /// A receiving half, and how its peer's messages are read. Code that the derive macro makes uses it; applications have
 /// [`Receiver`](super::Receiver).
 #[derive(Debug)]
@@ -132,7 +135,12 @@ impl Inbox {
             return Err(Invalid::new(fault).of(T::NAME).into());
         }
         let count = len / stride;
-        let bytes = count * size_of::<T>();
+        // Of a writer who knows few of our fields a short frame holds many messages.
+        let bytes = count.saturating_mul(size_of::<T>());
+        if bytes > MOST {
+            let fault = Fault::TooMany { count, most: MOST };
+            return Err(Invalid::new(fault).of(T::NAME).into());
+        }
         let words = bytes.div_ceil(16);
         if self.scratch.len() < words {
             self.scratch.resize(words, 0);

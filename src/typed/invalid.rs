@@ -40,6 +40,14 @@ pub enum Fault {
         /// Bytes of an element.
         element: usize,
     },
+    /// A batch of an older sender, whose messages are shorter than ours, would take too much memory here.
+    #[error("{count} messages would take more than the {most} bytes that a batch may have")]
+    TooMany {
+        /// Messages in the frame.
+        count: usize,
+        /// The most bytes of a batch, in our layout.
+        most: usize,
+    },
     /// A `bool` is neither 0 nor 1.
     #[error("{0} is no bool")]
     Bool(u8),

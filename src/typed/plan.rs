@@ -32,38 +32,3 @@ impl Plan {
         self.fixed.get(index).copied().flatten()
     }
 }
-
-/// A field that should no longer be used, and that the peer or we still have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Deprecated {
-    /// The message's name.
-    pub message: String,
-    /// The field's name.
-    pub field: String,
-    /// What to use instead.
-    pub note: String,
-}
-
-impl core::fmt::Display for Deprecated {
-    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let Self {
-            message,
-            field,
-            note,
-        } = self;
-        write!(out, "field `{field}` of `{message}` is deprecated: {note}")
-    }
-}
-
-/// The deprecated fields of a schema.
-pub(crate) fn deprecated(schema: &Schema) -> impl Iterator<Item = Deprecated> + '_ {
-    schema.records.iter().flat_map(|record| {
-        let fields = record.fields.iter();
-        let marked = fields.filter(|field| !field.deprecated.is_empty());
-        marked.map(|field| Deprecated {
-            message: record.name.to_string(),
-            field: field.name.to_string(),
-            note: field.deprecated.to_string(),
-        })
-    })
-}

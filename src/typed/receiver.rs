@@ -110,7 +110,8 @@ impl<M: Messages + ?Sized> Receiver<M> {
     /// another message of the lane is an error here, and consumed.
     ///
     /// # Errors
-    /// As for [`Receiver::recv`]. One message that is invalid makes the batch invalid.
+    /// As for [`Receiver::recv`]. One message that is invalid makes the batch invalid, and so does an older peer's whose messages would take more
+    /// than 1 GiB with the fields that it does not know.
     #[inline]
     pub fn recv_batch<T: Fixed>(&mut self) -> Result<Batch<'_, T>, RecvError>
     where

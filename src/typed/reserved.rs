@@ -62,3 +62,23 @@ impl<T> fmt::Debug for Reserved<'_, T> {
         out.debug_tuple("Reserved").field(&self.place).finish()
     }
 }
+
+/// What a message's place in the ring is a multiple of. Payloads lie at multiples of 8 by themselves.
+pub(crate) const fn align<T>() -> usize {
+    if align_of::<T>() > 8 {
+        align_of::<T>()
+    } else {
+        8
+    }
+}
+
+/// Sends a message that comes in two parts.
+#[inline]
+pub(crate) fn send_parts(mut place: Reservation<'_>, head: &[u8], tail: &[u8]) {
+    // Empty in a child of a fork, whose commit does nothing.
+    if let Some((front, back)) = place.split_at_mut_checked(head.len()) {
+        front.copy_from_slice(head);
+        back.copy_from_slice(tail);
+    }
+    place.commit();
+}

@@ -7,8 +7,10 @@ use std::time::Instant;
 
 use zerocopy::{FromBytes, IntoBytes};
 
+use super::group::Group;
 use super::message::{Carries, Fixed, Messages, Part, Patience, Tailed};
-use super::reserved::Reserved;
+use super::reserved::{self, Reserved};
+use super::shared::SharedSender;
 use crate::connection::{self, Peer, SendError};
 
 /// The half that sends the messages of `M`. One thread at a time uses it; it may be sent to another.
@@ -195,18 +197,12 @@ impl<M: Messages + ?Sized> Sender<M> {
         wait: Patience,
     ) -> Result<(), SendError> {
         let len = head.len().saturating_add(tail.len());
-        let mut place = match wait {
+        let place = match wait {
             None => self.lane.try_reserve(len)?,
             Some(None) => self.lane.reserve(len)?,
             Some(Some(deadline)) => self.lane.reserve_deadline(len, deadline)?,
-        }
-        .kind(kind);
-        // Empty in a child of a fork, whose commit does nothing.
-        if let Some((front, back)) = place.split_at_mut_checked(head.len()) {
-            front.copy_from_slice(head);
-            back.copy_from_slice(tail);
-        }
-        place.commit();
+        };
+        reserved::send_parts(place.kind(kind), head, tail);
         Ok(())
     }
 
@@ -257,10 +253,20 @@ impl<M: Messages + ?Sized> Sender<M> {
     where
         M: Carries<T>,
     {
-        // Payloads lie at multiples of 8 by themselves.
-        let align = align_of::<T>().max(8);
+        let align = reserved::align::<T>();
         let place = self.lane.reserve_within(size_of::<T>(), align, wait)?;
         Ok(Reserved::new(place.kind(M::KIND)))
+    }
+
+    /// Opens a group: messages that become visible together, with one store.
+    #[inline]
+    pub fn group(&mut self) -> Group<'_, M> {
+        Group::new(self.lane.group())
+    }
+
+    /// A sender for several threads, at the price of a mutex.
+    pub fn shared(self) -> SharedSender<M> {
+        SharedSender::new(self)
     }
 
     /// Whether the peer's receiver is still there: see [`ringway::Sender::check`](crate::Sender::check).

@@ -203,6 +203,38 @@ fn what_a_writer_does_not_know_it_cannot_send() {
 #[derive(Clone, Copy, Message, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
 #[message(crate = "crate")]
 #[repr(C)]
+struct Grown {
+    first: u8,
+    #[message(since = 2)]
+    _room: [u8; 65_535],
+}
+
+#[derive(Clone, Copy, Message, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
+#[message(crate = "crate")]
+#[repr(C)]
+struct Small {
+    first: u8,
+}
+
+#[test]
+fn a_short_frame_of_an_older_writer_does_not_take_all_memory() {
+    let (writer, reader) = pair();
+    let mut sender = writer.split().0;
+    let mut receiver = Receiver::<Grown>::new(reader.split().1, Some(Small::SCHEMA));
+    sender.send(&vec![7; (1 << 14) + 1]).unwrap();
+    let error = receiver.recv_batch::<Grown>().err().unwrap().to_string();
+    assert!(error.contains("16385 messages would take more"), "{error}");
+    sender.send(&[7; 3]).unwrap();
+    let batch = receiver.recv_batch::<Grown>().unwrap();
+    assert_eq!(
+        (batch.len(), batch.get(2).map(|grown| grown.first)),
+        (3, Some(7))
+    );
+}
+
+#[derive(Clone, Copy, Message, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
+#[message(crate = "crate")]
+#[repr(C)]
 struct Padded {
     first: u64,
     #[message(since = 2, default = true)]

@@ -1,6 +1,7 @@
 //! Messages between two ends, as an application uses them.
 #![cfg(feature = "derive")]
 
+mod agree;
 mod deprecated;
 mod generations;
 mod invalid;
@@ -8,3 +9,4 @@ mod kinds;
 mod schema;
 mod support;
 mod survive;
+mod together;

@@ -129,7 +129,7 @@ fn named(enumeration: &Enumeration) -> String {
 }
 
 /// A record's table, with what is said of each field.
-fn described(record: &Record) -> String {
+pub(crate) fn described(record: &Record) -> String {
     let table = record.to_string();
     let mut lines = table.lines();
     let mut text = String::new();
@@ -156,6 +156,26 @@ fn described(record: &Record) -> String {
         let _ = writeln!(text, "{}", format!("{line:<32}  {words}").trim_end());
     }
     text
+}
+
+/// Says on standard error which fields of a schema should no longer be used: each message's own, once.
+pub(crate) fn warn(command: &str, schema: &Schema) {
+    for record in schema.records.iter() {
+        for field in record
+            .fields
+            .iter()
+            .filter(|field| !field.deprecated.is_empty())
+        {
+            // Who has closed it does not want to hear.
+            let _ = writeln!(
+                io::stderr(),
+                "ringway {command}: field `{}` of `{}` is deprecated: {}",
+                &*field.name,
+                &*record.name,
+                plain(&field.deprecated)
+            );
+        }
+    }
 }
 
 /// One line, with nothing that a terminal acts upon.

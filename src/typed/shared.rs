@@ -1,0 +1,171 @@
+//! One sender of messages for several threads.
+
+use core::fmt::{self, Debug};
+use core::ops::DerefMut;
+use std::time::Instant;
+
+use super::message::{Carries, Fixed, Messages, Tailed};
+use super::sender::Sender;
+use crate::connection::{Peer, SendError, Turns};
+
+/// A [`Sender`] behind a mutex, made by [`Sender::shared`]: what [`ringway::SharedSender`](crate::SharedSender) is for bytes, at the same
+/// price.
+///
+/// What it does not offer by itself (reservations, groups) is to be had of the sender in [`SharedSender::lock`].
+pub struct SharedSender<M: ?Sized> {
+    turns: Turns<Sender<M>>,
+}
+
+impl<M: Messages + ?Sized> SharedSender<M> {
+    pub(crate) fn new(sender: Sender<M>) -> Self {
+        Self {
+            turns: Turns::new(sender),
+        }
+    }
+
+    /// As [`Sender::send`].
+    ///
+    /// # Errors
+    /// As for [`Sender::send`].
+    pub fn send<T: Fixed>(&self, message: &T) -> Result<(), SendError>
+    where
+        M: Carries<T>,
+    {
+        self.turns.wait().send(message)
+    }
+
+    /// As [`Sender::send_deadline`]. The deadline is for both waits: for the other threads, whose lock is looked at every 100 µs,
+    /// and for space.
+    ///
+    /// # Errors
+    /// As for [`Sender::send_deadline`].
+    pub fn send_deadline<T: Fixed>(&self, message: &T, deadline: Instant) -> Result<(), SendError>
+    where
+        M: Carries<T>,
+    {
+        match self.turns.wait_until(deadline) {
+            Some(mut sender) => sender.send_deadline(message, deadline),
+            None => Err(SendError::TimedOut),
+        }
+    }
+
+    /// As [`Sender::try_send`]; also [`SendError::Full`] while another thread is sending.
+    ///
+    /// # Errors
+    /// As for [`Sender::try_send`].
+    pub fn try_send<T: Fixed>(&self, message: &T) -> Result<(), SendError>
+    where
+        M: Carries<T>,
+    {
+        self.turns
+            .attempt()
+            .map_or(Err(SendError::Full), |mut sender| sender.try_send(message))
+    }
+
+    /// As [`Sender::send_any`].
+    ///
+    /// # Errors
+    /// As for [`Sender::send`].
+    pub fn send_any(&self, message: &M::Received) -> Result<(), SendError> {
+        self.turns.wait().send_any(message)
+    }
+
+    /// As [`Sender::send_slice`].
+    ///
+    /// # Errors
+    /// As for [`Sender::send_slice`].
+    pub fn send_slice<T: Fixed>(&self, messages: &[T]) -> Result<(), SendError>
+    where
+        M: Carries<T>,
+    {
+        self.turns.wait().send_slice(messages)
+    }
+
+    /// As [`Sender::send_with`].
+    ///
+    /// # Errors
+    /// As for [`Sender::send`].
+    pub fn send_with<T: Tailed + ?Sized>(
+        &self,
+        head: &T::Head,
+        tail: &T::Tail,
+    ) -> Result<(), SendError>
+    where
+        M: Carries<T>,
+    {
+        self.turns.wait().send_with::<T>(head, tail)
+    }
+
+    /// The sender, for this thread alone until the guard is dropped: for reservations, groups, and whatever must not be interleaved with
+    /// what other threads send. A thread that sends through the shared sender while it holds the guard waits for itself for ever: send
+    /// through the guard, and keep it briefly.
+    ///
+    /// ```
+    /// # use ringway::typed::{self, Message, Nothing};
+    /// # use ringway::zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
+    /// # #[derive(Debug, Message, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
+    /// # #[zerocopy(crate = "ringway::zerocopy")]
+    /// # #[repr(C)]
+    /// # struct Fill { order: u64 }
+    /// # let path = std::env::temp_dir().join(format!("ringway-doc-typed-lock-{}", std::process::id()));
+    /// # let mut listener = typed::Listener::<Fill, Nothing>::bind(path.as_path())?;
+    /// # let client = std::thread::spawn(move || typed::connect::<Nothing, Fill>(path));
+    /// # let (sender, _receiver) = listener.accept()?.split();
+    /// let shared = sender.shared();
+    /// let mut sender = shared.lock();
+    /// let mut group = sender.group();
+    /// group.send(&Fill { order: 1 })?;
+    /// group.send(&Fill { order: 2 })?;
+    /// group.publish();
+    /// drop(sender);
+    /// shared.send(&Fill { order: 3 })?;
+    /// # drop(client.join().unwrap()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use = "the other threads wait until it is dropped"]
+    pub fn lock(&self) -> impl DerefMut<Target = Sender<M>> + Debug {
+        self.turns.wait()
+    }
+
+    /// As [`Sender::check`]. Waits for a thread that is sending.
+    ///
+    /// # Errors
+    /// As for [`Sender::check`].
+    pub fn check(&self) -> Result<(), SendError> {
+        self.turns.wait().check()
+    }
+
+    /// Whether the peer's receiver is known to be gone: what [`SharedSender::check`] finds. Waits for a thread that is sending.
+    pub fn is_closed(&self) -> bool {
+        self.check().is_err()
+    }
+
+    /// As [`ringway::Sender::capacity`](crate::Sender::capacity). Waits for a thread that is sending.
+    pub fn capacity(&self) -> usize {
+        self.turns.wait().untyped().capacity()
+    }
+
+    /// As [`ringway::Sender::max_payload`](crate::Sender::max_payload). Waits for a thread that is sending.
+    pub fn max_payload(&self) -> usize {
+        self.turns.wait().untyped().max_payload()
+    }
+
+    /// Who is at the other end. Waits for a thread that is sending.
+    pub fn peer(&self) -> Peer {
+        *self.turns.wait().peer()
+    }
+}
+
+impl<M: ?Sized> Clone for SharedSender<M> {
+    fn clone(&self) -> Self {
+        Self {
+            turns: self.turns.clone(),
+        }
+    }
+}
+
+impl<M: ?Sized> Debug for SharedSender<M> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_tuple("SharedSender").field(&self.turns).finish()
+    }
+}
