@@ -36,6 +36,8 @@ pub enum ErrorKind {
     Resources,
     /// The two sides disagree about what the bytes of their frames mean: the schema of one direction, or the codec.
     Schema,
+    /// The listener takes no more clients.
+    Busy,
     /// The deadline passed.
     TimedOut,
     /// The peer went away during the handshake.

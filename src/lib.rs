@@ -73,9 +73,9 @@ mod wake;
 
 #[cfg(not(loom))]
 pub use connection::{
-    Address, Arm, Config, Connection, ConnectionCounters, Counters, Frame, Group, LaneCounters,
-    Listener, Observed, Peer, Receiver, RecvError, Reservation, SendError, Sender, SharedSender,
-    connect,
+    Address, Arm, Attendant, Config, Connection, ConnectionCounters, Counters, Direction, Frame,
+    Group, LaneCounters, Listener, Lost, Observed, Peer, Receiver, RecvError, Reservation,
+    SendError, Sender, SharedSender, Tap, TapFrame, TapLane, connect,
 };
 pub use error::{Error, ErrorKind};
 pub use layout::violation::Violation;

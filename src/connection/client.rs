@@ -45,7 +45,9 @@ pub(super) fn hello(config: &Config, announced: &Announced) -> Hello {
         resume_position: 0,
         clock_offset: 0,
         observes: 0,
-        reserved: [0; 124],
+        reserved: [0; 4],
+        after: 0,
+        reserved_too: [0; 112],
     }
 }
 
@@ -64,7 +66,7 @@ pub(crate) fn connect(
                 theirs,
                 speaker,
             } = agreed;
-            Ok(Parts::new(own, theirs, &line, speaker)?.join(config, line, &place(&path)))
+            Ok(Parts::new(own, theirs, &line, speaker)?.join(config, None, line, &place(&path)))
         }
         Err(ended) => Err(ended.told(&line)),
     }
@@ -285,15 +287,24 @@ pub(super) fn send(
 }
 
 fn receive(line: &Line, buffer: &mut [u8], deadline: Instant) -> Result<Received, Ended> {
+    receive_or_end(line, buffer, deadline)?.ok_or_else(|| {
+        Ended::Theirs(Error::new(
+            ErrorKind::PeerGone,
+            "the server went away during the handshake",
+        ))
+    })
+}
+
+/// The server's next message. `None`: it has closed the line.
+pub(super) fn receive_or_end(
+    line: &Line,
+    buffer: &mut [u8],
+    deadline: Instant,
+) -> Result<Option<Received>, Ended> {
     loop {
         match message::receive(line.as_fd(), buffer) {
-            Ok(Some(received)) if received.length == 0 => {
-                return Err(Ended::Theirs(Error::new(
-                    ErrorKind::PeerGone,
-                    "the server went away during the handshake",
-                )));
-            }
-            Ok(Some(received)) => return Ok(received),
+            Ok(Some(received)) if received.length == 0 => return Ok(None),
+            Ok(Some(received)) => return Ok(Some(received)),
             Ok(None) => {}
             Err(error) => return Err(failure(Error::io("listening to the server", error))),
         }
@@ -313,7 +324,7 @@ fn receive(line: &Line, buffer: &mut [u8], deadline: Instant) -> Result<Received
 }
 
 /// Checks that a message arrived whole and is of `kind`, and returns its descriptors; a refusal becomes the error that it names.
-fn expect(kind: Kind, received: Received, buffer: &[u8]) -> Result<Descriptors, Ended> {
+pub(super) fn expect(kind: Kind, received: Received, buffer: &[u8]) -> Result<Descriptors, Ended> {
     let descriptors = received.descriptors;
     let bytes = &buffer[..received.length];
     let wrong = if received.truncated {
@@ -347,6 +358,7 @@ pub(crate) fn refused(peer: &str, refuse: &Refuse) -> Error {
         Some(Reason::Resources) => ErrorKind::Resources,
         Some(Reason::Deadline) => ErrorKind::TimedOut,
         Some(Reason::Schema) => ErrorKind::Schema,
+        Some(Reason::Busy) => ErrorKind::Busy,
         Some(Reason::Malformed) | None => ErrorKind::Malformed,
     };
     Error::new(kind, format!("the {peer} refused: {}", refuse.text()))
@@ -375,7 +387,7 @@ pub(super) fn differing((reason, kind, text): side::Refused) -> Ended {
 }
 
 /// Something of our own that failed.
-fn failure(error: Error) -> Ended {
+pub(super) fn failure(error: Error) -> Ended {
     let reason = match error.kind() {
         ErrorKind::Geometry => Reason::Geometry,
         _ => Reason::Resources,
@@ -383,7 +395,7 @@ fn failure(error: Error) -> Ended {
     Ended::Ours(reason, format!("it cannot go on: {error}"), error)
 }
 
-fn malformed(what: &str) -> Ended {
+pub(super) fn malformed(what: &str) -> Ended {
     let error = Error::new(
         ErrorKind::Malformed,
         format!("the handshake went wrong: {what}"),

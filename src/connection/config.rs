@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::address::Address;
-use super::{Connection, Listener, Observed, client, observer, schemas};
+use super::{Connection, Listener, Observed, Tap, client, observer, schemas};
 use crate::error::{Error, ErrorKind};
 use crate::layout::geometry::{Geometry, MAX_CAPACITY, MIN_CAPACITY};
 use crate::schema::Schema;
@@ -24,6 +24,7 @@ pub struct Config {
     pub(crate) timeout: Duration,
     pub(crate) uids: Vec<u32>,
     pub(crate) trust: bool,
+    pub(crate) tap: bool,
     /// What our side sends, and what it expects to receive. `None`: bytes without a meaning.
     pub(crate) sends: Option<Schema>,
     pub(crate) expects: Option<Schema>,
@@ -44,6 +45,7 @@ impl Default for Config {
             timeout: Duration::from_secs(1),
             uids: Vec::new(),
             trust: false,
+            tap: false,
             sends: None,
             expects: None,
             codec: 0,
@@ -131,6 +133,13 @@ impl Config {
         self
     }
 
+    /// Lets whoever runs under our own effective uid read the frames of a listener's connections along ([`Config::tap`], `ringway tap`), both ways.
+    /// Default: nobody can. Each connection then keeps two descriptors more. It has no effect on a client.
+    pub fn allow_tap(mut self, on: bool) -> Self {
+        self.tap = on;
+        self
+    }
+
     /// What this side sends, for programs that know it as data. A typed connection sets it by itself. The peer reads it from our segment, and
     /// each side refuses the other if what one sends is not compatible with what the other expects.
     pub fn sends(mut self, schema: Schema) -> Self {
@@ -178,6 +187,17 @@ impl Config {
         self.check()?;
         let path = address.into().resolve(false)?;
         observer::observe(self, &path, Instant::now() + self.timeout)
+    }
+
+    /// Asks a listener for the segments of its connections, to read their frames along. It has to allow that ([`Config::allow_tap`]), to run under
+    /// our uid, and to answer, as for [`Config::observe`].
+    ///
+    /// # Errors
+    /// As for [`Config::connect`]; [`ErrorKind::Feature`] where the listener does not allow it.
+    pub fn tap(&self, address: impl Into<Address>) -> Result<Tap, Error> {
+        self.check()?;
+        let path = address.into().resolve(false)?;
+        Tap::new(self.clone(), path)
     }
 
     pub(crate) fn allows(&self, uid: u32) -> bool {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 
 use zerocopy::FromBytes;
 
@@ -183,6 +183,14 @@ fn connection(slot: &[u8; counters::SLOT]) -> ConnectionCounters {
         peer_pid: Some((who >> 32) as u32).filter(|pid| *pid != 0),
         sends: half(counters::SENDS),
         receives: half(counters::RECEIVES),
+    }
+}
+
+impl Counters {
+    /// Whether both are one segment, and so of one process.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let inode = |counters: &Self| counters.file.metadata().map(|status| status.ino()).ok();
+        inode(self) == inode(other)
     }
 }
 

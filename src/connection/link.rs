@@ -1,12 +1,13 @@
 //! What both halves of a connection share: the handshake socket, the peer's pidfd, and what they have told us.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::book::Slot;
 use super::outcome::Gone;
 use super::schemas::PeerSchemas;
+use super::shown::Segments;
 use crate::sys::credentials;
 use crate::sys::fork::Birth;
 use crate::sys::line::Line;
@@ -37,6 +38,8 @@ pub(crate) struct Link {
     pub(crate) schemas: PeerSchemas,
     /// Where the connection is counted. Given back with the last half.
     pub(crate) slot: Option<Slot>,
+    /// What those who read along are given, for as long as the connection lives.
+    _segments: Option<Arc<Segments>>,
     closed_at: Mutex<Option<Instant>>,
     /// How the connection ended for both halves, once one of them has heard it from the kernel. A goodbye is not that: it ends one lane.
     verdict: OnceLock<Gone>,
@@ -58,6 +61,7 @@ impl Link {
         peer: Peer,
         schemas: PeerSchemas,
         slot: Option<Slot>,
+        segments: Option<Arc<Segments>>,
         birth: Birth,
     ) -> Self {
         Self {
@@ -67,6 +71,7 @@ impl Link {
             birth,
             schemas,
             slot,
+            _segments: segments,
             closed_at: Mutex::new(None),
             verdict: OnceLock::new(),
         }

@@ -10,7 +10,9 @@ use super::Connection;
 use super::address::{Address, LOCK_PATIENCE};
 use super::book::place;
 use super::config::Config;
-use super::server::{self, Pending, Progress};
+use super::server::{self, Host, Pending, Progress};
+use super::shown::Shows;
+use super::side::Parts;
 use crate::error::{Error, ErrorKind};
 use crate::sys::door::Door;
 use crate::sys::fork::Birth;
@@ -60,6 +62,9 @@ pub struct Listener {
     pending: VecDeque<Pending>,
     refusals: u64,
     last_refusal: Option<Error>,
+    shows: Shows,
+    /// Whether clients are taken, or observers only.
+    peers: bool,
     birth: Birth,
 }
 
@@ -104,6 +109,8 @@ impl Listener {
             pending: VecDeque::new(),
             refusals: 0,
             last_refusal: None,
+            shows: Shows::default(),
+            peers: true,
             birth,
         })
     }
@@ -227,7 +234,12 @@ impl Listener {
     /// time.
     fn move_on(&mut self) -> Option<Connection> {
         for _ in 0..self.pending.len() {
-            let progress = self.pending.pop_front()?.advance(&self.config);
+            let pending = self.pending.pop_front()?;
+            let progress = pending.advance(&Host {
+                config: &self.config,
+                shows: &self.shows,
+                peers: self.peers,
+            });
             if let Some(connection) = self.settle(progress) {
                 return Some(connection);
             }
@@ -241,7 +253,7 @@ impl Listener {
             Progress::Pending(pending) => self.pending.push_back(pending),
             Progress::Done(parts, line) => {
                 self.lobby.remove(line.as_fd());
-                return Some(parts.join(&self.config, line, &self.place));
+                return Some(self.join(parts, line));
             }
             Progress::Silent(line) => self.lobby.remove(line.as_fd()),
             Progress::Refused(line, error) => {
@@ -251,6 +263,20 @@ impl Listener {
             }
         }
         None
+    }
+
+    fn join(&mut self, parts: Parts, line: Line) -> Connection {
+        parts.join(&self.config, Some(&mut self.shows), line, &self.place)
+    }
+
+    /// The process that made it.
+    pub(super) fn birth(&self) -> Birth {
+        self.birth
+    }
+
+    /// Refuses clients from now on, those whose handshakes are under way too.
+    pub(super) fn take_no_more(&mut self) {
+        self.peers = false;
     }
 
     fn sleep(&self, deadline: Option<Instant>) -> Result<(), Error> {

@@ -4,6 +4,7 @@
 //! its own call.
 
 mod address;
+mod attendant;
 mod book;
 mod client;
 mod config;
@@ -20,10 +21,13 @@ mod schemas;
 mod sender;
 mod server;
 mod shared;
+mod shown;
 mod side;
+mod tap;
 mod turns;
 
 pub use address::Address;
+pub use attendant::Attendant;
 pub use config::Config;
 pub use counters::{ConnectionCounters, Counters, LaneCounters};
 pub use frame::Frame;
@@ -35,6 +39,7 @@ pub use receiver::Receiver;
 pub use reservation::{Group, Reservation};
 pub use sender::Sender;
 pub use shared::SharedSender;
+pub use tap::{Direction, Lost, Tap, TapFrame, TapLane};
 pub(crate) use turns::Turns;
 
 use crate::error::Error;

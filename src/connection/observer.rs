@@ -25,6 +25,8 @@ use crate::layout::printable;
 use crate::layout::schemas::Announced;
 use crate::schema::Schema;
 use crate::segment::{OwnSegment, SegmentSize};
+use crate::sys::credentials::Speaker;
+use crate::sys::line::Line;
 use crate::sys::memfd;
 
 /// What a process that listens lets others see of it.
@@ -81,52 +83,66 @@ impl Observed {
 /// Asks the listener at `path`.
 pub(crate) fn observe(config: &Config, path: &Path, deadline: Instant) -> Result<Observed, Error> {
     let line = client::dial(path, deadline)?;
-    let asked = || -> Result<Observed, Ended> {
-        let hello = Hello {
-            role: ROLE_OBSERVER,
-            codec: 0,
-            ..client::hello(config, &Announced::default())
-        };
-        client::send(&line, hello.as_bytes(), &[])?;
-        let mut buffer = [0u8; handshake::LONGEST];
-        let (welcome, speaker, mut descriptors) =
-            client::welcomed(config, &line, &mut buffer, deadline)?;
-        client::judge_version(&welcome).map_err(client::differing)?;
-        schemas::check_bytes(Side::Server, welcome.schema_bytes).map_err(client::differing)?;
-        let bytes = welcome.schema_bytes as usize;
-        judge(descriptors.as_slice(), bytes).map_err(client::differing)?;
-        // Both are memory files: nobody can make their close take long.
-        let mut take = || {
-            descriptors
-                .take_first()
-                .ok_or_else(|| client::differing(missing(0, 1)))
-        };
-        let counters =
-            Counters::open(take()?).map_err(|error| client::differing(unreadable(&error)))?;
-        let mut area = vec![0; bytes];
-        if bytes > 0 {
-            File::from(take()?)
-                .read_exact_at(&mut area, 0)
-                .map_err(|error| {
-                    let error = Error::io("reading schemas", error);
-                    client::differing(unreadable(&error))
-                })?;
-        }
-        let fingerprint = welcome.schema_fingerprint;
-        let schemas = PeerSchemas::read(config, Side::Server, fingerprint, &area)
-            .map_err(client::differing)?;
-        Ok(Observed {
-            peer: Peer {
-                uid: speaker.uid,
-                pid: speaker.pid,
-            },
-            counters,
-            schemas,
-            codec: welcome.codec,
-            name: printable(book::name(&book::place(path))),
-        })
+    let mut buffer = [0u8; handshake::LONGEST];
+    let asked = ask(config, path, &line, (0, 0), &mut buffer, deadline);
+    asked
+        .map(|(observed, ..)| observed)
+        .map_err(|ended| ended.told(&line))
+}
+
+/// Says Hello on `line`, asking for what is `observes` behind connection `after`, and reads the answer.
+pub(super) fn ask(
+    config: &Config,
+    path: &Path,
+    line: &Line,
+    (observes, after): (u32, u64),
+    buffer: &mut [u8; handshake::LONGEST],
+    deadline: Instant,
+) -> Result<(Observed, Welcome, Speaker), Ended> {
+    let hello = Hello {
+        role: ROLE_OBSERVER,
+        codec: 0,
+        observes,
+        after,
+        ..client::hello(config, &Announced::default())
     };
-    asked().map_err(|ended| ended.told(&line))
+    client::send(line, hello.as_bytes(), &[])?;
+    let (welcome, speaker, mut descriptors) = client::welcomed(config, line, buffer, deadline)?;
+    client::judge_version(&welcome).map_err(client::differing)?;
+    schemas::check_bytes(Side::Server, welcome.schema_bytes).map_err(client::differing)?;
+    let bytes = welcome.schema_bytes as usize;
+    judge(descriptors.as_slice(), bytes).map_err(client::differing)?;
+    // Both are memory files: nobody can make their close take long.
+    let mut take = || {
+        descriptors
+            .take_first()
+            .ok_or_else(|| client::differing(missing(0, 1)))
+    };
+    let counters =
+        Counters::open(take()?).map_err(|error| client::differing(unreadable(&error)))?;
+    let mut area = vec![0; bytes];
+    if bytes > 0 {
+        File::from(take()?)
+            .read_exact_at(&mut area, 0)
+            .map_err(|error| {
+                let error = Error::io("reading schemas", error);
+                client::differing(unreadable(&error))
+            })?;
+    }
+    let fingerprint = welcome.schema_fingerprint;
+    let schemas =
+        PeerSchemas::read(config, Side::Server, fingerprint, &area).map_err(client::differing)?;
+    let observed = Observed {
+        peer: Peer {
+            uid: speaker.uid,
+            pid: speaker.pid,
+        },
+        counters,
+        schemas,
+        codec: welcome.codec,
+        name: printable(book::name(&book::place(path))),
+    };
+    Ok((observed, welcome, speaker))
 }
 
 /// Checks what came with the answer to an observer.
@@ -143,7 +159,7 @@ fn judge(descriptors: &[std::os::fd::OwnedFd], schema_bytes: usize) -> Result<()
     Ok(())
 }
 
-fn missing(found: usize, wanted: usize) -> Refused {
+pub(super) fn missing(found: usize, wanted: usize) -> Refused {
     let text = format!("{found} descriptors arrived, {wanted} were expected");
     (Reason::Descriptors, ErrorKind::Descriptors, text)
 }

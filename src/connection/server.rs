@@ -10,13 +10,16 @@ use super::client;
 use super::config::Config;
 use super::observer::Answer;
 use super::schemas::{self, Side, Told};
+use super::shown::Shows;
 use super::side::{self, Announcement, Own, Parts, Theirs};
 use crate::error::{self, Error, ErrorKind};
 use crate::layout::geometry::MIN_CAPACITY;
-use crate::layout::handshake::{self, Attach, Hello, Kind, Prefix, Ready, Reason, Refuse, Welcome};
+use crate::layout::handshake::{
+    self, Attach, Hello, Kind, OBSERVES_PAYLOAD, Prefix, Ready, Reason, Refuse, Welcome,
+};
 use crate::layout::schemas::Announced;
 use crate::layout::{OLDEST_VERSION, VERSION};
-use crate::sys::credentials::Speaker;
+use crate::sys::credentials::{self, Speaker};
 use crate::sys::line::Line;
 use crate::sys::message::{self, Received};
 use crate::sys::socket;
@@ -36,6 +39,14 @@ struct Agreed {
     speaker: Speaker,
     announcement: Announcement,
     capacity: u64,
+}
+
+/// Whose handshakes they are.
+pub(crate) struct Host<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) shows: &'a Shows,
+    /// Whether clients are taken, or observers only.
+    pub(crate) peers: bool,
 }
 
 /// Who has said Hello.
@@ -79,7 +90,8 @@ impl Pending {
     }
 
     /// Takes all that has arrived and answers it.
-    pub(crate) fn advance(mut self, config: &Config) -> Progress {
+    pub(crate) fn advance(mut self, host: &Host<'_>) -> Progress {
+        let config = host.config;
         // Whoever is told of readiness once, by an edge, must find nothing left: two messages at most.
         loop {
             let mut buffer = [0u8; handshake::LONGEST];
@@ -110,7 +122,7 @@ impl Pending {
                 &buffer[..received.length]
             };
             let outcome = match self.agreed.take() {
-                None => match self.hello(config, bytes, received) {
+                None => match self.hello(host, bytes, received) {
                     Ok(Role::Observer) => return Progress::Silent(self.line),
                     Ok(Role::Peer) => Ok(()),
                     Err(refused) => Err(refused),
@@ -138,10 +150,11 @@ impl Pending {
 
     fn hello(
         &mut self,
-        config: &Config,
+        host: &Host<'_>,
         bytes: &[u8],
         received: Received,
     ) -> Result<Role, side::Refused> {
+        let config = host.config;
         let malformed = |text: &str| (Reason::Malformed, ErrorKind::Malformed, text.to_owned());
         let mut speaker = received
             .speaker
@@ -184,11 +197,15 @@ impl Pending {
             ));
         }
         if hello.role == handshake::ROLE_OBSERVER {
-            return self.observed(config, &hello);
+            return self.observed(host, &hello, speaker.uid);
         }
         if hello.role != handshake::ROLE_PEER {
             let text = format!("role {} is not known to this version", hello.role);
             return Err((Reason::Role, ErrorKind::Feature, text));
+        }
+        if !host.peers {
+            let text = "the listener takes no more clients".to_owned();
+            return Err((Reason::Busy, ErrorKind::Busy, text));
         }
         schemas::check_announced(config, Side::Client, hello.codec, hello.schema_bytes)?;
         if hello.waits & !handshake::WAITS != 0 || hello.lanes == 0 {
@@ -235,17 +252,36 @@ impl Pending {
     }
 
     /// Gives an observer what it may see.
-    fn observed(&self, config: &Config, hello: &Hello) -> Result<Role, side::Refused> {
-        if hello.observes != 0 {
-            let text = format!(
-                "an observer asks for {:#x}, which the server does not show",
-                hello.observes
+    fn observed(&self, host: &Host<'_>, hello: &Hello, uid: u32) -> Result<Role, side::Refused> {
+        let unseen = |text: String| Err((Reason::Feature, ErrorKind::Feature, text));
+        if hello.observes & !OBSERVES_PAYLOAD != 0 {
+            let asked = hello.observes;
+            return unseen(format!(
+                "an observer asks for {asked:#x}, which the server does not show"
+            ));
+        }
+        let payload = hello.observes & OBSERVES_PAYLOAD != 0;
+        if payload && !host.config.tap {
+            return unseen(
+                "the listener does not let its frames be read along (Config::allow_tap)".to_owned(),
             );
-            return Err((Reason::Feature, ErrorKind::Feature, text));
+        }
+        if payload && uid != credentials::effective_uid() {
+            let text = format!("uid {uid} may not read along: only the listener's own uid may");
+            return Err((Reason::Uid, ErrorKind::UidRefused, text));
         }
         let answer =
-            Answer::new(config, hello.newest_version).map_err(|error| resources(&error))?;
+            Answer::new(host.config, hello.newest_version).map_err(|error| resources(&error))?;
         self.say(answer.bytes(), &answer.descriptors())?;
+        if payload {
+            for segments in host.shows.after(hello.after) {
+                // One that cannot be sent now, for want of room in the queue, is shown when the observer asks again.
+                let shown = segments.shown().as_bytes();
+                if message::send(self.line(), shown, &segments.descriptors()).is_err() {
+                    break;
+                }
+            }
+        }
         Ok(Role::Observer)
     }
 

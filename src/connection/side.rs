@@ -15,6 +15,7 @@ use super::receiver::Receiver;
 use super::rest::Rest;
 use super::schemas::{PeerSchemas, Side, Told};
 use super::sender::Sender;
+use super::shown::{Segments, Shows};
 use crate::error::{Error, ErrorKind};
 use crate::layout::control::{self, ControlBlock};
 use crate::layout::counters;
@@ -139,6 +140,16 @@ pub(crate) struct Theirs {
     waits: u32,
     receiver_bell: Option<OwnedFd>,
     sender_bell: Option<OwnedFd>,
+    /// Its segment as it came, where those who read along may have it.
+    offered: Option<Offered>,
+}
+
+/// A segment to be mapped.
+#[derive(Debug)]
+pub(crate) struct Offered {
+    pub(crate) offer: SegmentOffer,
+    pub(crate) schemas: Announced,
+    pub(crate) descriptor: Arc<OwnedFd>,
 }
 
 /// What a peer has said of itself before its offer is judged.
@@ -168,7 +179,12 @@ impl Theirs {
             PeerSchemas::judge(config, announcement.side, &announcement.schemas, &segment)?;
         let waits = announcement.waits;
         // It is mapped, and a memory file: nobody can make its close take long.
-        drop(descriptors.take_first());
+        let descriptor = descriptors.take_first();
+        let offered = descriptor.filter(|_| config.tap).map(|file| Offered {
+            offer: *offer,
+            schemas: announcement.schemas,
+            descriptor: Arc::new(file),
+        });
         let mut bell = |spins: u32| {
             (waits & spins == 0)
                 .then(|| descriptors.take_first())
@@ -183,6 +199,7 @@ impl Theirs {
             waits,
             receiver_bell,
             sender_bell,
+            offered,
         })
     }
 
@@ -201,37 +218,13 @@ impl Theirs {
             );
             return Err((Reason::Descriptors, ErrorKind::Descriptors, text));
         }
-        let geometry = offer.geometry().map_err(|misfit| {
-            (
-                Reason::Geometry,
-                ErrorKind::Geometry,
-                format!("the offered ring breaks a rule: {misfit:?}"),
-            )
-        })?;
-        let huge = offer.flags & SEGMENT_HUGE != 0;
-        let page = page(huge);
-        let ring_offset = schemas::ring_offset(announcement.schemas.bytes as usize, page);
-        let sound = geometry.capacity <= largest
-            && offer.lanes == 1
-            && offer.flags & !SEGMENT_HUGE == 0
-            && offer.ring_offset == ring_offset as u64
-            && geometry.capacity % page as u64 == 0
-            && offer.size == offer.ring_offset + geometry.capacity;
-        if !sound {
-            let text = format!(
-                "the offered segment ({} bytes, ring of {}) is not what was agreed",
-                offer.size, offer.capacity
-            );
-            return Err((Reason::Geometry, ErrorKind::Geometry, text));
-        }
-        let segment = &descriptors[0];
-        let size = SegmentSize {
-            control: ring_offset,
-            ring: geometry.capacity as usize,
-            huge,
-        };
-        let mapped = ForeignSegment::map(segment.as_fd(), size, config.prefault)
-            .map_err(|defect| describe(&defect))?;
+        let (mapped, geometry) = map(
+            offer,
+            announcement.schemas.bytes,
+            largest,
+            descriptors[0].as_fd(),
+            config.prefault,
+        )?;
         if !descriptors[1..]
             .iter()
             .all(|bell| memfd::is_eventfd(bell.as_fd()))
@@ -244,6 +237,47 @@ impl Theirs {
         }
         Ok((mapped, geometry))
     }
+}
+
+/// Judges an offered segment, with an area of schemas of `schema_bytes` and a ring of at most `largest` bytes, and maps it.
+pub(crate) fn map(
+    offer: &SegmentOffer,
+    schema_bytes: u32,
+    largest: u64,
+    descriptor: BorrowedFd<'_>,
+    prefault: bool,
+) -> Result<(ForeignSegment, Geometry), Refused> {
+    let geometry = offer.geometry().map_err(|misfit| {
+        (
+            Reason::Geometry,
+            ErrorKind::Geometry,
+            format!("the offered ring breaks a rule: {misfit:?}"),
+        )
+    })?;
+    let huge = offer.flags & SEGMENT_HUGE != 0;
+    let page = page(huge);
+    let ring_offset = schemas::ring_offset(schema_bytes as usize, page);
+    let sound = geometry.capacity <= largest
+        && offer.lanes == 1
+        && offer.flags & !SEGMENT_HUGE == 0
+        && offer.ring_offset == ring_offset as u64
+        && geometry.capacity % page as u64 == 0
+        && offer.size == offer.ring_offset + geometry.capacity;
+    if !sound {
+        let text = format!(
+            "the offered segment ({} bytes, ring of {}) is not what was agreed",
+            offer.size, offer.capacity
+        );
+        return Err((Reason::Geometry, ErrorKind::Geometry, text));
+    }
+    let size = SegmentSize {
+        control: ring_offset,
+        ring: geometry.capacity as usize,
+        huge,
+    };
+    let mapped =
+        ForeignSegment::map(descriptor, size, prefault).map_err(|defect| describe(&defect))?;
+    Ok((mapped, geometry))
 }
 
 /// What is wrong with a memory file that a peer has sent.
@@ -317,8 +351,14 @@ impl Parts {
         })
     }
 
-    /// Puts the connection together. `place`: the listener's socket, as counters name it.
-    pub(crate) fn join(self, config: &Config, line: Line, place: &Path) -> Connection {
+    /// Puts the connection together. `shows`: of a listener, what it lets others see. `place`: the listener's socket, as counters name it.
+    pub(crate) fn join(
+        self,
+        config: &Config,
+        shows: Option<&mut Shows>,
+        line: Line,
+        place: &Path,
+    ) -> Connection {
         let Self {
             own,
             theirs,
@@ -328,12 +368,17 @@ impl Parts {
             peer,
         } = self;
         let slot = Slot::take(&peer, place);
+        let segments = shows.zip(theirs.offered).map(|(shows, client)| {
+            let server = (own.offer(), own.segment.share_descriptor());
+            shows.add(Segments::new(peer, server, client))
+        });
         let link = Arc::new(Link::new(
             line,
             pidfd,
             peer,
             theirs.schemas,
             slot,
+            segments,
             own.segment.birth(),
         ));
         let mut producer = Producer::new(

@@ -14,7 +14,7 @@ mod tests {
     use crate::layout::counters::{self, CountersHeader};
     use crate::layout::geometry::{Geometry, padding};
     use crate::layout::handshake::{
-        Attach, Hello, Kind, Prefix, Ready, Reason, Refuse, SegmentOffer, WAITS, Welcome,
+        Attach, Hello, Kind, Prefix, Ready, Reason, Refuse, SegmentOffer, Shown, WAITS, Welcome,
     };
     use crate::layout::header::{
         FLAG_FRAME, FLAG_PAD, FLAG_REDELIVERED, FLAGS_EXTENSION, HEADER, Header, frame_length,
@@ -114,7 +114,9 @@ mod tests {
             resume_position: 0x7172_7374_7576_7778,
             clock_offset: -2,
             observes: 0x8182_8384,
-            reserved: [0; 124],
+            reserved: [0; 4],
+            after: 0x9192_9394_9596_9798,
+            reserved_too: [0; 112],
         };
         hold_value("hello", &hello);
     }
@@ -160,6 +162,23 @@ mod tests {
     }
 
     #[test]
+    fn shown() {
+        let shown = Shown {
+            prefix: Prefix::new::<Shown>(Kind::Shown),
+            connection: 0x0102_0304_0506_0708,
+            uid: 0x1112_1314,
+            pid: 0x2122_2324,
+            server: SegmentOffer::new(&GEOMETRY, 0x20_0000, true),
+            client: SegmentOffer::new(&GEOMETRY, 0x1000, false),
+            schema_bytes: 0x3132_3334,
+            reserved: 0,
+            schema_fingerprint: run(0x40),
+            reserved_too: [0; 104],
+        };
+        hold_value("shown", &shown);
+    }
+
+    #[test]
     fn refuse() {
         hold_value("refuse", &Refuse::new(Reason::Version, "versions 2 to 3"));
     }
@@ -194,6 +213,8 @@ mod tests {
         let words = [
             control::SENDER,
             control::CLAIM,
+            control::COMING,
+            control::COME,
             control::RECEIVER,
             control::RECEIVER_EPOCH,
             control::FENCE_MODE,

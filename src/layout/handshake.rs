@@ -8,6 +8,7 @@
 //!              <------------ Ready    mapped: frames may flow
 //!              <------------ Refuse   in place of Welcome or Ready: what differs
 //!   Refuse     ------------>          in place of Attach, or as the answer to a Ready that is none
+//!              <------------ Shown    to an observer who may read along: one connection
 //! ```
 //!
 //! Every message is in its final size with room for what later work needs. Reserved bytes are sent as zero and not looked at,
@@ -37,6 +38,9 @@ pub(crate) const ROLE_PEER: u16 = 0;
 /// The role of an observer, who is given the server's counters and schemas with the Welcome, and nothing else.
 pub(crate) const ROLE_OBSERVER: u16 = 1;
 
+/// What an observer asks for besides counters and schemas: the segments of connections, so as to read frames along.
+pub(crate) const OBSERVES_PAYLOAD: u32 = 1 << 0;
+
 /// The longest text of a refusal, in bytes.
 pub(crate) const REFUSAL_TEXT: usize = 232;
 
@@ -49,6 +53,7 @@ pub(crate) enum Kind {
     Attach = 3,
     Ready = 4,
     Refuse = 5,
+    Shown = 6,
 }
 
 /// The first sixteen bytes of every message.
@@ -106,9 +111,12 @@ pub(crate) struct Hello {
     pub(crate) resume_position: u64,
     /// Reserved: the client's offset of `CLOCK_MONOTONIC` to the host's, in nanoseconds (time namespaces).
     pub(crate) clock_offset: i64,
-    /// What an observer asks for besides counters and schemas. No bit has a meaning yet; bit 0 is reserved for payload.
+    /// What an observer asks for besides counters and schemas: [`OBSERVES_PAYLOAD`].
     pub(crate) observes: u32,
-    pub(crate) reserved: [u8; 124],
+    pub(crate) reserved: [u8; 4],
+    /// Of an observer: the last connection that it was shown; zero: none yet.
+    pub(crate) after: u64,
+    pub(crate) reserved_too: [u8; 112],
 }
 
 /// Where a segment's ring is and how it is used; announced with the descriptor.
@@ -200,6 +208,26 @@ pub(crate) struct Ready {
     pub(crate) reserved: [u8; 48],
 }
 
+/// Server to observer, behind the Welcome: one of the connections whose frames may be read along. Descriptors: the server's segment, the
+/// client's.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub(crate) struct Shown {
+    pub(crate) prefix: Prefix,
+    /// Its number, unlike that of any other connection of the process, and ascending.
+    pub(crate) connection: u64,
+    /// The client, as the server sees it; a pid of zero: it has none there.
+    pub(crate) uid: u32,
+    pub(crate) pid: u32,
+    pub(crate) server: SegmentOffer,
+    pub(crate) client: SegmentOffer,
+    /// As in [`Hello`], of the client.
+    pub(crate) schema_bytes: u32,
+    pub(crate) reserved: u32,
+    pub(crate) schema_fingerprint: [u8; 16],
+    pub(crate) reserved_too: [u8; 104],
+}
+
 /// Either side: the handshake is over, and why.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -229,11 +257,12 @@ pub(crate) enum Reason {
     Bell = 10,
     Deadline = 11,
     Schema = 12,
+    Busy = 13,
 }
 
 impl Reason {
     /// Every reason, in the order of the numbers, which begin at 1 and leave none out.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Uid,
         Self::Version,
         Self::Feature,
@@ -246,6 +275,7 @@ impl Reason {
         Self::Bell,
         Self::Deadline,
         Self::Schema,
+        Self::Busy,
     ];
 
     pub(crate) fn from_wire(value: u32) -> Option<Self> {
@@ -306,6 +336,7 @@ const _: () = {
     assert!(size_of::<Attach>() == 128);
     assert!(size_of::<Ready>() == 64);
     assert!(size_of::<Refuse>() == 256);
+    assert!(size_of::<Shown>() == 256);
 };
 
 /// Which message `bytes` is, if its prefix is sound and its length is that of its kind.
@@ -320,6 +351,7 @@ pub(crate) fn kind(bytes: &[u8]) -> Option<Kind> {
         (Kind::Attach, size_of::<Attach>()),
         (Kind::Ready, size_of::<Ready>()),
         (Kind::Refuse, size_of::<Refuse>()),
+        (Kind::Shown, size_of::<Shown>()),
     ];
     sizes
         .into_iter()

@@ -33,14 +33,7 @@ fn tapped() -> Tapped {
     let (released, tail, claim, coming, come) = (word(), word(), word(), word(), word());
     say_start(&released, &GEOMETRY);
     let consumer = Consumer::new(ring.clone(), released.clone(), &GEOMETRY);
-    let mut producer = Producer::new(
-        ring.clone(),
-        released,
-        tail.clone(),
-        &GEOMETRY,
-        false,
-        || 0,
-    );
+    let mut producer = Producer::new(ring.clone(), released, tail.clone(), &GEOMETRY, false, || 0);
     producer.tell_readers(Readers {
         claim: claim.clone(),
         coming: coming.clone(),
@@ -74,7 +67,11 @@ fn look(tap: &mut Tap<TappedRing, HeapWord>, times: usize) {
         let found = tap.try_next(&mut payload).expect("an honest producer");
         if let Some(glimpse) = found {
             let frame = u8::try_from(tap.frames() - 1).unwrap();
-            assert_eq!(glimpse.kind, u16::from(frame), "the header of frame {frame}");
+            assert_eq!(
+                glimpse.kind,
+                u16::from(frame),
+                "the header of frame {frame}"
+            );
             assert_eq!(glimpse.position, 16 * u64::from(frame), "its place");
             assert_eq!(payload, bytes(frame, 8), "the payload of frame {frame}");
         }

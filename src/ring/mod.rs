@@ -12,8 +12,8 @@ mod consumer;
 mod manner;
 mod producer;
 mod slot;
-mod tap;
 mod tally;
+mod tap;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
@@ -21,5 +21,5 @@ pub(crate) use consumer::{Consumer, Entry, Found, say_start};
 pub(crate) use manner::Published;
 pub(crate) use producer::{Producer, Readers};
 pub(crate) use slot::{Refusal, Slot};
-pub(crate) use tap::{Glimpse, Missed, Tap, Told};
 pub(crate) use tally::Tally;
+pub(crate) use tap::{Tap, Told};

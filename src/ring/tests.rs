@@ -8,8 +8,8 @@ use super::{Consumer, Producer, Readers, Refusal, Tap, Told, say_start};
 use crate::layout::control::{CLAIM, COME, COMING, CONTROL, RECEIVER, SENDER};
 use crate::layout::geometry::Geometry;
 use crate::segment::{
-    ForeignSegment, Gate, MappedForeignRing, MappedForeignWord, MappedOwnRing,
-    MappedOwnWord, OwnSegment, SegmentSize,
+    ForeignSegment, Gate, MappedForeignRing, MappedForeignWord, MappedOwnRing, MappedOwnWord,
+    OwnSegment, SegmentSize,
 };
 
 type Sending = Producer<MappedOwnRing, MappedForeignWord, MappedOwnWord>;
@@ -76,7 +76,10 @@ impl Pair {
             coming: self.sending.word(COMING),
             come: self.sending.word(COME),
         });
-        self.tap()
+        let mut tap = self.tap();
+        // The first look finds its place.
+        assert_eq!(tap.try_next(&mut Vec::new()), Ok(None));
+        tap
     }
 
     fn tap(&self) -> Tapping {

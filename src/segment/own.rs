@@ -37,7 +37,7 @@ impl SegmentSize {
 pub(crate) struct OwnSegment {
     mapping: Arc<Mapping>,
     size: SegmentSize,
-    descriptor: OwnedFd,
+    descriptor: Arc<OwnedFd>,
 }
 
 impl OwnSegment {
@@ -60,13 +60,18 @@ impl OwnSegment {
         Ok(Self {
             mapping: Arc::new(mapping),
             size,
-            descriptor,
+            descriptor: Arc::new(descriptor),
         })
     }
 
     /// The descriptor to hand to the peer. Not needed once it has been sent.
     pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
         self.descriptor.as_fd()
+    }
+
+    /// The same, to be kept.
+    pub(crate) fn share_descriptor(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.descriptor)
     }
 
     /// The mark of the process that made this segment.

@@ -57,12 +57,23 @@ fn an_observer_cannot_obtain_payload() {
     assert!(listener.try_accept().unwrap().is_none());
     // Nor is it given more where it asks for more.
     let line = peer::dial(&path).unwrap();
-    peer::send(&line, &observer().u32(128, 1).0, &[]);
-    assert!(listener.try_accept().unwrap().is_none());
-    let (answer, given) = peer::receive(&line);
-    let (reason, text) = peer::reason(&answer);
-    assert_eq!((reason, given.len()), (3, 0), "{text}");
-    assert!(text.contains("asks for 0x1"), "{text}");
+    for (asked, told) in [
+        (1, "Config::allow_tap"),
+        (2, "asks for 0x2"),
+        (3, "asks for 0x3"),
+    ] {
+        let line = if asked == 1 {
+            &line
+        } else {
+            &peer::dial(&path).unwrap()
+        };
+        peer::send(line, &observer().u32(128, asked).0, &[]);
+        assert!(listener.try_accept().unwrap().is_none());
+        let (answer, given) = peer::receive(line);
+        let (reason, text) = peer::reason(&answer);
+        assert_eq!((reason, given.len()), (3, 0), "{text}");
+        assert!(text.contains(told), "{text}");
+    }
     assert_eq!(listener.last_refusal().unwrap().kind(), ErrorKind::Feature);
 }
 

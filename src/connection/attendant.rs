@@ -1,0 +1,92 @@
+//! A listener that takes no more clients, and goes on answering those who ask what is going on.
+
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::SigSet;
+
+use super::Listener;
+use crate::error::{Error, ErrorKind};
+use crate::sys::fork::Birth;
+use crate::sys::poll;
+
+/// How long nobody is answered when the listener has met an error, such as a lack of descriptors.
+const BREATH: Duration = Duration::from_millis(100);
+
+/// A thread that answers observers and taps in the place of a service that has all the clients that it wants. Clients are refused
+/// ([`ErrorKind::Busy`]). Dropping it ends the thread and frees the name.
+#[derive(Debug)]
+pub struct Attendant {
+    /// The thread hears when this is dropped.
+    stop: Option<UnixStream>,
+    thread: Option<JoinHandle<()>>,
+    path: PathBuf,
+    birth: Birth,
+}
+
+impl Listener {
+    /// Takes no more clients, but goes on answering observers and taps, on a thread of its own. Handshakes under way end.
+    ///
+    /// # Errors
+    /// What the system answers: no descriptor or no thread is left. The name is free then.
+    pub fn attend(mut self) -> Result<Attendant, Error> {
+        if self.birth().is_forked() {
+            let text = "the listener belongs to the process that forked this one";
+            return Err(Error::new(ErrorKind::Forked, text));
+        }
+        self.take_no_more();
+        let (birth, path) = (self.birth(), self.path().to_path_buf());
+        let (stop, stopped) =
+            UnixStream::pair().map_err(|error| Error::io("making an attendant", error))?;
+        let thread = std::thread::Builder::new()
+            .name("ringway-attend".to_owned())
+            .spawn(move || attend(&mut self, &stopped))
+            .map_err(|error| Error::io("making an attendant's thread", error))?;
+        Ok(Attendant {
+            stop: Some(stop),
+            thread: Some(thread),
+            path,
+            birth,
+        })
+    }
+}
+
+fn attend(listener: &mut Listener, stopped: &UnixStream) {
+    // Signals are for the threads of the application.
+    let _ = SigSet::all().thread_block();
+    loop {
+        let answered = listener.try_accept();
+        let stop = poll::entry(stopped.as_fd());
+        let waited = match answered {
+            Ok(_) => poll::ready(&mut [stop, poll::entry(listener.as_fd())], None),
+            Err(_) => poll::ready(&mut [stop], Some(Instant::now() + BREATH)),
+        };
+        if waited.is_err() || poll::readable(stopped.as_fd()) {
+            return;
+        }
+    }
+}
+
+impl Attendant {
+    /// The socket's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Attendant {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            if self.birth.is_forked() {
+                // The thread is the parent's.
+                std::mem::forget(thread);
+            } else {
+                let _ = thread.join();
+            }
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! Reading along what the connections of a listener carry, without their knowing of it.
+//!
+//! A tap has the segments of both sides, read-only, and writes nothing anywhere: neither side waits for it, or sees that it is there. So it loses what it
+//! is too slow for, and counts that.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use zerocopy::FromBytes;
+
+use super::client::{self, Ended};
+use super::config::Config;
+use super::link::Peer;
+use super::observer::{self, Observed};
+use super::schemas::{self, PeerSchemas, Side};
+use super::shown::SHOWN_AT_ONCE;
+use super::side;
+use crate::error::{Error, ErrorKind};
+use crate::layout::control::{self, CLOSED_EPOCH};
+use crate::layout::geometry::MAX_CAPACITY;
+use crate::layout::handshake::{self, Kind, OBSERVES_PAYLOAD, SegmentOffer, Shown};
+use crate::layout::schemas::SCHEMAS;
+use crate::ring::{self, Told};
+use crate::schema::Schema;
+use crate::segment::{
+    ForeignSegment, ForeignWord, Gate, MappedForeignRing, MappedForeignWord, Ring,
+};
+use crate::sys::credentials;
+use crate::sys::line::Line;
+
+/// Which way frames go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From the client to the listener's process.
+    FromClient,
+    /// From the listener's process to the client.
+    ToClient,
+}
+
+/// What a tap was too slow for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// Frames.
+    pub frames: u64,
+    /// Bytes of the ring that they took, headers and padding included.
+    pub bytes: u64,
+}
+
+/// A frame that was read along. Its payload is in the buffer that was handed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TapFrame {
+    /// Its place in the lane, in bytes since the connection was made: no other frame of the lane has the same.
+    pub position: u64,
+    /// The sender's number for what the payload is.
+    pub kind: u16,
+}
+
+/// Reads along what the connections of a listener carry ([`Config::tap`]).
+///
+/// ```
+/// # use std::time::{Duration, Instant};
+/// # let path = std::env::temp_dir().join(format!("ringway-doc-tap-{}", std::process::id()));
+/// let mut listener = ringway::Config::new().allow_tap(true).bind(path.as_path())?;
+/// # let there = path.clone();
+/// # let client = std::thread::spawn(move || ringway::connect(there).unwrap());
+/// let mut server = listener.accept()?;
+/// # let mut client = client.join().unwrap();
+/// let attendant = listener.attend()?; // somebody has to answer
+/// let mut tap = ringway::Config::new().tap(path)?;
+/// let mut payload = Vec::new();
+/// for lane in tap.lanes().iter_mut() {
+///     assert_eq!(lane.try_recv(&mut payload)?, None); // what was sent before the first look is not shown
+/// }
+/// client.sender().send(b"seen")?;
+/// for lane in tap.lanes().iter_mut() {
+///     while let Some(frame) = lane.try_recv(&mut payload)? {
+///         println!("{:?} {}: {payload:?}", lane.direction(), frame.kind);
+///         # assert_eq!(payload, b"seen");
+///     }
+/// }
+/// # drop(server);
+/// # drop(attendant);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Tap {
+    config: Config,
+    path: PathBuf,
+    observed: Observed,
+    lanes: Vec<TapLane>,
+    /// The last connection that was shown.
+    last: u64,
+}
+
+/// One answer of a listener.
+struct Answer {
+    observed: Observed,
+    lanes: Vec<TapLane>,
+    /// The last connection in it, if there is one.
+    last: Option<u64>,
+    connections: usize,
+}
+
+impl Tap {
+    pub(super) fn new(config: Config, path: PathBuf) -> Result<Self, Error> {
+        let config = Config {
+            sends: None,
+            expects: None,
+            ..config
+        };
+        let answer = ask(&config, &path, 0)?;
+        let mut tap = Self {
+            config,
+            path,
+            observed: answer.observed,
+            lanes: answer.lanes,
+            last: answer.last.unwrap_or(0),
+        };
+        if answer.connections == SHOWN_AT_ONCE {
+            tap.refresh()?;
+        }
+        Ok(tap)
+    }
+
+    /// Who listens, with its counters and schemas.
+    pub fn observed(&self) -> &Observed {
+        &self.observed
+    }
+
+    /// Asks again, and adds the lanes of connections that were made since. None is taken away, and those that the caller has removed do not
+    /// come back. Where another process listens under the name now, its lanes are added.
+    ///
+    /// # Errors
+    /// As for [`Config::tap`]. The lanes can be read all the same: [`ErrorKind::NotFound`] means that nobody listens any more,
+    /// [`ErrorKind::TimedOut`] that the listener is about something else.
+    pub fn refresh(&mut self) -> Result<(), Error> {
+        loop {
+            let answer = ask(&self.config, &self.path, self.last)?;
+            if !answer.observed.counters().is_same(self.observed.counters()) {
+                // Another process, whose numbers have nothing to do with those that we know.
+                self.observed = answer.observed;
+                self.last = 0;
+                continue;
+            }
+            self.lanes.extend(answer.lanes);
+            self.last = answer.last.unwrap_or(self.last);
+            if answer.connections < SHOWN_AT_ONCE {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The lanes, two for each connection. Those of which nothing more is wanted can be removed.
+    pub fn lanes(&mut self) -> &mut Vec<TapLane> {
+        &mut self.lanes
+    }
+}
+
+/// Asks for the connections behind number `after`.
+fn ask(config: &Config, path: &std::path::Path, after: u64) -> Result<Answer, Error> {
+    let deadline = Instant::now() + config.timeout;
+    let line = client::dial(path, deadline)?;
+    let asked = (OBSERVES_PAYLOAD, after);
+    answered(config, path, &line, asked, deadline).map_err(|ended| ended.told(&line))
+}
+
+fn answered(
+    config: &Config,
+    path: &std::path::Path,
+    line: &Line,
+    asked: (u32, u64),
+    deadline: Instant,
+) -> Result<Answer, Ended> {
+    let mut buffer = [0u8; handshake::LONGEST];
+    let (observed, welcome, speaker) =
+        observer::ask(config, path, line, asked, &mut buffer, deadline)?;
+    let server = Arc::new(speaker.pidfd);
+    // With these, a client whose schema is the one that the listener expects needs no table.
+    let judge = Config {
+        sends: observed.sends().cloned(),
+        expects: observed.expects().cloned(),
+        ..config.clone()
+    };
+    let (mut lanes, mut last, mut connections) = (Vec::new(), None, 0);
+    while let Some(received) = client::receive_or_end(line, &mut buffer, deadline)? {
+        let same = received
+            .speaker
+            .as_ref()
+            .is_some_and(|again| (again.pid, again.uid) == (speaker.pid, speaker.uid));
+        let mut descriptors = client::expect(Kind::Shown, received, &buffer)?;
+        let shown = Shown::read_from_bytes(&buffer)
+            .ok()
+            .filter(|shown| same && shown.connection > last.unwrap_or(asked.1));
+        let Some(shown) = shown.filter(|_| connections < SHOWN_AT_ONCE) else {
+            return Err(client::malformed("the server shows what was not asked for"));
+        };
+        if descriptors.len() != 2 {
+            let found = observer::missing(descriptors.len(), 2);
+            return Err(client::differing(found));
+        }
+        schemas::check_bytes(Side::Client, shown.schema_bytes).map_err(client::differing)?;
+        let files = descriptors.as_slice();
+        let map = |offer: &SegmentOffer, bytes: u32, file: &OwnedFd| {
+            side::map(offer, bytes, MAX_CAPACITY, file.as_fd(), false)
+                .map(|(segment, _)| segment)
+                .map_err(client::differing)
+        };
+        let ours = map(&shown.server, welcome.schema_bytes, &files[0])?;
+        let theirs = map(&shown.client, shown.schema_bytes, &files[1])?;
+        // They are mapped, and memory files: nobody can make their close take long.
+        while descriptors.take_first().is_some() {}
+        let from_client = read(&judge, &shown, &theirs);
+        let gates = Gate::pair()
+            .map_err(|error| client::failure(Error::io("mapping a page for a tap", error)))?;
+        let peer = Peer {
+            uid: shown.uid,
+            pid: i32::try_from(shown.pid).ok().filter(|pid| *pid != 0),
+        };
+        let lane = |direction, writer: &ForeignSegment, reader: &ForeignSegment, schema, gate| {
+            let mut ring = writer.ring(gate);
+            ring.set_gate(1);
+            let told = Told {
+                claim: writer.word(control::CLAIM),
+                coming: writer.word(control::COMING),
+                come: writer.word(control::COME),
+                tail: writer.word(control::SENDER),
+            };
+            TapLane {
+                connection: shown.connection,
+                peer,
+                direction,
+                schema,
+                codec: welcome.codec,
+                tap: ring::Tap::new(ring, told),
+                ends: [
+                    writer.word(control::SENDER_EPOCH),
+                    reader.word(control::RECEIVER_EPOCH),
+                ],
+                server: Arc::clone(&server),
+                over: false,
+            }
+        };
+        lanes.push(lane(
+            Direction::FromClient,
+            &theirs,
+            &ours,
+            from_client,
+            gates.0,
+        ));
+        let to_client = observed.sends().cloned();
+        lanes.push(lane(
+            Direction::ToClient,
+            &ours,
+            &theirs,
+            to_client,
+            gates.1,
+        ));
+        last = Some(shown.connection);
+        connections += 1;
+    }
+    Ok(Answer {
+        observed,
+        lanes,
+        last,
+        connections,
+    })
+}
+
+/// What the client's frames mean, if that can be read.
+fn read(judge: &Config, shown: &Shown, segment: &ForeignSegment) -> Option<Schema> {
+    let mut area = vec![0; shown.schema_bytes as usize];
+    segment.copy_control(SCHEMAS, &mut area);
+    PeerSchemas::read(judge, Side::Client, shown.schema_fingerprint, &area)
+        .ok()
+        .and_then(|schemas| schemas.sends)
+}
+
+/// One direction of a connection.
+#[derive(Debug)]
+pub struct TapLane {
+    connection: u64,
+    peer: Peer,
+    direction: Direction,
+    schema: Option<Schema>,
+    codec: u32,
+    tap: ring::Tap<MappedForeignRing, MappedForeignWord>,
+    /// The epochs of the half that sends and of the half that receives.
+    ends: [MappedForeignWord; 2],
+    /// The listener's process.
+    server: Arc<Option<OwnedFd>>,
+    over: bool,
+}
+
+impl TapLane {
+    /// The connection's number, unlike that of any other connection of the listener's process.
+    pub fn connection(&self) -> u64 {
+        self.connection
+    }
+
+    /// The client, as the listener's process sees it.
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Which way its frames go.
+    pub fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    /// What its frames mean, in the words of the side that sends. `None`: bytes without a meaning, or one that cannot be read.
+    pub fn schema(&self) -> Option<&Schema> {
+        self.schema.as_ref()
+    }
+
+    /// The number of the format that messages are encoded in ([`Config::codec`]); 0: they travel as they lie in memory.
+    pub fn codec(&self) -> u32 {
+        self.codec
+    }
+
+    /// Copies the next frame's payload into `payload`, over what was in it. Never waits. `None`: there is no new one. The first call finds
+    /// its place behind what was sent before; what comes between two calls and is overwritten meanwhile is lost ([`TapLane::lost`]).
+    ///
+    /// Its fields can then be read by name with [`Record::decode`](crate::schema::Record::decode).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Malformed`]: the side that sends breaks a rule of the lane, which can then not be followed any more; [`ErrorKind::Forked`].
+    pub fn try_recv(&mut self, payload: &mut Vec<u8>) -> Result<Option<TapFrame>, Error> {
+        if self.tap.ring().gate() == 0 {
+            let text = "the tap belongs to the process that forked this one";
+            return Err(Error::new(ErrorKind::Forked, text));
+        }
+        if self.over {
+            return Ok(None);
+        }
+        let found = self.next(payload)?;
+        if found.is_some() || !self.has_ended() {
+            return Ok(found);
+        }
+        // What was sent before the end is seen now, if it can be seen at all.
+        let found = self.next(payload)?;
+        self.over = found.is_none();
+        Ok(found)
+    }
+
+    fn next(&mut self, payload: &mut Vec<u8>) -> Result<Option<TapFrame>, Error> {
+        match self.tap.try_next(payload) {
+            Ok(found) => Ok(found.map(|glimpse| TapFrame {
+                position: glimpse.position,
+                kind: glimpse.kind,
+            })),
+            Err(violation) => {
+                let number = self.connection;
+                let text = format!("connection {number} cannot be followed: {violation}");
+                Err(Error::new(ErrorKind::Malformed, text))
+            }
+        }
+    }
+
+    /// What was not seen, as far as it is known: what was lost last is counted when the lane has been found again.
+    pub fn lost(&self) -> Lost {
+        let missed = self.tap.missed();
+        Lost {
+            frames: missed.frames,
+            bytes: missed.bytes,
+        }
+    }
+
+    /// Whether nothing will come any more: a side has ended, and what was left was read.
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// Whether a half has said that it is closed, or the listener's process has ended. A client that was killed is heard when the process closes its own
+    /// half.
+    fn has_ended(&self) -> bool {
+        let closed = self.ends.iter().any(|epoch| epoch.load() == CLOSED_EPOCH);
+        let server = Option::as_ref(&self.server);
+        let ended = closed || server.is_some_and(|pidfd| credentials::has_ended(pidfd.as_fd()));
+        // ORD: see-close: Acquire, what was committed before the close is seen after; partner: wake/park.rs (close).
+        crate::sync::fence(crate::sync::Site::SeeClose, crate::sync::Ordering::Acquire);
+        ended
+    }
+}

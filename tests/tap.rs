@@ -1,0 +1,269 @@
+//! Reading along: true frames only, with what was lost counted, of connections that know nothing of it; and only where it is allowed.
+
+mod record;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ringway::{Config, Connection, Direction, ErrorKind, Listener, Lost, Tap};
+
+use record::quote;
+
+fn path(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("ringway-tap-{name}-{}", std::process::id()))
+}
+
+fn listener(config: &Config, name: &str) -> Listener {
+    config
+        .clone()
+        .allow_tap(true)
+        .bind(path(name).as_path())
+        .unwrap()
+}
+
+/// Both ends of a new connection.
+fn pair(listener: &mut Listener, client: &Config) -> (Connection, Connection) {
+    let path = listener.path().to_path_buf();
+    thread::scope(|scope| {
+        let client = scope.spawn(|| client.connect(path).unwrap());
+        let server = listener
+            .accept_deadline(Instant::now() + Duration::from_secs(10))
+            .unwrap();
+        (server, client.join().unwrap())
+    })
+}
+
+/// Does `ask` while the listener answers.
+fn attended<T: Send>(listener: &mut Listener, ask: impl FnOnce(&Path) -> T + Send) -> T {
+    let path = listener.path().to_path_buf();
+    thread::scope(|scope| {
+        let asking = scope.spawn(move || ask(&path));
+        while !asking.is_finished() {
+            assert!(listener.try_accept().unwrap().is_none());
+            thread::sleep(Duration::from_millis(1));
+        }
+        asking.join().unwrap()
+    })
+}
+
+fn tapped(listener: &mut Listener) -> Tap {
+    attended(listener, |path| Config::new().tap(path).unwrap())
+}
+
+/// Everything that is there, of all lanes.
+fn all(tap: &mut Tap) -> Vec<(u64, Direction, u16, Vec<u8>)> {
+    let mut seen = Vec::new();
+    for lane in tap.lanes().iter_mut() {
+        let mut payload = Vec::new();
+        while let Some(frame) = lane.try_recv(&mut payload).unwrap() {
+            seen.push((
+                lane.connection(),
+                lane.direction(),
+                frame.kind,
+                payload.clone(),
+            ));
+        }
+    }
+    seen
+}
+
+#[test]
+fn both_directions_of_every_connection_are_seen_with_their_schemas() {
+    let (sends, expects) = (quote(&[("price", 8)]), quote(&[("size", 8)]));
+    let config = Config::new().sends(sends.clone()).expects(expects.clone());
+    let mut listener = listener(&config, "both");
+    // One that says more of its frames than the listener knows, one that says the same.
+    let more = quote(&[("size", 8), ("flags", 4)]);
+    let (mut server, mut client) = pair(&mut listener, &Config::new().sends(more.clone()));
+    let (_one, _other) = pair(&mut listener, &Config::new().sends(expects.clone()));
+    server.sender().send(b"before").unwrap();
+    let mut tap = tapped(&mut listener);
+    assert_eq!(tap.lanes().len(), 4);
+    assert_eq!(all(&mut tap), [], "what was sent before is history");
+    let first = tap.lanes()[0].connection();
+    let schemas: Vec<_> = tap
+        .lanes()
+        .iter()
+        .map(|lane| lane.schema().cloned())
+        .collect();
+    assert_eq!(
+        schemas,
+        [Some(more), Some(sends.clone()), Some(expects), Some(sends)]
+    );
+    assert_eq!(
+        tap.lanes()[0].peer().pid,
+        i32::try_from(std::process::id()).ok()
+    );
+    for (kind, payload) in [(0, &b"one"[..]), (7, b""), (9, &[5; 3000])] {
+        client.sender().send_kind(kind, payload).unwrap();
+        server.sender().send_kind(kind + 1, payload).unwrap();
+    }
+    let seen = all(&mut tap);
+    let from_client = |kind, bytes: &[u8]| (first, Direction::FromClient, kind, bytes.to_vec());
+    let to_client = |kind, bytes: &[u8]| (first, Direction::ToClient, kind, bytes.to_vec());
+    let expected = [
+        from_client(0, b"one"),
+        from_client(7, b""),
+        from_client(9, &[5; 3000]),
+        to_client(1, b"one"),
+        to_client(8, b""),
+        to_client(10, &[5; 3000]),
+    ];
+    assert_eq!(seen, expected);
+    // Neither side lost a frame by it.
+    assert_eq!(client.receiver().recv().unwrap().to_vec(), b"before");
+    for expected in [&b"one"[..], b"", &[5; 3000]] {
+        assert_eq!(client.receiver().recv().unwrap().to_vec(), expected);
+        assert_eq!(server.receiver().recv().unwrap().to_vec(), expected);
+    }
+    // A later connection is found, one that the caller has removed is not found again.
+    tap.lanes().retain(|lane| lane.connection() == first);
+    let (_server, mut late) = pair(&mut listener, &Config::new().sends(quote(&[("size", 8)])));
+    attended(&mut listener, |_| tap.refresh().map(|()| tap))
+        .map(|mut tap| {
+            assert_eq!(tap.lanes().len(), 4);
+            assert_eq!(all(&mut tap), []);
+            late.sender().send(b"late").unwrap();
+            client.sender().send(b"last").unwrap();
+            drop((client, server));
+            let payloads: Vec<_> = all(&mut tap).into_iter().map(|frame| frame.3).collect();
+            assert_eq!(payloads, [b"last", b"late"]);
+            let over: Vec<_> = tap.lanes().iter().map(ringway::TapLane::is_over).collect();
+            assert_eq!(over, [true, true, false, false]);
+            assert!(
+                tap.lanes()
+                    .iter()
+                    .all(|lane| lane.lost() == Lost::default())
+            );
+        })
+        .unwrap();
+}
+
+/// More connections than are shown in one answer.
+#[test]
+fn many_connections_are_shown_in_several_answers() {
+    let mut listener = listener(&Config::new(), "many");
+    let small = Config::new().capacity(4096).peer_capacity(4096);
+    let pairs: Vec<_> = (0..40).map(|_| pair(&mut listener, &small)).collect();
+    let mut tap = tapped(&mut listener);
+    assert_eq!(tap.lanes().len(), 80);
+    drop(pairs);
+    assert_eq!(all(&mut tap), []);
+    assert!(tap.lanes().iter().all(ringway::TapLane::is_over));
+    assert_eq!(
+        tapped(&mut listener).lanes().len(),
+        0,
+        "nobody is there any more"
+    );
+}
+
+#[test]
+fn who_may_not_read_along_is_told_why() {
+    let mut listener = Listener::bind(path("forbidden").as_path()).unwrap();
+    let error = attended(&mut listener, |path| Config::new().tap(path).unwrap_err());
+    assert_eq!(error.kind(), ErrorKind::Feature);
+    assert!(error.to_string().contains("Config::allow_tap"), "{error}");
+    let error = Config::new().tap(path("nobody")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn an_attendant_answers_observers_and_refuses_clients_until_it_is_dropped() {
+    let mut listener = listener(&Config::new(), "attended");
+    let (server, mut client) = pair(&mut listener, &Config::new());
+    let attendant = listener.attend().unwrap();
+    let there = attendant.path().to_path_buf();
+    let mut tap = Config::new().tap(there.as_path()).unwrap();
+    assert_eq!(all(&mut tap), []);
+    let error = Config::new().connect(there.as_path()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+    client.sender().send(b"x").unwrap();
+    assert_eq!(all(&mut tap).len(), 1);
+    tap.refresh().unwrap();
+    assert_eq!(tap.lanes().len(), 2);
+    drop(attendant);
+    assert!(!there.exists());
+    assert_eq!(tap.refresh().unwrap_err().kind(), ErrorKind::NotFound);
+    drop(server);
+    assert_eq!(all(&mut tap), []);
+    assert!(tap.lanes().iter().all(ringway::TapLane::is_over));
+}
+
+/// A stream at full rate through a small ring: what is seen is whole and in order, and the rest is counted.
+#[test]
+fn under_load_only_true_frames_are_shown() {
+    const FRAMES: u64 = 300_000;
+    let mut listener = listener(&Config::new(), "load");
+    let small = Config::new().capacity(16_384);
+    let (mut server, mut client) = pair(&mut listener, &small);
+    let mut tap = tapped(&mut listener);
+    let lane = &mut tap.lanes()[0];
+    let mut payload = Vec::new();
+    assert_eq!(lane.try_recv(&mut payload).unwrap(), None);
+    let finished = AtomicBool::new(false);
+    let (seen, lost) = thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut bytes = Vec::new();
+            for number in 0..FRAMES {
+                bytes.clear();
+                // Lengths that differ, each byte of the number.
+                bytes.resize(8 + (number % 97) as usize * 8, 0);
+                for word in bytes.chunks_exact_mut(8) {
+                    word.copy_from_slice(&number.to_le_bytes());
+                }
+                client.sender().send(&bytes).unwrap();
+            }
+            // The last look of the tap finds its place by this.
+            let _ = client.sender().arm(8);
+            finished.store(true, Ordering::Release);
+        });
+        scope.spawn(|| (0..FRAMES).for_each(|_| drop(server.receiver().recv().unwrap())));
+        let (mut seen, mut last) = (0, None);
+        loop {
+            let done = finished.load(Ordering::Acquire);
+            match lane.try_recv(&mut payload).unwrap() {
+                Some(_) => {
+                    let number = u64::from_le_bytes(payload[..8].try_into().unwrap());
+                    assert_eq!(payload.len() as u64, 8 + number % 97 * 8);
+                    let words = payload.chunks_exact(8);
+                    assert!(
+                        words.into_iter().all(|word| word == number.to_le_bytes()),
+                        "torn"
+                    );
+                    assert!(last.is_none_or(|last| last < number), "out of order");
+                    last = Some(number);
+                    seen += 1;
+                    assert_eq!(seen + lane.lost().frames, number + 1, "not counted");
+                }
+                None if done => return (seen, lane.lost()),
+                None => {}
+            }
+        }
+    });
+    assert_eq!(seen + lost.frames, FRAMES);
+    assert!(seen > 0);
+}
+
+/// In a child of a fork, which has none of the mappings.
+#[test]
+fn a_child_of_a_fork_is_told() {
+    let mut listener = listener(&Config::new(), "fork");
+    let (_server, _client) = pair(&mut listener, &Config::new());
+    let mut tap = tapped(&mut listener);
+    let mut payload = Vec::with_capacity(64);
+    let lane = &mut tap.lanes()[0];
+    // SAFETY: the child makes one call that allocates an error's text, and leaves by `_exit`.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let told = lane.try_recv(&mut payload);
+        let forked = told.is_err_and(|error| error.kind() == ErrorKind::Forked);
+        // SAFETY: `_exit` ends the process and runs nothing.
+        unsafe { libc::_exit(i32::from(!forked)) };
+    }
+    let mut status = 0;
+    // SAFETY: `status` is valid for writes.
+    unsafe { libc::waitpid(child, &raw mut status, 0) };
+    assert_eq!(status, 0);
+}
