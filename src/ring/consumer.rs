@@ -7,7 +7,7 @@
 //! A plain receive compares the end of its frame with one word, the ring's gate: what ends there or before is in bounds and makes no step's
 //! worth of frames to release. What is rare is kept off its path by that: the gate is zero once the lane is broken, and in the child of a fork.
 
-use super::tally::{Numbers, Tally};
+use super::tally::{Numbers, ONE, Tally};
 use crate::layout::geometry::Geometry;
 use crate::layout::header::{FLAG_FRAME, FLAG_PAD, HEADER, Header, frame_length};
 use crate::layout::violation::Violation;
@@ -208,7 +208,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
             unsafe { self.ring.read::<SKIP>(place, target) };
         }
         self.next = end;
-        self.frames += 1;
+        self.frames += ONE;
         Found::Taken
     }
 
@@ -325,7 +325,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
     pub(crate) fn advance(&mut self, entry: &Entry) {
         debug_assert_eq!(entry.position, self.next);
         self.next = entry.end();
-        self.frames += 1;
+        self.frames += ONE;
     }
 
     /// Whether the frame that was read last makes a step's worth of finished ones, so that [`publish_release`](Self::publish_release)

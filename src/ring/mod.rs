@@ -20,4 +20,4 @@ pub(crate) use consumer::{Consumer, Entry, Found, say_start};
 pub(crate) use manner::Published;
 pub(crate) use producer::Producer;
 pub(crate) use slot::{Refusal, Slot};
-pub(crate) use tally::Tally;
+pub(crate) use tally::{ONE, Tally};

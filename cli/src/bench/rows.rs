@@ -18,6 +18,13 @@ pub(crate) struct Row {
     pub(crate) one_core: bool,
 }
 
+impl Row {
+    /// Whether it compares this build of the command with another one.
+    pub(crate) const fn takes_another_build(&self) -> bool {
+        matches!(self.work, Measured::Instructions(Counted::Counters))
+    }
+}
+
 /// What is done to get a row's value.
 #[derive(Debug)]
 pub(crate) enum Measured {
@@ -38,6 +45,8 @@ pub(crate) enum Counted {
     Bytes,
     /// A typed message, beside bytes of its size.
     Typed,
+    /// A stream, beside the same in a build without counters.
+    Counters,
 }
 
 /// What a value is given in.
@@ -314,6 +323,15 @@ pub(crate) const ROWS: &[Row] = &[
         unit: Unit::Instructions,
         work: Measured::Instructions(Counted::Typed),
         target: Target::Above(6.0),
+        one_core: true,
+    },
+    Row {
+        name: "counters",
+        size: 64,
+        about: "(only with --uncounted) instructions of each message of a stream, beside a build without counters (callgrind)",
+        unit: Unit::Instructions,
+        work: Measured::Instructions(Counted::Counters),
+        target: Target::AtMost(1.02),
         one_core: true,
     },
     comparison(
