@@ -9,6 +9,7 @@
 
 mod ahead;
 mod consumer;
+mod cursor;
 mod manner;
 mod producer;
 mod slot;
