@@ -1,5 +1,6 @@
 //! The table of what is measured: each row's work, its limit and its target.
 
+use super::ours::batches::BATCH;
 use super::task::{Form, Publish, Task, Waiting};
 use super::work::Pass;
 
@@ -245,6 +246,15 @@ pub(crate) const ROWS: &[Row] = &[
     ),
     large(KIB_64, &[Task::Bulk(KIB_64)]),
     large(MIB, &[Task::Bulk(MIB)]),
+    beside(
+        "batch",
+        "1,000 records of 32 bytes in one frame, sent as a slice and received as a checked batch; the limit is memcpy of as many bytes",
+        BATCH,
+        Unit::GigabytesPerSecond,
+        &[Task::Bulk(BATCH), Task::Large(BATCH)],
+        Task::Batches,
+        Target::AtLeast(0.9),
+    ),
     beside(
         "in-place",
         "one large message there and back in place, only its head touched; the limit is round-trip:64",
