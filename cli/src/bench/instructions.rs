@@ -163,11 +163,10 @@ fn exchange(ring: Ring, frames: u64) -> Result<(), Failure> {
     match ring {
         Ring::Ringway => connection::<8>(frames),
         Ring::Typed | Ring::Untyped => messages(ring, frames),
-        Ring::Stream => stream(frames),
         Ring::Uncounted if !cfg!(ringway_uncounted) => {
             Err("this command was built with counters".into())
         }
-        Ring::Uncounted => stream(frames),
+        Ring::Stream | Ring::Uncounted => stream(frames),
         Ring::Frames => by_hand(frames, Frames::<true, false>::new),
         Ring::Slots => by_hand(frames, Slots::<true, false, false>::new),
     }
