@@ -38,9 +38,10 @@ fn build(target: &Path, flags: &str) -> Result<(), String> {
         .arg("--target-dir")
         .arg(target)
         .env("RUSTFLAGS", flags);
-    match finish(&mut cargo, BUILD_LIMIT)? {
-        true => Ok(()),
-        false => Err("the build failed".to_owned()),
+    if finish(&mut cargo, BUILD_LIMIT)? {
+        Ok(())
+    } else {
+        Err("the build failed".to_owned())
     }
 }
 
