@@ -39,6 +39,7 @@ unsafe impl Send for Word {}
 pub(crate) struct HeapRing {
     words: Arc<[Word]>,
     gate: u64,
+    anchor: u64,
 }
 
 impl HeapRing {
@@ -54,6 +55,7 @@ impl HeapRing {
         Self {
             words: (0..capacity / 8).map(word).collect(),
             gate: 0,
+            anchor: 0,
         }
     }
 
@@ -96,6 +98,15 @@ impl Ring for HeapRing {
 
     fn place(&self, position: u64) -> u64 {
         position
+    }
+
+    fn anchor(&mut self, position: u64) {
+        self.anchor = position;
+    }
+
+    unsafe fn near(&self, bytes: u64) -> u64 {
+        assert!(bytes < self.capacity(), "near the anchor is within a lap");
+        self.anchor + bytes
     }
 }
 
