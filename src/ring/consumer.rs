@@ -80,7 +80,7 @@ pub(crate) struct Consumer<R, W> {
     ring: R,
     /// Our released position, in our segment.
     released: W,
-    /// Where the next frame is expected. Never a lap or more behind the last turn, where the ring's anchor is.
+    /// Where the next frame is expected. Never a lap or more behind the last turn, where the ring's foothold is.
     cursor: Cursor,
     /// A finished frame that ends here or later makes a step's worth: the producer is told. Never, while frames are held.
     due: u64,
@@ -145,7 +145,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
             self.bound = self.published + self.ring.capacity() - HEADER;
         }
         self.cursor.turn();
-        self.ring.anchor(self.cursor.position());
+        self.ring.foothold(self.cursor.position());
         self.due_mark = self.cursor.first(self.due);
         self.bound_mark = self.cursor.last(self.bound);
         let gate = self.cursor.last(self.bound.min(self.due - HEADER));
@@ -188,8 +188,8 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
     /// The place of the cursor.
     #[inline(always)]
     fn place(&self) -> R::Place {
-        // SAFETY: the cursor is behind the anchor by the bytes of frames that ended at or before `bound`, which is at most `capacity - 8` bytes
-        // behind what was published, and the anchor is not before that.
+        // SAFETY: the cursor is behind the foothold by the bytes of frames that ended at or before `bound`, which is at most `capacity - 8` bytes
+        // behind what was published, and the foothold is not before that.
         unsafe { self.ring.near(self.cursor.bytes()) }
     }
 
@@ -226,7 +226,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
             };
         }
         if !target.is_empty() {
-            // SAFETY: the frame is in bounds: it ends less than a lap behind the anchor. Which also means that the cast was exact.
+            // SAFETY: the frame is in bounds: it ends less than a lap behind the foothold. Which also means that the cast was exact.
             unsafe { self.ring.read::<SKIP>(place, target) };
         }
         self.cursor.pass(behind);
@@ -419,7 +419,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         if self.broken.is_none() {
             self.open_gate();
         } else {
-            self.ring.anchor(self.freed);
+            self.ring.foothold(self.freed);
         }
         back
     }

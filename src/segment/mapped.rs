@@ -21,7 +21,7 @@ pub(crate) enum Foreign {}
 pub(crate) struct MappedRing<S> {
     base: NonNull<u8>,
     /// An address in the first copy.
-    anchor: NonNull<u8>,
+    foothold: NonNull<u8>,
     mask: u64,
     gate: Gate,
     _mapping: Arc<Mapping>,
@@ -44,7 +44,7 @@ impl<S> MappedRing<S> {
         let base = NonNull::new(base).expect("the kernel maps nothing at zero");
         Self {
             base,
-            anchor: base,
+            foothold: base,
             mask: size.ring as u64 - 1,
             gate,
             _mapping: Arc::clone(mapping),
@@ -77,14 +77,14 @@ impl<S> Ring for MappedRing<S> {
         unsafe { self.base.as_ptr().add((position & self.mask) as usize) }
     }
 
-    fn anchor(&mut self, position: u64) {
+    fn foothold(&mut self, position: u64) {
         // SAFETY: as in `place`; it is not null, being in a mapping.
-        self.anchor = unsafe { self.base.add((position & self.mask) as usize) };
+        self.foothold = unsafe { self.base.add((position & self.mask) as usize) };
     }
 
     #[inline(always)]
     unsafe fn near(&self, bytes: u64) -> *mut u8 {
-        // SAFETY: the anchor is in the first copy, so `capacity` bytes from there are mapped, and `bytes` is less.
-        unsafe { self.anchor.as_ptr().add(bytes as usize) }
+        // SAFETY: the foothold is in the first copy, so `capacity` bytes from there are mapped, and `bytes` is less.
+        unsafe { self.foothold.as_ptr().add(bytes as usize) }
     }
 }
