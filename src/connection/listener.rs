@@ -9,6 +9,8 @@ use std::time::Instant;
 use super::Connection;
 use super::address::{Address, LOCK_PATIENCE};
 use super::config::Config;
+use super::lack::lack;
+use super::quota::Quota;
 use super::server::{self, Pending, Progress};
 use crate::error::{Error, ErrorKind};
 use crate::sys::door::Door;
@@ -57,6 +59,7 @@ pub struct Listener {
     pending: VecDeque<Pending>,
     refusals: u64,
     last_refusal: Option<Error>,
+    quota: Quota,
     birth: Birth,
 }
 
@@ -91,6 +94,7 @@ impl Listener {
             }
         };
         let identity = directory::identity(&path);
+        let quota = Quota::new(config.limits, birth);
         Ok(Self {
             config,
             path,
@@ -100,6 +104,7 @@ impl Listener {
             pending: VecDeque::new(),
             refusals: 0,
             last_refusal: None,
+            quota,
             birth,
         })
     }
@@ -199,18 +204,21 @@ impl Listener {
         while self.pending.len() < HANDSHAKES {
             match socket::accept(self.door.as_fd()) {
                 Ok(Some(line)) => {
-                    let pending = Pending::new(line, Instant::now() + self.config.timeout);
-                    match self.lobby.add(pending.line()) {
+                    let deadline = Instant::now() + self.config.timeout;
+                    let mut pending = Pending::new(line, deadline, &self.quota);
+                    let begun = pending.begin().and_then(|()| {
+                        self.lobby.add(pending.line()).map_err(|error| {
+                            server::resources(&Error::io("watching a client", error))
+                        })
+                    });
+                    match begun {
                         Ok(()) => self.pending.push_back(pending),
-                        Err(error) => {
-                            let error = Error::io("watching a client", error);
-                            self.settle(pending.refuse(server::resources(&error)));
-                        }
+                        Err(refused) => drop(self.settle(pending.refuse(refused))),
                     }
                 }
                 Ok(None) => return Ok(Queue::Empty),
                 Err(error) if self.pending.is_empty() => {
-                    return Err(Error::io("accepting a client", error));
+                    return Err(lack("accepting a client", error));
                 }
                 // Such as a lack of descriptors: handshakes under way may finish and free some.
                 Err(_) => return Ok(Queue::Stuck),

@@ -9,6 +9,7 @@ use zerocopy::{FromBytes, IntoBytes};
 use super::client;
 use super::config::Config;
 use super::observer::Answer;
+use super::quota::{Grant, Quota};
 use super::schemas::{self, Side, Told};
 use super::side::{self, Announcement, Own, Parts, Theirs};
 use crate::error::{self, Error, ErrorKind};
@@ -16,7 +17,7 @@ use crate::layout::geometry::MIN_CAPACITY;
 use crate::layout::handshake::{self, Attach, Hello, Kind, Prefix, Ready, Reason, Refuse, Welcome};
 use crate::layout::schemas::Announced;
 use crate::layout::{OLDEST_VERSION, VERSION};
-use crate::sys::credentials::Speaker;
+use crate::sys::credentials::{self, Speaker};
 use crate::sys::line::Line;
 use crate::sys::message::{self, Received};
 use crate::sys::socket;
@@ -27,12 +28,16 @@ pub(crate) struct Pending {
     line: Line,
     deadline: Instant,
     agreed: Option<Agreed>,
+    quota: Quota,
+    /// Given back when the handshake has ended.
+    begun: Option<Grant>,
 }
 
 /// What is known after the Hello.
 #[derive(Debug)]
 struct Agreed {
     own: Own,
+    grant: Grant,
     speaker: Speaker,
     announcement: Announcement,
     capacity: u64,
@@ -62,12 +67,22 @@ pub(crate) enum Progress {
 }
 
 impl Pending {
-    pub(crate) fn new(socket: OwnedFd, deadline: Instant) -> Self {
+    pub(crate) fn new(socket: OwnedFd, deadline: Instant, quota: &Quota) -> Self {
         Self {
             line: Line::new(socket),
             deadline,
             agreed: None,
+            quota: quota.clone(),
+            begun: None,
         }
+    }
+
+    /// Takes its share of the handshakes under way.
+    pub(crate) fn begin(&mut self) -> Result<(), side::Refused> {
+        let uid = credentials::connected_by(self.line())
+            .map_err(|error| resources(&Error::io("asking who connects", error)))?;
+        self.begun = Some(self.quota.begin(uid)?);
+        Ok(())
     }
 
     pub(crate) fn line(&self) -> BorrowedFd<'_> {
@@ -208,6 +223,8 @@ impl Pending {
         let ours = grant(hello.receive_capacity, cap.min(hello.receive_limit))?;
         let features = hello.features & handshake::FEATURES;
         let told = Told::new(config).map_err(|error| resources(&error))?;
+        let bytes = Own::size(config, &told, ours).total() as u64;
+        let grant = self.quota.admit(speaker.uid, bytes)?;
         let own = Own::new(config, &told, ours, features).map_err(|error| resources(&error))?;
         let welcome = Welcome {
             lanes: 1,
@@ -220,6 +237,7 @@ impl Pending {
         self.say(welcome.as_bytes(), &own.descriptors())?;
         self.agreed = Some(Agreed {
             own,
+            grant,
             speaker,
             announcement: Announcement {
                 side: Side::Client,
@@ -277,6 +295,7 @@ impl Pending {
         };
         let Agreed {
             own,
+            grant,
             speaker,
             announcement,
             capacity,
@@ -293,7 +312,8 @@ impl Pending {
             prefix: Prefix::new::<Ready>(Kind::Ready),
             reserved: [0; 48],
         };
-        let parts = Parts::new(own, theirs, &self.line, speaker).map_err(|e| resources(&e))?;
+        let mut parts = Parts::new(own, theirs, &self.line, speaker).map_err(|e| resources(&e))?;
+        parts.grant = Some(grant);
         self.say(ready.as_bytes(), &[])?;
         socket::end_handshake(self.line());
         Ok(parts)

@@ -201,7 +201,10 @@ impl Waiter {
         };
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; EVENTS];
         let count = wait_on(epoll, &mut events, left)?;
-        let seen = events.iter().take(count).fold(0, |seen, event| seen | event.u64);
+        let seen = events
+            .iter()
+            .take(count)
+            .fold(0, |seen, event| seen | event.u64);
         Ok(Woken {
             bell: seen & (BELL | SIBLING) != 0,
             socket: seen & SOCKET != 0,
@@ -263,8 +266,7 @@ pub(super) fn wait_on(
         i32::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
     });
     // SAFETY: `events` is valid for writes of `room` entries.
-    let count =
-        check(unsafe { libc::epoll_wait(epoll, events.as_mut_ptr(), room, milliseconds) })?;
+    let count = check(unsafe { libc::epoll_wait(epoll, events.as_mut_ptr(), room, milliseconds) })?;
     Ok(usize::try_from(count).unwrap_or(0))
 }
 
