@@ -77,10 +77,10 @@ impl<C: Polled> Entry<C> {
     }
 
     /// Gives its place up, and each half waits by itself again.
-    pub(super) fn stand(&mut self) -> io::Result<()> {
+    pub(super) fn stand(&mut self) {
         let (sender, receiver) = self.polled.lanes();
-        receiver.resting().unseat()?;
-        sender.resting().unseat()
+        receiver.resting().unseat();
+        sender.resting().unseat();
     }
 
     /// The kernel has something to say of its peer.

@@ -227,15 +227,13 @@ impl<C: Polled> Poller<C> {
         Ok(token)
     }
 
-    /// Gives a connection back, as it was before it came. `None`: it has left already.
-    ///
-    /// # Errors
-    /// What the system answers: each half needs a descriptor to wait by itself again. The connection stays then.
-    pub fn remove(&mut self, connection: Token) -> Result<Option<C>, Error> {
-        match self.entries.get(connection) {
-            Some(_) => self.take(connection).map(Some),
-            None => Ok(None),
-        }
+    /// Gives a connection back, which waits by itself again: for that each half makes an epoll instance, now or, if there is no descriptor left, when it first
+    /// waits. `None`: it has left already.
+    pub fn remove(&mut self, connection: Token) -> Option<C> {
+        let mut entry = self.entries.remove(connection)?;
+        entry.rise();
+        entry.stand();
+        Some(entry.polled)
     }
 
     /// A connection, for example to send something that it has not asked for. `None`: it has left.
@@ -334,18 +332,6 @@ impl<C: Polled> Poller<C> {
             Found::Ended(ended) => Event::Ended(ended),
             Found::Stalled(listener, error) => Event::Stalled { listener, error },
         }
-    }
-
-    /// Takes out a connection that is there.
-    fn take(&mut self, token: Token) -> Result<C, Error> {
-        let missing = || Error::new(ErrorKind::NotFound, "the connection has left the poller");
-        let entry = self.entries.get_mut(token).ok_or_else(missing)?;
-        entry
-            .stand()
-            .map_err(|error| Error::io("giving a connection back", error))?;
-        let mut entry = self.entries.remove(token).ok_or_else(missing)?;
-        entry.rise();
-        Ok(entry.polled)
     }
 }
 

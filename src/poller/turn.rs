@@ -42,6 +42,9 @@ pub struct Ended<C> {
     pub end: RecvError,
 }
 
+const THERE: &str =
+    "a turn is of a connection that is there: nothing leaves while the poller is borrowed";
+
 /// One connection's turn: the connection, and a budget of frames, so that nobody's flood makes the others wait.
 ///
 /// ```no_run
@@ -102,13 +105,9 @@ impl<'a, C: Polled> Turn<'a, C> {
         self.entry_mut().want = Want::Room(len);
     }
 
-    /// Takes the connection out.
-    ///
-    /// # Errors
-    /// As for [`Poller::remove`]. It stays in the poller then.
-    pub fn remove(self) -> Result<C, Error> {
-        let Self { poller, token, .. } = self;
-        poller.take(token)
+    /// Takes the connection out, as [`Poller::remove`] does.
+    pub fn remove(self) -> C {
+        self.poller.remove(self.token).expect(THERE)
     }
 
     fn entry(&self) -> &Entry<C> {

@@ -21,13 +21,14 @@ impl Rest {
         Ok(())
     }
 
-    /// Waits by itself again.
-    pub(crate) fn unseat(&mut self) -> io::Result<()> {
+    /// Waits by itself again. Where no descriptor is to be had for that, it makes one when it has to wait.
+    pub(crate) fn unseat(&mut self) {
         let (socket, pidfd) = (self.link.socket(), self.link.pidfd());
-        let waiter = self.waiter.unseated(socket, pidfd)?;
+        let waiter = self.waiter.unseated(socket, pidfd);
         self.leave();
-        self.move_to(waiter);
-        Ok(())
+        if let Ok(waiter) = waiter {
+            self.move_to(waiter);
+        }
     }
 
     fn move_to(&mut self, waiter: Waiter) {
