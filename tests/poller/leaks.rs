@@ -50,7 +50,8 @@ fn settles_at(before: (usize, usize, usize)) {
     let until = soon();
     loop {
         let now = holdings();
-        if now.0 <= before.0 && now.2 <= before.2 && now.1 <= before.1 + 4 {
+        // Not all mappings: threads of the test leave stacks and heaps that are used again.
+        if now.0 <= before.0 && now.2 <= before.2 {
             return;
         }
         assert!(Instant::now() < until, "{before:?} became {now:?}");
@@ -148,13 +149,21 @@ fn any_order_of_dropping_leaves_nothing() {
         // What a process has once.
         drop(world("warm", false));
         warm();
-        let before = holdings();
-        for (index, order) in orders.into_iter().enumerate() {
-            for lean in [false, true] {
-                order(world(&format!("order{index}{lean}"), lean));
-                settles_at(before);
+        let mut before = holdings();
+        for lap in 0..4 {
+            for (index, order) in orders.into_iter().enumerate() {
+                for lean in [false, true] {
+                    order(world(&format!("order{index}{lean}"), lean));
+                    settles_at(before);
+                }
+            }
+            if lap == 0 {
+                before = holdings();
             }
         }
+        // Two hundred connections later, each of which had several.
+        let now = holdings();
+        assert!(now.1 <= before.1 + 20, "{before:?} became {now:?}");
     });
 }
 
