@@ -223,7 +223,7 @@ impl Pending {
         let ours = grant(hello.receive_capacity, cap.min(hello.receive_limit))?;
         let features = hello.features & handshake::FEATURES;
         let told = Told::new(config).map_err(|error| resources(&error))?;
-        let bytes = Own::size(config, &told, ours).total() as u64;
+        let bytes = Own::size(config, &told, ours).total();
         let grant = self.quota.admit(speaker.uid, bytes)?;
         let own = Own::new(config, &told, ours, features).map_err(|error| resources(&error))?;
         let welcome = Welcome {

@@ -136,12 +136,7 @@ impl<C: Polled> Entry<C> {
     /// Has it sleep, unless there is something.
     pub(super) fn cool(&mut self, now: u64) -> Visit {
         let (sender, receiver) = self.polled.lanes();
-        if !receiver.resting().can_sleep() {
-            if now.saturating_sub(self.asked) < END_EVERY {
-                return Visit::Nothing;
-            }
-            self.asked = now;
-        } else {
+        if receiver.resting().can_sleep() {
             let asleep = match self.want {
                 Want::Frame => receiver.fall_asleep(),
                 Want::Room(len) => sender.fall_asleep(len),
@@ -151,6 +146,10 @@ impl<C: Polled> Entry<C> {
                 return Visit::Asleep;
             }
             self.rise();
+        } else if now.saturating_sub(self.asked) < END_EVERY {
+            return Visit::Nothing;
+        } else {
+            self.asked = now;
         }
         let found = match self.look() {
             Look::Nothing => self.look_for_end(),

@@ -106,6 +106,7 @@ impl<'a, C: Polled> Turn<'a, C> {
     }
 
     /// Takes the connection out, as [`Poller::remove`] does.
+    #[allow(clippy::missing_panics_doc, reason = "it is there")]
     pub fn remove(self) -> C {
         self.poller.remove(self.token).expect(THERE)
     }

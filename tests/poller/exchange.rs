@@ -23,11 +23,13 @@ fn pair(name: &str, config: &Config) -> (Connection, Connection) {
 
 #[test]
 fn ways_of_waiting_and_several_listeners_answer() {
-    for wait in [Wait::Adaptive, Wait::Park, Wait::Spin] {
+    let cases = [Wait::Adaptive, Wait::Park, Wait::Spin].map(|wait| [(wait, false), (wait, true)]);
+    for (wait, lean) in cases.into_iter().flatten() {
+        let config = Config::new().wait(wait).few_descriptors(lean);
         let mut poller = Poller::new().unwrap();
         let names: Vec<_> = (0..2).map(|n| path(&format!("ways{wait:?}{n}"))).collect();
         for name in &names {
-            let listener = Config::new().wait(wait).bind(name.as_path()).unwrap();
+            let listener = config.bind(name.as_path()).unwrap();
             poller.listen(listener, Client::new).unwrap();
         }
         let clients: Vec<_> = (0..6)
