@@ -141,11 +141,9 @@ fn bad_peers_disturb_nobody() {
             for join in clients {
                 join.join().unwrap();
             }
-            (
-                liar.join().unwrap(),
-                flooder.join().unwrap(),
-                noisy.join().unwrap(),
-            );
+            liar.join().unwrap();
+            flooder.join().unwrap();
+            noisy.join().unwrap();
             assert_eq!(seen.connected, CROWD);
             let count = |wanted: fn(&RecvError) -> bool| {
                 seen.ended.iter().filter(|end| wanted(end)).count()

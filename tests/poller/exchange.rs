@@ -49,9 +49,9 @@ fn ways_of_waiting_and_several_listeners_answer() {
         assert_eq!(seen.connected, 6);
         assert_eq!(seen.ended, [RecvError::Closed; 6]);
         assert!(poller.is_empty());
-        clients
-            .into_iter()
-            .for_each(|client| client.join().unwrap());
+        for client in clients {
+            client.join().unwrap();
+        }
     }
 }
 
