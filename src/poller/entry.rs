@@ -4,6 +4,7 @@ use std::io;
 use std::time::Instant;
 
 use super::polled::Polled;
+use super::slab::Token;
 use crate::connection::Look;
 use crate::sys::tower::Seat;
 use crate::wake::heat::Heat;
@@ -35,6 +36,10 @@ pub(super) struct Entry<C> {
     /// The poller has a date with it, when its end is to be asked for.
     pub(super) is_dated: bool,
     pub(super) want: Want,
+    /// Who was found next when this one was found last.
+    pub(super) next: Option<Token>,
+    /// The round in which it was last found by a guess.
+    pub(super) guessed: u64,
     seat: Option<Seat>,
     /// When its end was last asked for, if it cannot sleep.
     asked: u64,
@@ -48,6 +53,8 @@ impl<C: Polled> Entry<C> {
             is_hot: false,
             is_dated: false,
             want: Want::Frame,
+            next: None,
+            guessed: 0,
             seat: None,
             asked: now,
         }
@@ -98,7 +105,7 @@ impl<C: Polled> Entry<C> {
 
     /// Looks for what it is wanted for.
     #[inline]
-    fn look(&mut self) -> Look {
+    pub(super) fn look(&mut self) -> Look {
         let (sender, receiver) = self.polled.lanes();
         match self.want {
             Want::Frame => receiver.look(),
@@ -119,14 +126,14 @@ impl<C: Polled> Entry<C> {
         self.polled.lanes().1.look() == Look::Something
     }
 
-    /// Looks, and decides whether it is to be looked at again. `hot`: how many are.
+    /// Looks, and decides whether it is to be looked at again. `hot`: how many are; `over`: nothing more is looked for.
     #[inline]
-    pub(super) fn visit(&mut self, now: u64, hot: usize) -> Visit {
+    pub(super) fn visit(&mut self, now: u64, hot: usize, over: bool) -> Visit {
         match self.look() {
             Look::Nothing => {}
             found => return Visit::Found(found),
         }
-        if self.heat.is_over(now, hot) || !self.polled.lanes().1.resting().spins() {
+        if over || self.heat.is_over(now, hot) || !self.polled.lanes().1.resting().spins() {
             self.cool(now)
         } else {
             Visit::Nothing

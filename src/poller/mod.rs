@@ -32,6 +32,7 @@ use crate::connection::{Arm, Connection};
 use crate::error::{Error, ErrorKind};
 use crate::sys::cpu;
 use crate::sys::tower::{Seat, Tower};
+use crate::wake::heat::Pulse;
 
 /// Frames in a turn, if nobody says otherwise.
 const BUDGET: u32 = 64;
@@ -76,11 +77,11 @@ const BUDGET: u32 = 64;
 /// # Fairness
 ///
 /// Connections have their turns one after the other, and a turn has a budget of frames ([`Poller::budget`], [`Turn::more`]): who floods waits for all others between two
-/// turns. A round accepts at most one client per listener.
+/// turns. (Among very many, one more per round to whom was next the last time.) A round accepts at most one client.
 ///
 /// # How it waits
 ///
-/// Each connection by its own [`Config::wait`](crate::Config::wait): `Adaptive` is looked for while its frames come within some 50 µs of each other, `Park` sleeps as soon as nothing is
+/// Each connection by its own [`Config::wait`](crate::Config::wait): `Adaptive` is looked at while frames, whoever sends them, come within some 50 µs of each other, `Park` sleeps as soon as nothing is
 /// there, and `Spin` never does, so that one such keeps the thread busy. While all are cold the thread sleeps and takes no CPU.
 ///
 /// # Descriptors
@@ -136,6 +137,13 @@ pub struct Poller<C: Polled = Connection> {
     /// What the tower told; kept for its memory.
     keys: Vec<u64>,
     budget: u32,
+    pulse: Pulse,
+    round: u64,
+    /// Looks that found nothing, since one that did.
+    barren: u32,
+    /// Who was found last, and who may be the next.
+    last: Option<Token>,
+    guess: Option<Token>,
     /// Nanoseconds, of this round.
     now: u64,
     /// When the kernel was last asked.
@@ -150,6 +158,7 @@ impl<C: Polled> Poller<C> {
     /// What the system answers, such as a descriptor limit.
     pub fn new() -> Result<Self, Error> {
         let tower = Tower::new().map_err(|error| Error::io("making a poller", error))?;
+        let now = cpu::nanos();
         Ok(Self {
             tower: Arc::new(tower),
             entries: Slab::new(),
@@ -160,7 +169,12 @@ impl<C: Polled> Poller<C> {
             dates: BinaryHeap::new(),
             keys: Vec::new(),
             budget: BUDGET,
-            now: cpu::nanos(),
+            pulse: Pulse::new(now),
+            round: 0,
+            barren: 0,
+            last: None,
+            guess: None,
+            now,
             asked: 0,
             wakes: 0,
         })

@@ -1,31 +1,32 @@
 //! The heat of a connection in a poller: whether it is looked at in memory, or sleeps in the kernel until it is rung.
 //!
-//! Looking is worth it while the next frame is near: it spares both sides a wake. A connection is kept hot for as long as its frames have
-//! lately been apart, twice over, and less where many others are hot too, since each makes the round of all longer; one whose frames are
-//! too far apart is let go at once. Pure: it is told when something was found and how many are hot, and knows no clock.
+//! Two questions. Whether the thread goes on looking at all is asked of all connections together, by the [`Pulse`]: looking is worth it while the
+//! next frame, whoever sends it, is near, since it spares both sides a wake. While it does, one more connection costs one more look per
+//! round, and so each that is in use is kept, by its [`Heat`]; for less long where there are very many, because each makes the round of all longer.
+//! Pure: they are told when something was found and how many are hot, and know no clock.
 
 /// Frames that are further apart than this, in nanoseconds, are not worth looking for: about what a sleep and a wake cost.
 const WORTH: u64 = 50_000;
-/// The longest that a connection is kept hot without a frame.
-pub(crate) const LONGEST: u64 = 2 * WORTH;
-/// A connection that is not worth looking for is kept for the rest of this round only.
-const SHORTEST: u64 = 0;
+/// The longest that is looked for a frame.
+const LONGEST: u64 = 2 * WORTH;
 /// A gap counts as no longer than this, so that a long silence is forgotten after a few frames that are near each other.
 const FORGOTTEN: u64 = 8 * WORTH;
-/// So many may be hot without anybody's time being cut.
-const ROOM: u64 = 64;
+/// So long is a connection kept that nobody uses, while others are in use.
+const KEPT: u64 = 2_000_000;
+/// So many may be kept without anybody's time being cut.
+const ROOM: u64 = 1024;
 
-/// What is known of one connection.
+/// What is known of all connections of one poller together.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Heat {
+pub(crate) struct Pulse {
     /// When something was last found, in nanoseconds.
     last: u64,
     /// How far apart finds are, lately.
     gap: u64,
 }
 
-impl Heat {
-    /// A connection that begins `now`. It is expected to be used at once.
+impl Pulse {
+    /// One that begins `now`. Something is expected at once.
     pub(crate) fn new(now: u64) -> Self {
         Self { last: now, gap: 0 }
     }
@@ -37,19 +38,43 @@ impl Heat {
         self.gap = (3 * self.gap + gap) / 4;
     }
 
-    /// Whether it is to be let go `now`, while `hot` are hot, this one included.
-    pub(crate) fn is_over(&self, now: u64, hot: usize) -> bool {
-        now.saturating_sub(self.last) >= self.kept(hot as u64)
+    /// Whether nothing more is to be looked for `now`: what is hot is to be let go.
+    pub(crate) fn is_over(&self, now: u64) -> bool {
+        now.saturating_sub(self.last) >= self.patience()
     }
 
-    /// How long it is kept after something was found.
-    fn kept(&self, hot: u64) -> u64 {
-        let kept = if self.gap > WORTH {
-            SHORTEST
+    /// How long is looked after something was found: twice as long as it lately took; not at all where that is in vain.
+    fn patience(&self) -> u64 {
+        if self.gap > WORTH {
+            0
         } else {
             (2 * self.gap).clamp(WORTH / 2, LONGEST)
-        };
-        kept * ROOM / hot.max(ROOM)
+        }
+    }
+}
+
+/// What is known of one connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Heat {
+    /// When something was last found, or it was rung, in nanoseconds.
+    last: u64,
+}
+
+impl Heat {
+    /// A connection that is used `now`.
+    pub(crate) fn new(now: u64) -> Self {
+        Self { last: now }
+    }
+
+    /// It is used `now`.
+    pub(crate) fn used(&mut self, now: u64) {
+        self.last = now;
+    }
+
+    /// Whether it is to be let go `now` although the pulse goes on, while `hot` are hot, this one included.
+    pub(crate) fn is_over(self, now: u64, hot: usize) -> bool {
+        let kept = KEPT * ROOM / (hot as u64).max(ROOM);
+        now.saturating_sub(self.last) >= kept
     }
 }
 
@@ -58,32 +83,32 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Looks every `step` nanoseconds at a connection whose frames come with these gaps. Returns the time that it was hot, and how often it
-    /// had to be woken.
-    fn simulate(gaps: &[u64], hot: usize, step: u64) -> (u64, u32) {
-        let (mut heat, mut now) = (Heat::new(0), 0);
-        let (mut spent, mut wakes) = (0, 0);
+    /// Looks every `step` nanoseconds for frames that come with these gaps. Returns the time that was spent looking, and how often the thread
+    /// slept.
+    fn simulate(gaps: &[u64], step: u64) -> (u64, u32) {
+        let (mut pulse, mut now) = (Pulse::new(0), 0);
+        let (mut spent, mut sleeps) = (0, 0);
         for gap in gaps {
             let (due, from) = (now + gap, now);
-            while now < due && !heat.is_over(now, hot) {
+            while now < due && !pulse.is_over(now) {
                 now += step;
             }
             spent += now - from;
             if now < due {
-                wakes += 1;
+                sleeps += 1;
                 now = due;
             }
-            heat.found(now);
+            pulse.found(now);
         }
-        (spent, wakes)
+        (spent, sleeps)
     }
 
     #[test]
     fn near_frames_are_looked_for_and_far_ones_are_slept_for() {
-        let (_, wakes) = simulate(&[20_000; 1000], 1, 100);
-        assert_eq!(wakes, 0);
-        let (spent, wakes) = simulate(&[1_000_000; 1000], 1, 100);
-        assert!(wakes >= 999, "{wakes}");
+        let (_, sleeps) = simulate(&[20_000; 1000], 100);
+        assert_eq!(sleeps, 0);
+        let (spent, sleeps) = simulate(&[1_000_000; 1000], 100);
+        assert!(sleeps >= 999, "{sleeps}");
         assert!(spent < 5 * LONGEST, "{spent} ns of a second");
     }
 
@@ -91,53 +116,74 @@ mod tests {
     fn a_burst_after_a_silence_is_looked_for_again_soon() {
         let mut gaps = vec![10_000_000; 10];
         gaps.extend([5_000; 1000]);
-        let (_, wakes) = simulate(&gaps, 1, 100);
-        assert!(wakes < 25, "{wakes}");
+        let (_, sleeps) = simulate(&gaps, 100);
+        assert!(sleeps < 25, "{sleeps}");
     }
 
     #[test]
-    fn where_many_are_hot_each_is_let_go_sooner() {
+    fn where_very_many_are_hot_each_is_let_go_sooner() {
         let heat = Heat::new(0);
-        assert!(!heat.is_over(WORTH / 4, 64));
-        assert!(heat.is_over(WORTH / 4, 640));
+        assert!(!heat.is_over(KEPT / 4, 1024));
+        assert!(heat.is_over(KEPT / 4, 10_240));
+        assert!(heat.is_over(KEPT, 1));
     }
 
     proptest! {
-        /// Whatever the traffic, nothing is looked at in vain for longer than `LONGEST` after a frame, and what is silent gets cold.
+        /// Whatever the traffic, nothing is looked for in vain for longer than `LONGEST`.
         #[test]
-        fn what_is_silent_gets_cold(gaps in prop::collection::vec(0u64..10_000_000, 1..200), hot in 1usize..2000) {
-            let mut heat = Heat::new(0);
+        fn what_is_silent_gets_cold(gaps in prop::collection::vec(0u64..10_000_000, 1..200)) {
+            let mut pulse = Pulse::new(0);
             let mut now = 0;
             for gap in gaps {
                 now += gap;
-                heat.found(now);
-                prop_assert!(heat.is_over(now + LONGEST, hot));
-                prop_assert!(heat.kept(hot as u64) <= LONGEST);
+                pulse.found(now);
+                prop_assert!(pulse.patience() <= LONGEST);
+                prop_assert!(pulse.is_over(now + LONGEST));
             }
         }
 
-        /// The time that is spent looking is never more than the longest look per frame, and where frames are far apart next to none.
+        /// Where frames are far apart the time that is spent looking is next to none.
         #[test]
         fn far_frames_cost_little(gaps in prop::collection::vec(1_000_000u64..20_000_000, 50..200)) {
-            let (spent, _) = simulate(&gaps, 1, 1000);
+            let (spent, _) = simulate(&gaps, 1000);
             let all: u64 = gaps.iter().sum();
             prop_assert!(spent * 20 < all, "{} of {}", spent, all);
         }
 
-        /// Steady traffic of any pace that is worth it is never slept through.
+        /// A steady pace that is worth it is never slept through.
         #[test]
         fn a_steady_pace_is_kept(gap in 500u64..WORTH / 2, frames in 10usize..500) {
-            let (_, wakes) = simulate(&vec![gap; frames], 1, 100);
-            prop_assert_eq!(wakes, 0);
+            let (_, sleeps) = simulate(&vec![gap; frames], 100);
+            prop_assert_eq!(sleeps, 0);
+        }
+
+        /// One connection among many that are in use stays hot as long as it has its part in the traffic, and is let go when it has none.
+        #[test]
+        fn each_is_kept_by_its_own_use(peers in 2u64..1000, gap in 100u64..1000, rounds in 2u64..20) {
+            let mut heats = vec![Heat::new(0); peers as usize];
+            let mut now = 0;
+            for _ in 0..rounds {
+                for heat in &mut heats {
+                    now += gap;
+                    heat.used(now);
+                }
+            }
+            // A whole rotation is at most a millisecond.
+            prop_assert!(heats.iter().all(|heat| !heat.is_over(now, peers as usize)));
+            let later = now + KEPT;
+            heats[0].used(later);
+            prop_assert!(!heats[0].is_over(later, peers as usize));
+            prop_assert!(heats[1..].iter().all(|heat| heat.is_over(later, peers as usize)));
         }
 
         /// A clock that stands still or goes back does no harm.
         #[test]
         fn any_clock_will_do(moments in prop::collection::vec(any::<u64>(), 1..100)) {
-            let mut heat = Heat::new(moments[0]);
+            let (mut pulse, mut heat) = (Pulse::new(moments[0]), Heat::new(moments[0]));
             for moment in moments {
-                heat.found(moment);
-                let _ = heat.is_over(moment.wrapping_add(1), 1);
+                pulse.found(moment);
+                heat.used(moment);
+                let _ = pulse.is_over(moment.wrapping_add(1)) || heat.is_over(moment.wrapping_add(1), 1);
             }
         }
     }

@@ -185,6 +185,8 @@ fn silent_clients_of_one_uid_are_limited_too() {
         "{reason}: {text}"
     );
     drop(silent);
+    // It hears that they have gone.
+    assert!(listener.try_accept().unwrap().is_none());
     let client = thread::spawn(move || smallest().connect(name).unwrap());
     drop(listener.accept_deadline(soon()).unwrap());
     client.join().unwrap();
