@@ -38,8 +38,6 @@ pub(super) struct Entry<C> {
     pub(super) want: Want,
     /// Who was found next when this one was found last.
     pub(super) next: Option<Token>,
-    /// The round in which it was last found by a guess.
-    pub(super) guessed: u64,
     seat: Option<Seat>,
     /// When its end was last asked for, if it cannot sleep.
     asked: u64,
@@ -54,7 +52,6 @@ impl<C: Polled> Entry<C> {
             is_dated: false,
             want: Want::Frame,
             next: None,
-            guessed: 0,
             seat: None,
             asked: now,
         }

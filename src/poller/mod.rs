@@ -77,7 +77,7 @@ const BUDGET: u32 = 64;
 /// # Fairness
 ///
 /// Connections have their turns one after the other, and a turn has a budget of frames ([`Poller::budget`], [`Turn::more`]): who floods waits for all others between two
-/// turns. (Among very many, one more per round to whom was next the last time.) A round accepts at most one client.
+/// turns. (Between them, whoever was next the last time may have a turn of one frame.) A round accepts at most one client.
 ///
 /// # How it waits
 ///
@@ -138,7 +138,8 @@ pub struct Poller<C: Polled = Connection> {
     keys: Vec<u64>,
     budget: u32,
     pulse: Pulse,
-    round: u64,
+    /// Who was hot when the thread went to sleep.
+    dormant: Vec<Token>,
     /// Looks that found nothing, since one that did.
     barren: u32,
     /// Who was found last, and who may be the next.
@@ -170,7 +171,7 @@ impl<C: Polled> Poller<C> {
             keys: Vec::new(),
             budget: BUDGET,
             pulse: Pulse::new(now),
-            round: 0,
+            dormant: Vec::new(),
             barren: 0,
             last: None,
             guess: None,
@@ -341,8 +342,11 @@ impl<C: Polled> Poller<C> {
 
     fn tell(&mut self, found: Found<C>) -> Event<'_, C> {
         match found {
-            Found::Connected(token) => Event::Connected(Turn::new(self, token)),
-            Found::Ready(token) => Event::Ready(Turn::new(self, token)),
+            Found::Connected(token) => {
+                let budget = self.budget;
+                Event::Connected(Turn::new(self, token, budget))
+            }
+            Found::Ready(token, budget) => Event::Ready(Turn::new(self, token, budget)),
             Found::Ended(ended) => Event::Ended(ended),
             Found::Stalled(listener, error) => Event::Stalled { listener, error },
         }

@@ -4,7 +4,7 @@ use core::cmp::Reverse;
 use std::time::{Duration, Instant};
 
 use super::door::Accepted;
-use super::entry::{Visit, Want};
+use super::entry::{Entry, Visit, Want};
 use super::polled::Polled;
 use super::slab::{Token, Topic};
 use super::turn::Ended;
@@ -12,12 +12,15 @@ use super::{Poller, forked};
 use crate::connection::Look;
 use crate::error::Error;
 use crate::sys::cpu;
+use crate::sys::tower::EVENTS;
 
 /// While something is hot the kernel is asked this often, in nanoseconds: a system call each time.
 const ASK_EVERY: u64 = 50_000;
+/// The same while nothing is found.
+const ASK_SOON: u64 = 10_000;
 
 /// So many looks in vain, and one at who may be next.
-const GUESS_EVERY: u32 = 8;
+const GUESS_EVERY: u32 = 2;
 
 /// How long to look for an event.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +33,8 @@ pub(super) enum Patience {
 /// What was found.
 pub(super) enum Found<C> {
     Connected(Token),
-    Ready(Token),
+    /// A turn of so many frames.
+    Ready(Token, u32),
     Ended(Ended<C>),
     Stalled(Token, Error),
 }
@@ -63,8 +67,7 @@ impl<C: Polled> Poller<C> {
     /// Looks at the hot connection whose turn it is.
     #[inline]
     fn look_at_next(&mut self) -> Option<Found<C>> {
-        if self.barren >= GUESS_EVERY {
-            self.barren = 0;
+        if self.barren % GUESS_EVERY == GUESS_EVERY - 1 {
             if let Some(found) = self.look_at_guess() {
                 return Some(found);
             }
@@ -73,13 +76,17 @@ impl<C: Polled> Poller<C> {
         let token = self.ring.pop_front()?;
         // It may have left.
         let entry = self.entries.get_mut(token)?;
-        match entry.visit(self.now, hot, self.pulse.is_over(self.now)) {
+        let over = self.pulse.is_over(self.now);
+        match entry.visit(self.now, hot, over) {
             Visit::Nothing => {
                 self.ring.push_back(token);
                 self.barren += 1;
             }
             Visit::Asleep => {
                 entry.is_hot = false;
+                if over && self.pulse.is_lively() {
+                    self.dormant.push(token);
+                }
                 self.date(token);
             }
             Visit::Found(Look::Ended(end)) => {
@@ -93,35 +100,35 @@ impl<C: Polled> Poller<C> {
             }
             Visit::Found(_) => {
                 self.ring.push_back(token);
-                return Some(self.found(token));
+                return Some(self.found(token, self.budget));
             }
         }
         None
     }
 
     /// Looks out of turn at the connection that was next the last time: among many that take turns by themselves, such as those of one client, it is
-    /// found at once. It finds each at most once in a round, so that a guess gives nobody more than one turn besides its own; and it comes behind
-    /// looks in vain, so that nobody who waits is passed over more than now and then.
+    /// found at once. It comes behind looks in vain, and what it finds is a turn of one frame, so that nobody who waits is passed over for long.
     #[inline]
     fn look_at_guess(&mut self) -> Option<Found<C>> {
         let token = self.guess?;
         let entry = self.entries.get_mut(token)?;
-        if !entry.is_hot || entry.guessed == self.round || entry.look() != Look::Something {
+        if !entry.is_hot || entry.look() != Look::Something {
             return None;
         }
-        entry.guessed = self.round;
-        Some(self.found(token))
+        Some(self.found(token, 1))
     }
 
-    /// Something was found.
-    fn found(&mut self, token: Token) -> Found<C> {
+    /// Something was found, for a turn of `budget` frames.
+    fn found(&mut self, token: Token, budget: u32) -> Found<C> {
         self.now = cpu::nanos();
         self.pulse.found(self.now);
         self.barren = 0;
-        if let Some(last) = self.last.replace(token).filter(|last| *last != token) {
-            if let Some(before) = self.entries.get_mut(last) {
-                before.next = Some(token);
-            }
+        let last = self.last.replace(token);
+        if let Some(before) = last.and_then(|last| self.entries.get_mut(last)) {
+            before.next = Some(token);
+        }
+        if !self.dormant.is_empty() {
+            self.wake_dormant();
         }
         self.guess = None;
         if let Some(entry) = self.entries.get_mut(token) {
@@ -129,7 +136,22 @@ impl<C: Polled> Poller<C> {
             entry.want = Want::Frame;
             self.guess = entry.next;
         }
-        Found::Ready(token)
+        Found::Ready(token, budget)
+    }
+
+    /// Looks again at who was hot before the thread slept, if it is to go on as before.
+    fn wake_dormant(&mut self) {
+        let mut dormant = core::mem::take(&mut self.dormant);
+        if self.pulse.is_lively() {
+            for token in &dormant {
+                let kept = |entry: &Entry<C>| !entry.heat.is_over(self.now, dormant.len());
+                if self.entries.get(*token).is_some_and(kept) {
+                    self.heat(*token);
+                }
+            }
+        }
+        dormant.clear();
+        self.dormant = dormant;
     }
 
     /// Accepts from the listener whose turn it is.
@@ -164,7 +186,6 @@ impl<C: Polled> Poller<C> {
     /// Asks the kernel if that is due, and sleeps if nothing is hot. Returns whether to go on.
     fn between_rounds(&mut self, patience: Patience, asked: &mut bool) -> Result<bool, Error> {
         self.now = cpu::nanos();
-        self.round += 1;
         let idle = self.ring.is_empty() && self.queued.is_empty();
         let deadline = match patience {
             Patience::None => {
@@ -182,7 +203,9 @@ impl<C: Polled> Poller<C> {
             Patience::Endless => None,
         };
         if !idle {
-            if self.now.saturating_sub(self.asked) < ASK_EVERY {
+            let barren = self.barren as usize >= self.ring.len();
+            let every = if barren { ASK_SOON } else { ASK_EVERY };
+            if self.now.saturating_sub(self.asked) < every {
                 core::hint::spin_loop();
                 return Ok(true);
             }
@@ -216,6 +239,10 @@ impl<C: Polled> Poller<C> {
         }
         self.keys = keys;
         self.keep_dates();
+        if matches!(told, Ok(count) if count == EVENTS) {
+            // There may be more.
+            self.asked = 0;
+        }
         told.map(drop)
             .map_err(|error| Error::io("waiting for connections", error))
     }
@@ -246,7 +273,6 @@ impl<C: Polled> Poller<C> {
         if let Some(entry) = self.entries.get_mut(token) {
             if !entry.is_hot {
                 entry.is_hot = true;
-                entry.heat.used(self.now);
                 entry.rise();
                 self.ring.push_back(token);
             }

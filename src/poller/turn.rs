@@ -71,8 +71,7 @@ pub struct Turn<'a, C: Polled> {
 }
 
 impl<'a, C: Polled> Turn<'a, C> {
-    pub(super) fn new(poller: &'a mut Poller<C>, token: Token) -> Self {
-        let left = poller.budget;
+    pub(super) fn new(poller: &'a mut Poller<C>, token: Token, left: u32) -> Self {
         Self {
             poller,
             token,

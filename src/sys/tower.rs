@@ -21,7 +21,7 @@ use super::poll::{always_ready, ask_once, wait_on};
 const CALLS: u64 = u64::MAX;
 const TIMER: u64 = u64::MAX - 1;
 /// Edges that are collected at once; the others stay for the next time.
-const EVENTS: usize = 128;
+pub(crate) const EVENTS: usize = 128;
 const EDGES: EpollFlags = EpollFlags::EPOLLIN
     .union(EpollFlags::EPOLLRDHUP)
     .union(EpollFlags::EPOLLET);

@@ -9,10 +9,13 @@
 const WORTH: u64 = 50_000;
 /// The longest that is looked for a frame.
 const LONGEST: u64 = 2 * WORTH;
-/// A gap counts as no longer than this, so that a long silence is forgotten after a few frames that are near each other.
-const FORGOTTEN: u64 = 8 * WORTH;
+/// A gap counts as no longer than this: so that one that is long among short ones, such as when the thread did not run, changes nothing, and
+/// a long silence is forgotten after a few frames that are near each other.
+const FORGOTTEN: u64 = 3 * WORTH;
 /// So long is a connection kept that nobody uses, while others are in use.
-const KEPT: u64 = 2_000_000;
+///
+/// Long enough for the rotation of a thousand whose frames all have to be rung for, as they are in the first one.
+const KEPT: u64 = 100_000_000;
 /// So many may be kept without anybody's time being cut.
 const ROOM: u64 = 1024;
 
@@ -41,6 +44,11 @@ impl Pulse {
     /// Whether nothing more is to be looked for `now`: what is hot is to be let go.
     pub(crate) fn is_over(&self, now: u64) -> bool {
         now.saturating_sub(self.last) >= self.patience()
+    }
+
+    /// Whether frames are near each other: then whoever was hot when the thread fell asleep is looked at again.
+    pub(crate) fn is_lively(&self) -> bool {
+        self.patience() > 0
     }
 
     /// How long is looked after something was found: twice as long as it lately took; not at all where that is in vain.
@@ -118,6 +126,19 @@ mod tests {
         gaps.extend([5_000; 1000]);
         let (_, sleeps) = simulate(&gaps, 100);
         assert!(sleeps < 25, "{sleeps}");
+    }
+
+    #[test]
+    fn one_long_gap_among_short_ones_changes_nothing() {
+        let mut pulse = Pulse::new(0);
+        let mut now = 0;
+        for gap in [10_000; 20].into_iter().chain([5_000_000]) {
+            now += gap;
+            pulse.found(now);
+        }
+        assert!(pulse.is_lively());
+        pulse.found(now + 5_000_000);
+        assert!(!pulse.is_lively());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Ringway's side of each row, through its public interface only.
 
 mod connecting;
+pub(crate) mod crowd;
 pub(crate) mod duplex;
 mod in_place;
 pub(crate) mod ticks;
