@@ -29,10 +29,13 @@ pub(super) enum Visit {
     Found(Look),
 }
 
+#[allow(clippy::struct_excessive_bools, reason = "each is about another list")]
 pub(super) struct Entry<C> {
     pub(super) polled: C,
     pub(super) heat: Heat,
     pub(super) is_hot: bool,
+    /// It was hot when the thread fell asleep.
+    pub(super) is_dormant: bool,
     /// The poller has a date with it, when its end is to be asked for.
     pub(super) is_dated: bool,
     pub(super) want: Want,
@@ -49,6 +52,7 @@ impl<C: Polled> Entry<C> {
             polled,
             heat: Heat::new(now),
             is_hot: false,
+            is_dormant: false,
             is_dated: false,
             want: Want::Frame,
             next: None,

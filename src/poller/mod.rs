@@ -140,6 +140,8 @@ pub struct Poller<C: Polled = Connection> {
     pulse: Pulse,
     /// Who was hot when the thread went to sleep.
     dormant: Vec<Token>,
+    /// Finds since the clock was read.
+    unclocked: u32,
     /// Looks that found nothing, since one that did.
     barren: u32,
     /// Who was found last, and who may be the next.
@@ -172,6 +174,7 @@ impl<C: Polled> Poller<C> {
             budget: BUDGET,
             pulse: Pulse::new(now),
             dormant: Vec::new(),
+            unclocked: 0,
             barren: 0,
             last: None,
             guess: None,

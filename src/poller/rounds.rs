@@ -4,7 +4,7 @@ use core::cmp::Reverse;
 use std::time::{Duration, Instant};
 
 use super::door::Accepted;
-use super::entry::{Entry, Visit, Want};
+use super::entry::{Visit, Want};
 use super::polled::Polled;
 use super::slab::{Token, Topic};
 use super::turn::Ended;
@@ -21,6 +21,9 @@ const ASK_SOON: u64 = 10_000;
 
 /// So many looks in vain, and one at who may be next.
 const GUESS_EVERY: u32 = 2;
+
+/// The clock is read once for so many finds, if not more often.
+const CLOCK_EVERY: u32 = 8;
 
 /// How long to look for an event.
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +87,8 @@ impl<C: Polled> Poller<C> {
             }
             Visit::Asleep => {
                 entry.is_hot = false;
-                if over && self.pulse.is_lively() {
+                if over && !entry.is_dormant {
+                    entry.is_dormant = true;
                     self.dormant.push(token);
                 }
                 self.date(token);
@@ -120,14 +124,18 @@ impl<C: Polled> Poller<C> {
 
     /// Something was found, for a turn of `budget` frames.
     fn found(&mut self, token: Token, budget: u32) -> Found<C> {
-        self.now = cpu::nanos();
+        // Between two rounds the clock is read anyway; a long one has a reading now and then.
+        self.unclocked += 1;
+        if self.unclocked >= CLOCK_EVERY {
+            self.read_clock();
+        }
         self.pulse.found(self.now);
         self.barren = 0;
         let last = self.last.replace(token);
         if let Some(before) = last.and_then(|last| self.entries.get_mut(last)) {
             before.next = Some(token);
         }
-        if !self.dormant.is_empty() {
+        if !self.dormant.is_empty() && self.pulse.is_lively() {
             self.wake_dormant();
         }
         self.guess = None;
@@ -139,18 +147,19 @@ impl<C: Polled> Poller<C> {
         Found::Ready(token, budget)
     }
 
-    /// Looks again at who was hot before the thread slept, if it is to go on as before.
+    /// Looks again at who was hot before the thread slept, and in use not long ago.
+    #[cold]
     fn wake_dormant(&mut self) {
         let mut dormant = core::mem::take(&mut self.dormant);
-        if self.pulse.is_lively() {
-            for token in &dormant {
-                let kept = |entry: &Entry<C>| !entry.heat.is_over(self.now, dormant.len());
-                if self.entries.get(*token).is_some_and(kept) {
-                    self.heat(*token);
-                }
+        for token in dormant.drain(..) {
+            let Some(entry) = self.entries.get_mut(token) else {
+                continue;
+            };
+            entry.is_dormant = false;
+            if !entry.heat.is_over(self.now, self.ring.len()) {
+                self.heat(token);
             }
         }
-        dormant.clear();
         self.dormant = dormant;
     }
 
@@ -185,7 +194,7 @@ impl<C: Polled> Poller<C> {
 
     /// Asks the kernel if that is due, and sleeps if nothing is hot. Returns whether to go on.
     fn between_rounds(&mut self, patience: Patience, asked: &mut bool) -> Result<bool, Error> {
-        self.now = cpu::nanos();
+        self.read_clock();
         let idle = self.ring.is_empty() && self.queued.is_empty();
         let deadline = match patience {
             Patience::None => {
@@ -232,7 +241,7 @@ impl<C: Polled> Poller<C> {
     pub(super) fn ask(&mut self, left: Option<Duration>) -> Result<(), Error> {
         let mut keys = core::mem::take(&mut self.keys);
         let told = self.tower.collect(left, |key| keys.push(key));
-        self.now = cpu::nanos();
+        self.read_clock();
         self.asked = self.now;
         for key in keys.drain(..) {
             self.told(key);
@@ -245,6 +254,11 @@ impl<C: Polled> Poller<C> {
         }
         told.map(drop)
             .map_err(|error| Error::io("waiting for connections", error))
+    }
+
+    fn read_clock(&mut self) {
+        self.now = cpu::nanos();
+        self.unclocked = 0;
     }
 
     fn told(&mut self, key: u64) {

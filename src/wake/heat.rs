@@ -46,7 +46,7 @@ impl Pulse {
         now.saturating_sub(self.last) >= self.patience()
     }
 
-    /// Whether frames are near each other: then whoever was hot when the thread fell asleep is looked at again.
+    /// Whether frames are near each other: then whoever was hot when the thread last fell asleep is looked at again.
     pub(crate) fn is_lively(&self) -> bool {
         self.patience() > 0
     }
