@@ -25,7 +25,7 @@ const SIZE: usize = 64;
 /// Between two visits.
 const PAUSE: Duration = Duration::from_millis(10);
 /// As many are timed, however many are asked for: they take that long.
-const VISITS: u64 = 32;
+const VISITS: u64 = 8;
 
 /// One end of all connections. The client takes them one after the other.
 #[derive(Debug)]
