@@ -21,7 +21,10 @@ fn a_flooder_has_a_turn_as_everybody_else() {
     let name = path("fair");
     let mut poller = Poller::new().unwrap();
     poller.budget(BUDGET);
-    let config = smallest().wait(Wait::Adaptive).capacity(1 << 16);
+    let config = smallest()
+        .wait(Wait::Adaptive)
+        .capacity(1 << 16)
+        .raise_descriptor_limit(true);
     poller
         .listen(config.bind(name.as_path()).unwrap(), Client::new)
         .unwrap();
@@ -85,6 +88,7 @@ fn bad_peers_disturb_nobody() {
         let config = Config::new()
             .capacity(4096)
             .peer_capacity(4096)
+            .raise_descriptor_limit(true)
             .handshake_timeout(Duration::from_secs(30));
         let mut poller = Poller::new().unwrap();
         poller

@@ -85,7 +85,7 @@ fn accepting_stalls_and_goes_on_when_descriptors_return() {
             let until = Instant::now() + Duration::from_millis(200);
             assert!(poller.event_deadline(until).unwrap().is_none());
             let wakes = poller.wakes() - wakes;
-            assert!((2..=12).contains(&wakes), "{wakes} wakes in 200 ms");
+            assert!((1..=12).contains(&wakes), "{wakes} wakes in 200 ms");
             // What returns is enough for the one that waits, without any limit being raised.
             for token in tokens.iter().take(5) {
                 assert!(
