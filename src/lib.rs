@@ -60,6 +60,8 @@ mod error;
 mod layout;
 #[cfg(all(test, loom))]
 mod model;
+#[cfg(not(loom))]
+mod poller;
 mod ring;
 #[cfg(not(loom))]
 pub mod schema;
@@ -74,11 +76,13 @@ mod wake;
 #[cfg(not(loom))]
 pub use connection::{
     Address, Arm, Attendant, Config, Connection, ConnectionCounters, Counters, Direction, Frame,
-    Group, LaneCounters, Listener, Lost, Observed, Peer, Receiver, RecvError, Reservation,
+    Group, LaneCounters, Limits, Listener, Lost, Observed, Peer, Receiver, RecvError, Reservation,
     SendError, Sender, SharedSender, Tap, TapFrame, TapLane, connect,
 };
 pub use error::{Error, ErrorKind};
 pub use layout::violation::Violation;
+#[cfg(not(loom))]
+pub use poller::{Accept, Ended, Event, Polled, Poller, Token, Turn};
 pub use wake::ladder::Wait;
 /// The crate whose traits vouch for the bytes of messages ([`typed`]).
 #[cfg(not(loom))]

@@ -5,8 +5,8 @@ mod pair;
 
 use std::fmt::{Debug, Display};
 
-use ringway::Config;
 use ringway::codec::{self, Codec, Format, MessagePack, Postcard, Protobuf, RecvError, SendError};
+use ringway::{Config, Event, Poller};
 
 /// What the formats of serde and prost are both derived for.
 #[derive(Clone, PartialEq, serde::Serialize, serde::Deserialize, prost::Message)]
@@ -152,4 +152,23 @@ fn two_sides_with_two_formats_do_not_connect() {
         refused.contains("codec 3") && refused.contains("codec 1"),
         "{refused}"
     );
+}
+
+#[test]
+fn an_encoded_connection_goes_into_a_poller() {
+    let config = Config::new().codec(Postcard::ID);
+    let (server, client) = pair::pair("codec-poller", &config, &config);
+    let mut poller = Poller::new().unwrap();
+    let server = codec::over::<Postcard, Order, Order>(server);
+    poller.add(server).unwrap();
+    let mut client = codec::over::<Postcard, Order, Order>(client);
+    for order in orders() {
+        client.sender().send(&order).unwrap();
+        let Some(Event::Ready(mut turn)) = poller.event_deadline(pair::soon()).unwrap() else {
+            panic!("a message waits");
+        };
+        let (sender, receiver) = turn.halves();
+        sender.send(&receiver.recv().unwrap()).unwrap();
+        assert!(client.receiver().recv().unwrap() == order);
+    }
 }

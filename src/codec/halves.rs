@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::Codec;
 use crate::connection;
+use crate::poller::Polled;
 
 /// A connection that sends `S` and receives `R`, both by the codec `C`. Made by [`over`].
 #[derive(Debug)]
@@ -47,6 +48,17 @@ impl<C, S, R> Connection<C, S, R> {
     /// The half that receives.
     pub fn receiver(&mut self) -> &mut Receiver<C, R> {
         &mut self.receiver
+    }
+
+    /// Both halves at once: to answer a message while it is looked at.
+    pub fn halves(&mut self) -> (&mut Sender<C, S>, &mut Receiver<C, R>) {
+        (&mut self.sender, &mut self.receiver)
+    }
+}
+
+impl<C, S, R> Polled for Connection<C, S, R> {
+    fn lanes(&mut self) -> (&mut connection::Sender, &mut connection::Receiver) {
+        (&mut self.sender.inner, &mut self.receiver.inner)
     }
 }
 

@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use super::address::Address;
+use super::quota::Limits;
 use super::{Connection, Listener, Observed, Tap, client, observer, schemas};
 use crate::error::{Error, ErrorKind};
 use crate::layout::geometry::{Geometry, MAX_CAPACITY, MIN_CAPACITY};
 use crate::schema::Schema;
-use crate::sys::{credentials, memfd};
+use crate::sys::{credentials, limit, memfd};
 use crate::wake::ladder::Wait;
 
 /// Options, with a default for each. One value serves any number of listeners and connections.
@@ -29,6 +30,11 @@ pub struct Config {
     pub(crate) uids: Vec<u32>,
     pub(crate) trust: bool,
     pub(crate) tap: bool,
+    /// Give up descriptors that only make wakes faster.
+    pub(crate) lean: bool,
+    /// Raise the soft limit of descriptors when it is needed.
+    pub(crate) raise: bool,
+    pub(crate) limits: Limits,
     /// What our side sends, and what it expects to receive. `None`: bytes without a meaning.
     pub(crate) sends: Option<Schema>,
     pub(crate) expects: Option<Schema>,
@@ -50,6 +56,9 @@ impl Default for Config {
             uids: Vec::new(),
             trust: false,
             tap: false,
+            lean: false,
+            raise: false,
+            limits: Limits::default(),
             sends: None,
             expects: None,
             codec: 0,
@@ -144,6 +153,26 @@ impl Config {
         self
     }
 
+    /// Keeps no descriptor of the peer's bells, two fewer per connection. It is then woken through the handshake socket, which wakes both of its halves
+    /// and costs it about two system calls more each time. With a [`Poller`](crate::Poller) an idle connection has four descriptors then.
+    pub fn few_descriptors(mut self, on: bool) -> Self {
+        self.lean = on;
+        self
+    }
+
+    /// Raises this process's soft limit of descriptors to its hard one (`ulimit -Hn`) when it binds or connects. Off by default: a limit is
+    /// the process's, and programs that use `select` cannot have descriptors beyond 1,023.
+    pub fn raise_descriptor_limit(mut self, on: bool) -> Self {
+        self.raise = on;
+        self
+    }
+
+    /// What a listener grants to the clients of one uid.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
     /// What this side sends, for programs that know it as data. A typed connection sets it by itself. The peer reads it from our segment, and
     /// each side refuses the other if what one sends is not compatible with what the other expects.
     pub fn sends(mut self, schema: Schema) -> Self {
@@ -169,7 +198,7 @@ impl Config {
     /// # Errors
     /// A bad option or name, a name that is taken, a directory that is unsafe, or what the system answers.
     pub fn bind(&self, address: impl Into<Address>) -> Result<Listener, Error> {
-        self.check()?;
+        self.prepare()?;
         Listener::with(self.clone(), &address.into())
     }
 
@@ -178,7 +207,7 @@ impl Config {
     /// # Errors
     /// Nobody listens, a refusal that names what differs, a limit of the host, or the deadline.
     pub fn connect(&self, address: impl Into<Address>) -> Result<Connection, Error> {
-        self.check()?;
+        self.prepare()?;
         client::connect(self, &address.into(), Instant::now() + self.timeout)
     }
 
@@ -202,6 +231,15 @@ impl Config {
         self.check()?;
         let path = address.into().resolve(false)?;
         Tap::new(self.clone(), path)
+    }
+
+    fn prepare(&self) -> Result<(), Error> {
+        self.check()?;
+        if self.raise {
+            limit::raise_descriptors()
+                .map_err(|error| Error::io("raising the limit of descriptors", error))?;
+        }
+        Ok(())
     }
 
     pub(crate) fn allows(&self, uid: u32) -> bool {

@@ -1,16 +1,18 @@
 //! What both halves of a connection share: the handshake socket, the peer's pidfd, and what they have told us.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::book::Slot;
 use super::outcome::Gone;
+use super::quota::Grant;
 use super::schemas::PeerSchemas;
 use super::shown::Segments;
 use crate::sys::credentials;
 use crate::sys::fork::Birth;
 use crate::sys::line::Line;
+use crate::sys::poll::Waiter;
 use crate::sys::socket::{self, Look};
 
 /// Who is at the other end, by the kernel's word.
@@ -40,7 +42,11 @@ pub(crate) struct Link {
     pub(crate) slot: Option<Slot>,
     /// What those who read along are given, for as long as the connection lives.
     _segments: Option<Arc<Segments>>,
+    /// What a listener has granted it. Given back with the last half.
+    _grant: Option<Grant>,
     closed_at: Mutex<Option<Instant>>,
+    /// By what each half waits, the one that sends first: both watch one socket, and what one takes from it may be meant for the other.
+    waiters: [Mutex<Weak<Waiter>>; 2],
     /// How the connection ended for both halves, once one of them has heard it from the kernel. A goodbye is not that: it ends one lane.
     verdict: OnceLock<Gone>,
 }
@@ -62,6 +68,7 @@ impl Link {
         schemas: PeerSchemas,
         slot: Option<Slot>,
         segments: Option<Arc<Segments>>,
+        grant: Option<Grant>,
         birth: Birth,
     ) -> Self {
         Self {
@@ -72,7 +79,9 @@ impl Link {
             schemas,
             slot,
             _segments: segments,
+            _grant: grant,
             closed_at: Mutex::new(None),
+            waiters: Default::default(),
             verdict: OnceLock::new(),
         }
     }
@@ -110,6 +119,22 @@ impl Link {
         (life, look)
     }
 
+    /// Half `half` waits by `waiter` from now on. Who has just been woken through the one before, and has not heard it, is woken through this.
+    pub(crate) fn waits_by(&self, half: usize, waiter: &Arc<Waiter>) {
+        let mut slot = lock(&self.waiters[half]);
+        let before = core::mem::replace(&mut *slot, Arc::downgrade(waiter));
+        if before.strong_count() > 0 {
+            waiter.wake();
+        }
+    }
+
+    /// Wakes the half that is not `half`. Under the lock, so that it does not wake what was just left.
+    pub(crate) fn wake_sibling(&self, half: usize) {
+        if let Some(waiter) = lock(&self.waiters[1 - half]).upgrade() {
+            waiter.wake();
+        }
+    }
+
     /// Ends the connection without a goodbye while another half may still hold the socket: the peer finds it closed. What it says
     /// to us can still be heard.
     pub(crate) fn abandon(&self) {
@@ -121,10 +146,7 @@ impl Link {
         if ended == Some(true) {
             return Life::Gone(Gone::PeerDied);
         }
-        let mut closed_at = self
-            .closed_at
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut closed_at = lock(&self.closed_at);
         if open {
             *closed_at = None;
             return Life::Alive;
@@ -136,4 +158,8 @@ impl Link {
             Life::Fading(until)
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -10,6 +10,8 @@ use super::Connection;
 use super::address::{Address, LOCK_PATIENCE};
 use super::book::place;
 use super::config::Config;
+use super::lack::lack;
+use super::quota::Quota;
 use super::server::{self, Host, Pending, Progress};
 use super::shown::Shows;
 use super::side::Parts;
@@ -65,6 +67,7 @@ pub struct Listener {
     shows: Shows,
     /// Whether clients are taken, or observers only.
     peers: bool,
+    quota: Quota,
     birth: Birth,
 }
 
@@ -99,6 +102,7 @@ impl Listener {
             }
         };
         let identity = directory::identity(&path);
+        let quota = Quota::new(config.limits, birth);
         Ok(Self {
             config,
             place: place(&path),
@@ -111,6 +115,7 @@ impl Listener {
             last_refusal: None,
             shows: Shows::default(),
             peers: true,
+            quota,
             birth,
         })
     }
@@ -210,18 +215,21 @@ impl Listener {
         while self.pending.len() < HANDSHAKES {
             match socket::accept(self.door.as_fd()) {
                 Ok(Some(line)) => {
-                    let pending = Pending::new(line, Instant::now() + self.config.timeout);
-                    match self.lobby.add(pending.line()) {
+                    let deadline = Instant::now() + self.config.timeout;
+                    let mut pending = Pending::new(line, deadline, &self.quota);
+                    let begun = pending.begin().and_then(|()| {
+                        self.lobby.add(pending.line()).map_err(|error| {
+                            server::resources(&Error::io("watching a client", error))
+                        })
+                    });
+                    match begun {
                         Ok(()) => self.pending.push_back(pending),
-                        Err(error) => {
-                            let error = Error::io("watching a client", error);
-                            self.settle(pending.refuse(server::resources(&error)));
-                        }
+                        Err(refused) => drop(self.settle(pending.refuse(refused))),
                     }
                 }
                 Ok(None) => return Ok(Queue::Empty),
                 Err(error) if self.pending.is_empty() => {
-                    return Err(Error::io("accepting a client", error));
+                    return Err(lack("accepting a client", error));
                 }
                 // Such as a lack of descriptors: handshakes under way may finish and free some.
                 Err(_) => return Ok(Queue::Stuck),

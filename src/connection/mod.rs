@@ -10,10 +10,13 @@ mod client;
 mod config;
 mod counters;
 mod frame;
+mod lack;
 mod link;
 mod listener;
 mod observer;
 mod outcome;
+mod polled;
+mod quota;
 mod receiver;
 mod reservation;
 mod rest;
@@ -35,6 +38,8 @@ pub use link::Peer;
 pub use listener::Listener;
 pub use observer::Observed;
 pub use outcome::{Arm, RecvError, SendError};
+pub(crate) use polled::Look;
+pub use quota::Limits;
 pub use receiver::Receiver;
 pub use reservation::{Group, Reservation};
 pub use sender::Sender;
@@ -72,6 +77,12 @@ impl Connection {
     /// The half that receives.
     pub fn receiver(&mut self) -> &mut Receiver {
         &mut self.receiver
+    }
+
+    /// Both halves at once: to answer a frame while it is looked at.
+    pub fn halves(&mut self) -> (&mut Sender, &mut Receiver) {
+        let _ = self.sender.heed_verdict();
+        (&mut self.sender, &mut self.receiver)
     }
 
     /// Who is at the other end.

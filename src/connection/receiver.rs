@@ -1,5 +1,7 @@
 //! The half that receives.
 
+mod polled;
+
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 

@@ -1,13 +1,16 @@
 //! How a half waits: the ladder, the park protocol and the signs of life put together, the same for both halves.
 
+mod seated;
+
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::book::{Count, Slot};
 use super::link::{Life, Link};
 use super::outcome::{Arm, Gone};
+use crate::layout::counters;
 use crate::segment::{MappedForeignWord, MappedOwnWord};
 use crate::sys::bell::Ringer;
 use crate::sys::cpu;
@@ -63,8 +66,8 @@ pub(crate) struct Rest {
     park: Park<MappedOwnWord>,
     ringer: Option<Ringer>,
     waiter: Arc<Waiter>,
-    /// The other half of our side: both watch one socket, and what one takes from it may be meant for the other.
-    sibling: Weak<Waiter>,
+    /// Which of the link's two halves this is: 0 sends.
+    place: usize,
     ladder: Ladder,
     pub(crate) link: Arc<Link>,
     counts: Counts,
@@ -81,12 +84,14 @@ impl Rest {
         watch: Watch<MappedForeignWord>,
         park: Park<MappedOwnWord>,
         ringer: Option<Ringer>,
-        (waiter, sibling): (Arc<Waiter>, Weak<Waiter>),
+        waiter: Arc<Waiter>,
         wait: Wait,
         link: Arc<Link>,
         half: usize,
     ) -> Self {
         let ladder = Ladder::new(wait, cpu::shared_with(link.peer.pid));
+        let place = usize::from(half != counters::SENDS);
+        link.waits_by(place, &waiter);
         // Measured here, once, and not in the middle of the first stream.
         let _ = cpu::pauses(0);
         Self {
@@ -94,7 +99,7 @@ impl Rest {
             park,
             ringer,
             waiter,
-            sibling,
+            place,
             ladder,
             counts: Counts::new(link.slot.as_ref(), half),
             link,
@@ -223,15 +228,23 @@ impl Rest {
                 Heard::Nothing | Heard::Alive(_) => deadline,
             };
             self.counts.sleeps.add();
-            let woken = self.waiter.wait(until);
+            let woken = self.settle().and_then(|()| self.waiter.wait(until));
+            if woken.is_err() {
+                std::thread::yield_now();
+            }
             self.heed(woken);
         }
         self.park.awake();
         found
     }
 
+    /// Has an epoll instance of its own: a half in a poller makes one when a call of its own waits.
+    fn settle(&self) -> io::Result<()> {
+        self.waiter.watch(self.link.socket(), self.link.pidfd())
+    }
+
     fn heed(&mut self, woken: io::Result<Woken>) {
-        // An error: only a closed descriptor or exhausted kernel memory. Look at the peer and go on.
+        // An error: a half in a poller got no descriptor, or exhausted kernel memory. Look at the peer and go on.
         if woken.map_or(true, |woken| woken.socket || woken.peer) {
             self.heard = Heard::Nothing;
         }
@@ -272,9 +285,7 @@ impl Rest {
     fn life(&mut self, now: Instant) -> Option<Gone> {
         let (life, nudges) = self.link.life();
         if nudges.taken {
-            if let Some(sibling) = self.sibling.upgrade() {
-                sibling.wake();
-            }
+            self.link.wake_sibling(self.place);
             if nudges.more || self.park.is_armed() {
                 self.waiter.wake();
             }
@@ -297,14 +308,15 @@ impl Rest {
         if !self.waiter.can_sleep() {
             return Ok(Arm::Ready);
         }
-        let woken = self.waiter.consume();
+        let woken = self.settle().and_then(|()| self.waiter.consume());
+        let unwatched = woken.is_err();
         self.heed(woken);
         // Awake while the kernel is asked, so that nudges taken there need not wake us: we look behind the arming. It is asked only
         // if there was an edge: the loop polls for the next one.
         self.park.awake();
         let gone = self.ask(Instant::now(), Duration::MAX).is_some();
         // The loop has no timer for the end of the fading: it comes back until then.
-        let ending = gone || matches!(self.heard, Heard::Fading(_));
+        let ending = gone || unwatched || matches!(self.heard, Heard::Fading(_));
         self.park.arm();
         if ending || look()?.is_some() || self.watch.is_closed() {
             self.park.awake();

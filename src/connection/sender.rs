@@ -1,5 +1,6 @@
 //! The half that sends.
 
+mod polled;
 mod room;
 
 use std::os::fd::{AsFd, BorrowedFd};

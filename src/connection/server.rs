@@ -9,6 +9,7 @@ use zerocopy::{FromBytes, IntoBytes};
 use super::client;
 use super::config::Config;
 use super::observer::Answer;
+use super::quota::{Grant, Quota};
 use super::schemas::{self, Side, Told};
 use super::shown::Shows;
 use super::side::{self, Announcement, Own, Parts, Theirs};
@@ -30,12 +31,16 @@ pub(crate) struct Pending {
     line: Line,
     deadline: Instant,
     agreed: Option<Agreed>,
+    quota: Quota,
+    /// Given back when the handshake has ended.
+    begun: Option<Grant>,
 }
 
 /// What is known after the Hello.
 #[derive(Debug)]
 struct Agreed {
     own: Own,
+    grant: Grant,
     speaker: Speaker,
     announcement: Announcement,
     capacity: u64,
@@ -73,12 +78,22 @@ pub(crate) enum Progress {
 }
 
 impl Pending {
-    pub(crate) fn new(socket: OwnedFd, deadline: Instant) -> Self {
+    pub(crate) fn new(socket: OwnedFd, deadline: Instant, quota: &Quota) -> Self {
         Self {
             line: Line::new(socket),
             deadline,
             agreed: None,
+            quota: quota.clone(),
+            begun: None,
         }
+    }
+
+    /// Takes its share of the handshakes under way.
+    pub(crate) fn begin(&mut self) -> Result<(), side::Refused> {
+        let uid = credentials::connected_by(self.line())
+            .map_err(|error| resources(&Error::io("asking who connects", error)))?;
+        self.begun = Some(self.quota.begin(uid)?);
+        Ok(())
     }
 
     pub(crate) fn line(&self) -> BorrowedFd<'_> {
@@ -225,6 +240,8 @@ impl Pending {
         let ours = grant(hello.receive_capacity, cap.min(hello.receive_limit))?;
         let features = hello.features & handshake::FEATURES;
         let told = Told::new(config).map_err(|error| resources(&error))?;
+        let bytes = Own::size(config, &told, ours).total();
+        let grant = self.quota.admit(speaker.uid, bytes)?;
         let own = Own::new(config, &told, ours, features).map_err(|error| resources(&error))?;
         let welcome = Welcome {
             lanes: 1,
@@ -237,6 +254,7 @@ impl Pending {
         self.say(welcome.as_bytes(), &own.descriptors())?;
         self.agreed = Some(Agreed {
             own,
+            grant,
             speaker,
             announcement: Announcement {
                 side: Side::Client,
@@ -313,6 +331,7 @@ impl Pending {
         };
         let Agreed {
             own,
+            grant,
             speaker,
             announcement,
             capacity,
@@ -329,7 +348,8 @@ impl Pending {
             prefix: Prefix::new::<Ready>(Kind::Ready),
             reserved: [0; 48],
         };
-        let parts = Parts::new(own, theirs, &self.line, speaker).map_err(|e| resources(&e))?;
+        let mut parts = Parts::new(own, theirs, &self.line, speaker).map_err(|e| resources(&e))?;
+        parts.grant = Some(grant);
         self.say(ready.as_bytes(), &[])?;
         socket::end_handshake(self.line());
         Ok(parts)

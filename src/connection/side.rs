@@ -11,6 +11,7 @@ use super::Connection;
 use super::book::Slot;
 use super::config::Config;
 use super::link::{Link, Peer};
+use super::quota::Grant;
 use super::receiver::Receiver;
 use super::rest::Rest;
 use super::schemas::{PeerSchemas, Side, Told};
@@ -52,6 +53,16 @@ pub(crate) struct Own {
 }
 
 impl Own {
+    /// What a segment with a ring of `capacity` bytes takes.
+    pub(crate) fn size(config: &Config, told: &Told, capacity: u64) -> SegmentSize {
+        let huge = config.huge && capacity >= memfd::HUGE_PAGE as u64;
+        SegmentSize {
+            control: schemas::ring_offset(told.area.len(), page(huge)),
+            ring: capacity as usize,
+            huge,
+        }
+    }
+
     pub(crate) fn new(
         config: &Config,
         told: &Told,
@@ -65,13 +76,8 @@ impl Own {
             );
             Error::new(ErrorKind::Geometry, text)
         })?;
-        let huge = config.huge && capacity >= memfd::HUGE_PAGE as u64;
-        let control = schemas::ring_offset(told.area.len(), page(huge));
-        let size = SegmentSize {
-            control,
-            ring: capacity as usize,
-            huge,
-        };
+        let size = Self::size(config, told, capacity);
+        let SegmentSize { control, huge, .. } = size;
         let mut segment = OwnSegment::new(c"ringway", size, config.prefault).map_err(|error| {
             Error::io(
                 &format!("making a segment of {} bytes", size.total()),
@@ -316,6 +322,8 @@ pub(crate) struct Parts {
     waiters: (Arc<Waiter>, Arc<Waiter>),
     pidfd: Option<OwnedFd>,
     peer: Peer,
+    /// What a listener has granted it.
+    pub(crate) grant: Option<Grant>,
 }
 
 impl Parts {
@@ -348,6 +356,7 @@ impl Parts {
                 uid: speaker.uid,
                 pid: speaker.pid,
             },
+            grant: None,
         })
     }
 
@@ -366,6 +375,7 @@ impl Parts {
             waiters,
             pidfd,
             peer,
+            grant,
         } = self;
         let slot = Slot::take(&peer, place);
         let segments = shows.zip(theirs.offered).map(|(shows, client)| {
@@ -379,6 +389,7 @@ impl Parts {
             theirs.schemas,
             slot,
             segments,
+            grant,
             own.segment.birth(),
         ));
         let mut producer = Producer::new(
@@ -399,31 +410,26 @@ impl Parts {
             own.segment.word(control::RECEIVER),
             &theirs.geometry,
         );
-        // A half sleeps on its own epoch and bell, wakes the half opposite by its, and wakes its sibling when it has taken its nudge.
-        let rest = |their_epoch,
-                    own_epoch,
-                    their_bell: Option<OwnedFd>,
-                    waiter: &Arc<Waiter>,
-                    sibling,
-                    half| {
-            Rest::new(
-                Watch::new(theirs.segment.word(their_epoch)),
-                Park::new(own.segment.word(own_epoch)),
-                their_bell.map(|bell| Ringer::new(bell, config.trust)),
-                (Arc::clone(waiter), Arc::downgrade(sibling)),
-                config.wait,
-                Arc::clone(&link),
-                half,
-            )
-        };
+        // A half sleeps on its own epoch and bell, and wakes the half opposite by its.
+        let rest =
+            |their_epoch, own_epoch, their_bell: Option<OwnedFd>, waiter: Arc<Waiter>, half| {
+                Rest::new(
+                    Watch::new(theirs.segment.word(their_epoch)),
+                    Park::new(own.segment.word(own_epoch)),
+                    their_bell.map(|bell| Ringer::new(bell, config.trust, config.lean)),
+                    waiter,
+                    config.wait,
+                    Arc::clone(&link),
+                    half,
+                )
+            };
         let sender = Sender::new(
             producer,
             rest(
                 control::RECEIVER_EPOCH,
                 control::SENDER_EPOCH,
                 theirs.receiver_bell,
-                &waiters.0,
-                &waiters.1,
+                waiters.0,
                 counters::SENDS,
             ),
         );
@@ -433,8 +439,7 @@ impl Parts {
                 control::SENDER_EPOCH,
                 control::RECEIVER_EPOCH,
                 theirs.sender_bell,
-                &waiters.1,
-                &waiters.0,
+                waiters.1,
                 counters::RECEIVES,
             ),
         );

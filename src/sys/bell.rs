@@ -9,7 +9,8 @@
 //! | a byte on the handshake socket, `MSG_DONTWAIT` | about 1 µs; wakes both halves, which pass it on ([`poll`](super::poll)) | no |
 //! | `write` | about 0.25 µs | yes: only for a peer that the caller has named trusted |
 //!
-//! The first is used where the kernel has it, the second where it does not (a seccomp filter, `CONFIG_AIO=n`).
+//! The first is used where the kernel has it, the second where it does not (a seccomp filter, `CONFIG_AIO=n`), and where the caller
+//! would rather have the bell's descriptor.
 //! We never read a bell: the waiting side watches its own edge-triggered ([`poll`](super::poll)), so a peer that drains, fills
 //! or reconfigures it changes nothing but its own wakes.
 
@@ -29,13 +30,15 @@ pub(crate) fn create() -> io::Result<OwnedFd> {
 /// A peer's bell and the way in which we ring it.
 #[derive(Debug)]
 pub(crate) struct Ringer {
-    bell: OwnedFd,
+    /// `None`: the bell was given up, and the handshake socket rings.
+    bell: Option<OwnedFd>,
     trusted: bool,
 }
 
 impl Ringer {
-    /// `trusted`: the caller has said that the peer would not block us.
-    pub(crate) fn new(bell: OwnedFd, trusted: bool) -> Self {
+    /// `trusted`: the caller has said that the peer would not block us. `lean`: it would rather have the descriptor than the faster way.
+    pub(crate) fn new(bell: OwnedFd, trusted: bool, lean: bool) -> Self {
+        let bell = (!lean).then_some(bell);
         Self { bell, trusted }
     }
 
@@ -44,22 +47,25 @@ impl Ringer {
     /// and the socket and the pidfd speak about that.
     #[cold]
     pub(crate) fn ring(&self, link: BorrowedFd<'_>) -> bool {
-        if self.trusted {
-            self.write();
-        } else if aio::signal(self.bell.as_fd()).is_err() {
-            // A full socket (`EAGAIN`) means that the peer has nudges it has not taken, and will look when it does: `poll` says
-            // why nothing is lost.
-            let errno = socket::nudge(link).err().and_then(|e| e.raw_os_error());
-            return !matches!(errno, Some(libc::ENOBUFS | libc::ENOMEM));
+        match &self.bell {
+            Some(bell) if self.trusted => {
+                write(bell.as_fd());
+                return true;
+            }
+            Some(bell) if aio::signal(bell.as_fd()).is_ok() => return true,
+            _ => {}
         }
-        true
+        // A full socket (`EAGAIN`) means that the peer has nudges it has not taken, and will look when it does: `poll` says
+        // why nothing is lost.
+        let errno = socket::nudge(link).err().and_then(|e| e.raw_os_error());
+        !matches!(errno, Some(libc::ENOBUFS | libc::ENOMEM))
     }
+}
 
-    fn write(&self) {
-        let one = 1u64.to_ne_bytes();
-        // SAFETY: `one` is valid for reads of eight bytes.
-        unsafe { libc::write(self.bell.as_raw_fd(), one.as_ptr().cast(), one.len()) };
-    }
+fn write(bell: BorrowedFd<'_>) {
+    let one = 1u64.to_ne_bytes();
+    // SAFETY: `one` is valid for reads of eight bytes.
+    unsafe { libc::write(bell.as_raw_fd(), one.as_ptr().cast(), one.len()) };
 }
 
 #[cfg(test)]
@@ -89,12 +95,12 @@ mod tests {
         assert_eq!(written, 8);
         assert!(woken(&waiter));
         assert!(!woken(&waiter), "an edge is seen once");
-        Ringer::new(bell.try_clone().unwrap(), false).ring(b.as_fd());
+        Ringer::new(bell.try_clone().unwrap(), false, false).ring(b.as_fd());
         assert!(woken(&waiter), "a full bell still wakes");
         let mut drained = [0u8; 8];
         // SAFETY: `drained` is valid for writes of eight bytes.
         unsafe { libc::read(hostile.as_raw_fd(), drained.as_mut_ptr().cast(), 8) };
-        Ringer::new(bell, true).ring(b.as_fd());
+        Ringer::new(bell, true, false).ring(b.as_fd());
         assert!(woken(&waiter), "a drained bell still wakes");
     }
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+use nix::sys::socket::{getsockopt, sockopt};
+
 use super::{check, last_error, poll};
 
 /// The process that sent a message, as the kernel attached it to that message.
@@ -52,6 +54,11 @@ pub(crate) fn pidfd_open(pid: libc::pid_t) -> io::Result<OwnedFd> {
 /// Whether the process behind a pidfd has ended (a zombie has).
 pub(crate) fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
     poll::readable(pidfd)
+}
+
+/// The user id of whoever connected a socket.
+pub(crate) fn connected_by(socket: BorrowedFd<'_>) -> io::Result<libc::uid_t> {
+    Ok(getsockopt(&socket, sockopt::PeerCredentials)?.uid())
 }
 
 /// Our effective user id: what the kernel checks our own files against.

@@ -13,6 +13,7 @@ pub(crate) mod directory;
 pub(crate) mod door;
 pub(crate) mod fork;
 pub(crate) mod gate;
+pub(crate) mod limit;
 pub(crate) mod line;
 pub(crate) mod lobby;
 pub(crate) mod map;
@@ -21,6 +22,7 @@ pub(crate) mod message;
 pub(crate) mod poll;
 pub(crate) mod process;
 pub(crate) mod socket;
+pub(crate) mod tower;
 
 /// The error of the system call that just failed on this thread.
 pub(crate) fn last_error() -> std::io::Error {

@@ -34,11 +34,13 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
-use std::time::Instant;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 
 use super::check;
+use super::tower::Seat;
 use crate::sync::{AtomicI32, AtomicU64, Ordering};
 
 const BELL: u64 = 1;
@@ -46,7 +48,7 @@ const SOCKET: u64 = 2;
 const PEER: u64 = 4;
 const SIBLING: u64 = 8;
 /// As many as are watched.
-const EVENTS: i32 = 4;
+const EVENTS: usize = 4;
 
 /// What ended a wait. Nothing set: the deadline passed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,9 +64,12 @@ pub(crate) struct Woken {
 /// One waiting half's epoll instance, and its bell.
 #[derive(Debug)]
 pub(crate) struct Waiter {
-    epoll: Epoll,
+    /// Made with it; by a half in a poller, which sleeps on the poller's, only when a call of its own waits.
+    epoll: OnceLock<Epoll>,
     /// Held open: if the peer closed its copy and there were no other, the watch would end. `None`: this half only ever spins.
-    bell: Option<OwnedFd>,
+    bell: Option<Arc<OwnedFd>>,
+    /// Its place in a poller.
+    seat: Option<Seat>,
 }
 
 impl Waiter {
@@ -74,9 +79,70 @@ impl Waiter {
         socket: BorrowedFd<'_>,
         peer: Option<BorrowedFd<'_>>,
     ) -> io::Result<Self> {
+        let waiter = Self {
+            epoll: OnceLock::new(),
+            bell: bell.map(Arc::new),
+            seat: None,
+        };
+        waiter.watch(socket, peer)?;
+        Ok(waiter)
+    }
+
+    /// The same half's with a place in a poller, and without an instance of its own.
+    pub(crate) fn seated(
+        &self,
+        seat: Seat,
+        socket: BorrowedFd<'_>,
+        peer: Option<BorrowedFd<'_>>,
+    ) -> io::Result<Self> {
+        if let Some(bell) = &self.bell {
+            seat.watch_bell(bell.as_fd())?;
+        }
+        // From here on a failure drops it, and the watch of the bell with it.
+        let waiter = Self {
+            epoll: OnceLock::new(),
+            bell: self.bell.clone(),
+            seat: Some(seat),
+        };
+        if let Some(seat) = &waiter.seat {
+            seat.watch_life(socket)?;
+            peer.map_or(Ok(()), |peer| seat.watch_life(peer))?;
+        }
+        Ok(waiter)
+    }
+
+    /// The same half's with an instance of its own again.
+    pub(crate) fn unseated(
+        &self,
+        socket: BorrowedFd<'_>,
+        peer: Option<BorrowedFd<'_>>,
+    ) -> io::Result<Self> {
+        let waiter = Self {
+            epoll: OnceLock::new(),
+            bell: self.bell.clone(),
+            seat: None,
+        };
+        waiter.watch(socket, peer)?;
+        Ok(waiter)
+    }
+
+    /// Its place in a poller.
+    pub(crate) fn seat(&self) -> Option<&Seat> {
+        self.seat.as_ref()
+    }
+
+    /// Has an instance of its own, which watches what is given. Edges from before are told.
+    pub(crate) fn watch(
+        &self,
+        socket: BorrowedFd<'_>,
+        peer: Option<BorrowedFd<'_>>,
+    ) -> io::Result<()> {
+        if self.epoll.get().is_some() {
+            return Ok(());
+        }
         let edges = EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLET;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        if let Some(bell) = &bell {
+        if let Some(bell) = &self.bell {
             epoll.add(bell, EpollEvent::new(edges, BELL))?;
             epoll.add(
                 always_ready()?,
@@ -87,7 +153,9 @@ impl Waiter {
         if let Some(peer) = peer {
             epoll.add(peer, EpollEvent::new(edges, PEER))?;
         }
-        Ok(Self { epoll, bell })
+        // A half is used by one thread at a time, and so nobody else has made one.
+        let _ = self.epoll.set(epoll);
+        Ok(())
     }
 
     /// Whether this half may sleep, and be woken.
@@ -98,13 +166,16 @@ impl Waiter {
     /// Ends this half's sleep, or its next one. From any thread of this process, and without blocking; see the module.
     #[cold]
     pub(crate) fn wake(&self) {
-        if self.can_sleep() {
-            let once = EpollFlags::EPOLLIN | EpollFlags::EPOLLONESHOT;
-            let mut event = EpollEvent::new(once, SIBLING);
-            let woken =
-                always_ready().and_then(|ready| Ok(self.epoll.modify(ready, &mut event)?));
+        if !self.can_sleep() {
+            return;
+        }
+        if let Some(epoll) = self.epoll.get() {
+            let woken = ask_once(epoll, SIBLING);
             // Both descriptors are ours and open, and the watch was made with the instance.
             debug_assert!(woken.is_ok(), "{woken:?}");
+        }
+        if let Some(seat) = &self.seat {
+            seat.call();
         }
     }
 
@@ -121,75 +192,101 @@ impl Waiter {
 
     /// Collects the edges that are there now, without blocking.
     pub(crate) fn consume(&self) -> io::Result<Woken> {
-        self.collect(Some(std::time::Duration::ZERO))
+        self.collect(Some(Duration::ZERO))
     }
 
-    fn collect(&self, left: Option<std::time::Duration>) -> io::Result<Woken> {
-        let mut events = [libc::epoll_event { events: 0, u64: 0 }; EVENTS as usize];
-        let count = self.raw_wait(&mut events, left)?;
-        let mut seen = 0;
-        for event in events.iter().take(usize::try_from(count).unwrap_or(0)) {
-            seen |= event.u64;
-        }
+    fn collect(&self, left: Option<Duration>) -> io::Result<Woken> {
+        let Some(epoll) = self.epoll.get() else {
+            return Err(io::Error::from_raw_os_error(libc::EBADF));
+        };
+        let mut events = [libc::epoll_event { events: 0, u64: 0 }; EVENTS];
+        let count = wait_on(epoll, &mut events, left)?;
+        let seen = events
+            .iter()
+            .take(count)
+            .fold(0, |seen, event| seen | event.u64);
         Ok(Woken {
             bell: seen & (BELL | SIBLING) != 0,
             socket: seen & SOCKET != 0,
             peer: seen & PEER != 0,
         })
     }
+}
 
-    fn raw_wait(
-        &self,
-        events: &mut [libc::epoll_event; EVENTS as usize],
-        left: Option<std::time::Duration>,
-    ) -> io::Result<i32> {
-        static REFUSED: AtomicU64 = AtomicU64::new(0);
-        let epoll = self.epoll.0.as_raw_fd();
-        // ORD: refused: Relaxed, it only saves a call that would fail; partner: the store in this file.
-        let refused = REFUSED.load(Ordering::Relaxed) != 0;
-        // A wait for ever, or not at all, needs no clock and so no newer call.
-        if let Some(left) = left.filter(|left| !left.is_zero() && !refused) {
-            let time = libc::timespec {
-                tv_sec: libc::time_t::try_from(left.as_secs()).unwrap_or(libc::time_t::MAX),
-                tv_nsec: left.subsec_nanos().into(),
-            };
-            // SAFETY: `events` is valid for writes of `EVENTS` entries, `time` for reads; a null signal mask changes none.
-            let count = unsafe {
-                libc::syscall(
-                    libc::SYS_epoll_pwait2,
-                    epoll,
-                    events.as_mut_ptr(),
-                    EVENTS,
-                    &raw const time,
-                    core::ptr::null::<libc::sigset_t>(),
-                    0usize,
-                )
-            };
-            if count != -1 {
-                return Ok(i32::try_from(count).unwrap_or(0));
-            }
-            // Not there before Linux 5.11 (`ENOSYS`), or not allowed by a seccomp profile that is older (`EPERM`). Whatever else is
-            // wrong, the older call says too.
-            let error = super::last_error();
-            match error.raw_os_error() {
-                Some(libc::EINTR) => return Err(error),
-                // ORD: refused: Relaxed, as above; partner: the load in this file.
-                Some(libc::ENOSYS | libc::EPERM) => REFUSED.store(1, Ordering::Relaxed),
-                _ => {}
-            }
+/// Has `epoll` tell once of the descriptor that is always readable, which it watches as `data`.
+pub(super) fn ask_once(epoll: &Epoll, data: u64) -> io::Result<()> {
+    let once = EpollFlags::EPOLLIN | EpollFlags::EPOLLONESHOT;
+    Ok(epoll.modify(always_ready()?, &mut EpollEvent::new(once, data))?)
+}
+
+/// Collects edges into `events`, for up to `left`; `None` waits for ever. Returns how many.
+pub(super) fn wait_on(
+    epoll: &Epoll,
+    events: &mut [libc::epoll_event],
+    left: Option<Duration>,
+) -> io::Result<usize> {
+    static REFUSED: AtomicU64 = AtomicU64::new(0);
+    let epoll = epoll.0.as_raw_fd();
+    let room = i32::try_from(events.len()).unwrap_or(i32::MAX);
+    // ORD: refused: Relaxed, it only saves a call that would fail; partner: the store in this file.
+    let refused = REFUSED.load(Ordering::Relaxed) != 0;
+    // A wait for ever, or not at all, needs no clock and so no newer call.
+    if let Some(left) = left.filter(|left| !left.is_zero() && !refused) {
+        let time = libc::timespec {
+            tv_sec: libc::time_t::try_from(left.as_secs()).unwrap_or(libc::time_t::MAX),
+            tv_nsec: left.subsec_nanos().into(),
+        };
+        // SAFETY: `events` is valid for writes of `room` entries, `time` for reads; a null signal mask changes none.
+        let count = unsafe {
+            libc::syscall(
+                libc::SYS_epoll_pwait2,
+                epoll,
+                events.as_mut_ptr(),
+                room,
+                &raw const time,
+                core::ptr::null::<libc::sigset_t>(),
+                0usize,
+            )
+        };
+        if count != -1 {
+            return Ok(usize::try_from(count).unwrap_or(0));
         }
-        // It waits in whole milliseconds: round up, so as never to wake early and spin.
-        let milliseconds = left.map_or(-1, |left| {
-            i32::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
-        });
-        // SAFETY: `events` is valid for writes of `EVENTS` entries.
-        check(unsafe { libc::epoll_wait(epoll, events.as_mut_ptr(), EVENTS, milliseconds) })
+        // Not there before Linux 5.11 (`ENOSYS`), or not allowed by a seccomp profile that is older (`EPERM`). Whatever else is
+        // wrong, the older call says too.
+        let error = super::last_error();
+        match error.raw_os_error() {
+            Some(libc::EINTR) => return Err(error),
+            // ORD: refused: Relaxed, as above; partner: the load in this file.
+            Some(libc::ENOSYS | libc::EPERM) => REFUSED.store(1, Ordering::Relaxed),
+            _ => {}
+        }
+    }
+    // It waits in whole milliseconds: round up, so as never to wake early and spin.
+    let milliseconds = left.map_or(-1, |left| {
+        i32::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
+    });
+    // SAFETY: `events` is valid for writes of `room` entries.
+    let count = check(unsafe { libc::epoll_wait(epoll, events.as_mut_ptr(), room, milliseconds) })?;
+    Ok(usize::try_from(count).unwrap_or(0))
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        // The peer may keep its copy of the bell open for as long as it likes, and the watch would last as long.
+        if let (Some(seat), Some(bell)) = (&self.seat, &self.bell) {
+            seat.forget(bell.as_fd());
+        }
     }
 }
 
 impl AsFd for Waiter {
+    /// That of the instance; of a half in a poller that has none, the poller's.
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.epoll.0.as_fd()
+        match (self.epoll.get(), &self.seat) {
+            (Some(epoll), _) => epoll.0.as_fd(),
+            (None, Some(seat)) => seat.as_fd(),
+            (None, None) => unreachable!("a waiter without a seat has an instance"),
+        }
     }
 }
 

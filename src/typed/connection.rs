@@ -52,6 +52,12 @@ impl<S: Messages + ?Sized, R: Messages + ?Sized> Connection<S, R> {
         &mut self.receiver
     }
 
+    /// Both halves at once: to answer a message while it is looked at.
+    #[inline]
+    pub fn halves(&mut self) -> (&mut Sender<S>, &mut Receiver<R>) {
+        (&mut self.sender, &mut self.receiver)
+    }
+
     /// Who is at the other end.
     pub fn peer(&self) -> &Peer {
         self.sender.peer()

@@ -94,6 +94,7 @@ mod invalid;
 mod maybe;
 mod message;
 mod plan;
+mod polled;
 mod received;
 mod receiver;
 mod reserved;

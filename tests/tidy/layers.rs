@@ -11,6 +11,7 @@ const LAYERS: &[&str] = &[
     "wake",
     "schema",
     "connection",
+    "poller",
     "typed",
     "codec",
     "model",

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::kit::{Kit, Side};
 use super::limits::{bell, bulk, exchange, frames, slots, socket};
 use super::ours::batches::BATCH;
+use super::ours::crowd::{Backlog, Crowd, Visits};
 use super::ours::{Batches, Connecting, Duplex, InPlace};
 use super::work::{RoundTrip, Stream, Work};
 use super::{Failure, codecs};
@@ -41,6 +42,14 @@ pub(crate) enum Task {
     InPlace,
     /// Ringway: connect to first frame.
     Connect,
+    /// Limit: park and wake on eventfds, with 10 ms between two round trips.
+    BellVisits,
+    /// Ringway: round trips of 64 bytes with a poller, each on the next one of a thousand connections.
+    Crowd,
+    /// Ringway: the same with 8 bytes and 10 ms between two.
+    CrowdVisits,
+    /// Ringway: a poller reads what is queued on a thousand connections.
+    Backlog,
     /// Ringway: round trips of an encoded message.
     Codec(codecs::Form, codecs::Shape),
 }
@@ -120,7 +129,12 @@ impl Task {
     pub(crate) const fn is_by_hand(self) -> bool {
         matches!(
             self,
-            Task::Exchange(_) | Task::Frames(_) | Task::Slots(_) | Task::Bulk(_) | Task::Bell
+            Task::Exchange(_)
+                | Task::Frames(_)
+                | Task::Slots(_)
+                | Task::Bulk(_)
+                | Task::Bell
+                | Task::BellVisits
         )
     }
 
@@ -217,6 +231,10 @@ impl Task {
                 let link = InPlace::new(&config.peer_capacity(LARGE_FRAMES * MIB), address, side)?;
                 Box::new(RoundTrip::<_, 64>::new(link))
             }
+            Task::BellVisits => Box::new(Visits(bell::Bell::new(kit, side)?)),
+            Task::Crowd => Box::new(RoundTrip::<_, 64>::new(crowd(address, side)?)),
+            Task::CrowdVisits => Box::new(Visits(crowd(address, side)?)),
+            Task::Backlog => Box::new(Backlog::new(address, side)?),
             Task::Codec(form, shape) => codecs::make(form, shape, address, side)?,
             Task::Connect => Box::new(Connecting::new(Config::new(), address, side)?),
             Task::Exchange(_) | Task::Bulk(_) => return Err(UNKNOWN.into()),
@@ -229,6 +247,11 @@ fn large(size: usize) -> Config {
     let capacity = (LARGE_FRAMES * size).next_power_of_two();
     let config = Waiting::Adaptive.config().prefault(true);
     config.capacity(capacity).peer_capacity(capacity)
+}
+
+fn crowd(address: &Path, side: Side) -> Result<Crowd, Failure> {
+    let smallest = Config::new().capacity(4096).peer_capacity(4096);
+    Crowd::new(&smallest, address, side)
 }
 
 fn exchange<const SIZE: usize>(kit: &Kit, side: Side) -> Result<Box<dyn Work>, Failure> {

@@ -2,6 +2,7 @@
 
 pub(crate) mod batches;
 mod connecting;
+pub(crate) mod crowd;
 pub(crate) mod duplex;
 mod in_place;
 pub(crate) mod ticks;

@@ -1,0 +1,214 @@
+//! What a listener grants to the clients of one uid: so that one user's processes cannot take everything from the others'.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::side::Refused;
+use crate::error::ErrorKind;
+use crate::layout::handshake::Reason;
+use crate::sys::fork::Birth;
+
+/// The most that the clients of one uid may have of a listener at a time. The defaults stop nobody but a runaway.
+///
+/// ```
+/// # let path = std::env::temp_dir().join(format!("ringway-doc-limits-{}", std::process::id()));
+/// let limits = ringway::Limits::new().connections(100).bytes(64 << 20);
+/// let listener = ringway::Config::new().limits(limits).bind(path)?;
+/// # Ok::<(), ringway::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "limits do nothing until they are given to `Config::limits`"]
+pub struct Limits {
+    connections: u64,
+    bytes: u64,
+    handshakes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 65_536,
+            bytes: 64 << 30,
+            handshakes: 64,
+        }
+    }
+}
+
+impl Limits {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Connections. Default 65,536. A connection counts from its client's first message until both of our halves are dropped.
+    pub fn connections(mut self, most: u64) -> Self {
+        self.connections = most;
+        self
+    }
+
+    /// Bytes of the segments that we make for them: a control area and the ring that we send into. Default 64 GiB. The rings that they send into
+    /// are their own memory.
+    pub fn bytes(mut self, most: u64) -> Self {
+        self.bytes = most;
+        self
+    }
+
+    /// Handshakes under way. Default 64, which is as many as a listener has under way altogether. With fewer, clients of one uid that all come at
+    /// once are refused beyond them, and have to try again.
+    pub fn handshakes(mut self, most: u64) -> Self {
+        self.handshakes = most;
+        self
+    }
+}
+
+/// What one uid has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Usage {
+    connections: u64,
+    bytes: u64,
+    handshakes: u64,
+}
+
+/// The books of one listener. Connections that live on when it is dropped keep them.
+#[derive(Clone, Debug)]
+pub(crate) struct Quota {
+    limits: Limits,
+    users: Arc<Mutex<HashMap<u32, Usage>>>,
+    birth: Birth,
+}
+
+impl Quota {
+    pub(crate) fn new(limits: Limits, birth: Birth) -> Self {
+        Self {
+            limits,
+            users: Arc::default(),
+            birth,
+        }
+    }
+
+    /// Lets a client begin its handshake.
+    pub(crate) fn begin(&self, uid: u32) -> Result<Grant, Refused> {
+        let limits = self.limits;
+        self.grant(
+            uid,
+            Usage {
+                handshakes: 1,
+                ..Usage::default()
+            },
+            |had| {
+                (had.handshakes >= limits.handshakes)
+                    .then(|| format!("{} handshakes under way", limits.handshakes))
+            },
+        )
+    }
+
+    /// Lets it have a connection, for which we make a segment of `bytes` bytes.
+    pub(crate) fn admit(&self, uid: u32, bytes: u64) -> Result<Grant, Refused> {
+        let limits = self.limits;
+        let share = Usage {
+            connections: 1,
+            bytes,
+            handshakes: 0,
+        };
+        self.grant(uid, share, |had| {
+            if had.connections >= limits.connections {
+                return Some(format!("{} connections", limits.connections));
+            }
+            (bytes > limits.bytes.saturating_sub(had.bytes)).then(|| {
+                format!(
+                    "{} bytes: {} are in use, and {bytes} were asked for",
+                    limits.bytes, had.bytes
+                )
+            })
+        })
+    }
+
+    fn grant(
+        &self,
+        uid: u32,
+        share: Usage,
+        exceeds: impl FnOnce(&Usage) -> Option<String>,
+    ) -> Result<Grant, Refused> {
+        let mut users = lock(&self.users);
+        let had = users.entry(uid).or_default();
+        if let Some(limit) = exceeds(had) {
+            if *had == Usage::default() {
+                users.remove(&uid);
+            }
+            let text = format!("the listener grants uid {uid} no more than {limit}");
+            return Err((Reason::Resources, ErrorKind::Resources, text));
+        }
+        had.connections += share.connections;
+        had.bytes += share.bytes;
+        had.handshakes += share.handshakes;
+        Ok(Grant {
+            users: Arc::clone(&self.users),
+            birth: self.birth,
+            uid,
+            share,
+        })
+    }
+}
+
+/// A share of what is granted. Given back on drop.
+#[derive(Debug)]
+pub(crate) struct Grant {
+    users: Arc<Mutex<HashMap<u32, Usage>>>,
+    birth: Birth,
+    uid: u32,
+    share: Usage,
+}
+
+impl Drop for Grant {
+    fn drop(&mut self) {
+        // A child of a fork has the parent's books, perhaps locked by a thread that it has not.
+        if self.birth.is_forked() {
+            return;
+        }
+        let mut users = lock(&self.users);
+        if let Some(had) = users.get_mut(&self.uid) {
+            had.connections -= self.share.connections;
+            had.bytes -= self.share.bytes;
+            had.handshakes -= self.share.handshakes;
+            if *had == Usage::default() {
+                users.remove(&self.uid);
+            }
+        }
+    }
+}
+
+fn lock(users: &Mutex<HashMap<u32, Usage>>) -> MutexGuard<'_, HashMap<u32, Usage>> {
+    users.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_uid_has_its_own_share_and_gives_it_back() {
+        let limits = Limits::new().connections(2).bytes(100).handshakes(1);
+        let quota = Quota::new(limits, Birth::here().unwrap());
+        let handshake = quota.begin(7).unwrap();
+        let (reason, kind, text) = quota.begin(7).unwrap_err();
+        assert_eq!((reason, kind), (Reason::Resources, ErrorKind::Resources));
+        assert!(
+            text.contains("uid 7 no more than 1 handshakes under way"),
+            "{text}"
+        );
+        let others = quota.begin(8).unwrap();
+        drop(handshake);
+        drop(quota.begin(7).unwrap());
+
+        let first = quota.admit(7, 60).unwrap();
+        let text = quota.admit(7, 41).unwrap_err().2;
+        assert!(text.contains("60 are in use, and 41"), "{text}");
+        let second = quota.admit(7, 40).unwrap();
+        assert!(quota.admit(7, 0).unwrap_err().2.contains("2 connections"));
+        drop((first, second));
+        assert!(quota.admit(7, 101).is_err());
+        drop(quota.admit(7, 100).unwrap());
+        drop(others);
+        assert!(lock(&quota.users).is_empty(), "nothing is kept of anybody");
+    }
+}

@@ -1,0 +1,40 @@
+//! The half that receives, in a poller.
+
+use super::Receiver;
+use crate::connection::polled::Look;
+use crate::connection::rest::Rest;
+
+impl Receiver {
+    /// Its means of waiting.
+    pub(crate) fn resting(&mut self) -> &mut Rest {
+        &mut self.rest
+    }
+
+    /// Whether there is a frame: a load and a test while there is none.
+    #[inline]
+    pub(crate) fn look(&mut self) -> Look {
+        match self.peek() {
+            Ok(None) => Look::Nothing,
+            Ok(Some(_)) => Look::Something,
+            Err(error) => Look::Ended(error),
+        }
+    }
+
+    /// The same, where a frame was not found: has it ended? What was committed before the end comes first.
+    pub(crate) fn look_for_end(&mut self) -> Look {
+        match self.rest.end() {
+            None => Look::Nothing,
+            Some(gone) => match self.look() {
+                Look::Nothing => Look::Ended(self.ended(gone)),
+                other => other,
+            },
+        }
+    }
+
+    /// Goes to sleep if there is nothing, and returns whether it did.
+    pub(crate) fn fall_asleep(&mut self) -> bool {
+        self.lane.tell_numbers();
+        let Self { lane, rest, .. } = self;
+        rest.fall_asleep(|| !matches!(lane.peek(), Ok(None)))
+    }
+}

@@ -1,0 +1,96 @@
+//! A half whose sleep is a poller's: it takes a place in the poller's epoll instance and gives up its own.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Heard, Rest};
+use crate::connection::outcome::Gone;
+use crate::sys::poll::Waiter;
+use crate::sys::tower::Seat;
+
+impl Rest {
+    /// Takes a place in a poller. It is called once, whatever came before.
+    pub(crate) fn seat(&mut self, seat: &Seat) -> io::Result<()> {
+        if self.waiter.seat().is_some_and(|now| now.is(seat)) {
+            return Ok(());
+        }
+        let (socket, pidfd) = (self.link.socket(), self.link.pidfd());
+        let waiter = self.waiter.seated(seat.clone(), socket, pidfd)?;
+        self.move_to(waiter);
+        Ok(())
+    }
+
+    /// Waits by itself again. Where no descriptor is to be had for that, it makes one when it has to wait.
+    pub(crate) fn unseat(&mut self) {
+        let (socket, pidfd) = (self.link.socket(), self.link.pidfd());
+        let waiter = self.waiter.unseated(socket, pidfd);
+        self.leave();
+        if let Ok(waiter) = waiter {
+            self.move_to(waiter);
+        }
+    }
+
+    fn move_to(&mut self, waiter: Waiter) {
+        let waiter = Arc::new(waiter);
+        self.link.waits_by(self.place, &waiter);
+        self.waiter = waiter;
+        self.heard = Heard::Nothing;
+    }
+
+    /// Is called by the poller no more on account of the socket and the process, which its sibling shares.
+    pub(crate) fn leave(&mut self) {
+        if let Some(seat) = self.waiter.seat() {
+            seat.forget(self.link.socket());
+            if let Some(pidfd) = self.link.pidfd() {
+                seat.forget(pidfd);
+            }
+        }
+    }
+
+    /// Whether it can be rung. One that cannot only ever spins.
+    pub(crate) fn can_sleep(&self) -> bool {
+        self.waiter.can_sleep()
+    }
+
+    /// Says that we are about to sleep, unless `look` finds something, or the connection has ended, which it is asked about once more behind that.
+    /// Returns whether we sleep.
+    pub(crate) fn fall_asleep(&mut self, mut look: impl FnMut() -> bool) -> bool {
+        // Awake while the kernel is asked, so that nudges taken there need not wake us: we look behind the arming.
+        if self.end().is_some() {
+            return false;
+        }
+        self.park.arm();
+        if look() || self.known_end().is_some() {
+            self.park.awake();
+            return false;
+        }
+        true
+    }
+
+    /// Says that we are awake.
+    pub(crate) fn rise(&mut self) {
+        self.park.awake();
+    }
+
+    /// The kernel has something to say of the peer's socket or process.
+    pub(crate) fn told(&mut self) {
+        self.heard = Heard::Nothing;
+    }
+
+    /// How the connection has ended, if it has. The kernel is asked only if it was said to have something to say.
+    pub(crate) fn end(&mut self) -> Option<Gone> {
+        match self.heard {
+            Heard::Alive(_) => self.known_end(),
+            Heard::Nothing | Heard::Fading(_) => self.ask(Instant::now(), Duration::MAX),
+        }
+    }
+
+    /// When the end is to be asked for again: the socket is closed, and the process may have ended.
+    pub(crate) fn fades_until(&self) -> Option<Instant> {
+        match self.heard {
+            Heard::Fading(until) => Some(until),
+            Heard::Nothing | Heard::Alive(_) => None,
+        }
+    }
+}

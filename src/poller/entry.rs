@@ -1,0 +1,181 @@
+//! A connection in a poller: what is waited for, and how warm it is.
+
+use std::io;
+use std::time::Instant;
+
+use super::polled::Polled;
+use super::slab::Token;
+use crate::connection::Look;
+use crate::sys::tower::Seat;
+use crate::wake::heat::Heat;
+
+/// One that cannot sleep is asked for its end this often, in nanoseconds.
+const END_EVERY: u64 = 1_000_000;
+
+/// What a connection is looked at for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Want {
+    Frame,
+    /// Room for a payload of so many bytes.
+    Room(usize),
+}
+
+/// What a visit to a hot connection came to.
+pub(super) enum Visit {
+    /// Nothing, and it stays hot.
+    Nothing,
+    /// Nothing, and it sleeps.
+    Asleep,
+    Found(Look),
+}
+
+#[allow(clippy::struct_excessive_bools, reason = "each is about another list")]
+pub(super) struct Entry<C> {
+    pub(super) polled: C,
+    pub(super) heat: Heat,
+    pub(super) is_hot: bool,
+    /// It was hot when the thread fell asleep.
+    pub(super) is_dormant: bool,
+    /// The poller has a date with it, when its end is to be asked for.
+    pub(super) is_dated: bool,
+    pub(super) want: Want,
+    /// Who was found next when this one was found last.
+    pub(super) next: Option<Token>,
+    seat: Option<Seat>,
+    /// When its end was last asked for, if it cannot sleep.
+    asked: u64,
+}
+
+impl<C: Polled> Entry<C> {
+    pub(super) fn new(polled: C, now: u64) -> Self {
+        Self {
+            polled,
+            heat: Heat::new(now),
+            is_hot: false,
+            is_dormant: false,
+            is_dated: false,
+            want: Want::Frame,
+            next: None,
+            seat: None,
+            asked: now,
+        }
+    }
+
+    /// Takes its place in a tower.
+    pub(super) fn sit(&mut self, seat: Seat) -> io::Result<()> {
+        self.seat = Some(seat);
+        self.stay()
+    }
+
+    /// Takes its place again, if somebody has put other halves there since.
+    fn stay(&mut self) -> io::Result<()> {
+        if let Some(seat) = &self.seat {
+            let (sender, receiver) = self.polled.lanes();
+            receiver.resting().seat(seat)?;
+            sender.resting().seat(seat)?;
+        }
+        Ok(())
+    }
+
+    /// Gives its place up, for good: the connection is over.
+    pub(super) fn leave(&mut self) {
+        let (sender, receiver) = self.polled.lanes();
+        receiver.resting().leave();
+        sender.resting().leave();
+    }
+
+    /// Gives its place up, and each half waits by itself again.
+    pub(super) fn stand(&mut self) {
+        let (sender, receiver) = self.polled.lanes();
+        receiver.resting().unseat();
+        sender.resting().unseat();
+    }
+
+    /// The kernel has something to say of its peer.
+    pub(super) fn told(&mut self) {
+        let (sender, receiver) = self.polled.lanes();
+        receiver.resting().told();
+        sender.resting().told();
+    }
+
+    pub(super) fn rise(&mut self) {
+        let (sender, receiver) = self.polled.lanes();
+        receiver.resting().rise();
+        sender.resting().rise();
+    }
+
+    /// Looks for what it is wanted for.
+    #[inline]
+    pub(super) fn look(&mut self) -> Look {
+        let (sender, receiver) = self.polled.lanes();
+        match self.want {
+            Want::Frame => receiver.look(),
+            Want::Room(len) => sender.look(len),
+        }
+    }
+
+    fn look_for_end(&mut self) -> Look {
+        let (sender, receiver) = self.polled.lanes();
+        match self.want {
+            Want::Frame => receiver.look_for_end(),
+            Want::Room(_) => sender.look_for_end(),
+        }
+    }
+
+    /// Whether a frame is there.
+    pub(super) fn has_frame(&mut self) -> bool {
+        self.polled.lanes().1.look() == Look::Something
+    }
+
+    /// Looks, and decides whether it is to be looked at again. `hot`: how many are; `over`: nothing more is looked for.
+    #[inline]
+    pub(super) fn visit(&mut self, now: u64, hot: usize, over: bool) -> Visit {
+        match self.look() {
+            Look::Nothing => {}
+            found => return Visit::Found(found),
+        }
+        if over || self.heat.is_over(now, hot) || !self.polled.lanes().1.resting().spins() {
+            self.cool(now)
+        } else {
+            Visit::Nothing
+        }
+    }
+
+    /// Has it sleep, unless there is something.
+    pub(super) fn cool(&mut self, now: u64) -> Visit {
+        let (sender, receiver) = self.polled.lanes();
+        if receiver.resting().can_sleep() {
+            let asleep = match self.want {
+                Want::Frame => receiver.fall_asleep(),
+                Want::Room(len) => sender.fall_asleep(len),
+            };
+            // Without a place nobody would hear that it is rung.
+            if asleep && self.stay().is_ok() {
+                return Visit::Asleep;
+            }
+            self.rise();
+        } else if now.saturating_sub(self.asked) < END_EVERY {
+            return Visit::Nothing;
+        } else {
+            self.asked = now;
+        }
+        let found = match self.look() {
+            Look::Nothing => self.look_for_end(),
+            found => found,
+        };
+        match found {
+            Look::Nothing => Visit::Nothing,
+            found => Visit::Found(found),
+        }
+    }
+
+    /// When its end is to be asked for again.
+    pub(super) fn fades_until(&mut self) -> Option<Instant> {
+        let (sender, receiver) = self.polled.lanes();
+        let ends = [
+            sender.resting().fades_until(),
+            receiver.resting().fades_until(),
+        ];
+        ends.into_iter().flatten().min()
+    }
+}

@@ -1,0 +1,354 @@
+//! The rounds of a poller: look at what is hot, ask the kernel now and then, sleep when all is cold.
+
+use core::cmp::Reverse;
+use std::time::{Duration, Instant};
+
+use super::door::Accepted;
+use super::entry::{Visit, Want};
+use super::polled::Polled;
+use super::slab::{Token, Topic};
+use super::turn::Ended;
+use super::{Poller, forked};
+use crate::connection::Look;
+use crate::error::Error;
+use crate::sys::cpu;
+use crate::sys::tower::EVENTS;
+
+/// While something is hot the kernel is asked this often, in nanoseconds: a system call each time.
+const ASK_EVERY: u64 = 50_000;
+/// The same while nothing is found.
+const ASK_SOON: u64 = 10_000;
+
+/// So many looks in vain, and one at who may be next.
+const GUESS_EVERY: u32 = 2;
+
+/// The clock is read once for so many finds, if not more often.
+const CLOCK_EVERY: u32 = 8;
+
+/// How long to look for an event.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Patience {
+    None,
+    Until(Instant),
+    Endless,
+}
+
+/// What was found.
+pub(super) enum Found<C> {
+    Connected(Token),
+    /// A turn of so many frames.
+    Ready(Token, u32),
+    Ended(Ended<C>),
+    Stalled(Token, Error),
+}
+
+impl<C: Polled> Poller<C> {
+    pub(super) fn find(&mut self, patience: Patience) -> Result<Option<Found<C>>, Error> {
+        if self.tower.is_forked() {
+            return Err(forked());
+        }
+        let mut asked = false;
+        loop {
+            while self.left > 0 {
+                self.left -= 1;
+                if let Some(found) = self.look_at_next() {
+                    return Ok(Some(found));
+                }
+            }
+            if let Some(found) = self.accept() {
+                // What came with it is looked at in the round that follows.
+                self.left = self.ring.len();
+                return Ok(Some(found));
+            }
+            if !self.between_rounds(patience, &mut asked)? {
+                return Ok(None);
+            }
+            self.left = self.ring.len();
+        }
+    }
+
+    /// Looks at the hot connection whose turn it is.
+    #[inline]
+    fn look_at_next(&mut self) -> Option<Found<C>> {
+        if self.barren % GUESS_EVERY == GUESS_EVERY - 1 {
+            if let Some(found) = self.look_at_guess() {
+                return Some(found);
+            }
+        }
+        let hot = self.ring.len();
+        let token = self.ring.pop_front()?;
+        // It may have left.
+        let entry = self.entries.get_mut(token)?;
+        let over = self.pulse.is_over(self.now);
+        match entry.visit(self.now, hot, over) {
+            Visit::Nothing => {
+                self.ring.push_back(token);
+                self.barren += 1;
+            }
+            Visit::Asleep => {
+                entry.is_hot = false;
+                if over && !entry.is_dormant {
+                    entry.is_dormant = true;
+                    self.dormant.push(token);
+                }
+                self.date(token);
+            }
+            Visit::Found(Look::Ended(end)) => {
+                let mut entry = self.entries.remove(token)?;
+                entry.leave();
+                return Some(Found::Ended(Ended {
+                    token,
+                    polled: entry.polled,
+                    end,
+                }));
+            }
+            Visit::Found(_) => {
+                self.ring.push_back(token);
+                return Some(self.found(token, self.budget));
+            }
+        }
+        None
+    }
+
+    /// Looks out of turn at the connection that was next the last time: among many that take turns by themselves, such as those of one client, it is
+    /// found at once. It comes behind looks in vain, and what it finds is a turn of one frame, so that nobody who waits is passed over for long.
+    #[inline]
+    fn look_at_guess(&mut self) -> Option<Found<C>> {
+        let token = self.guess?;
+        let entry = self.entries.get_mut(token)?;
+        if !entry.is_hot || entry.look() != Look::Something {
+            return None;
+        }
+        Some(self.found(token, 1))
+    }
+
+    /// Something was found, for a turn of `budget` frames.
+    fn found(&mut self, token: Token, budget: u32) -> Found<C> {
+        // Between two rounds the clock is read anyway; a long one has a reading now and then.
+        self.unclocked += 1;
+        if self.unclocked >= CLOCK_EVERY {
+            self.read_clock();
+        }
+        self.pulse.found(self.now);
+        self.barren = 0;
+        let last = self.last.replace(token);
+        if let Some(before) = last.and_then(|last| self.entries.get_mut(last)) {
+            before.next = Some(token);
+        }
+        if !self.dormant.is_empty() && self.pulse.is_lively() {
+            self.wake_dormant();
+        }
+        self.guess = None;
+        if let Some(entry) = self.entries.get_mut(token) {
+            entry.heat.used(self.now);
+            entry.want = Want::Frame;
+            self.guess = entry.next;
+        }
+        Found::Ready(token, budget)
+    }
+
+    /// Looks again at who was hot before the thread slept, and in use not long ago.
+    #[cold]
+    fn wake_dormant(&mut self) {
+        let mut dormant = core::mem::take(&mut self.dormant);
+        for token in dormant.drain(..) {
+            let Some(entry) = self.entries.get_mut(token) else {
+                continue;
+            };
+            entry.is_dormant = false;
+            if !entry.heat.is_over(self.now, self.ring.len()) {
+                self.heat(token);
+            }
+        }
+        self.dormant = dormant;
+    }
+
+    /// Accepts from the listener whose turn it is.
+    fn accept(&mut self) -> Option<Found<C>> {
+        let listener = self.queued.pop_front()?;
+        let door = self.doors.get_mut(listener)?;
+        match door.accept() {
+            Accepted::Client(polled) => {
+                self.queued.push_back(listener);
+                match self.add(polled) {
+                    Ok(token) => Some(Found::Connected(token)),
+                    Err(error) => Some(Found::Stalled(listener, error)),
+                }
+            }
+            Accepted::Nobody => {
+                // The tower tells of it when somebody comes.
+                door.is_queued = false;
+                None
+            }
+            Accepted::Failed(error) => {
+                door.is_queued = false;
+                let key = listener.key(Topic::Door);
+                let date = door.retry.map(|retry| Reverse((retry, key)));
+                // If it cannot be silenced it is asked more often than needed.
+                let _ = self.tower.heed_lobby(door.descriptor(), key, false);
+                self.dates.extend(date);
+                error.map(|error| Found::Stalled(listener, error))
+            }
+        }
+    }
+
+    /// Asks the kernel if that is due, and sleeps if nothing is hot. Returns whether to go on.
+    fn between_rounds(&mut self, patience: Patience, asked: &mut bool) -> Result<bool, Error> {
+        self.read_clock();
+        let idle = self.ring.is_empty() && self.queued.is_empty();
+        let deadline = match patience {
+            Patience::None => {
+                if *asked {
+                    return Ok(false);
+                }
+                *asked = true;
+                self.ask(Some(Duration::ZERO))?;
+                return Ok(true);
+            }
+            Patience::Until(deadline) => Some(deadline),
+            Patience::Endless if idle && self.entries.len() == 0 && self.doors.len() == 0 => {
+                return Ok(false);
+            }
+            Patience::Endless => None,
+        };
+        if !idle {
+            let barren = self.barren as usize >= self.ring.len();
+            let every = if barren { ASK_SOON } else { ASK_EVERY };
+            if self.now.saturating_sub(self.asked) < every {
+                core::hint::spin_loop();
+                return Ok(true);
+            }
+            self.ask(Some(Duration::ZERO))?;
+            *asked = true;
+            return Ok(deadline.is_none_or(|deadline| Instant::now() < deadline));
+        }
+        let moment = self.dates.peek().map(|Reverse((moment, _))| *moment);
+        let until = [deadline, moment].into_iter().flatten().min();
+        let now = Instant::now();
+        let left = until.map(|until| until.saturating_duration_since(now));
+        if *asked && deadline.is_some_and(|deadline| now >= deadline) {
+            return Ok(false);
+        }
+        *asked = true;
+        self.ask(left)?;
+        if left.is_none_or(|left| !left.is_zero()) {
+            self.wakes += 1;
+        }
+        Ok(true)
+    }
+
+    /// Takes what the kernel has to tell, for which it waits for up to `left`.
+    pub(super) fn ask(&mut self, left: Option<Duration>) -> Result<(), Error> {
+        let mut keys = core::mem::take(&mut self.keys);
+        let told = self.tower.collect(left, |key| keys.push(key));
+        self.read_clock();
+        self.asked = self.now;
+        for key in keys.drain(..) {
+            self.told(key);
+        }
+        self.keys = keys;
+        self.keep_dates();
+        if matches!(told, Ok(count) if count == EVENTS) {
+            // There may be more.
+            self.asked = 0;
+        }
+        told.map(drop)
+            .map_err(|error| Error::io("waiting for connections", error))
+    }
+
+    fn read_clock(&mut self) {
+        self.now = cpu::nanos();
+        self.unclocked = 0;
+    }
+
+    fn told(&mut self, key: u64) {
+        let (token, topic) = Token::of(key);
+        match topic {
+            Topic::Bell => self.heat(token),
+            Topic::Life => {
+                if let Some(entry) = self.entries.get_mut(token) {
+                    entry.told();
+                }
+                self.heat(token);
+            }
+            Topic::Door => {
+                if let Some(door) = self.doors.get_mut(token) {
+                    if !door.is_queued {
+                        door.is_queued = true;
+                        self.queued.push_back(token);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Has a connection be looked at in memory.
+    pub(super) fn heat(&mut self, token: Token) {
+        if let Some(entry) = self.entries.get_mut(token) {
+            if !entry.is_hot {
+                entry.is_hot = true;
+                entry.rise();
+                self.ring.push_back(token);
+            }
+        }
+    }
+
+    /// Notes when a connection that sleeps is to be asked for its end, if nobody tells of that.
+    fn date(&mut self, token: Token) {
+        let Some(entry) = self.entries.get_mut(token) else {
+            return;
+        };
+        if let (false, Some(until)) = (entry.is_dated, entry.fades_until()) {
+            entry.is_dated = true;
+            self.dates.push(Reverse((until, token.key(Topic::Life))));
+        }
+    }
+
+    /// Looks after those whose time has come.
+    fn keep_dates(&mut self) {
+        if self.dates.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        while let Some(Reverse((moment, key))) = self.dates.peek().copied() {
+            if moment > now {
+                return;
+            }
+            self.dates.pop();
+            let (token, topic) = Token::of(key);
+            if topic == Topic::Door {
+                let Some(door) = self.doors.get_mut(token) else {
+                    continue;
+                };
+                door.retry = None;
+                let _ = self.tower.heed_lobby(door.descriptor(), key, true);
+            } else if let Some(entry) = self.entries.get_mut(token) {
+                entry.is_dated = false;
+            }
+            self.told(key);
+        }
+    }
+
+    /// Has all that is hot sleep. Returns whether it did: if not, something is to be done.
+    pub(super) fn cool_all(&mut self) -> bool {
+        self.left = 0;
+        for _ in 0..self.ring.len() {
+            let Some(token) = self.ring.pop_front() else {
+                break;
+            };
+            let now = self.now;
+            let Some(entry) = self.entries.get_mut(token) else {
+                continue;
+            };
+            if matches!(entry.cool(now), Visit::Asleep) {
+                entry.is_hot = false;
+                self.date(token);
+            } else {
+                // What was found is found again, in its turn.
+                self.ring.push_back(token);
+                return false;
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,211 @@
+//! The heat of a connection in a poller: whether it is looked at in memory, or sleeps in the kernel until it is rung.
+//!
+//! Two questions. Whether the thread goes on looking at all is asked of all connections together, by the [`Pulse`]: looking is worth it while the
+//! next frame, whoever sends it, is near, since it spares both sides a wake. While it does, one more connection costs one more look per
+//! round, and so each that is in use is kept, by its [`Heat`]; for less long where there are very many, because each makes the round of all longer.
+//! Pure: they are told when something was found and how many are hot, and know no clock.
+
+/// Frames that are further apart than this, in nanoseconds, are not worth looking for: about what a sleep and a wake cost.
+const WORTH: u64 = 50_000;
+/// The longest that is looked for a frame.
+const LONGEST: u64 = 2 * WORTH;
+/// A gap counts as no longer than this: so that one that is long among short ones, such as when the thread did not run, changes nothing, and
+/// a long silence is forgotten after a few frames that are near each other.
+const FORGOTTEN: u64 = 3 * WORTH;
+/// So long is a connection kept that nobody uses, while others are in use.
+///
+/// Long enough for the rotation of a thousand whose frames all have to be rung for, as they are in the first one.
+const KEPT: u64 = 100_000_000;
+/// So many may be kept without anybody's time being cut.
+const ROOM: u64 = 1024;
+
+/// What is known of all connections of one poller together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pulse {
+    /// When something was last found, in nanoseconds.
+    last: u64,
+    /// How far apart finds are, lately.
+    gap: u64,
+}
+
+impl Pulse {
+    /// One that begins `now`. Something is expected at once.
+    pub(crate) fn new(now: u64) -> Self {
+        Self { last: now, gap: 0 }
+    }
+
+    /// Something was found `now`.
+    pub(crate) fn found(&mut self, now: u64) {
+        let gap = now.saturating_sub(self.last).min(FORGOTTEN);
+        self.last = now;
+        self.gap = (3 * self.gap + gap) / 4;
+    }
+
+    /// Whether nothing more is to be looked for `now`: what is hot is to be let go.
+    pub(crate) fn is_over(&self, now: u64) -> bool {
+        now.saturating_sub(self.last) >= self.patience()
+    }
+
+    /// Whether frames are near each other: then whoever was hot when the thread last fell asleep is looked at again.
+    pub(crate) fn is_lively(&self) -> bool {
+        self.patience() > 0
+    }
+
+    /// How long is looked after something was found: twice as long as it lately took; not at all where that is in vain.
+    fn patience(&self) -> u64 {
+        if self.gap > WORTH {
+            0
+        } else {
+            (2 * self.gap).clamp(WORTH / 2, LONGEST)
+        }
+    }
+}
+
+/// What is known of one connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Heat {
+    /// When something was last found, or it was rung, in nanoseconds.
+    last: u64,
+}
+
+impl Heat {
+    /// A connection that is used `now`.
+    pub(crate) fn new(now: u64) -> Self {
+        Self { last: now }
+    }
+
+    /// It is used `now`.
+    pub(crate) fn used(&mut self, now: u64) {
+        self.last = now;
+    }
+
+    /// Whether it is to be let go `now` although the pulse goes on, while `hot` are hot, this one included.
+    pub(crate) fn is_over(self, now: u64, hot: usize) -> bool {
+        let kept = KEPT * ROOM / (hot as u64).max(ROOM);
+        now.saturating_sub(self.last) >= kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Looks every `step` nanoseconds for frames that come with these gaps. Returns the time that was spent looking, and how often the thread
+    /// slept.
+    fn simulate(gaps: &[u64], step: u64) -> (u64, u32) {
+        let (mut pulse, mut now) = (Pulse::new(0), 0);
+        let (mut spent, mut sleeps) = (0, 0);
+        for gap in gaps {
+            let (due, from) = (now + gap, now);
+            while now < due && !pulse.is_over(now) {
+                now += step;
+            }
+            spent += now - from;
+            if now < due {
+                sleeps += 1;
+                now = due;
+            }
+            pulse.found(now);
+        }
+        (spent, sleeps)
+    }
+
+    #[test]
+    fn near_frames_are_looked_for_and_far_ones_are_slept_for() {
+        let (_, sleeps) = simulate(&[20_000; 1000], 100);
+        assert_eq!(sleeps, 0);
+        let (spent, sleeps) = simulate(&[1_000_000; 1000], 100);
+        assert!(sleeps >= 999, "{sleeps}");
+        assert!(spent < 5 * LONGEST, "{spent} ns of a second");
+    }
+
+    #[test]
+    fn a_burst_after_a_silence_is_looked_for_again_soon() {
+        let mut gaps = vec![10_000_000; 10];
+        gaps.extend([5_000; 1000]);
+        let (_, sleeps) = simulate(&gaps, 100);
+        assert!(sleeps < 25, "{sleeps}");
+    }
+
+    #[test]
+    fn one_long_gap_among_short_ones_changes_nothing() {
+        let mut pulse = Pulse::new(0);
+        let mut now = 0;
+        for gap in [10_000; 20].into_iter().chain([5_000_000]) {
+            now += gap;
+            pulse.found(now);
+        }
+        assert!(pulse.is_lively());
+        pulse.found(now + 5_000_000);
+        assert!(!pulse.is_lively());
+    }
+
+    #[test]
+    fn where_very_many_are_hot_each_is_let_go_sooner() {
+        let heat = Heat::new(0);
+        assert!(!heat.is_over(KEPT / 4, 1024));
+        assert!(heat.is_over(KEPT / 4, 10_240));
+        assert!(heat.is_over(KEPT, 1));
+    }
+
+    proptest! {
+        /// Whatever the traffic, nothing is looked for in vain for longer than `LONGEST`.
+        #[test]
+        fn what_is_silent_gets_cold(gaps in prop::collection::vec(0u64..10_000_000, 1..200)) {
+            let mut pulse = Pulse::new(0);
+            let mut now = 0;
+            for gap in gaps {
+                now += gap;
+                pulse.found(now);
+                prop_assert!(pulse.patience() <= LONGEST);
+                prop_assert!(pulse.is_over(now + LONGEST));
+            }
+        }
+
+        /// Where frames are far apart the time that is spent looking is next to none.
+        #[test]
+        fn far_frames_cost_little(gaps in prop::collection::vec(1_000_000u64..20_000_000, 50..200)) {
+            let (spent, _) = simulate(&gaps, 1000);
+            let all: u64 = gaps.iter().sum();
+            prop_assert!(spent * 20 < all, "{} of {}", spent, all);
+        }
+
+        /// A steady pace that is worth it is never slept through.
+        #[test]
+        fn a_steady_pace_is_kept(gap in 500u64..WORTH / 2, frames in 10usize..500) {
+            let (_, sleeps) = simulate(&vec![gap; frames], 100);
+            prop_assert_eq!(sleeps, 0);
+        }
+
+        /// One connection among many that are in use stays hot as long as it has its part in the traffic, and is let go when it has none.
+        #[test]
+        fn each_is_kept_by_its_own_use(peers in 2u64..1000, gap in 100u64..1000, rounds in 2u64..20) {
+            let mut heats = vec![Heat::new(0); peers as usize];
+            let mut now = 0;
+            for _ in 0..rounds {
+                for heat in &mut heats {
+                    now += gap;
+                    heat.used(now);
+                }
+            }
+            // A whole rotation is at most a millisecond.
+            prop_assert!(heats.iter().all(|heat| !heat.is_over(now, peers as usize)));
+            let later = now + KEPT;
+            heats[0].used(later);
+            prop_assert!(!heats[0].is_over(later, peers as usize));
+            prop_assert!(heats[1..].iter().all(|heat| heat.is_over(later, peers as usize)));
+        }
+
+        /// A clock that stands still or goes back does no harm.
+        #[test]
+        fn any_clock_will_do(moments in prop::collection::vec(any::<u64>(), 1..100)) {
+            let (mut pulse, mut heat) = (Pulse::new(moments[0]), Heat::new(moments[0]));
+            for moment in moments {
+                pulse.found(moment);
+                heat.used(moment);
+                let _ = pulse.is_over(moment.wrapping_add(1)) || heat.is_over(moment.wrapping_add(1), 1);
+            }
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Limits: of descriptors, and what one uid is granted.
+
+use std::os::fd::AsRawFd;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ringway::{Config, ErrorKind, Event, Limits, Listener, Poller};
+
+use crate::peer;
+use crate::process::{Page, alone, fork};
+use crate::server::{Client, Seen, ask, path, serve, smallest, soon};
+
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Sets this process's soft limit of descriptors.
+fn soft_limit(descriptors: u64) {
+    let mut limit = limit();
+    limit.rlim_cur = descriptors;
+    // SAFETY: `limit` is valid for reads.
+    let set = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+    assert_eq!(set, 0);
+}
+
+fn limit() -> libc::rlimit {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `limit` is valid for writes.
+    let got = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    assert_eq!(got, 0);
+    limit
+}
+
+/// Lets this process open no descriptor more.
+fn leave_none() -> u64 {
+    // The lowest number that is free is the first that may not be had.
+    let probe = std::fs::File::open("/dev/null").unwrap();
+    let next = u64::try_from(probe.as_raw_fd()).unwrap();
+    drop(probe);
+    soft_limit(next);
+    assert!(std::fs::File::open("/dev/null").is_err());
+    next
+}
+
+#[test]
+fn accepting_stalls_and_goes_on_when_descriptors_return() {
+    alone(
+        "limits::accepting_stalls_and_goes_on_when_descriptors_return",
+        LIMIT,
+        || {
+            let name = path("stalls");
+            let mut poller = Poller::new().unwrap();
+            let listener = smallest().bind(name.as_path()).unwrap();
+            let door = poller.listen(listener, Client::new).unwrap();
+            let page = Page::new();
+            let mut peers = fork(|| {
+                let connect = || smallest().connect(name.as_path()).unwrap();
+                let mut first: Vec<_> = (0..10).map(|_| connect()).collect();
+                ask(&mut first[9], 10);
+                page.set(0, 1);
+                page.until(1, 1);
+                ask(&mut connect(), 10);
+            });
+            let mut seen = Seen::default();
+            serve(&mut poller, &mut seen, |seen| {
+                seen.connected == 10 && page.get(0) == 1
+            });
+            let tokens: Vec<_> = poller.tokens().collect();
+            let soft = leave_none();
+            page.set(1, 1);
+            match poller.event_deadline(soon()).unwrap() {
+                Some(Event::Stalled { listener, error }) => {
+                    assert_eq!((listener, error.kind()), (door, ErrorKind::Resources));
+                    let text = error.to_string();
+                    let needed = (soft + 9).to_string();
+                    for part in [&soft.to_string(), &needed, "raise", "ulimit -n"] {
+                        assert!(text.contains(part), "{text}");
+                    }
+                }
+                other => panic!("{other:?}"),
+            }
+            // It is told once, and asking again takes no thread's whole time.
+            let wakes = poller.wakes();
+            let until = Instant::now() + Duration::from_millis(200);
+            assert!(poller.event_deadline(until).unwrap().is_none());
+            let wakes = poller.wakes() - wakes;
+            assert!((1..=12).contains(&wakes), "{wakes} wakes in 200 ms");
+            // What returns is enough for the one that waits, without any limit being raised.
+            for token in tokens.iter().take(5) {
+                assert!(
+                    poller.remove(*token).is_some(),
+                    "although no descriptor is left"
+                );
+            }
+            serve(&mut poller, &mut seen, |seen| seen.ended.len() == 6);
+            assert_eq!((seen.connected, seen.stalled.len()), (11, 0));
+            assert_eq!(peers.reap(), 0);
+        },
+    );
+}
+
+#[test]
+fn the_soft_limit_is_raised_where_that_is_asked_for() {
+    alone(
+        "limits::the_soft_limit_is_raised_where_that_is_asked_for",
+        LIMIT,
+        || {
+            drop(Listener::bind(path("raise")).unwrap());
+            let soft = leave_none();
+            let hard = limit().rlim_max;
+            assert!(soft < hard);
+            assert!(Listener::bind(path("raise")).is_err());
+            assert_eq!(limit().rlim_cur, soft, "not unasked");
+            let raising = Config::new().raise_descriptor_limit(true);
+            drop(raising.bind(path("raise")).unwrap());
+            assert_eq!(limit().rlim_cur, hard);
+        },
+    );
+}
+
+#[test]
+fn one_uid_has_no_more_than_it_is_granted() {
+    let name = path("granted");
+    // Two segments of 8 KiB each, and not three.
+    let cases = [
+        (Limits::new().connections(2), "2 connections"),
+        (Limits::new().bytes(20_000), "20000 bytes: 16384 are in use"),
+    ];
+    for (limits, what) in cases {
+        let mut listener = smallest().limits(limits).bind(name.as_path()).unwrap();
+        thread::scope(|scope| {
+            let client = scope.spawn(|| {
+                let connect = || smallest().connect(name.as_path());
+                let first = connect().unwrap();
+                let second = connect().unwrap();
+                for _ in 0..3 {
+                    let error = connect().unwrap_err();
+                    assert_eq!(error.kind(), ErrorKind::Resources);
+                    assert!(error.to_string().contains(what), "{error}");
+                }
+                drop(first);
+                // The server's half of it must have gone too.
+                loop {
+                    match connect() {
+                        Ok(third) => return drop((second, third)),
+                        Err(error) => assert_eq!(error.kind(), ErrorKind::Resources),
+                    }
+                }
+            });
+            let mut accepted: Vec<_> = (0..2)
+                .map(|_| listener.accept_deadline(soon()).unwrap())
+                .collect();
+            let third = loop {
+                let until = Instant::now() + Duration::from_millis(5);
+                match listener.accept_deadline(until) {
+                    Ok(third) => break third,
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::TimedOut),
+                }
+                // One half keeps the share, both give it back.
+                if accepted.len() == 2 && listener.refusals() >= 3 {
+                    let (sender, receiver) = accepted.remove(0).split();
+                    drop(sender);
+                    drop(receiver);
+                }
+            };
+            client.join().unwrap();
+            assert!(listener.refusals() >= 3);
+            drop(third);
+        });
+    }
+}
+
+#[test]
+fn silent_clients_of_one_uid_are_limited_too() {
+    let name = path("silent");
+    let config = smallest().limits(Limits::new().handshakes(2));
+    let mut listener = config.bind(name.as_path()).unwrap();
+    let silent = [peer::dial(&name).unwrap(), peer::dial(&name).unwrap()];
+    let third = peer::dial(&name).unwrap();
+    assert!(listener.try_accept().unwrap().is_none());
+    let (reason, text) = peer::reason(&peer::receive(&third).0);
+    assert!(
+        text.contains("no more than 2 handshakes"),
+        "{reason}: {text}"
+    );
+    drop(silent);
+    // It hears that they have gone.
+    assert!(listener.try_accept().unwrap().is_none());
+    let client = thread::spawn(move || smallest().connect(name).unwrap());
+    drop(listener.accept_deadline(soon()).unwrap());
+    client.join().unwrap();
+}

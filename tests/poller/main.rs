@@ -1,0 +1,13 @@
+//! Many peers on one thread. Each test that counts, forks or limits runs in a process of its own with a watchdog.
+
+mod crowd;
+mod exchange;
+mod idle;
+mod leaks;
+mod limits;
+#[path = "../hostile/peer.rs"]
+#[allow(dead_code, reason = "the scripts of the hostile tests need more of it")]
+mod peer;
+#[path = "../crash/process.rs"]
+mod process;
+mod server;
