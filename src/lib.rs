@@ -53,6 +53,8 @@
 compile_error!("Ringway needs Linux on a 64-bit little-endian machine");
 
 #[cfg(not(loom))]
+pub mod batch;
+#[cfg(not(loom))]
 pub mod codec;
 #[cfg(not(loom))]
 mod connection;

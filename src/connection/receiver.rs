@@ -15,6 +15,7 @@ use crate::sys::cpu;
 use crate::sys::fork::Birth;
 use crate::wake::gap::Gap;
 use crate::wake::ladder::LOOKS_PER_CHECK;
+use crate::wake::quiet::Quiet;
 use crate::wake::slip::Slip;
 
 /// The half that receives. One thread at a time uses it.
@@ -29,6 +30,7 @@ pub struct Receiver {
     birth: Birth,
     slip: Slip,
     gap: Gap,
+    quiet: Quiet,
     rest: Rest,
 }
 
@@ -42,6 +44,7 @@ impl Receiver {
             birth: rest.link.birth,
             slip: Slip::default(),
             gap: Gap::default(),
+            quiet: Quiet::default(),
             rest,
         }
     }
@@ -213,6 +216,9 @@ impl Receiver {
         self.lane.tell_numbers();
         let Self { lane, rest, .. } = self;
         let outcome = rest.arm(&mut || lane.peek());
+        if outcome == Ok(Arm::Armed) {
+            self.say_that_it_waits();
+        }
         outcome.map_err(RecvError::Protocol)
     }
 
@@ -310,6 +316,7 @@ impl Receiver {
     #[inline(never)]
     fn wait(&mut self, deadline: Option<Instant>) -> Result<Entry, RecvError> {
         self.lane.tell_numbers();
+        self.say_that_it_waits();
         let Self { lane, rest, .. } = self;
         match rest.wait(deadline, &mut || lane.peek()) {
             Ok(Ok(entry)) => {
@@ -334,6 +341,9 @@ impl Receiver {
     #[cold]
     #[inline(never)]
     fn empty(&mut self) -> Result<Entry, RecvError> {
+        if self.quiet.found_empty(self.lane.next()) {
+            self.say_that_it_waits();
+        }
         let Some(gone) = self.rest.ask(Instant::now(), LIFE_EVERY) else {
             return Err(RecvError::Empty);
         };
@@ -400,6 +410,12 @@ impl Receiver {
         if self.lane.is_release_due() {
             self.publish_release();
         }
+    }
+
+    /// There is nothing to read: the sender is told of all that is finished with, before a step's worth has gathered, so that it can see that what it
+    /// keeps back is waited for.
+    fn say_that_it_waits(&mut self) {
+        self.publish_release();
     }
 
     #[cold]

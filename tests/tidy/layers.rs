@@ -13,6 +13,7 @@ const LAYERS: &[&str] = &[
     "connection",
     "typed",
     "codec",
+    "batch",
     "model",
 ];
 /// Usable by every layer, and themselves without a layer.
