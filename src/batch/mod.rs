@@ -59,6 +59,8 @@
 mod batcher;
 mod limits;
 mod policy;
+#[cfg(test)]
+mod simulation;
 mod typed;
 
 pub use batcher::Batcher;

@@ -98,12 +98,11 @@ impl Policy {
         let time = now.saturating_sub(self.since);
         self.since = now;
         self.group = match cause {
-            Cause::Waiting | Cause::Due => 1,
             Cause::Asked => self.group,
             Cause::Planned if backlog || time < STREAM * frames => {
                 self.larger(time / frames.max(1))
             }
-            Cause::Planned => 1,
+            Cause::Planned | Cause::Waiting | Cause::Due => 1,
         };
         self.plan();
     }
