@@ -75,9 +75,9 @@ mod wake;
 
 #[cfg(not(loom))]
 pub use connection::{
-    Address, Arm, Config, Connection, ConnectionCounters, Counters, Frame, Group, LaneCounters,
-    Listener, Observed, Peer, Receiver, RecvError, Reservation, SendError, Sender, SharedSender,
-    connect,
+    Address, Arm, Config, Connection, ConnectionCounters, Counters, Frame, Frames, Group,
+    LaneCounters, Listener, Observed, Peer, Receiver, RecvError, Reservation, SendError, Sender,
+    SharedSender, connect,
 };
 pub use error::{Error, ErrorKind};
 pub use layout::violation::Violation;

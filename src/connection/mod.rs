@@ -30,7 +30,7 @@ pub use link::Peer;
 pub use listener::Listener;
 pub use observer::Observed;
 pub use outcome::{Arm, RecvError, SendError};
-pub use receiver::Receiver;
+pub use receiver::{Frames, Receiver};
 pub use reservation::{Group, Reservation};
 pub use sender::Sender;
 pub use shared::SharedSender;

@@ -1,5 +1,9 @@
 //! The half that receives.
 
+mod frames;
+
+pub use frames::Frames;
+
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
