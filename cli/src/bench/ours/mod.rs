@@ -1,5 +1,6 @@
 //! Ringway's side of each row, through its public interface only.
 
+mod batched;
 mod connecting;
 pub(crate) mod duplex;
 mod in_place;
@@ -13,6 +14,7 @@ use ringway::{Config, Connection, ErrorKind, Listener};
 use super::Failure;
 use super::kit::Side;
 
+pub(crate) use self::batched::Batched;
 pub(crate) use self::connecting::Connecting;
 pub(crate) use self::duplex::Duplex;
 pub(crate) use self::in_place::InPlace;
