@@ -69,7 +69,7 @@ fn the_deadline_is_within_the_budget_and_publishes() {
     let deadline = batcher.deadline().expect("a frame is kept back");
     assert!(deadline <= Instant::now() + LONG);
     assert!(!batcher.flush_due(Instant::now()));
-    assert!(!batcher.flush_due(deadline - Duration::from_nanos(1)));
+    assert!(!batcher.flush_due(deadline.checked_sub(Duration::from_nanos(1)).unwrap()));
     assert!(batcher.keeps_back());
     assert!(batcher.flush_due(deadline));
     assert!(!batcher.flush_due(deadline));

@@ -160,8 +160,7 @@ impl Batcher {
                 self.accepted(payload.len());
                 Ok(())
             }
-            Err(SendError::Full) => self.accept_slowly(kind, payload, wait),
-            Err(error) => Err(error),
+            Err(error) => self.refused(error, kind, payload, wait),
         }
     }
 
@@ -183,20 +182,28 @@ impl Batcher {
         Ok(())
     }
 
-    /// There is no room. What is kept back must be visible, or the peer could not make any.
+    /// A frame that can never be sent changes nothing. Else there is no room, and what is kept back must be visible, or the peer could not make any; or
+    /// the connection is over.
     #[cold]
     #[inline(never)]
-    fn accept_slowly(
+    fn refused(
         &mut self,
+        error: SendError,
         kind: u16,
         payload: &[u8],
         wait: Patience,
     ) -> Result<(), SendError> {
+        if matches!(error, SendError::TooLarge { .. }) {
+            return Err(error);
+        }
         self.flush();
-        match wait {
-            None => self.sender.try_send_kind(kind, payload),
-            Some(None) => self.sender.send_kind(kind, payload),
-            Some(Some(deadline)) => self.sender.send_kind_deadline(kind, payload, deadline),
+        match (error, wait) {
+            (SendError::Full, Some(None)) => self.sender.send_kind(kind, payload),
+            (SendError::Full, Some(Some(deadline))) => {
+                self.sender.send_kind_deadline(kind, payload, deadline)
+            }
+            (SendError::Full, None) => self.sender.try_send_kind(kind, payload),
+            (error, _) => Err(error),
         }
     }
 
@@ -235,7 +242,11 @@ impl Batcher {
         match self.sender.slot(len, 8, None) {
             Ok(_) => Ok(false),
             Err(SendError::Full) => Ok(true),
-            Err(error) => Err(error),
+            Err(error @ SendError::TooLarge { .. }) => Err(error),
+            Err(error) => {
+                self.flush();
+                Err(error)
+            }
         }
     }
 

@@ -16,7 +16,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            frames: 128,
+            frames: 256,
             bytes: 32 << 10,
             budget: Duration::from_micros(50),
         }
@@ -29,7 +29,7 @@ impl Limits {
         Self::default()
     }
 
-    /// The most frames of a group: at least 1, which publishes each at once. Default 128.
+    /// The most frames of a group: at least 1, which publishes each at once. Default 256.
     pub fn frames(mut self, frames: u32) -> Self {
         self.frames = frames.max(1);
         self

@@ -13,12 +13,15 @@ pub(crate) const PROBE: u32 = 32;
 /// Frames that follow each other faster than this, in nanoseconds, are a stream: no ping-pong between cores is as fast.
 const STREAM: u64 = 50;
 
+/// From here on a count was below zero: no ring has as many bytes.
+const WRAPPED: u64 = 1 << 63;
+
 /// How much may be kept back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bounds {
     /// Frames of a group, at least 1.
     pub(crate) frames: u32,
-    /// Bytes of ring that a group may take, headers included. The frame that reaches it is the last of its group.
+    /// Bytes of ring that a group may take, at least 1, headers included. The frame that reaches it is the last of its group.
     pub(crate) bytes: u64,
     /// Nanoseconds.
     pub(crate) budget: u64,
@@ -43,9 +46,9 @@ pub(crate) struct Policy {
     bounds: Bounds,
     /// Frames per group from now on; 1: each is published at once.
     group: u32,
-    /// Frames that are still missing until something is to be decided.
-    left: u32,
-    /// Bytes of the same.
+    /// Frames that may come until something is to be decided, less one: once it has wrapped around, it is time.
+    left: u64,
+    /// Bytes of the same. The highest bit of both together tells whether either has wrapped.
     room: u64,
     /// When something was last decided, in nanoseconds: every frame that is kept back was accepted later.
     since: u64,
@@ -74,16 +77,16 @@ impl Policy {
     /// A frame of `bytes` was accepted. Returns whether [`turn`](Self::turn) is to be called, after publishing.
     #[inline(always)]
     pub(crate) fn took(&mut self, bytes: u64) -> bool {
-        self.left -= 1;
-        self.room = self.room.saturating_sub(bytes);
-        self.left == 0 || self.room == 0
+        self.left = self.left.wrapping_sub(1);
+        self.room = self.room.wrapping_sub(bytes);
+        self.left | self.room >= WRAPPED
     }
 
     /// A frame was accepted and published by itself. Returns whether `turn` is to be called.
     #[inline(always)]
     pub(crate) fn took_at_once(&mut self) -> bool {
-        self.left -= 1;
-        self.left == 0
+        self.left = self.left.wrapping_sub(1);
+        self.left >= WRAPPED
     }
 
     /// By when a frame that is kept back must be published, in nanoseconds. Never later than the budget after it was accepted, and often earlier:
@@ -94,7 +97,7 @@ impl Policy {
 
     /// Everything that was accepted has been published, at `now`. `backlog`: much of what was published before is known to be unread.
     pub(crate) fn turn(&mut self, now: u64, cause: Cause, backlog: bool) {
-        let frames = u64::from(self.planned() - self.left);
+        let frames = (self.planned() - 1).wrapping_sub(self.left);
         let time = now.saturating_sub(self.since);
         self.since = now;
         self.group = match cause {
@@ -115,12 +118,12 @@ impl Policy {
     }
 
     /// Frames from one decision to the next, unless bytes or events cut it short.
-    fn planned(&self) -> u32 {
-        if self.groups() { self.group } else { PROBE }
+    fn planned(&self) -> u64 {
+        u64::from(if self.groups() { self.group } else { PROBE })
     }
 
     fn plan(&mut self) {
-        self.left = self.planned();
-        self.room = self.bounds.bytes;
+        self.left = self.planned() - 1;
+        self.room = self.bounds.bytes - 1;
     }
 }
