@@ -152,7 +152,8 @@ impl Receiver {
         self.finish();
     }
 
-    /// Releases every frame that has been read. The sender is told in steps of an eighth of the ring.
+    /// Releases every frame that has been read. The sender is told in steps of an eighth of the ring, and when
+    /// this half waits.
     pub fn release(&mut self) {
         if !self.birth.is_forked() && self.lane.release() {
             self.publish_release();
