@@ -177,7 +177,7 @@ impl Batcher {
             None => self.sender.try_send_kind(kind, payload)?,
         }
         if self.policy.took_at_once() {
-            self.turn(Cause::Planned, self.has_backlog());
+            self.turn(Cause::Planned);
         }
         Ok(())
     }
@@ -222,7 +222,7 @@ impl Batcher {
             fill(&mut place);
             place.commit();
             if !groups && self.policy.took_at_once() {
-                self.turn(Cause::Planned, self.has_backlog());
+                self.turn(Cause::Planned);
             }
             return Ok(());
         }
@@ -255,7 +255,7 @@ impl Batcher {
     fn accepted(&mut self, len: usize) {
         if self.policy.took(frame_length(len as u64)) {
             self.publish(Cause::Planned);
-        } else if self.sender.unreleased() == 0 {
+        } else if self.sender.peer_has_waited() {
             self.publish(Cause::Waiting);
         }
     }
@@ -265,22 +265,23 @@ impl Batcher {
         if !self.keeps_back() {
             return;
         }
-        // Before the group itself counts.
-        let backlog = self.has_backlog();
         self.sender.publish_group();
-        self.turn(cause, backlog);
+        self.turn(cause);
     }
 
-    /// The clock is read behind the publishing, which nobody shall wait for.
+    /// All that was accepted has just been published. The clock is read behind that, which nobody shall wait for.
     #[cold]
     #[inline(never)]
-    fn turn(&mut self, cause: Cause, backlog: bool) {
+    fn turn(&mut self, cause: Cause) {
+        let Self { sender, policy, .. } = self;
+        sender.remember();
         let now = u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.policy.turn(now, cause, backlog);
+        policy.turn(now, cause, || has_backlog(sender));
     }
+}
 
-    /// Whether more is published and unread than a receiver that keeps up leaves, which tells what it has read in steps of an eighth of the ring.
-    fn has_backlog(&self) -> bool {
-        self.sender.unreleased() > self.sender.capacity() as u64 / 4
-    }
+/// Whether more is published and unread than a receiver that keeps up leaves, which tells what it has read in steps of an eighth of the ring, and has
+/// a group of at most a quarter just before it.
+fn has_backlog(sender: &Sender) -> bool {
+    sender.unreleased() > sender.capacity() as u64 / 2
 }

@@ -27,11 +27,10 @@
 //! `Ok` of a batcher's `send` means *accepted*: the frame lies in the ring, in order, and the peer cannot see it until it is *published*, together with all that were
 //! accepted before it. From then on it is committed, as what [`Sender::send`](crate::Sender::send) has sent. It is published
 //!
-//! - at once, unless frames have lately come faster than one in 50 ns, or more than a quarter of the ring was published and unread;
+//! - at once, unless frames have lately come faster than one in 50 ns, or more than half of the ring was published and unread;
 //! - else with the frame that makes its group as long as it was planned. A group is planned at most twice as long as the last one, within
 //!   [`Limits::frames`] and [`Limits::bytes`], and so that it takes no more than half of [`Limits::budget`] at the pace of the last one;
-//! - by the next call of `send`, whatever was planned, if the receiver has said by then that it has read everything and waits: it does before it sleeps, and
-//!   when it has looked for some microseconds in vain;
+//! - by the next call of `send`, whatever was planned, if the receiver has said by then that it waits: it does before it sleeps, and when it has looked for some microseconds in vain;
 //! - before the batcher waits for room, and before it says that there is none;
 //! - by [`Batcher::flush`], [`Batcher::flush_due`] from [`Batcher::deadline`] on, [`Batcher::check`], [`Batcher::sender`], [`Batcher::into_sender`] and a drop, by a panic too.
 //!

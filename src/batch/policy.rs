@@ -32,7 +32,7 @@ pub(crate) struct Bounds {
 pub(crate) enum Cause {
     /// It has the frames or the bytes that were planned. Also: as many frames as a probe takes were published one by one.
     Planned,
-    /// The receiver has read everything and waits.
+    /// The receiver has found nothing for a while, or has gone to sleep.
     Waiting,
     /// The oldest frame's time is over.
     Due,
@@ -95,14 +95,15 @@ impl Policy {
         self.since.saturating_add(self.bounds.budget)
     }
 
-    /// Everything that was accepted has been published, at `now`. `backlog`: much of what was published before is known to be unread.
-    pub(crate) fn turn(&mut self, now: u64, cause: Cause, backlog: bool) {
+    /// Everything that was accepted has been published, at `now`. `backlog`: whether much of what was published is known to be
+    /// unread. It is asked only where that decides something: the look takes a line from the receiver.
+    pub(crate) fn turn(&mut self, now: u64, cause: Cause, backlog: impl FnOnce() -> bool) {
         let frames = (self.planned() - 1).wrapping_sub(self.left);
         let time = now.saturating_sub(self.since);
         self.since = now;
         self.group = match cause {
             Cause::Asked => self.group,
-            Cause::Planned if backlog || time < STREAM * frames => {
+            Cause::Planned if time < STREAM * frames || backlog() => {
                 self.larger(time / frames.max(1))
             }
             Cause::Planned | Cause::Waiting | Cause::Due => 1,

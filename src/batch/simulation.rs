@@ -55,11 +55,13 @@ impl World {
         self.trips.last().map_or(0, |trip| trip.read)
     }
 
-    /// Published and not told to have been read, as the sender sees it: in steps, unless the receiver waits.
+    /// Whether the receiver has said that it waits, since the last publish: it said of an earlier wait what was remembered then.
+    fn has_waited(&self, now: u64) -> bool {
+        self.done() + QUIET <= now
+    }
+
+    /// Published and not told to have been read, as the sender sees it: in steps.
     fn unreleased(&self, now: u64) -> u64 {
-        if self.done() + QUIET <= now {
-            return 0;
-        }
         let read = self.trips.partition_point(|trip| trip.read <= now) as u64 * FRAME;
         let step = CAPACITY / 8;
         self.trips.len() as u64 * FRAME - read / step * step
@@ -79,9 +81,9 @@ impl World {
     }
 
     fn turn(&mut self, now: u64, cause: Cause) {
-        let backlog = self.unreleased(now) > CAPACITY / 4;
         self.publish(now);
-        self.policy.turn(now, cause, backlog);
+        let backlog = self.unreleased(now) > CAPACITY / 2;
+        self.policy.turn(now, cause, || backlog);
     }
 
     /// Lets time pass until `now`: the timer runs, if there is one.
@@ -106,7 +108,7 @@ impl World {
             }
         } else if self.policy.took(FRAME) {
             self.turn(now, Cause::Planned);
-        } else if self.unreleased(now) == 0 {
+        } else if self.has_waited(now) {
             self.turn(now, Cause::Waiting);
         }
         assert!(self.kept.len() < self.bounds.frames as usize);
@@ -165,7 +167,7 @@ fn a_backlog_grows_groups_as_far_as_half_the_budget_allows() {
     world.stream(0, 20_000, 1_000);
     assert_eq!(world.longest_group(), 25, "25 us at a microsecond each");
     let before = world.trips.partition_point(|trip| trip.group == 1);
-    let backlog = CAPACITY / 4 / FRAME;
+    let backlog = CAPACITY / 2 / FRAME;
     assert!(
         before as u64 >= backlog,
         "none before there is a backlog: {before}"

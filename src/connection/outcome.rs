@@ -6,7 +6,7 @@ use crate::layout::violation::Violation;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// There is no room in the ring now. Room comes back in steps of an eighth of the ring (and when the receiver waits), not with each frame that it
+    /// There is no room in the ring now. Room comes back in steps of an eighth of the ring, not with each frame that the receiver
     /// reads, so the ring may stay full for a while although frames are taken.
     #[error("the ring is full")]
     Full,

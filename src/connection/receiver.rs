@@ -152,8 +152,7 @@ impl Receiver {
         self.finish();
     }
 
-    /// Releases every frame that has been read. The sender is told in steps of an eighth of the ring, and when
-    /// this half waits.
+    /// Releases every frame that has been read. The sender is told in steps of an eighth of the ring.
     pub fn release(&mut self) {
         if !self.birth.is_forked() && self.lane.release() {
             self.publish_release();
@@ -221,9 +220,6 @@ impl Receiver {
         self.lane.tell_numbers();
         let Self { lane, rest, .. } = self;
         let outcome = rest.arm(&mut || lane.peek());
-        if outcome == Ok(Arm::Armed) {
-            self.say_that_it_waits();
-        }
         outcome.map_err(RecvError::Protocol)
     }
 
@@ -321,7 +317,7 @@ impl Receiver {
     #[inline(never)]
     fn wait(&mut self, deadline: Option<Instant>) -> Result<Entry, RecvError> {
         self.lane.tell_numbers();
-        self.say_that_it_waits();
+        self.rest.look_in_vain();
         let Self { lane, rest, .. } = self;
         match rest.wait(deadline, &mut || lane.peek()) {
             Ok(Ok(entry)) => {
@@ -347,7 +343,7 @@ impl Receiver {
     #[inline(never)]
     fn empty(&mut self) -> Result<Entry, RecvError> {
         if self.quiet.found_empty(self.lane.next()) {
-            self.say_that_it_waits();
+            self.rest.look_in_vain();
         }
         let Some(gone) = self.rest.ask(Instant::now(), LIFE_EVERY) else {
             return Err(RecvError::Empty);
@@ -415,12 +411,6 @@ impl Receiver {
         if self.lane.is_release_due() {
             self.publish_release();
         }
-    }
-
-    /// There is nothing to read: the sender is told of all that is finished with, before a step's worth has gathered, so that it can see that what it
-    /// keeps back is waited for.
-    fn say_that_it_waits(&mut self) {
-        self.publish_release();
     }
 
     #[cold]

@@ -117,7 +117,7 @@ impl Sender {
         }
     }
 
-    /// Sends a copy of `payload` if there is space now. Never waits. Space comes back in steps of an eighth of the ring, and when the receiver waits.
+    /// Sends a copy of `payload` if there is space now. Never waits. Space comes back in steps of an eighth of the ring.
     ///
     /// # Errors
     /// Also [`SendError::Full`].

@@ -1,8 +1,8 @@
-//! The quiet: when a receiver that polls, and finds nothing, says how far it has read.
+//! The quiet: when a receiver that polls, and finds nothing, says so.
 //!
-//! What it has read is told in steps, because each telling costs the sender a line. A sender that keeps frames back wants to know whether they are waited for,
-//! and what it looks at is that position. So whoever waits tells it before it does; who polls has no such moment, and does when it has
-//! looked in vain for some time: long enough that a ping-pong never gets there. Pure: it is told of each look.
+//! A sender that keeps frames back wants to know whether they are waited for, and sees it by a new epoch. Whoever waits stores one before it does; who
+//! polls has no such moment, and does when it has looked in vain for some time: long enough that a ping-pong never gets there, whose next send would miss the
+//! line. Pure: it is told of each look.
 
 /// Looks in vain, one after the other, before it is said.
 const LOOKS: u32 = 128;
@@ -15,7 +15,7 @@ pub(crate) struct Quiet {
 }
 
 impl Quiet {
-    /// There was nothing behind `position`. Returns whether it is time to say how far it has read.
+    /// There was nothing behind `position`. Returns whether it is time to say so.
     #[inline]
     pub(crate) fn found_empty(&mut self, position: u64) -> bool {
         if self.position != position {

@@ -8,8 +8,19 @@ impl Sender {
         self.flushes = on;
     }
 
-    /// Bytes that the peer has not said to have read, of those that are visible to it. Zero: it waits, or looks in vain. Not to be called in a forked child.
+    /// Whether the peer's receiver has gone to sleep, or has looked in vain for some time, since [`remember`](Self::remember). Costs a load and a compare while
+    /// it has not. Not to be called in a forked child, as the next two.
     #[inline(always)]
+    pub(crate) fn peer_has_waited(&self) -> bool {
+        self.rest.peer_has_waited()
+    }
+
+    /// What the peer's receiver has said until now is taken note of.
+    pub(crate) fn remember(&mut self) {
+        self.rest.remember();
+    }
+
+    /// Bytes that the peer has not said to have read, of those that are visible to it.
     pub(crate) fn unreleased(&self) -> u64 {
         self.lane.unreleased()
     }
