@@ -149,10 +149,11 @@ impl Batcher {
 
     #[inline(always)]
     fn accept(&mut self, kind: u16, payload: &[u8], wait: Patience) -> Result<(), SendError> {
-        if !self.policy.groups() {
-            return self.accept_at_once(kind, payload, wait);
-        }
+        // An open group is ours, as long as it is open.
         if !self.sender.has_open_group() {
+            if !self.policy.groups() {
+                return self.accept_at_once(kind, payload, wait);
+            }
             self.sender.heed_verdict()?;
         }
         match self.sender.append(payload, kind, None) {
