@@ -28,7 +28,7 @@ fn keeping(name: &str, limits: Limits) -> (Batcher, Receiver, (Receiver, Sender)
     let (sender, there) = client.split();
     let mut batcher = Batcher::new(sender, limits);
     let mut sent = 0u64;
-    // A quarter of the ring unread is a backlog: 64 frames of 16 bytes; and the probe of it comes once every 32.
+    // Half of the ring unread is a backlog: 128 frames of 16 bytes; the look at it comes once every 32. Or the machine is fast, and it is a stream.
     while !batcher.keeps_back() {
         batcher.try_send(&sent.to_le_bytes()).expect("room");
         sent += 1;
