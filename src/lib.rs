@@ -53,6 +53,8 @@
 compile_error!("Ringway needs Linux on a 64-bit little-endian machine");
 
 #[cfg(not(loom))]
+pub mod batch;
+#[cfg(not(loom))]
 pub mod codec;
 #[cfg(not(loom))]
 mod connection;
@@ -76,8 +78,8 @@ mod wake;
 #[cfg(not(loom))]
 pub use connection::{
     Address, Arm, Attendant, Config, Connection, ConnectionCounters, Counters, Direction, Frame,
-    Group, LaneCounters, Limits, Listener, Lost, Observed, Peer, Receiver, RecvError, Reservation,
-    SendError, Sender, SharedSender, Tap, TapFrame, TapLane, connect,
+    Frames, Group, LaneCounters, Limits, Listener, Lost, Observed, Peer, Receiver, RecvError,
+    Reservation, SendError, Sender, SharedSender, Tap, TapFrame, TapLane, connect,
 };
 pub use error::{Error, ErrorKind};
 pub use layout::violation::Violation;

@@ -12,12 +12,28 @@ use crate::segment::Ring;
 pub struct Frame<'a> {
     receiver: &'a mut Receiver,
     entry: Entry,
+    /// One of several, which are released together.
+    batched: bool,
 }
 
 impl<'a> Frame<'a> {
     #[inline(always)]
     pub(crate) fn new(receiver: &'a mut Receiver, entry: Entry) -> Self {
-        Self { receiver, entry }
+        Self {
+            receiver,
+            entry,
+            batched: false,
+        }
+    }
+
+    /// One that its batch releases.
+    #[inline(always)]
+    pub(crate) fn of_batch(receiver: &'a mut Receiver, entry: Entry) -> Self {
+        Self {
+            receiver,
+            entry,
+            batched: true,
+        }
     }
 
     /// Payload bytes.
@@ -85,6 +101,8 @@ impl<'a> Frame<'a> {
 impl Drop for Frame<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.receiver.finish();
+        if !self.batched {
+            self.receiver.finish();
+        }
     }
 }

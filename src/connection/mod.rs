@@ -40,7 +40,7 @@ pub use observer::Observed;
 pub use outcome::{Arm, RecvError, SendError};
 pub(crate) use polled::Look;
 pub use quota::Limits;
-pub use receiver::Receiver;
+pub use receiver::{Frames, Receiver};
 pub use reservation::{Group, Reservation};
 pub use sender::Sender;
 pub use shared::SharedSender;

@@ -1,6 +1,9 @@
 //! The half that receives.
 
+mod frames;
 mod polled;
+
+pub use frames::Frames;
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
@@ -17,6 +20,7 @@ use crate::sys::cpu;
 use crate::sys::fork::Birth;
 use crate::wake::gap::Gap;
 use crate::wake::ladder::LOOKS_PER_CHECK;
+use crate::wake::quiet::Quiet;
 use crate::wake::slip::Slip;
 
 /// The half that receives. One thread at a time uses it.
@@ -31,6 +35,7 @@ pub struct Receiver {
     birth: Birth,
     slip: Slip,
     gap: Gap,
+    quiet: Quiet,
     rest: Rest,
 }
 
@@ -44,6 +49,7 @@ impl Receiver {
             birth: rest.link.birth,
             slip: Slip::default(),
             gap: Gap::default(),
+            quiet: Quiet::default(),
             rest,
         }
     }
@@ -315,6 +321,7 @@ impl Receiver {
     #[inline(never)]
     fn wait(&mut self, deadline: Option<Instant>) -> Result<Entry, RecvError> {
         self.lane.tell_numbers();
+        self.rest.look_in_vain();
         let Self { lane, rest, .. } = self;
         match rest.wait(deadline, &mut || lane.peek()) {
             Ok(Ok(entry)) => {
@@ -339,6 +346,9 @@ impl Receiver {
     #[cold]
     #[inline(never)]
     fn empty(&mut self) -> Result<Entry, RecvError> {
+        if self.quiet.found_empty(self.lane.next()) {
+            self.rest.look_in_vain();
+        }
         let Some(gone) = self.rest.ask(Instant::now(), LIFE_EVERY) else {
             return Err(RecvError::Empty);
         };

@@ -131,6 +131,21 @@ impl Rest {
         self.watch.look()
     }
 
+    /// Tells the peer's half that ours has looked in vain.
+    pub(crate) fn look_in_vain(&mut self) {
+        self.park.look_in_vain();
+    }
+
+    /// Whether the peer's half has gone to sleep or looked in vain since the last [`remember`](Self::remember).
+    #[inline(always)]
+    pub(crate) fn peer_has_waited(&self) -> bool {
+        self.watch.has_changed()
+    }
+
+    pub(crate) fn remember(&mut self) {
+        self.watch.remember();
+    }
+
     /// Does it. Returns whether the peer's half is closed.
     #[cold]
     #[inline(never)]

@@ -1,5 +1,6 @@
 //! The half that sends.
 
+mod backlog;
 mod polled;
 mod room;
 
@@ -38,6 +39,8 @@ pub struct Sender {
     refused: Count,
     dropped: Count,
     broken: Option<SendError>,
+    /// An open group is published by the drop.
+    flushes: bool,
     rest: Rest,
 }
 
@@ -56,6 +59,7 @@ impl Sender {
             refused: Count::new(slot, counters::SENDS, 7),
             dropped: Count::new(slot, counters::SENDS, 8),
             broken: None,
+            flushes: false,
             rest,
         }
     }
@@ -427,6 +431,9 @@ impl AsFd for Sender {
 impl Drop for Sender {
     fn drop(&mut self) {
         if !self.is_forked() {
+            if self.flushes {
+                self.publish_group();
+            }
             self.lane.tell();
         }
         self.rest.close();

@@ -7,6 +7,7 @@
 //! A plain send compares the end of its frame with one word, the ring's gate, which is also how everything that is rare is kept off
 //! its path: it is zero while a group is open, once the lane is shut, and in the child of a fork, and then no frame passes.
 
+mod backlog;
 mod room;
 
 pub(crate) use room::Readers;

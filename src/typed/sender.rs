@@ -282,6 +282,10 @@ impl<M: Messages + ?Sized> Sender<M> {
         self.lane.peer()
     }
 
+    pub(crate) fn into_untyped(self) -> connection::Sender {
+        self.lane
+    }
+
     /// The half that sends bytes: for what has no typed form, such as an event loop. What is sent with it should be messages of `M`; the peer
     /// checks them.
     pub fn untyped(&mut self) -> &mut connection::Sender {

@@ -40,6 +40,15 @@ impl<W: OwnWord> Park<W> {
         }
     }
 
+    /// Says that we have looked in vain and go on looking, awake: a new even epoch. Who keeps something back sees by it that it is waited for.
+    pub(crate) fn look_in_vain(&mut self) {
+        if !self.is_armed() {
+            self.epoch += 2;
+            // ORD: park-epoch: Relaxed, a hint that nothing is read or written on account of; partner: `has_changed`.
+            self.word.store(self.epoch, Ordering::Relaxed);
+        }
+    }
+
     /// Whether the peer has been told that we sleep, or may: it will ring.
     pub(crate) fn is_armed(&self) -> bool {
         self.epoch % 2 == 1
@@ -71,11 +80,17 @@ pub(crate) enum Signal {
 pub(crate) struct Watch<W> {
     word: W,
     last_rung: u64,
+    /// What [`has_changed`](Self::has_changed) compares with.
+    remembered: u64,
 }
 
 impl<W: ForeignWord> Watch<W> {
     pub(crate) fn new(word: W) -> Self {
-        Self { word, last_rung: 0 }
+        Self {
+            word,
+            last_rung: 0,
+            remembered: 0,
+        }
     }
 
     /// To be called after a commit or release and its barrier. Costs one load and a test while the peer is awake.
@@ -100,6 +115,19 @@ impl<W: ForeignWord> Watch<W> {
         }
         self.last_rung = epoch;
         Signal::Ring
+    }
+
+    /// Whether the peer's half has gone to sleep, or has looked in vain for some time, since [`remember`](Self::remember). A hint: no barrier orders it.
+    #[inline(always)]
+    pub(crate) fn has_changed(&self) -> bool {
+        // ORD: watch-epoch: Relaxed, only when to publish is decided by it; partner: `look_in_vain` (park-epoch).
+        self.word.load() != self.remembered
+    }
+
+    /// What has been said until now is known.
+    pub(crate) fn remember(&mut self) {
+        // ORD: watch-epoch: Relaxed, as above; partner: `look_in_vain` (park-epoch).
+        self.remembered = self.word.load();
     }
 
     /// The ring that the last look asked for did not get through: the next look asks again.

@@ -99,6 +99,36 @@ mod tests {
         assert!(slips <= 50, "{slips}");
     }
 
+    /// Requests and answers in groups, of which several frames come at once and then nothing until they are answered: a trial brings the next group, which is no more
+    /// than without it, and none follows while nothing comes during it.
+    #[test]
+    fn a_ping_pong_of_groups_slips_only_in_trials() {
+        let mut run = new();
+        let mut slips = 0;
+        for _ in 0..10_000 {
+            let nanos = run.frames(3, 1 << 18);
+            slips += u32::from(nanos > 0);
+            if nanos > 0 {
+                // The answer was due within the slip, and is found with the first look behind it; then there is nothing.
+                assert_eq!(run.frames(1, 1 << 18), 0);
+            }
+        }
+        assert!(slips <= 10_000 / TRIAL_SOON, "{slips}");
+    }
+
+    /// A receiver that keeps up with a stream slips while the stream lasts: most of the times that it finds the ring empty.
+    #[test]
+    fn a_receiver_that_drains_at_full_rate_slips() {
+        let mut run = new();
+        let mut nanos = 0;
+        let mut slips = 0;
+        for _ in 0..10_000 {
+            nanos = run.frames(2 + u64::from(nanos) / 10, 1 << 18);
+            slips += u32::from(nanos > 0);
+        }
+        assert!(slips > 9_900, "{slips}");
+    }
+
     #[test]
     fn a_stream_grows_it_and_its_end_drops_it() {
         let mut run = new();

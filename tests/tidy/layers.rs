@@ -14,6 +14,7 @@ const LAYERS: &[&str] = &[
     "poller",
     "typed",
     "codec",
+    "batch",
     "model",
 ];
 /// Usable by every layer, and themselves without a layer.
@@ -112,16 +113,26 @@ fn named(source: &Source) -> Vec<(usize, String)> {
             continue; // the second of two: the path was read from its first
         }
         let mut rest = &source.code[offset..];
+        let mut up = 0;
         while let Some(after) = rest.strip_prefix("super::") {
             rest = after;
+            up += 1;
         }
         let to = name(rest);
         let own = part(&source.path) == Some(to.as_str());
-        if LAYERS.contains(&to.as_str()) && !own && rest[to.len()..].starts_with("::") {
+        // A file may have the name of a layer, in another layer.
+        let beyond = up >= depth(&source.path);
+        if LAYERS.contains(&to.as_str()) && !own && beyond && rest[to.len()..].starts_with("::") {
             found.push((offset, to));
         }
     }
     found
+}
+
+/// How many modules a file lies below the root: 1 for `src/ring/mod.rs`, 2 for `src/ring/slot.rs`.
+fn depth(path: &str) -> usize {
+    let inside = path.strip_prefix("src/").unwrap_or(path);
+    inside.split('/').filter(|part| *part != "mod.rs").count()
 }
 
 fn name(text: &str) -> String {
@@ -173,6 +184,11 @@ mod tests {
         );
         assert_eq!(findings("cli/src/main.rs", "use crate::bench;"), 0);
         assert_eq!(
+            findings("src/typed/receiver.rs", "use super::batch::Batch;"),
+            0,
+            "typed/batch.rs"
+        );
+        assert_eq!(
             findings(
                 "src/wake/wait.rs",
                 "use super::super::wake::x; crate::say!(1)"
@@ -202,6 +218,7 @@ mod tests {
             2
         );
         assert_eq!(findings("src/error.rs", "use crate::sys::map;"), 1);
+        assert_eq!(findings("src/typed/mod.rs", "use super::batch::X;"), 1);
     }
 
     #[test]

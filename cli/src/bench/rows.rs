@@ -1,7 +1,7 @@
 //! The table of what is measured: each row's work, its limit and its target.
 
 use super::ours::batches::BATCH;
-use super::task::{Form, Publish, Task, Waiting};
+use super::task::{Form, Publish, Shape, Task, Waiting};
 use super::work::Pass;
 
 /// One row.
@@ -244,6 +244,12 @@ pub(crate) const ROWS: &[Row] = &[
         RING_GROUPS,
         Task::Stream(16, Waiting::Adaptive),
     ),
+    stream(
+        "stream-batcher",
+        "messages one after the other through a batcher; the limit is the best of groups of 16, 64 and 256",
+        GROUPS,
+        Task::Batched(Shape::Stream, Waiting::Adaptive),
+    ),
     large(KIB_64, &[Task::Bulk(KIB_64)]),
     large(MIB, &[Task::Bulk(MIB)]),
     beside(
@@ -272,6 +278,15 @@ pub(crate) const ROWS: &[Row] = &[
         &[SPINNING],
         Task::RoundTrip(64, Waiting::Adaptive),
         Target::AtMost(1.3),
+    ),
+    beside(
+        "batcher",
+        "round trip through a batcher, both sides spinning; the limit is round-trip:64",
+        64,
+        Unit::Nanoseconds,
+        &[SPINNING],
+        Task::Batched(Shape::RoundTrip, Waiting::Spin),
+        Target::AtMost(1.05),
     ),
     beside(
         "park",
@@ -421,3 +436,9 @@ const RING_SPIN: &[Task] = &[
 ];
 const RING_WAKE: &[Task] = &[Task::Frames(Publish::Waking), Task::Slots(Publish::Waking)];
 const RING_GROUPS: &[Task] = &[Task::Frames(Publish::Groups), Task::Slots(Publish::Groups)];
+/// The limit of a batcher: groups that the caller makes by hand.
+const GROUPS: &[Task] = &[
+    Task::Stream(16, Waiting::Adaptive),
+    Task::Stream(64, Waiting::Adaptive),
+    Task::Stream(256, Waiting::Adaptive),
+];

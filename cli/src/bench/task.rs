@@ -9,7 +9,7 @@ use super::kit::{Kit, Side};
 use super::limits::{bell, bulk, exchange, frames, slots, socket};
 use super::ours::batches::BATCH;
 use super::ours::crowd::{Backlog, Crowd, Visits};
-use super::ours::{Batches, Connecting, Duplex, InPlace};
+use super::ours::{Batched, Batches, Connecting, Duplex, InPlace};
 use super::work::{RoundTrip, Stream, Work};
 use super::{Failure, codecs};
 
@@ -32,8 +32,10 @@ pub(crate) enum Task {
     Unix(Form),
     /// Ringway: round trips of 8, 32, 56, 64 or 1024 bytes.
     RoundTrip(usize, Waiting),
-    /// Ringway: a stream of 64 bytes in groups of so many, 1 or 16.
+    /// Ringway: a stream of 64 bytes in groups of so many: 1, 16, 64 or 256.
     Stream(u64, Waiting),
+    /// Ringway: a stream of 64 bytes, or round trips of as many, through a batcher.
+    Batched(Shape, Waiting),
     /// Ringway: a stream of 64 KiB or 1 MiB, or of the bytes of batches.
     Large(usize),
     /// Ringway: a stream of batches of records.
@@ -81,6 +83,13 @@ impl Waiting {
             Waiting::Park => Wait::Park,
         })
     }
+}
+
+/// What is done through a batcher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Shape {
+    Stream,
+    RoundTrip,
 }
 
 /// What is measured of a comparison.
@@ -207,7 +216,16 @@ impl Task {
                 match group {
                     1 => Box::new(Stream::<_, 64, 1>::new(link)),
                     16 => Box::new(Stream::<_, 64, 16>::new(link)),
+                    64 => Box::new(Stream::<_, 64, 64>::new(link)),
+                    256 => Box::new(Stream::<_, 64, 256>::new(link)),
                     _ => return Err(UNKNOWN.into()),
+                }
+            }
+            Task::Batched(shape, waiting) => {
+                let link = Batched::new(&waiting.config(), address, side)?;
+                match shape {
+                    Shape::Stream => Box::new(Stream::<_, 64, 1>::new(link)),
+                    Shape::RoundTrip => Box::new(RoundTrip::<_, 64>::new(link)),
                 }
             }
             Task::Large(size) => {

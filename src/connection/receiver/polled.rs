@@ -14,7 +14,13 @@ impl Receiver {
     #[inline]
     pub(crate) fn look(&mut self) -> Look {
         match self.peek() {
-            Ok(None) => Look::Nothing,
+            Ok(None) => {
+                // A batcher at the other end hears by this that it is waited for.
+                if self.quiet.found_empty(self.lane.next()) {
+                    self.rest.look_in_vain();
+                }
+                Look::Nothing
+            }
             Ok(Some(_)) => Look::Something,
             Err(error) => Look::Ended(error),
         }

@@ -1,5 +1,6 @@
 //! Ringway's side of each row, through its public interface only.
 
+mod batched;
 pub(crate) mod batches;
 mod connecting;
 pub(crate) mod crowd;
@@ -16,6 +17,7 @@ use ringway::{Config, Connection, Error, ErrorKind, Listener};
 use super::Failure;
 use super::kit::Side;
 
+pub(crate) use self::batched::Batched;
 pub(crate) use self::batches::Batches;
 pub(crate) use self::connecting::Connecting;
 pub(crate) use self::duplex::Duplex;

@@ -1,0 +1,62 @@
+//! A connection whose frames go through a batcher.
+
+use std::path::Path;
+use std::time::Duration;
+
+use ringway::batch::{Batcher, Limits};
+use ringway::{Config, Receiver};
+
+use super::super::kit::Side;
+use super::super::work::Link;
+use super::super::{Failure, fail};
+use super::meet;
+
+/// One end of a connection, with a batcher of the default limits. In a stream its caller flushes when it has no more.
+#[derive(Debug)]
+pub(crate) struct Batched {
+    batcher: Batcher,
+    receiver: Receiver,
+}
+
+impl Batched {
+    pub(crate) fn new(config: &Config, address: &Path, side: Side) -> Result<Self, Failure> {
+        let (sender, receiver) = meet(config, address, side)?.split();
+        let batcher = Batcher::new(sender, Limits::new());
+        Ok(Self { batcher, receiver })
+    }
+}
+
+impl Link for Batched {
+    #[inline(always)]
+    fn send(&mut self, payload: &[u8]) {
+        if let Err(error) = self.batcher.send(payload) {
+            fail(&error);
+        }
+    }
+
+    #[inline(always)]
+    fn recv(&mut self, payload: &mut [u8]) {
+        match self.receiver.recv_into(payload) {
+            Ok(length) if length == payload.len() => {}
+            Ok(length) => fail(&format!("a frame of {length} bytes")),
+            Err(error) => fail(&error),
+        }
+    }
+
+    fn publish(&mut self) {
+        self.batcher.flush();
+    }
+
+    fn ack(&mut self) {
+        self.send(b"received");
+        self.batcher.flush();
+    }
+
+    fn await_ack(&mut self) {
+        self.recv(&mut [0; 8]);
+    }
+
+    fn idle(&mut self, time: Duration) {
+        std::thread::sleep(time);
+    }
+}

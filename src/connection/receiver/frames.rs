@@ -1,0 +1,105 @@
+//! Several frames that were there together, released at once.
+
+use std::time::Instant;
+
+use super::{Frame, Receiver, RecvError};
+
+/// The frames that a batch hands out, in order: see [`Receiver::recv_batch`].
+///
+/// What it has handed out is released with one word to the sender when it is dropped, and no sooner; what it has not is received by the next call, whether the batch was read to its end,
+/// left, cut short by a panic or leaked.
+#[derive(Debug)]
+#[must_use = "frames that are not taken out stay in the ring"]
+pub struct Frames<'a> {
+    receiver: &'a mut Receiver,
+    left: usize,
+    /// Beyond this position it ends, so that the sender gets room.
+    until: u64,
+}
+
+impl Receiver {
+    /// The frames that are there, at most `max` of them; waits for the first. Costs the sender one line in place of one for each eighth of the ring, which matters
+    /// when the ring is small or its frames are long.
+    ///
+    /// A batch ends early when it has gone through half of the ring: the sender could go no further for long.
+    ///
+    /// ```
+    /// # let path = std::env::temp_dir().join(format!("ringway-doc-frames-{}", std::process::id()));
+    /// # let mut listener = ringway::Listener::bind(path.as_path())?;
+    /// # let client = std::thread::spawn(move || ringway::connect(path));
+    /// # let (mut sender, _theirs) = listener.accept()?.split();
+    /// # let (_ours, mut receiver) = client.join().unwrap()?.split();
+    /// # let mut group = sender.group();
+    /// # for n in 0..5u8 { group.send(&[n])?; }
+    /// # group.publish();
+    /// let mut frames = receiver.recv_batch(64)?;
+    /// while let Some(frame) = frames.next_frame() {
+    ///     println!("{:?}", frame.to_vec());
+    /// }
+    /// # drop(frames);
+    /// # assert!(receiver.try_recv().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Receiver::recv`].
+    #[inline]
+    pub fn recv_batch(&mut self, max: usize) -> Result<Frames<'_>, RecvError> {
+        self.next(None)?;
+        Ok(Frames::new(self, max))
+    }
+
+    /// As [`Receiver::recv_batch`], until `deadline`.
+    ///
+    /// # Errors
+    /// Also [`RecvError::TimedOut`].
+    #[inline]
+    pub fn recv_batch_deadline(
+        &mut self,
+        max: usize,
+        deadline: Instant,
+    ) -> Result<Frames<'_>, RecvError> {
+        self.next(Some(deadline))?;
+        Ok(Frames::new(self, max))
+    }
+
+    /// As [`Receiver::recv_batch`], if there is a frame now. Never waits.
+    ///
+    /// # Errors
+    /// Also [`RecvError::Empty`].
+    #[inline]
+    pub fn try_recv_batch(&mut self, max: usize) -> Result<Frames<'_>, RecvError> {
+        self.try_next()?;
+        Ok(Frames::new(self, max))
+    }
+}
+
+impl<'a> Frames<'a> {
+    #[inline]
+    fn new(receiver: &'a mut Receiver, max: usize) -> Self {
+        Self {
+            until: receiver.lane.next() + receiver.lane.capacity() / 2,
+            left: max,
+            receiver,
+        }
+    }
+
+    /// The next frame of the batch. `None`: it is over, and the next call of the receiver tells what comes then, an end or a broken rule too.
+    #[inline]
+    pub fn next_frame(&mut self) -> Option<Frame<'_>> {
+        if self.left == 0 || self.receiver.lane.next() >= self.until {
+            return None;
+        }
+        let entry = self.receiver.peek().ok()??;
+        self.left -= 1;
+        self.receiver.lane.advance(&entry);
+        Some(Frame::of_batch(self.receiver, entry))
+    }
+}
+
+impl Drop for Frames<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.receiver.finish();
+    }
+}
