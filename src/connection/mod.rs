@@ -13,6 +13,7 @@ mod link;
 mod listener;
 mod observer;
 mod outcome;
+mod placement;
 mod receiver;
 mod reservation;
 mod rest;

@@ -11,6 +11,7 @@ use super::Connection;
 use super::book::Slot;
 use super::config::Config;
 use super::link::{Link, Peer};
+use super::placement;
 use super::receiver::Receiver;
 use super::rest::Rest;
 use super::schemas::{PeerSchemas, Side, Told};
@@ -71,12 +72,7 @@ impl Own {
             ring: capacity as usize,
             huge,
         };
-        let mut segment = OwnSegment::new(c"ringway", size, config.prefault).map_err(|error| {
-            Error::io(
-                &format!("making a segment of {} bytes", size.total()),
-                error,
-            )
-        })?;
+        let mut segment = placement::segment(config, size)?;
         let block = ControlBlock::new(&geometry, control as u64, features)
             .with_schemas(config.codec, &told.announced);
         segment.write_control(0, block.as_bytes());
@@ -230,8 +226,9 @@ impl Theirs {
             ring: geometry.capacity as usize,
             huge,
         };
-        let mapped = ForeignSegment::map(segment.as_fd(), size, config.prefault)
+        let mapped = ForeignSegment::map(segment.as_fd(), size, config.prefault || config.lock)
             .map_err(|defect| describe(&defect))?;
+        placement::lock_theirs(config, &mapped, size)?;
         if !descriptors[1..]
             .iter()
             .all(|bell| memfd::is_eventfd(bell.as_fd()))
