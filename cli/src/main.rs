@@ -3,8 +3,11 @@
 mod bench;
 mod copy;
 mod doctor;
+mod echo;
 mod exit;
+mod interruption;
 mod list;
+mod load;
 mod manual;
 mod observer;
 mod options;
@@ -37,9 +40,14 @@ enum Command {
     List(list::ListArgs),
     Inspect(list::InspectArgs),
     Ping(ping::PingArgs),
+    Load(load::LoadArgs),
+    Echo(echo::EchoArgs),
     Schema(schema::SchemaArgs),
     Completions(manual::CompletionsArgs),
     Man(manual::ManArgs),
+    /// One client of a load with faults.
+    #[command(name = "load-client", hide = true)]
+    LoadClient,
     /// The benchmark's own processes.
     #[command(name = "bench-peer", hide = true)]
     BenchPeer(bench::PeerArgs),
@@ -75,6 +83,9 @@ fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::List(args) => list::list(&args),
         Command::Ping(args) => ping::run(&args),
+        Command::Load(args) => load::run(&args),
+        Command::Echo(args) => echo::run(&args),
+        Command::LoadClient => load::run_client(),
         Command::Inspect(args) => list::inspect(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => manual::completions(&args, &Cli::command()),

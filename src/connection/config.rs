@@ -11,6 +11,10 @@ use crate::sys::{credentials, memfd};
 use crate::wake::ladder::Wait;
 
 /// Options, with a default for each. One value serves any number of listeners and connections.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
 #[derive(Clone, Debug)]
 #[must_use = "options do nothing until `bind` or `connect`"]
 pub struct Config {
