@@ -14,6 +14,7 @@
     reason = "what is measured is one loop; a call in it would be measured too"
 )]
 
+mod chart;
 mod codecs;
 mod crew;
 mod idle;
@@ -28,11 +29,13 @@ mod placement;
 mod report;
 mod rounds;
 mod rows;
+mod sweep;
 mod task;
 mod work;
 
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -81,6 +84,9 @@ pub(crate) struct BenchArgs {
     /// fastest of each round.
     #[arg(long, conflicts_with = "json")]
     ways: bool,
+    /// Also draw what `sweep` or `jitter` found into this file.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
     /// List the rows, each by what it measures, and do nothing.
     #[arg(long)]
     list: bool,
@@ -131,6 +137,13 @@ fn measure_rows(args: &BenchArgs, output: &mut impl Write) -> Result<(), exit::F
     if args.names.iter().any(|name| name == codecs::NAME) {
         return compare_codecs(args, output);
     }
+    if args.names.iter().any(|name| name == sweep::NAME) {
+        return run_sweep(args, output);
+    }
+    if args.svg.is_some() {
+        let what = "--svg draws what `sweep` or `jitter` found";
+        return Err(exit::Failure::new(Code::Usage, what));
+    }
     if rows.is_empty() {
         let what = "no such row; `ringway bench --list` shows them all";
         return Err(exit::Failure::new(Code::Usage, what));
@@ -140,7 +153,9 @@ fn measure_rows(args: &BenchArgs, output: &mut impl Write) -> Result<(), exit::F
             let name = format!("{}:{}", row.name, row.size);
             writeln!(output, "{name:<20} {}", row.about)?;
         }
-        writeln!(output, "{:<20} {}", codecs::NAME, codecs::ABOUT)?;
+        for (name, about) in ALONE {
+            writeln!(output, "{name:<20} {about}")?;
+        }
         return Ok(());
     }
     let mut meeting = meeting()?;
@@ -173,6 +188,35 @@ fn measure_rows(args: &BenchArgs, output: &mut impl Write) -> Result<(), exit::F
         Some(code) if args.check => Err(exit::Failure::new(code, verdict)),
         _ => Ok(()),
     }
+}
+
+/// What is no row, and comes by itself.
+const ALONE: [(&str, &str); 2] = [(codecs::NAME, codecs::ABOUT), (sweep::NAME, sweep::ABOUT)];
+
+fn alone(args: &BenchArgs, name: &str) -> Result<(), exit::Failure> {
+    if args.names.len() > 1 || args.ways {
+        let what = format!("`{name}` comes by itself, without --ways");
+        return Err(exit::Failure::new(Code::Usage, what));
+    }
+    Ok(())
+}
+
+fn run_sweep(args: &BenchArgs, output: &mut impl Write) -> Result<(), exit::Failure> {
+    alone(args, sweep::NAME)?;
+    if args.list {
+        writeln!(output, "{:<20} {}", sweep::NAME, sweep::ABOUT)?;
+        return Ok(());
+    }
+    let effort = sweep::Effort {
+        rounds: args
+            .rounds
+            .map_or(if args.quick { 1 } else { 5 }, usize::from),
+        batch: args.effort().batch / 2,
+        json: args.json,
+        check: args.check,
+        svg: args.svg.as_deref(),
+    };
+    sweep::run(effort, &mut meeting()?, output)
 }
 
 /// The comparison of codecs, which is no row: it has no limit and no target, and comes by itself.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::kit::{Kit, Side};
 use super::limits::{bell, bulk, exchange, frames, slots, socket};
 use super::ours::{Connecting, Duplex, InPlace};
+use super::sweep::trial::Trial;
 use super::work::{RoundTrip, Stream, Work};
 use super::{Failure, codecs};
 
@@ -36,6 +37,8 @@ pub(crate) enum Task {
     Large(usize),
     /// Ringway: round trips of 1 MiB in place, by a receiver that trusts its peer and touches the head.
     InPlace,
+    /// A point of the sweep, Ringway or a socket.
+    Sweep(Trial),
     /// Ringway: connect to first frame.
     Connect,
     /// Ringway: round trips of an encoded message.
@@ -207,6 +210,7 @@ impl Task {
                 Box::new(RoundTrip::<_, 64>::new(link))
             }
             Task::Codec(form, shape) => codecs::make(form, shape, address, side)?,
+            Task::Sweep(trial) => trial.make(side, address)?,
             Task::Connect => Box::new(Connecting::new(Config::new(), address, side)?),
             Task::Exchange(_) | Task::Bulk(_) => return Err(UNKNOWN.into()),
         })
