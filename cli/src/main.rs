@@ -51,6 +51,9 @@ enum Command {
     /// The benchmark's own processes.
     #[command(name = "bench-peer", hide = true)]
     BenchPeer(bench::PeerArgs),
+    /// The processes of `bench jitter`.
+    #[command(name = "bench-jitter", hide = true)]
+    BenchJitter(bench::MemberArgs),
     /// What the benchmark counts instructions of.
     #[command(name = "bench-count", hide = true)]
     BenchCount(bench::CountArgs),
@@ -91,6 +94,7 @@ fn main() -> ExitCode {
         Command::Completions(args) => manual::completions(&args, &Cli::command()),
         Command::Man(args) => manual::man(&args, &Cli::command()),
         Command::BenchPeer(args) => bench::run_peer(&args),
+        Command::BenchJitter(args) => bench::run_member(&args),
         Command::BenchCount(args) => bench::run_count(&args),
     }
 }

@@ -19,6 +19,7 @@ mod codecs;
 mod crew;
 mod idle;
 mod instructions;
+mod jitter;
 mod kit;
 mod limits;
 mod meter;
@@ -52,6 +53,7 @@ use self::rows::{Measured, ROWS, Row};
 use self::work::Pass;
 
 pub(crate) use self::instructions::{CountArgs, run as run_count};
+pub(crate) use self::jitter::{MemberArgs, run_member};
 pub(crate) use self::peer::{PeerArgs, run as run_peer};
 
 /// Why a row could not be measured; it is printed and goes no further.
@@ -140,6 +142,9 @@ fn measure_rows(args: &BenchArgs, output: &mut impl Write) -> Result<(), exit::F
     if args.names.iter().any(|name| name == sweep::NAME) {
         return run_sweep(args, output);
     }
+    if args.names.iter().any(|name| name == jitter::NAME) {
+        return run_jitter(args, output);
+    }
     if args.svg.is_some() {
         let what = "--svg draws what `sweep` or `jitter` found";
         return Err(exit::Failure::new(Code::Usage, what));
@@ -191,7 +196,11 @@ fn measure_rows(args: &BenchArgs, output: &mut impl Write) -> Result<(), exit::F
 }
 
 /// What is no row, and comes by itself.
-const ALONE: [(&str, &str); 2] = [(codecs::NAME, codecs::ABOUT), (sweep::NAME, sweep::ABOUT)];
+const ALONE: [(&str, &str); 3] = [
+    (codecs::NAME, codecs::ABOUT),
+    (sweep::NAME, sweep::ABOUT),
+    (jitter::NAME, jitter::ABOUT),
+];
 
 fn alone(args: &BenchArgs, name: &str) -> Result<(), exit::Failure> {
     if args.names.len() > 1 || args.ways {
@@ -217,6 +226,27 @@ fn run_sweep(args: &BenchArgs, output: &mut impl Write) -> Result<(), exit::Fail
         svg: args.svg.as_deref(),
     };
     sweep::run(effort, &mut meeting()?, output)
+}
+
+fn run_jitter(args: &BenchArgs, output: &mut impl Write) -> Result<(), exit::Failure> {
+    alone(args, jitter::NAME)?;
+    if args.check {
+        let what = "`jitter` has no target that could be checked";
+        return Err(exit::Failure::new(Code::Usage, what));
+    }
+    if args.list {
+        writeln!(output, "{:<20} {}", jitter::NAME, jitter::ABOUT)?;
+        return Ok(());
+    }
+    let effort = jitter::Effort {
+        rounds: args
+            .rounds
+            .map_or(if args.quick { 2 } else { 10 }, usize::from),
+        millis: if args.quick { 100 } else { 200 },
+        json: args.json,
+        svg: args.svg.as_deref(),
+    };
+    jitter::run(effort, &mut meeting()?, output)
 }
 
 /// The comparison of codecs, which is no row: it has no limit and no target, and comes by itself.
