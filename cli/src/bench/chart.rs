@@ -208,7 +208,7 @@ fn base(axis: Axis) -> f64 {
 /// A value in the largest unit of which there is at least one.
 pub(crate) fn label(axis: Axis, value: f64) -> String {
     let units: &[(f64, &str)] = match axis {
-        Axis::Bytes => &[(1048576.0, " MiB"), (1024.0, " KiB"), (0.0, " B")],
+        Axis::Bytes => &[(1_048_576.0, " MiB"), (1024.0, " KiB"), (0.0, " B")],
         Axis::Nanoseconds => &[(1e9, " s"), (1e6, " ms"), (1e3, " us"), (0.0, " ns")],
         Axis::Count => &[(1e6, " M"), (1e3, " k"), (0.0, "")],
     };

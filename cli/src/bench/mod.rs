@@ -14,6 +14,7 @@
     reason = "what is measured is one loop; a call in it would be measured too"
 )]
 
+mod alone;
 mod chart;
 mod codecs;
 mod crew;
@@ -136,18 +137,8 @@ pub(crate) fn run(args: &BenchArgs) -> ExitCode {
 
 fn measure_rows(args: &BenchArgs, output: &mut impl Write) -> Result<(), exit::Failure> {
     let rows: Vec<&Row> = ROWS.iter().filter(|row| args.wants(row)).collect();
-    if args.names.iter().any(|name| name == codecs::NAME) {
-        return compare_codecs(args, output);
-    }
-    if args.names.iter().any(|name| name == sweep::NAME) {
-        return run_sweep(args, output);
-    }
-    if args.names.iter().any(|name| name == jitter::NAME) {
-        return run_jitter(args, output);
-    }
-    if args.svg.is_some() {
-        let what = "--svg draws what `sweep` or `jitter` found";
-        return Err(exit::Failure::new(Code::Usage, what));
+    if let Some(alone) = alone::run(args, output) {
+        return alone;
     }
     if rows.is_empty() {
         let what = "no such row; `ringway bench --list` shows them all";
@@ -158,9 +149,7 @@ fn measure_rows(args: &BenchArgs, output: &mut impl Write) -> Result<(), exit::F
             let name = format!("{}:{}", row.name, row.size);
             writeln!(output, "{name:<20} {}", row.about)?;
         }
-        for (name, about) in ALONE {
-            writeln!(output, "{name:<20} {about}")?;
-        }
+        alone::list(output)?;
         return Ok(());
     }
     let mut meeting = meeting()?;
@@ -193,73 +182,6 @@ fn measure_rows(args: &BenchArgs, output: &mut impl Write) -> Result<(), exit::F
         Some(code) if args.check => Err(exit::Failure::new(code, verdict)),
         _ => Ok(()),
     }
-}
-
-/// What is no row, and comes by itself.
-const ALONE: [(&str, &str); 3] = [
-    (codecs::NAME, codecs::ABOUT),
-    (sweep::NAME, sweep::ABOUT),
-    (jitter::NAME, jitter::ABOUT),
-];
-
-fn alone(args: &BenchArgs, name: &str) -> Result<(), exit::Failure> {
-    if args.names.len() > 1 || args.ways {
-        let what = format!("`{name}` comes by itself, without --ways");
-        return Err(exit::Failure::new(Code::Usage, what));
-    }
-    Ok(())
-}
-
-fn run_sweep(args: &BenchArgs, output: &mut impl Write) -> Result<(), exit::Failure> {
-    alone(args, sweep::NAME)?;
-    if args.list {
-        writeln!(output, "{:<20} {}", sweep::NAME, sweep::ABOUT)?;
-        return Ok(());
-    }
-    let effort = sweep::Effort {
-        rounds: args
-            .rounds
-            .map_or(if args.quick { 1 } else { 5 }, usize::from),
-        batch: args.effort().batch / 2,
-        json: args.json,
-        check: args.check,
-        svg: args.svg.as_deref(),
-    };
-    sweep::run(effort, &mut meeting()?, output)
-}
-
-fn run_jitter(args: &BenchArgs, output: &mut impl Write) -> Result<(), exit::Failure> {
-    alone(args, jitter::NAME)?;
-    if args.check {
-        let what = "`jitter` has no target that could be checked";
-        return Err(exit::Failure::new(Code::Usage, what));
-    }
-    if args.list {
-        writeln!(output, "{:<20} {}", jitter::NAME, jitter::ABOUT)?;
-        return Ok(());
-    }
-    let effort = jitter::Effort {
-        rounds: args
-            .rounds
-            .map_or(if args.quick { 2 } else { 10 }, usize::from),
-        millis: if args.quick { 100 } else { 200 },
-        json: args.json,
-        svg: args.svg.as_deref(),
-    };
-    jitter::run(effort, &mut meeting()?, output)
-}
-
-/// The comparison of codecs, which is no row: it has no limit and no target, and comes by itself.
-fn compare_codecs(args: &BenchArgs, output: &mut impl Write) -> Result<(), exit::Failure> {
-    if args.names.len() > 1 || args.check || args.ways {
-        let what = "`codecs` is compared by itself, without --check and --ways";
-        return Err(exit::Failure::new(Code::Usage, what));
-    }
-    if args.list {
-        writeln!(output, "{:<20} {}", codecs::NAME, codecs::ABOUT)?;
-        return Ok(());
-    }
-    codecs::run(&args.effort(), args.json, &mut meeting()?, output)
 }
 
 fn meeting() -> Result<Meeting, exit::Failure> {

@@ -142,7 +142,9 @@ pub(crate) fn run(
             match pair(variant.options, placement, effort.millis, meeting) {
                 Ok(found) => {
                     variant.host.add(&Host::now().since(&before));
-                    found.iter().for_each(|found| variant.count(found));
+                    for found in &found {
+                        variant.count(found);
+                    }
                     variant.rounds += 1;
                 }
                 // What is not permitted here stays so.

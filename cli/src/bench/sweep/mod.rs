@@ -54,18 +54,30 @@ struct Point {
 }
 
 /// How it is to be done.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Effort<'a> {
     pub(crate) rounds: usize,
     pub(crate) batch: Duration,
     pub(crate) json: bool,
     pub(crate) check: bool,
     pub(crate) svg: Option<&'a Path>,
+    /// All of them where it is empty.
+    pub(crate) sizes: Vec<usize>,
+}
+
+/// One of the sizes, as it was named.
+pub(crate) fn size(text: &str) -> Result<usize, ()> {
+    let sizes = (0..=POWERS).map(|power| 4usize.pow(power));
+    let asked = text.parse::<usize>();
+    sizes
+        .into_iter()
+        .find(|size| asked.as_ref() == Ok(size))
+        .ok_or(())
 }
 
 /// Measures every point. With `check` it is a failure to be slower anywhere.
 pub(crate) fn run(
-    effort: Effort<'_>,
+    effort: &Effort<'_>,
     meeting: &mut Meeting,
     output: &mut impl Write,
 ) -> Result<(), exit::Failure> {
@@ -86,6 +98,9 @@ pub(crate) fn run(
         for busy in [true, false] {
             for power in 0..=POWERS {
                 let size = 4usize.pow(power);
+                if !(effort.sizes.is_empty() || effort.sizes.contains(&size)) {
+                    continue;
+                }
                 let point = measure(manner, busy, size, effort, placement, meeting)
                     .map_err(|error| failed(&error))?;
                 print(&point, effort.json, output)?;
@@ -125,7 +140,7 @@ fn measure(
     manner: Manner,
     busy: bool,
     size: usize,
-    effort: Effort<'_>,
+    effort: &Effort<'_>,
     placement: Placement,
     meeting: &mut Meeting,
 ) -> Result<Point, Failure> {
@@ -248,6 +263,17 @@ fn charts(points: &[Point]) -> Vec<Chart> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_powers_of_4_are_sizes() {
+        assert_eq!(
+            (size("1"), size("64"), size("16777216")),
+            (Ok(1), Ok(64), Ok(16 << 20))
+        );
+        for wrong in ["", "0", "2", "67108864", "many"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
 
     fn point(manner: &'static str, wait: &'static str, ratio: f64) -> Point {
         Point {
