@@ -190,7 +190,7 @@ fn the_sweep_has_a_point_for_each_way_of_moving_a_size() {
     }
     let drawn = std::fs::read_to_string(drawing).unwrap();
     assert_eq!(
-        drawn.matches("<polyline").count(),
+        drawn.matches("<path").count(),
         8,
         "four lines in each chart"
     );
@@ -229,5 +229,5 @@ fn jitter_is_told_for_each_option_and_prefaulting_saves_faults() {
     let faults = |name: &str| named(name)["minor_faults"].as_i64().unwrap();
     assert!(faults("none") > faults("prefault"), "{variants:?}");
     let drawn = std::fs::read_to_string(drawing).unwrap();
-    assert_eq!(drawn.matches("<polyline").count(), 14);
+    assert_eq!(drawn.matches("<path").count(), 14);
 }

@@ -17,7 +17,7 @@ pub(crate) enum Axis {
 #[derive(Clone, Debug)]
 pub(crate) struct Series {
     pub(crate) name: String,
-    /// Both coordinates above zero; others are left out.
+    /// Both coordinates above zero; any other point is a gap in the line.
     pub(crate) points: Vec<(f64, f64)>,
     pub(crate) dashed: bool,
     /// Lines of one colour belong together.
@@ -105,10 +105,12 @@ impl Chart {
         let _ = writeln!(
             svg,
             "<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>\
-             <text x=\"20\" y=\"{1}\" >{}</text>",
+             <text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>",
             f64::midpoint(left, right),
             bottom + 40.0,
             escaped(self.x.1),
+            left - 8.0,
+            top - 12.0,
             escaped(self.y.1),
         );
         for (number, series) in self.series.iter().enumerate() {
@@ -119,13 +121,23 @@ impl Chart {
                 ""
             };
             let mut line = String::new();
-            for point in series.points.iter().filter(|point| drawable(**point)) {
-                let _ = write!(line, "{:.1},{:.1} ", x.place(point.0), y.place(point.1));
+            let mut pen = "M";
+            for point in &series.points {
+                if drawable(*point) {
+                    let (x, y) = (x.place(point.0), y.place(point.1));
+                    let _ = write!(line, "{pen}{x:.1} {y:.1}");
+                    if pen == "M" {
+                        // A point without neighbours is a dot.
+                        line.push_str("h0");
+                    }
+                    pen = "L";
+                } else {
+                    pen = "M";
+                }
             }
             let _ = writeln!(
                 svg,
-                "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"{dash} points=\"{}\"/>",
-                line.trim_end()
+                "<path fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" stroke-linecap=\"round\"{dash} d=\"{line}\"/>"
             );
             let place = top + 14.0 + 20.0 * count(number);
             let _ = writeln!(
@@ -263,7 +275,7 @@ mod tests {
             ],
         };
         let svg = page(&[chart], "noted");
-        assert_eq!(svg.matches("<polyline").count(), 2);
+        assert_eq!(svg.matches("<path").count(), 2);
         assert!(svg.contains("a &lt; b &amp; c") && svg.contains("noted"));
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
         assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));

@@ -181,7 +181,7 @@ fn print_octaves(variants: &[Variant], pick: Pick, output: &mut impl Write) -> i
 }
 
 /// Bars of a chart in an octave.
-const STEPS: f64 = 8.0;
+const STEPS: f64 = 4.0;
 
 /// The same as charts, in finer steps.
 pub(super) fn charts(variants: &[Variant]) -> Vec<Chart> {
@@ -208,14 +208,19 @@ pub(super) fn charts(variants: &[Variant]) -> Vec<Chart> {
 #[expect(clippy::cast_precision_loss, reason = "for people")]
 fn steps(histogram: &Histogram<u64>) -> Vec<(f64, f64)> {
     let mut points: Vec<(f64, f64)> = Vec::new();
+    let mut first = None;
     for step in histogram.iter_recorded() {
         let value = step.value_iterated_to().max(1) as f64;
-        let from = ((value.log2() * STEPS).floor() / STEPS).exp2();
-        match points.last_mut() {
-            #[expect(clippy::float_cmp, reason = "the same step gives the same number")]
-            Some(last) if last.0 == from => last.1 += step.count_at_value() as f64,
-            _ => points.push((from, step.count_at_value() as f64)),
+        let number = (value.log2() * STEPS).floor();
+        let first = *first.get_or_insert(number);
+        // Steps without a value are there too: as gaps in the line.
+        #[expect(clippy::cast_sign_loss, reason = "values come in order")]
+        let index = (number - first) as usize;
+        while points.len() <= index {
+            let number = first + points.len() as f64;
+            points.push(((number / STEPS).exp2(), 0.0));
         }
+        points[index].1 += step.count_at_value() as f64;
     }
     points
 }
