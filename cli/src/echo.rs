@@ -16,7 +16,7 @@ use ringway::{Config, Connection, Listener};
 
 use crate::exit::{self, Code, Failure};
 use crate::interruption::Interruption;
-use crate::options::{LARGEST_RING, WaitMode, parse_uid};
+use crate::options::{LARGEST_RING, WaitMode, parse_uid, raise_descriptors};
 
 /// Listen under NAME and answer every frame with itself, until interrupted.
 #[derive(Debug, Args)]
@@ -45,6 +45,7 @@ pub(crate) fn run(args: &EchoArgs) -> ExitCode {
 }
 
 fn serve(args: &EchoArgs) -> Result<(), Failure> {
+    raise_descriptors();
     let interruption = Interruption::watch()?;
     let config = Config::new()
         .wait(args.wait_mode.wait())

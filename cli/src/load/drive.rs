@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
-use ringway::{Config, ErrorKind, Receiver, RecvError, SendError, Sender};
+use ringway::{Config, Receiver, RecvError, SendError, Sender};
 use serde::{Deserialize, Serialize};
 
 use super::arrivals::{Arrivals, Part, Schedule};
@@ -65,6 +65,8 @@ fn instant(moment: u64) -> Instant {
 /// Who hears what became of the requests. In no order that matters.
 pub(crate) trait Sink {
     fn add(&mut self, record: Record);
+    /// Why there is no connection yet; it is tried again.
+    fn trouble(&mut self, why: &str);
     /// There is time to pass on what was added.
     fn idle(&mut self) {}
 }
@@ -122,11 +124,10 @@ pub(crate) fn drive(spec: &Spec, sink: &mut impl Sink) {
             }
             match config.connect(spec.address.as_str()) {
                 Ok(made) => connection = Some(made.split()),
-                Err(error) if error.kind() == ErrorKind::InvalidConfig => {
-                    client.give_up(Outcome::NotConnected, &mut take, sink);
-                    return;
+                Err(error) => {
+                    sink.trouble(&error.to_string());
+                    std::thread::sleep(RETRY);
                 }
-                Err(_) => std::thread::sleep(RETRY),
             }
             continue;
         };

@@ -240,7 +240,11 @@ fn client() -> Result<(), Failure> {
     let mut told = Vec::new();
     std::io::stdin().lock().read_to_end(&mut told)?;
     let spec: Spec = serde_json::from_slice(&told).map_err(|error| failed(&error))?;
-    drive(&spec, &mut Piped(Vec::with_capacity(WRITTEN)));
+    let mut piped = Piped {
+        bytes: Vec::with_capacity(WRITTEN),
+        troubled: false,
+    };
+    drive(&spec, &mut piped);
     Ok(())
 }
 
@@ -248,21 +252,31 @@ fn client() -> Result<(), Failure> {
 const WRITTEN: usize = 4096 / RECORD_BYTES * RECORD_BYTES;
 
 /// Tells the process that started us.
-struct Piped(Vec<u8>);
+struct Piped {
+    bytes: Vec<u8>,
+    troubled: bool,
+}
 
 impl Sink for Piped {
     fn add(&mut self, record: Record) {
-        self.0.extend_from_slice(&record.to_bytes());
-        if self.0.len() >= WRITTEN {
+        self.bytes.extend_from_slice(&record.to_bytes());
+        if self.bytes.len() >= WRITTEN {
             self.idle();
+        }
+    }
+
+    fn trouble(&mut self, why: &str) {
+        // Said once; a client that is killed often connects often.
+        if !std::mem::replace(&mut self.troubled, true) {
+            let _ = writeln!(std::io::stderr(), "ringway load: {why}");
         }
     }
 
     fn idle(&mut self) {
         // Whoever listened is gone, and so are we then.
-        let _ = std::io::stdout().lock().write_all(&self.0);
+        let _ = std::io::stdout().lock().write_all(&self.bytes);
         let _ = std::io::stdout().lock().flush();
-        self.0.clear();
+        self.bytes.clear();
     }
 }
 

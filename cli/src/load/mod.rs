@@ -29,7 +29,9 @@ use self::report::Report;
 use self::sizes::Sizes;
 use self::tally::{Outcome, Record, Tally};
 use crate::exit::{self, Code, Failure};
-use crate::options::{WaitMode, deadline_after, parse_bytes, parse_seconds, parse_uid};
+use crate::options::{
+    WaitMode, deadline_after, parse_bytes, parse_seconds, parse_uid, raise_descriptors,
+};
 
 pub(crate) use self::faults::run_client;
 
@@ -120,7 +122,7 @@ const SECONDS: f64 = 10.0;
 /// Given to the clients to connect before the first request is due.
 const HEAD_START: u64 = 20_000_000;
 /// The same for each client; one that is a process takes longer to start.
-const EACH: u64 = 200_000;
+const EACH: u64 = 1_000_000;
 const EACH_PROCESS: u64 = 3_000_000;
 
 fn nanos(seconds: f64) -> u64 {
@@ -130,6 +132,7 @@ fn nanos(seconds: f64) -> u64 {
 
 fn load(args: &LoadArgs, output: &mut impl Write) -> Result<(), Failure> {
     crate::standard::output()?;
+    raise_descriptors();
     let spec = spec(args)?;
     let service = meet(args, &spec)?;
     let before = (processor_time(), service.and_then(time_of));
@@ -269,6 +272,11 @@ impl Sink for Shared<'_> {
         if self.records.len() >= TOLD {
             self.idle();
         }
+    }
+
+    fn trouble(&mut self, why: &str) {
+        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        tally.trouble = Some(why.to_owned());
     }
 
     fn idle(&mut self) {

@@ -58,6 +58,7 @@ struct Json {
     answered: u64,
     failed: u64,
     errors: serde_json::Map<String, serde_json::Value>,
+    trouble: Option<String>,
     clients: u64,
     kills: Option<u64>,
     stops: Option<u64>,
@@ -96,6 +97,7 @@ impl Report<'_> {
                 .errors()
                 .map(|(outcome, count)| (outcome.name().to_owned(), count.into()))
                 .collect(),
+            trouble: self.tally.trouble.clone(),
             clients: self.clients,
             kills: self.happened.map(|happened| happened.kills),
             stops: self.happened.map(|happened| happened.stops),
@@ -123,6 +125,9 @@ impl Report<'_> {
         )?;
         for (outcome, count) in self.errors().filter(|(_, count)| *count > 0) {
             writeln!(output, "{count:>12}  {}", outcome.meaning())?;
+        }
+        if let Some(why) = &self.tally.trouble {
+            writeln!(output, "a client could not connect for a while: {why}")?;
         }
         if let Some(happened) = self.happened {
             let Happened { kills, stops } = happened;

@@ -145,6 +145,8 @@ impl Record {
 pub(crate) struct Tally {
     pub(crate) counts: [u64; Outcome::ALL.len()],
     pub(crate) bytes: u64,
+    /// The last reason for which a client could not connect.
+    pub(crate) trouble: Option<String>,
     pub(crate) latency: Histogram<u64>,
     pub(crate) service: Histogram<u64>,
     pub(crate) late: Histogram<u64>,
@@ -162,6 +164,7 @@ impl Tally {
         Self {
             counts: [0; Outcome::ALL.len()],
             bytes: 0,
+            trouble: None,
             latency: histogram(),
             service: histogram(),
             late: histogram(),
