@@ -72,6 +72,8 @@ mod sync;
 #[cfg(not(loom))]
 mod sys;
 #[cfg(not(loom))]
+pub mod thread;
+#[cfg(not(loom))]
 pub mod typed;
 mod wake;
 

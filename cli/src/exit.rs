@@ -30,6 +30,8 @@ pub(crate) enum Code {
     Differs = 9,
     /// Two schemas differ, and one side would not understand the other.
     Incompatible = 10,
+    /// A load in which not every request was answered.
+    Unanswered = 11,
     /// The reader of our output went away: 128 + SIGPIPE, what a shell reports for any program in a pipeline.
     BrokenPipe = 141,
 }
@@ -84,6 +86,23 @@ Exit codes:
   2    bad usage
   5    nobody listens there, or nobody answered in time
   141  the reader of our output went away";
+
+/// The same for `load`.
+pub(crate) const LOAD_TABLE: &str = "\
+Exit codes:
+  0    every request was answered, save those of clients that were killed on request
+  1    it could not be driven
+  2    bad usage
+  5    nobody listens there
+  11   a request was not answered, or not as it was asked
+  141  the reader of our output went away";
+
+/// The same for `echo`.
+pub(crate) const ECHO_TABLE: &str = "\
+Exit codes:
+  0    with --clients: so many clients came and went
+  1    it could not listen
+  2    bad usage";
 
 /// Why a command ends early.
 #[derive(Debug)]
@@ -156,7 +175,16 @@ mod tests {
     #[test]
     fn the_document_has_every_code() {
         let document = include_str!("../../docs/command.md");
-        for line in [TABLE, BENCH_TABLE, SCHEMA_TABLE, INSPECT_TABLE, PING_TABLE]
+        let tables = [
+            TABLE,
+            BENCH_TABLE,
+            SCHEMA_TABLE,
+            INSPECT_TABLE,
+            PING_TABLE,
+            LOAD_TABLE,
+            ECHO_TABLE,
+        ];
+        for line in tables
             .iter()
             .flat_map(|table| table.lines())
             .filter(|line| line.starts_with("  ") && !line.contains("An interrupted"))

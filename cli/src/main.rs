@@ -3,10 +3,13 @@
 mod bench;
 mod copy;
 mod doctor;
+mod echo;
 mod exit;
 mod hex;
+mod interruption;
 mod json;
 mod list;
+mod load;
 mod manual;
 mod observer;
 mod options;
@@ -42,12 +45,20 @@ enum Command {
     List(list::ListArgs),
     Inspect(list::InspectArgs),
     Ping(ping::PingArgs),
+    Load(load::LoadArgs),
+    Echo(echo::EchoArgs),
     Schema(schema::SchemaArgs),
     Completions(manual::CompletionsArgs),
     Man(manual::ManArgs),
+    /// One client of a load with faults.
+    #[command(name = "load-client", hide = true)]
+    LoadClient,
     /// The benchmark's own processes.
     #[command(name = "bench-peer", hide = true)]
     BenchPeer(bench::PeerArgs),
+    /// The processes of `bench jitter`.
+    #[command(name = "bench-jitter", hide = true)]
+    BenchJitter(bench::MemberArgs),
     /// What the benchmark counts instructions of.
     #[command(name = "bench-count", hide = true)]
     BenchCount(bench::CountArgs),
@@ -80,11 +91,15 @@ fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::List(args) => list::list(&args),
         Command::Ping(args) => ping::run(&args),
+        Command::Load(args) => load::run(&args),
+        Command::Echo(args) => echo::run(&args),
+        Command::LoadClient => load::run_client(),
         Command::Inspect(args) => list::inspect(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => manual::completions(&args, &Cli::command()),
         Command::Man(args) => manual::man(&args, &Cli::command()),
         Command::BenchPeer(args) => bench::run_peer(&args),
+        Command::BenchJitter(args) => bench::run_member(&args),
         Command::BenchCount(args) => bench::run_count(&args),
     }
 }

@@ -6,14 +6,25 @@ use clap::{Args, ValueEnum};
 use ringway::{Address, Config, Wait};
 
 /// How this side waits.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum WaitMode {
+#[derive(Clone, Copy, Debug, ValueEnum, serde::Serialize, serde::Deserialize)]
+pub(crate) enum WaitMode {
     /// Never sleep: fastest, and takes a whole CPU.
     Spin,
     /// Spin a little, then sleep.
     Adaptive,
     /// Sleep at once: spares the CPU.
     Park,
+}
+
+impl WaitMode {
+    /// What the library calls it.
+    pub(crate) fn wait(self) -> Wait {
+        match self {
+            WaitMode::Spin => Wait::Spin,
+            WaitMode::Adaptive => Wait::Adaptive,
+            WaitMode::Park => Wait::Park,
+        }
+    }
 }
 
 /// Where to meet and what the connection is made of.
@@ -36,7 +47,7 @@ pub(crate) struct ConnectionArgs {
 /// The ring that carries nothing but the answer at the end.
 const ANSWER_RING: usize = 4096;
 /// The largest ring that there is: whoever may connect may also choose the size.
-const LARGEST_RING: usize = 1 << 30;
+pub(crate) const LARGEST_RING: usize = 1 << 30;
 
 impl ConnectionArgs {
     /// Where to meet.
@@ -65,15 +76,23 @@ impl ConnectionArgs {
     }
 
     fn config(&self) -> Config {
-        let wait = match self.wait_mode {
-            WaitMode::Spin => Wait::Spin,
-            WaitMode::Adaptive => Wait::Adaptive,
-            WaitMode::Park => Wait::Park,
-        };
-        let config = Config::new().wait(wait).max_capacity(LARGEST_RING);
+        let config = Config::new()
+            .wait(self.wait_mode.wait())
+            .max_capacity(LARGEST_RING);
         self.allow_uid
             .iter()
             .fold(config, |config, &uid| config.allow_uid(uid))
+    }
+}
+
+/// Lets this process have as many descriptors as it may: it has many connections, and waits for none of them by `select`. Where that is refused, the
+/// lack of one says so.
+pub(crate) fn raise_descriptors() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        if soft < hard {
+            let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+        }
     }
 }
 

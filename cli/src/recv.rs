@@ -7,14 +7,12 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Args;
-use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
 use ringway::{Connection, Listener};
 
 use crate::copy::{self, BYTES, END, PIECE};
 use crate::exit::{self, Code, Failure};
+use crate::interruption::Interruption;
 use crate::options::{ConnectionArgs, deadline_after, parse_seconds};
 use crate::progress::Progress;
 use crate::standard;
@@ -63,45 +61,22 @@ fn accept(args: &RecvArgs) -> Result<Connection, Failure> {
     let wrong = |error: &dyn std::fmt::Display| Failure::new(Code::Failed, error);
     // While the name exists an interruption must remove it. Afterwards a signal does what it always does, and the sender
     // learns that we died.
-    let mut signals = SigSet::empty();
-    let interruptions = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
-    signals.extend(
-        interruptions
-            .into_iter()
-            .filter(|signal| !is_ignored(*signal)),
-    );
-    let before = signals
-        .thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK)
-        .map_err(|error| wrong(&error))?;
-    let interrupted =
-        SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
-            .map_err(|error| exit::no_descriptor("cannot watch for signals", &error.into()))?;
+    let interruption = Interruption::watch()?;
     let deadline = args.wait.and_then(deadline_after);
     let accepted = args
         .connection
         .receiving()
         .bind(args.connection.address())
         .map_err(|error| wrong(&error))
-        .and_then(|mut listener| wait_for_sender(&mut listener, &interrupted, deadline, args));
+        .and_then(|mut listener| wait_for_sender(&mut listener, &interruption, deadline, args));
     // A signal that arrived is still pending and is delivered here, after the name was removed.
-    before.thread_set_mask().map_err(|error| wrong(&error))?;
+    interruption.deliver()?;
     accepted
-}
-
-/// Whether we were started with a signal that is not to reach us, as a script's `&` and `nohup` do: a blocked one would be
-/// reported nevertheless.
-fn is_ignored(signal: Signal) -> bool {
-    let mut action = std::mem::MaybeUninit::<libc::sigaction>::uninit();
-    // SAFETY: no new action is given; `action` is valid for writes, and read only if the call says that it was written.
-    unsafe {
-        libc::sigaction(signal as libc::c_int, std::ptr::null(), action.as_mut_ptr()) == 0
-            && action.assume_init().sa_sigaction == libc::SIG_IGN
-    }
 }
 
 fn wait_for_sender(
     listener: &mut Listener,
-    interrupted: &SignalFd,
+    interrupted: &Interruption,
     deadline: Option<Instant>,
     args: &RecvArgs,
 ) -> Result<Connection, Failure> {

@@ -118,7 +118,7 @@ fn the_list_says_what_each_row_measures() {
     assert!(list.lines().count() > 20, "{list}");
     for line in list.lines() {
         let (name, about) = line.split_once(' ').expect("a name and what it measures");
-        let named = name.contains(':') || name == "codecs";
+        let named = name.contains(':') || ["codecs", "sweep", "jitter"].contains(&name);
         assert!(named && about.trim().len() > 20, "{line}");
     }
 }
@@ -166,4 +166,68 @@ fn codecs_are_compared_by_themselves() {
     assert_eq!(lines[0]["size"], 64);
     assert_eq!(run(&["codecs", "--check"]).status.code(), Some(2));
     assert_eq!(run(&["codecs", "pipe"]).status.code(), Some(2));
+}
+
+#[test]
+fn the_sweep_has_a_point_for_each_way_of_moving_a_size() {
+    let place = Place::new();
+    let drawing = place.file("sweep.svg");
+    let arguments = [
+        "sweep:1",
+        "sweep:65536",
+        "--rounds",
+        "1",
+        "--svg",
+        drawing.to_str().unwrap(),
+    ];
+    let (code, points) = bench(&place, &arguments, None);
+    assert_eq!(code, 0, "{}", place.words("bench"));
+    // Single and streamed, busy and parked, two sizes.
+    assert_eq!(points.len(), 8, "{points:?}");
+    for point in &points {
+        assert!(point["ringway_ns"].as_f64().unwrap() > 0.0, "{point}");
+        assert!(point["socket_ns"].as_f64().unwrap() > 0.0, "{point}");
+    }
+    let drawn = std::fs::read_to_string(drawing).unwrap();
+    assert_eq!(
+        drawn.matches("<path").count(),
+        8,
+        "four lines in each chart"
+    );
+    for wrong in [
+        &["sweep:3"][..],
+        &["sweep", "jitter"],
+        &["park", "--svg", "x"],
+    ] {
+        assert_eq!(bench(&place, wrong, None).0, 2, "{wrong:?}");
+    }
+}
+
+#[test]
+fn jitter_is_told_for_each_option_and_prefaulting_saves_faults() {
+    let place = Place::new();
+    let drawing = place.file("jitter.svg");
+    let arguments = [
+        "jitter",
+        "--rounds",
+        "1",
+        "--svg",
+        drawing.to_str().unwrap(),
+    ];
+    let (code, variants) = bench(&place, &arguments, None);
+    assert_eq!(code, 0, "{}", place.words("bench"));
+    let named = |name: &str| {
+        let found = variants.iter().find(|variant| variant["options"] == name);
+        found.unwrap_or_else(|| panic!("no {name} in {variants:?}"))
+    };
+    for name in ["none", "pin", "prefault", "lock", "numa", "fifo", "all"] {
+        let variant = named(name);
+        // What is not permitted here says so.
+        let measured = variant["round_trip_ns"]["count"].as_u64().unwrap() > 0;
+        assert_ne!(measured, variant["note"].is_string(), "{variant}");
+    }
+    let faults = |name: &str| named(name)["minor_faults"].as_i64().unwrap();
+    assert!(faults("none") > faults("prefault"), "{variants:?}");
+    let drawn = std::fs::read_to_string(drawing).unwrap();
+    assert_eq!(drawn.matches("<path").count(), 14);
 }

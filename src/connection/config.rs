@@ -12,6 +12,10 @@ use crate::sys::{credentials, limit, memfd};
 use crate::wake::ladder::Wait;
 
 /// Options, with a default for each. One value serves any number of listeners and connections.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
 #[derive(Clone, Debug)]
 #[must_use = "options do nothing until `bind` or `connect`"]
 #[allow(
@@ -26,6 +30,8 @@ pub struct Config {
     pub(crate) alignment: usize,
     pub(crate) huge: bool,
     pub(crate) prefault: bool,
+    pub(crate) lock: bool,
+    pub(crate) node: Option<u32>,
     pub(crate) timeout: Duration,
     pub(crate) uids: Vec<u32>,
     pub(crate) trust: bool,
@@ -52,6 +58,8 @@ impl Default for Config {
             alignment: 8,
             huge: false,
             prefault: false,
+            lock: false,
+            node: None,
             timeout: Duration::from_secs(1),
             uids: Vec::new(),
             trust: false,
@@ -123,6 +131,22 @@ impl Config {
     /// Fills the page tables of both segments while connecting, so that no first touch costs a fault later.
     pub fn prefault(mut self, on: bool) -> Self {
         self.prefault = on;
+        self
+    }
+
+    /// Keeps both segments in memory (`mlock`), so that no access waits for a page that the kernel took away; also fills the page tables, as
+    /// [`Config::prefault`] does. Their bytes count towards the process's `RLIMIT_MEMLOCK`, each ring once. What does not fit is an error
+    /// of the kind `Resources` that says what to raise; a server tells it to the client that it refuses.
+    pub fn lock_memory(mut self, on: bool) -> Self {
+        self.lock = on;
+        self
+    }
+
+    /// Takes the memory of our segment from this NUMA node only, best that of the processor that reads it most. The peer chooses for its own.
+    ///
+    /// An error of the kind `InvalidConfig` if the host has no such node, `Resources` if the kernel knows no NUMA or does not let us.
+    pub fn numa_node(mut self, node: u32) -> Self {
+        self.node = Some(node);
         self
     }
 

@@ -15,6 +15,7 @@ mod link;
 mod listener;
 mod observer;
 mod outcome;
+mod placement;
 mod polled;
 mod quota;
 mod receiver;

@@ -11,6 +11,7 @@ use super::Connection;
 use super::book::Slot;
 use super::config::Config;
 use super::link::{Link, Peer};
+use super::placement;
 use super::quota::Grant;
 use super::receiver::Receiver;
 use super::rest::Rest;
@@ -78,12 +79,7 @@ impl Own {
         })?;
         let size = Self::size(config, told, capacity);
         let SegmentSize { control, huge, .. } = size;
-        let mut segment = OwnSegment::new(c"ringway", size, config.prefault).map_err(|error| {
-            Error::io(
-                &format!("making a segment of {} bytes", size.total()),
-                error,
-            )
-        })?;
+        let mut segment = placement::segment(config, size)?;
         let block = ControlBlock::new(&geometry, control as u64, features)
             .with_schemas(config.codec, &told.announced);
         segment.write_control(0, block.as_bytes());
@@ -229,8 +225,9 @@ impl Theirs {
             announcement.schemas.bytes,
             largest,
             descriptors[0].as_fd(),
-            config.prefault,
+            config.prefault || config.lock,
         )?;
+        placement::lock_theirs(config, &mapped)?;
         if !descriptors[1..]
             .iter()
             .all(|bell| memfd::is_eventfd(bell.as_fd()))

@@ -41,6 +41,16 @@ impl ForeignSegment {
         })
     }
 
+    /// Keeps its pages in memory for as long as it is mapped.
+    pub(crate) fn lock(&self) -> std::io::Result<()> {
+        self.mapping.lock(self.size.control + self.size.ring)
+    }
+
+    /// What it takes.
+    pub(crate) fn size(&self) -> SegmentSize {
+        self.size
+    }
+
     /// The word at `offset` in the peer's control area.
     pub(crate) fn word(&self, offset: usize) -> MappedForeignWord {
         assert!(

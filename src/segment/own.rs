@@ -30,6 +30,10 @@ impl SegmentSize {
     pub(crate) fn total(&self) -> u64 {
         self.control as u64 + self.ring as u64
     }
+
+    fn bytes(&self) -> io::Result<usize> {
+        usize::try_from(self.total()).map_err(|_| io::Error::from_raw_os_error(libc::EFBIG))
+    }
 }
 
 /// A segment that this process writes and a peer may read.
@@ -43,10 +47,23 @@ pub(crate) struct OwnSegment {
 impl OwnSegment {
     /// Makes a zeroed segment, fully allocated and sealed. `prefault` also fills our page tables now.
     pub(crate) fn new(name: &CStr, size: SegmentSize, prefault: bool) -> io::Result<Self> {
+        Self::from_file(Self::file(name, size)?, size, prefault)
+    }
+
+    /// The memory file of a segment: of its size, and without a page yet.
+    pub(crate) fn file(name: &CStr, size: SegmentSize) -> io::Result<OwnedFd> {
         let descriptor = memfd::create(name, size.huge)?;
-        let bytes =
-            usize::try_from(size.total()).map_err(|_| io::Error::from_raw_os_error(libc::EFBIG))?;
-        memfd::allocate(descriptor.as_fd(), bytes)?;
+        memfd::resize(descriptor.as_fd(), size.bytes()?)?;
+        Ok(descriptor)
+    }
+
+    /// Makes a segment of a [`file`](Self::file): zeroed, fully allocated and sealed. `prefault` also fills our page tables now.
+    pub(crate) fn from_file(
+        descriptor: OwnedFd,
+        size: SegmentSize,
+        prefault: bool,
+    ) -> io::Result<Self> {
+        memfd::allocate(descriptor.as_fd(), size.bytes()?)?;
         let mapping = Mapping::doubled(
             descriptor.as_fd(),
             size.control,
@@ -72,6 +89,11 @@ impl OwnSegment {
     /// The same, to be kept.
     pub(crate) fn share_descriptor(&self) -> Arc<OwnedFd> {
         Arc::clone(&self.descriptor)
+    }
+
+    /// Keeps its pages in memory for as long as it is mapped.
+    pub(crate) fn lock(&self) -> io::Result<()> {
+        self.mapping.lock(self.size.control + self.size.ring)
     }
 
     /// The mark of the process that made this segment.

@@ -93,6 +93,17 @@ impl Mapping {
         self.base
     }
 
+    /// Keeps the first `bytes` bytes in memory until they are unmapped. The second copy of a ring shows the same pages, so it need not be
+    /// locked too, and is not charged.
+    pub(crate) fn lock(&self, bytes: usize) -> io::Result<()> {
+        let bytes = bytes.min(self.bytes);
+        if self.birth.is_forked() {
+            return Err(io::Error::from_raw_os_error(libc::ENOMEM));
+        }
+        // SAFETY: the range is inside the mapping, which `self` keeps, in the process that made it.
+        unsafe { super::place::lock(self.base, bytes) }
+    }
+
     /// The mark of the process that made this mapping.
     pub(crate) fn birth(&self) -> Birth {
         self.birth

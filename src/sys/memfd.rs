@@ -41,17 +41,25 @@ fn memfd_create(name: &CStr, flags: libc::c_uint) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Sets the size. No page is allocated yet.
+pub(crate) fn resize(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
+    // SAFETY: no memory is passed; the descriptor is open for the duration of the borrow.
+    check(unsafe { libc::ftruncate(fd.as_raw_fd(), length(bytes)?) }).map(drop)
+}
+
+fn length(bytes: usize) -> io::Result<libc::off_t> {
+    libc::off_t::try_from(bytes).map_err(|_| io::Error::from_raw_os_error(libc::EFBIG))
+}
+
 /// Sets the size and allocates every page of it now, so that no later access can fail for want of memory.
 ///
 /// `ENOSPC` (no huge pages, a full tmpfs limit) and `ENOMEM` (a memory limit) come back from here, while there is
 /// still a caller to tell; an unallocated page would be a `SIGBUS` later.
 pub(crate) fn allocate(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
-    let length =
-        libc::off_t::try_from(bytes).map_err(|_| io::Error::from_raw_os_error(libc::EFBIG))?;
-    // SAFETY: no memory is passed; the descriptor is open for the duration of the borrow.
-    check(unsafe { libc::ftruncate(fd.as_raw_fd(), length) })?;
+    resize(fd, bytes)?;
+    let length = length(bytes)?;
     loop {
-        // SAFETY: as above.
+        // SAFETY: no memory is passed; the descriptor is open for the duration of the borrow.
         match check(unsafe { libc::fallocate(fd.as_raw_fd(), 0, 0, length) }) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             other => return other.map(drop),

@@ -19,6 +19,7 @@ pub(crate) mod lobby;
 pub(crate) mod map;
 pub(crate) mod memfd;
 pub(crate) mod message;
+pub(crate) mod place;
 pub(crate) mod poll;
 pub(crate) mod process;
 pub(crate) mod socket;

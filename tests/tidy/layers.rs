@@ -10,6 +10,7 @@ const LAYERS: &[&str] = &[
     "ring",
     "wake",
     "schema",
+    "thread",
     "connection",
     "poller",
     "typed",

@@ -107,6 +107,11 @@ impl Crew {
         Ok(crew)
     }
 
+    /// The number of operations that [`size_batches`](Self::size_batches) tries first.
+    pub(crate) fn begin_with(&mut self, count: u64) {
+        self.count = count;
+    }
+
     /// Finds how many operations take about `time`.
     #[expect(
         clippy::cast_precision_loss,

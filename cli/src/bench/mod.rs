@@ -14,10 +14,13 @@
     reason = "what is measured is one loop; a call in it would be measured too"
 )]
 
+mod alone;
+mod chart;
 mod codecs;
 mod crew;
 mod idle;
 mod instructions;
+mod jitter;
 mod kit;
 mod limits;
 mod meter;
@@ -28,6 +31,7 @@ mod placement;
 mod report;
 mod rounds;
 mod rows;
+mod sweep;
 mod task;
 mod work;
 
@@ -50,6 +54,7 @@ use self::rows::{Measured, ROWS, Row};
 use self::work::Pass;
 
 pub(crate) use self::instructions::{CountArgs, run as run_count};
+pub(crate) use self::jitter::{MemberArgs, run_member};
 pub(crate) use self::peer::{PeerArgs, run as run_peer};
 
 /// Why a row could not be measured; it is printed and goes no further.
@@ -85,6 +90,9 @@ pub(crate) struct BenchArgs {
     /// A build of this command without counters, for the row `counters`; in a clone, `cargo counters` makes one and measures the row.
     #[arg(long, value_name = "PATH")]
     uncounted: Option<PathBuf>,
+    /// Also draw what `sweep` or `jitter` found into this file.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
     /// List the rows, each by what it measures, and do nothing.
     #[arg(long)]
     list: bool,
@@ -135,8 +143,8 @@ pub(crate) fn run(args: &BenchArgs) -> ExitCode {
 
 fn measure_rows(args: &BenchArgs, output: &mut impl Write) -> Result<(), exit::Failure> {
     let rows: Vec<&Row> = ROWS.iter().filter(|row| args.wants(row)).collect();
-    if args.names.iter().any(|name| name == codecs::NAME) {
-        return compare_codecs(args, output);
+    if let Some(alone) = alone::run(args, output) {
+        return alone;
     }
     if rows.is_empty() {
         let what = "no such row; `ringway bench --list` shows them all";
@@ -147,7 +155,7 @@ fn measure_rows(args: &BenchArgs, output: &mut impl Write) -> Result<(), exit::F
             let name = format!("{}:{}", row.name, row.size);
             writeln!(output, "{name:<20} {}", row.about)?;
         }
-        writeln!(output, "{:<20} {}", codecs::NAME, codecs::ABOUT)?;
+        alone::list(output)?;
         return Ok(());
     }
     let mut meeting = meeting()?;
@@ -180,19 +188,6 @@ fn measure_rows(args: &BenchArgs, output: &mut impl Write) -> Result<(), exit::F
         Some(code) if args.check => Err(exit::Failure::new(code, verdict)),
         _ => Ok(()),
     }
-}
-
-/// The comparison of codecs, which is no row: it has no limit and no target, and comes by itself.
-fn compare_codecs(args: &BenchArgs, output: &mut impl Write) -> Result<(), exit::Failure> {
-    if args.names.len() > 1 || args.check || args.ways {
-        let what = "`codecs` is compared by itself, without --check and --ways";
-        return Err(exit::Failure::new(Code::Usage, what));
-    }
-    if args.list {
-        writeln!(output, "{:<20} {}", codecs::NAME, codecs::ABOUT)?;
-        return Ok(());
-    }
-    codecs::run(&args.effort(), args.json, &mut meeting()?, output)
 }
 
 fn meeting() -> Result<Meeting, exit::Failure> {

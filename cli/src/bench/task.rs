@@ -10,6 +10,7 @@ use super::limits::{bell, bulk, exchange, frames, slots, socket};
 use super::ours::batches::BATCH;
 use super::ours::crowd::{Backlog, Crowd, Visits};
 use super::ours::{Batched, Batches, Connecting, Duplex, InPlace};
+use super::sweep::trial::Trial;
 use super::work::{RoundTrip, Stream, Work};
 use super::{Failure, codecs};
 
@@ -42,6 +43,8 @@ pub(crate) enum Task {
     Batches,
     /// Ringway: round trips of 1 MiB in place, by a receiver that trusts its peer and touches the head.
     InPlace,
+    /// A point of the sweep, Ringway or a socket.
+    Sweep(Trial),
     /// Ringway: connect to first frame.
     Connect,
     /// Limit: park and wake on eventfds, with 10 ms between two round trips.
@@ -254,6 +257,7 @@ impl Task {
             Task::CrowdVisits => Box::new(Visits(crowd(address, side)?)),
             Task::Backlog => Box::new(Backlog::new(address, side)?),
             Task::Codec(form, shape) => codecs::make(form, shape, address, side)?,
+            Task::Sweep(trial) => trial.make(side, address)?,
             Task::Connect => Box::new(Connecting::new(Config::new(), address, side)?),
             Task::Exchange(_) | Task::Bulk(_) => return Err(UNKNOWN.into()),
         })

@@ -1,0 +1,302 @@
+//! One client: sends each request when it is due, or as soon after it as there is room, and takes the replies as they come.
+//!
+//! One thread for both, since that is what a small client is. What is due while the ring is full or nobody is connected stays due: it is sent
+//! late, and its latency counts from when it was due.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use nix::time::{ClockId, clock_gettime};
+use ringway::{Config, Receiver, RecvError, SendError, Sender};
+use serde::{Deserialize, Serialize};
+
+use super::arrivals::{Arrivals, Part, Schedule};
+use super::sizes::Sizes;
+use super::tally::{Outcome, Record};
+use crate::options::{LARGEST_RING, WaitMode};
+
+/// All that a client has to know; it may be read by another process.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Spec {
+    pub(crate) address: String,
+    pub(crate) wait: WaitMode,
+    pub(crate) capacity: usize,
+    pub(crate) uids: Vec<u32>,
+    pub(crate) arrivals: Arrivals,
+    pub(crate) sizes: Sizes,
+    pub(crate) part: Part,
+    /// Requests of the schedule that were somebody else's.
+    pub(crate) skip: u64,
+    /// The start, on the clock that [`now`] reads.
+    pub(crate) epoch: u64,
+    /// How long to wait for replies once nothing more is due, in nanoseconds.
+    pub(crate) drain: u64,
+    /// Whether a reply must be the request.
+    pub(crate) verify: bool,
+}
+
+impl Spec {
+    pub(crate) fn config(&self) -> Config {
+        let config = Config::new()
+            .wait(self.wait.wait())
+            .max_capacity(LARGEST_RING)
+            .capacity(self.capacity)
+            .peer_capacity(self.capacity);
+        let uids = self.uids.iter();
+        uids.fold(config, |config, &uid| config.allow_uid(uid))
+    }
+
+    pub(crate) fn schedule(&self) -> Schedule {
+        Schedule::new(self.arrivals.clone(), self.sizes.clone(), self.part)
+    }
+}
+
+/// Nanoseconds on the clock that all processes of the host share.
+pub(crate) fn now() -> u64 {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from);
+    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The moment in nanoseconds on that clock, for calls that take a deadline.
+fn instant(moment: u64) -> Instant {
+    Instant::now() + Duration::from_nanos(moment.saturating_sub(now()))
+}
+
+/// Who hears what became of the requests. In no order that matters.
+pub(crate) trait Sink {
+    fn add(&mut self, record: Record);
+    /// Why there is no connection yet; it is tried again.
+    fn trouble(&mut self, why: &str);
+    /// There is time to pass on what was added.
+    fn idle(&mut self) {}
+}
+
+/// A request under way.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    number: u64,
+    bytes: usize,
+    due: u64,
+    /// When it was sent.
+    at: u64,
+}
+
+/// Sent at once at the most, before replies are taken.
+const BURST: usize = 64;
+/// How long a full ring is left alone: room comes back with the service's next look at it, which wakes nobody who waits for replies.
+const FULL: u64 = 50_000;
+/// Between two attempts to connect.
+const RETRY: Duration = Duration::from_millis(10);
+/// A wait from this length on leaves time to pass on results.
+const IDLE: u64 = 200_000;
+
+/// Drives one client to the end of its schedule. Every request of it is told to `sink` once.
+pub(crate) fn drive(spec: &Spec, sink: &mut impl Sink) {
+    let last = spec
+        .epoch
+        .saturating_add(spec.part.end)
+        .saturating_add(spec.drain);
+    let config = spec.config();
+    let mut requests = spec.schedule().enumerate();
+    let skip = usize::try_from(spec.skip).unwrap_or(usize::MAX);
+    let mut take = || {
+        let found = requests.find(|(number, _)| *number >= skip);
+        found.map(|(number, due)| Sent {
+            number: number as u64,
+            bytes: due.size,
+            due: spec.epoch.saturating_add(due.at),
+            at: 0,
+        })
+    };
+    let mut client = Client {
+        next: take(),
+        under_way: VecDeque::new(),
+        buffer: Vec::new(),
+        reply: Vec::new(),
+        verify: spec.verify,
+    };
+    let mut connection: Option<(Sender, Receiver)> = None;
+    while client.next.is_some() || !client.under_way.is_empty() {
+        let Some((sender, receiver)) = &mut connection else {
+            if now() >= last {
+                client.give_up(Outcome::NotConnected, &mut take, sink);
+                return;
+            }
+            match config.connect(spec.address.as_str()) {
+                Ok(made) => connection = Some(made.split()),
+                Err(error) => {
+                    sink.trouble(&error.to_string());
+                    std::thread::sleep(RETRY);
+                }
+            }
+            continue;
+        };
+        let turn = client.turn(sender, receiver, &mut take, last, sink);
+        if let Err(ended) = turn {
+            for _ in client.under_way.drain(..) {
+                sink.add(Record::failed(ended));
+            }
+            connection = None;
+        }
+        if now() >= last {
+            for _ in client.under_way.drain(..) {
+                sink.add(Record::failed(Outcome::NoReply));
+            }
+            client.give_up(Outcome::Unsent, &mut take, sink);
+        }
+    }
+    sink.idle();
+}
+
+#[derive(Debug)]
+struct Client {
+    /// Due next.
+    next: Option<Sent>,
+    /// Sent, in order.
+    under_way: VecDeque<Sent>,
+    buffer: Vec<u8>,
+    reply: Vec<u8>,
+    verify: bool,
+}
+
+impl Client {
+    /// Sends what is due, takes what has come, and waits for either if there was nothing.
+    fn turn(
+        &mut self,
+        sender: &mut Sender,
+        receiver: &mut Receiver,
+        take: &mut impl FnMut() -> Option<Sent>,
+        last: u64,
+        sink: &mut impl Sink,
+    ) -> Result<(), Outcome> {
+        let mut moved = false;
+        let mut full = false;
+        for _ in 0..BURST {
+            let time = now();
+            let Some(next) = self.next.filter(|next| next.due <= time) else {
+                break;
+            };
+            fill(&mut self.buffer, next.number, next.bytes);
+            match sender.try_send(&self.buffer) {
+                Ok(()) => self.under_way.push_back(Sent { at: time, ..next }),
+                Err(SendError::Full) => {
+                    full = true;
+                    break;
+                }
+                Err(SendError::TooLarge { .. }) => sink.add(Record::failed(Outcome::TooLarge)),
+                Err(error) => return Err(send_ended(error)),
+            }
+            moved = true;
+            self.next = take();
+        }
+        loop {
+            match receiver.try_recv() {
+                Ok(frame) => {
+                    self.reply.resize(frame.len(), 0);
+                    frame.copy_to(&mut self.reply);
+                }
+                Err(RecvError::Empty) => break,
+                Err(error) => return Err(receive_ended(error)),
+            }
+            moved = true;
+            self.replied(sink)?;
+        }
+        if moved || (self.next.is_none() && self.under_way.is_empty()) {
+            return Ok(());
+        }
+        let time = now();
+        let until = match self.next {
+            _ if full => time + FULL,
+            Some(next) => next.due,
+            None => last,
+        };
+        let until = until.min(last);
+        if until.saturating_sub(time) > IDLE {
+            sink.idle();
+        }
+        match receiver.recv_deadline(instant(until)) {
+            Ok(frame) => {
+                self.reply.resize(frame.len(), 0);
+                frame.copy_to(&mut self.reply);
+            }
+            Err(RecvError::TimedOut) => return Ok(()),
+            Err(error) => return Err(receive_ended(error)),
+        }
+        self.replied(sink)
+    }
+
+    /// The reply to the oldest request has come.
+    fn replied(&mut self, sink: &mut impl Sink) -> Result<(), Outcome> {
+        let time = now();
+        // A reply that nobody asked for: replies can no longer be told apart.
+        let Some(sent) = self.under_way.pop_front() else {
+            return Err(Outcome::Protocol);
+        };
+        if self.verify {
+            fill(&mut self.buffer, sent.number, sent.bytes);
+            if self.buffer != self.reply {
+                sink.add(Record::failed(Outcome::Wrong));
+                return Ok(());
+            }
+        }
+        sink.add(Record::answered(sent.bytes as u64, sent.due, sent.at, time));
+        Ok(())
+    }
+
+    /// Nothing more is sent.
+    fn give_up(
+        &mut self,
+        outcome: Outcome,
+        take: &mut impl FnMut() -> Option<Sent>,
+        sink: &mut impl Sink,
+    ) {
+        while self.next.is_some() {
+            sink.add(Record::failed(outcome));
+            self.next = take();
+        }
+        sink.idle();
+    }
+}
+
+/// The payload of a request: its number, again and again, as far as it is long.
+fn fill(buffer: &mut Vec<u8>, number: u64, bytes: usize) {
+    buffer.resize(bytes, 0);
+    let number = (number + 1)
+        .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        .to_le_bytes();
+    for piece in buffer.chunks_mut(8) {
+        piece.copy_from_slice(&number[..piece.len()]);
+    }
+}
+
+fn send_ended(error: SendError) -> Outcome {
+    match error {
+        SendError::PeerDied => Outcome::PeerDied,
+        SendError::Closed | SendError::PeerClosed => Outcome::PeerClosed,
+        _ => Outcome::Protocol,
+    }
+}
+
+fn receive_ended(error: RecvError) -> Outcome {
+    match error {
+        RecvError::PeerDied => Outcome::PeerDied,
+        RecvError::Closed | RecvError::PeerClosed => Outcome::PeerClosed,
+        _ => Outcome::Protocol,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payloads_differ_and_have_their_length() {
+        let (mut one, mut other) = (Vec::new(), Vec::new());
+        for bytes in [0, 1, 7, 8, 9, 64] {
+            fill(&mut one, 1, bytes);
+            fill(&mut other, 2, bytes);
+            assert_eq!(one.len(), bytes);
+            assert!(bytes == 0 || one != other, "{bytes}");
+        }
+    }
+}

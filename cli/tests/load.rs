@@ -1,0 +1,228 @@
+//! `ringway load` against `ringway echo`: that every request is accounted for. How long one took, no test asks.
+
+mod support;
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Stdio;
+
+use serde_json::Value;
+use support::{Place, Running};
+
+/// A service, once it listens.
+fn echo(place: &Place, more: &[&str]) -> Running {
+    let arguments = [&["echo", "service"], more].concat();
+    place.listening(&mut place.command("echo", &arguments))
+}
+
+/// Runs a load to its end: its code and what it reported.
+fn load(place: &Place, more: &[&str]) -> (i32, Value) {
+    let arguments = [&["load", "service", "--json"], more].concat();
+    let mut command = place.command("load", &arguments);
+    let output = command.stdout(Stdio::piped()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let report = serde_json::from_str(&text)
+        .unwrap_or_else(|error| panic!("{error}: {text}{}", place.words("load")));
+    (output.status.code().unwrap(), report)
+}
+
+fn number(report: &Value, name: &str) -> u64 {
+    report[name]
+        .as_u64()
+        .unwrap_or_else(|| panic!("no {name} in {report}"))
+}
+
+fn errors(report: &Value) -> u64 {
+    let errors = report["errors"].as_object().unwrap();
+    errors.values().map(|count| count.as_u64().unwrap()).sum()
+}
+
+#[test]
+fn every_request_of_many_clients_is_answered() {
+    let place = Place::new();
+    let _service = echo(&place, &[]);
+    let ask = [
+        "--seconds",
+        "1",
+        "--rate",
+        "3000",
+        "--clients",
+        "20",
+        "--arrivals",
+        "constant",
+        "--sizes",
+        "uniform:0-2000",
+        "--verify",
+        "--drain",
+        "20",
+    ];
+    let (code, report) = load(&place, &ask);
+    assert_eq!(code, 0, "{}", place.words("load"));
+    assert_eq!(number(&report, "due"), 3000, "{report}");
+    assert_eq!(number(&report, "answered"), 3000, "{report}");
+    assert_eq!(
+        (number(&report, "failed"), errors(&report)),
+        (0, 0),
+        "{report}"
+    );
+    // From when it was due is never less than from when it was sent.
+    let at = |what: &str, name: &str| report[what][name].as_u64().unwrap();
+    for name in ["p50", "p99", "max"] {
+        assert!(at("latency_ns", name) >= at("service_ns", name), "{report}");
+    }
+    assert!(at("service_ns", "p50") > 0, "{report}");
+}
+
+#[test]
+fn whoever_is_killed_or_stopped_loses_what_was_theirs_and_nothing_else() {
+    let place = Place::new();
+    let _service = echo(&place, &[]);
+    let ask = [
+        "--seconds",
+        "1.5",
+        "--rate",
+        "1000",
+        "--clients",
+        "3",
+        "--faults",
+        "kill=6,stop=6",
+        "--stop-for",
+        "0.05",
+        "--verify",
+        "--drain",
+        "20",
+    ];
+    let (code, report) = load(&place, &ask);
+    assert_eq!(code, 0, "{report} {}", place.words("load"));
+    let killed = report["errors"]["killed"].as_u64().unwrap();
+    assert_eq!(
+        number(&report, "due"),
+        number(&report, "answered") + killed,
+        "{report}"
+    );
+    assert!(
+        number(&report, "kills") > 0 && number(&report, "stops") > 0,
+        "{report}"
+    );
+    assert_eq!(errors(&report), killed, "{report}");
+}
+
+#[test]
+fn a_recording_is_replayed_to_its_end() {
+    let place = Place::new();
+    let _service = echo(&place, &[]);
+    let recording = place.file("recording");
+    fs::write(
+        &recording,
+        "# seconds and bytes\n0 100\n0.05 200\n0.1\n\n0.1 400\n",
+    )
+    .unwrap();
+    let ask = [
+        "--replay",
+        recording.to_str().unwrap(),
+        "--clients",
+        "3",
+        "--drain",
+        "20",
+    ];
+    let (code, report) = load(&place, &ask);
+    assert_eq!((code, number(&report, "answered")), (0, 4), "{report}");
+    fs::write(&recording, "0.2\n0.1\n").unwrap();
+    let mut refused = place.command(
+        "refused",
+        &["load", "service", "--replay", recording.to_str().unwrap()],
+    );
+    assert_eq!(Running::start(&mut refused).code(), 1);
+    assert!(place.words("refused").contains("line 2: times go back"));
+}
+
+#[test]
+fn a_service_that_goes_away_fails_what_it_owed() {
+    let place = Place::new();
+    let mut service = echo(&place, &[]);
+    let ask = [
+        "load",
+        "service",
+        "--json",
+        "--seconds",
+        "1.5",
+        "--rate",
+        "500",
+        "--drain",
+        "0.5",
+    ];
+    let load = place
+        .command("load", &ask)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    service.child.kill().unwrap();
+    let output = load.wait_with_output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(11), "{report}");
+    assert_eq!(
+        number(&report, "due"),
+        number(&report, "answered") + errors(&report),
+        "nothing is lost: {report}"
+    );
+    assert!(
+        report["errors"]["not_connected"].as_u64().unwrap() > 0,
+        "{report}"
+    );
+}
+
+#[test]
+fn longer_requests_than_the_ring_takes_fail_alone() {
+    let place = Place::new();
+    let _service = echo(&place, &[]);
+    let sizes = place.file("sizes");
+    fs::write(&sizes, "10\n100000\n").unwrap();
+    let from = format!("file:{}", sizes.display());
+    let ask = [
+        "--seconds",
+        "0.5",
+        "--rate",
+        "400",
+        "--capacity",
+        "64K",
+        "--sizes",
+        &from,
+        "--drain",
+        "20",
+    ];
+    let (code, report) = load(&place, &ask);
+    let long = report["errors"]["too_large"].as_u64().unwrap();
+    assert_eq!(code, 11, "{report}");
+    assert!(long > 0 && number(&report, "answered") > 0, "{report}");
+    assert_eq!(
+        number(&report, "due"),
+        number(&report, "answered") + long,
+        "{report}"
+    );
+}
+
+#[test]
+fn nobody_there_is_told_and_an_echo_ends_with_its_clients() {
+    let place = Place::new();
+    let mut nobody = place.command("nobody", &["load", "service", "--wait", "0"]);
+    assert_eq!(Running::start(&mut nobody).code(), 5);
+    // The load itself looks once before its clients come.
+    let mut service = echo(&place, &["--clients", "3"]);
+    let (code, _) = load(&place, &["--seconds", "0.1", "--clients", "2"]);
+    assert_eq!((code, service.code(), place.sockets()), (0, 0, 0));
+}
+
+#[test]
+fn an_interrupted_echo_gives_its_name_back() {
+    let place = Place::new();
+    let mut service = echo(&place, &[]);
+    let pid = i32::try_from(service.child.id()).unwrap();
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(pid),
+        nix::sys::signal::Signal::SIGTERM,
+    )
+    .unwrap();
+    assert_eq!(service.end().signal(), Some(15));
+    assert_eq!(place.sockets(), 0);
+}

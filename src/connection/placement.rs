@@ -1,0 +1,84 @@
+//! Where a connection's memory lies and whether it stays there: NUMA node, locked pages, and what a refusal means.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use nix::sys::resource::Resource;
+
+use super::config::Config;
+use super::side::Refused;
+use crate::error::{Error, ErrorKind};
+use crate::layout::handshake::Reason;
+use crate::segment::{ForeignSegment, OwnSegment, SegmentSize};
+use crate::sys::place;
+
+/// Our own segment, where `config` wants it.
+pub(super) fn segment(config: &Config, size: SegmentSize) -> Result<OwnSegment, Error> {
+    let failed = |error| {
+        Error::io(
+            &format!("making a segment of {} bytes", size.total()),
+            error,
+        )
+    };
+    let file = OwnSegment::file(c"ringway", size).map_err(failed)?;
+    if let Some(node) = config.node {
+        place::bind_to_node(file.as_fd(), size.total() as usize, node)
+            .map_err(|error| no_node(node, error))?;
+    }
+    let segment =
+        OwnSegment::from_file(file, size, config.prefault || config.lock).map_err(failed)?;
+    if config.lock {
+        segment.lock().map_err(|error| {
+            let (kind, text) = not_locked("our segment", size, &error);
+            Error::new(kind, text)
+        })?;
+    }
+    Ok(segment)
+}
+
+/// Locks the peer's segment if `config` wants that.
+pub(super) fn lock_theirs(config: &Config, segment: &ForeignSegment) -> Result<(), Refused> {
+    if !config.lock {
+        return Ok(());
+    }
+    segment.lock().map_err(|error| {
+        let (kind, text) = not_locked("the peer's segment", segment.size(), &error);
+        (Reason::Resources, kind, text)
+    })
+}
+
+fn not_locked(whose: &str, size: SegmentSize, error: &io::Error) -> (ErrorKind, String) {
+    let doing = format!("locking {whose} ({} bytes) in memory", size.total());
+    // `EPERM`: the limit is zero. `ENOMEM` and `EAGAIN`: it is too low for what is locked already and this.
+    let text = match (error.raw_os_error(), place::limit(Resource::RLIMIT_MEMLOCK)) {
+        (Some(libc::EPERM | libc::ENOMEM | libc::EAGAIN), Some(most)) => format!(
+            "{doing}: this process may lock {most} bytes in all; raise RLIMIT_MEMLOCK (`ulimit -l`, LimitMEMLOCK= of a systemd unit), \
+             give it CAP_IPC_LOCK, or use smaller rings"
+        ),
+        _ => format!("{doing}: {error}"),
+    };
+    (ErrorKind::Resources, text)
+}
+
+fn no_node(node: u32, error: io::Error) -> Error {
+    let (kind, text) = match error.raw_os_error() {
+        Some(libc::EINVAL) => (
+            ErrorKind::InvalidConfig,
+            format!(
+                "NUMA node {node} has no memory that this process may use; the host's nodes with memory: {}",
+                place::nodes().as_deref().unwrap_or("unknown")
+            ),
+        ),
+        Some(libc::ENOSYS) => (
+            ErrorKind::Resources,
+            "this kernel knows no NUMA: leave Config::numa_node out".to_owned(),
+        ),
+        Some(libc::EPERM) => (
+            ErrorKind::Resources,
+            "placing memory on a NUMA node is not permitted here: a container's seccomp filter may forbid `mbind`, which CAP_SYS_NICE allows"
+                .to_owned(),
+        ),
+        _ => return Error::io(&format!("placing memory on NUMA node {node}"), error),
+    };
+    Error::new(kind, text)
+}
