@@ -18,10 +18,6 @@ use crate::wake::ladder::Wait;
 )]
 #[derive(Clone, Debug)]
 #[must_use = "options do nothing until `bind` or `connect`"]
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "options that are on or off, each by its name"
-)]
 pub struct Config {
     pub(crate) capacity: usize,
     pub(crate) peer_capacity: usize,

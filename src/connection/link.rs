@@ -38,17 +38,23 @@ pub(crate) struct Link {
     pub(crate) birth: Birth,
     /// What it says of its frames.
     pub(crate) schemas: PeerSchemas,
-    /// Where the connection is counted. Given back with the last half.
-    pub(crate) slot: Option<Slot>,
-    /// What those who read along are given, for as long as the connection lives.
-    _segments: Option<Arc<Segments>>,
-    /// What a listener has granted it. Given back with the last half.
-    _grant: Option<Grant>,
+    pub(crate) kept: Kept,
     closed_at: Mutex<Option<Instant>>,
     /// By what each half waits, the one that sends first: both watch one socket, and what one takes from it may be meant for the other.
     waiters: [Mutex<Weak<Waiter>>; 2],
     /// How the connection ended for both halves, once one of them has heard it from the kernel. A goodbye is not that: it ends one lane.
     verdict: OnceLock<Gone>,
+}
+
+/// What a connection has until its last half is dropped.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    /// Where it is counted.
+    pub(crate) slot: Option<Slot>,
+    /// What those who read along are given.
+    pub(crate) _segments: Option<Arc<Segments>>,
+    /// What a listener has granted it.
+    pub(crate) _grant: Option<Grant>,
 }
 
 /// The answer of a look at the peer's life.
@@ -66,9 +72,7 @@ impl Link {
         pidfd: Option<OwnedFd>,
         peer: Peer,
         schemas: PeerSchemas,
-        slot: Option<Slot>,
-        segments: Option<Arc<Segments>>,
-        grant: Option<Grant>,
+        kept: Kept,
         birth: Birth,
     ) -> Self {
         Self {
@@ -77,9 +81,7 @@ impl Link {
             peer,
             birth,
             schemas,
-            slot,
-            _segments: segments,
-            _grant: grant,
+            kept,
             closed_at: Mutex::new(None),
             waiters: Default::default(),
             verdict: OnceLock::new(),

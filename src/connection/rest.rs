@@ -101,7 +101,7 @@ impl Rest {
             waiter,
             place,
             ladder,
-            counts: Counts::new(link.slot.as_ref(), half),
+            counts: Counts::new(link.kept.slot.as_ref(), half),
             link,
             gone: None,
             heard: Heard::Nothing,

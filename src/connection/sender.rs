@@ -49,7 +49,7 @@ impl Sender {
         mut lane: Producer<MappedOwnRing, MappedForeignWord, MappedOwnWord>,
         rest: Rest,
     ) -> Self {
-        let slot = rest.link.slot.as_ref();
+        let slot = rest.link.kept.slot.as_ref();
         if let Some(slot) = slot {
             lane.count_into(slot.lane(counters::SENDS));
         }

@@ -10,7 +10,7 @@ use zerocopy::IntoBytes;
 use super::Connection;
 use super::book::Slot;
 use super::config::Config;
-use super::link::{Link, Peer};
+use super::link::{Kept, Link, Peer};
 use super::placement;
 use super::quota::Grant;
 use super::receiver::Receiver;
@@ -384,9 +384,11 @@ impl Parts {
             pidfd,
             peer,
             theirs.schemas,
-            slot,
-            segments,
-            grant,
+            Kept {
+                slot,
+                _segments: segments,
+                _grant: grant,
+            },
             own.segment.birth(),
         ));
         let mut producer = Producer::new(
