@@ -41,7 +41,7 @@ pub struct Receiver {
 
 impl Receiver {
     pub(crate) fn new(mut lane: Consumer<MappedForeignRing, MappedOwnWord>, rest: Rest) -> Self {
-        if let Some(slot) = &rest.link.slot {
+        if let Some(slot) = &rest.link.kept.slot {
             lane.count_into(slot.lane(counters::RECEIVES));
         }
         Self {
