@@ -85,6 +85,15 @@ Exit codes:
   5    nobody listens there, or nobody answered in time
   141  the reader of our output went away";
 
+/// The same for `tap`.
+pub(crate) const TAP_TABLE: &str = "\
+Exit codes:
+  0    shown: enough messages, the time was up, or the listener and its connections ended
+  1    it could not be asked, or does not allow a tap
+  2    bad usage, or several messages for one table
+  5    nobody listens there, or does not answer in time
+  141  the reader of our output went away";
+
 /// Why a command ends early.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -156,10 +165,17 @@ mod tests {
     #[test]
     fn the_document_has_every_code() {
         let document = include_str!("../../docs/command.md");
-        for line in [TABLE, BENCH_TABLE, SCHEMA_TABLE, INSPECT_TABLE, PING_TABLE]
-            .iter()
-            .flat_map(|table| table.lines())
-            .filter(|line| line.starts_with("  ") && !line.contains("An interrupted"))
+        for line in [
+            TABLE,
+            BENCH_TABLE,
+            SCHEMA_TABLE,
+            INSPECT_TABLE,
+            PING_TABLE,
+            TAP_TABLE,
+        ]
+        .iter()
+        .flat_map(|table| table.lines())
+        .filter(|line| line.starts_with("  ") && !line.contains("An interrupted"))
         {
             let (code, meaning) = line.trim().split_once(' ').expect("a code and its meaning");
             let row = format!("| {code} | {} |", meaning.trim());

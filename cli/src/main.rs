@@ -1,5 +1,6 @@
 //! The `ringway` command: moves bytes between terminals, measures, and checks the host.
 
+mod answering;
 mod bench;
 mod copy;
 mod doctor;
@@ -16,7 +17,6 @@ mod recv;
 mod schema;
 mod send;
 mod standard;
-#[cfg(test)]
 mod tap;
 mod text;
 
@@ -43,6 +43,7 @@ enum Command {
     Inspect(list::InspectArgs),
     Ping(ping::PingArgs),
     Schema(schema::SchemaArgs),
+    Tap(tap::TapArgs),
     Completions(manual::CompletionsArgs),
     Man(manual::ManArgs),
     /// The benchmark's own processes.
@@ -82,6 +83,7 @@ fn main() -> ExitCode {
         Command::Ping(args) => ping::run(&args),
         Command::Inspect(args) => list::inspect(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Tap(args) => tap::run(&args),
         Command::Completions(args) => manual::completions(&args, &Cli::command()),
         Command::Man(args) => manual::man(&args, &Cli::command()),
         Command::BenchPeer(args) => bench::run_peer(&args),

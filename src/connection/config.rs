@@ -13,6 +13,10 @@ use crate::wake::ladder::Wait;
 /// Options, with a default for each. One value serves any number of listeners and connections.
 #[derive(Clone, Debug)]
 #[must_use = "options do nothing until `bind` or `connect`"]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "options that have nothing to do with each other"
+)]
 pub struct Config {
     pub(crate) capacity: usize,
     pub(crate) peer_capacity: usize,
