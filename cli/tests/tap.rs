@@ -291,6 +291,33 @@ fn a_time_ends_it_where_nothing_comes() {
     assert_eq!((told.code, told.lines.len()), (0, 0), "{}", told.words);
 }
 
+#[test]
+fn what_comes_is_shown_while_the_listener_is_silent_and_after_it_has_gone() {
+    for goes in [false, true] {
+        let place = Place::new();
+        let path = place.file("news");
+        let config = Config::new().allow_tap(true);
+        let bound = typed::Listener::<Nothing, Quote>::bind_with(&config, path.as_path());
+        let mut listener = Some(bound.unwrap());
+        let there = path.clone();
+        let client = thread::spawn(move || typed::connect::<Quote, Nothing>(there).unwrap());
+        let server = listener.as_mut().unwrap().accept().unwrap();
+        let (mut sender, mut receiver) = (client.join().unwrap().split().0, server.split().1);
+        // Longer than this test may take, and more than is shown before the listener is asked again.
+        let options = ["--wait", "60", "--count", "1000"];
+        let told = read_along(&place, &path, &options, |id| {
+            if fs::metadata(place.file("out")).unwrap().len() == 0 {
+                assert!(listener.as_mut().unwrap().try_accept().unwrap().is_none());
+            } else if goes {
+                listener = None;
+            }
+            sender.send(&quote(id)).unwrap();
+            receiver.recv().unwrap();
+        });
+        assert_eq!((told.code, told.lines.len()), (0, 1000), "{}", told.words);
+    }
+}
+
 /// A receiver that may be read along, with its sender, whose input is open.
 fn copy(place: &Place) -> (Running, Running) {
     let out = File::create(place.file("copied")).unwrap();
@@ -340,11 +367,7 @@ fn a_copy_is_read_along_from_the_first_look_to_its_end() {
         }
     }
     assert!(!seen.is_empty() && copied.ends_with(&seen), "{seen}");
-    let mark: String = (copied.len() as u64)
-        .to_le_bytes()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let mark = format!("{:016x}", (copied.len() as u64).swap_bytes());
     marks.sort();
     let expected =
         ["from-client", "to-client"].map(|direction| (direction.to_owned(), mark.clone()));
