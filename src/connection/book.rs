@@ -9,7 +9,7 @@ use zerocopy::IntoBytes;
 
 use super::link::Peer;
 use crate::layout::counters::{self, CountersHeader};
-use crate::ring::Tally;
+use crate::ring::{ONE, Tally};
 use crate::segment::{MappedOwnWord, OwnSegment, OwnWord, SegmentSize};
 use crate::sync::Ordering;
 use crate::sys::process::PerProcess;
@@ -99,6 +99,9 @@ pub(crate) struct Slot {
 impl Slot {
     /// A slot for a connection to `peer` by the listener's socket, which is at `place`. `None`: it is not counted, for want of memory or of slots.
     pub(crate) fn take(peer: &Peer, place: &Path) -> Option<Self> {
+        if ONE == 0 {
+            return None;
+        }
         let book = Book::here().ok()?;
         let mut pages = book.pages();
         let free = pages.lives.iter().position(|life| life % 2 == 0);

@@ -15,7 +15,7 @@ use crate::wake::ladder::Wait;
 #[must_use = "options do nothing until `bind` or `connect`"]
 #[allow(
     clippy::struct_excessive_bools,
-    reason = "options that have nothing to do with each other"
+    reason = "options that are on or off, each by its name"
 )]
 pub struct Config {
     pub(crate) capacity: usize,

@@ -154,6 +154,9 @@ impl Receiver {
 
     /// Goes back to the first frame that is not released: it is received again. Returns the bytes of ring gone back.
     pub fn rewind(&mut self) -> u64 {
+        if self.birth.is_forked() {
+            return 0;
+        }
         self.lane.rewind()
     }
 

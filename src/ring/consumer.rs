@@ -1,14 +1,15 @@
 //! The receiving half: look, copy out, release.
 //!
-//! Three cursors, `published <= freed <= next`: what the producer has been told, what the reader has finished with, and what it has
-//! read; `freed` lags behind `next` only while frames are held, and `rewind` moves `next` back to it. Every word that the producer
+//! Three positions, `published <= freed <= next`: what the producer has been told, what the reader has finished with, and what it has
+//! read (its cursor); `freed` lags behind `next` only while frames are held, and `rewind` moves `next` back to it. Every word that the producer
 //! wrote is loaded once, bounded against these private cursors, and then used from the local copy.
 //!
-//! A plain receive compares the end of its frame with one word, the ring's gate: what ends there or before is in bounds and makes no step's
-//! worth of frames to release. What is rare is kept off its path by that: the gate is zero once the lane is broken, and in the child of a fork.
+//! A plain receive compares the cursor's mark behind its frame with one word, the ring's gate: what ends there or before is in bounds and makes no
+//! step's worth of frames to release. What is rare is kept off its path by that: the gate is zero once the lane is broken, and in the child of a fork.
 
+use super::cursor::Cursor;
 use super::tally::{Numbers, Tally};
-use crate::layout::geometry::Geometry;
+use crate::layout::geometry::{Geometry, MAX_CAPACITY};
 use crate::layout::header::{FLAG_FRAME, FLAG_PAD, HEADER, Header, frame_length};
 use crate::layout::violation::Violation;
 use crate::segment::{ForeignRing, OwnWord};
@@ -79,20 +80,22 @@ pub(crate) struct Consumer<R, W> {
     ring: R,
     /// Our released position, in our segment.
     released: W,
-    /// Where the next frame is expected.
-    next: u64,
+    /// Where the next frame is expected. Never a lap or more behind the last turn, where the ring's foothold is.
+    cursor: Cursor,
     /// A finished frame that ends here or later makes a step's worth: the producer is told. Never, while frames are held.
     due: u64,
-    /// While frames are held, everything before this is finished with; else everything before `next` is.
+    /// The same as a mark of the cursor.
+    due_mark: u64,
+    /// While frames are held, everything before this is finished with; else everything before the cursor is.
     freed: u64,
     /// What `released` says.
     published: u64,
     step: u64,
     /// No frame can end behind it: the producer leaves room for its terminator. Zero once the lane is broken.
     bound: u64,
-    /// Frames that were read. What is read again after a [`rewind`](Self::rewind) counts once.
-    frames: u64,
-    /// As many of them as are finished with, while frames are held.
+    /// The same as a mark of the cursor, or what that can count.
+    bound_mark: u64,
+    /// Frames that are finished with, while frames are held.
     freed_frames: u64,
     /// Where the lane starts.
     start: u64,
@@ -115,13 +118,14 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         let mut consumer = Self {
             ring,
             released,
-            next: start,
+            cursor: Cursor::new(start, 0),
             due: start + geometry.step,
+            due_mark: 0,
             freed: start,
             published: start,
             step: geometry.step,
             bound: 0,
-            frames: 0,
+            bound_mark: 0,
             freed_frames: 0,
             start,
             releases: 0,
@@ -135,18 +139,23 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         consumer
     }
 
-    /// Lets plain receives through up to the next release that is due.
+    /// Lets plain receives through up to the next release that is due. The cursor takes a turn.
     fn open_gate(&mut self) {
         if !self.ended {
             self.bound = self.published + self.ring.capacity() - HEADER;
         }
-        self.ring.set_gate(self.bound.min(self.due - HEADER));
+        self.cursor.turn();
+        self.ring.foothold(self.cursor.position());
+        self.due_mark = self.cursor.first(self.due);
+        self.bound_mark = self.cursor.last(self.bound);
+        let gate = self.cursor.last(self.bound.min(self.due - HEADER));
+        self.ring.set_gate(gate);
     }
 
     /// Reads nothing more, whatever the peer writes; only held frames can be read again.
     pub(crate) fn end(&mut self) {
         self.ended = true;
-        self.bound = self.next;
+        self.bound = self.next();
         self.open_gate();
     }
 
@@ -158,8 +167,8 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
     /// Tells observers what was counted. The lane does so with each release by itself.
     pub(crate) fn tell_numbers(&self) {
         self.tally.tell(&Numbers {
-            frames: self.frames,
-            bytes: self.next - self.start,
+            frames: self.cursor.frames(),
+            bytes: self.next() - self.start,
             batches: self.releases,
             high_water: self.high_water,
         });
@@ -171,8 +180,17 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
     }
 
     /// Where the next frame is expected.
+    #[inline(always)]
     pub(crate) fn next(&self) -> u64 {
-        self.next
+        self.cursor.position()
+    }
+
+    /// The place of the cursor.
+    #[inline(always)]
+    fn place(&self) -> R::Place {
+        // SAFETY: the cursor is behind the foothold by the bytes of frames that ended at or before `bound`, which is at most `capacity - 8` bytes
+        // behind what was published, and the foothold is not before that.
+        unsafe { self.ring.near(self.cursor.bytes()) }
     }
 
     /// The memory, for viewing a payload in place in the trusted mode.
@@ -185,12 +203,16 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
     /// then: one compare where [`peek`](Self::peek) takes a header apart, and a length that is known before the header has come.
     #[inline(always)]
     pub(crate) fn take_exact(&mut self, target: &mut [u8]) -> Found {
-        let end = self.next + frame_length(target.len() as u64);
-        if end > self.ring.gate() {
+        if target.len() as u64 > MAX_CAPACITY {
+            // Free where the length is a constant. Of others the mark could overflow.
             return Found::Other;
         }
-        let place = self.ring.place(self.next);
-        // SAFETY: the place of `next`, which is a multiple of 8: it starts so, and lengths are.
+        let behind = self.cursor.behind(frame_length(target.len() as u64));
+        if behind > self.ring.gate() {
+            return Found::Other;
+        }
+        let place = self.place();
+        // SAFETY: the place of the cursor, which is a multiple of 8: it starts so, and lengths are.
         let word = unsafe { self.ring.load(place) };
         // ORD: take: the payload, later headers of the group and the terminator are read after the header that published them;
         // partner: ring/producer.rs (commit).
@@ -204,11 +226,10 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
             };
         }
         if !target.is_empty() {
-            // SAFETY: the frame is in bounds: shorter than the ring, header included. Which also means that the cast was exact.
+            // SAFETY: the frame is in bounds: it ends less than a lap behind the foothold. Which also means that the cast was exact.
             unsafe { self.ring.read::<SKIP>(place, target) };
         }
-        self.next = end;
-        self.frames += 1;
+        self.cursor.pass(behind);
         Found::Taken
     }
 
@@ -216,14 +237,15 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
     #[inline(always)]
     pub(crate) fn peek(&mut self) -> Result<Option<Entry>, Violation> {
         // SAFETY: as in `take_exact`.
-        let header = Header(unsafe { self.ring.load(self.ring.place(self.next)) });
+        let header = Header(unsafe { self.ring.load(self.place()) });
         // ORD: take: as in `take_exact`; partner: ring/producer.rs (commit).
         fence(Site::Take, Ordering::Acquire);
         let entry = Entry {
-            position: self.next,
+            position: self.next(),
             header,
         };
-        if header.flags() == FLAG_FRAME && entry.end() <= self.bound {
+        let behind = self.cursor.behind(header.length());
+        if header.flags() == FLAG_FRAME && behind <= self.bound_mark {
             return Ok(Some(entry));
         }
         if header.0 == 0 && self.broken.is_none() {
@@ -232,8 +254,8 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         self.peek_unusual(entry)
     }
 
-    /// A pad, or what comes after the end, or a broken rule, which ends the lane: whatever the peer writes later, it is not looked
-    /// at again.
+    /// A pad, or what comes after the end, or a frame before which the cursor takes a turn, or a broken rule, which ends the lane: whatever the peer
+    /// writes later, it is not looked at again.
     #[cold]
     #[inline(never)]
     fn peek_unusual(&mut self, entry: Entry) -> Result<Option<Entry>, Violation> {
@@ -243,10 +265,12 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         if self.ended && entry.end() > self.bound {
             return Ok(None);
         }
+        self.open_gate();
         let found = self.judge(entry);
         if let Err(violation) = found {
             self.broken = Some(violation);
             self.bound = 0;
+            self.bound_mark = 0;
             self.ring.set_gate(0);
         }
         found.map(Some)
@@ -277,7 +301,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         }
         let framed = self.in_bounds(Entry { position, header })?;
         // The pad is read together with its frame, and released with it.
-        self.next = position;
+        self.cursor.skip(entry.header.length());
         Ok(framed)
     }
 
@@ -323,23 +347,22 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
     /// Moves the read cursor behind `entry`, the frame that `peek` returned.
     #[inline(always)]
     pub(crate) fn advance(&mut self, entry: &Entry) {
-        debug_assert_eq!(entry.position, self.next);
-        self.next = entry.end();
-        self.frames += 1;
+        debug_assert_eq!(entry.position, self.next());
+        self.cursor.pass(self.cursor.behind(entry.length()));
     }
 
     /// Whether the frame that was read last makes a step's worth of finished ones, so that [`publish_release`](Self::publish_release)
     /// is due. Never while frames are held.
     #[inline(always)]
     pub(crate) fn is_release_due(&self) -> bool {
-        self.next >= self.due
+        self.cursor.mark() >= self.due_mark
     }
 
     /// `true`: frames that are read are not finished with until [`release`](Self::release). `false` finishes with all of them.
     pub(crate) fn hold(&mut self, on: bool) {
         if on && !self.hold {
-            self.freed = self.next;
-            self.freed_frames = self.frames;
+            self.freed = self.next();
+            self.freed_frames = self.cursor.frames();
         }
         self.hold = on;
         self.due = if on {
@@ -354,18 +377,18 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
 
     /// Finishes with everything read so far, while frames are held. Returns whether a step's worth has gathered.
     pub(crate) fn release(&mut self) -> bool {
-        self.freed = self.next;
-        self.freed_frames = self.frames;
-        self.next - self.published >= self.step
+        self.freed = self.next();
+        self.freed_frames = self.cursor.frames();
+        self.next() - self.published >= self.step
     }
 
     /// Tells the producer all that is finished with. Returns whether there was anything to tell.
     pub(crate) fn publish_release(&mut self) -> bool {
-        let freed = if self.hold { self.freed } else { self.next };
+        let freed = if self.hold { self.freed } else { self.next() };
         if self.published == freed || self.broken.is_some() {
             return false;
         }
-        self.high_water = self.high_water.max(self.next - self.published);
+        self.high_water = self.high_water.max(self.next() - self.published);
         self.releases += 1;
         self.tell_numbers();
         self.published = freed;
@@ -391,9 +414,13 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         if !self.hold {
             return 0;
         }
-        let back = self.next - self.freed;
-        self.next = self.freed;
-        self.frames = self.freed_frames;
+        let back = self.next() - self.freed;
+        self.cursor = Cursor::new(self.freed, self.freed_frames);
+        if self.broken.is_none() {
+            self.open_gate();
+        } else {
+            self.ring.foothold(self.freed);
+        }
         back
     }
 }

@@ -9,6 +9,7 @@
 
 mod ahead;
 mod consumer;
+mod cursor;
 mod manner;
 mod producer;
 mod slot;
@@ -21,5 +22,5 @@ pub(crate) use consumer::{Consumer, Entry, Found, say_start};
 pub(crate) use manner::Published;
 pub(crate) use producer::{Producer, Readers};
 pub(crate) use slot::{Refusal, Slot};
-pub(crate) use tally::Tally;
+pub(crate) use tally::{ONE, Tally};
 pub(crate) use tap::{Tap, Told};

@@ -14,7 +14,7 @@ pub(crate) use room::Readers;
 use super::ahead::Ahead;
 use super::manner::{Manner, Published, SURE_LENGTH};
 use super::slot::{Refusal, Slot};
-use super::tally::Tally;
+use super::tally::{ONE, Tally};
 use crate::layout::geometry::{Geometry, SURE_PAYLOAD, padding};
 use crate::layout::header::{HEADER, Header, frame_length};
 use crate::segment::{ForeignWord, OwnRing, OwnWord};
@@ -156,7 +156,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
         if self.exceeds(payload.len()) || origin + length > self.ring.gate() {
             return None;
         }
-        self.frames += 1;
+        self.frames += ONE;
         // SAFETY: just checked.
         let published = unsafe {
             if self.manner.usual {
@@ -249,7 +249,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
             self.store_header(place, 0, header);
         }
         self.tail = origin + length;
-        self.frames += 1;
+        self.frames += ONE;
         Ok(())
     }
 
@@ -337,7 +337,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
             self.terminate(place, length);
         }
         self.tail = slot.origin + length;
-        self.frames += 1;
+        self.frames += ONE;
         let published = self.publish_word(place, header.0);
         if self.manner.clears_ahead(length) {
             self.clear_ahead(length);
@@ -380,7 +380,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
             self.store_header(place, 0, first);
         }
         self.tail = slot.origin + end;
-        self.frames += 1;
+        self.frames += ONE;
     }
 
     /// Makes the open group visible, all of it with one store. `None`: there was none.

@@ -3,6 +3,9 @@
 use crate::segment::OwnWord;
 use crate::sync::Ordering;
 
+/// What a frame counts as. Nothing in a build without counters, which is made only to measure what they cost (`cargo counters`).
+pub(crate) const ONE: u64 = if cfg!(ringway_uncounted) { 0 } else { 1 };
+
 /// Numbers that both halves have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Numbers {
@@ -31,7 +34,7 @@ impl<W: OwnWord> Tally<W> {
     }
 
     pub(crate) fn tell(&self, numbers: &Numbers) {
-        let Some(words) = &self.0 else {
+        let Some(words) = self.0.as_ref().filter(|_| ONE == 1) else {
             return;
         };
         let values = [

@@ -39,6 +39,7 @@ unsafe impl Send for Word {}
 pub(crate) struct HeapRing {
     words: Arc<[Word]>,
     gate: u64,
+    foothold: u64,
 }
 
 impl HeapRing {
@@ -54,6 +55,7 @@ impl HeapRing {
         Self {
             words: (0..capacity / 8).map(word).collect(),
             gate: 0,
+            foothold: 0,
         }
     }
 
@@ -96,6 +98,15 @@ impl Ring for HeapRing {
 
     fn place(&self, position: u64) -> u64 {
         position
+    }
+
+    fn foothold(&mut self, position: u64) {
+        self.foothold = position;
+    }
+
+    unsafe fn near(&self, bytes: u64) -> u64 {
+        assert!(bytes < self.capacity(), "near the foothold is within a lap");
+        self.foothold + bytes
     }
 }
 
@@ -192,6 +203,15 @@ impl Ring for TappedRing {
 
     fn place(&self, position: u64) -> u64 {
         position
+    }
+
+    fn foothold(&mut self, position: u64) {
+        self.0.foothold(position);
+    }
+
+    unsafe fn near(&self, bytes: u64) -> u64 {
+        // SAFETY: the caller's promise, handed on.
+        unsafe { self.0.near(bytes) }
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) enum Foreign {}
 #[derive(Debug)]
 pub(crate) struct MappedRing<S> {
     base: NonNull<u8>,
+    /// An address in the first copy.
+    foothold: NonNull<u8>,
     mask: u64,
     gate: Gate,
     _mapping: Arc<Mapping>,
@@ -39,8 +41,10 @@ impl<S> MappedRing<S> {
     pub(super) unsafe fn new(mapping: &Arc<Mapping>, size: &SegmentSize, gate: Gate) -> Self {
         // SAFETY: the ring follows the control area in the mapping.
         let base = unsafe { mapping.base().add(size.control) };
+        let base = NonNull::new(base).expect("the kernel maps nothing at zero");
         Self {
-            base: NonNull::new(base).expect("the kernel maps nothing at zero"),
+            base,
+            foothold: base,
             mask: size.ring as u64 - 1,
             gate,
             _mapping: Arc::clone(mapping),
@@ -71,5 +75,16 @@ impl<S> Ring for MappedRing<S> {
     fn place(&self, position: u64) -> *mut u8 {
         // SAFETY: `position & mask < capacity`, inside the first copy of the ring; `capacity` bytes from there are mapped.
         unsafe { self.base.as_ptr().add((position & self.mask) as usize) }
+    }
+
+    fn foothold(&mut self, position: u64) {
+        // SAFETY: as in `place`; it is not null, being in a mapping.
+        self.foothold = unsafe { self.base.add((position & self.mask) as usize) };
+    }
+
+    #[inline(always)]
+    unsafe fn near(&self, bytes: u64) -> *mut u8 {
+        // SAFETY: the foothold is in the first copy, so `capacity` bytes from there are mapped, and `bytes` is less.
+        unsafe { self.foothold.as_ptr().add(bytes as usize) }
     }
 }

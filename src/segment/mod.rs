@@ -59,6 +59,16 @@ pub(crate) trait Ring {
 
     /// The place of `position`.
     fn place(&self, position: u64) -> Self::Place;
+
+    /// Makes the place of `position` the one from which [`near`](Ring::near) goes.
+    fn foothold(&mut self, position: u64);
+
+    /// The place `bytes` behind the foothold, at which fewer than `capacity - bytes` bytes may be used: one addition, where [`place`](Ring::place)
+    /// takes two steps.
+    ///
+    /// # Safety
+    /// `bytes < capacity`.
+    unsafe fn near(&self, bytes: u64) -> Self::Place;
 }
 
 /// The ring that we send into.
@@ -97,6 +107,6 @@ pub(crate) trait ForeignRing: Ring {
     /// Copies bytes out, from `SKIP` bytes behind `place` on. What arrives is whatever the peer had there; nothing is assumed of it.
     ///
     /// # Safety
-    /// `place` is of this ring, and `SKIP + target.len() <= capacity`.
+    /// `place` is of this ring, and `SKIP + target.len() <= capacity`; less what a place near the foothold is behind it.
     unsafe fn read<const SKIP: usize>(&self, place: Self::Place, target: &mut [u8]);
 }

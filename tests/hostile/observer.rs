@@ -194,3 +194,104 @@ fn whatever_a_server_shows_an_observer_takes_no_harm() {
         assert_eq!(error.kind(), kind, "case {index}: {error}");
     }
 }
+
+/// A segment of a lane with a ring of 4096 bytes, sealed, and the offer of it.
+fn segment() -> (OwnedFd, Vec<u8>) {
+    let mut offer = Vec::new();
+    for word in [8192u64, 4096, 4096, 0] {
+        offer.extend(word.to_ne_bytes());
+    }
+    for word in [512u32, 8, 0, 1] {
+        offer.extend(word.to_ne_bytes());
+    }
+    (memory(8192, peer::SEALS, true), offer)
+}
+
+/// A Shown of this connection, with these offers.
+fn shown(connection: u64, server: &[u8], client: &[u8]) -> Message {
+    let mut bytes = b"RINGWAY\0".to_vec();
+    bytes.extend(6u32.to_ne_bytes());
+    bytes.extend(256u32.to_ne_bytes());
+    bytes.extend(connection.to_ne_bytes());
+    bytes.resize(32, 0);
+    bytes.extend(server);
+    bytes.extend(client);
+    bytes.resize(256, 0);
+    Message(bytes)
+}
+
+/// What a tap says to whom a server answers so, message by message.
+fn tap(answers: &[(Message, Vec<OwnedFd>)]) -> Result<ringway::Tap, Error> {
+    let path = peer::path("taps");
+    let listener = peer::listen(&path);
+    let outcome = thread::scope(|scope| {
+        let tapping = scope.spawn(|| {
+            Config::new()
+                .handshake_timeout(Duration::from_secs(10))
+                .tap(path.as_path())
+        });
+        let line = peer::accept(&listener);
+        let (hello, _) = peer::receive(&line);
+        assert_eq!((hello[20], hello[128]), (1, 1), "a tap was expected");
+        for (message, gifts) in answers {
+            let raw: Vec<RawFd> = gifts.iter().map(AsRawFd::as_raw_fd).collect();
+            peer::send(&line, &message.0, &raw);
+        }
+        drop(line);
+        tapping.join().unwrap()
+    });
+    std::fs::remove_file(&path).unwrap();
+    outcome
+}
+
+#[test]
+fn whatever_a_server_shows_a_tap_takes_no_harm() {
+    let _alone = peer::alone();
+    let _dog = Watchdog::new("false shows to a tap");
+    let begin = || (welcome(), vec![counters(1, 255)]);
+    let two = || vec![segment().0, segment().0];
+    let offer = segment().1;
+    // What it cannot know to be false is followed, and shows nothing.
+    let good = || (shown(1, &offer, &offer), two());
+    let mut followed = tap(&[begin(), good()]).unwrap();
+    assert_eq!(followed.lanes().len(), 2);
+    let mut payload = Vec::new();
+    for lane in followed.lanes().iter_mut() {
+        assert_eq!(lane.try_recv(&mut payload).unwrap(), None);
+    }
+    assert_eq!(tap(&[begin()]).unwrap().lanes().len(), 0);
+    let mut large = offer.clone();
+    large[16..24].copy_from_slice(&(1u64 << 40).to_ne_bytes());
+    let mut long = shown(1, &offer, &offer);
+    long.0[128..132].copy_from_slice(&u32::MAX.to_ne_bytes());
+    let shuffled = || vec![eventfd(), segment().0];
+    let unsealed = || vec![segment().0, memory(8192, 0, true)];
+    let sparse = || vec![memory(8192, peer::SEALS, false), segment().0];
+    let cases: Vec<(Message, Vec<OwnedFd>, ErrorKind)> = vec![
+        (shown(1, &offer, &offer), vec![], ErrorKind::Descriptors),
+        (
+            shown(1, &offer, &offer),
+            vec![segment().0],
+            ErrorKind::Descriptors,
+        ),
+        (shown(1, &offer, &offer), shuffled(), ErrorKind::Segment),
+        (shown(1, &offer, &offer), unsealed(), ErrorKind::Segment),
+        (shown(1, &offer, &offer), sparse(), ErrorKind::Segment),
+        (shown(1, &large, &offer), two(), ErrorKind::Geometry),
+        (shown(1, &offer, &[0; 48]), two(), ErrorKind::Geometry),
+        (shown(0, &offer, &offer), two(), ErrorKind::Malformed),
+        (long, two(), ErrorKind::Schema),
+        (peer::ready(), vec![], ErrorKind::Malformed),
+        (peer::refuse(3, "no"), vec![], ErrorKind::Feature),
+    ];
+    for (index, (message, gifts, kind)) in cases.into_iter().enumerate() {
+        let error = tap(&[begin(), (message, gifts)]).expect_err("it was taken");
+        assert_eq!(error.kind(), kind, "case {index}: {error}");
+    }
+    // The same connection twice, or more of them than are shown at once.
+    let twice = tap(&[begin(), good(), good()]).expect_err("it was taken");
+    assert_eq!(twice.kind(), ErrorKind::Malformed);
+    let many = (1..=17).map(|number| (shown(number, &offer, &offer), two()));
+    let answers: Vec<_> = std::iter::once(begin()).chain(many).collect();
+    assert_eq!(tap(&answers).unwrap_err().kind(), ErrorKind::Malformed);
+}

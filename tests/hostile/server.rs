@@ -225,6 +225,7 @@ fn a_server_that_refuses_is_quoted_and_not_answered() {
         ErrorKind::Descriptors,
         ErrorKind::TimedOut,
         ErrorKind::Schema,
+        ErrorKind::Busy,
         // A number of a later version.
         ErrorKind::Malformed,
     ];

@@ -1,9 +1,10 @@
-//! The tasks of this project: `cargo verify`, `cargo demo`, `cargo xtask tools`.
+//! The tasks of this project: `cargo verify`, `cargo demo`, `cargo counters`, `cargo xtask tools`.
 //!
 //! Deliberately absent: dependencies. This crate is compiled before anything else can be checked, so it is the
 //! standard library and the tools that every Linux has.
 
 mod arguments;
+mod counters;
 mod demo;
 mod output;
 mod place;
@@ -19,10 +20,12 @@ use output::say;
 const USAGE: &str = "\
 usage: cargo verify [--only STEP[,STEP]] [--list] [--long=MINUTES] [--verbose]
        cargo demo
+       cargo counters
        cargo xtask tools
 
 verify   checks everything that continuous integration checks; --long adds a soak of so many minutes and deeper models
 demo     moves files of this machine between two processes and shows how fast
+counters builds the command with counters and without, and compares their instructions; takes valgrind
 tools    installs the prebuilt tools that verify uses, under the target directory";
 
 fn main() -> ExitCode {
@@ -56,6 +59,7 @@ fn perform(words: &[String]) -> Result<bool, String> {
     match task {
         "verify" => verify::Options::parse(rest).and_then(|options| verify::run(&options)),
         "demo" => arguments::none(rest).and_then(|()| demo::run()),
+        "counters" => arguments::none(rest).and_then(|()| counters::run()),
         "tools" => arguments::none(rest).and_then(|()| tools::install()),
         "" => Err("which task?".to_owned()),
         other => Err(format!("there is no task `{other}`")),
@@ -72,7 +76,7 @@ mod tests {
             let words: Vec<String> = words.iter().map(ToString::to_string).collect();
             perform(&words)
         };
-        for task in ["verify", "demo", "tools"] {
+        for task in ["verify", "demo", "counters", "tools"] {
             assert_eq!(asked(&[task, "--help"]), Ok(true), "{task}");
             assert_eq!(asked(&[task, "-h"]), Ok(true), "{task}");
         }

@@ -1,9 +1,10 @@
 //! Instructions of one frame of 64 bytes: filled, sent, received and copied out, in one process; for Ringway and for the
-//! two rings by hand.
+//! two rings by hand. Of a typed message; and of each frame of a stream, with counters and in a build without them.
 //!
 //! The command runs itself under callgrind, with two counts of frames, and divides the difference of the totals by the
 //! difference of the counts: what setting up costs cancels out. The filling and the copies count, for everyone.
 
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 use clap::{Args, ValueEnum};
@@ -18,6 +19,7 @@ use super::limits::frames::Frames;
 use super::limits::slots::Slots;
 use super::ours::duplex::Duplex;
 use super::ours::ticks::{self, Tick, WORDS};
+use super::pattern::{Broadcast, Pattern};
 use super::rounds::Outcome;
 use super::rows::Counted;
 use super::work::Link;
@@ -49,6 +51,10 @@ pub(crate) enum Ring {
     Typed,
     /// Limit: a connection, with as many bytes as those have.
     Untyped,
+    /// A connection, with a stream of frames: many are sent, then they are received.
+    Stream,
+    /// Limit: the same, by a command that was built without counters. Any other refuses.
+    Uncounted,
 }
 
 /// Arguments of the hidden subcommand.
@@ -63,19 +69,32 @@ pub(crate) struct CountArgs {
 pub(crate) enum NoCount {
     /// The tool is not there.
     NoValgrind,
+    /// The build to compare with was not named.
+    NoBuild,
     /// It is there, and something went wrong.
     Failed(Failure),
 }
 
 /// Counts for Ringway and for the better ring by hand, or for messages and for bytes. In the outcome, instructions stand where the times are
 /// otherwise.
-pub(crate) fn count(what: Counted) -> Result<Outcome, NoCount> {
+pub(crate) fn count(what: Counted, uncounted: Option<&Path>) -> Result<Outcome, NoCount> {
+    let here = std::env::current_exe().map_err(|error| NoCount::Failed(error.into()))?;
     let (ours, limit) = match what {
         Counted::Bytes => {
-            let by_hand = per_frame(Ring::Frames)?.min(per_frame(Ring::Slots)?);
-            (per_frame(Ring::Ringway)?, by_hand)
+            let by_hand = per_frame(&here, Ring::Frames)?.min(per_frame(&here, Ring::Slots)?);
+            (per_frame(&here, Ring::Ringway)?, by_hand)
         }
-        Counted::Typed => (per_frame(Ring::Typed)?, per_frame(Ring::Untyped)?),
+        Counted::Typed => (
+            per_frame(&here, Ring::Typed)?,
+            per_frame(&here, Ring::Untyped)?,
+        ),
+        Counted::Counters => {
+            let other = uncounted.ok_or(NoCount::NoBuild)?;
+            (
+                per_frame(&here, Ring::Stream)?,
+                per_frame(other, Ring::Uncounted)?,
+            )
+        }
     };
     Ok(Outcome {
         nanos: ours,
@@ -90,14 +109,14 @@ pub(crate) fn count(what: Counted) -> Result<Outcome, NoCount> {
     clippy::cast_precision_loss,
     reason = "a run of a second has far fewer than 2^52 instructions"
 )]
-fn per_frame(ring: Ring) -> Result<f64, NoCount> {
-    let few = total(ring, FEW)?;
-    let many = total(ring, MANY)?;
+fn per_frame(command: &Path, ring: Ring) -> Result<f64, NoCount> {
+    let few = total(command, ring, FEW)?;
+    let many = total(command, ring, MANY)?;
     Ok((many as f64 - few as f64) / (MANY - FEW) as f64)
 }
 
 /// Instructions of a whole run.
-fn total(ring: Ring, frames: u64) -> Result<u64, NoCount> {
+fn total(command: &Path, ring: Ring, frames: u64) -> Result<u64, NoCount> {
     let failed = |error: Failure| NoCount::Failed(error);
     let name = ring
         .to_possible_value()
@@ -105,7 +124,7 @@ fn total(ring: Ring, frames: u64) -> Result<u64, NoCount> {
     let mut valgrind = Command::new("valgrind");
     valgrind
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(std::env::current_exe().map_err(|error| failed(error.into()))?)
+        .arg(command)
         .args([COUNT_COMMAND, &name, &frames.to_string()])
         .stdin(Stdio::null());
     let output = valgrind.output().map_err(|error| match error.kind() {
@@ -144,6 +163,10 @@ fn exchange(ring: Ring, frames: u64) -> Result<(), Failure> {
     match ring {
         Ring::Ringway => connection::<8>(frames),
         Ring::Typed | Ring::Untyped => messages(ring, frames),
+        Ring::Uncounted if !cfg!(ringway_uncounted) => {
+            Err("this command was built with counters".into())
+        }
+        Ring::Stream | Ring::Uncounted => stream(frames),
         Ring::Frames => by_hand(frames, Frames::<true, false>::new),
         Ring::Slots => by_hand(frames, Slots::<true, false, false>::new),
     }
@@ -159,15 +182,51 @@ fn messages(ring: Ring, frames: u64) -> Result<(), Failure> {
 }
 
 fn connection<const N: usize>(frames: u64) -> Result<(), Failure> {
+    let (mut sender, mut receiver) = pair()?;
+    repeat::<N, _>(frames, &mut sender, &mut receiver)
+}
+
+/// Frames that are sent before they are received: about half a ring, so that room is made, releases are told and counters too as often as in
+/// a stream between two processes.
+const BURST: u64 = 1_800;
+
+/// Apart, as `messages` is. Each frame is filled, and checked when it has come, as in the row `stream`.
+#[inline(never)]
+fn stream(frames: u64) -> Result<(), Failure> {
+    let (mut sender, mut receiver) = pair()?;
+    let mut buffer = [0; 8];
+    let mut left = frames;
+    while left != 0 {
+        let burst = left.min(BURST);
+        for n in 0..burst {
+            let mut payload = [0; 8];
+            Broadcast.fill(&mut payload, n);
+            observe(&payload);
+            sender.send(payload.as_bytes());
+        }
+        for n in 0..burst {
+            receiver.recv(buffer.as_mut_bytes());
+            observe(&buffer);
+            if !Broadcast.matches(&buffer, n) {
+                return Err("a frame is not what was sent".into());
+            }
+        }
+        left -= burst;
+    }
+    Ok(())
+}
+
+/// Both ends of a connection.
+fn pair() -> Result<(Duplex, Duplex), Failure> {
     let mut meeting = Meeting::new()?;
     let address = meeting.address();
     let path = address.clone();
     let other = std::thread::spawn(move || {
         Duplex::new(&Config::new(), &path, Side::Follow).map_err(|error| error.to_string())
     });
-    let mut sender = Duplex::new(&Config::new(), &address, Side::Lead)?;
-    let mut receiver = other.join().map_err(|_| "the other end panicked")??;
-    repeat::<N, _>(frames, &mut sender, &mut receiver)
+    let sender = Duplex::new(&Config::new(), &address, Side::Lead)?;
+    let receiver = other.join().map_err(|_| "the other end panicked")??;
+    Ok((sender, receiver))
 }
 
 fn by_hand<L: Link>(frames: u64, end: fn(&Kit, Side) -> std::io::Result<L>) -> Result<(), Failure> {
@@ -255,7 +314,9 @@ mod tests {
     #[test]
     fn every_ring_carries_the_frames_round_and_round() {
         for ring in Ring::value_variants() {
-            exchange(*ring, 10_000).unwrap();
+            let done = exchange(*ring, 10_000);
+            let refused = matches!(ring, Ring::Uncounted) && !cfg!(ringway_uncounted);
+            assert_eq!(done.is_err(), refused, "{ring:?}: {done:?}");
         }
     }
 }

@@ -33,6 +33,7 @@ mod work;
 
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -81,6 +82,9 @@ pub(crate) struct BenchArgs {
     /// fastest of each round.
     #[arg(long, conflicts_with = "json")]
     ways: bool,
+    /// A build of this command without counters, for the row `counters`; in a clone, `cargo counters` makes one and measures the row.
+    #[arg(long, value_name = "PATH")]
+    uncounted: Option<PathBuf>,
     /// List the rows, each by what it measures, and do nothing.
     #[arg(long)]
     list: bool,
@@ -113,7 +117,10 @@ impl BenchArgs {
 
     fn wants(&self, row: &Row) -> bool {
         let full = format!("{}:{}", row.name, row.size);
-        self.names.is_empty()
+        let all = self.names.is_empty();
+        // Where its other build is not given it could have no value, and no check of all rows would ever pass.
+        let possible = self.list || self.uncounted.is_some() || !row.takes_another_build();
+        all && possible
             || self
                 .names
                 .iter()
@@ -156,7 +163,7 @@ fn measure_rows(args: &BenchArgs, output: &mut impl Write) -> Result<(), exit::F
     let effort = args.effort();
     let (mut missed, mut incomplete, mut unmeasured) = (0, 0, 0);
     for row in rows {
-        let record = measure_row(row, &effort, &mut meeting);
+        let record = measure_row(row, &effort, &mut meeting, args.uncounted.as_deref());
         record.print(output, args.json)?;
         if args.ways {
             record.print_ways(output)?;
@@ -217,7 +224,12 @@ fn check(missed: usize, incomplete: usize) -> Option<Code> {
     }
 }
 
-fn measure_row(row: &Row, effort: &Effort, meeting: &mut Meeting) -> Record {
+fn measure_row(
+    row: &Row,
+    effort: &Effort,
+    meeting: &mut Meeting,
+    uncounted: Option<&Path>,
+) -> Record {
     let placement = if row.one_core {
         Placement::one_core()
     } else {
@@ -242,9 +254,12 @@ fn measure_row(row: &Row, effort: &Effort, meeting: &mut Meeting) -> Record {
             };
         }
         Measured::Instructions(what) => {
-            return match instructions::count(what) {
+            return match instructions::count(what, uncounted) {
                 Ok(outcome) => Record::new(row, "one process".to_owned(), 1, &outcome),
                 Err(NoCount::NoValgrind) => Record::missing(row, "valgrind is not installed"),
+                Err(NoCount::NoBuild) => {
+                    Record::missing(row, "it takes a build without counters (--uncounted)")
+                }
                 Err(NoCount::Failed(error)) => {
                     Record::failed(row, String::new(), &error.to_string())
                 }

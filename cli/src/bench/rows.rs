@@ -1,5 +1,6 @@
 //! The table of what is measured: each row's work, its limit and its target.
 
+use super::ours::batches::BATCH;
 use super::task::{Form, Publish, Task, Waiting};
 use super::work::Pass;
 
@@ -16,6 +17,13 @@ pub(crate) struct Row {
     pub(crate) target: Target,
     /// Both processes on one processor.
     pub(crate) one_core: bool,
+}
+
+impl Row {
+    /// Whether it compares this build of the command with another one.
+    pub(crate) const fn takes_another_build(&self) -> bool {
+        matches!(self.work, Measured::Instructions(Counted::Counters))
+    }
 }
 
 /// What is done to get a row's value.
@@ -38,6 +46,8 @@ pub(crate) enum Counted {
     Bytes,
     /// A typed message, beside bytes of its size.
     Typed,
+    /// A stream, beside the same in a build without counters.
+    Counters,
 }
 
 /// What a value is given in.
@@ -237,6 +247,15 @@ pub(crate) const ROWS: &[Row] = &[
     large(KIB_64, &[Task::Bulk(KIB_64)]),
     large(MIB, &[Task::Bulk(MIB)]),
     beside(
+        "batch",
+        "1,000 records of 32 bytes in one frame, sent as a slice and received as a checked batch; the limit is memcpy of as many bytes",
+        BATCH,
+        Unit::GigabytesPerSecond,
+        &[Task::Bulk(BATCH), Task::Large(BATCH)],
+        Task::Batches,
+        Target::AtLeast(0.9),
+    ),
+    beside(
         "in-place",
         "one large message there and back in place, only its head touched; the limit is round-trip:64",
         MIB,
@@ -314,6 +333,15 @@ pub(crate) const ROWS: &[Row] = &[
         unit: Unit::Instructions,
         work: Measured::Instructions(Counted::Typed),
         target: Target::Above(6.0),
+        one_core: true,
+    },
+    Row {
+        name: "counters",
+        size: 64,
+        about: "(only with --uncounted) instructions of each message of a stream, beside a build without counters (callgrind)",
+        unit: Unit::Instructions,
+        work: Measured::Instructions(Counted::Counters),
+        target: Target::AtMost(1.02),
         one_core: true,
     },
     comparison(

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::kit::{Kit, Side};
 use super::limits::{bell, bulk, exchange, frames, slots, socket};
-use super::ours::{Connecting, Duplex, InPlace};
+use super::ours::batches::BATCH;
+use super::ours::{Batches, Connecting, Duplex, InPlace};
 use super::work::{RoundTrip, Stream, Work};
 use super::{Failure, codecs};
 
@@ -20,7 +21,7 @@ pub(crate) enum Task {
     Frames(Publish),
     /// Limit: the ring of slots.
     Slots(Publish),
-    /// Limit: messages of 64 KiB or 1 MiB by memcpy.
+    /// Limit: messages of 64 KiB or 1 MiB, or as large as a batch, by memcpy.
     Bulk(usize),
     /// Limit: park and wake on eventfds.
     Bell,
@@ -32,8 +33,10 @@ pub(crate) enum Task {
     RoundTrip(usize, Waiting),
     /// Ringway: a stream of 64 bytes in groups of so many, 1 or 16.
     Stream(u64, Waiting),
-    /// Ringway: a stream of 64 KiB or 1 MiB.
+    /// Ringway: a stream of 64 KiB or 1 MiB, or of the bytes of batches.
     Large(usize),
+    /// Ringway: a stream of batches of records.
+    Batches,
     /// Ringway: round trips of 1 MiB in place, by a receiver that trusts its peer and touches the head.
     InPlace,
     /// Ringway: connect to first frame.
@@ -107,6 +110,8 @@ impl Task {
             Task::Exchange(_) => exchange::way(choice),
             Task::Frames(_) => format!("frames, {choice} pauses when the ring is empty"),
             Task::Slots(_) => format!("slots, {choice} pauses when the ring is empty"),
+            Task::Bulk(_) => format!("memcpy, {choice} places"),
+            Task::Large(_) => "as frames of bytes".to_owned(),
             _ => format!("choice {choice}"),
         }
     }
@@ -165,6 +170,9 @@ impl Task {
             Task::Bulk(KIB_64) => {
                 Box::new(Stream::<_, KIB_64, 1>::new(bulk::Bulk::<KIB_64>::new(kit)?))
             }
+            Task::Bulk(BATCH) => {
+                Box::new(Stream::<_, BATCH, 1>::new(bulk::Bulk::<BATCH>::new(kit)?))
+            }
             Task::Bulk(MIB) => Box::new(Stream::<_, MIB, 1>::new(bulk::Bulk::<MIB>::new(kit)?)),
             Task::Bell => Box::new(RoundTrip::<_, 8>::new(bell::Bell::new(kit, side)?)),
             Task::Pipe(form) => by_socket(form, socket::Socket::pipe(kit, side)?)?,
@@ -189,14 +197,17 @@ impl Task {
                 }
             }
             Task::Large(size) => {
-                let capacity = LARGE_FRAMES * size;
-                let config = Waiting::Adaptive.config().capacity(capacity).prefault(true);
-                let link = Duplex::new(&config.peer_capacity(capacity), address, side)?;
+                let link = Duplex::new(&large(size), address, side)?;
                 match size {
                     KIB_64 => Box::new(Stream::<_, KIB_64, 1>::new(link)),
                     MIB => Box::new(Stream::<_, MIB, 1>::new(link)),
+                    BATCH => Box::new(Stream::<_, BATCH, 1>::new(link)),
                     _ => return Err(UNKNOWN.into()),
                 }
+            }
+            Task::Batches => {
+                let link = Batches::new(&large(BATCH), address, side)?;
+                Box::new(Stream::<_, BATCH, 1>::new(link))
             }
             Task::InPlace => {
                 let config = Waiting::Spin
@@ -211,6 +222,13 @@ impl Task {
             Task::Exchange(_) | Task::Bulk(_) => return Err(UNKNOWN.into()),
         })
     }
+}
+
+/// Options for messages of that size.
+fn large(size: usize) -> Config {
+    let capacity = (LARGE_FRAMES * size).next_power_of_two();
+    let config = Waiting::Adaptive.config().prefault(true);
+    config.capacity(capacity).peer_capacity(capacity)
 }
 
 fn exchange<const SIZE: usize>(kit: &Kit, side: Side) -> Result<Box<dyn Work>, Failure> {

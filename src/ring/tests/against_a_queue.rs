@@ -268,14 +268,18 @@ impl World {
             let frame = self.frame(self.length(sizes[0]) / 3, 8);
             let sent = self.producer.try_send(&frame.payload, frame.kind);
             assert!(!self.producer.has_open_group());
-            group.into_iter().for_each(|frame| self.sent(frame));
+            for frame in group {
+                self.sent(frame);
+            }
             match sent {
                 Ok(_) => self.sent(frame),
                 Err(refusal) => self.refused(refusal, frame.payload.len()),
             }
         } else {
             assert_eq!(self.producer.publish().is_some(), !group.is_empty());
-            group.into_iter().for_each(|frame| self.sent(frame));
+            for frame in group {
+                self.sent(frame);
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! Ringway's side of each row, through its public interface only.
 
+pub(crate) mod batches;
 mod connecting;
 pub(crate) mod duplex;
 mod in_place;
@@ -8,11 +9,13 @@ pub(crate) mod ticks;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ringway::{Config, Connection, ErrorKind, Listener};
+use ringway::typed::{self, Messages};
+use ringway::{Config, Connection, Error, ErrorKind, Listener};
 
 use super::Failure;
 use super::kit::Side;
 
+pub(crate) use self::batches::Batches;
 pub(crate) use self::connecting::Connecting;
 pub(crate) use self::duplex::Duplex;
 pub(crate) use self::in_place::InPlace;
@@ -31,11 +34,34 @@ pub(crate) fn meet(config: &Config, address: &Path, side: Side) -> Result<Connec
     }
 }
 
-/// Connects to a socket that is there. Somebody listens at it a moment later.
+/// The same for messages, of one type in both directions.
+pub(crate) fn meet_typed<M: Messages>(
+    config: &Config,
+    address: &Path,
+    side: Side,
+) -> Result<typed::Connection<M, M>, Failure> {
+    match side {
+        Side::Follow => {
+            let mut listener = typed::Listener::<M, M>::bind_with(config, address)?;
+            Ok(listener.accept_deadline(Instant::now() + PATIENCE)?)
+        }
+        Side::Lead => {
+            wait_for(address);
+            insist(|| typed::connect_with::<M, M>(config, address))
+        }
+    }
+}
+
+/// Connects to a socket that is there.
 fn dial(config: &Config, address: &Path) -> Result<Connection, Failure> {
+    insist(|| config.connect(address))
+}
+
+/// Tries until somebody listens: at a socket that is there somebody does a moment later.
+fn insist<T>(mut connect: impl FnMut() -> Result<T, Error>) -> Result<T, Failure> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        match config.connect(address) {
+        match connect() {
             Err(error) if error.kind() == ErrorKind::NotFound && Instant::now() < deadline => {
                 std::thread::sleep(Duration::from_millis(1));
             }
