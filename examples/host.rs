@@ -1,6 +1,7 @@
 //! What this machine is doing: one process samples the kernel's counters into typed messages, another adds them up.
 //!
-//! `cargo run --release --example host`
+//! `cargo run --release --example host`, or `cargo run --release --example host 60` for a minute. Meanwhile `ringway tap NAME`, with the name that it
+//! prints, shows the messages.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -9,6 +10,7 @@ use std::process::{Command, ExitCode};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ringway::Config;
 use ringway::typed::{self, Message, Nothing, Text};
 use ringway::zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
 
@@ -52,13 +54,16 @@ enum Reading {
     Interface(Interface),
 }
 
-const ROUNDS: u32 = 10;
+/// Without an argument, in seconds.
+const TIME: u64 = 1;
 const EVERY: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
-    let done = match std::env::args().nth(1) {
-        Some(name) => sample(&name),
-        None => aggregate(),
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let done = match arguments.as_slice() {
+        [seconds, name] => time(seconds).and_then(|time| sample(name, time)),
+        [seconds] => time(seconds).and_then(aggregate),
+        _ => aggregate(Duration::from_secs(TIME)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -69,10 +74,15 @@ fn main() -> ExitCode {
     }
 }
 
+fn time(seconds: &str) -> Result<Duration, Box<dyn Error>> {
+    Ok(Duration::from_secs(seconds.parse()?))
+}
+
 /// Reads the counters again and again, and sends each as a message.
-fn sample(name: &str) -> Result<(), Box<dyn Error>> {
+fn sample(name: &str, time: Duration) -> Result<(), Box<dyn Error>> {
     let mut readings = typed::connect::<Reading, Nothing>(name)?.split().0;
-    for _ in 0..ROUNDS {
+    let began = Instant::now();
+    while began.elapsed() < time {
         for line in fs::read_to_string("/proc/stat")?.lines() {
             if let Some(processor) = processor(line) {
                 readings.send(&processor)?;
@@ -128,12 +138,19 @@ fn interface(line: &str) -> Option<Interface> {
 }
 
 /// Starts the other process, and prints what has changed between its first reading and its last.
-fn aggregate() -> Result<(), Box<dyn Error>> {
+fn aggregate(time: Duration) -> Result<(), Box<dyn Error>> {
     let name = format!("host-{}", std::process::id());
-    let mut listener = typed::Listener::<Nothing, Reading>::bind(name.as_str())?;
-    let mut child = Command::new(std::env::current_exe()?).arg(&name).spawn()?;
+    let config = Config::new().allow_tap(true);
+    let mut listener = typed::Listener::<Nothing, Reading>::bind_with(&config, name.as_str())?;
+    let seconds = time.as_secs().to_string();
+    let mut child = Command::new(std::env::current_exe()?)
+        .args([&seconds, &name])
+        .spawn()?;
     let deadline = Instant::now() + Duration::from_secs(10);
     let mut readings = listener.accept_deadline(deadline)?.split().1;
+    // There is nobody else to wait for, but somebody may want to read along.
+    let attendant = listener.attend()?;
+    println!("while this runs ({seconds} s), `ringway tap {name}` shows its messages");
 
     let (mut messages, mut free) = (0, None);
     // First and last of each.
@@ -159,6 +176,7 @@ fn aggregate() -> Result<(), Box<dyn Error>> {
         }
         messages += 1;
     }
+    drop(attendant);
     for (name, (first, last)) in &processors {
         let busy = last.busy.saturating_sub(first.busy);
         let all = busy + last.idle.saturating_sub(first.idle);

@@ -104,6 +104,15 @@ Exit codes:
   1    it could not listen
   2    bad usage";
 
+/// The same for `tap`.
+pub(crate) const TAP_TABLE: &str = "\
+Exit codes:
+  0    shown: enough messages, the time was up, or the listener and its connections ended
+  1    it could not be asked, or does not allow a tap
+  2    bad usage, or several messages for one table
+  5    nobody listens there, or does not answer in time
+  141  the reader of our output went away";
+
 /// Why a command ends early.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -181,6 +190,7 @@ mod tests {
             SCHEMA_TABLE,
             INSPECT_TABLE,
             PING_TABLE,
+            TAP_TABLE,
             LOAD_TABLE,
             ECHO_TABLE,
         ];

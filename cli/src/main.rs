@@ -1,5 +1,6 @@
 //! The `ringway` command: moves bytes between terminals, measures, and checks the host.
 
+mod answering;
 mod bench;
 mod copy;
 mod doctor;
@@ -19,7 +20,6 @@ mod recv;
 mod schema;
 mod send;
 mod standard;
-#[cfg(test)]
 mod tap;
 mod text;
 
@@ -48,6 +48,7 @@ enum Command {
     Load(load::LoadArgs),
     Echo(echo::EchoArgs),
     Schema(schema::SchemaArgs),
+    Tap(tap::TapArgs),
     Completions(manual::CompletionsArgs),
     Man(manual::ManArgs),
     /// One client of a load with faults.
@@ -96,6 +97,7 @@ fn main() -> ExitCode {
         Command::LoadClient => load::run_client(),
         Command::Inspect(args) => list::inspect(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Tap(args) => tap::run(&args),
         Command::Completions(args) => manual::completions(&args, &Cli::command()),
         Command::Man(args) => manual::man(&args, &Cli::command()),
         Command::BenchPeer(args) => bench::run_peer(&args),

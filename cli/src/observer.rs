@@ -1,9 +1,9 @@
-//! How `list`, `inspect` and `ping` ask: as observers, who get counters and schemas and not a byte of payload.
+//! How `list`, `inspect`, `ping` and `tap` ask: as observers, who get counters and schemas. Of them `tap` alone gets payload, where it is allowed.
 
 use std::time::Duration;
 
 use clap::Args;
-use ringway::{Config, Error, Observed};
+use ringway::{Config, Error, Observed, Tap};
 
 use crate::options::{parse_seconds, parse_uid};
 
@@ -24,9 +24,17 @@ pub(crate) struct ObserverArgs {
 impl ObserverArgs {
     /// Asks once.
     pub(crate) fn observe(&self) -> Result<Observed, Error> {
+        self.config().observe(self.address.as_str())
+    }
+
+    /// Asks for the lanes too.
+    pub(crate) fn tap(&self) -> Result<Tap, Error> {
+        self.config().tap(self.address.as_str())
+    }
+
+    fn config(&self) -> Config {
         let uids = self.allow_uid.iter();
-        let config = uids.fold(asking(self.wait), |config, &uid| config.allow_uid(uid));
-        config.observe(self.address.as_str())
+        uids.fold(asking(self.wait), |config, &uid| config.allow_uid(uid))
     }
 }
 

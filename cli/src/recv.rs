@@ -10,6 +10,7 @@ use clap::Args;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use ringway::{Connection, Listener};
 
+use crate::answering::Answering;
 use crate::copy::{self, BYTES, END, PIECE};
 use crate::exit::{self, Code, Failure};
 use crate::interruption::Interruption;
@@ -26,6 +27,9 @@ pub(crate) struct RecvArgs {
     /// How long to wait for a sender; without it, for ever.
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
     wait: Option<f64>,
+    /// Let `ringway tap` read along, for processes of this user.
+    #[arg(long)]
+    allow_tap: bool,
     /// Known only to say where it belongs.
     #[arg(long, hide = true, value_name = "BYTES", value_parser = sender_chooses)]
     capacity: Option<std::convert::Infallible>,
@@ -48,16 +52,18 @@ fn receive(args: &RecvArgs) -> Result<(), Failure> {
         .try_clone_to_owned()
         .map(File::from)
         .map_err(|error| exit::no_descriptor("cannot use standard output", &error))?;
-    let mut connection = accept(args)?;
+    let (mut connection, answering) = accept(args)?;
     // A bar would be drawn across what a terminal shows.
     let progress = Progress::new(args.connection.quiet || output.is_terminal(), None);
     let outcome = stream(&mut connection, &output, &progress);
     progress.finish();
+    drop(answering);
     outcome
 }
 
-/// Listens until one sender is there. The name is free again when this returns, whatever it returns.
-fn accept(args: &RecvArgs) -> Result<Connection, Failure> {
+/// Listens until one sender is there. The name is free again when this returns, whatever it returns; or, where a tap is allowed, when what
+/// answers is dropped or the process is interrupted.
+fn accept(args: &RecvArgs) -> Result<(Connection, Option<Answering>), Failure> {
     let wrong = |error: &dyn std::fmt::Display| Failure::new(Code::Failed, error);
     // While the name exists an interruption must remove it. Afterwards a signal does what it always does, and the sender
     // learns that we died.
@@ -66,12 +72,24 @@ fn accept(args: &RecvArgs) -> Result<Connection, Failure> {
     let accepted = args
         .connection
         .receiving()
+        .allow_tap(args.allow_tap)
         .bind(args.connection.address())
         .map_err(|error| wrong(&error))
-        .and_then(|mut listener| wait_for_sender(&mut listener, &interruption, deadline, args));
-    // A signal that arrived is still pending and is delivered here, after the name was removed.
-    interruption.deliver()?;
-    accepted
+        .and_then(|mut listener| {
+            let connection = wait_for_sender(&mut listener, &interruption, deadline, args)?;
+            Ok((connection, args.allow_tap.then_some(listener)))
+        });
+    match accepted {
+        Ok((connection, Some(listener))) => {
+            let answering = Answering::start(listener, interruption)?;
+            Ok((connection, Some(answering)))
+        }
+        other => {
+            // A signal that arrived is still pending and is delivered here, after the name was removed.
+            interruption.deliver()?;
+            other.map(|(connection, _)| (connection, None))
+        }
+    }
 }
 
 fn wait_for_sender(

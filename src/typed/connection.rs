@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::deprecated::{self, Deprecated};
 use super::message::Messages;
 use super::{Receiver, Sender};
-use crate::connection::{self, Address, Config, Peer};
+use crate::connection::{self, Address, Attendant, Config, Peer};
 use crate::error::Error;
 
 /// A connection on which we send the messages of `S` and receive those of `R`.
@@ -180,6 +180,14 @@ impl<S: Messages + ?Sized, R: Messages + ?Sized> Listener<S, R> {
     /// Why the last one was refused.
     pub fn last_refusal(&self) -> Option<&Error> {
         self.inner.last_refusal()
+    }
+
+    /// Takes no more clients, but goes on answering observers and taps, on a thread of its own.
+    ///
+    /// # Errors
+    /// As for [`ringway::Listener::attend`](crate::Listener::attend).
+    pub fn attend(self) -> Result<Attendant, Error> {
+        self.inner.attend()
     }
 }
 

@@ -19,16 +19,13 @@ mod read;
 #[cfg(test)]
 mod tests;
 mod tree;
-#[cfg(test)]
 mod write;
 
 pub(crate) use read::encode;
 pub(crate) use tree::Tree;
-#[cfg(test)]
 pub(crate) use write::Shown;
 
 /// Up to here, and down to its negative, every whole number is one of 64 bits of IEEE 754.
-#[cfg(test)]
 const EXACT: u128 = 1 << 53;
 /// The NaN that arithmetic gives, without sign or note.
 const NAN_32: u32 = 0x7fc0_0000;

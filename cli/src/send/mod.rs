@@ -107,8 +107,11 @@ fn patiently<T>(
             Ok(done) => return Ok(done),
             Err(error) => error,
         };
-        // A receiver that has just taken its sender closes the door on whoever came second; another may follow.
-        if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PeerGone) {
+        // A receiver that has its sender closes the door on whoever came second, or tells it so; another may follow.
+        if !matches!(
+            error.kind(),
+            ErrorKind::NotFound | ErrorKind::PeerGone | ErrorKind::Busy
+        ) {
             return Err(Failure::new(Code::Failed, error));
         }
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {

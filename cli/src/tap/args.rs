@@ -3,6 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use super::watch::{Format, Wanted};
+use crate::exit;
 use crate::observer::ObserverArgs;
 use crate::options::{deadline_after, parse_seconds};
 
@@ -30,6 +31,7 @@ enum Priority {
 ///
 /// The listener has to allow it (`Config::allow_tap`). What could not be kept up with is counted.
 #[derive(Debug, Args)]
+#[command(after_help = exit::TAP_TABLE)]
 pub(crate) struct TapArgs {
     #[command(flatten)]
     pub(crate) observer: ObserverArgs,

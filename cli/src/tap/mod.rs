@@ -1,14 +1,18 @@
-//! What `ringway tap` prints of the frames that it reads along: text, lines of JSON, or a table (CSV); and what it says of those that it lost.
+//! `ringway tap NAME`: what the connections of a listener carry, as text, lines of JSON, or a table (CSV); and how much of it was lost.
 //!
-//! Absent on purpose: where the frames come from, the clock and standard output, which are handed in.
+//! Only `source` knows the library's tap, the clock and standard output: the rest gets them handed in, so that it can be tested in simulated time.
 
 mod args;
 mod csv;
 mod idle;
 mod pace;
 mod render;
+mod source;
 #[cfg(test)]
 mod tests;
 mod watch;
 #[cfg(test)]
 mod watched;
+
+pub(crate) use args::TapArgs;
+pub(crate) use source::run;

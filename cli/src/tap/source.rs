@@ -1,0 +1,149 @@
+//! The library's tap, as the source of lanes.
+
+use std::io::{self, BufWriter};
+use std::mem;
+use std::process::ExitCode;
+use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ringway::schema::Schema;
+use ringway::{Direction, Error, ErrorKind, Tap, TapLane};
+
+use super::args::TapArgs;
+use super::idle::yield_to_all;
+use super::pace::Lost;
+use super::watch::{Lane, Source, watch};
+use crate::exit::{self, Code, Failure};
+
+/// Runs the command.
+pub(crate) fn run(args: &TapArgs) -> ExitCode {
+    exit::report("tap", tap(args))
+}
+
+fn tap(args: &TapArgs) -> Result<(), Failure> {
+    crate::standard::output()?;
+    if args.is_idle() {
+        if let Some(words) = yield_to_all() {
+            eprintln!("ringway tap: {words}");
+        }
+    }
+    let tap = args.observer.tap().map_err(|error| failed(&error))?;
+    let mut live = Live::new(tap)?;
+    let mut out = BufWriter::new(io::stdout());
+    watch(&mut live, &args.wanted(), &mut out, &mut io::stderr())
+}
+
+fn failed(error: &Error) -> Failure {
+    let code = match error.kind() {
+        ErrorKind::NotFound | ErrorKind::TimedOut => Code::NobodyThere,
+        _ => Code::Failed,
+    };
+    Failure::new(code, error)
+}
+
+/// The lanes that are read, and a thread that asks for more of them: an answer may take long to come, and what is not read meanwhile is lost.
+struct Live {
+    lanes: Vec<TapLane>,
+    questions: Sender<()>,
+    answers: Receiver<Result<Vec<TapLane>, Error>>,
+    /// Whether an answer is to come.
+    asked: bool,
+}
+
+impl Live {
+    fn new(mut tap: Tap) -> io::Result<Self> {
+        let lanes = mem::take(tap.lanes());
+        let (questions, asked) = mpsc::channel();
+        let (answer, answers) = mpsc::channel();
+        thread::Builder::new()
+            .name("ringway-tap".to_owned())
+            .spawn(move || {
+                for () in asked {
+                    let found = tap.refresh().map(|()| mem::take(tap.lanes()));
+                    if answer.send(found).is_err() {
+                        return;
+                    }
+                }
+            })?;
+        Ok(Self {
+            lanes,
+            questions,
+            answers,
+            asked: false,
+        })
+    }
+}
+
+impl Source for Live {
+    type Lane = TapLane;
+
+    fn refresh(&mut self) -> Result<bool, Failure> {
+        let gone = || Failure::new(Code::Failed, "the thread that asks has ended");
+        if !self.asked {
+            self.questions.send(()).map_err(|_| gone())?;
+            self.asked = true;
+        }
+        let answer = match self.answers.try_recv() {
+            Ok(answer) => answer,
+            Err(TryRecvError::Empty) => return Ok(true),
+            Err(TryRecvError::Disconnected) => return Err(gone()),
+        };
+        self.asked = false;
+        match answer {
+            Ok(lanes) => {
+                self.lanes.extend(lanes);
+                Ok(true)
+            }
+            // It is about something else, as one is that does not accept just now. Its connections go on, and so do their lanes.
+            Err(error) if error.kind() == ErrorKind::TimedOut => Ok(true),
+            // Connections outlive the listener that made them.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(failed(&error)),
+        }
+    }
+
+    fn lanes(&mut self) -> &mut Vec<TapLane> {
+        &mut self.lanes
+    }
+
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn sleep(&mut self, time: Duration) {
+        thread::sleep(time);
+    }
+}
+
+impl Lane for TapLane {
+    fn connection(&self) -> u64 {
+        TapLane::connection(self)
+    }
+    fn direction(&self) -> &'static str {
+        match TapLane::direction(self) {
+            Direction::FromClient => "from-client",
+            Direction::ToClient => "to-client",
+        }
+    }
+    fn schema(&self) -> Option<&Schema> {
+        TapLane::schema(self)
+    }
+    fn codec(&self) -> u32 {
+        TapLane::codec(self)
+    }
+    fn try_recv(&mut self, payload: &mut Vec<u8>) -> Result<Option<(u64, u16)>, String> {
+        let frame = TapLane::try_recv(self, payload).map_err(|error| error.to_string())?;
+        Ok(frame.map(|frame| (frame.position, frame.kind)))
+    }
+    fn lost(&self) -> Lost {
+        let lost = TapLane::lost(self);
+        Lost {
+            frames: lost.frames,
+            bytes: lost.bytes,
+        }
+    }
+    fn is_over(&self) -> bool {
+        TapLane::is_over(self)
+    }
+}
