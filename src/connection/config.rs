@@ -29,6 +29,7 @@ pub struct Config {
     pub(crate) uids: Vec<u32>,
     pub(crate) trust: bool,
     pub(crate) tap: bool,
+    pub(crate) timing: bool,
     /// What our side sends, and what it expects to receive. `None`: bytes without a meaning.
     pub(crate) sends: Option<Schema>,
     pub(crate) expects: Option<Schema>,
@@ -50,6 +51,7 @@ impl Default for Config {
             uids: Vec::new(),
             trust: false,
             tap: false,
+            timing: false,
             sends: None,
             expects: None,
             codec: 0,
@@ -141,6 +143,14 @@ impl Config {
     /// Default: nobody can. Each connection then keeps two descriptors more. It has no effect on a client.
     pub fn allow_tap(mut self, on: bool) -> Self {
         self.tap = on;
+        self
+    }
+
+    /// Times how long our side takes to encode and decode messages ([`codec::over`](crate::codec::over)): one call in 64 of each half, told in the counters
+    /// ([`LaneCounters::codec_nanos`](crate::LaneCounters::codec_nanos)). Default: off. Messages that travel as they lie in memory are not encoded,
+    /// and not timed.
+    pub fn timing(mut self, on: bool) -> Self {
+        self.timing = on;
         self
     }
 

@@ -367,7 +367,7 @@ impl Parts {
             pidfd,
             peer,
         } = self;
-        let slot = Slot::take(&peer, place);
+        let slot = Slot::take(&peer, place).map(|slot| slot.timed(config.timing));
         let segments = shows.zip(theirs.offered).map(|(shows, client)| {
             let server = (own.offer(), own.segment.share_descriptor());
             shows.add(Segments::new(peer, server, client))
