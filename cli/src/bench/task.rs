@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::kit::{Kit, Side};
 use super::limits::{bell, bulk, exchange, frames, slots, socket};
 use super::ours::batches::BATCH;
-use super::ours::{Batches, Connecting, Duplex, InPlace};
+use super::ours::{Batches, Connecting, Duplex, InPlace, Tapping};
 use super::work::{RoundTrip, Stream, Work};
 use super::{Failure, codecs};
 
@@ -33,6 +33,10 @@ pub(crate) enum Task {
     RoundTrip(usize, Waiting),
     /// Ringway: a stream of 64 bytes in groups of so many, 1 or 16.
     Stream(u64, Waiting),
+    /// Ringway: a stream of 64 bytes, and a third process that reads along.
+    Tapped,
+    /// Ringway: that third process.
+    Tap,
     /// Ringway: a stream of 64 KiB or 1 MiB, or of the bytes of batches.
     Large(usize),
     /// Ringway: a stream of batches of records.
@@ -112,6 +116,7 @@ impl Task {
             Task::Slots(_) => format!("slots, {choice} pauses when the ring is empty"),
             Task::Bulk(_) => format!("memcpy, {choice} places"),
             Task::Large(_) => "as frames of bytes".to_owned(),
+            Task::Stream(..) => "a stream".to_owned(),
             _ => format!("choice {choice}"),
         }
     }
@@ -196,6 +201,11 @@ impl Task {
                     _ => return Err(UNKNOWN.into()),
                 }
             }
+            Task::Tapped => {
+                let link = Duplex::shown(Waiting::Adaptive.config(), address, side)?;
+                Box::new(Stream::<_, 64, 1>::new(link))
+            }
+            Task::Tap => Box::new(Tapping::new(address)?),
             Task::Large(size) => {
                 let link = Duplex::new(&large(size), address, side)?;
                 match size {
