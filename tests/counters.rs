@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ringway::codec::{self, Codec};
 use ringway::{Arm, Config, ConnectionCounters, Counters, SendError, Wait};
 
 use pair::soon;
@@ -153,6 +154,86 @@ fn waits_sleeps_wakes_refusals_and_drops_are_counted() {
     assert_eq!((full.dropped, full.waits), (1, 1));
     assert!(full.high_water > 2048 && full.high_water <= 4096);
     assert!(server.receiver().recv_deadline(soon()).is_ok());
+}
+
+/// A codec whose work takes a known time.
+enum Slow {}
+
+const TAKES: Duration = Duration::from_micros(200);
+
+impl Codec<u64> for Slow {
+    type Error = std::array::TryFromSliceError;
+
+    fn encode(value: &u64, bytes: &mut Vec<u8>) -> Result<(), Self::Error> {
+        thread::sleep(TAKES);
+        bytes.extend_from_slice(&value.to_le_bytes());
+        Ok(())
+    }
+
+    fn decode(bytes: &[u8]) -> Result<u64, Self::Error> {
+        thread::sleep(2 * TAKES);
+        bytes.try_into().map(u64::from_le_bytes)
+    }
+}
+
+#[test]
+fn one_encoding_and_one_decoding_in_64_are_timed_where_that_is_asked_for() {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    for timing in [true, false] {
+        let config = Config::new();
+        let (server, client) = pair::pair("timed", &config, &config.clone().timing(timing));
+        let (mut asks, mut answers) = codec::over::<Slow, u64, u64>(client).split();
+        let (mut replies, mut asked) = codec::over::<Slow, u64, u64>(server).split();
+        for number in 0..130 {
+            asks.send(&number).unwrap();
+            assert_eq!(asked.recv().unwrap(), number);
+            replies.send(&number).unwrap();
+            assert_eq!(answers.recv().unwrap(), number);
+        }
+        let all = ends("ringway-timed-");
+        let codec = |pick: fn(&ConnectionCounters) -> u64| -> Vec<u64> {
+            let mut found: Vec<u64> = all.iter().map(pick).collect();
+            found.sort_unstable();
+            found
+        };
+        // The server's end is never timed: nobody asked it to.
+        let samples = if timing { 2 } else { 0 };
+        assert_eq!(codec(|end| end.sends.codec_samples), [0, samples]);
+        assert_eq!(codec(|end| end.receives.codec_samples), [0, samples]);
+        let takes = TAKES.as_nanos() as u64 * samples;
+        // Reading the clock is not counted, and taken off.
+        let least = takes * 9 / 10;
+        let (encode, decode) = (
+            codec(|end| end.sends.codec_nanos)[1],
+            codec(|end| end.receives.codec_nanos)[1],
+        );
+        assert!(encode >= least && decode >= 2 * least, "{encode} {decode}");
+        assert_eq!(encode == 0, !timing);
+    }
+}
+
+#[test]
+fn a_child_times_nothing_for_its_parent() {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let config = Config::new().timing(true);
+    let (_server, client) = pair::pair("timed-fork", &config, &config);
+    let mut sender = codec::over::<Slow, u64, u64>(client).split().0;
+    // SAFETY: the child encodes in vain and leaves by `_exit`.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let sent = (0..64).any(|number| sender.send(&number).is_ok());
+        // SAFETY: ends the child and runs nothing.
+        unsafe { libc::_exit(i32::from(sent)) };
+    }
+    let mut status = 1;
+    // SAFETY: `status` is valid for writes.
+    unsafe { libc::waitpid(child, &raw mut status, 0) };
+    assert_eq!(status, 0);
+    let samples = ends("ringway-timed-fork-")
+        .iter()
+        .map(|end| end.sends.codec_samples)
+        .sum::<u64>();
+    assert_eq!(samples, 0);
 }
 
 #[test]

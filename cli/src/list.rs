@@ -162,8 +162,17 @@ fn counters(observed: &Observed, output: &mut impl Write) -> Result<(), Failure>
     if !all.is_empty() {
         writeln!(
             output,
-            "{:>8} {:>9} {:>12} {:>14} {:>10} {:>8} {:>8} {:>8} {:>8}",
-            "peer", "", "frames", "bytes", "high water", "waits", "sleeps", "wakes", "refused"
+            "{:>8} {:>9} {:>12} {:>14} {:>10} {:>8} {:>8} {:>8} {:>8} {:>9}",
+            "peer",
+            "",
+            "frames",
+            "bytes",
+            "high water",
+            "waits",
+            "sleeps",
+            "wakes",
+            "refused",
+            "codec ns"
         )?;
     }
     for connection in &all {
@@ -185,20 +194,39 @@ fn half(
 ) -> Result<(), Failure> {
     writeln!(
         output,
-        "{peer:>8} {what:<9} {:>12} {:>14} {:>10} {:>8} {:>8} {:>8} {:>8}",
+        "{peer:>8} {what:<9} {:>12} {:>14} {:>10} {:>8} {:>8} {:>8} {:>8} {:>9}",
         lane.frames,
         lane.bytes,
         lane.high_water,
         lane.waits,
         lane.sleeps,
         lane.wakes,
-        sum([lane.refused, lane.dropped])
+        sum([lane.refused, lane.dropped]),
+        mean(lane)
     )?;
     Ok(())
 }
 
+/// What it takes to encode a message (of the half that sends) or to decode one, on the average of those that were timed.
+fn mean(lane: &LaneCounters) -> String {
+    match lane.codec_nanos.checked_div(lane.codec_samples) {
+        Some(nanos) => nanos.to_string(),
+        None => "-".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use ringway::LaneCounters;
+
+    #[test]
+    fn what_was_not_timed_has_no_mean() {
+        let mut lane = LaneCounters::default();
+        assert_eq!(super::mean(&lane), "-");
+        (lane.codec_samples, lane.codec_nanos) = (4, 403);
+        assert_eq!(super::mean(&lane), "100");
+    }
+
     #[test]
     fn a_sum_of_any_numbers_is_one() {
         assert_eq!(super::sum([1, 2, 3]), 6);

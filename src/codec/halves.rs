@@ -5,7 +5,7 @@ use core::marker::PhantomData;
 use std::time::Instant;
 
 use super::Codec;
-use crate::connection;
+use crate::connection::{self, Timing};
 use crate::poller::Polled;
 
 /// A connection that sends `S` and receives `R`, both by the codec `C`. Made by [`over`].
@@ -22,11 +22,13 @@ pub fn over<C: Codec<S> + Codec<R>, S, R>(
     let (sender, receiver) = connection.split();
     Connection {
         sender: Sender {
+            timing: sender.timing(),
             inner: sender,
             bytes: Vec::new(),
             message: PhantomData,
         },
         receiver: Receiver {
+            timing: receiver.timing(),
             inner: receiver,
             bytes: Vec::new(),
             message: PhantomData,
@@ -106,6 +108,7 @@ pub struct Sender<C, S> {
     inner: connection::Sender,
     /// Room that is used again for each message.
     bytes: Vec<u8>,
+    timing: Option<Timing>,
     message: PhantomData<fn(C, &S)>,
 }
 
@@ -149,7 +152,8 @@ impl<C: Codec<S>, S> Sender<C, S> {
 
     fn encode(&mut self, message: &S) -> Result<(), SendError<C::Error>> {
         self.bytes.clear();
-        C::encode(message, &mut self.bytes).map_err(SendError::Encode)
+        let bytes = &mut self.bytes;
+        Timing::time(&mut self.timing, || C::encode(message, bytes)).map_err(SendError::Encode)
     }
 }
 
@@ -167,6 +171,7 @@ pub struct Receiver<C, R> {
     inner: connection::Receiver,
     /// The frame, copied out: nothing is decoded where the peer can still write.
     bytes: Vec<u8>,
+    timing: Option<Timing>,
     message: PhantomData<fn(C) -> R>,
 }
 
@@ -177,7 +182,7 @@ impl<C: Codec<R>, R> Receiver<C, R> {
     /// What the codec or the connection says.
     pub fn recv(&mut self) -> Result<R, RecvError<C::Error>> {
         let frame = self.inner.recv().map_err(RecvError::Recv)?;
-        decode::<C, R>(&frame, &mut self.bytes)
+        decode::<C, R>(&frame, &mut self.bytes, &mut self.timing)
     }
 
     /// As [`Receiver::recv`], until `deadline`.
@@ -189,7 +194,7 @@ impl<C: Codec<R>, R> Receiver<C, R> {
             .inner
             .recv_deadline(deadline)
             .map_err(RecvError::Recv)?;
-        decode::<C, R>(&frame, &mut self.bytes)
+        decode::<C, R>(&frame, &mut self.bytes, &mut self.timing)
     }
 
     /// As [`Receiver::recv`], without waiting.
@@ -198,7 +203,7 @@ impl<C: Codec<R>, R> Receiver<C, R> {
     /// Also [`Empty`](crate::RecvError::Empty).
     pub fn try_recv(&mut self) -> Result<R, RecvError<C::Error>> {
         let frame = self.inner.try_recv().map_err(RecvError::Recv)?;
-        decode::<C, R>(&frame, &mut self.bytes)
+        decode::<C, R>(&frame, &mut self.bytes, &mut self.timing)
     }
 
     /// The half that receives bytes, for all that has nothing to do with messages.
@@ -210,10 +215,11 @@ impl<C: Codec<R>, R> Receiver<C, R> {
 fn decode<C: Codec<R>, R>(
     frame: &connection::Frame<'_>,
     bytes: &mut Vec<u8>,
+    timing: &mut Option<Timing>,
 ) -> Result<R, RecvError<C::Error>> {
     bytes.resize(frame.len(), 0);
     frame.copy_to(bytes);
-    C::decode(bytes).map_err(RecvError::Decode)
+    Timing::time(timing, || C::decode(bytes)).map_err(RecvError::Decode)
 }
 
 impl<C, R> fmt::Debug for Receiver<C, R> {

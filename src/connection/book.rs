@@ -94,6 +94,8 @@ pub(crate) struct Slot {
     book: &'static Book,
     index: usize,
     life: u64,
+    /// Whether its halves time how they encode and decode.
+    timed: bool,
 }
 
 impl Slot {
@@ -135,7 +137,22 @@ impl Slot {
         }
         book.live(slot, life);
         drop(pages);
-        Some(Self { book, index, life })
+        Some(Self {
+            book,
+            index,
+            life,
+            timed: false,
+        })
+    }
+
+    /// The same, of a connection whose messages are timed or not.
+    pub(crate) fn timed(mut self, on: bool) -> Self {
+        self.timed = on;
+        self
+    }
+
+    pub(crate) fn is_timed(&self) -> bool {
+        self.timed
     }
 
     /// The words of the half that sends (`counters::SENDS`) or receives (`counters::RECEIVES`) that its lane counts.
@@ -195,7 +212,13 @@ impl Count {
     /// One more.
     #[cold]
     pub(crate) fn add(&mut self) {
-        self.value += 1;
+        self.add_some(1);
+    }
+
+    /// So many more.
+    #[cold]
+    pub(crate) fn add_some(&mut self, more: u64) {
+        self.value += more;
         if let Some(word) = &self.word {
             // ORD: counter: Relaxed, each number stands by itself; partner: none (observers).
             word.store(self.value, Ordering::Relaxed);

@@ -60,6 +60,10 @@ pub struct LaneCounters {
     pub refused: u64,
     /// Frames that [`Sender::send_or_drop`](crate::Sender::send_or_drop) has dropped.
     pub dropped: u64,
+    /// Messages whose encoding (of the half that sends) or decoding was timed: one in 64 with [`Config::timing`](crate::Config::timing), else none.
+    pub codec_samples: u64,
+    /// Nanoseconds that these took together, without what it takes to read the clock, to copy the bytes and to send or receive them. By `codec_samples`, it is the mean.
+    pub codec_nanos: u64,
 }
 
 impl From<Lane> for LaneCounters {
@@ -74,6 +78,8 @@ impl From<Lane> for LaneCounters {
             wakes: lane.wakes,
             refused: lane.refused,
             dropped: lane.dropped,
+            codec_samples: lane.codec_samples,
+            codec_nanos: lane.codec_nanos,
         }
     }
 }

@@ -28,6 +28,7 @@ mod shared;
 mod shown;
 mod side;
 mod tap;
+mod timing;
 mod turns;
 
 pub use address::Address;
@@ -46,6 +47,7 @@ pub use reservation::{Group, Reservation};
 pub use sender::Sender;
 pub use shared::SharedSender;
 pub use tap::{Direction, Lost, Tap, TapFrame, TapLane};
+pub(crate) use timing::Timing;
 pub(crate) use turns::Turns;
 
 use crate::error::Error;

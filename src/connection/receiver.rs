@@ -12,6 +12,7 @@ use super::frame::Frame;
 use super::link::Peer;
 use super::outcome::{Arm, Gone, RecvError};
 use super::rest::{Ended, LIFE_EVERY, Rest};
+use super::timing::Timing;
 use crate::layout::counters;
 use crate::layout::header::frame_length;
 use crate::ring::{Consumer, Entry, Found};
@@ -52,6 +53,15 @@ impl Receiver {
             quiet: Quiet::default(),
             rest,
         }
+    }
+
+    /// For whoever decodes what this half carries, if that is to be timed.
+    pub(crate) fn timing(&self) -> Option<Timing> {
+        Timing::new(
+            self.rest.link.kept.slot.as_ref(),
+            counters::RECEIVES,
+            self.birth,
+        )
     }
 
     /// The next frame, waiting for it. It is released when the [`Frame`] is dropped, unless frames are held ([`Receiver::hold`]).

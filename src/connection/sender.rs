@@ -14,6 +14,7 @@ use super::reservation::{Group, Reservation};
 use super::rest::Rest;
 use super::schemas::PeerSchemas;
 use super::shared::SharedSender;
+use super::timing::Timing;
 use crate::layout::counters;
 use crate::ring::{Producer, Published, Slot};
 use crate::segment::{MappedForeignWord, MappedOwnRing, MappedOwnWord};
@@ -62,6 +63,15 @@ impl Sender {
             flushes: false,
             rest,
         }
+    }
+
+    /// For whoever encodes what this half carries, if that is to be timed.
+    pub(crate) fn timing(&self) -> Option<Timing> {
+        Timing::new(
+            self.rest.link.kept.slot.as_ref(),
+            counters::SENDS,
+            self.birth,
+        )
     }
 
     /// Sends a copy of `payload`, waiting for space.

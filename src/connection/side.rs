@@ -374,7 +374,7 @@ impl Parts {
             peer,
             grant,
         } = self;
-        let slot = Slot::take(&peer, place);
+        let slot = Slot::take(&peer, place).map(|slot| slot.timed(config.timing));
         let segments = shows.zip(theirs.offered).map(|(shows, client)| {
             let server = (own.offer(), own.segment.share_descriptor());
             shows.add(Segments::new(peer, server, client))

@@ -61,6 +61,8 @@ impl Drop for Meeting {
 #[derive(Debug)]
 pub(crate) struct Crew {
     members: [Member; 2],
+    /// A third one, who reads along what they say.
+    tap: Option<Member>,
     /// Operations of one batch.
     count: u64,
 }
@@ -87,7 +89,7 @@ impl Crew {
     /// Starts both processes and waits until they have set up their work.
     pub(crate) fn start(task: Task, placement: Placement, address: &Path) -> Result<Self, Failure> {
         let kit = Kit::new()?;
-        let member = |side: Side| {
+        let member = |task: Task, side: Side| {
             Member::start(
                 &kit,
                 &Spec {
@@ -100,10 +102,16 @@ impl Crew {
             )
         };
         let mut crew = Self {
-            members: [member(Side::Lead)?, member(Side::Follow)?],
+            members: [member(task, Side::Lead)?, member(task, Side::Follow)?],
+            tap: None,
             count: 64,
         };
         crew.answers()?;
+        if task == Task::Tapped {
+            let mut tap = member(Task::Tap, Side::Lead)?;
+            tap.answer()?;
+            crew.tap = Some(tap);
+        }
         Ok(crew)
     }
 
@@ -146,6 +154,16 @@ impl Crew {
         })
     }
 
+    /// Frames that the one who reads along has seen and lost so far, if there is one.
+    pub(crate) fn tapped(&mut self) -> Result<Option<[u64; 2]>, Failure> {
+        let Some(tap) = &mut self.tap else {
+            return Ok(None);
+        };
+        let (count, pass) = (0, Pass::Check);
+        tap.order(Order::Run { count, pass })?;
+        Ok(Some(tap.answer()?.tapped))
+    }
+
     /// Gives both the same parameter.
     pub(crate) fn tune(&mut self, choice: u32) -> Result<(), Failure> {
         self.order(Order::Tune { choice }).map(drop)
@@ -171,14 +189,8 @@ impl Crew {
     }
 
     fn command(&mut self, order: Order) -> Result<(), Failure> {
-        let line = serde_json::to_string(&order)? + "\n";
-        for member in self.members.iter_mut().rev() {
-            member
-                .input
-                .write_all(line.as_bytes())
-                .map_err(|error| format!("a peer has gone: {error}"))?;
-        }
-        Ok(())
+        let mut members = self.members.iter_mut().rev();
+        members.try_for_each(|member| member.order(order))
     }
 
     fn answers(&mut self) -> Result<[Sample; 2], Failure> {
@@ -255,6 +267,12 @@ impl Member {
             input,
             output: BufReader::new(output),
         })
+    }
+
+    fn order(&mut self, order: Order) -> Result<(), Failure> {
+        let line = serde_json::to_string(&order)? + "\n";
+        let written = self.input.write_all(line.as_bytes());
+        Ok(written.map_err(|error| format!("a peer has gone: {error}"))?)
     }
 
     fn answer(&mut self) -> Result<Sample, Failure> {

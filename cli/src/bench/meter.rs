@@ -14,6 +14,8 @@ pub(crate) struct Sample {
     pub(crate) cpu_nanos: f64,
     /// From the pass that times each operation by itself.
     pub(crate) percentiles: Option<Percentiles>,
+    /// Of one who reads along: frames that it has seen, and frames that it has lost.
+    pub(crate) tapped: [u64; 2],
 }
 
 /// Percentiles of single operations, in nanoseconds. They include one reading of the clock.
@@ -67,6 +69,7 @@ impl Meter {
             nanos,
             cpu_nanos: cpu.as_secs_f64() * 1e9,
             percentiles: None,
+            tapped: [0; 2],
         }
     }
 }

@@ -262,7 +262,15 @@ fn measure_row(
         }
     };
     match measure(limits, ours, pass, placement, meeting, effort) {
-        Ok(outcome) => Record::new(row, placement.to_string(), effort.rounds, &outcome),
+        Ok(outcome) => {
+            let record = Record::new(row, placement.to_string(), effort.rounds, &outcome);
+            match outcome.tapped {
+                Some([seen, lost]) => {
+                    record.also(format!("the tap saw {seen} frames and lost {lost}"))
+                }
+                None => record,
+            }
+        }
         Err(error) => Record::failed(row, placement.to_string(), &error.to_string()),
     }
 }

@@ -56,7 +56,10 @@ pub(crate) fn run(args: &PeerArgs) -> ExitCode {
 
 fn serve(args: &PeerArgs) -> Result<(), Failure> {
     let spec: Spec = serde_json::from_str(&args.spec)?;
-    pin(spec.cpu)?;
+    // Whoever reads along runs where there is room.
+    if spec.task != Task::Tap {
+        pin(spec.cpu)?;
+    }
     // SAFETY: the parent made these descriptors for this process and left them open over exec; this is the first and
     // only place that takes them, and nothing here has opened a descriptor and kept it.
     let kit = unsafe { Kit::inherit(&spec.descriptors) }.ok_or("the kit is not complete")?;

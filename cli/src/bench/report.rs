@@ -100,6 +100,15 @@ impl Record {
         }
     }
 
+    /// Says something more about the row.
+    pub(crate) fn also(self, note: String) -> Self {
+        let note = match &self.note {
+            Some(said) => format!("{said}; {note}"),
+            None => note,
+        };
+        self.with_note(note)
+    }
+
     fn empty(row: &Row, placement: String) -> Self {
         Self {
             name: row.name,

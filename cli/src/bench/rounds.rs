@@ -52,6 +52,8 @@ pub(crate) struct Outcome {
     /// Elapsed time of the counted rounds, in seconds.
     pub(crate) seconds: f64,
     pub(crate) percentiles: Option<Percentiles>,
+    /// Frames that somebody who read along has seen and lost in the rounds, where there was one.
+    pub(crate) tapped: Option<[u64; 2]>,
     /// Every way to do the work by hand that was tried, by the median of its times in nanoseconds, the fastest first.
     pub(crate) ways: Vec<(Task, u32, f64)>,
 }
@@ -127,6 +129,7 @@ pub(crate) fn measure(
     let end = Instant::now() + effort.time;
     let mut tally = Tally::default();
     let mut percentiles = None;
+    let mut tapped = None;
     let mut ways = Ways::default();
     while tally.wants_more(effort, end) {
         let mut crew = start(ours, None, pass, placement, meeting, effort)?;
@@ -136,7 +139,14 @@ pub(crate) fn measure(
             let (task, choice) = best(limits, placement, meeting, effort, &mut ways)?;
             let mut limit = start(task, choice, Pass::Batch, placement, meeting, effort)?;
             let before = limit.batch(Pass::Batch, 1)?.nanos();
+            let told = crew.tapped()?;
             let batch = crew.batch(pass, 1)?;
+            if let (Some(before), Some(now)) = (told, crew.tapped()?) {
+                let sums = tapped.get_or_insert([0; 2]);
+                for (sum, (now, before)) in sums.iter_mut().zip(now.into_iter().zip(before)) {
+                    *sum += now - before;
+                }
+            }
             let after = limit.batch(Pass::Batch, 1)?.nanos();
             if before.max(after) <= AGREEMENT * before.min(after) {
                 tally.count(&batch, f64::midpoint(before, after));
@@ -151,6 +161,7 @@ pub(crate) fn measure(
     }
     Ok(Outcome {
         percentiles,
+        tapped,
         ways: ways.fastest_first(),
         ..tally.outcome()
     })
@@ -194,6 +205,7 @@ impl Tally {
             cpu_seconds: self.cpu_nanos / 1e9,
             seconds: self.nanos / 1e9,
             percentiles: None,
+            tapped: None,
             ways: Vec::new(),
         }
     }

@@ -250,6 +250,15 @@ pub(crate) const ROWS: &[Row] = &[
         GROUPS,
         Task::Batched(Shape::Stream, Waiting::Adaptive),
     ),
+    beside(
+        "tap",
+        "the stream, while a third process reads along where nobody wants the processor; the limit is the stream without",
+        64,
+        Unit::MillionPerSecond,
+        &[Task::Stream(1, Waiting::Adaptive)],
+        Task::Tapped,
+        Target::AtLeast(0.95),
+    ),
     large(KIB_64, &[Task::Bulk(KIB_64)]),
     large(MIB, &[Task::Bulk(MIB)]),
     beside(

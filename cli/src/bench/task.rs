@@ -9,7 +9,7 @@ use super::kit::{Kit, Side};
 use super::limits::{bell, bulk, exchange, frames, slots, socket};
 use super::ours::batches::BATCH;
 use super::ours::crowd::{Backlog, Crowd, Visits};
-use super::ours::{Batched, Batches, Connecting, Duplex, InPlace};
+use super::ours::{Batched, Batches, Connecting, Duplex, InPlace, Tapping};
 use super::sweep::trial::Trial;
 use super::work::{RoundTrip, Stream, Work};
 use super::{Failure, codecs};
@@ -37,6 +37,10 @@ pub(crate) enum Task {
     Stream(u64, Waiting),
     /// Ringway: a stream of 64 bytes, or round trips of as many, through a batcher.
     Batched(Shape, Waiting),
+    /// Ringway: a stream of 64 bytes, and a third process that reads along.
+    Tapped,
+    /// Ringway: that third process.
+    Tap,
     /// Ringway: a stream of 64 KiB or 1 MiB, or of the bytes of batches.
     Large(usize),
     /// Ringway: a stream of batches of records.
@@ -133,6 +137,7 @@ impl Task {
             Task::Slots(_) => format!("slots, {choice} pauses when the ring is empty"),
             Task::Bulk(_) => format!("memcpy, {choice} places"),
             Task::Large(_) => "as frames of bytes".to_owned(),
+            Task::Stream(..) => "a stream".to_owned(),
             _ => format!("choice {choice}"),
         }
     }
@@ -231,6 +236,11 @@ impl Task {
                     Shape::RoundTrip => Box::new(RoundTrip::<_, 64>::new(link)),
                 }
             }
+            Task::Tapped => {
+                let link = Duplex::shown(Waiting::Adaptive.config(), address, side)?;
+                Box::new(Stream::<_, 64, 1>::new(link))
+            }
+            Task::Tap => Box::new(Tapping::new(address)?),
             Task::Large(size) => {
                 let link = Duplex::new(&large(size), address, side)?;
                 match size {

@@ -3,9 +3,8 @@
 //! Who looks at a stream on a machine whose cores are all busy would take its time from those who make the stream. A process of the class
 //! `SCHED_IDLE` runs where nobody else wants to.
 
-use std::io;
-
 use nix::libc;
+use ringway::thread::{self, Class};
 
 /// The weakest claim that there is besides that class.
 const NICEST: libc::c_int = 19;
@@ -13,13 +12,7 @@ const NICEST: libc::c_int = 19;
 /// Lets this thread, and those that it starts, run only where nobody else would. What is returned is to be told: it says that there is something
 /// else instead, and why.
 pub(crate) fn yield_to_all() -> Option<String> {
-    let parameters = libc::sched_param { sched_priority: 0 };
-    // SAFETY: 0 names the calling thread, and the parameters are valid for reads during the call, which keeps no pointer to them.
-    let set = unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const parameters) };
-    if set == 0 {
-        return None;
-    }
-    let why = io::Error::last_os_error();
+    let why = thread::schedule(Class::Idle).err()?;
     // SAFETY: numbers only; 0 names the calling thread.
     let nice = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICEST) };
     let instead = if nice == 0 {

@@ -15,4 +15,5 @@ mod watch;
 mod watched;
 
 pub(crate) use args::TapArgs;
+pub(crate) use idle::yield_to_all;
 pub(crate) use source::run;

@@ -1,9 +1,9 @@
 //! `ringway bench codecs`: what it costs to encode a message and to decode it, beside one that travels as it lies in memory.
 //!
-//! Encoding and decoding are timed in this process, all formats by turns in each round; the round trip between two pinned
-//! processes, as any row is. The figure is the median of the rounds.
+//! Encoding and decoding are timed in this process, all formats by turns in each round ([`in_place`] says what that means where nothing is encoded);
+//! the round trip between two pinned processes, as any row is. The figure is the median of the rounds.
 
-mod flat;
+mod in_place;
 mod records;
 mod trip;
 
@@ -22,7 +22,7 @@ use super::task::Task;
 use super::work::Pass;
 use super::{Failure, placement};
 use crate::exit;
-use flat::Flat;
+use in_place::{InPlace, Lanes};
 use records::{Book, FlatOrder, Order, Sample};
 
 pub(super) use trip::make;
@@ -63,7 +63,7 @@ struct Trial {
     /// Bytes of an encoded message.
     bytes: usize,
     /// Times one batch of encodings and one of decodings, ns per message.
-    time: fn() -> Result<[f64; 2], Failure>,
+    time: Box<dyn FnMut() -> Result<[f64; 2], Failure>>,
     encode: Vec<f64>,
     decode: Vec<f64>,
 }
@@ -71,8 +71,8 @@ struct Trial {
 impl Trial {
     fn new<C, T>(form: Form, shape: Shape) -> Result<Self, Failure>
     where
-        C: Format + Codec<T>,
-        T: Sample + PartialEq,
+        C: Format + Codec<T> + 'static,
+        T: Sample + PartialEq + 'static,
     {
         let message = T::sample();
         let bytes = encoded::<C, T>(&message)?;
@@ -85,7 +85,20 @@ impl Trial {
             shape,
             name: C::NAME,
             bytes: bytes.len(),
-            time: time::<C, T>,
+            time: Box::new(time::<C, T>),
+            encode: Vec::new(),
+            decode: Vec::new(),
+        })
+    }
+
+    fn in_place<T: InPlace>(shape: Shape, meeting: &mut Meeting) -> Result<Self, Failure> {
+        let mut lanes = Lanes::<T>::new(&[meeting.address(), meeting.address()])?;
+        Ok(Self {
+            form: Form::Flat,
+            shape,
+            name: "zero-copy",
+            bytes: lanes.size(),
+            time: Box::new(move || lanes.round()),
             encode: Vec::new(),
             decode: Vec::new(),
         })
@@ -124,13 +137,13 @@ fn time<C: Codec<T>, T: Sample>() -> Result<[f64; 2], Failure> {
     Ok([encode, decode].map(|time| time.as_secs_f64() * 1e9 / f64::from(BATCH)))
 }
 
-fn trials() -> Result<Vec<Trial>, Failure> {
+fn trials(meeting: &mut Meeting) -> Result<Vec<Trial>, Failure> {
     Ok(vec![
-        Trial::new::<Flat, FlatOrder>(Form::Flat, Shape::Order)?,
+        Trial::in_place::<FlatOrder>(Shape::Order, meeting)?,
         Trial::new::<Postcard, Order>(Form::Postcard, Shape::Order)?,
         Trial::new::<Protobuf, Order>(Form::Protobuf, Shape::Order)?,
         Trial::new::<MessagePack, Order>(Form::MessagePack, Shape::Order)?,
-        Trial::new::<Flat, Book>(Form::Flat, Shape::Book)?,
+        Trial::in_place::<Book>(Shape::Book, meeting)?,
         Trial::new::<Postcard, Book>(Form::Postcard, Shape::Book)?,
         Trial::new::<Protobuf, Book>(Form::Protobuf, Shape::Book)?,
         Trial::new::<MessagePack, Book>(Form::MessagePack, Shape::Book)?,
@@ -162,7 +175,7 @@ pub(super) fn run(
     output: &mut impl Write,
 ) -> Result<(), exit::Failure> {
     let failed = |error: Failure| exit::Failure::new(exit::Code::Failed, error);
-    let mut trials = trials().map_err(failed)?;
+    let mut trials = trials(meeting).map_err(failed)?;
     // The first round is not counted: caches, allocator and clock frequency settle.
     for round in 0..=effort.rounds {
         for trial in &mut trials {

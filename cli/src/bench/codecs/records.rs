@@ -1,7 +1,8 @@
 //! The two messages that every format is tried with: an order of ten fields, and a book with a list.
 
+use ringway::typed::{self, Text};
 use serde::{Deserialize, Serialize};
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, TryFromBytes};
 
 /// What any format can be derived for: as the user of that format would write it.
 #[derive(Clone, PartialEq, Serialize, Deserialize, prost::Message)]
@@ -36,6 +37,7 @@ pub(super) struct Order {
     Serialize,
     Deserialize,
     prost::Message,
+    typed::Message,
     FromBytes,
     IntoBytes,
     Immutable,
@@ -61,28 +63,31 @@ pub(super) struct Book {
 }
 
 /// The order as it lies in memory.
-#[derive(Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, typed::Message, TryFromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 #[repr(C)]
 pub(super) struct FlatOrder {
     id: u64,
     account: u64,
-    symbol: [u8; 8],
+    symbol: Text<8>,
     price: f64,
     quantity: u64,
     nanos: u64,
     venue: u32,
     flags: u32,
     offset: i32,
-    buy: u8,
+    buy: bool,
     _pad: [u8; 3],
 }
 
-/// The fixed part of the book as it lies in memory; the levels follow.
-#[derive(Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+/// The book as it lies in memory.
+#[derive(Debug, typed::Message, TryFromBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(super) struct FlatBook {
     pub(super) instrument: u64,
     pub(super) nanos: u64,
+    pub(super) levels: [Level],
 }
 
 /// Levels of a book.
@@ -114,19 +119,17 @@ impl Sample for Order {
 impl Sample for FlatOrder {
     fn sample() -> Self {
         let order = Order::sample();
-        let mut symbol = [0; 8];
-        symbol[..order.symbol.len()].copy_from_slice(order.symbol.as_bytes());
         Self {
             id: order.id,
             account: order.account,
-            symbol,
+            symbol: Text::literal("RWY.AMS"),
             price: order.price,
             quantity: order.quantity,
             nanos: order.nanos,
             venue: order.venue,
             flags: order.flags,
             offset: order.offset,
-            buy: order.buy.into(),
+            buy: order.buy,
             _pad: [0; 3],
         }
     }

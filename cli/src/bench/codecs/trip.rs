@@ -10,7 +10,7 @@ use super::super::meter::{Meter, Sample as Measurement};
 use super::super::ours::meet;
 use super::super::work::{Pass, Work};
 use super::super::{Failure, fail};
-use super::flat::Flat;
+use super::in_place;
 use super::records::{Book, FlatOrder, Order, Sample};
 use super::{Form, Shape};
 
@@ -29,11 +29,11 @@ pub(crate) fn make(
     side: Side,
 ) -> Result<Box<dyn Work>, Failure> {
     Ok(match (form, shape) {
-        (Form::Flat, Shape::Order) => trip::<Flat, FlatOrder>(address, side)?,
+        (Form::Flat, Shape::Order) => in_place::trip::<FlatOrder>(address, side)?,
         (Form::Postcard, Shape::Order) => trip::<Postcard, Order>(address, side)?,
         (Form::MessagePack, Shape::Order) => trip::<MessagePack, Order>(address, side)?,
         (Form::Protobuf, Shape::Order) => trip::<Protobuf, Order>(address, side)?,
-        (Form::Flat, Shape::Book) => trip::<Flat, Book>(address, side)?,
+        (Form::Flat, Shape::Book) => in_place::trip::<Book>(address, side)?,
         (Form::Postcard, Shape::Book) => trip::<Postcard, Book>(address, side)?,
         (Form::MessagePack, Shape::Book) => trip::<MessagePack, Book>(address, side)?,
         (Form::Protobuf, Shape::Book) => trip::<Protobuf, Book>(address, side)?,

@@ -3,25 +3,42 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ringway::{Config, Receiver, RecvError, Sender};
+use ringway::{Attendant, Config, Receiver, RecvError, Sender};
 use zerocopy::IntoBytes;
 
 use super::super::kit::Side;
 use super::super::work::Link;
 use super::super::{Failure, fail};
-use super::meet;
+use super::{meet, meet_attended};
 
 /// One end of a connection.
 #[derive(Debug)]
 pub(crate) struct Duplex {
     sender: Sender,
     receiver: Receiver,
+    /// Of the side that listens, where others may read along.
+    _attendant: Option<Attendant>,
 }
 
 impl Duplex {
     pub(crate) fn new(config: &Config, address: &Path, side: Side) -> Result<Self, Failure> {
         let (sender, receiver) = meet(config, address, side)?.split();
-        Ok(Self { sender, receiver })
+        Ok(Self {
+            sender,
+            receiver,
+            _attendant: None,
+        })
+    }
+
+    /// The same, which others may read along.
+    pub(crate) fn shown(config: Config, address: &Path, side: Side) -> Result<Self, Failure> {
+        let (connection, attendant) = meet_attended(&config.allow_tap(true), address, side)?;
+        let (sender, receiver) = connection.split();
+        Ok(Self {
+            sender,
+            receiver,
+            _attendant: attendant,
+        })
     }
 }
 

@@ -6,13 +6,14 @@ mod connecting;
 pub(crate) mod crowd;
 pub(crate) mod duplex;
 mod in_place;
+mod tapping;
 pub(crate) mod ticks;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ringway::typed::{self, Messages};
-use ringway::{Config, Connection, Error, ErrorKind, Listener};
+use ringway::{Attendant, Config, Connection, Error, ErrorKind, Listener};
 
 use super::Failure;
 use super::kit::Side;
@@ -22,6 +23,7 @@ pub(crate) use self::batches::Batches;
 pub(crate) use self::connecting::Connecting;
 pub(crate) use self::duplex::Duplex;
 pub(crate) use self::in_place::InPlace;
+pub(crate) use self::tapping::Tapping;
 
 /// How long the two processes wait for each other.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -37,8 +39,24 @@ pub(crate) fn meet(config: &Config, address: &Path, side: Side) -> Result<Connec
     }
 }
 
+/// The same, with somebody who answers those who want to read along.
+pub(crate) fn meet_attended(
+    config: &Config,
+    address: &Path,
+    side: Side,
+) -> Result<(Connection, Option<Attendant>), Failure> {
+    match side {
+        Side::Follow => {
+            let mut listener = listen(config, address)?;
+            let connection = listener.accept_deadline(Instant::now() + PATIENCE)?;
+            Ok((connection, Some(listener.attend()?)))
+        }
+        Side::Lead => Ok((meet(config, address, side)?, None)),
+    }
+}
+
 /// The same for messages, of one type in both directions.
-pub(crate) fn meet_typed<M: Messages>(
+pub(crate) fn meet_typed<M: Messages + ?Sized>(
     config: &Config,
     address: &Path,
     side: Side,
