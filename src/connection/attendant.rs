@@ -1,5 +1,6 @@
 //! A listener that takes no more clients, and goes on answering those who ask what is going on.
 
+use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -79,12 +80,14 @@ impl Attendant {
 
 impl Drop for Attendant {
     fn drop(&mut self) {
-        drop(self.stop.take());
+        let stop = self.stop.take();
         if let Some(thread) = self.thread.take() {
             if self.birth.is_forked() {
                 // The thread is the parent's.
                 std::mem::forget(thread);
             } else {
+                // A child of a fork may have a copy of it, with which it would stay open.
+                let _ = stop.map(|stop| stop.shutdown(Shutdown::Both));
                 let _ = thread.join();
             }
         }

@@ -210,9 +210,10 @@ impl Listener {
         }
     }
 
-    /// Takes clients from the kernel's queue while there is room.
+    /// Takes clients from the kernel's queue while there is room; so many at a time, because one that is refused at once takes no room and can
+    /// come again at once.
     fn let_in(&mut self) -> Result<Queue, Error> {
-        while self.pending.len() < HANDSHAKES {
+        for _ in self.pending.len()..HANDSHAKES {
             match socket::accept(self.door.as_fd()) {
                 Ok(Some(line)) => {
                     let deadline = Instant::now() + self.config.timeout;

@@ -192,13 +192,16 @@ impl<C: Polled> Poller<C> {
     /// Accepts from `listener` from now on, and holds what `wrap` makes of each connection.
     ///
     /// # Errors
-    /// What the system answers. The listener is dropped then.
+    /// [`ErrorKind::Forked`], or what the system answers. The listener is dropped then.
     pub fn listen<L, F>(&mut self, listener: L, wrap: F) -> Result<Token, Error>
     where
         L: Accept + Send + 'static,
         F: FnMut(L::Connection) -> C + Send + 'static,
         C: 'static,
     {
+        if self.tower.is_forked() {
+            return Err(forked());
+        }
         let token = self.doors.insert(Door::new(listener, wrap));
         let key = token.key(Topic::Door);
         let watched = self.doors.get(token).map_or(Ok(()), |door| {

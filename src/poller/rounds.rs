@@ -25,6 +25,9 @@ const GUESS_EVERY: u32 = 2;
 /// The clock is read once for so many finds, if not more often.
 const CLOCK_EVERY: u32 = 8;
 
+/// Not before so many are remembered are those who have left looked for among them.
+const FORGOTTEN_FROM: usize = 32;
+
 /// How long to look for an event.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Patience {
@@ -89,7 +92,7 @@ impl<C: Polled> Poller<C> {
                 entry.is_hot = false;
                 if over && !entry.is_dormant {
                     entry.is_dormant = true;
-                    self.dormant.push(token);
+                    self.remember_dormant(token);
                 }
                 self.date(token);
             }
@@ -145,6 +148,15 @@ impl<C: Polled> Poller<C> {
             self.guess = entry.next;
         }
         Found::Ready(token, budget)
+    }
+
+    /// Keeps who was hot when the thread slept. Where frames are never near each other nobody asks for them, so those who have left are taken out here.
+    fn remember_dormant(&mut self, token: Token) {
+        if self.dormant.len() >= 2 * self.entries.len() + FORGOTTEN_FROM {
+            let entries = &self.entries;
+            self.dormant.retain(|token| entries.get(*token).is_some());
+        }
+        self.dormant.push(token);
     }
 
     /// Looks again at who was hot before the thread slept, and in use not long ago.
@@ -350,5 +362,35 @@ impl<C: Polled> Poller<C> {
             }
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::{Event, Poller};
+    use crate::connection::{Config, Listener};
+
+    #[test]
+    fn who_has_left_is_not_remembered_among_those_who_were_hot() {
+        let name = format!("ringway-test-dormant-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let mut poller: Poller = Poller::new().unwrap();
+        let listener = Listener::bind(path.as_path()).unwrap();
+        poller.listen(listener, |connection| connection).unwrap();
+        let clients = std::thread::spawn(move || {
+            for _ in 0..200 {
+                let connection = Config::new().connect(path.as_path()).unwrap();
+                std::thread::sleep(Duration::from_millis(1));
+                drop(connection);
+            }
+        });
+        let mut ended = 0;
+        while ended < 200 {
+            ended += usize::from(matches!(poller.event().unwrap(), Some(Event::Ended(_))));
+        }
+        clients.join().unwrap();
+        assert!(poller.dormant.len() < 100, "{}", poller.dormant.len());
     }
 }

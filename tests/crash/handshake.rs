@@ -305,3 +305,20 @@ fn servers_killed_at_random_moments_are_named() {
         assert!(inside + died > 0, "every kill missed");
     });
 }
+
+/// A child that lives on has a copy of all that the parent had open when it forked.
+#[test]
+fn an_attendant_ends_though_a_child_lives_on() {
+    alone(
+        "handshake::an_attendant_ends_though_a_child_lives_on",
+        Duration::from_secs(20),
+        || {
+            let listener = patient().bind(path("attended").as_path()).unwrap();
+            let attendant = listener.attend().unwrap();
+            let mut child = fork(|| std::thread::sleep(Duration::from_secs(60)));
+            drop(attendant);
+            child.signal(libc::SIGKILL);
+            child.reap_killed();
+        },
+    );
+}

@@ -245,3 +245,63 @@ fn a_forked_child_is_told_so_and_harms_nothing() {
         },
     );
 }
+
+/// Nothing of a connection is mapped in the child: whatever it does with one that sleeps must not say there that it is awake.
+#[test]
+fn a_forked_child_takes_out_what_sleeps_and_watches_nothing_for_its_parent() {
+    alone(
+        "exchange::a_forked_child_takes_out_what_sleeps_and_watches_nothing_for_its_parent",
+        LIMIT,
+        || {
+            let mut poller: Poller = Poller::new().unwrap();
+            let (ours, mut theirs) = pair("slept", &Config::new());
+            let token = poller.add(ours).unwrap();
+            asleep(&mut poller);
+            let mut child = fork(|| {
+                assert!(poller.until_room(token, 8));
+                assert!(poller.get_mut(token).is_some());
+                let listener = Listener::bind(path("childs").as_path()).unwrap();
+                let error = poller.listen(listener, |client| client).unwrap_err();
+                assert_eq!(error.kind(), ringway::ErrorKind::Forked);
+                drop(poller.remove(token).unwrap());
+            });
+            assert_eq!(child.reap(), 0);
+            theirs.sender().send(b"still here").unwrap();
+            assert!(readable(&poller.as_fd(), 10_000));
+            assert!(matches!(poller.try_event().unwrap(), Some(Event::Ready(_))));
+        },
+    );
+}
+
+fn asleep(poller: &mut Poller) {
+    let end = soon();
+    while poller.arm().unwrap() != Arm::Armed {
+        assert!(Instant::now() < end, "it does not fall asleep");
+        assert!(poller.try_event().unwrap().is_none());
+    }
+}
+
+#[test]
+fn connections_that_change_places_are_watched_in_their_new_ones() {
+    let mut poller: Poller = Poller::new().unwrap();
+    let (one, mut first) = pair("first", &Config::new());
+    let (two, mut second) = pair("second", &Config::new());
+    let (spare, _third) = pair("third", &Config::new());
+    let (a, b) = (poller.add(one).unwrap(), poller.add(two).unwrap());
+    asleep(&mut poller);
+    let one = core::mem::replace(poller.get_mut(a).unwrap(), spare);
+    let two = core::mem::replace(poller.get_mut(b).unwrap(), one);
+    let _spare = core::mem::replace(poller.get_mut(a).unwrap(), two);
+    for (client, place) in [(&mut first, b), (&mut second, a)] {
+        asleep(&mut poller);
+        client.sender().send(b"where?").unwrap();
+        assert!(readable(&poller.as_fd(), 10_000));
+        match poller.try_event().unwrap() {
+            Some(Event::Ready(mut turn)) => {
+                assert_eq!(turn.token(), place);
+                assert_eq!(turn.receiver().recv().unwrap().to_vec(), b"where?");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}

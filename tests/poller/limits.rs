@@ -191,3 +191,27 @@ fn silent_clients_of_one_uid_are_limited_too() {
     drop(listener.accept_deadline(soon()).unwrap());
     client.join().unwrap();
 }
+
+/// Whoever is refused at once can come again at once: it must not keep the listener from everybody else.
+#[test]
+fn a_step_of_a_listener_refuses_only_so_many() {
+    let name = path("flood");
+    let config = smallest().limits(Limits::new().handshakes(0));
+    let mut listener = config.bind(name.as_path()).unwrap();
+    let flood: Vec<_> = (0..200).map(|_| peer::dial(&name).unwrap()).collect();
+    assert!(listener.try_accept().unwrap().is_none());
+    let first = listener.refusals();
+    assert!((1..=64).contains(&first), "{first}");
+    while listener.refusals() < 200 {
+        let mut entry = libc::pollfd {
+            fd: std::os::fd::AsFd::as_fd(&listener).as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        // SAFETY: one valid entry.
+        let ready = unsafe { libc::poll(&raw mut entry, 1, 10_000) };
+        assert_eq!(ready, 1, "it hears of those who are left");
+        assert!(listener.try_accept().unwrap().is_none());
+    }
+    drop(flood);
+}

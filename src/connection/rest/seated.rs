@@ -15,6 +15,11 @@ impl Rest {
         if self.waiter.seat().is_some_and(|now| now.is(seat)) {
             return Ok(());
         }
+        if self.waiter.seat().is_some() {
+            // Another place, perhaps in the same instance: what is watched from there is not watched a second time, and would be
+            // forgotten with the waiter that had it.
+            self.unseat();
+        }
         let (socket, pidfd) = (self.link.socket(), self.link.pidfd());
         let waiter = self.waiter.seated(seat.clone(), socket, pidfd)?;
         self.move_to(waiter);
@@ -23,6 +28,10 @@ impl Rest {
 
     /// Waits by itself again. Where no descriptor is to be had for that, it makes one when it has to wait.
     pub(crate) fn unseat(&mut self) {
+        if self.link.birth.is_forked() {
+            // Nobody waits by it there, and a lock of the link's may be held by a thread that the child lacks.
+            return;
+        }
         let (socket, pidfd) = (self.link.socket(), self.link.pidfd());
         let waiter = self.waiter.unseated(socket, pidfd);
         self.leave();
@@ -68,9 +77,11 @@ impl Rest {
         true
     }
 
-    /// Says that we are awake.
+    /// Says that we are awake. In a child of a fork it is the parent's half that sleeps, and the epoch is not mapped.
     pub(crate) fn rise(&mut self) {
-        self.park.awake();
+        if !self.link.birth.is_forked() {
+            self.park.awake();
+        }
     }
 
     /// The kernel has something to say of the peer's socket or process.
