@@ -9,7 +9,7 @@ pub(crate) fn is_rationed() -> bool {
     let groups = read("/proc/self/cgroup");
     folders(&groups, &read("/proc/self/mountinfo"))
         .iter()
-        .any(|group| is_rationed_by(group))
+        .any(is_rationed_by)
 }
 
 /// Where one hierarchy is mounted, and the group in it: its quota counts, and that of each group around it.

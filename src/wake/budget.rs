@@ -13,7 +13,7 @@ const KEPT: u32 = 10;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Budget {
     /// Nanoseconds of spinning that a second brings.
-    per_second: u64,
+    per_second: i64,
     /// The most that is kept, in nanoseconds.
     most: i64,
     /// What is there; negative behind a spin that took longer than it was meant to.
@@ -30,9 +30,9 @@ impl Budget {
         } else {
             (per_second / KEPT).max(spin)
         };
-        let most = most.as_nanos() as i64;
+        let most = signed(most);
         Self {
-            per_second: per_second.as_nanos() as u64,
+            per_second: signed(per_second),
             most,
             left: most,
             filled: None,
@@ -45,21 +45,24 @@ impl Budget {
             .filled
             .map_or(Duration::ZERO, |then| now.saturating_duration_since(then));
         // A second fills any bucket, whatever is missing: no more is counted, so that nothing overflows.
-        let nanos = since.min(Duration::from_secs(1)).as_nanos() as u64;
+        let nanos = signed(since.min(Duration::from_secs(1)));
         let brought = nanos * (self.per_second / 1000) / 1_000_000;
         // What is too little to be counted is left to be counted later.
         if brought > 0 || self.filled.is_none() {
             self.filled = Some(now);
-            self.left = (self.left + brought as i64).min(self.most);
+            self.left = (self.left + brought).min(self.most);
         }
-        self.per_second > 0 && self.left >= spin.as_nanos() as i64
+        self.per_second > 0 && self.left >= signed(spin)
     }
 
     /// `spent` was spun. Of one that was interrupted for long no more is owed than the bucket holds: others had the processor then.
     pub(crate) fn spend(&mut self, spent: Duration) {
-        let spent = i64::try_from(spent.as_nanos()).unwrap_or(i64::MAX);
-        self.left = self.left.saturating_sub(spent).max(-self.most);
+        self.left = self.left.saturating_sub(signed(spent)).max(-self.most);
     }
+}
+
+fn signed(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -67,7 +70,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const SPIN: Duration = Duration::from_micros(64);
+    const SPIN: Duration = Duration::from_micros(32);
 
     #[test]
     fn nothing_affords_nothing_and_everything_everything() {
@@ -99,7 +102,7 @@ mod tests {
         #[test]
         fn it_is_obeyed(
             micros in 100u64..1_000_000,
-            waits in prop::collection::vec((0u64..3_000_000, 1u64..64_000, 0u64..20_000), 1..400),
+            waits in prop::collection::vec((0u64..3_000_000, 1u64..32_000, 0u64..20_000), 1..400),
         ) {
             let per_second = Duration::from_micros(micros);
             let mut budget = Budget::new(per_second, SPIN);
@@ -114,7 +117,7 @@ mod tests {
                     budget.spend(took);
                 }
                 let brought = (now - start).mul_f64(per_second.as_secs_f64());
-                let most = brought + (per_second / KEPT).max(SPIN) + Duration::from_nanos(20_000);
+                let most = brought + (per_second / KEPT).max(SPIN) + Duration::from_micros(20);
                 prop_assert!(spent <= most, "{spent:?} of {most:?}");
             }
         }

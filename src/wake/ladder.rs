@@ -10,7 +10,7 @@ use super::patience::{Course, LONGEST, Patience};
 pub enum Wait {
     /// Never sleep. Declared to the peer for the life of the connection, which then skips its wake check. Takes a whole CPU.
     Spin,
-    /// Spin while that pays, then sleep. It is learned from how long waits lately lasted: where they are short (up to some 50 µs, what a sleep and a wake
+    /// Spin while that pays, then sleep. It is learned from how long waits lately lasted: where they are short (up to some 30 µs, not much less than a sleep and a wake
     /// cost) they are spun through, and where they are long, from some 100 µs on, they are slept through, but for a trial now and then. [`Config::spin_budget`](crate::Config::spin_budget)
     /// sets a limit. Never spins where that cannot pay: where both sides have only one CPU, and the same, or where the control group of this process has a quota of one CPU's
     /// time or less when the first connection is made.
@@ -42,8 +42,6 @@ pub(crate) enum Cores {
     Rationed,
 }
 
-/// A spin that lasts longer gives its CPU to whoever wants it, between two looks.
-const YIELDS_FROM: Duration = Duration::from_micros(32);
 /// Looks between two glances at the clock, deadline and sign of life.
 pub(crate) const LOOKS_PER_CHECK: u32 = 128;
 
@@ -58,9 +56,10 @@ pub(crate) struct Ladder {
     spins: bool,
     /// Waits that were over before anybody looked at a clock.
     soon: u32,
-    /// Of the present wait: when it began, how long it spins, and whether it has slept.
+    /// Of the present wait: when it began, how long it spins, and whether it has yielded and slept.
     began: Option<Instant>,
     spin: Duration,
+    yielded: bool,
     slept: bool,
 }
 
@@ -77,6 +76,7 @@ impl Ladder {
             soon: 0,
             began: None,
             spin: Duration::ZERO,
+            yielded: false,
             slept: false,
         };
         ladder.spins = ladder.spins_now();
@@ -112,6 +112,7 @@ impl Ladder {
     /// A wait begins.
     pub(crate) fn begin(&mut self, now: Instant) {
         self.began = Some(now);
+        self.yielded = false;
         self.slept = false;
         self.spin = Duration::ZERO;
         if self.learns() {
@@ -130,14 +131,16 @@ impl Ladder {
             return self.sleepless();
         }
         let elapsed = self.elapsed(now);
-        if self.slept || elapsed >= self.spin {
+        if !self.yielded && elapsed < self.spin {
+            Step::Pause
+        } else if !self.yielded && !self.spin.is_zero() {
+            // Once, where a spin was in vain: a peer that waits for this very CPU answers without a sleep and a wake.
+            self.yielded = true;
+            Step::Yield
+        } else {
             self.spent(elapsed);
             self.slept = true;
             Step::Sleep
-        } else if elapsed < YIELDS_FROM {
-            Step::Pause
-        } else {
-            Step::Yield
         }
     }
 
@@ -155,13 +158,13 @@ impl Ladder {
         let lasted = self.elapsed(now);
         self.spent(lasted);
         let denied = self.spin.is_zero() && !self.patience.spin().is_zero();
-        let course = match self.slept {
+        let course = match self.yielded || self.slept {
             false => Course::Spun,
             true if denied => Course::Denied,
             true => Course::Slept,
         };
         // One that its deadline cut short says nothing, unless it has slept through what a spin would have found.
-        if self.learns() && (found || (self.slept && lasted > 2 * LONGEST)) {
+        if self.learns() && (found || (self.slept && lasted > 4 * LONGEST)) {
             self.patience.ended(lasted, course);
         }
         self.began = None;

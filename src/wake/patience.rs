@@ -4,7 +4,8 @@
 //! with each length of spin is known from how long they lasted, and the cheapest length is taken. Where all are short that is a little more than they
 //! last, where all are long it is none, and where they are mixed it is enough for the short ones, if these are enough.
 //!
-//! How long a wait lasted is not known once it slept: the wake is in it. So from time to time one is spun to the end, a *trial*: soon if
+//! How long a wait lasted is not known once it slept: the wake is in it. Nor is a spin what found something behind a yield: it held up a peer that shares
+//! its core, and a sleep would have been cheaper. So from time to time one is spun to the end, a *trial*: soon if
 //! sleeps are short, seldom while trials are in vain, and again and again while they are not. Pure: it is told how waits ended, and knows no clock.
 
 use std::time::Duration;
@@ -13,8 +14,8 @@ use std::time::Duration;
 const SLEEP: u64 = 50_000;
 /// The shortest spin that is worth having, in nanoseconds; each that follows is twice as long.
 const SHORTEST: u64 = 1_000;
-/// So many lengths of spin there are: 1 to 64 µs.
-const LENGTHS: usize = 7;
+/// So many lengths of spin there are: 1 to 32 µs.
+const LENGTHS: usize = 6;
 /// The longest spin.
 pub(crate) const LONGEST: Duration = Duration::from_nanos(SHORTEST << (LENGTHS - 1));
 /// A sleep that lasted less, in nanoseconds, may have been for something that a spin had found.
@@ -31,7 +32,7 @@ const SELDOM: u32 = 64;
 pub(crate) enum Course {
     /// It was found while spinning.
     Spun,
-    /// It slept, after a spin as long as was asked for.
+    /// It gave its CPU away or slept, after a spin as long as was asked for.
     Slept,
     /// It slept at once, although a spin was asked for: there was no budget for one.
     Denied,
@@ -54,7 +55,7 @@ impl Default for Patience {
     fn default() -> Self {
         // Nothing is known: as if all had lasted some 20 µs, which takes few that do not to be forgotten.
         let mut waits = [0; LENGTHS + 1];
-        waits[LENGTHS - 2] = WHOLE;
+        waits[LENGTHS - 1] = WHOLE;
         let mut patience = Self {
             waits,
             best: 0,
@@ -98,7 +99,10 @@ impl Patience {
             Course::Spun => self.count(length(nanos).min(LENGTHS - 1)),
             Course::Slept if whole || nanos >= NEAR => self.count(LENGTHS),
             Course::Denied if nanos >= NEAR => self.count(LENGTHS),
-            Course::Slept | Course::Denied => self.until_trial /= 2,
+            // It may have been near: the next trial comes four times as soon.
+            Course::Slept | Course::Denied => {
+                self.until_trial = self.until_trial.min(self.between / 4);
+            }
         }
         if trial && course == Course::Spun {
             self.between = (self.between / 4).max(1);

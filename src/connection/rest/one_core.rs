@@ -83,7 +83,7 @@ fn a_process_of_one_core_never_spins() {
 #[test]
 fn where_there_are_cores_the_options_decide() {
     let cores = thread::available_parallelism().unwrap().get() > 1 && !cpu::is_rationed();
-    let mut spins = |name, config: Config| spinning(&mut pair(name, &config));
+    let spins = |name, config: Config| spinning(&mut pair(name, &config));
     assert_eq!(spins("default", Config::new()), [(cores, cores); 4]);
     let budget = Config::new().spin_budget(Duration::from_millis(50));
     assert_eq!(spins("budget", budget), [(false, false); 4]);

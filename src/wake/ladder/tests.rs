@@ -1,5 +1,6 @@
 //! Waits on the ladder, in simulated time.
 
+use super::Step::{Pause, Sleep, Yield};
 use super::*;
 use proptest::prelude::*;
 
@@ -29,11 +30,11 @@ impl Run {
         self.ladder.begin(self.now);
         while self.now < due {
             match self.ladder.step(self.now) {
-                Step::Pause | Step::Yield => {
+                Pause | Yield => {
                     self.now += LOOK;
                     self.spun += LOOK;
                 }
-                Step::Sleep => {
+                Sleep => {
                     self.sleeps += 1;
                     self.now = due + WAKE;
                 }
@@ -57,26 +58,31 @@ fn each_way_climbs_its_own_ladder() {
         run.ladder.begin(run.now);
         [0, 40, 100].map(|micros| run.ladder.step(run.now + Duration::from_micros(micros)))
     };
-    use Step::{Pause, Sleep, Yield};
     assert_eq!(first(Wait::Spin, Cores::Several), [Pause; 3]);
     assert_eq!(first(Wait::Spin, Cores::Rationed), [Pause; 3]);
     assert_eq!(first(Wait::Spin, Cores::One), [Yield; 3]);
     assert_eq!(first(Wait::Park, Cores::Several), [Sleep; 3]);
-    assert_eq!(first(Wait::Adaptive, Cores::Several), [Pause, Sleep, Sleep]);
+    assert_eq!(first(Wait::Adaptive, Cores::Several), [Pause, Yield, Sleep]);
     assert_eq!(first(Wait::Adaptive, Cores::One), [Sleep; 3]);
     assert_eq!(first(Wait::Adaptive, Cores::Rationed), [Sleep; 3]);
 }
 
-/// The middle rung: a spin that lasts gives its CPU away between two looks.
+/// The peer shares our CPU, and answers when we yield or sleep: spinning only holds it up, and is given up.
 #[test]
-fn a_long_spin_yields() {
+fn a_spin_that_a_yield_ends_was_in_vain() {
     let mut run = new(Wait::Adaptive, Cores::Several, None);
-    run.waits(Duration::from_micros(45), 100);
-    assert!(run.sleeps < 20, "{}", run.sleeps);
-    run.ladder.begin(run.now);
-    let at = |micros| run.now + Duration::from_micros(micros);
-    let steps = [at(1), at(40), at(65)].map(|now| run.ladder.step(now));
-    assert_eq!(steps, [Step::Pause, Step::Yield, Step::Sleep]);
+    let mut spun = [0, 0];
+    for round in 0..1000 {
+        run.ladder.begin(run.now);
+        while run.ladder.step(run.now) == Pause {
+            run.now += LOOK;
+            spun[usize::from(round >= 100)] += 1;
+        }
+        run.now += Duration::from_micros(4);
+        run.ladder.end(run.now, true);
+    }
+    assert!(spun[0] > 0);
+    assert!(LOOK * spun[1] < Duration::from_micros(3) * 900, "{spun:?}");
 }
 
 #[test]
@@ -99,13 +105,9 @@ fn short_waits_are_spun_through_and_long_ones_slept() {
     assert_eq!(run.sleeps, 0);
     assert!(run.ladder.spins());
     run.waits(LONG, 20);
-    let before = run.spun;
+    run.spun = Duration::ZERO;
     run.waits(LONG, 1000);
-    assert!(
-        run.spun - before < Duration::from_millis(3),
-        "{:?}",
-        run.spun - before
-    );
+    assert!(run.spun < Duration::from_millis(2), "{:?}", run.spun);
     let spins = (0..128).filter(|_| {
         run.wait(LONG);
         run.ladder.spins()
@@ -124,7 +126,7 @@ fn what_times_out_is_learned_from() {
     let mut spins = 0;
     for _ in 0..1000 {
         run.ladder.begin(run.now);
-        while run.ladder.step(run.now) != Step::Sleep {
+        while run.ladder.step(run.now) != Sleep {
             run.now += LOOK;
             spins += 1;
         }
@@ -159,14 +161,13 @@ proptest! {
             prop_assert!(!run.ladder.spins(), "looks that nobody counts");
             run.wait(Duration::from_nanos(nanos));
             let brought = (run.now - start).mul_f64(budget.as_secs_f64());
-            let most = brought + (budget / 10).max(LONGEST) + LOOK;
+            let most = brought + (budget / 10).max(LONGEST) + 2 * LOOK;
             prop_assert!(run.spun <= most, "{:?} of {most:?}", run.spun);
         }
-        let before = (run.now, run.spun);
+        let start = run.now;
+        run.spun = Duration::ZERO;
         run.waits(SHORT, 5000);
-        let brought = (run.now - before.0).mul_f64(budget.as_secs_f64());
-        let spun = run.spun - before.1;
-        let all = SHORT * 5000;
-        prop_assert!(spun * 2 >= brought.min(all), "{spun:?} of {brought:?}");
+        let brought = (run.now - start).mul_f64(budget.as_secs_f64());
+        prop_assert!(run.spun * 2 >= brought.min(SHORT * 5000), "{:?} of {brought:?}", run.spun);
     }
 }
