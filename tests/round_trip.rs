@@ -10,11 +10,15 @@ use ringway::{Arm, Config, RecvError, SendError, Wait};
 
 #[test]
 fn every_wait_moves_frames_both_ways() {
-    for (index, wait) in [Wait::Spin, Wait::Adaptive, Wait::Park]
-        .into_iter()
-        .enumerate()
-    {
-        let config = Config::new().wait(wait).capacity(4096).peer_capacity(4096);
+    let waits = [
+        Config::new().wait(Wait::Spin),
+        Config::new().wait(Wait::Adaptive),
+        Config::new().wait(Wait::Park),
+        Config::new().spin_budget(Duration::ZERO),
+        Config::new().spin_budget(Duration::from_millis(1)),
+    ];
+    for (index, config) in waits.into_iter().enumerate() {
+        let config = config.capacity(4096).peer_capacity(4096);
         let (mut server, mut client) = pair(&format!("ways{index}"), &config, &config);
         let echo = thread::spawn(move || {
             let mut buffer = [0; 4096];

@@ -23,6 +23,7 @@ pub struct Config {
     pub(crate) peer_capacity: usize,
     pub(crate) max_capacity: usize,
     pub(crate) wait: Wait,
+    pub(crate) spin_budget: Option<Duration>,
     pub(crate) alignment: usize,
     pub(crate) huge: bool,
     pub(crate) prefault: bool,
@@ -52,6 +53,7 @@ impl Default for Config {
             peer_capacity: 256 << 10,
             max_capacity: 64 << 20,
             wait: Wait::Adaptive,
+            spin_budget: None,
             alignment: 8,
             huge: false,
             prefault: false,
@@ -110,6 +112,17 @@ impl Config {
     /// How this side waits. [`Wait::Spin`] is declared to the peer, for the life of the connection.
     pub fn wait(mut self, wait: Wait) -> Self {
         self.wait = wait;
+        self
+    }
+
+    /// The most time out of each second that each half may spin while it waits, under [`Wait::Adaptive`]: `Duration::from_millis(50)` is a twentieth
+    /// of a CPU. Zero: never; a second or more, the default: no limit but what is learned. A half that spends nothing may save up a tenth of it, at least 32 µs: in any stretch of
+    /// time it spins for no longer than that stretch brought, and what was saved up; beyond it waits sleep at once.
+    ///
+    /// Time counts while a wait looks, by the clock, also what others took of the CPU meanwhile. Under a limit each wait costs two looks at the clock more, and a
+    /// [`Poller`](crate::Poller) does not look at the connection in memory: it sleeps as soon as nothing is there. [`Wait::Spin`] knows no limit.
+    pub fn spin_budget(mut self, per_second: Duration) -> Self {
+        self.spin_budget = Some(per_second);
         self
     }
 

@@ -262,6 +262,7 @@ impl Receiver {
             for _ in 0..LOOKS_PER_CHECK {
                 if let Some(entry) = self.lane.peek().map_err(RecvError::Protocol)? {
                     self.slip.found(entry.length());
+                    self.rest.found_soon();
                     return Ok(entry);
                 }
                 self.gap.pass();
@@ -288,6 +289,7 @@ impl Receiver {
                 match self.lane.take_exact(buffer) {
                     Found::Taken => {
                         self.slip.found(frame_length(buffer.len() as u64));
+                        self.rest.found_soon();
                         return true;
                     }
                     Found::Nothing => self.gap.pass(),

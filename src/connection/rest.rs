@@ -1,5 +1,7 @@
 //! How a half waits: the ladder, the park protocol and the signs of life put together, the same for both halves.
 
+#[cfg(test)]
+mod one_core;
 mod seated;
 
 use std::io;
@@ -15,7 +17,7 @@ use crate::segment::{MappedForeignWord, MappedOwnWord};
 use crate::sys::bell::Ringer;
 use crate::sys::cpu;
 use crate::sys::poll::{Waiter, Woken};
-use crate::wake::ladder::{LOOKS_PER_CHECK, Ladder, Step, Wait};
+use crate::wake::ladder::{LOOKS_PER_CHECK, Ladder, Step};
 use crate::wake::park::{Park, Signal, Watch};
 
 /// A half that spins or polls asks the kernel for signs of life this often: two system calls each time.
@@ -85,11 +87,10 @@ impl Rest {
         park: Park<MappedOwnWord>,
         ringer: Option<Ringer>,
         waiter: Arc<Waiter>,
-        wait: Wait,
+        ladder: Ladder,
         link: Arc<Link>,
         half: usize,
     ) -> Self {
-        let ladder = Ladder::new(wait, cpu::shared_with(link.peer.pid));
         let place = usize::from(half != counters::SENDS);
         link.waits_by(place, &waiter);
         // Measured here, once, and not in the middle of the first stream.
@@ -113,6 +114,12 @@ impl Rest {
     #[inline(always)]
     pub(crate) fn spins(&self) -> bool {
         self.ladder.spins()
+    }
+
+    /// Looking again at once has found something.
+    #[inline(always)]
+    pub(crate) fn found_soon(&mut self) {
+        self.ladder.found_soon();
     }
 
     /// Wakes the peer's half if it sleeps. To be called behind a barrier. Costs a load and a test while it is awake. Returns
@@ -179,11 +186,27 @@ impl Rest {
     ) -> Result<Result<T, Ended>, E> {
         if self.ladder.spins() {
             if let Some(found) = spin(look)? {
+                self.ladder.found_soon();
                 return Ok(Ok(found));
             }
         }
         self.counts.waits.add();
         let began = Instant::now();
+        self.ladder.begin(began);
+        let outcome = self.climb(began, deadline, look)?;
+        if self.ladder.learns() {
+            self.ladder.end(Instant::now(), outcome.is_ok());
+        }
+        Ok(outcome)
+    }
+
+    /// One wait, from its beginning to its end.
+    fn climb<T, E>(
+        &mut self,
+        began: Instant,
+        deadline: Option<Instant>,
+        look: &mut impl FnMut() -> Result<Option<T>, E>,
+    ) -> Result<Result<T, Ended>, E> {
         loop {
             if let Some(found) = look()? {
                 return Ok(Ok(found));
@@ -206,9 +229,9 @@ impl Rest {
                 return Ok(Err(Ended::TimedOut));
             }
             let step = if self.waiter.can_sleep() {
-                self.ladder.step(now - began)
+                self.ladder.step(now)
             } else {
-                Step::Pause
+                self.ladder.sleepless()
             };
             match step {
                 Step::Sleep => {
@@ -216,10 +239,9 @@ impl Rest {
                         return Ok(Ok(found));
                     }
                 }
-                step => {
-                    if step == Step::Yield || !self.ladder.spins() {
-                        std::thread::yield_now();
-                    } else if let Some(found) = spin(look)? {
+                Step::Yield => std::thread::yield_now(),
+                Step::Pause => {
+                    if let Some(found) = spin(look)? {
                         return Ok(Ok(found));
                     }
                 }

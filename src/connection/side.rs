@@ -30,11 +30,12 @@ use crate::ring::{Consumer, Producer, Readers, say_start};
 use crate::segment::{ForeignSegment, Gate, OwnSegment, SegmentSize};
 use crate::sys::aside::Descriptors;
 use crate::sys::bell::{self, Ringer};
+use crate::sys::cpu;
 use crate::sys::credentials::Speaker;
 use crate::sys::line::Line;
 use crate::sys::memfd::{self, Defect};
 use crate::sys::poll::Waiter;
-use crate::wake::ladder::Wait;
+use crate::wake::ladder::{Cores, Ladder, Wait};
 use crate::wake::park::{Park, Watch};
 
 /// How our halves wait, as announced.
@@ -397,7 +398,7 @@ impl Parts {
             own.segment.word(control::SENDER),
             &own.geometry,
             theirs.waits & RECEIVER_SPINS == 0,
-            crate::sys::cpu::nanos,
+            cpu::nanos,
         );
         producer.tell_readers(Readers {
             claim: own.segment.word(control::CLAIM),
@@ -409,6 +410,13 @@ impl Parts {
             own.segment.word(control::RECEIVER),
             &theirs.geometry,
         );
+        let cores = if cpu::shared_with(peer.pid) {
+            Cores::One
+        } else if cpu::is_rationed() {
+            Cores::Rationed
+        } else {
+            Cores::Several
+        };
         // A half sleeps on its own epoch and bell, and wakes the half opposite by its.
         let rest =
             |their_epoch, own_epoch, their_bell: Option<OwnedFd>, waiter: Arc<Waiter>, half| {
@@ -417,7 +425,7 @@ impl Parts {
                     Park::new(own.segment.word(own_epoch)),
                     their_bell.map(|bell| Ringer::new(bell, config.trust, config.lean)),
                     waiter,
-                    config.wait,
+                    Ladder::new(config.wait, cores, config.spin_budget),
                     Arc::clone(&link),
                     half,
                 )

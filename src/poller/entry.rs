@@ -134,7 +134,7 @@ impl<C: Polled> Entry<C> {
             Look::Nothing => {}
             found => return Visit::Found(found),
         }
-        if over || self.heat.is_over(now, hot) || !self.polled.lanes().1.resting().spins() {
+        if over || self.heat.is_over(now, hot) || !self.polled.lanes().1.resting().may_look() {
             self.cool(now)
         } else {
             Visit::Nothing

@@ -81,7 +81,8 @@ const BUDGET: u32 = 64;
 ///
 /// # How it waits
 ///
-/// Each connection by its own [`Config::wait`](crate::Config::wait): `Adaptive` is looked at while frames, whoever sends them, come within some 50 µs of each other, `Park` sleeps as soon as nothing is
+/// Each connection by its own [`Config::wait`](crate::Config::wait): `Adaptive` is looked at while frames, whoever sends them, come within some 50 µs of each other (unless it has a
+/// [`Config::spin_budget`](crate::Config::spin_budget) or there is one CPU's time only), `Park` sleeps as soon as nothing is
 /// there, and `Spin` never does, so that one such keeps the thread busy. While all are cold the thread sleeps and takes no CPU.
 ///
 /// # Descriptors

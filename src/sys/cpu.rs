@@ -6,6 +6,7 @@ use nix::sched::{CpuSet, sched_getaffinity};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
 
+use super::cgroup;
 use crate::sync::{AtomicU64, Ordering};
 
 /// Whether the calling thread and the process `peer` may both run on one CPU only, and on the same one.
@@ -23,6 +24,12 @@ pub(crate) fn shared_with(peer: Option<i32>) -> bool {
         Some(Ok(theirs)) => members(&theirs).eq(members(&ours)),
         _ => std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() == 1),
     }
+}
+
+/// Whether the control groups of this process grant it one CPU's time or less. Read once: a process that is moved later, or whose quota is changed, goes on as it was.
+pub(crate) fn is_rationed() -> bool {
+    static RATIONED: AtomicU64 = AtomicU64::new(0);
+    once(&RATIONED, || u32::from(cgroup::is_rationed())) != 0
 }
 
 fn members(set: &CpuSet) -> impl Iterator<Item = usize> + '_ {

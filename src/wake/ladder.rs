@@ -1,13 +1,19 @@
-//! The ladder of a wait: spin, yield, sleep. Pure: the caller counts its looks and hands the elapsed time in.
+//! The ladder of a wait: spin, yield, sleep. Pure: the moments are handed in.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use super::budget::Budget;
+use super::patience::{Course, LONGEST, Patience};
 
 /// How a half waits when there is nothing to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Wait {
     /// Never sleep. Declared to the peer for the life of the connection, which then skips its wake check. Takes a whole CPU.
     Spin,
-    /// Spin for up to 50 µs, about what a sleep and a wake would cost, then sleep. When both sides have only one CPU, and the same: sleep at once.
+    /// Spin while that pays, then sleep. It is learned from how long waits lately lasted: where they are short (up to some 30 µs, not much less than a sleep and a wake
+    /// cost) they are spun through, and where they are long, from some 100 µs on, they are slept through, but for a trial now and then. [`Config::spin_budget`](crate::Config::spin_budget)
+    /// sets a limit. Never spins where that cannot pay: where both sides have only one CPU, and the same, or where the control group of this process has a quota of one CPU's
+    /// time or less when the first connection is made.
     #[default]
     Adaptive,
     /// Look once, then sleep.
@@ -25,60 +31,170 @@ pub(crate) enum Step {
     Sleep,
 }
 
-/// Two cores on our machines need about 30 µs for a wake; spinning that long at most doubles the cost of a wait.
-const SPIN: Duration = Duration::from_micros(50);
+/// What there is to spin on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cores {
+    /// Both sides can run at the same time.
+    Several,
+    /// Both sides may run on one CPU only, and on the same one: the peer cannot run while we spin.
+    One,
+    /// Our process gets no more than one CPU's time: what we spin, we and our other threads do not run.
+    Rationed,
+}
+
 /// Looks between two glances at the clock, deadline and sign of life.
 pub(crate) const LOOKS_PER_CHECK: u32 = 128;
 
-/// One wait's place on the ladder.
-#[derive(Clone, Copy, Debug)]
+/// One half's ladder: what it has learned, and the place of its present wait.
+#[derive(Debug)]
 pub(crate) struct Ladder {
     wait: Wait,
-    single: bool,
+    cores: Cores,
+    patience: Patience,
+    budget: Option<Budget>,
+    /// What [`Ladder::spins`] answers.
+    spins: bool,
+    /// Waits that were over before anybody looked at a clock.
+    soon: u32,
+    /// Of the present wait: when it began, how long it spins, and whether it has yielded and slept.
+    began: Option<Instant>,
+    spin: Duration,
+    yielded: bool,
+    slept: bool,
 }
 
 impl Ladder {
-    /// `single`: both sides may run on one CPU only, and on the same one. Then the peer cannot run while we spin.
-    pub(crate) fn new(wait: Wait, single: bool) -> Self {
-        Self { wait, single }
+    /// `budget`: how much of each second may be spun under [`Wait::Adaptive`].
+    pub(crate) fn new(wait: Wait, cores: Cores, budget: Option<Duration>) -> Self {
+        let budget = budget.filter(|budget| *budget < Duration::from_secs(1));
+        let mut ladder = Self {
+            wait,
+            cores,
+            patience: Patience::default(),
+            budget: budget.map(|budget| Budget::new(budget, LONGEST)),
+            spins: false,
+            soon: 0,
+            began: None,
+            spin: Duration::ZERO,
+            yielded: false,
+            slept: false,
+        };
+        ladder.spins = ladder.spins_now();
+        ladder
     }
 
-    /// Whether looking again at once is worth anything before asking the clock.
-    #[inline]
-    pub(crate) fn spins(self) -> bool {
-        !self.single && self.wait != Wait::Park
+    /// Whether looking again at once is worth anything before asking the clock. Never under a budget, which every look is counted against.
+    #[inline(always)]
+    pub(crate) fn spins(&self) -> bool {
+        self.spins
     }
 
-    /// The next step, `elapsed` after the wait began.
-    pub(crate) fn step(self, elapsed: Duration) -> Step {
+    /// A look of those found something: a short wait.
+    #[inline(always)]
+    pub(crate) fn found_soon(&mut self) {
+        self.soon = self.soon.wrapping_add(1);
+    }
+
+    /// Whether somebody who decides when to sleep, and keeps no account of ours, may look at all.
+    pub(crate) fn may_look(&self) -> bool {
         match self.wait {
-            Wait::Spin if self.single => Step::Yield,
-            Wait::Spin => Step::Pause,
-            Wait::Adaptive if !self.single && elapsed < SPIN => Step::Pause,
-            Wait::Adaptive | Wait::Park => Step::Sleep,
+            Wait::Spin => self.cores != Cores::One,
+            Wait::Adaptive => self.learns() && self.budget.is_none(),
+            Wait::Park => false,
+        }
+    }
+
+    /// Whether it is told how waits end, and spins accordingly.
+    pub(crate) fn learns(&self) -> bool {
+        self.wait == Wait::Adaptive && self.cores == Cores::Several
+    }
+
+    /// A wait begins.
+    pub(crate) fn begin(&mut self, now: Instant) {
+        self.began = Some(now);
+        self.yielded = false;
+        self.slept = false;
+        self.spin = Duration::ZERO;
+        if self.learns() {
+            self.patience.found_soon(std::mem::take(&mut self.soon));
+            let spin = self.patience.spin();
+            let affords = |budget: &mut Budget| budget.affords(now, spin);
+            if self.budget.as_mut().is_none_or(affords) {
+                self.spin = spin;
+            }
+        }
+    }
+
+    /// The next step of this wait.
+    pub(crate) fn step(&mut self, now: Instant) -> Step {
+        if self.wait == Wait::Spin {
+            return self.sleepless();
+        }
+        let elapsed = self.elapsed(now);
+        if !self.yielded && elapsed < self.spin {
+            Step::Pause
+        } else if !self.yielded && !self.spin.is_zero() {
+            // Once, where a spin was in vain: a peer that waits for this very CPU answers without a sleep and a wake.
+            self.yielded = true;
+            Step::Yield
+        } else {
+            self.spent(elapsed);
+            self.slept = true;
+            Step::Sleep
+        }
+    }
+
+    /// The next step of a half that cannot be rung.
+    pub(crate) fn sleepless(&self) -> Step {
+        if self.wait == Wait::Spin && self.cores != Cores::One {
+            Step::Pause
+        } else {
+            Step::Yield
+        }
+    }
+
+    /// The wait is over. `found`: because of what it waited for, and not of its deadline.
+    pub(crate) fn end(&mut self, now: Instant, found: bool) {
+        let lasted = self.elapsed(now);
+        self.spent(lasted);
+        let denied = self.spin.is_zero() && !self.patience.spin().is_zero();
+        let course = match self.yielded || self.slept {
+            false => Course::Spun,
+            true if denied => Course::Denied,
+            true => Course::Slept,
+        };
+        // One that its deadline cut short says nothing, unless it has slept through what a spin would have found.
+        if self.learns() && (found || (self.slept && lasted > 4 * LONGEST)) {
+            self.patience.ended(lasted, course);
+        }
+        self.began = None;
+        self.spins = self.spins_now();
+    }
+
+    fn spins_now(&self) -> bool {
+        match self.wait {
+            Wait::Spin => self.cores != Cores::One,
+            Wait::Adaptive => {
+                self.learns() && self.budget.is_none() && !self.patience.spin().is_zero()
+            }
+            Wait::Park => false,
+        }
+    }
+
+    fn elapsed(&self, now: Instant) -> Duration {
+        self.began
+            .map_or(Duration::ZERO, |began| now.saturating_duration_since(began))
+    }
+
+    /// Pays for the spin of this wait, once.
+    fn spent(&mut self, elapsed: Duration) {
+        if let Some(budget) = self.budget.as_mut().filter(|_| !self.slept) {
+            if !self.spin.is_zero() {
+                budget.spend(elapsed);
+            }
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_way_climbs_its_own_ladder() {
-        let early = Duration::from_micros(1);
-        let late = Duration::from_millis(1);
-        assert_eq!(Ladder::new(Wait::Adaptive, false).step(early), Step::Pause);
-        assert_eq!(Ladder::new(Wait::Adaptive, false).step(late), Step::Sleep);
-        assert_eq!(Ladder::new(Wait::Park, false).step(early), Step::Sleep);
-        assert_eq!(Ladder::new(Wait::Spin, false).step(late), Step::Pause);
-    }
-
-    #[test]
-    fn one_cpu_never_spins() {
-        let early = Duration::ZERO;
-        assert_eq!(Ladder::new(Wait::Adaptive, true).step(early), Step::Sleep);
-        assert_eq!(Ladder::new(Wait::Spin, true).step(early), Step::Yield);
-        assert!(!Ladder::new(Wait::Adaptive, true).spins());
-    }
-}
+mod tests;

@@ -62,6 +62,11 @@ impl Rest {
         self.waiter.can_sleep()
     }
 
+    /// Whether the poller may look at it in memory.
+    pub(crate) fn may_look(&self) -> bool {
+        self.ladder.may_look()
+    }
+
     /// Says that we are about to sleep, unless `look` finds something, or the connection has ended, which it is asked about once more behind that.
     /// Returns whether we sleep.
     pub(crate) fn fall_asleep(&mut self, mut look: impl FnMut() -> bool) -> bool {

@@ -1,0 +1,93 @@
+//! Processes that have one core. What such a ladder does is tested where it is (`wake/ladder`); here, that a connection gets it.
+
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
+
+use crate::connection::{Config, Connection, Listener};
+use crate::sys::cpu;
+use crate::wake::ladder::Wait;
+
+const ROLE: &str = "RINGWAY_TEST_ONE_CORE";
+
+fn pair(name: &str, config: &Config) -> (Connection, Connection) {
+    let path = std::env::temp_dir().join(format!("ringway-one-core-{name}-{}", std::process::id()));
+    let mut listener: Listener = config.bind(path.as_path()).unwrap();
+    thread::scope(|scope| {
+        let client = scope.spawn(|| config.connect(path.as_path()).unwrap());
+        let soon = Instant::now() + Duration::from_secs(10);
+        let server = listener.accept_deadline(soon).unwrap();
+        (server, client.join().unwrap())
+    })
+}
+
+/// Whether the four halves of two ends spin at first, and whether a poller would look at them.
+fn spinning(ends: &mut (Connection, Connection)) -> Vec<(bool, bool)> {
+    let mut found = Vec::new();
+    for end in [&mut ends.0, &mut ends.1] {
+        let (sender, receiver) = end.halves();
+        for rest in [sender.resting(), receiver.resting()] {
+            found.push((rest.spins(), rest.may_look()));
+        }
+    }
+    found
+}
+
+/// A process of its own: the first thread's mask is the one that its peers see.
+#[test]
+fn a_process_of_one_core_never_spins() {
+    if std::env::var_os(ROLE).is_none() {
+        let name = "connection::rest::one_core::a_process_of_one_core_never_spins";
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", name, "--nocapture"]).env(ROLE, "");
+        let output = child.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{text}");
+        assert!(text.contains("1 passed"), "{text}");
+        return;
+    }
+    let all = sched_getaffinity(Pid::from_raw(0)).unwrap();
+    let first = (0..CpuSet::count())
+        .find(|&cpu| all.is_set(cpu).unwrap())
+        .unwrap();
+    let mut one = CpuSet::new();
+    one.set(first).unwrap();
+    for thread in [Pid::this(), Pid::from_raw(0)] {
+        sched_setaffinity(thread, &one).unwrap();
+    }
+    let mut ends = pair("pinned", &Config::new());
+    assert_eq!(spinning(&mut ends), [(false, false); 4]);
+    let (mut server, mut client) = ends;
+    let answers = thread::spawn(move || {
+        for n in 0..100u8 {
+            assert_eq!(server.receiver().recv().unwrap().to_vec(), [n]);
+            server.sender().send(&[n]).unwrap();
+        }
+    });
+    for n in 0..100u8 {
+        client.sender().send(&[n]).unwrap();
+        assert_eq!(client.receiver().recv().unwrap().to_vec(), [n]);
+    }
+    answers.join().unwrap();
+    assert_eq!(
+        spinning(&mut pair("again", &Config::new())),
+        [(false, false); 4]
+    );
+}
+
+/// With more to run on the default spins at first; a budget is counted from the first look on, and parking never looks again.
+#[test]
+fn where_there_are_cores_the_options_decide() {
+    let cores = thread::available_parallelism().unwrap().get() > 1 && !cpu::is_rationed();
+    let spins = |name, config: Config| spinning(&mut pair(name, &config));
+    assert_eq!(spins("default", Config::new()), [(cores, cores); 4]);
+    let budget = Config::new().spin_budget(Duration::from_millis(50));
+    assert_eq!(spins("budget", budget), [(false, false); 4]);
+    let whole = Config::new().spin_budget(Duration::from_secs(1));
+    assert_eq!(spins("whole", whole), [(cores, cores); 4]);
+    let park = Config::new().wait(Wait::Park);
+    assert_eq!(spins("park", park), [(false, false); 4]);
+}

@@ -1,0 +1,170 @@
+//! How much processor time the control groups of this process grant it, from version 1 (`cpu.cfs_quota_us`) and 2 (`cpu.max`).
+
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+/// Whether some control group that this process is in grants it one CPU's time or less. What cannot be read grants everything.
+pub(crate) fn is_rationed() -> bool {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let groups = read("/proc/self/cgroup");
+    folders(&groups, &read("/proc/self/mountinfo"))
+        .iter()
+        .any(is_rationed_by)
+}
+
+/// Where one hierarchy is mounted, and the group in it: its quota counts, and that of each group around it.
+#[derive(Debug, PartialEq, Eq)]
+struct Group {
+    mount: PathBuf,
+    folder: PathBuf,
+}
+
+/// The groups that may have a quota. `groups` and `mounts`: the texts of `/proc/self/cgroup` and `mountinfo`.
+fn folders(groups: &str, mounts: &str) -> Vec<Group> {
+    let mut found = Vec::new();
+    for line in mounts.lines() {
+        let Some((front, back)) = line.split_once(" - ") else {
+            continue;
+        };
+        let front: Vec<&str> = front.split(' ').collect();
+        let back: Vec<&str> = back.split(' ').collect();
+        let (&[_, _, _, root, mount, ..], &[kind, _, options, ..]) = (&front[..], &back[..]) else {
+            continue;
+        };
+        let version_1 = kind == "cgroup" && options.split(',').any(|option| option == "cpu");
+        if !version_1 && kind != "cgroup2" {
+            continue;
+        }
+        let group = groups.lines().find_map(|line| {
+            let mut parts = line.splitn(3, ':');
+            let (_, controllers, group) = (parts.next()?, parts.next()?, parts.next()?);
+            let ours = if version_1 {
+                controllers.split(',').any(|name| name == "cpu")
+            } else {
+                controllers.is_empty()
+            };
+            ours.then_some(group)
+        });
+        let mount = PathBuf::from(mount);
+        // A group outside of what is mounted: the quota of the mounted one is all that we can see.
+        let inside = group
+            .and_then(|group| Path::new(group).strip_prefix(root).ok())
+            .filter(|inside| inside.components().all(|part| part != Component::ParentDir));
+        let folder = inside.map_or_else(|| mount.clone(), |inside| mount.join(inside));
+        found.push(Group { mount, folder });
+    }
+    found
+}
+
+fn is_rationed_by(group: &Group) -> bool {
+    group
+        .folder
+        .ancestors()
+        .take_while(|folder| folder.starts_with(&group.mount))
+        .any(|folder| {
+            let read = |name| fs::read_to_string(folder.join(name)).unwrap_or_default();
+            let max = read("cpu.max");
+            let (quota, period) = if max.is_empty() {
+                (read("cpu.cfs_quota_us"), read("cpu.cfs_period_us"))
+            } else {
+                let (quota, period) = max.split_once(' ').unwrap_or((&max, ""));
+                (quota.to_owned(), period.to_owned())
+            };
+            is_one_at_most(&quota, &period)
+        })
+}
+
+/// Whether `quota` in each `period`, both in microseconds, is one CPU's time or less. "max" and -1 are no quota.
+fn is_one_at_most(quota: &str, period: &str) -> bool {
+    match (quota.trim().parse::<u64>(), period.trim().parse::<u64>()) {
+        (Ok(quota), Ok(period)) => quota <= period,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotas_are_read() {
+        assert!(is_one_at_most("50000", "100000\n"));
+        assert!(is_one_at_most("100000", "100000"));
+        assert!(!is_one_at_most("100001", "100000"));
+        assert!(!is_one_at_most("max", "100000\n"));
+        assert!(!is_one_at_most("-1\n", "100000\n"));
+        assert!(!is_one_at_most("", ""));
+        assert!(!is_one_at_most("50000", ""));
+    }
+
+    fn group(mount: &str, folder: &str) -> Group {
+        Group {
+            mount: mount.into(),
+            folder: folder.into(),
+        }
+    }
+
+    #[test]
+    fn version_2_and_version_1_are_found() {
+        let two = "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate";
+        assert_eq!(
+            folders("0::/user.slice/a.scope\n", two),
+            [group("/sys/fs/cgroup", "/sys/fs/cgroup/user.slice/a.scope")]
+        );
+        let one = "\
+            31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755\n\
+            32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw shared:9 - cgroup cgroup rw,cpu,cpuacct\n\
+            34 31 0:31 / /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset";
+        assert_eq!(
+            folders("3:cpuset:/\n2:cpu,cpuacct:/job\n0::/", one),
+            [group(
+                "/sys/fs/cgroup/cpu,cpuacct",
+                "/sys/fs/cgroup/cpu,cpuacct/job"
+            )]
+        );
+    }
+
+    /// In a container the mount shows a part of the tree, and the group may be said to be outside of it.
+    #[test]
+    fn a_mount_may_show_a_part_of_the_tree() {
+        let mounts = "9 8 0:1 /docker/abc /sys/fs/cgroup/cpu ro - cgroup cgroup rw,cpu";
+        let at = |folder| [group("/sys/fs/cgroup/cpu", folder)];
+        assert_eq!(
+            folders("2:cpu:/docker/abc/x", mounts),
+            at("/sys/fs/cgroup/cpu/x")
+        );
+        assert_eq!(folders("2:cpu:/other", mounts), at("/sys/fs/cgroup/cpu"));
+        let mounts = "9 8 0:1 / /sys/fs/cgroup/cpu ro - cgroup cgroup rw,cpu";
+        assert_eq!(folders("2:cpu:/../x", mounts), at("/sys/fs/cgroup/cpu"));
+        assert_eq!(folders("nonsense", "nonsense - \n\n"), []);
+    }
+
+    /// The quota of a group around ours counts, and one beside or above the mount does not.
+    #[test]
+    fn every_group_around_counts() {
+        let top = std::env::temp_dir().join(format!("ringway-cgroup-{}", std::process::id()));
+        let mount = top.join("mount");
+        let inner = mount.join("a/b");
+        fs::create_dir_all(&inner).unwrap();
+        let ours = Group {
+            mount: mount.clone(),
+            folder: inner.clone(),
+        };
+        let rationed = |folder: &Path, file: &str, text: &str| {
+            fs::write(folder.join(file), text).unwrap();
+            let answer = is_rationed_by(&ours);
+            fs::remove_file(folder.join(file)).unwrap();
+            answer
+        };
+        assert!(!is_rationed_by(&ours));
+        assert!(rationed(&inner, "cpu.max", "90000 100000\n"));
+        assert!(rationed(&mount.join("a"), "cpu.max", "100000 100000\n"));
+        assert!(!rationed(&inner, "cpu.max", "max 100000\n"));
+        assert!(!rationed(&inner, "cpu.max", "200000 100000\n"));
+        assert!(!rationed(&top, "cpu.max", "10000 100000\n"));
+        fs::write(mount.join("cpu.cfs_period_us"), "100000\n").unwrap();
+        assert!(rationed(&mount, "cpu.cfs_quota_us", "50000\n"));
+        assert!(!rationed(&mount, "cpu.cfs_quota_us", "-1\n"));
+        fs::remove_dir_all(top).unwrap();
+    }
+}

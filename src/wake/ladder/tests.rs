@@ -1,0 +1,173 @@
+//! Waits on the ladder, in simulated time.
+
+use super::Step::{Pause, Sleep, Yield};
+use super::*;
+use proptest::prelude::*;
+
+/// A look and what belongs to it takes so long; so does a wake.
+const LOOK: Duration = Duration::from_micros(3);
+const WAKE: Duration = Duration::from_micros(30);
+
+struct Run {
+    ladder: Ladder,
+    now: Instant,
+    spun: Duration,
+    sleeps: u32,
+}
+
+fn new(wait: Wait, cores: Cores, budget: Option<Duration>) -> Run {
+    Run {
+        ladder: Ladder::new(wait, cores, budget),
+        now: Instant::now(),
+        spun: Duration::ZERO,
+        sleeps: 0,
+    }
+}
+
+impl Run {
+    fn wait(&mut self, lasts: Duration) {
+        let due = self.now + lasts;
+        self.ladder.begin(self.now);
+        while self.now < due {
+            match self.ladder.step(self.now) {
+                Pause | Yield => {
+                    self.now += LOOK;
+                    self.spun += LOOK;
+                }
+                Sleep => {
+                    self.sleeps += 1;
+                    self.now = due + WAKE;
+                }
+            }
+        }
+        self.ladder.end(self.now, true);
+    }
+
+    fn waits(&mut self, lasts: Duration, times: u32) {
+        (0..times).for_each(|_| self.wait(lasts));
+    }
+}
+
+const SHORT: Duration = Duration::from_micros(15);
+const LONG: Duration = Duration::from_millis(1);
+
+#[test]
+fn each_way_climbs_its_own_ladder() {
+    let first = |wait, cores| {
+        let mut run = new(wait, cores, None);
+        run.ladder.begin(run.now);
+        [0, 40, 100].map(|micros| run.ladder.step(run.now + Duration::from_micros(micros)))
+    };
+    assert_eq!(first(Wait::Spin, Cores::Several), [Pause; 3]);
+    assert_eq!(first(Wait::Spin, Cores::Rationed), [Pause; 3]);
+    assert_eq!(first(Wait::Spin, Cores::One), [Yield; 3]);
+    assert_eq!(first(Wait::Park, Cores::Several), [Sleep; 3]);
+    assert_eq!(first(Wait::Adaptive, Cores::Several), [Pause, Yield, Sleep]);
+    assert_eq!(first(Wait::Adaptive, Cores::One), [Sleep; 3]);
+    assert_eq!(first(Wait::Adaptive, Cores::Rationed), [Sleep; 3]);
+}
+
+/// The peer shares our CPU, and answers when we yield or sleep: spinning only holds it up, and is given up.
+#[test]
+fn a_spin_that_a_yield_ends_was_in_vain() {
+    let mut run = new(Wait::Adaptive, Cores::Several, None);
+    let mut spun = [0, 0];
+    for round in 0..1000 {
+        run.ladder.begin(run.now);
+        while run.ladder.step(run.now) == Pause {
+            run.now += LOOK;
+            spun[usize::from(round >= 100)] += 1;
+        }
+        run.now += Duration::from_micros(4);
+        run.ladder.end(run.now, true);
+    }
+    assert!(spun[0] > 0);
+    assert!(LOOK * spun[1] < Duration::from_micros(3) * 900, "{spun:?}");
+}
+
+#[test]
+fn one_cpu_or_a_quota_of_one_never_spins() {
+    for cores in [Cores::One, Cores::Rationed] {
+        let mut run = new(Wait::Adaptive, cores, None);
+        for lasts in [SHORT, LONG].repeat(1000) {
+            assert!(!run.ladder.spins() && !run.ladder.may_look());
+            run.ladder.found_soon();
+            run.wait(lasts);
+        }
+        assert_eq!((run.spun, run.sleeps), (Duration::ZERO, 2000));
+    }
+}
+
+#[test]
+fn short_waits_are_spun_through_and_long_ones_slept() {
+    let mut run = new(Wait::Adaptive, Cores::Several, None);
+    run.waits(SHORT, 1000);
+    assert_eq!(run.sleeps, 0);
+    assert!(run.ladder.spins());
+    run.waits(LONG, 20);
+    run.spun = Duration::ZERO;
+    run.waits(LONG, 1000);
+    assert!(run.spun < Duration::from_millis(2), "{:?}", run.spun);
+    let spins = (0..128).filter(|_| {
+        run.wait(LONG);
+        run.ladder.spins()
+    });
+    assert!(spins.count() <= 4, "looks without a clock only for a trial");
+    run.waits(SHORT, 100);
+    let before = run.sleeps;
+    run.waits(SHORT, 100);
+    assert_eq!(run.sleeps, before);
+}
+
+/// A thousand waits that end by their deadline, with nothing found, are long ones.
+#[test]
+fn what_times_out_is_learned_from() {
+    let mut run = new(Wait::Adaptive, Cores::Several, None);
+    let mut spins = 0;
+    for _ in 0..1000 {
+        run.ladder.begin(run.now);
+        while run.ladder.step(run.now) != Sleep {
+            run.now += LOOK;
+            spins += 1;
+        }
+        run.now += LONG;
+        run.ladder.end(run.now, false);
+    }
+    assert!(spins < 1000, "{spins}");
+}
+
+#[test]
+fn no_budget_no_spin_and_a_whole_second_is_no_limit() {
+    let mut run = new(Wait::Adaptive, Cores::Several, Some(Duration::ZERO));
+    run.waits(SHORT, 1000);
+    assert_eq!((run.spun, run.sleeps), (Duration::ZERO, 1000));
+    let mut run = new(Wait::Adaptive, Cores::Several, Some(Duration::from_secs(1)));
+    assert!(run.ladder.spins());
+    run.waits(SHORT, 1000);
+    assert_eq!(run.sleeps, 0);
+}
+
+proptest! {
+    /// Whatever the waits: the spin of any run stays within its budget. It is used, too, where it pays.
+    #[test]
+    fn the_budget_is_obeyed(
+        millis in 1u32..500,
+        waits in prop::collection::vec(1u64..200_000, 1..500),
+    ) {
+        let budget = Duration::from_millis(1) * millis;
+        let mut run = new(Wait::Adaptive, Cores::Several, Some(budget));
+        let start = run.now;
+        for nanos in waits {
+            prop_assert!(!run.ladder.spins(), "looks that nobody counts");
+            run.wait(Duration::from_nanos(nanos));
+            let brought = (run.now - start).mul_f64(budget.as_secs_f64());
+            let most = brought + (budget / 10).max(LONGEST) + 2 * LOOK;
+            prop_assert!(run.spun <= most, "{:?} of {most:?}", run.spun);
+        }
+        let start = run.now;
+        run.spun = Duration::ZERO;
+        run.waits(SHORT, 5000);
+        let brought = (run.now - start).mul_f64(budget.as_secs_f64());
+        prop_assert!(run.spun * 2 >= brought.min(SHORT * 5000), "{:?} of {brought:?}", run.spun);
+    }
+}

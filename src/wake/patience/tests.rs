@@ -1,0 +1,163 @@
+//! Waits in simulated time: what is spun, what is slept through, and how soon a change is noticed.
+
+use super::*;
+use proptest::prelude::*;
+
+/// A wake takes 30 µs, as between two cores of ours.
+const WAKE: u64 = 30_000;
+
+/// Lets waits of these lengths pass. Returns the time spun in each, and whether it slept.
+fn run(patience: &mut Patience, waits: impl IntoIterator<Item = u64>) -> Vec<(u64, bool)> {
+    let mut course = Vec::new();
+    for wait in waits {
+        let spin = patience.spin().as_nanos() as u64;
+        if wait <= spin {
+            patience.ended(Duration::from_nanos(wait), Course::Spun);
+            course.push((wait, false));
+        } else {
+            patience.ended(Duration::from_nanos(wait + WAKE), Course::Slept);
+            course.push((spin, true));
+        }
+    }
+    course
+}
+
+fn spun(course: &[(u64, bool)]) -> u64 {
+    course.iter().map(|&(spun, _)| spun).sum()
+}
+
+fn sleeps(course: &[(u64, bool)]) -> usize {
+    course.iter().filter(|&&(_, slept)| slept).count()
+}
+
+#[test]
+fn short_waits_are_spun_through_from_the_first() {
+    for micros in [1, 2, 5, 10, 20, 30] {
+        let course = run(&mut Patience::default(), [micros * 1000; 1000]);
+        assert_eq!(sleeps(&course), 0, "{micros} µs");
+    }
+}
+
+/// Parking costs some 10 µs of processor time for each wait, of which three tenths may be added.
+#[test]
+fn from_a_millisecond_on_next_to_nothing_is_spun() {
+    for micros in [1000, 2000, 10_000] {
+        let course = run(&mut Patience::default(), [micros * 1000; 1000]);
+        assert_eq!(sleeps(&course), 1000);
+        let each = spun(&course) / 1000;
+        assert!(each < 2000, "{each} ns for each wait of {micros} µs");
+        assert!(spun(&course) > 0, "it is tried again");
+    }
+}
+
+#[test]
+fn a_sudden_change_is_noticed_both_ways() {
+    let mut patience = Patience::default();
+    for short in [2_000, 20_000] {
+        run(&mut patience, [1_000_000; 1000]);
+        let course = run(&mut patience, [short; 200]);
+        assert!(sleeps(&course) <= 64, "{} of {short} ns", sleeps(&course));
+        assert_eq!(sleeps(&course[100..]), 0);
+        let course = run(&mut patience, [1_000_000; 200]);
+        assert!(spun(&course[..20]) < 20 * 32_000 / 2);
+        assert!(spun(&course[20..]) < 180 * 3_000);
+    }
+}
+
+/// Waits of 20 µs behind ones of 2 µs: the spin is too short at first, and a trial tells.
+#[test]
+fn a_spin_that_is_too_short_grows() {
+    let mut patience = Patience::default();
+    run(&mut patience, [2_000; 1000]);
+    let course = run(&mut patience, [20_000; 100]);
+    assert_eq!(sleeps(&course[50..]), 0, "{}", sleeps(&course));
+}
+
+/// Every second wait is long: the short ones are spun through, and the long ones are not spun for longer than that takes.
+#[test]
+fn of_a_mixture_the_short_ones_are_spun_through() {
+    let waits = (0..1000).map(|n| if n % 2 == 0 { 3_000 } else { 1_000_000 });
+    let course = run(&mut Patience::default(), waits);
+    assert!(sleeps(&course) < 520, "{}", sleeps(&course));
+    let each = spun(&course) / 1000;
+    assert!(each < 10_000, "{each}");
+}
+
+#[test]
+fn what_was_found_before_the_clock_was_read_counts() {
+    let mut patience = Patience::default();
+    for _ in 0..100 {
+        patience.found_soon(10);
+        run(&mut patience, [1_000_000]);
+        assert!(!patience.spin().is_zero());
+    }
+    run(&mut patience, [1_000_000; 100]);
+    assert_eq!(patience.best, 0);
+    patience.found_soon(0);
+    assert_eq!(patience.best, 0);
+    patience.found_soon(u32::MAX);
+    assert_eq!(patience.best, SHORTEST);
+}
+
+/// A budget that is used up says nothing of how long the waits would have to be spun.
+#[test]
+fn a_wait_that_was_denied_its_spin_does_not_count_against_it() {
+    let mut patience = Patience::default();
+    for _ in 0..1000 {
+        patience.ended(Duration::from_nanos(5_000 + WAKE), Course::Denied);
+    }
+    assert!(!patience.spin().is_zero());
+}
+
+proptest! {
+    /// A steady pace is spun through up to 20 µs and slept through from 1 ms on, whatever came before.
+    #[test]
+    fn a_steady_pace_is_learned(
+        before in prop::collection::vec(100u64..10_000_000, 0..100),
+        short in 1_000u64..25_000,
+        long in 1_000_000u64..10_000_000,
+    ) {
+        let mut patience = Patience::default();
+        run(&mut patience, before);
+        let course = run(&mut patience, vec![short; 300]);
+        prop_assert_eq!(sleeps(&course[200..]), 0);
+        let course = run(&mut patience, vec![long; 400]);
+        prop_assert!(spun(&course[200..]) < 200 * 2_000, "{}", spun(&course[200..]));
+    }
+
+    /// Whatever comes, the waits cost at most a little more than if all had slept, or the best single length of spin had been known.
+    #[test]
+    fn it_costs_little_more_than_the_best_fixed_spin(
+        lengths in prop::collection::vec(1_000u64..10_000_000, 1..4),
+        order in prop::collection::vec(any::<prop::sample::Index>(), 500),
+    ) {
+        let waits: Vec<u64> = order.iter().map(|at| *at.get(&lengths)).collect();
+        let course = run(&mut Patience::default(), waits.iter().copied());
+        let cost = spun(&course) + sleeps(&course) as u64 * SLEEP;
+        let best = (0..=LENGTHS)
+            .map(|at| if at == 0 { 0 } else { SHORTEST << (at - 1) })
+            .map(|spin| {
+                waits
+                    .iter()
+                    .map(|&wait| if wait <= spin { wait } else { spin + SLEEP })
+                    .sum::<u64>()
+            })
+            .min()
+            .unwrap();
+        prop_assert!(cost < best * 3 / 2 + 20 * (32_000 + SLEEP), "{cost} for {best}");
+    }
+
+    #[test]
+    fn no_spin_is_longer_than_the_longest(
+        ends in prop::collection::vec((any::<u64>(), 0..3u8, 0u32..100), 0..300),
+    ) {
+        let mut patience = Patience::default();
+        for (lasted, course, soon) in ends {
+            patience.found_soon(soon);
+            let course = [Course::Spun, Course::Slept, Course::Denied][usize::from(course)];
+            patience.ended(Duration::from_nanos(lasted), course);
+            prop_assert!(patience.spin() <= LONGEST);
+            prop_assert!(patience.waits.iter().sum::<u64>() <= 2 * WHOLE);
+        }
+    }
+}
