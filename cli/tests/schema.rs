@@ -152,6 +152,10 @@ fn a_check_passes_what_both_sides_can_read() {
     let (code, _, words) = files.run(&["check", "one", "broken"]);
     assert_eq!(code, 10);
     assert!(words.contains("append fields"), "{words}");
+    // Each side could read the other, and a field that is appended later would lie where the removed one was.
+    let (code, printed, _) = files.run(&["check", "three", "one"]);
+    assert_eq!(code, 10);
+    assert!(printed.contains("new no longer has `"), "{printed}");
 }
 
 #[test]

@@ -179,7 +179,7 @@ fn fits(writer: Side, sends: Option<&Schema>, expects: Option<&Schema>) -> Resul
     schema::compare(sends, expects).map_err(|difference| {
         refused(format!(
             "the {reader} cannot read what the {writer} sends: {difference}\n{}",
-            difference.tables(writer, reader)
+            difference.tables(writer, reader).trim_end()
         ))
     })
 }

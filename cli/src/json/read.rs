@@ -160,7 +160,7 @@ fn whole<T: TryFrom<i128> + std::str::FromStr>(json: &Tree, ty: &Type) -> Result
             Wrong::new(format!("{what} {ty} is expected"))
         }),
         Tree::Float(number) => {
-            let cure = "a whole number without a point or exponent, of more than 64 bits as a text";
+            let cure = "a whole number, without a point or exponent; beyond 2^53 it may be a text";
             Err(Wrong::new(format!(
                 "the number {number}, where {ty} is expected: {cure}"
             )))

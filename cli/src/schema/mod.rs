@@ -222,6 +222,18 @@ fn report(
     Ok(())
 }
 
+/// The fields that are missing in the new version of a message: it is then a prefix of the old one, and each side can read the other for now.
+fn removed(released: &Schema, new: &Schema) -> Vec<String> {
+    let mut removed = Vec::new();
+    for old in released.records.iter() {
+        if let Some(record) = new.record(old.kind) {
+            let fields = old.fields.iter().skip(record.fields.len());
+            removed.extend(fields.map(|field| format!("`{}` of `{}`", &*field.name, &*old.name)));
+        }
+    }
+    removed
+}
+
 fn check(released: &Schema, new: &Schema, output: &mut impl Write) -> Result<(), Failure> {
     let forth = schema::compare(released, new);
     let back = schema::compare(new, released);
@@ -240,8 +252,16 @@ fn check(released: &Schema, new: &Schema, output: &mut impl Write) -> Result<(),
             gone.join(", ")
         )?;
     }
-    if forth.is_err() || back.is_err() || !gone.is_empty() {
-        let what = "the change breaks programs that are in use: append fields, with a default, and leave the others as they are";
+    let removed = removed(released, new);
+    if !removed.is_empty() {
+        writeln!(
+            output,
+            "new no longer has {}: a field that is appended later would lie in its place, and who still has it would be refused; deprecate it instead",
+            removed.join(", ")
+        )?;
+    }
+    if forth.is_err() || back.is_err() || !gone.is_empty() || !removed.is_empty() {
+        let what = "the change breaks programs that are in use: append fields, with a default, or add a message of a new kind, and leave the others as they are";
         return Err(Failure::new(Code::Incompatible, what));
     }
     Ok(())

@@ -112,11 +112,23 @@ fn patiently<T>(
             error.kind(),
             ErrorKind::NotFound | ErrorKind::PeerGone | ErrorKind::Busy
         ) {
-            return Err(Failure::new(Code::Failed, error));
+            let silent = error.kind() == ErrorKind::TimedOut;
+            let code = if silent {
+                Code::NobodyThere
+            } else {
+                Code::Failed
+            };
+            return Err(Failure::new(code, error));
         }
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             let (name, seconds) = (args.connection.name(), args.wait);
-            let words = format!("nobody listened under {name:?} for {seconds} s ({error}); {cure}");
+            let words = if error.kind() == ErrorKind::Busy {
+                format!(
+                    "whoever listens under {name:?} takes no more clients, and did not for {seconds} s"
+                )
+            } else {
+                format!("nobody listened under {name:?} for {seconds} s ({error}); {cure}")
+            };
             return Err(Failure::new(Code::NobodyThere, words));
         }
         std::thread::sleep(RETRY);

@@ -72,6 +72,11 @@ impl TapArgs {
         }
     }
 
+    /// The message that alone is wanted.
+    pub(crate) fn kind(&self) -> Option<&str> {
+        self.kind.as_deref()
+    }
+
     /// Whether it is to run where no other program wants to.
     pub(crate) fn is_idle(&self) -> bool {
         self.priority == Priority::Idle

@@ -52,7 +52,8 @@ impl Table {
         let mut header = None;
         for of in found {
             match &self.of {
-                Some(known) if *known == of => {}
+                // Of another version of the same message too: what it lacks is empty, and what it has besides is not shown.
+                Some(known) if goes_with(known, &of) => {}
                 None => {
                     header = Some(columns(&of));
                     self.of = Some(of);
@@ -94,6 +95,13 @@ impl Table {
             _ => return None,
         }
         Some(joined(&cells))
+    }
+}
+
+fn goes_with(known: &Of, other: &Of) -> bool {
+    match (known, other) {
+        (Of::Record(known), Of::Record(other)) => is_same(known, other),
+        _ => known == other,
     }
 }
 

@@ -29,9 +29,30 @@ fn tap(args: &TapArgs) -> Result<(), Failure> {
         }
     }
     let tap = args.observer.tap().map_err(|error| failed(&error))?;
+    if let Some(words) = unknown(&tap, args.kind()) {
+        eprintln!("ringway tap: {words}");
+    }
     let mut live = Live::new(tap)?;
     let mut out = BufWriter::new(io::stdout());
     watch(&mut live, &args.wanted(), &mut out, &mut io::stderr())
+}
+
+/// What is to be said of a message that the listener does not know, if it says what it knows. A client that comes may know it.
+fn unknown(tap: &Tap, kind: Option<&str>) -> Option<String> {
+    let (kind, observed) = (kind?, tap.observed());
+    let known = [observed.sends()?, observed.expects()?].map(|schema| schema.records.iter());
+    let mut names = Vec::new();
+    for record in known.into_iter().flatten() {
+        if super::csv::is(record, kind) {
+            return None;
+        }
+        names.push(format!("{} ({})", &*record.name, record.kind));
+    }
+    let words = format!(
+        "the listener knows no message {kind:?}: it knows {}",
+        names.join(", ")
+    );
+    Some(crate::text::harmless(&words))
 }
 
 fn failed(error: &Error) -> Failure {
@@ -49,6 +70,8 @@ struct Live {
     answers: Receiver<Result<Vec<TapLane>, Error>>,
     /// Whether an answer is to come.
     asked: bool,
+    /// Whether it was told that the listener is silent.
+    told: bool,
 }
 
 impl Live {
@@ -71,6 +94,7 @@ impl Live {
             questions,
             answers,
             asked: false,
+            told: false,
         })
     }
 }
@@ -96,7 +120,15 @@ impl Source for Live {
                 Ok(true)
             }
             // It is about something else, as one is that does not accept just now. Its connections go on, and so do their lanes.
-            Err(error) if error.kind() == ErrorKind::TimedOut => Ok(true),
+            Err(error) if error.kind() == ErrorKind::TimedOut => {
+                if !self.told {
+                    eprintln!(
+                        "ringway tap: the listener does not answer now, so new connections are not seen: it answers while it accepts, or by Listener::attend"
+                    );
+                }
+                self.told = true;
+                Ok(true)
+            }
             // Connections outlive the listener that made them.
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
             Err(error) => Err(failed(&error)),

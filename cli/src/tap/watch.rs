@@ -231,6 +231,9 @@ impl Shown<'_> {
         out: &mut impl Write,
         err: &mut impl Write,
     ) -> Result<(), Failure> {
+        if self.enough() {
+            return Ok(());
+        }
         let (connection, direction) = (lane.connection(), lane.direction());
         let frame = Frame {
             connection,
