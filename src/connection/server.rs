@@ -145,6 +145,7 @@ impl Pending {
                 Some(_) if handshake::kind(bytes) == Some(Kind::Refuse) => {
                     return Progress::Refused(self.line, refused(bytes));
                 }
+                Some(_) if !host.peers => Err(taken_no_more()),
                 Some(agreed) => match self.attach(config, agreed, bytes, received) {
                     Ok(parts) => return Progress::Done(parts, self.line),
                     Err(refused) => Err(refused),
@@ -219,8 +220,7 @@ impl Pending {
             return Err((Reason::Role, ErrorKind::Feature, text));
         }
         if !host.peers {
-            let text = "the listener takes no more clients".to_owned();
-            return Err((Reason::Busy, ErrorKind::Busy, text));
+            return Err(taken_no_more());
         }
         schemas::check_announced(config, Side::Client, hello.codec, hello.schema_bytes)?;
         if hello.waits & !handshake::WAITS != 0 || hello.lanes == 0 {
@@ -365,6 +365,11 @@ impl Pending {
             }
         })
     }
+}
+
+fn taken_no_more() -> side::Refused {
+    let text = "the listener takes no more clients".to_owned();
+    (Reason::Busy, ErrorKind::Busy, text)
 }
 
 const GONE: &str = "a client went away during the handshake";

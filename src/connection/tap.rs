@@ -135,14 +135,21 @@ impl Tap {
     ///
     /// # Errors
     /// As for [`Config::tap`]. The lanes can be read all the same: [`ErrorKind::NotFound`] means that nobody listens any more,
-    /// [`ErrorKind::TimedOut`] that the listener is about something else.
+    /// [`ErrorKind::TimedOut`] that the listener is about something else, [`ErrorKind::Malformed`] perhaps that whoever answers is another process
+    /// each time.
     pub fn refresh(&mut self) -> Result<(), Error> {
+        let mut restarted = false;
         loop {
             let answer = ask(&self.config, &self.path, self.last)?;
             if !answer.observed.counters().is_same(self.observed.counters()) {
                 // Another process, whose numbers have nothing to do with those that we know.
                 self.observed = answer.observed;
                 self.last = 0;
+                if restarted {
+                    let text = "another process answers each time that the listener is asked";
+                    return Err(Error::new(ErrorKind::Malformed, text));
+                }
+                restarted = true;
                 continue;
             }
             self.lanes.extend(answer.lanes);

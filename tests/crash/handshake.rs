@@ -322,3 +322,26 @@ fn an_attendant_ends_though_a_child_lives_on() {
         },
     );
 }
+
+/// A client that has said Hello before the listener takes no more is refused in place of a Ready: it would be told of a connection that is none.
+#[test]
+fn a_handshake_under_way_ends_when_the_listener_takes_no_more() {
+    let name = "handshake::a_handshake_under_way_ends_when_the_listener_takes_no_more";
+    alone(name, LIMIT, || {
+        let path = path("no-more");
+        let mut listener = patient().bind(path.as_path()).unwrap();
+        let line = peer::dial(&path).unwrap();
+        peer::send(&line, &peer::hello().0, &[]);
+        assert!(listener.try_accept().unwrap().is_none());
+        let (welcome, _gifts) = peer::receive(&line);
+        assert_eq!(welcome[8], 2);
+        let attendant = listener.attend().unwrap();
+        let (own, bells) = (Segment::new(), [eventfd(), eventfd()]);
+        let gifts = [&own.file, &bells[0], &bells[1]].map(AsRawFd::as_raw_fd);
+        peer::send(&line, &peer::attach().0, &gifts);
+        let (answer, _) = peer::receive(&line);
+        assert_eq!(answer[8], 5, "a Refuse and no Ready");
+        assert_eq!(peer::reason(&answer).0, 13);
+        drop(attendant);
+    });
+}

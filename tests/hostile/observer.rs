@@ -295,3 +295,33 @@ fn whatever_a_server_shows_a_tap_takes_no_harm() {
     let answers: Vec<_> = std::iter::once(begin()).chain(many).collect();
     assert_eq!(tap(&answers).unwrap_err().kind(), ErrorKind::Malformed);
 }
+
+/// A server that says each time that it is another process is not asked for ever.
+#[test]
+fn a_tap_gives_up_on_a_server_that_is_another_each_time() {
+    let _alone = peer::alone();
+    let _dog = Watchdog::new("another server each time");
+    let path = peer::path("fickle");
+    let listener = peer::listen(&path);
+    let asked = thread::scope(|scope| {
+        let tapping = scope.spawn(|| {
+            let mut tap = Config::new().tap(path.as_path()).unwrap();
+            tap.refresh().unwrap_err().kind()
+        });
+        let mut asked = 0;
+        while !tapping.is_finished() && asked < 20 {
+            if !peer::readable(std::os::fd::AsFd::as_fd(&listener), 10) {
+                continue;
+            }
+            let line = peer::accept(&listener);
+            let _ = peer::receive(&line);
+            let file = counters(1, 255);
+            peer::send(&line, &welcome().0, &[file.as_raw_fd()]);
+            asked += 1;
+        }
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(tapping.join().unwrap(), ErrorKind::Malformed);
+        asked
+    });
+    assert_eq!(asked, 3, "one for the tap, and two looks");
+}
