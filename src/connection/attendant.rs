@@ -7,12 +7,10 @@ use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::SigSet;
-
 use super::Listener;
 use crate::error::{Error, ErrorKind};
 use crate::sys::fork::Birth;
-use crate::sys::poll;
+use crate::sys::{aside, poll};
 
 /// How long nobody is answered when the listener has met an error, such as a lack of descriptors.
 const BREATH: Duration = Duration::from_millis(100);
@@ -42,9 +40,7 @@ impl Listener {
         let (birth, path) = (self.birth(), self.path().to_path_buf());
         let (stop, stopped) =
             UnixStream::pair().map_err(|error| Error::io("making an attendant", error))?;
-        let thread = std::thread::Builder::new()
-            .name("ringway-attend".to_owned())
-            .spawn(move || attend(&mut self, &stopped))
+        let thread = aside::start("ringway-attend", move || attend(&mut self, &stopped))
             .map_err(|error| Error::io("making an attendant's thread", error))?;
         Ok(Attendant {
             stop: Some(stop),
@@ -56,8 +52,6 @@ impl Listener {
 }
 
 fn attend(listener: &mut Listener, stopped: &UnixStream) {
-    // Signals are for the threads of the application.
-    let _ = SigSet::all().thread_block();
     loop {
         let answered = listener.try_accept();
         let stop = poll::entry(stopped.as_fd());

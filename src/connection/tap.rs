@@ -58,6 +58,9 @@ pub struct TapFrame {
     pub kind: u16,
 }
 
+/// Answers that one call takes.
+const ANSWERS: usize = 64;
+
 /// Reads along what the connections of a listener carry ([`Config::tap`]).
 ///
 /// ```
@@ -131,7 +134,7 @@ impl Tap {
     }
 
     /// Asks again, and adds the lanes of connections that were made since. None is taken away, and those that the caller has removed do not
-    /// come back. Where another process listens under the name now, its lanes are added.
+    /// come back. Where another process listens under the name now, its lanes are added. One call finds some 1,000 connections at most.
     ///
     /// # Errors
     /// As for [`Config::tap`]. The lanes can be read all the same: [`ErrorKind::NotFound`] means that nobody listens any more,
@@ -139,7 +142,7 @@ impl Tap {
     /// each time.
     pub fn refresh(&mut self) -> Result<(), Error> {
         let mut restarted = false;
-        loop {
+        for _ in 0..ANSWERS {
             let answer = ask(&self.config, &self.path, self.last)?;
             if !answer.observed.counters().is_same(self.observed.counters()) {
                 // Another process, whose numbers have nothing to do with those that we know.
@@ -155,9 +158,10 @@ impl Tap {
             self.lanes.extend(answer.lanes);
             self.last = answer.last.unwrap_or(self.last);
             if answer.connections < SHOWN_AT_ONCE {
-                return Ok(());
+                break;
             }
         }
+        Ok(())
     }
 
     /// The lanes, two for each connection. Those of which nothing more is wanted can be removed.
@@ -328,7 +332,7 @@ impl TapLane {
     }
 
     /// Copies the next frame's payload into `payload`, over what was in it. Never waits. `None`: there is no new one. The first call finds
-    /// its place behind what was sent before; what comes between two calls and is overwritten meanwhile is lost ([`TapLane::lost`]).
+    /// its place behind what was sent before (in a ring of megabytes, the first calls); what comes between two calls and is overwritten meanwhile is lost ([`TapLane::lost`]).
     ///
     /// Its fields can then be read by name with [`Record::decode`](crate::schema::Record::decode).
     ///

@@ -16,6 +16,9 @@ use crate::sync::{Ordering, Site, fence};
 /// From a frame's place to its payload.
 const SKIP: usize = HEADER as usize;
 
+/// The most headers that one call passes on the way to the newest frame: a ring of the default size has fewer.
+const HISTORY: u32 = 1 << 16;
+
 /// The words in which a producer tells where it is.
 #[derive(Debug)]
 pub(crate) struct Told<W> {
@@ -46,8 +49,10 @@ pub(crate) struct Missed {
 /// Where the reader stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stand {
-    /// Nowhere yet. The first anchor is followed to the newest frame: what was sent before is history.
+    /// Nowhere yet.
     Fresh,
+    /// At `next`, on the way from the first anchor to the newest frame: what was sent before is history.
+    CatchingUp,
     /// At `next`.
     Following,
     /// What is at `next` is gone; the next anchor behind it is awaited.
@@ -122,7 +127,8 @@ impl<R: ForeignRing, W: ForeignWord> Tap<R, W> {
     fn look_on(&mut self, payload: &mut Vec<u8>) -> Result<Option<Glimpse>, Violation> {
         // A producer that laps us all the time, or says so, keeps us here for some turns only.
         for _ in 0..4 {
-            if self.stand != Stand::Following && !self.find()? {
+            let lost = matches!(self.stand, Stand::Fresh | Stand::Lost);
+            if lost && !self.find()? || self.stand == Stand::CatchingUp && !self.catch_up()? {
                 return Ok(None);
             }
             match self.look()? {
@@ -219,8 +225,9 @@ impl<R: ForeignRing, W: ForeignWord> Tap<R, W> {
             // As far as any lane can come, and so that no sum overflows.
             return Err(Violation::AnchorOutOfRange { tail });
         }
+        let fresh = self.stand == Stand::Fresh;
         match self.stand {
-            Stand::Fresh => {}
+            _ if fresh => {}
             // The producer has claimed what we stood on, and tells in a moment where it is.
             _ if tail <= self.next || frames < self.frames => return Ok(false),
             _ => {
@@ -231,34 +238,40 @@ impl<R: ForeignRing, W: ForeignWord> Tap<R, W> {
         self.next = tail;
         self.frames = frames;
         self.padded = false;
-        if self.stand == Stand::Fresh && !self.skip_history()? {
-            return Ok(false);
-        }
-        self.stand = Stand::Following;
+        self.stand = if fresh {
+            Stand::CatchingUp
+        } else {
+            Stand::Following
+        };
         Ok(true)
     }
 
-    /// From an anchor to the newest frame. False: it was not there any more.
-    fn skip_history(&mut self) -> Result<bool, Violation> {
-        let lap = self.next + self.ring.capacity();
-        while self.next < lap {
+    /// On to the newest frame, by so many for each call. False: it is not reached yet.
+    fn catch_up(&mut self) -> Result<bool, Violation> {
+        for _ in 0..HISTORY {
             match self.look()? {
-                Seen::Nothing => return Ok(true),
-                Seen::Gone => return Ok(false),
+                Seen::Nothing => {
+                    self.stand = Stand::Following;
+                    return Ok(true);
+                }
+                Seen::Gone => {
+                    self.stand = Stand::Fresh;
+                    return Ok(false);
+                }
                 Seen::Pad(length) => {
                     self.padded = true;
                     self.next += length;
                 }
                 Seen::Frame(header) => {
                     if !self.stood() {
+                        self.stand = Stand::Fresh;
                         return Ok(false);
                     }
                     self.pass(header);
                 }
             }
         }
-        // It goes on while we look: any frame is new enough.
-        Ok(true)
+        Ok(false)
     }
 
     /// A published tail and the number of frames before it. `None`: it is being told just now.

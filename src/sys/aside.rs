@@ -8,6 +8,7 @@
 //! but descriptors, of which the process has so many and no more, and a connection that finds none left says so.
 
 use std::collections::VecDeque;
+use std::io;
 use std::mem;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -92,17 +93,24 @@ pub(crate) fn close(descriptors: Vec<OwnedFd>) {
 }
 
 /// Starts a thread that no signal is delivered to: those are the application's.
-fn spawn(closer: &'static Closer) -> bool {
+pub(crate) fn start(
+    name: &str,
+    body: impl FnOnce() + Send + 'static,
+) -> io::Result<thread::JoinHandle<()>> {
     let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK);
-    let thread = thread::Builder::new().name("ringway-close".into());
-    let started = thread.spawn(move || {
+    let started = thread::Builder::new().name(name.to_owned()).spawn(body);
+    if let Ok(before) = before {
+        let _ = before.thread_set_mask();
+    }
+    started
+}
+
+fn spawn(closer: &'static Closer) -> bool {
+    let started = start("ringway-close", move || {
         while let Some(descriptor) = closer.next() {
             drop(descriptor);
         }
     });
-    if let Ok(before) = before {
-        let _ = before.thread_set_mask();
-    }
     started.is_ok()
 }
 
