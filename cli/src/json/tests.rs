@@ -155,7 +155,7 @@ fn json_that_is_no_value_is_told_with_its_place() {
         (
             Type::Unsigned(16),
             "99999999999999999999",
-            "more than 64 bits as a text",
+            "it may be a text",
         ),
         (
             Type::Unsigned(16),
