@@ -147,11 +147,7 @@ fn shake(config: &Config, line: &Line, deadline: Instant) -> Result<Agreed, Ende
     send(line, attach.as_bytes(), &own.descriptors())?;
     let second = receive(line, &mut buffer, deadline)?;
     // The second message rules out that the pid was reused between the first and the opening of the pidfd.
-    if second
-        .speaker
-        .as_ref()
-        .is_none_or(|again| again.pid != speaker.pid || again.uid != speaker.uid)
-    {
+    if !speaker.speaks_again(second.speaker.as_ref()) {
         return Err(malformed(
             "the server's two messages come from two processes",
         ));

@@ -311,12 +311,7 @@ impl Pending {
         received: Received,
     ) -> Result<Parts, side::Refused> {
         let malformed = |text: &str| (Reason::Malformed, ErrorKind::Malformed, text.to_owned());
-        let first = &agreed.speaker;
-        if received
-            .speaker
-            .as_ref()
-            .is_none_or(|again| again.pid != first.pid || again.uid != first.uid)
-        {
+        if !agreed.speaker.speaks_again(received.speaker.as_ref()) {
             return Err(malformed(
                 "the client's two messages come from two processes",
             ));

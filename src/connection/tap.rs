@@ -18,17 +18,16 @@ use super::schemas::{self, PeerSchemas, Side};
 use super::shown::SHOWN_AT_ONCE;
 use super::side;
 use crate::error::{Error, ErrorKind};
-use crate::layout::control::{self, CLOSED_EPOCH};
+use crate::layout::control;
 use crate::layout::geometry::MAX_CAPACITY;
 use crate::layout::handshake::{self, Kind, OBSERVES_PAYLOAD, SegmentOffer, Shown};
 use crate::layout::schemas::SCHEMAS;
 use crate::ring::{self, Told};
 use crate::schema::Schema;
-use crate::segment::{
-    ForeignSegment, ForeignWord, Gate, MappedForeignRing, MappedForeignWord, Ring,
-};
+use crate::segment::{ForeignSegment, Gate, MappedForeignRing, MappedForeignWord, Ring};
 use crate::sys::credentials;
 use crate::sys::line::Line;
+use crate::wake::park::Watch;
 
 /// Which way frames go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -186,9 +185,9 @@ fn answered(
     deadline: Instant,
 ) -> Result<Answer, Ended> {
     let mut buffer = [0u8; handshake::LONGEST];
-    let (observed, welcome, speaker) =
+    let (observed, welcome, mut speaker) =
         observer::ask(config, path, line, asked, &mut buffer, deadline)?;
-    let server = Arc::new(speaker.pidfd);
+    let server = Arc::new(speaker.pidfd.take());
     // With these, a client whose schema is the one that the listener expects needs no table.
     let judge = Config {
         sends: observed.sends().cloned(),
@@ -197,10 +196,7 @@ fn answered(
     };
     let (mut lanes, mut last, mut connections) = (Vec::new(), None, 0);
     while let Some(received) = client::receive_or_end(line, &mut buffer, deadline)? {
-        let same = received
-            .speaker
-            .as_ref()
-            .is_some_and(|again| (again.pid, again.uid) == (speaker.pid, speaker.uid));
+        let same = speaker.speaks_again(received.speaker.as_ref());
         let mut descriptors = client::expect(Kind::Shown, received, &buffer)?;
         let shown = Shown::read_from_bytes(&buffer)
             .ok()
@@ -247,8 +243,8 @@ fn answered(
                 codec: welcome.codec,
                 tap: ring::Tap::new(ring, told),
                 ends: [
-                    writer.word(control::SENDER_EPOCH),
-                    reader.word(control::RECEIVER_EPOCH),
+                    Watch::new(writer.word(control::SENDER_EPOCH)),
+                    Watch::new(reader.word(control::RECEIVER_EPOCH)),
                 ],
                 server: Arc::clone(&server),
                 over: false,
@@ -299,7 +295,7 @@ pub struct TapLane {
     codec: u32,
     tap: ring::Tap<MappedForeignRing, MappedForeignWord>,
     /// The epochs of the half that sends and of the half that receives.
-    ends: [MappedForeignWord; 2],
+    ends: [Watch<MappedForeignWord>; 2],
     /// The listener's process.
     server: Arc<Option<OwnedFd>>,
     over: bool,
@@ -387,11 +383,8 @@ impl TapLane {
     /// Whether a half has said that it is closed, or the listener's process has ended. A client that was killed is heard when the process closes its own
     /// half.
     fn has_ended(&self) -> bool {
-        let closed = self.ends.iter().any(|epoch| epoch.load() == CLOSED_EPOCH);
         let server = Option::as_ref(&self.server);
-        let ended = closed || server.is_some_and(|pidfd| credentials::has_ended(pidfd.as_fd()));
-        // ORD: see-close: Acquire, what was committed before the close is seen after; partner: wake/park.rs (close).
-        crate::sync::fence(crate::sync::Site::SeeClose, crate::sync::Ordering::Acquire);
-        ended
+        self.ends.iter().any(Watch::is_closed)
+            || server.is_some_and(|pidfd| credentials::has_ended(pidfd.as_fd()))
     }
 }

@@ -27,6 +27,11 @@ impl Speaker {
         }
     }
 
+    /// Whether another message is of the same process, by the kernel's word.
+    pub(crate) fn speaks_again(&self, again: Option<&Self>) -> bool {
+        again.is_some_and(|again| (again.pid, again.uid) == (self.pid, self.uid))
+    }
+
     /// Opens a pidfd by pid where the kernel attached none. The pid may have been reused by the time we open it; the caller
     /// rules that out by hearing a second message from the same pid afterwards.
     pub(crate) fn open_pidfd(&mut self) {
