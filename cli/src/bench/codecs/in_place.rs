@@ -5,17 +5,18 @@
 
 use std::hint::black_box;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ringway::typed::{self, Messages, Receiver, Sender};
 use ringway::{Config, Wait};
 
 use super::super::kit::Side;
-use super::super::meter::{Meter, Sample as Measurement, median};
+use super::super::meter::median;
 use super::super::ours::{meet, meet_typed};
-use super::super::work::{Pass, Work};
+use super::super::work::Work;
 use super::super::{Failure, fail};
 use super::records::{Book, FlatBook, FlatBookHead, FlatOrder, Sample};
+use super::trip::{Ends, Trip};
 
 /// A message and the lane that carries it.
 pub(super) trait InPlace: Sample + PartialEq + 'static {
@@ -153,8 +154,8 @@ fn timed(mut call: impl FnMut() -> Result<(), Failure>) -> Result<f64, Failure> 
     Ok(started.elapsed().as_secs_f64() * 1e9 / f64::from(BURST))
 }
 
-/// One side of round trips between two processes.
-struct Trip<T: InPlace> {
+/// An end of round trips between two processes.
+struct Typed<T: InPlace> {
     ends: (Sender<T::Lane>, Receiver<T::Lane>),
     message: T,
 }
@@ -163,13 +164,13 @@ struct Trip<T: InPlace> {
 pub(super) fn trip<T: InPlace>(address: &Path, side: Side) -> Result<Box<dyn Work>, Failure> {
     let config = Config::new().wait(Wait::Spin);
     let connection: typed::Connection<T::Lane, T::Lane> = meet_typed(&config, address, side)?;
-    Ok(Box::new(Trip::<T> {
+    Ok(Box::new(Trip(Typed::<T> {
         ends: connection.split(),
         message: T::sample(),
-    }))
+    })))
 }
 
-impl<T: InPlace> Trip<T> {
+impl<T: InPlace> Ends for Typed<T> {
     fn send(&mut self) {
         if let Err(error) = self.message.send(&mut self.ends.0) {
             fail(&error);
@@ -182,31 +183,5 @@ impl<T: InPlace> Trip<T> {
             Ok(_) => fail(&"a message is not what was sent"),
             Err(error) => fail(&error),
         }
-    }
-}
-
-impl<T: InPlace> Work for Trip<T> {
-    fn lead(&mut self, count: u64, _: Pass) -> Measurement {
-        let meter = Meter::start();
-        for _ in 0..count {
-            self.send();
-            self.recv();
-        }
-        meter.stop()
-    }
-
-    fn follow(&mut self, count: u64, _: Pass) -> Measurement {
-        let meter = Meter::start();
-        for _ in 0..count {
-            self.recv();
-            self.send();
-        }
-        meter.stop()
-    }
-
-    fn tune(&mut self, _: u32) {}
-
-    fn idle(&mut self, time: Duration) {
-        std::thread::sleep(time);
     }
 }

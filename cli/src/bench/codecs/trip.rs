@@ -14,8 +14,17 @@ use super::in_place;
 use super::records::{Book, FlatOrder, Order, Sample};
 use super::{Form, Shape};
 
-/// One side of the round trips.
-struct Trip<C, T> {
+/// One side of round trips. Whatever fails ends the process.
+pub(super) trait Ends {
+    fn send(&mut self);
+    fn recv(&mut self);
+}
+
+/// Round trips between two of them.
+pub(super) struct Trip<E>(pub(super) E);
+
+/// An end whose messages are encoded.
+struct Encoded<C, T> {
     sender: Sender<C, T>,
     receiver: Receiver<C, T>,
     message: T,
@@ -47,14 +56,14 @@ where
 {
     let connection = meet(&Config::new().wait(Wait::Spin), address, side)?;
     let (sender, receiver) = codec::over::<C, T, T>(connection).split();
-    Ok(Box::new(Trip::<C, T> {
+    Ok(Box::new(Trip(Encoded::<C, T> {
         sender,
         receiver,
         message: T::sample(),
-    }))
+    })))
 }
 
-impl<C: Codec<T>, T: PartialEq> Trip<C, T> {
+impl<C: Codec<T>, T: PartialEq> Ends for Encoded<C, T> {
     fn send(&mut self) {
         if let Err(error) = self.sender.send(&self.message) {
             fail(&error);
@@ -70,12 +79,12 @@ impl<C: Codec<T>, T: PartialEq> Trip<C, T> {
     }
 }
 
-impl<C: Codec<T>, T: PartialEq> Work for Trip<C, T> {
+impl<E: Ends> Work for Trip<E> {
     fn lead(&mut self, count: u64, _: Pass) -> Measurement {
         let meter = Meter::start();
         for _ in 0..count {
-            self.send();
-            self.recv();
+            self.0.send();
+            self.0.recv();
         }
         meter.stop()
     }
@@ -83,8 +92,8 @@ impl<C: Codec<T>, T: PartialEq> Work for Trip<C, T> {
     fn follow(&mut self, count: u64, _: Pass) -> Measurement {
         let meter = Meter::start();
         for _ in 0..count {
-            self.recv();
-            self.send();
+            self.0.recv();
+            self.0.send();
         }
         meter.stop()
     }
