@@ -1,7 +1,7 @@
 //! Loom models of the shipped `ring` and `wake`, and the proof that they see something: each ordering that the protocol rests on is weakened
 //! in turn, and a model must fail.
 //!
-//! Run with `cargo verify loom`, or `RUSTFLAGS="--cfg loom" cargo test -p ringway --lib --release model`. A model has two threads or three, a ring of
+//! Run with `cargo verify --only loom`, or `RUSTFLAGS="--cfg loom" cargo test -p ringway --lib --release model`. A model has two threads or three, a ring of
 //! a few words that wraps, and no system call: a bell is a condition variable, so that a lost wake is a deadlock, which loom reports.
 
 mod lane;
