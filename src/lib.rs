@@ -79,9 +79,10 @@ mod wake;
 
 #[cfg(not(loom))]
 pub use connection::{
-    Address, Arm, Attendant, Config, Connection, ConnectionCounters, Counters, Direction, Frame,
-    Frames, Group, LaneCounters, Limits, Listener, Lost, Observed, Peer, Receiver, RecvError,
-    Reservation, SendError, Sender, SharedSender, Tap, TapFrame, TapLane, connect,
+    Address, Arm, AtPriority, Attendant, Config, Connection, ConnectionCounters, Counters,
+    Direction, Frame, Frames, Group, LaneCounters, Limits, Listener, Lost, Observed, Peer,
+    Receiver, RecvError, Reservation, SendError, Sender, SharedSender, Tap, TapFrame, TapLane,
+    connect,
 };
 pub use error::{Error, ErrorKind};
 pub use layout::violation::Violation;

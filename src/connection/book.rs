@@ -41,6 +41,7 @@ impl Book {
         let size = SegmentSize {
             control: counters::BYTES,
             ring: 0,
+            lanes: 1,
             huge: false,
         };
         let mut segment = OwnSegment::new(c"ringway-counters", size, false)?;

@@ -12,7 +12,7 @@ use super::address::Address;
 use super::book::place;
 use super::config::Config;
 use super::schemas::{self, Side, Told};
-use super::side::{self, Announcement, Own, Parts, Theirs};
+use super::side::{self, Announcement, Own, Parts, Rings, Theirs};
 use crate::error::{self, Error, ErrorKind};
 use crate::layout::handshake::{self, Attach, Hello, Kind, Prefix, Reason, Refuse, Welcome};
 use crate::layout::schemas::Announced;
@@ -30,7 +30,7 @@ pub(super) fn hello(config: &Config, announced: &Announced) -> Hello {
         oldest_version: OLDEST_VERSION,
         newest_version: VERSION,
         role: handshake::ROLE_PEER,
-        lanes: 1,
+        lanes: config.lanes as u16,
         features: handshake::FEATURES,
         required_features: 0,
         send_capacity: config.capacity as u64,
@@ -135,9 +135,17 @@ fn shake(config: &Config, line: &Line, deadline: Instant) -> Result<Agreed, Ende
             fingerprint: welcome.schema_fingerprint,
         },
     };
-    let theirs = Theirs::judge(config, &welcome.offer, &announcement, largest, descriptors)
+    let most = Rings {
+        capacity: largest,
+        lanes: welcome.lanes.into(),
+    };
+    let theirs = Theirs::judge(config, &welcome.offer, &announcement, most, descriptors)
         .map_err(differing)?;
-    let own = Own::new(config, &told, welcome.send_capacity, welcome.features).map_err(failure)?;
+    let rings = Rings {
+        capacity: welcome.send_capacity,
+        ..most
+    };
+    let own = Own::new(config, &told, rings, welcome.features).map_err(failure)?;
     own.receive_from(&theirs);
     let attach = Attach {
         prefix: Prefix::new::<Attach>(Kind::Attach),
@@ -217,8 +225,11 @@ fn judge(config: &Config, welcome: &Welcome) -> Result<(), side::Refused> {
         let text = format!("the Welcome's waits, {:#x}, make no sense", welcome.waits);
         return Err(malformed(text));
     }
-    if welcome.lanes != 1 {
-        let text = format!("the server grants {} lanes, 1 was asked for", welcome.lanes);
+    if !(1..=config.lanes).contains(&usize::from(welcome.lanes)) {
+        let text = format!(
+            "the server grants {} lanes, {} were asked for",
+            welcome.lanes, config.lanes
+        );
         return Err(malformed(text));
     }
     if welcome.send_capacity > config.capacity as u64 {

@@ -6,6 +6,7 @@ use super::address::Address;
 use super::quota::Limits;
 use super::{Connection, Listener, Observed, Tap, client, observer, schemas};
 use crate::error::{Error, ErrorKind};
+use crate::layout::control::LANES;
 use crate::layout::geometry::{Geometry, MAX_CAPACITY, MIN_CAPACITY};
 use crate::schema::Schema;
 use crate::sys::{credentials, limit, memfd};
@@ -22,6 +23,9 @@ pub struct Config {
     pub(crate) capacity: usize,
     pub(crate) peer_capacity: usize,
     pub(crate) max_capacity: usize,
+    pub(crate) lanes: usize,
+    /// Frames that may go before one of lower priority.
+    pub(crate) bound: u32,
     pub(crate) wait: Wait,
     pub(crate) spin_budget: Option<Duration>,
     pub(crate) alignment: usize,
@@ -52,6 +56,8 @@ impl Default for Config {
             capacity: 256 << 10,
             peer_capacity: 256 << 10,
             max_capacity: 64 << 20,
+            lanes: 1,
+            bound: 64,
             wait: Wait::Adaptive,
             spin_budget: None,
             alignment: 8,
@@ -106,6 +112,24 @@ impl Config {
     /// down to it; a client may not wish for more than its own, and is never given more than it wished for.
     pub fn max_capacity(mut self, bytes: usize) -> Self {
         self.max_capacity = bytes;
+        self
+    }
+
+    /// Lanes in each direction, 1 to 4: so many priorities, of which 0 is served first ([`Sender::at`](crate::Sender::at),
+    /// [`Frame::priority`](crate::Frame::priority)). Default 1. Both sides ask, and get the smaller number ([`Sender::priorities`](crate::Sender::priorities)).
+    ///
+    /// Each lane has a ring of its own, of the agreed capacity: memory, address space and what counts towards limits are so many times as much. With one lane, each frame
+    /// costs a little less to receive.
+    pub fn lanes(mut self, lanes: usize) -> Self {
+        self.lanes = lanes;
+        self
+    }
+
+    /// How many frames of higher priorities our side receives, at most, while one of a lower priority waits: from 1 on, default 64. Then the lower one is looked at, and
+    /// gives one frame if it has one. With `n` priorities and a bound of `b`, a frame that is the first of its lane is received behind at most `b + n - 2`
+    /// frames of other lanes (in lane 0: `n - 1`). It is no matter of the peer's.
+    pub fn starvation_bound(mut self, frames: u32) -> Self {
+        self.bound = frames;
         self
     }
 
@@ -327,6 +351,17 @@ impl Config {
                 "a ring of {} bytes has no room for alignment {}: use a larger one",
                 self.capacity, self.alignment
             ));
+        }
+        if !(1..=LANES).contains(&self.lanes) {
+            return bad(format!(
+                "lanes is {}: a direction has 1 to {LANES} of them",
+                self.lanes
+            ));
+        }
+        if self.bound == 0 {
+            return bad(
+                "starvation_bound is 0: at least 1 frame of higher priority goes first".to_owned(),
+            );
         }
         schemas::Told::new(self)?;
         if self.huge && self.capacity < memfd::HUGE_PAGE {

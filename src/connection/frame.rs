@@ -54,7 +54,13 @@ impl<'a> Frame<'a> {
         self.entry.kind()
     }
 
-    /// The frame's identity in this lane: positions grow, and no two frames of a connection share one.
+    /// The lane that it came by: 0 is served first, and there is no other unless both sides asked for some ([`Config::lanes`](crate::Config::lanes)).
+    #[inline]
+    pub fn priority(&self) -> usize {
+        self.receiver.priority()
+    }
+
+    /// The frame's identity in its lane: positions grow, and no two frames of one direction and [priority](Frame::priority) share one.
     #[inline]
     pub fn position(&self) -> u64 {
         self.entry.position

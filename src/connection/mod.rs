@@ -44,7 +44,7 @@ pub(crate) use polled::Look;
 pub use quota::Limits;
 pub use receiver::{Frames, Receiver};
 pub use reservation::{Group, Reservation};
-pub use sender::Sender;
+pub use sender::{AtPriority, Sender};
 pub use shared::SharedSender;
 pub use tap::{Direction, Lost, Tap, TapFrame, TapLane};
 pub(crate) use timing::Timing;
@@ -53,7 +53,7 @@ pub(crate) use turns::Turns;
 use crate::error::Error;
 use crate::schema::Schema;
 
-/// Two lanes, one each way, to one peer.
+/// Both directions, each of one lane or of several ([`Config::lanes`]), to one peer.
 #[derive(Debug)]
 pub struct Connection {
     sender: Sender,

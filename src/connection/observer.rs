@@ -191,6 +191,7 @@ impl Answer {
             let size = SegmentSize {
                 control: pages(told.area.len()),
                 ring: 0,
+                lanes: 1,
                 huge: false,
             };
             let mut file = OwnSegment::new(c"ringway-schemas", size, false)

@@ -33,6 +33,16 @@ pub enum SendError {
         /// What was configured, in bytes.
         max: usize,
     },
+    /// There is no such priority.
+    #[error(
+        "priority {asked} was asked for, and the connection has {there}, from 0 on: see Config::lanes, which both sides call"
+    )]
+    Priority {
+        /// What was asked for.
+        asked: usize,
+        /// How many there are.
+        there: usize,
+    },
     /// The peer's receiver was closed in order.
     #[error("the peer has closed its receiver")]
     Closed,

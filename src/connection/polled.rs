@@ -23,6 +23,7 @@ pub(crate) fn end_of(error: SendError) -> Option<RecvError> {
         SendError::Full
         | SendError::TimedOut
         | SendError::TooLarge { .. }
+        | SendError::Priority { .. }
         | SendError::Alignment { .. } => None,
     }
 }

@@ -1,6 +1,8 @@
 //! The half that receives.
 
 mod frames;
+mod held;
+mod lanes;
 mod polled;
 
 pub use frames::Frames;
@@ -15,7 +17,7 @@ use super::rest::{Ended, LIFE_EVERY, Rest};
 use super::timing::Timing;
 use crate::layout::counters;
 use crate::layout::header::frame_length;
-use crate::ring::{Consumer, Entry, Found};
+use crate::ring::{Consumer, Entry, Found, Several};
 use crate::segment::{MappedForeignRing, MappedOwnWord};
 use crate::sys::cpu;
 use crate::sys::fork::Birth;
@@ -23,6 +25,11 @@ use crate::wake::gap::Gap;
 use crate::wake::ladder::LOOKS_PER_CHECK;
 use crate::wake::quiet::Quiet;
 use crate::wake::slip::Slip;
+
+/// One lane that it receives from.
+pub(crate) type Lane = Consumer<MappedForeignRing, MappedOwnWord>;
+/// The lanes behind the first one.
+type Others = Several<MappedForeignRing, MappedOwnWord>;
 
 /// The half that receives. One thread at a time uses it.
 ///
@@ -32,8 +39,13 @@ use crate::wake::slip::Slip;
 /// ([`Sender`](crate::Sender)).
 #[derive(Debug)]
 pub struct Receiver {
-    pub(crate) lane: Consumer<MappedForeignRing, MappedOwnWord>,
+    /// The one at hand.
+    pub(crate) lane: Lane,
+    /// The others, where there are several.
+    several: Option<Box<Others>>,
     birth: Birth,
+    /// The same where there is one lane. Where there are several it is always forked: what knows of one lane only asks it.
+    lone: Birth,
     slip: Slip,
     gap: Gap,
     quiet: Quiet,
@@ -41,13 +53,15 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    pub(crate) fn new(mut lane: Consumer<MappedForeignRing, MappedOwnWord>, rest: Rest) -> Self {
+    pub(crate) fn new(mut lane: Lane, rest: Rest) -> Self {
         if let Some(slot) = &rest.link.kept.slot {
             lane.count_into(slot.lane(counters::RECEIVES));
         }
         Self {
             lane,
+            several: None,
             birth: rest.link.birth,
+            lone: rest.link.birth,
             slip: Slip::default(),
             gap: Gap::default(),
             quiet: Quiet::default(),
@@ -152,32 +166,6 @@ impl Receiver {
         self.lane.take_exact(buffer) == Found::Taken
     }
 
-    /// `true`: frames that are read stay unreleased until [`Receiver::release`], and [`Receiver::rewind`] goes back to them. They
-    /// count against the ring's capacity: when held frames fill it, both sides stop. The sender finds the ring full, and [`Receiver::recv`] waits
-    /// for a frame that cannot come, until some are released.
-    pub fn hold(&mut self, on: bool) {
-        if self.birth.is_forked() {
-            return;
-        }
-        self.lane.hold(on);
-        self.finish();
-    }
-
-    /// Releases every frame that has been read. The sender is told in steps of an eighth of the ring.
-    pub fn release(&mut self) {
-        if !self.birth.is_forked() && self.lane.release() {
-            self.publish_release();
-        }
-    }
-
-    /// Goes back to the first frame that is not released: it is received again. Returns the bytes of ring gone back.
-    pub fn rewind(&mut self) -> u64 {
-        if self.birth.is_forked() {
-            return 0;
-        }
-        self.lane.rewind()
-    }
-
     /// Bytes in the ring: what was agreed ([`Config::capacity`](crate::Config::capacity)).
     pub fn capacity(&self) -> usize {
         self.lane.capacity() as usize
@@ -232,22 +220,42 @@ impl Receiver {
             return Err(RecvError::Forked);
         }
         self.lane.tell_numbers();
-        let Self { lane, rest, .. } = self;
-        let outcome = rest.arm(&mut || lane.peek());
+        let Self {
+            lane,
+            several,
+            rest,
+            ..
+        } = self;
+        let outcome = rest.arm(&mut || match several {
+            Some(several) => several.find(lane).map(|found| found.map(drop)),
+            None => lane.peek().map(|found| found.map(drop)),
+        });
         outcome.map_err(RecvError::Protocol)
     }
 
     #[inline(always)]
     fn peek(&mut self) -> Result<Option<Entry>, RecvError> {
-        if self.birth.is_forked() {
-            return Err(RecvError::Forked);
+        if self.lone.is_forked() {
+            return self.peek_lanes();
+        }
+        self.lane.peek().map_err(RecvError::Protocol)
+    }
+
+    /// The same of the lane at hand only.
+    #[inline(always)]
+    fn peek_same_lane(&mut self) -> Result<Option<Entry>, RecvError> {
+        if self.lone.is_forked() {
+            return self.peek_alike();
         }
         self.lane.peek().map_err(RecvError::Protocol)
     }
 
     #[inline(always)]
     fn next(&mut self, deadline: Option<Instant>) -> Result<Entry, RecvError> {
-        match self.peek()? {
+        if self.lone.is_forked() {
+            return self.next_of_lanes(deadline);
+        }
+        match self.lane.peek().map_err(RecvError::Protocol)? {
             Some(entry) => Ok(entry),
             None => self.spin(deadline),
         }
@@ -358,7 +366,7 @@ impl Receiver {
     #[cold]
     #[inline(never)]
     fn empty(&mut self) -> Result<Entry, RecvError> {
-        if self.quiet.found_empty(self.lane.next()) {
+        if self.quiet.found_empty(self.read()) {
             self.rest.look_in_vain();
         }
         let Some(gone) = self.rest.ask(Instant::now(), LIFE_EVERY) else {
@@ -372,7 +380,7 @@ impl Receiver {
 
     /// The connection is over, for good: what the peer may still write is not read.
     fn ended(&mut self, gone: Gone) -> RecvError {
-        self.lane.end();
+        self.each_lane(Lane::end);
         self.rest.gone = Some(gone);
         gone.into()
     }

@@ -2,7 +2,10 @@
 
 mod backlog;
 mod polled;
+mod priority;
 mod room;
+
+pub use priority::AtPriority;
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
@@ -16,10 +19,13 @@ use super::schemas::PeerSchemas;
 use super::shared::SharedSender;
 use super::timing::Timing;
 use crate::layout::counters;
-use crate::ring::{Producer, Published, Slot};
+use crate::ring::{Beside, Producer, Published, Slot};
 use crate::segment::{MappedForeignWord, MappedOwnRing, MappedOwnWord};
 use crate::sys::fork::Birth;
 use crate::wake::park::Signal;
+
+/// One lane that it sends into.
+pub(crate) type Lane = Producer<MappedOwnRing, MappedForeignWord, MappedOwnWord>;
 
 /// The half that sends. One thread at a time uses it; [`Sender::shared`] makes one for several.
 ///
@@ -35,7 +41,10 @@ use crate::wake::park::Signal;
 ///   already, in somebody's destructor, ends in order.
 #[derive(Debug)]
 pub struct Sender {
-    pub(crate) lane: Producer<MappedOwnRing, MappedForeignWord, MappedOwnWord>,
+    /// That of the priority at hand.
+    pub(crate) lane: Lane,
+    /// The others, where there are several.
+    beside: Option<Box<Beside<Lane>>>,
     birth: Birth,
     refused: Count,
     dropped: Count,
@@ -46,16 +55,14 @@ pub struct Sender {
 }
 
 impl Sender {
-    pub(crate) fn new(
-        mut lane: Producer<MappedOwnRing, MappedForeignWord, MappedOwnWord>,
-        rest: Rest,
-    ) -> Self {
+    pub(crate) fn new(mut lane: Lane, rest: Rest) -> Self {
         let slot = rest.link.kept.slot.as_ref();
         if let Some(slot) = slot {
             lane.count_into(slot.lane(counters::SENDS));
         }
         Self {
             lane,
+            beside: None,
             birth: rest.link.birth,
             refused: Count::new(slot, counters::SENDS, 7),
             dropped: Count::new(slot, counters::SENDS, 8),
@@ -427,7 +434,7 @@ impl Sender {
     fn signal(&mut self, signal: Signal) {
         self.lane.tell();
         if self.rest.signal(signal) {
-            self.lane.shut();
+            self.shut();
         }
     }
 }
@@ -444,7 +451,7 @@ impl Drop for Sender {
             if self.flushes {
                 self.publish_group();
             }
-            self.lane.tell();
+            self.tell_all();
         }
         self.rest.close();
     }

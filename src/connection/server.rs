@@ -12,7 +12,7 @@ use super::observer::Answer;
 use super::quota::{Grant, Quota};
 use super::schemas::{self, Side, Told};
 use super::shown::Shows;
-use super::side::{self, Announcement, Own, Parts, Theirs};
+use super::side::{self, Announcement, Own, Parts, Rings, Theirs};
 use crate::error::{self, Error, ErrorKind};
 use crate::layout::geometry::MIN_CAPACITY;
 use crate::layout::handshake::{
@@ -43,7 +43,8 @@ struct Agreed {
     grant: Grant,
     speaker: Speaker,
     announcement: Announcement,
-    capacity: u64,
+    /// That the client shall make.
+    rings: Rings,
 }
 
 /// Whose handshakes they are.
@@ -240,11 +241,16 @@ impl Pending {
         let ours = grant(hello.receive_capacity, cap.min(hello.receive_limit))?;
         let features = hello.features & handshake::FEATURES;
         let told = Told::new(config).map_err(|error| resources(&error))?;
+        let lanes = u32::from(hello.lanes).min(config.lanes as u32);
+        let ours = Rings {
+            capacity: ours,
+            lanes,
+        };
         let bytes = Own::size(config, &told, ours).total();
         let grant = self.quota.admit(speaker.uid, bytes)?;
         let own = Own::new(config, &told, ours, features).map_err(|error| resources(&error))?;
         let welcome = Welcome {
-            lanes: 1,
+            lanes: lanes as u16,
             waits: side::waits(config),
             features,
             send_capacity: capacity,
@@ -264,7 +270,7 @@ impl Pending {
                     fingerprint: hello.schema_fingerprint,
                 },
             },
-            capacity,
+            rings: Rings { capacity, lanes },
         });
         Ok(Role::Peer)
     }
@@ -329,13 +335,13 @@ impl Pending {
             grant,
             speaker,
             announcement,
-            capacity,
+            rings,
         } = agreed;
         let theirs = Theirs::judge(
             config,
             &attach.offer,
             &announcement,
-            capacity,
+            rings,
             received.descriptors,
         )?;
         own.receive_from(&theirs);

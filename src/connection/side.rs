@@ -1,6 +1,8 @@
 //! One side's half of the handshake that is the same for client and server: make a segment and bells, judge the peer's, and
 //! put the two together.
 
+mod lanes;
+
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
@@ -26,7 +28,7 @@ use crate::layout::handshake::{
     RECEIVER_SPINS, Reason, SEGMENT_HUGE, SENDER_SPINS, SegmentOffer, WAITS,
 };
 use crate::layout::schemas::{self, Announced};
-use crate::ring::{Consumer, Producer, Readers, say_start};
+use crate::ring::say_start;
 use crate::segment::{ForeignSegment, Gate, OwnSegment, SegmentSize};
 use crate::sys::aside::Descriptors;
 use crate::sys::bell::{self, Ringer};
@@ -37,6 +39,15 @@ use crate::sys::memfd::{self, Defect};
 use crate::sys::poll::Waiter;
 use crate::wake::ladder::{Cores, Ladder, Wait};
 use crate::wake::park::{Park, Watch};
+
+/// The rings of one direction.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rings {
+    /// Bytes in each; of a peer's that is not known yet, the most.
+    pub(crate) capacity: u64,
+    /// How many there are: one for each lane.
+    pub(crate) lanes: u32,
+}
 
 /// How our halves wait, as announced.
 pub(crate) fn waits(config: &Config) -> u32 {
@@ -55,12 +66,13 @@ pub(crate) struct Own {
 }
 
 impl Own {
-    /// What a segment with a ring of `capacity` bytes takes.
-    pub(crate) fn size(config: &Config, told: &Told, capacity: u64) -> SegmentSize {
-        let huge = config.huge && capacity >= memfd::HUGE_PAGE as u64;
+    /// What a segment with such rings takes.
+    pub(crate) fn size(config: &Config, told: &Told, rings: Rings) -> SegmentSize {
+        let huge = config.huge && rings.capacity >= memfd::HUGE_PAGE as u64;
         SegmentSize {
             control: schemas::ring_offset(told.area.len(), page(huge)),
-            ring: capacity as usize,
+            ring: rings.capacity as usize,
+            lanes: rings.lanes as usize,
             huge,
         }
     }
@@ -68,9 +80,10 @@ impl Own {
     pub(crate) fn new(
         config: &Config,
         told: &Told,
-        capacity: u64,
+        rings: Rings,
         features: u64,
     ) -> Result<Self, Error> {
+        let capacity = rings.capacity;
         let geometry = config.geometry(capacity);
         geometry.check().map_err(|misfit| {
             let text = format!(
@@ -78,10 +91,10 @@ impl Own {
             );
             Error::new(ErrorKind::Geometry, text)
         })?;
-        let size = Self::size(config, told, capacity);
+        let size = Self::size(config, told, rings);
         let SegmentSize { control, huge, .. } = size;
         let mut segment = placement::segment(config, size)?;
-        let block = ControlBlock::new(&geometry, control as u64, features)
+        let block = ControlBlock::new(&geometry, rings.lanes, control as u64, features)
             .with_schemas(config.codec, &told.announced);
         segment.write_control(0, block.as_bytes());
         segment.write_control(schemas::SCHEMAS, &told.area);
@@ -107,11 +120,15 @@ impl Own {
 
     /// Says where our receiver starts. To be called before the message after which the peer may send.
     pub(crate) fn receive_from(&self, theirs: &Theirs) {
-        say_start(&self.segment.word(control::RECEIVER), &theirs.geometry);
+        for lane in 0..self.size.lanes {
+            let released = self.segment.word(control::RECEIVER + lane * control::APART);
+            say_start(&released, &theirs.geometry);
+        }
     }
 
     pub(crate) fn offer(&self) -> SegmentOffer {
-        SegmentOffer::new(&self.geometry, self.size.control as u64, self.huge)
+        let lanes = self.size.lanes as u32;
+        SegmentOffer::new(&self.geometry, lanes, self.size.control as u64, self.huge)
     }
 
     /// What goes with the offer, in this order.
@@ -173,11 +190,11 @@ impl Theirs {
         config: &Config,
         offer: &SegmentOffer,
         announcement: &Announcement,
-        largest: u64,
+        most: Rings,
         mut descriptors: Descriptors,
     ) -> Result<Self, Refused> {
         let (segment, geometry) =
-            Self::check(config, offer, announcement, largest, descriptors.as_slice())?;
+            Self::check(config, offer, announcement, most, descriptors.as_slice())?;
         let schemas =
             PeerSchemas::judge(config, announcement.side, &announcement.schemas, &segment)?;
         let waits = announcement.waits;
@@ -210,7 +227,7 @@ impl Theirs {
         config: &Config,
         offer: &SegmentOffer,
         announcement: &Announcement,
-        largest: u64,
+        most: Rings,
         descriptors: &[OwnedFd],
     ) -> Result<(ForeignSegment, Geometry), Refused> {
         let wanted = 3 - (announcement.waits & WAITS).count_ones() as usize;
@@ -224,7 +241,7 @@ impl Theirs {
         let (mapped, geometry) = map(
             offer,
             announcement.schemas.bytes,
-            largest,
+            most,
             descriptors[0].as_fd(),
             config.prefault || config.lock,
         )?;
@@ -243,11 +260,11 @@ impl Theirs {
     }
 }
 
-/// Judges an offered segment, with an area of schemas of `schema_bytes` and a ring of at most `largest` bytes, and maps it.
+/// Judges an offered segment, with an area of schemas of `schema_bytes` and as many rings as `most` says, of at most so many bytes, and maps it.
 pub(crate) fn map(
     offer: &SegmentOffer,
     schema_bytes: u32,
-    largest: u64,
+    most: Rings,
     descriptor: BorrowedFd<'_>,
     prefault: bool,
 ) -> Result<(ForeignSegment, Geometry), Refused> {
@@ -261,22 +278,23 @@ pub(crate) fn map(
     let huge = offer.flags & SEGMENT_HUGE != 0;
     let page = page(huge);
     let ring_offset = schemas::ring_offset(schema_bytes as usize, page);
-    let sound = geometry.capacity <= largest
-        && offer.lanes == 1
+    let sound = geometry.capacity <= most.capacity
+        && offer.lanes == most.lanes
         && offer.flags & !SEGMENT_HUGE == 0
         && offer.ring_offset == ring_offset as u64
         && geometry.capacity % page as u64 == 0
-        && offer.size == offer.ring_offset + geometry.capacity;
+        && offer.size == offer.ring_offset + u64::from(offer.lanes) * geometry.capacity;
     if !sound {
         let text = format!(
-            "the offered segment ({} bytes, ring of {}) is not what was agreed",
-            offer.size, offer.capacity
+            "the offered segment ({} bytes, lanes: {}, ring of {}) is not what was agreed",
+            offer.size, offer.lanes, offer.capacity
         );
         return Err((Reason::Geometry, ErrorKind::Geometry, text));
     }
     let size = SegmentSize {
         control: ring_offset,
         ring: geometry.capacity as usize,
+        lanes: offer.lanes as usize,
         huge,
     };
     let mapped =
@@ -315,7 +333,8 @@ pub(crate) fn describe(defect: &Defect) -> Refused {
 pub(crate) struct Parts {
     own: Own,
     theirs: Theirs,
-    gates: (Gate, Gate),
+    /// Two for each lane.
+    gates: Vec<Gate>,
     /// The sender's and the receiver's.
     waiters: (Arc<Waiter>, Arc<Waiter>),
     pidfd: Option<OwnedFd>,
@@ -332,8 +351,8 @@ impl Parts {
         line: &Line,
         speaker: Speaker,
     ) -> Result<Self, Error> {
-        let gates =
-            Gate::pair().map_err(|error| Error::io("mapping a page for a connection", error))?;
+        let gates = Gate::several(2 * own.size.lanes)
+            .map_err(|error| Error::io("mapping a page for a connection", error))?;
         let pidfd = speaker.pidfd;
         let waiter = |bell: Option<OwnedFd>| {
             Waiter::new(bell, line.as_fd(), pidfd.as_ref().map(AsFd::as_fd))
@@ -375,6 +394,7 @@ impl Parts {
             peer,
             grant,
         } = self;
+        let (mut producers, mut consumers) = lanes::join(&own, &theirs, gates);
         let slot = Slot::take(&peer, place).map(|slot| slot.timed(config.timing));
         let segments = shows.zip(theirs.offered).map(|(shows, client)| {
             let server = (own.offer(), own.segment.share_descriptor());
@@ -392,24 +412,6 @@ impl Parts {
             },
             own.segment.birth(),
         ));
-        let mut producer = Producer::new(
-            own.segment.ring(gates.0),
-            theirs.segment.word(control::RECEIVER),
-            own.segment.word(control::SENDER),
-            &own.geometry,
-            theirs.waits & RECEIVER_SPINS == 0,
-            cpu::nanos,
-        );
-        producer.tell_readers(Readers {
-            claim: own.segment.word(control::CLAIM),
-            coming: own.segment.word(control::COMING),
-            come: own.segment.word(control::COME),
-        });
-        let consumer = Consumer::new(
-            theirs.segment.ring(gates.1),
-            own.segment.word(control::RECEIVER),
-            &theirs.geometry,
-        );
         let cores = if cpu::shared_with(peer.pid) {
             Cores::One
         } else if cpu::is_rationed() {
@@ -431,7 +433,7 @@ impl Parts {
                 )
             };
         let sender = Sender::new(
-            producer,
+            producers.remove(0),
             rest(
                 control::RECEIVER_EPOCH,
                 control::SENDER_EPOCH,
@@ -439,9 +441,10 @@ impl Parts {
                 waiters.0,
                 counters::SENDS,
             ),
-        );
+        )
+        .with_others(producers);
         let receiver = Receiver::new(
-            consumer,
+            consumers.remove(0),
             rest(
                 control::SENDER_EPOCH,
                 control::RECEIVER_EPOCH,
@@ -449,7 +452,8 @@ impl Parts {
                 waiters.1,
                 counters::RECEIVES,
             ),
-        );
+        )
+        .with_others(consumers, config.bound);
         Connection::new(sender, receiver)
     }
 }

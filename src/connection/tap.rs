@@ -16,9 +16,9 @@ use super::link::Peer;
 use super::observer::{self, Observed};
 use super::schemas::{self, PeerSchemas, Side};
 use super::shown::SHOWN_AT_ONCE;
-use super::side;
+use super::side::{self, Rings};
 use crate::error::{Error, ErrorKind};
-use crate::layout::control;
+use crate::layout::control::{self, LANES};
 use crate::layout::geometry::MAX_CAPACITY;
 use crate::layout::handshake::{self, Kind, OBSERVES_PAYLOAD, SegmentOffer, Shown};
 use crate::layout::schemas::SCHEMAS;
@@ -51,10 +51,12 @@ pub struct Lost {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TapFrame {
-    /// Its place in the lane, in bytes since the connection was made: no other frame of the lane has the same.
+    /// Its place in the lane, in bytes since the connection was made: no other frame of this direction and priority has the same.
     pub position: u64,
     /// The sender's number for what the payload is.
     pub kind: u16,
+    /// Which of the direction's priorities it has: 0 is served first.
+    pub priority: usize,
 }
 
 /// Answers that one call takes.
@@ -211,7 +213,11 @@ fn answered(
         schemas::check_bytes(Side::Client, shown.schema_bytes).map_err(client::differing)?;
         let files = descriptors.as_slice();
         let map = |offer: &SegmentOffer, bytes: u32, file: &OwnedFd| {
-            side::map(offer, bytes, MAX_CAPACITY, file.as_fd(), false)
+            let most = Rings {
+                capacity: MAX_CAPACITY,
+                lanes: offer.lanes.clamp(1, LANES as u32),
+            };
+            side::map(offer, bytes, most, file.as_fd(), false)
                 .map(|(segment, _)| segment)
                 .map_err(client::differing)
         };
@@ -220,28 +226,39 @@ fn answered(
         // They are mapped, and memory files: nobody can make their close take long.
         while descriptors.take_first().is_some() {}
         let from_client = read(&judge, &shown, &theirs);
-        let gates = Gate::pair()
+        let lanes_of = |segment: &ForeignSegment| segment.size().lanes;
+        let mut gates = Gate::several(lanes_of(&ours) + lanes_of(&theirs))
             .map_err(|error| client::failure(Error::io("mapping a page for a tap", error)))?;
+        let behind = gates.split_off(lanes_of(&theirs));
         let peer = Peer {
             uid: shown.uid,
             pid: i32::try_from(shown.pid).ok().filter(|pid| *pid != 0),
         };
-        let lane = |direction, writer: &ForeignSegment, reader: &ForeignSegment, schema, gate| {
-            let mut ring = writer.ring(gate);
-            ring.set_gate(1);
-            let told = Told {
-                claim: writer.word(control::CLAIM),
-                coming: writer.word(control::COMING),
-                come: writer.word(control::COME),
-                tail: writer.word(control::SENDER),
-            };
+        let lane = |direction,
+                    writer: &ForeignSegment,
+                    reader: &ForeignSegment,
+                    schema,
+                    gates: Vec<Gate>| {
+            let taps = gates.into_iter().enumerate().map(|(lane, gate)| {
+                let mut ring = writer.ring(lane, gate);
+                ring.set_gate(1);
+                let at = lane * control::APART;
+                let told = Told {
+                    claim: writer.word(control::CLAIM + at),
+                    coming: writer.word(control::COMING + at),
+                    come: writer.word(control::COME + at),
+                    tail: writer.word(control::SENDER + at),
+                };
+                ring::Tap::new(ring, told)
+            });
             TapLane {
                 connection: shown.connection,
                 peer,
                 direction,
                 schema,
                 codec: welcome.codec,
-                tap: ring::Tap::new(ring, told),
+                taps: taps.collect(),
+                turn: 0,
                 ends: [
                     Watch::new(writer.word(control::SENDER_EPOCH)),
                     Watch::new(reader.word(control::RECEIVER_EPOCH)),
@@ -255,16 +272,10 @@ fn answered(
             &theirs,
             &ours,
             from_client,
-            gates.0,
+            gates,
         ));
         let to_client = observed.sends().cloned();
-        lanes.push(lane(
-            Direction::ToClient,
-            &ours,
-            &theirs,
-            to_client,
-            gates.1,
-        ));
+        lanes.push(lane(Direction::ToClient, &ours, &theirs, to_client, behind));
         last = Some(shown.connection);
         connections += 1;
     }
@@ -285,7 +296,7 @@ fn read(judge: &Config, shown: &Shown, segment: &ForeignSegment) -> Option<Schem
         .and_then(|schemas| schemas.sends)
 }
 
-/// One direction of a connection.
+/// One direction of a connection, with all its priorities.
 #[derive(Debug)]
 pub struct TapLane {
     connection: u64,
@@ -293,7 +304,10 @@ pub struct TapLane {
     direction: Direction,
     schema: Option<Schema>,
     codec: u32,
-    tap: ring::Tap<MappedForeignRing, MappedForeignWord>,
+    /// One for each priority.
+    taps: Vec<ring::Tap<MappedForeignRing, MappedForeignWord>>,
+    /// Which of them is looked at first: the one behind the last that had a frame, so that none is left behind for the others' sake.
+    turn: usize,
     /// The epochs of the half that sends and of the half that receives.
     ends: [Watch<MappedForeignWord>; 2],
     /// The listener's process.
@@ -327,6 +341,11 @@ impl TapLane {
         self.codec
     }
 
+    /// How many priorities it has ([`Config::lanes`]): their frames come by turns, each priority's in order.
+    pub fn priorities(&self) -> usize {
+        self.taps.len()
+    }
+
     /// Copies the next frame's payload into `payload`, over what was in it. Never waits. `None`: there is no new one. The first call finds
     /// its place behind what was sent before (in a ring of megabytes, the first calls); what comes between two calls and is overwritten meanwhile is lost ([`TapLane::lost`]).
     ///
@@ -335,7 +354,7 @@ impl TapLane {
     /// # Errors
     /// [`ErrorKind::Malformed`]: the side that sends breaks a rule of the lane, which can then not be followed any more; [`ErrorKind::Forked`].
     pub fn try_recv(&mut self, payload: &mut Vec<u8>) -> Result<Option<TapFrame>, Error> {
-        if self.tap.ring().gate() == 0 {
+        if self.taps.iter().any(|tap| tap.ring().gate() == 0) {
             let text = "the tap belongs to the process that forked this one";
             return Err(Error::new(ErrorKind::Forked, text));
         }
@@ -353,26 +372,38 @@ impl TapLane {
     }
 
     fn next(&mut self, payload: &mut Vec<u8>) -> Result<Option<TapFrame>, Error> {
-        match self.tap.try_next(payload) {
-            Ok(found) => Ok(found.map(|glimpse| TapFrame {
-                position: glimpse.position,
-                kind: glimpse.kind,
-            })),
-            Err(violation) => {
-                let number = self.connection;
-                let text = format!("connection {number} cannot be followed: {violation}");
-                Err(Error::new(ErrorKind::Malformed, text))
+        let count = self.taps.len();
+        for priority in (self.turn..count).chain(0..self.turn) {
+            match self.taps[priority].try_next(payload) {
+                Ok(None) => {}
+                Ok(Some(glimpse)) => {
+                    self.turn = (priority + 1) % count;
+                    return Ok(Some(TapFrame {
+                        position: glimpse.position,
+                        kind: glimpse.kind,
+                        priority,
+                    }));
+                }
+                Err(violation) => {
+                    // Found again at once the next time.
+                    self.turn = priority;
+                    let number = self.connection;
+                    let text = format!("connection {number} cannot be followed: {violation}");
+                    return Err(Error::new(ErrorKind::Malformed, text));
+                }
             }
         }
+        Ok(None)
     }
 
     /// What was not seen, as far as it is known: what was lost last is counted when the lane has been found again.
     pub fn lost(&self) -> Lost {
-        let missed = self.tap.missed();
-        Lost {
-            frames: missed.frames,
-            bytes: missed.bytes,
+        let mut lost = Lost::default();
+        for missed in self.taps.iter().map(ring::Tap::missed) {
+            lost.frames = lost.frames.saturating_add(missed.frames);
+            lost.bytes = lost.bytes.saturating_add(missed.bytes);
         }
+        lost
     }
 
     /// Whether nothing will come any more: a side has ended, and what was left was read.

@@ -12,7 +12,7 @@ use super::{MAGIC, VERSION};
 
 /// Bytes in the control area's defined part. Schemas follow ([`super::schemas`]), and the ring begins at the next page.
 pub(crate) const CONTROL: usize = 4096;
-/// Lanes per direction that the layout has room for. This version uses one.
+/// The most lanes per direction.
 pub(crate) const LANES: usize = 4;
 
 /// Offset of the sender's words of lane 0: the anchor (a published tail), the claim, and twice the number of frames before the anchor.
@@ -39,6 +39,9 @@ pub(crate) const FENCE_MODE: usize = 0x900;
 /// The epoch of a half that is closed for good. Odd, like that of a parked half, so that the fast path needs no second test.
 pub(crate) const CLOSED_EPOCH: u64 = u64::MAX;
 
+/// Bytes from the words of a lane to those of the next, of the sender's and of the receiver's.
+pub(crate) const APART: usize = 128;
+
 /// One lane's entry in the static part.
 #[repr(C)]
 #[derive(
@@ -55,7 +58,7 @@ pub(crate) struct LaneEntry {
     pub(crate) step: u32,
     /// The largest payload alignment.
     pub(crate) alignment: u32,
-    /// Reserved: 0 is served first.
+    /// Its rank, which is its number: 0 is served first.
     pub(crate) priority: u32,
     /// Reserved, zero.
     pub(crate) flags: u32,
@@ -94,24 +97,27 @@ pub(crate) struct ControlBlock {
 }
 
 impl ControlBlock {
-    /// The block of a segment with one lane whose ring begins at `ring_offset`, of bytes without a meaning.
-    pub(crate) fn new(geometry: &Geometry, ring_offset: u64, features: u64) -> Self {
+    /// The block of a segment with so many lanes, at most [`LANES`], whose rings lie one behind the other from `ring_offset` on, of bytes
+    /// without a meaning.
+    pub(crate) fn new(geometry: &Geometry, lanes: u32, ring_offset: u64, features: u64) -> Self {
         let mut lane = [LaneEntry::default(); LANES];
-        lane[0] = LaneEntry {
-            offset: ring_offset,
-            capacity: geometry.capacity,
-            start: geometry.start,
-            step: geometry.step as u32,
-            alignment: geometry.alignment,
-            priority: 0,
-            flags: 0,
-        };
+        for (priority, entry) in (0..lanes).zip(&mut lane) {
+            *entry = LaneEntry {
+                offset: ring_offset + u64::from(priority) * geometry.capacity,
+                capacity: geometry.capacity,
+                start: geometry.start,
+                step: geometry.step as u32,
+                alignment: geometry.alignment,
+                priority,
+                flags: 0,
+            };
+        }
         Self {
             magic: MAGIC,
             version: VERSION,
-            lanes: 1,
+            lanes: lanes as u16,
             control: CONTROL as u32,
-            size: ring_offset + geometry.capacity,
+            size: ring_offset + u64::from(lanes) * geometry.capacity,
             features,
             codec: 0,
             schema_bytes: 0,
@@ -149,6 +155,6 @@ const _: () = {
     assert!(offset_of!(ControlBlock, lane) == 128);
     assert!(size_of::<ControlBlock>() == 288);
     assert!(size_of::<ControlBlock>() <= SENDER);
-    assert!(SENDER + LANES * 128 <= RECEIVER && RECEIVER + LANES * 128 <= RECEIVER_EPOCH);
+    assert!(SENDER + LANES * APART <= RECEIVER && RECEIVER + LANES * APART <= RECEIVER_EPOCH);
     assert!(FENCE_MODE + 128 <= CONTROL);
 };

@@ -130,7 +130,7 @@ mod tests {
             waits: WAITS,
             features: 0x0102_0304_0506_0708,
             send_capacity: 0x1_0000,
-            offer: SegmentOffer::new(&GEOMETRY, 0x1000, false),
+            offer: SegmentOffer::new(&GEOMETRY, 2, 0x1000, false),
             codec: 0x2122_2324,
             schema_bytes: 0x4142_4344,
             schema_fingerprint: run(0x30),
@@ -146,7 +146,7 @@ mod tests {
     fn attach() {
         let attach = Attach {
             prefix: Prefix::new::<Attach>(Kind::Attach),
-            offer: SegmentOffer::new(&GEOMETRY, 0x20_0000, true),
+            offer: SegmentOffer::new(&GEOMETRY, 4, 0x20_0000, true),
             reserved: [0; 64],
         };
         hold_value("attach", &attach);
@@ -168,8 +168,8 @@ mod tests {
             connection: 0x0102_0304_0506_0708,
             uid: 0x1112_1314,
             pid: 0x2122_2324,
-            server: SegmentOffer::new(&GEOMETRY, 0x20_0000, true),
-            client: SegmentOffer::new(&GEOMETRY, 0x1000, false),
+            server: SegmentOffer::new(&GEOMETRY, 1, 0x20_0000, true),
+            client: SegmentOffer::new(&GEOMETRY, 1, 0x1000, false),
             schema_bytes: 0x3132_3334,
             reserved: 0,
             schema_fingerprint: run(0x40),
@@ -206,7 +206,7 @@ mod tests {
             fingerprint: run(0x30),
         };
         let ring = schemas::ring_offset(announced.bytes as usize, 4096) as u64;
-        let block = ControlBlock::new(&GEOMETRY, ring, 0x0102_0304_0506_0708)
+        let block = ControlBlock::new(&GEOMETRY, 3, ring, 0x0102_0304_0506_0708)
             .with_schemas(0x2122_2324, &announced);
         area[..size_of::<ControlBlock>()].copy_from_slice(block.as_bytes());
         // The words that change: each holds its own offset, repeated, save an epoch that says "closed".

@@ -86,7 +86,7 @@ pub(crate) struct Hello {
     pub(crate) newest_version: u16,
     /// [`ROLE_PEER`] or [`ROLE_OBSERVER`].
     pub(crate) role: u16,
-    /// Lanes that the client would like to send into. This version: 1.
+    /// Lanes that the client would like to have in each direction, 1 at least. It is given no more.
     pub(crate) lanes: u16,
     /// Features that the client can use, and those that it cannot do without.
     pub(crate) features: u64,
@@ -123,10 +123,11 @@ pub(crate) struct Hello {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub(crate) struct SegmentOffer {
-    /// Bytes in the segment: control area and ring.
+    /// Bytes in the segment: control area and rings.
     pub(crate) size: u64,
-    /// Bytes in the control area: where the ring begins.
+    /// Bytes in the control area: where the first ring begins. The others follow it.
     pub(crate) ring_offset: u64,
+    /// Bytes in a ring, each of them.
     pub(crate) capacity: u64,
     /// Position of the first frame.
     pub(crate) start: u64,
@@ -134,21 +135,21 @@ pub(crate) struct SegmentOffer {
     pub(crate) alignment: u32,
     /// [`SEGMENT_HUGE`].
     pub(crate) flags: u32,
-    /// Lanes in the segment. This version: 1.
+    /// Lanes in the segment: as many as were agreed on.
     pub(crate) lanes: u32,
 }
 
 impl SegmentOffer {
-    pub(crate) fn new(geometry: &Geometry, ring_offset: u64, huge: bool) -> Self {
+    pub(crate) fn new(geometry: &Geometry, lanes: u32, ring_offset: u64, huge: bool) -> Self {
         Self {
-            size: ring_offset + geometry.capacity,
+            size: ring_offset + u64::from(lanes) * geometry.capacity,
             ring_offset,
             capacity: geometry.capacity,
             start: geometry.start,
             step: geometry.step as u32,
             alignment: geometry.alignment,
             flags: if huge { SEGMENT_HUGE } else { 0 },
-            lanes: 1,
+            lanes,
         }
     }
 
@@ -172,7 +173,7 @@ pub(crate) struct Welcome {
     pub(crate) prefix: Prefix,
     /// The version that both sides now speak.
     pub(crate) version: u16,
-    /// Lanes that the client may send into.
+    /// Lanes in each direction: no more than the client asked for.
     pub(crate) lanes: u16,
     /// How the server's halves wait.
     pub(crate) waits: u32,

@@ -7,6 +7,7 @@
 //! A plain receive compares the cursor's mark behind its frame with one word, the ring's gate: what ends there or before is in bounds and makes no
 //! step's worth of frames to release. What is rare is kept off its path by that: the gate is zero once the lane is broken, and in the child of a fork.
 
+use super::beside::Counted;
 use super::cursor::Cursor;
 use super::tally::{Numbers, Tally};
 use crate::layout::geometry::{Geometry, MAX_CAPACITY};
@@ -105,6 +106,8 @@ pub(crate) struct Consumer<R, W> {
     high_water: u64,
     tally: Tally<W>,
     hold: bool,
+    /// The gate is never opened: what is next is asked for before each frame.
+    shut: bool,
     /// Nothing more is read than was read already.
     ended: bool,
     broken: Option<Violation>,
@@ -132,6 +135,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
             high_water: 0,
             tally: Tally::nowhere(),
             hold: false,
+            shut: false,
             ended: false,
             broken: None,
         };
@@ -148,8 +152,18 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         self.ring.foothold(self.cursor.position());
         self.due_mark = self.cursor.first(self.due);
         self.bound_mark = self.cursor.last(self.bound);
-        let gate = self.cursor.last(self.bound.min(self.due - HEADER));
+        let gate = if self.shut {
+            0
+        } else {
+            self.cursor.last(self.bound.min(self.due - HEADER))
+        };
         self.ring.set_gate(gate);
+    }
+
+    /// Lets no plain receive through any more: [`take_exact`](Self::take_exact) takes nothing.
+    pub(crate) fn keep_shut(&mut self) {
+        self.shut = true;
+        self.open_gate();
     }
 
     /// Reads nothing more, whatever the peer writes; only held frames can be read again.
@@ -166,12 +180,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
 
     /// Tells observers what was counted. The lane does so with each release by itself.
     pub(crate) fn tell_numbers(&self) {
-        self.tally.tell(&Numbers {
-            frames: self.cursor.frames(),
-            bytes: self.next() - self.start,
-            batches: self.releases,
-            high_water: self.high_water,
-        });
+        self.tally.tell(&self.numbers());
     }
 
     /// Bytes in the ring.
@@ -422,5 +431,20 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
             self.ring.foothold(self.freed);
         }
         back
+    }
+}
+
+impl<R: ForeignRing, W: OwnWord> Counted for Consumer<R, W> {
+    fn numbers(&self) -> Numbers {
+        Numbers {
+            frames: self.cursor.frames(),
+            bytes: self.next() - self.start,
+            batches: self.releases,
+            high_water: self.high_water,
+        }
+    }
+
+    fn count_beside(&mut self, others: Numbers) {
+        self.tally.count_beside(others);
     }
 }

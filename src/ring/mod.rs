@@ -8,19 +8,24 @@
 //! purpose: waiting, waking, mappings, and what a peer's death means.
 
 mod ahead;
+mod beside;
 mod consumer;
 mod cursor;
 mod manner;
+mod precedence;
 mod producer;
+mod several;
 mod slot;
 mod tally;
 mod tap;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
+pub(crate) use beside::Beside;
 pub(crate) use consumer::{Consumer, Entry, Found, say_start};
 pub(crate) use manner::Published;
 pub(crate) use producer::{Producer, Readers};
+pub(crate) use several::Several;
 pub(crate) use slot::{Refusal, Slot};
 pub(crate) use tally::{ONE, Tally};
 pub(crate) use tap::{Tap, Told};

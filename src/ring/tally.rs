@@ -19,24 +19,52 @@ pub(crate) struct Numbers {
     pub(crate) high_water: u64,
 }
 
+impl Numbers {
+    /// Of two lanes of one half. The most bytes are those of the lane that had more.
+    pub(crate) fn with(self, other: Self) -> Self {
+        Self {
+            frames: self.frames + other.frames,
+            bytes: self.bytes + other.bytes,
+            batches: self.batches + other.batches,
+            high_water: self.high_water.max(other.high_water),
+        }
+    }
+}
+
 /// Where a half tells its numbers, if anywhere.
 #[derive(Debug)]
-pub(crate) struct Tally<W>(Option<[W; 4]>);
+pub(crate) struct Tally<W> {
+    words: Option<[W; 4]>,
+    /// Of the half's other lanes.
+    beside: Numbers,
+}
 
 impl<W: OwnWord> Tally<W> {
     pub(crate) fn nowhere() -> Self {
-        Self(None)
+        Self {
+            words: None,
+            beside: Numbers::default(),
+        }
     }
 
     /// Into words in the order of [`Numbers`], which nobody else writes.
     pub(crate) fn into_words(words: [W; 4]) -> Self {
-        Self(Some(words))
+        Self {
+            words: Some(words),
+            beside: Numbers::default(),
+        }
+    }
+
+    /// What is told includes these numbers from now on, which are of the half's other lanes.
+    pub(crate) fn count_beside(&mut self, others: Numbers) {
+        self.beside = others;
     }
 
     pub(crate) fn tell(&self, numbers: &Numbers) {
-        let Some(words) = self.0.as_ref().filter(|_| ONE == 1) else {
+        let Some(words) = self.words.as_ref().filter(|_| ONE == 1) else {
             return;
         };
+        let numbers = numbers.with(self.beside);
         let values = [
             numbers.frames,
             numbers.bytes,

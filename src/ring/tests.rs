@@ -29,6 +29,7 @@ impl Pair {
         let size = |ring| SegmentSize {
             control: CONTROL,
             ring,
+            lanes: 1,
             huge: false,
         };
         let make = |size| {
@@ -52,13 +53,13 @@ impl Pair {
         let (sending, receiving) = Gate::pair().unwrap();
         say_start(&self.receiving.word(RECEIVER), geometry);
         let receiving = Consumer::new(
-            self.sending_seen.ring(receiving),
+            self.sending_seen.ring(0, receiving),
             self.receiving.word(RECEIVER),
             geometry,
         );
         (
             Producer::new(
-                self.sending.ring(sending),
+                self.sending.ring(0, sending),
                 self.receiving_seen.word(RECEIVER),
                 self.sending.word(SENDER),
                 geometry,
@@ -84,7 +85,7 @@ impl Pair {
 
     fn tap(&self) -> Tapping {
         Tap::new(
-            self.sending_seen.ring(Gate::pair().unwrap().0),
+            self.sending_seen.ring(0, Gate::pair().unwrap().0),
             Told {
                 claim: self.sending_seen.word(CLAIM),
                 coming: self.sending_seen.word(COMING),

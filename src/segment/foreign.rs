@@ -29,7 +29,7 @@ impl ForeignSegment {
         let mapping = Mapping::doubled(
             descriptor,
             size.control,
-            size.ring,
+            size.rings(),
             size.huge,
             Access::ReadOnly,
             prefault,
@@ -43,7 +43,7 @@ impl ForeignSegment {
 
     /// Keeps its pages in memory for as long as it is mapped.
     pub(crate) fn lock(&self) -> std::io::Result<()> {
-        self.mapping.lock(self.size.control + self.size.ring)
+        self.mapping.lock(self.size.control, self.size.rings())
     }
 
     /// What it takes.
@@ -78,10 +78,10 @@ impl ForeignSegment {
         };
     }
 
-    /// The ring that the peer sends into.
-    pub(crate) fn ring(&self, gate: Gate) -> MappedForeignRing {
+    /// The ring of a lane that the peer sends into.
+    pub(crate) fn ring(&self, lane: usize, gate: Gate) -> MappedForeignRing {
         // SAFETY: `map` made the mapping of this size.
-        unsafe { MappedRing::new(&self.mapping, &self.size, gate) }
+        unsafe { MappedRing::new(&self.mapping, &self.size, lane, gate) }
     }
 }
 

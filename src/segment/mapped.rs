@@ -34,13 +34,22 @@ unsafe impl<S> Send for MappedRing<S> {}
 unsafe impl<S> Sync for MappedRing<S> {}
 
 impl<S> MappedRing<S> {
-    /// The ring of a segment.
+    /// The ring of a lane in a segment.
+    ///
+    /// # Panics
+    /// When there is no such lane.
     ///
     /// # Safety
     /// `mapping` is `Mapping::doubled` of `size`, writable if `S` is [`Own`].
-    pub(super) unsafe fn new(mapping: &Arc<Mapping>, size: &SegmentSize, gate: Gate) -> Self {
-        // SAFETY: the ring follows the control area in the mapping.
-        let base = unsafe { mapping.base().add(size.control) };
+    pub(super) unsafe fn new(
+        mapping: &Arc<Mapping>,
+        size: &SegmentSize,
+        lane: usize,
+        gate: Gate,
+    ) -> Self {
+        assert!(lane < size.lanes, "no lane {lane}");
+        // SAFETY: behind the control area there are both copies of each ring, and this is one of them.
+        let base = unsafe { mapping.base().add(size.control + 2 * lane * size.ring) };
         let base = NonNull::new(base).expect("the kernel maps nothing at zero");
         Self {
             base,

@@ -19,8 +19,10 @@ use crate::sys::memfd;
 pub(crate) struct SegmentSize {
     /// The control area, and where the ring begins.
     pub(crate) control: usize,
-    /// The ring.
+    /// A ring, each of them.
     pub(crate) ring: usize,
+    /// Rings: lanes.
+    pub(crate) lanes: usize,
     /// Whether the pages are huge.
     pub(crate) huge: bool,
 }
@@ -28,7 +30,12 @@ pub(crate) struct SegmentSize {
 impl SegmentSize {
     /// Bytes in the file.
     pub(crate) fn total(&self) -> u64 {
-        self.control as u64 + self.ring as u64
+        self.control as u64 + self.ring as u64 * self.lanes as u64
+    }
+
+    /// Bytes of a ring, and how many there are.
+    pub(super) fn rings(&self) -> (usize, usize) {
+        (self.ring, self.lanes)
     }
 
     fn bytes(&self) -> io::Result<usize> {
@@ -67,7 +74,7 @@ impl OwnSegment {
         let mapping = Mapping::doubled(
             descriptor.as_fd(),
             size.control,
-            size.ring,
+            size.rings(),
             size.huge,
             Access::ReadWrite,
             prefault,
@@ -93,7 +100,7 @@ impl OwnSegment {
 
     /// Keeps its pages in memory for as long as it is mapped.
     pub(crate) fn lock(&self) -> io::Result<()> {
-        self.mapping.lock(self.size.control + self.size.ring)
+        self.mapping.lock(self.size.control, self.size.rings())
     }
 
     /// The mark of the process that made this segment.
@@ -128,10 +135,10 @@ impl OwnSegment {
         }
     }
 
-    /// The ring. The caller sees to it that there is one producer for it.
-    pub(crate) fn ring(&self, gate: Gate) -> MappedOwnRing {
+    /// The ring of a lane. The caller sees to it that there is one producer for it.
+    pub(crate) fn ring(&self, lane: usize, gate: Gate) -> MappedOwnRing {
         // SAFETY: `new` made the mapping of this size, and writable.
-        unsafe { MappedRing::new(&self.mapping, &self.size, gate) }
+        unsafe { MappedRing::new(&self.mapping, &self.size, lane, gate) }
     }
 }
 

@@ -50,6 +50,14 @@ impl Birth {
         Ok(Self { page, generation })
     }
 
+    /// A mark that no process has made: there is always a fork between it and now.
+    pub(crate) fn never(self) -> Self {
+        Self {
+            generation: u64::MAX,
+            ..self
+        }
+    }
+
     /// Whether a fork lies between the making of this mark and now.
     #[inline(always)]
     pub(crate) fn is_forked(&self) -> bool {
@@ -88,11 +96,11 @@ mod tests {
     #[test]
     fn a_child_knows_and_has_a_generation_of_its_own() {
         let parent = Birth::here().unwrap();
-        assert!(!parent.is_forked());
+        assert!(!parent.is_forked() && parent.never().is_forked());
         // SAFETY: the child only reads memory, makes no allocation and leaves by `_exit`.
         let child = unsafe { libc::fork() };
         if child == 0 {
-            let forked = parent.is_forked();
+            let forked = parent.is_forked() && parent.never().is_forked();
             let own = Birth::here()
                 .is_ok_and(|own| !own.is_forked() && own.generation != parent.generation);
             // SAFETY: `_exit` ends the process and runs nothing.

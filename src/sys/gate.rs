@@ -44,7 +44,18 @@ unsafe impl Sync for Gate {}
 
 impl Gate {
     /// Two gates, shut. One mapping of a page.
+    #[cfg(test)]
     pub(crate) fn pair() -> io::Result<(Self, Self)> {
+        let mut gates = Self::several(2)?.into_iter();
+        match (gates.next(), gates.next()) {
+            (Some(one), Some(other)) => Ok((one, other)),
+            _ => unreachable!("two were made"),
+        }
+    }
+
+    /// So many gates, shut: no more than a page has room for. One mapping of a page.
+    pub(crate) fn several(count: usize) -> io::Result<Vec<Self>> {
+        assert!(count * APART <= page_size(), "a page of gates");
         let base = map::anonymous(page_size())?;
         let Some(base) = NonNull::new(base) else {
             return Err(io::Error::from_raw_os_error(libc::ENOMEM));
@@ -56,7 +67,7 @@ impl Gate {
             word: unsafe { base.add(offset) }.cast(),
             _page: Arc::clone(&page),
         };
-        Ok((gate(0), gate(APART)))
+        Ok((0..count).map(|index| gate(index * APART)).collect())
     }
 
     /// The word.

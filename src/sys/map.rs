@@ -1,8 +1,8 @@
-//! Mapping a segment: a control area, and behind it the ring mapped twice back to back.
+//! Mapping a segment: a control area, and behind it each ring mapped twice back to back.
 //!
 //! ```text
-//! file     | control | ring |
-//! address  | control | ring | ring again |
+//! file     | control | ring | next ring |
+//! address  | control | ring | ring again | next ring | next ring again |
 //! ```
 //!
 //! The second copy makes every frame contiguous in the address space, wherever in the ring it starts. Absent on purpose:
@@ -37,18 +37,18 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Maps `control + ring` bytes of `fd` and the last `ring` bytes once more behind them; there may be no ring. Both are multiples of the
-    /// file's page size. `prefault` asks for all page tables now.
+    /// Maps `control` bytes of `fd` and each of the `rings` rings of `ring` bytes behind them twice; a ring may have no bytes. Sizes are multiples
+    /// of the file's page size. `prefault` asks for all page tables now.
     pub(crate) fn doubled(
         fd: BorrowedFd<'_>,
         control: usize,
-        ring: usize,
+        (ring, rings): (usize, usize),
         huge: bool,
         access: Access,
         prefault: bool,
     ) -> io::Result<Self> {
         let birth = Birth::here()?;
-        let bytes = control + 2 * ring;
+        let bytes = control + 2 * ring * rings;
         let align = if huge {
             super::memfd::HUGE_PAGE
         } else {
@@ -63,8 +63,14 @@ impl Mapping {
         if prefault {
             flags |= libc::MAP_POPULATE;
         }
-        let parts = [(0, control + ring, 0), (control + ring, ring, control)];
-        for (at, length, offset) in parts.into_iter().filter(|(_, length, _)| *length > 0) {
+        // The second copy of a ring and the first one of the next lie side by side in the file too: one mapping.
+        let behind = (0..rings).map(|index| {
+            let length = if index + 1 < rings { 2 * ring } else { ring };
+            let (at, offset) = (2 * index + 1, index);
+            (control + at * ring, length, control + offset * ring)
+        });
+        let parts = std::iter::once((0, control + ring, 0)).chain(behind);
+        for (at, length, offset) in parts.filter(|(_, length, _)| *length > 0) {
             // SAFETY: `at + length <= bytes`, inside the range that `reserved` owns and nothing else uses, so that
             // MAP_FIXED replaces only our own reservation.
             let address = unsafe {
@@ -93,15 +99,19 @@ impl Mapping {
         self.base
     }
 
-    /// Keeps the first `bytes` bytes in memory until they are unmapped. The second copy of a ring shows the same pages, so it need not be
-    /// locked too, and is not charged.
-    pub(crate) fn lock(&self, bytes: usize) -> io::Result<()> {
-        let bytes = bytes.min(self.bytes);
+    /// Keeps the pages of a mapping of these sizes in memory until they are unmapped. The second copy of a ring shows the same pages, so it need
+    /// not be locked too, and is not charged.
+    pub(crate) fn lock(&self, control: usize, (ring, rings): (usize, usize)) -> io::Result<()> {
+        assert!(control + 2 * ring * rings <= self.bytes, "other sizes");
         if self.birth.is_forked() {
             return Err(io::Error::from_raw_os_error(libc::ENOMEM));
         }
-        // SAFETY: the range is inside the mapping, which `self` keeps, in the process that made it.
-        unsafe { super::place::lock(self.base, bytes) }
+        let others = (1..rings).map(|index| (control + 2 * index * ring, ring));
+        for (at, length) in std::iter::once((0, control + ring)).chain(others) {
+            // SAFETY: the range is inside the mapping, by the check above, which `self` keeps, in the process that made it.
+            unsafe { super::place::lock(self.base.add(at), length) }?;
+        }
+        Ok(())
     }
 
     /// The mark of the process that made this mapping.
@@ -205,8 +215,9 @@ mod tests {
         let page = memfd::page_size();
         let fd = memfd::create(c"ringway-test", false).unwrap();
         memfd::allocate(fd.as_fd(), 3 * page).unwrap();
+        let sizes = (2 * page, 1);
         let mapping =
-            Mapping::doubled(fd.as_fd(), page, 2 * page, false, Access::ReadWrite, true).unwrap();
+            Mapping::doubled(fd.as_fd(), page, sizes, false, Access::ReadWrite, true).unwrap();
         // SAFETY: all offsets are inside the mapping, which nothing else uses.
         unsafe {
             mapping.base().add(page + 7).write_volatile(42);
@@ -217,12 +228,44 @@ mod tests {
     }
 
     #[test]
+    fn each_of_several_rings_is_followed_by_itself() {
+        const RINGS: usize = 4;
+        let page = memfd::page_size();
+        let fd = memfd::create(c"ringway-test", false).unwrap();
+        memfd::allocate(fd.as_fd(), (1 + 2 * RINGS) * page).unwrap();
+        let sizes = (2 * page, RINGS);
+        let mapping =
+            Mapping::doubled(fd.as_fd(), page, sizes, false, Access::ReadWrite, false).unwrap();
+        mapping.lock(page, sizes).unwrap();
+        for ring in 0..RINGS {
+            let mark = ring as u8 + 1;
+            // SAFETY: all offsets are inside the mapping, which nothing else uses.
+            unsafe {
+                let first = mapping.base().add((1 + 4 * ring) * page);
+                first.write_volatile(mark);
+                first.add(4 * page - 1).write_volatile(mark);
+            }
+        }
+        for ring in 0..RINGS {
+            let mark = ring as u8 + 1;
+            // SAFETY: as above.
+            unsafe {
+                let first = mapping.base().add((1 + 4 * ring) * page);
+                assert_eq!(first.read_volatile(), mark);
+                assert_eq!(first.add(2 * page).read_volatile(), mark);
+                assert_eq!(first.add(2 * page - 1).read_volatile(), mark);
+                assert_eq!(first.add(4 * page - 1).read_volatile(), mark);
+            }
+        }
+    }
+
+    #[test]
     fn a_sealed_file_maps_read_only_and_not_otherwise() {
         let page = memfd::page_size();
         let fd = memfd::create(c"ringway-test", false).unwrap();
         memfd::allocate(fd.as_fd(), 2 * page).unwrap();
         memfd::seal(fd.as_fd()).unwrap();
-        let map = |access| Mapping::doubled(fd.as_fd(), page, page, false, access, false);
+        let map = |access| Mapping::doubled(fd.as_fd(), page, (page, 1), false, access, false);
         assert!(map(Access::ReadOnly).is_ok());
         assert_eq!(
             map(Access::ReadWrite).unwrap_err().raw_os_error(),

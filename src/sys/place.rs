@@ -144,7 +144,7 @@ mod tests {
         let mapping = crate::sys::map::Mapping::doubled(
             fd.as_fd(),
             page,
-            3 * page,
+            (3 * page, 1),
             false,
             crate::sys::map::Access::ReadWrite,
             true,

@@ -21,7 +21,8 @@ impl Receiver {
     /// The frames that are there, at most `max` of them; waits for the first. Costs the sender one line in place of one for each eighth of the ring, which matters
     /// when the ring is small or its frames are long.
     ///
-    /// A batch ends early when it has gone through half of the ring: the sender could go no further for long.
+    /// A batch ends early when it has gone through half of the ring: the sender could go no further for long. It has frames of one priority: it ends where the
+    /// next one has another.
     ///
     /// ```
     /// # let path = std::env::temp_dir().join(format!("ringway-doc-frames-{}", std::process::id()));
@@ -90,7 +91,7 @@ impl<'a> Frames<'a> {
         if self.left == 0 || self.receiver.lane.next() >= self.until {
             return None;
         }
-        let entry = self.receiver.peek().ok()??;
+        let entry = self.receiver.peek_same_lane().ok()??;
         self.left -= 1;
         self.receiver.lane.advance(&entry);
         Some(Frame::of_batch(self.receiver, entry))

@@ -16,7 +16,7 @@ impl Receiver {
         match self.peek() {
             Ok(None) => {
                 // A batcher at the other end hears by this that it is waited for.
-                if self.quiet.found_empty(self.lane.next()) {
+                if self.quiet.found_empty(self.read()) {
                     self.rest.look_in_vain();
                 }
                 Look::Nothing
@@ -40,7 +40,12 @@ impl Receiver {
     /// Goes to sleep if there is nothing, and returns whether it did.
     pub(crate) fn fall_asleep(&mut self) -> bool {
         self.lane.tell_numbers();
-        let Self { lane, rest, .. } = self;
-        rest.fall_asleep(|| !matches!(lane.peek(), Ok(None)))
+        let Self {
+            lane,
+            several,
+            rest,
+            ..
+        } = self;
+        rest.fall_asleep(|| Self::has_something(lane, several))
     }
 }

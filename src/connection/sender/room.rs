@@ -112,7 +112,7 @@ impl Sender {
 
     /// The connection is over, for good.
     pub(super) fn ended(&mut self, gone: Gone) -> SendError {
-        self.lane.shut();
+        self.shut();
         self.rest.gone = Some(gone);
         gone.into()
     }
@@ -139,7 +139,7 @@ impl Sender {
                 max: most as usize,
             },
             Refusal::Broken(violation) => {
-                self.lane.shut();
+                self.shut();
                 *self.broken.insert(SendError::Protocol(violation))
             }
             Refusal::Shut => match (self.broken, self.rest.gone) {

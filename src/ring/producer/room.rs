@@ -3,6 +3,7 @@
 use super::{Manner, Producer};
 use crate::layout::header::HEADER;
 use crate::layout::violation::Violation;
+use crate::ring::beside::Counted;
 use crate::ring::slot::Refusal;
 use crate::ring::tally::{Numbers, Tally};
 use crate::segment::{ForeignWord, OwnRing, OwnWord};
@@ -44,12 +45,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
 
     /// Tells observers what was counted. The lane does so once a lap by itself.
     pub(crate) fn tell_numbers(&self) {
-        self.tally.tell(&Numbers {
-            frames: self.frames,
-            bytes: self.tail - self.start,
-            batches: self.groups,
-            high_water: self.high_water,
-        });
+        self.tally.tell(&self.numbers());
     }
 
     /// Looks again at what the consumer has released; `needed` bytes and a terminator must fit.
@@ -131,5 +127,20 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
     #[cfg(test)]
     pub(crate) fn known_released(&self) -> u64 {
         self.limit - self.ring.capacity()
+    }
+}
+
+impl<R: OwnRing, W: ForeignWord, T: OwnWord> Counted for Producer<R, W, T> {
+    fn numbers(&self) -> Numbers {
+        Numbers {
+            frames: self.frames,
+            bytes: self.tail - self.start,
+            batches: self.groups,
+            high_water: self.high_water,
+        }
+    }
+
+    fn count_beside(&mut self, others: Numbers) {
+        self.tally.count_beside(others);
     }
 }

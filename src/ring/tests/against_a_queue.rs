@@ -285,7 +285,7 @@ impl World {
 
     /// The word at the published tail is zero, whatever has been going on.
     fn check_tail(&self) {
-        let ring = self.pair.sending_seen.ring(Gate::pair().unwrap().0);
+        let ring = self.pair.sending_seen.ring(0, Gate::pair().unwrap().0);
         // SAFETY: the place of a position, which is a multiple of 8.
         let word = unsafe { ring.load(ring.place(self.producer.published())) };
         assert_eq!(word, 0, "the terminator at {}", self.producer.published());

@@ -17,7 +17,7 @@ fn look(start: u64, words: &[(u64, u64)]) -> Result<(), Violation> {
     let pair = Pair::new(CAPACITY);
     let (_producer, mut consumer): (Sending, Receiving) =
         pair.halves(&Geometry::new(CAPACITY, 64, start), false);
-    let ring = pair.sending.ring(Gate::pair().unwrap().0);
+    let ring = pair.sending.ring(0, Gate::pair().unwrap().0);
     for (position, word) in words {
         // SAFETY: multiples of 8 inside the ring.
         // ORD: lie: Relaxed, it is read by the same thread; partner: none.
@@ -210,7 +210,7 @@ fn a_lane_that_was_broken_stays_broken() {
     let pair = Pair::new(CAPACITY);
     let (mut producer, mut consumer) = pair.halves(&Geometry::new(CAPACITY, 8, 0), false);
     producer.try_send(&[1; 8], 0).unwrap();
-    let ring = pair.sending.ring(Gate::pair().unwrap().0);
+    let ring = pair.sending.ring(0, Gate::pair().unwrap().0);
     let put = |word: u64| {
         // SAFETY: the place of a multiple of 8 in the ring.
         // ORD: lie: Relaxed, it is read by the same thread; partner: none.

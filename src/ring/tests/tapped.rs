@@ -122,7 +122,7 @@ fn say(pair: &Pair, offset: usize, value: u64) {
 /// Words of the ring, behind the control area, as a hostile sender writes them.
 fn ring(pair: &Pair, at: u64, header: u64) {
     use crate::segment::{Gate, OwnRing, Ring};
-    let ring = pair.sending.ring(Gate::pair().unwrap().0);
+    let ring = pair.sending.ring(0, Gate::pair().unwrap().0);
     let place = ring.place(at);
     // SAFETY: a place of this ring; the position is a multiple of 8.
     // ORD: lie: Relaxed, anything may be there; partner: none.

@@ -1,0 +1,149 @@
+//! A half that receives from several lanes: each call asks which one is next, and goes on with that one at hand.
+
+use std::time::Instant;
+
+use super::{Lane, Receiver};
+use crate::connection::outcome::RecvError;
+use crate::connection::rest::Ended;
+use crate::layout::counters;
+use crate::ring::{Entry, Several};
+use crate::sys::cpu;
+
+impl Receiver {
+    /// With the lanes behind the first one. `bound`: of starvation, in frames.
+    pub(crate) fn with_others(mut self, mut others: Vec<Lane>, bound: u32) -> Self {
+        if others.is_empty() {
+            return self;
+        }
+        if let Some(slot) = &self.rest.link.kept.slot {
+            for lane in &mut others {
+                lane.count_into(slot.lane(counters::RECEIVES));
+            }
+        }
+        let several = Several::new(&mut self.lane, others, bound);
+        self.several = Some(Box::new(several));
+        self.lone = self.lone.never();
+        self
+    }
+
+    /// How many priorities there are, 1 to 4: what was agreed ([`Config::lanes`](crate::Config::lanes)).
+    pub fn priorities(&self) -> usize {
+        self.several.as_ref().map_or(1, |several| several.count())
+    }
+
+    /// The priority of the frame that was found last.
+    pub(crate) fn priority(&self) -> usize {
+        self.several.as_ref().map_or(0, |several| several.at_hand())
+    }
+
+    /// Bytes that were read, in all lanes.
+    pub(super) fn read(&self) -> u64 {
+        let lone = || self.lane.next();
+        self.several
+            .as_ref()
+            .map_or_else(lone, |several| several.read(&self.lane))
+    }
+
+    /// The next frame of all lanes, if there is one; its lane is at hand then. Also where a forked child ends up.
+    #[inline(never)]
+    pub(super) fn peek_lanes(&mut self) -> Result<Option<Entry>, RecvError> {
+        let found = self.find()?;
+        Ok(found.map(|found| self.take_up(found)))
+    }
+
+    /// The next frame, if it is of the lane at hand.
+    #[inline(never)]
+    pub(super) fn peek_alike(&mut self) -> Result<Option<Entry>, RecvError> {
+        let at_hand = self.priority();
+        let found = self.find()?.filter(|(number, _)| *number == at_hand);
+        Ok(found.map(|(_, entry)| entry))
+    }
+
+    fn find(&mut self) -> Result<Option<(usize, Entry)>, RecvError> {
+        if self.birth.is_forked() {
+            return Err(RecvError::Forked);
+        }
+        let Self { lane, several, .. } = self;
+        let found = match several {
+            Some(several) => several.find(lane),
+            None => lane.peek().map(|found| found.map(|entry| (0, entry))),
+        };
+        found.map_err(RecvError::Protocol)
+    }
+
+    /// Puts the lane of a frame at hand that was found.
+    fn take_up(&mut self, (number, entry): (usize, Entry)) -> Entry {
+        if number != self.priority() {
+            // Of a frame whose guard was leaked: who waits for that room may have nothing more to send, which would bring us back here.
+            self.finish();
+        }
+        let Self { lane, several, .. } = self;
+        if let Some(several) = several {
+            several.take_up(lane, number, &entry);
+        }
+        entry
+    }
+
+    /// The next frame, waiting for it.
+    #[inline(never)]
+    pub(super) fn next_of_lanes(&mut self, deadline: Option<Instant>) -> Result<Entry, RecvError> {
+        if let Some(entry) = self.peek_lanes()? {
+            return Ok(entry);
+        }
+        if self.rest.spins() {
+            let nanos = self.slip.found_empty(self.read(), self.lane.capacity());
+            for _ in 0..cpu::pauses(nanos) {
+                core::hint::spin_loop();
+            }
+        }
+        self.lane.tell_numbers();
+        self.rest.look_in_vain();
+        let Self {
+            lane,
+            several,
+            rest,
+            ..
+        } = self;
+        let outcome = rest.wait(deadline, &mut || match several {
+            Some(several) => several.find(lane),
+            None => lane.peek().map(|found| found.map(|entry| (0, entry))),
+        });
+        match outcome {
+            Ok(Ok(found)) => {
+                self.slip.found(found.1.length());
+                Ok(self.take_up(found))
+            }
+            Ok(Err(Ended::TimedOut)) => Err(RecvError::TimedOut),
+            Ok(Err(Ended::Gone(gone))) => Err(self.ended(gone)),
+            Err(violation) => Err(RecvError::Protocol(violation)),
+        }
+    }
+
+    /// Whether there is a frame in any lane, or a rule was broken in one: there is something to receive.
+    pub(super) fn has_something(lane: &mut Lane, several: &mut Option<Box<super::Others>>) -> bool {
+        match several {
+            Some(several) => !matches!(several.find(lane), Ok(None)),
+            None => !matches!(lane.peek(), Ok(None)),
+        }
+    }
+
+    /// All lanes.
+    pub(super) fn each_lane(&mut self, mut act: impl FnMut(&mut Lane)) {
+        match &mut self.several {
+            Some(several) => several.each(&mut self.lane, act),
+            None => act(&mut self.lane),
+        }
+    }
+
+    /// Tells the sender what is due, in every lane.
+    pub(super) fn finish_all(&mut self) {
+        if self.is_forked() {
+            return;
+        }
+        let mut told = false;
+        self.each_lane(|lane| told |= lane.is_release_due() && lane.publish_release());
+        if told {
+            self.rest.wake_peer_after_release();
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The lanes of a connection: each has its ring and its words in both segments, and two gates.
+
+use super::{Own, Theirs};
+use crate::connection::{receiver, sender};
+use crate::layout::control;
+use crate::layout::handshake::RECEIVER_SPINS;
+use crate::ring::{Consumer, Producer, Readers};
+use crate::segment::Gate;
+use crate::sys::cpu;
+
+/// Both halves of each lane, with two gates for each.
+pub(super) fn join(
+    own: &Own,
+    theirs: &Theirs,
+    gates: Vec<Gate>,
+) -> (Vec<sender::Lane>, Vec<receiver::Lane>) {
+    let mut gates = gates.into_iter();
+    let mut lanes = (Vec::new(), Vec::new());
+    for lane in 0..own.size.lanes {
+        let (Some(sending), Some(receiving)) = (gates.next(), gates.next()) else {
+            unreachable!("two gates for each lane");
+        };
+        let at = lane * control::APART;
+        let mut producer = Producer::new(
+            own.segment.ring(lane, sending),
+            theirs.segment.word(control::RECEIVER + at),
+            own.segment.word(control::SENDER + at),
+            &own.geometry,
+            theirs.waits & RECEIVER_SPINS == 0,
+            cpu::nanos,
+        );
+        producer.tell_readers(Readers {
+            claim: own.segment.word(control::CLAIM + at),
+            coming: own.segment.word(control::COMING + at),
+            come: own.segment.word(control::COME + at),
+        });
+        lanes.0.push(producer);
+        lanes.1.push(Consumer::new(
+            theirs.segment.ring(lane, receiving),
+            own.segment.word(control::RECEIVER + at),
+            &theirs.geometry,
+        ));
+    }
+    lanes
+}
