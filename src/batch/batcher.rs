@@ -129,6 +129,16 @@ impl Batcher {
         self.sender().check()
     }
 
+    /// Accepts at `priority` from now on, in place of 0: what was accepted before is published. A batcher of bulk data leaves 0 to what is urgent, and
+    /// that is sent through [`Batcher::sender`], [`at`](Sender::at) 0.
+    ///
+    /// # Errors
+    /// [`SendError::Priority`]: there is no such priority.
+    pub fn accept_at(&mut self, priority: usize) -> Result<(), SendError> {
+        self.flush();
+        self.sender.take_up(priority).map(drop)
+    }
+
     /// Publishes everything, and gives the sender for whatever a batcher does not do: frames in place, polling, its state.
     pub fn sender(&mut self) -> &mut Sender {
         self.flush();
@@ -139,6 +149,7 @@ impl Batcher {
     pub fn into_sender(mut self) -> Sender {
         self.flush();
         self.sender.publish_when_dropped(false);
+        self.sender.go_back(0);
         self.sender
     }
 

@@ -105,7 +105,7 @@ impl<E: fmt::Debug + fmt::Display> std::error::Error for RecvError<E> {}
 
 /// The half that sends messages of type `S`.
 pub struct Sender<C, S> {
-    inner: connection::Sender,
+    pub(super) inner: connection::Sender,
     /// Room that is used again for each message.
     bytes: Vec<u8>,
     timing: Option<Timing>,

@@ -36,6 +36,7 @@
 
 mod formats;
 mod halves;
+mod priority;
 
 #[cfg(feature = "postcard")]
 pub use formats::Postcard;
@@ -44,6 +45,7 @@ pub use formats::{MessagePack, MessagePackError};
 #[cfg(feature = "protobuf")]
 pub use formats::{Protobuf, ProtobufError};
 pub use halves::{Connection, Receiver, RecvError, SendError, Sender, over};
+pub use priority::AtPriority;
 
 use core::fmt;
 

@@ -13,18 +13,58 @@ use super::turns::Turns;
 /// receiving a 64-byte frame in one process took 18 ns in place of 9, `cargo bench --bench connection`); threads
 /// that meet there wait for each other, and a thread that waits for space makes the others wait behind it.
 ///
+/// Where there are several priorities ([`Config::lanes`](crate::Config::lanes)), a thread that waits for space holds up nobody: it gives the sender back and looks again, at
+/// first at once, then every 100 µs. [`SharedSender::at`] makes one that sends at another priority.
+///
 /// What it does not offer by itself (reservations, groups) is to be had of the sender in [`SharedSender::lock`]. The last clone that
 /// is dropped drops the sender; how it counts if a panic does that, [`Sender`] says.
 #[derive(Clone, Debug)]
 pub struct SharedSender {
     turns: Turns<Sender>,
+    priority: usize,
+    several: bool,
 }
 
 impl SharedSender {
     pub(crate) fn new(sender: Sender) -> Self {
         Self {
+            priority: 0,
+            several: sender.priorities() > 1,
             turns: Turns::new(sender),
         }
+    }
+
+    /// Another one of the same sender, whose frames have `priority`: see [`Sender::at`].
+    ///
+    /// # Errors
+    /// [`SendError::Priority`]: there is no such priority.
+    pub fn at(&self, priority: usize) -> Result<Self, SendError> {
+        let there = self.priorities();
+        if priority >= there {
+            let asked = priority;
+            return Err(SendError::Priority { asked, there });
+        }
+        Ok(Self {
+            priority,
+            ..self.clone()
+        })
+    }
+
+    /// As [`Sender::priorities`]. Waits for a thread that is sending.
+    pub fn priorities(&self) -> usize {
+        self.turns.wait().priorities()
+    }
+
+    /// Where there are several lanes.
+    fn by_turns(
+        &self,
+        kind: u16,
+        payload: &[u8],
+        deadline: Option<Instant>,
+    ) -> Result<(), SendError> {
+        self.turns.by_turns(deadline, |sender| {
+            sender.at(self.priority)?.try_send_kind(kind, payload)
+        })
     }
 
     /// As [`Sender::send`].
@@ -32,7 +72,7 @@ impl SharedSender {
     /// # Errors
     /// As for [`Sender::send`].
     pub fn send(&self, payload: &[u8]) -> Result<(), SendError> {
-        self.turns.wait().send(payload)
+        self.send_kind(0, payload)
     }
 
     /// As [`Sender::send_kind`].
@@ -40,6 +80,9 @@ impl SharedSender {
     /// # Errors
     /// As for [`Sender::send`].
     pub fn send_kind(&self, kind: u16, payload: &[u8]) -> Result<(), SendError> {
+        if self.several {
+            return self.by_turns(kind, payload, None);
+        }
         self.turns.wait().send_kind(kind, payload)
     }
 
@@ -49,6 +92,9 @@ impl SharedSender {
     /// # Errors
     /// As for [`Sender::send_deadline`].
     pub fn send_deadline(&self, payload: &[u8], deadline: Instant) -> Result<(), SendError> {
+        if self.several {
+            return self.by_turns(0, payload, Some(deadline));
+        }
         match self.turns.wait_until(deadline) {
             Some(mut sender) => sender.send_deadline(payload, deadline),
             None => Err(SendError::TimedOut),
@@ -60,9 +106,7 @@ impl SharedSender {
     /// # Errors
     /// As for [`Sender::try_send`].
     pub fn try_send(&self, payload: &[u8]) -> Result<(), SendError> {
-        self.turns
-            .attempt()
-            .map_or(Err(SendError::Full), |mut sender| sender.try_send(payload))
+        self.try_send_kind(0, payload)
     }
 
     /// As [`Sender::try_send_kind`]; also [`SendError::Full`] while another thread is sending.
@@ -73,11 +117,11 @@ impl SharedSender {
         self.turns
             .attempt()
             .map_or(Err(SendError::Full), |mut sender| {
-                sender.try_send_kind(kind, payload)
+                sender.at(self.priority)?.try_send_kind(kind, payload)
             })
     }
 
-    /// The sender, for this thread alone until the guard is dropped: for reservations, groups, and whatever must not be interleaved with
+    /// The sender, for this thread alone until the guard is dropped, at priority 0 until [`Sender::at`] names another: for reservations, groups, and whatever must not be interleaved with
     /// what other threads send.
     ///
     /// There is no `reserve` without the guard: space in the ring is in the order of the frames, so nobody could send until the

@@ -4,6 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::outcome::SendError;
+
 /// How often a thread with a deadline looks whether the lock is free: the standard library's mutex has no wait with an end.
 const LOCK_LOOK: Duration = Duration::from_micros(100);
 /// A lock that is held for a plain send is free again by then.
@@ -55,12 +57,49 @@ impl<S> Turns<S> {
             if left.is_zero() {
                 return None;
             }
-            if looks < YIELDS {
-                thread::yield_now();
-            } else {
-                thread::sleep(LOCK_LOOK.min(left));
-            }
+            pause(looks, left);
             looks += 1;
         }
+    }
+
+    /// Attempts until the answer is another than [`SendError::Full`], or until `deadline`. In between the other threads have their turns: what waits for
+    /// room at one priority holds up no other.
+    pub(crate) fn by_turns(
+        &self,
+        deadline: Option<Instant>,
+        mut attempt: impl FnMut(&mut S) -> Result<(), SendError>,
+    ) -> Result<(), SendError> {
+        let mut looks = 0;
+        loop {
+            let half = match deadline {
+                None => Some(self.wait()),
+                Some(deadline) => self.wait_until(deadline),
+            };
+            let Some(mut half) = half else {
+                return Err(SendError::TimedOut);
+            };
+            match attempt(&mut half) {
+                Err(SendError::Full) => {}
+                other => return other,
+            }
+            drop(half);
+            let left = deadline.map_or(LOCK_LOOK, |deadline| {
+                deadline.saturating_duration_since(Instant::now())
+            });
+            if left.is_zero() {
+                return Err(SendError::TimedOut);
+            }
+            pause(looks, left);
+            looks += 1;
+        }
+    }
+}
+
+/// Between two looks.
+fn pause(looks: u32, left: Duration) {
+    if looks < YIELDS {
+        thread::yield_now();
+    } else {
+        thread::sleep(LOCK_LOOK.min(left));
     }
 }

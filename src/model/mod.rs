@@ -5,6 +5,7 @@
 //! a few words that wraps, and no system call: a bell is a condition variable, so that a lost wake is a deadlock, which loom reports.
 
 mod lane;
+mod lanes;
 mod nudge;
 mod sleep;
 mod tap;
@@ -26,7 +27,7 @@ use crate::sync::weaken;
 type Model = (&'static str, fn());
 
 /// All models, the quick ones first: a weakened site is tried on each until one fails.
-const MODELS: &[&[Model]] = &[lane::MODELS, sleep::MODELS, tap::MODELS];
+const MODELS: &[&[Model]] = &[lane::MODELS, sleep::MODELS, tap::MODELS, lanes::MODELS];
 
 /// Every site.
 const SITES: &[Site] = &[

@@ -17,7 +17,7 @@ use crate::connection::{self, Peer, SendError};
 ///
 /// What holds for the half that sends bytes holds here: see [`ringway::Sender`](crate::Sender), above all what `Ok` means.
 pub struct Sender<M: ?Sized> {
-    lane: connection::Sender,
+    pub(super) lane: connection::Sender,
     of: PhantomData<fn(&M)>,
 }
 

@@ -14,13 +14,47 @@ use crate::connection::{Peer, SendError, Turns};
 /// What it does not offer by itself (reservations, groups) is to be had of the sender in [`SharedSender::lock`].
 pub struct SharedSender<M: ?Sized> {
     turns: Turns<Sender<M>>,
+    priority: usize,
+    several: bool,
 }
 
 impl<M: Messages + ?Sized> SharedSender<M> {
     pub(crate) fn new(sender: Sender<M>) -> Self {
         Self {
+            priority: 0,
+            several: sender.priorities() > 1,
             turns: Turns::new(sender),
         }
+    }
+
+    /// Another one of the same sender, whose messages have `priority`: see [`ringway::SharedSender::at`](crate::SharedSender::at).
+    ///
+    /// # Errors
+    /// [`SendError::Priority`]: there is no such priority.
+    pub fn at(&self, priority: usize) -> Result<Self, SendError> {
+        let there = self.turns.wait().priorities();
+        if priority >= there {
+            let asked = priority;
+            return Err(SendError::Priority { asked, there });
+        }
+        Ok(Self {
+            priority,
+            ..self.clone()
+        })
+    }
+
+    /// By turns with others where there are several priorities: then `attempt`, which does not wait; else `send`.
+    fn either(
+        &self,
+        mut attempt: impl FnMut(&mut Sender<M>) -> Result<(), SendError>,
+        send: impl FnOnce(&mut Sender<M>) -> Result<(), SendError>,
+    ) -> Result<(), SendError> {
+        if self.several {
+            return self
+                .turns
+                .by_turns(None, |sender| attempt(&mut *sender.at(self.priority)?));
+        }
+        send(&mut self.turns.wait())
     }
 
     /// As [`Sender::send`].
@@ -31,7 +65,10 @@ impl<M: Messages + ?Sized> SharedSender<M> {
     where
         M: Carries<T>,
     {
-        self.turns.wait().send(message)
+        self.either(
+            |sender| sender.try_send(message),
+            |sender| sender.send(message),
+        )
     }
 
     /// As [`Sender::send_deadline`]. The deadline is for both waits: for the other threads, whose lock is looked at every 100 µs,
@@ -43,6 +80,11 @@ impl<M: Messages + ?Sized> SharedSender<M> {
     where
         M: Carries<T>,
     {
+        if self.several {
+            return self.turns.by_turns(Some(deadline), |sender| {
+                sender.at(self.priority)?.try_send(message)
+            });
+        }
         match self.turns.wait_until(deadline) {
             Some(mut sender) => sender.send_deadline(message, deadline),
             None => Err(SendError::TimedOut),
@@ -59,7 +101,9 @@ impl<M: Messages + ?Sized> SharedSender<M> {
     {
         self.turns
             .attempt()
-            .map_or(Err(SendError::Full), |mut sender| sender.try_send(message))
+            .map_or(Err(SendError::Full), |mut sender| {
+                sender.at(self.priority)?.try_send(message)
+            })
     }
 
     /// As [`Sender::send_any`].
@@ -67,7 +111,11 @@ impl<M: Messages + ?Sized> SharedSender<M> {
     /// # Errors
     /// As for [`Sender::send`].
     pub fn send_any(&self, message: &M::Received) -> Result<(), SendError> {
-        self.turns.wait().send_any(message)
+        let (kind, bytes) = M::encode(message);
+        self.either(
+            |sender| sender.untyped().try_send_kind(kind, bytes),
+            |sender| sender.untyped().send_kind(kind, bytes),
+        )
     }
 
     /// As [`Sender::send_slice`].
@@ -78,7 +126,10 @@ impl<M: Messages + ?Sized> SharedSender<M> {
     where
         M: Carries<T>,
     {
-        self.turns.wait().send_slice(messages)
+        self.either(
+            |sender| sender.try_send_slice(messages),
+            |sender| sender.send_slice(messages),
+        )
     }
 
     /// As [`Sender::send_with`].
@@ -93,7 +144,10 @@ impl<M: Messages + ?Sized> SharedSender<M> {
     where
         M: Carries<T>,
     {
-        self.turns.wait().send_with::<T>(head, tail)
+        self.either(
+            |sender| sender.try_send_with::<T>(head, tail),
+            |sender| sender.send_with::<T>(head, tail),
+        )
     }
 
     /// The sender, for this thread alone until the guard is dropped: for reservations, groups, and whatever must not be interleaved with
@@ -160,6 +214,8 @@ impl<M: ?Sized> Clone for SharedSender<M> {
     fn clone(&self) -> Self {
         Self {
             turns: self.turns.clone(),
+            priority: self.priority,
+            several: self.several,
         }
     }
 }

@@ -70,7 +70,7 @@ fn client_up_to(step: u64, path: &Path, page: &Page) -> ! {
     if step >= 2 {
         assert_eq!(peer::receive(&line).0[8], 2);
     }
-    let own = Segment::new();
+    let own = Segment::new(1);
     let bells = [eventfd(), eventfd()];
     if step >= 3 {
         let gifts = [&own.file, &bells[0], &bells[1]].map(AsRawFd::as_raw_fd);
@@ -141,7 +141,7 @@ fn server_up_to(step: u64, path: &Path, page: &Page) {
         if step >= 2 {
             assert_eq!(peer::receive(&line).0[8], 1);
         }
-        let own = Segment::new();
+        let own = Segment::new(1);
         let bells = [eventfd(), eventfd()];
         if step >= 3 {
             let gifts = [&own.file, &bells[0], &bells[1]].map(AsRawFd::as_raw_fd);
@@ -336,7 +336,7 @@ fn a_handshake_under_way_ends_when_the_listener_takes_no_more() {
         let (welcome, _gifts) = peer::receive(&line);
         assert_eq!(welcome[8], 2);
         let attendant = listener.attend().unwrap();
-        let (own, bells) = (Segment::new(), [eventfd(), eventfd()]);
+        let (own, bells) = (Segment::new(1), [eventfd(), eventfd()]);
         let gifts = [&own.file, &bells[0], &bells[1]].map(AsRawFd::as_raw_fd);
         peer::send(&line, &peer::attach().0, &gifts);
         let (answer, _) = peer::receive(&line);

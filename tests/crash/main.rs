@@ -3,6 +3,7 @@
 //! `RINGWAY_KILLS` sets how many (2,000 unless told). Each test runs in a process of its own with a watchdog.
 
 mod handshake;
+mod lanes;
 #[path = "../hostile/peer.rs"]
 #[allow(
     dead_code,

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use ringway::{Arm, Config, ErrorKind, Listener};
 
 use crate::peer::{self, Message, Watchdog, attach, eventfd, hello, memory, soon};
+use crate::server;
 
 const SIZE: usize = peer::CONTROL + peer::RING;
 
@@ -403,7 +404,7 @@ fn an_attach_of_another_process_and_empty_packets_are_refused() {
         let (line, _) = peer::greet(path);
         let gifts = [memory(SIZE, peer::SEALS, true), eventfd(), eventfd()];
         let raw: Vec<RawFd> = gifts.iter().map(AsRawFd::as_raw_fd).collect();
-        peer::send_as_another(&line, &attach().0, &raw);
+        server::send_as_another(&line, &attach().0, &raw);
         peer::refusal(&peer::receive(&line).0)
     });
     assert_eq!(kind, ErrorKind::Malformed, "{told}");

@@ -2,6 +2,7 @@
 
 mod client;
 mod lane;
+mod lanes;
 mod noise;
 mod nudge;
 mod observer;

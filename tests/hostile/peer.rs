@@ -280,13 +280,14 @@ impl Message {
         self
     }
 
-    fn offer(self, at: usize) -> Self {
-        self.u64(at, (CONTROL + RING) as u64)
+    /// An offer of so many lanes, in order.
+    pub(crate) fn offer(self, at: usize, lanes: usize) -> Self {
+        self.u64(at, (CONTROL + lanes * RING) as u64)
             .u64(at + 8, CONTROL as u64)
             .u64(at + 16, RING as u64)
             .u32(at + 32, RING as u32 / 8)
             .u32(at + 36, 8)
-            .u32(at + 44, 1)
+            .u32(at + 44, lanes as u32)
     }
 }
 
@@ -307,12 +308,12 @@ pub(crate) fn welcome() -> Message {
         .u16(16, 1)
         .u16(18, 1)
         .u64(32, RING as u64)
-        .offer(40)
+        .offer(40, 1)
 }
 
 /// An Attach that is in order.
 pub(crate) fn attach() -> Message {
-    Message::new(3, 128).offer(16)
+    Message::new(3, 128).offer(16, 1)
 }
 
 pub(crate) fn ready() -> Message {
@@ -340,21 +341,6 @@ pub(crate) fn reason(bytes: &[u8]) -> (u32, String) {
     let length = word(20) as usize;
     let text = String::from_utf8(bytes[24..24 + length].to_vec()).unwrap();
     (word(16), text)
-}
-
-/// Sends from a process of its own, which ends at once.
-pub(crate) fn send_as_another(line: &OwnedFd, bytes: &[u8], descriptors: &[RawFd]) {
-    // SAFETY: the child makes system calls only, on what it has inherited, and leaves by `_exit`.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
-        send(line, bytes, descriptors);
-        // SAFETY: ends the child and runs nothing.
-        unsafe { libc::_exit(0) };
-    }
-    let mut status = 1;
-    // SAFETY: `status` is valid for writes.
-    let ended = unsafe { libc::waitpid(child, &raw mut status, 0) };
-    assert_eq!((ended, status), (child, 0));
 }
 
 /// A memory file of `size` bytes with some seals; every page allocated, or none.
@@ -396,19 +382,21 @@ pub(crate) fn pipe() -> (OwnedFd, OwnedFd) {
 pub(crate) struct Segment {
     pub(crate) file: OwnedFd,
     base: *mut u8,
+    size: usize,
 }
 
 // SAFETY: the mapping is the segment's own and lives as long as it; words in it are accessed volatile, whole and aligned.
 unsafe impl Send for Segment {}
 
 impl Segment {
-    pub(crate) fn new() -> Self {
-        let file = memory(CONTROL + RING, 0, true);
+    pub(crate) fn new(lanes: usize) -> Self {
+        let size = CONTROL + lanes * RING;
+        let file = memory(size, 0, true);
         // SAFETY: a new mapping at an address of the kernel's choice.
         let base = unsafe {
             libc::mmap(
                 core::ptr::null_mut(),
-                CONTROL + RING,
+                size,
                 libc::PROT_READ | libc::PROT_WRITE,
                 libc::MAP_SHARED,
                 file.as_raw_fd(),
@@ -422,26 +410,32 @@ impl Segment {
         Self {
             file,
             base: base.cast(),
+            size,
         }
     }
 
     /// Writes any word.
     pub(crate) fn set(&self, offset: usize, value: u64) {
-        assert!(offset % 8 == 0 && offset + 8 <= CONTROL + RING);
+        assert!(offset % 8 == 0 && offset + 8 <= self.size);
         // SAFETY: aligned and inside the mapping, as just checked.
         unsafe { self.base.add(offset).cast::<u64>().write_volatile(value) };
     }
 
-    /// Writes a word of the ring.
+    /// Writes a word of the first ring.
     pub(crate) fn ring(&self, position: usize, value: u64) {
-        self.set(CONTROL + position % RING, value);
+        self.lane(0, position, value);
+    }
+
+    /// Writes a word of a lane's ring.
+    pub(crate) fn lane(&self, lane: usize, position: usize, value: u64) {
+        self.set(CONTROL + lane * RING + position % RING, value);
     }
 }
 
 impl Drop for Segment {
     fn drop(&mut self) {
         // SAFETY: the range is our own mapping, and nobody uses it any more.
-        unsafe { libc::munmap(self.base.cast(), CONTROL + RING) };
+        unsafe { libc::munmap(self.base.cast(), self.size) };
     }
 }
 
@@ -457,24 +451,35 @@ pub(crate) struct Hostile {
 
 /// Connects and says Hello. Returns the line and the descriptors of the Welcome.
 pub(crate) fn greet(path: &Path) -> (OwnedFd, Vec<OwnedFd>) {
+    greet_for(path, 1)
+}
+
+/// The same, asking for so many lanes, which it must be given.
+pub(crate) fn greet_for(path: &Path, lanes: usize) -> (OwnedFd, Vec<OwnedFd>) {
     let line = dial(path).unwrap();
-    send(&line, &hello().0, &[]);
+    send(&line, &hello().u16(22, lanes as u16).0, &[]);
     let (answer, theirs) = receive(&line);
     assert_eq!(answer[8], 2, "a Welcome was expected");
+    assert_eq!(usize::from(answer[18]), lanes);
     (line, theirs)
 }
 
 /// Shakes hands in order, as a client.
 pub(crate) fn join(path: &Path) -> Hostile {
-    let (line, mut theirs) = greet(path);
-    let own = Segment::new();
+    join_for(path, 1)
+}
+
+/// The same with so many lanes.
+pub(crate) fn join_for(path: &Path, lanes: usize) -> Hostile {
+    let (line, mut theirs) = greet_for(path, lanes);
+    let own = Segment::new(lanes);
     let bells = [eventfd(), eventfd()];
     let descriptors = [
         own.file.as_raw_fd(),
         bells[0].as_raw_fd(),
         bells[1].as_raw_fd(),
     ];
-    send(&line, &attach().0, &descriptors);
+    send(&line, &attach().offer(16, lanes).0, &descriptors);
     assert_eq!(receive(&line).0[8], 4, "a Ready was expected");
     theirs.remove(0);
     Hostile {

@@ -48,7 +48,7 @@ fn each_message_is_told_once_and_only_then() {
     is_silent(&listener);
     let (answer, offered) = peer::receive(&line);
     assert_eq!(answer[8], 2);
-    let own = Segment::new();
+    let own = Segment::new(1);
     let bells = [eventfd(), eventfd()];
     let gifts = [&own.file, &bells[0], &bells[1]].map(AsRawFd::as_raw_fd);
     peer::send(&line, &attach().0, &gifts);

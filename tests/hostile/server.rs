@@ -14,11 +14,21 @@ const SIZE: usize = peer::CONTROL + peer::RING;
 
 /// What a client says that gets these answers, the empty one left out, and the next thing that the server hears of it then.
 fn told(answers: &[(&Message, &[OwnedFd])], another: bool) -> (Error, Vec<u8>) {
+    told_by(&Config::new(), answers, another)
+}
+
+/// The same of a client with these options.
+pub(crate) fn told_by(
+    config: &Config,
+    answers: &[(&Message, &[OwnedFd])],
+    another: bool,
+) -> (Error, Vec<u8>) {
     let path = peer::path("server");
     let listener = peer::listen(&path);
     let (outcome, heard) = thread::scope(|scope| {
         let client = scope.spawn(|| {
-            Config::new()
+            let config = config.clone();
+            config
                 .capacity(peer::RING)
                 .peer_capacity(peer::RING)
                 .handshake_timeout(Duration::from_millis(400))
@@ -32,7 +42,7 @@ fn told(answers: &[(&Message, &[OwnedFd])], another: bool) -> (Error, Vec<u8>) {
             }
             let raw: Vec<RawFd> = gifts.iter().map(AsRawFd::as_raw_fd).collect();
             if index == 1 && another {
-                peer::send_as_another(&line, &message.0, &raw);
+                send_as_another(&line, &message.0, &raw);
             } else {
                 peer::send(&line, &message.0, &raw);
             }
@@ -44,7 +54,12 @@ fn told(answers: &[(&Message, &[OwnedFd])], another: bool) -> (Error, Vec<u8>) {
 }
 
 /// The client's error is of this kind and says `part`, and the server is told `reason` and the same.
-fn is_refused((error, heard): (Error, Vec<u8>), kind: ErrorKind, reason: u32, part: &str) {
+pub(crate) fn is_refused(
+    (error, heard): (Error, Vec<u8>),
+    kind: ErrorKind,
+    reason: u32,
+    part: &str,
+) {
     let text = error.to_string();
     assert_eq!(error.kind(), kind, "{text}");
     assert!(text.contains(part), "{text:?} does not say {part:?}");
@@ -239,4 +254,19 @@ fn a_server_that_refuses_is_quoted_and_not_answered() {
         );
         assert!(heard.is_empty(), "a Refuse was answered");
     }
+}
+
+/// Sends from a process of its own, which ends at once.
+pub(crate) fn send_as_another(line: &OwnedFd, bytes: &[u8], descriptors: &[RawFd]) {
+    // SAFETY: the child makes system calls only, on what it has inherited, and leaves by `_exit`.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        peer::send(line, bytes, descriptors);
+        // SAFETY: ends the child and runs nothing.
+        unsafe { libc::_exit(0) };
+    }
+    let mut status = 1;
+    // SAFETY: `status` is valid for writes.
+    let ended = unsafe { libc::waitpid(child, &raw mut status, 0) };
+    assert_eq!((ended, status), (child, 0));
 }

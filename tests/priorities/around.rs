@@ -1,0 +1,231 @@
+//! Several lanes and what is around a connection: pollers, taps, limits, memory.
+
+use std::thread;
+use std::time::Duration;
+
+use ringway::{Config, Direction, Event, Poller, RecvError, Wait};
+
+use crate::pair::soon;
+use crate::{both, with};
+
+/// In a poller: frames of every lane, from its sleep and while it looks; an end behind all of them.
+#[test]
+fn a_poller_serves_connections_of_several_lanes() {
+    const CLIENTS: usize = 5;
+    const ROUNDS: usize = 60;
+    let config = with(3);
+    let path = std::env::temp_dir().join(format!("ringway-polled-lanes-{}", std::process::id()));
+    let mut listener = config.bind(path.as_path()).unwrap();
+    thread::scope(|scope| {
+        for client in 0..CLIENTS {
+            let (config, path) = (&config, &path);
+            scope.spawn(move || {
+                let mut connection = config.connect(path.as_path()).unwrap();
+                for round in 0..ROUNDS {
+                    let lane = (round + client) % 3;
+                    let (sender, receiver) = connection.halves();
+                    sender.at(lane).unwrap().send(&[lane as u8]).unwrap();
+                    let frame = receiver.recv_deadline(soon()).unwrap();
+                    assert_eq!(usize::from(frame.to_vec()[0]), lane);
+                    assert_eq!(frame.priority(), lane);
+                    drop(frame);
+                    if round % 20 == 0 {
+                        // Long enough for the poller to sleep.
+                        thread::sleep(Duration::from_millis(150));
+                    }
+                }
+                let sender = connection.sender();
+                for lane in 0..3 {
+                    sender.at(lane).unwrap().send(&[9]).unwrap();
+                }
+            });
+        }
+        let mut poller = Poller::new().unwrap();
+        for _ in 0..CLIENTS {
+            let connection = listener.accept_deadline(soon()).unwrap();
+            poller.add(connection).map_err(drop).unwrap();
+        }
+        let (mut answered, mut last, mut ended) = (0, 0, 0);
+        while ended < CLIENTS {
+            match poller.event_deadline(soon()).unwrap() {
+                Some(Event::Ready(mut turn)) => {
+                    while turn.more() {
+                        let (sender, receiver) = turn.halves();
+                        let frame = receiver.try_recv().unwrap();
+                        let (lane, payload) = (frame.priority(), frame.to_vec());
+                        drop(frame);
+                        if payload == [9] {
+                            last += 1;
+                        } else {
+                            answered += 1;
+                            sender.at(lane).unwrap().send(&payload).unwrap();
+                        }
+                    }
+                }
+                Some(Event::Ended(_)) => ended += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!((answered, last), (CLIENTS * ROUNDS, CLIENTS * 3));
+    });
+}
+
+/// A tap reads along all lanes, and says which.
+#[test]
+fn a_tap_reads_along_all_lanes() {
+    let config = with(4).allow_tap(true);
+    let path = std::env::temp_dir().join(format!("ringway-tapped-lanes-{}", std::process::id()));
+    let mut listener = config.bind(path.as_path()).unwrap();
+    let (mut server, mut client) = thread::scope(|scope| {
+        let client = scope.spawn(|| config.connect(path.as_path()).unwrap());
+        (
+            listener.accept_deadline(soon()).unwrap(),
+            client.join().unwrap(),
+        )
+    });
+    let attendant = listener.attend().unwrap();
+    let mut tap = Config::new().tap(path.as_path()).unwrap();
+    let mut payload = Vec::new();
+    assert_eq!(tap.lanes().len(), 2);
+    for lane in tap.lanes().iter_mut() {
+        assert_eq!(lane.priorities(), 4);
+        assert_eq!(lane.try_recv(&mut payload).unwrap(), None);
+    }
+    for round in 0..200u8 {
+        for priority in 0..4 {
+            let (one, two) = ([round, priority as u8, 0], [round, priority as u8, 1]);
+            client.sender().at(priority).unwrap().send(&one).unwrap();
+            server.sender().at(priority).unwrap().send(&two).unwrap();
+        }
+        for lane in tap.lanes().iter_mut() {
+            let way = u8::from(lane.direction() == Direction::ToClient);
+            let mut seen = Vec::new();
+            while let Some(frame) = lane.try_recv(&mut payload).unwrap() {
+                assert_eq!(payload, [round, frame.priority as u8, way]);
+                seen.push(frame.priority);
+            }
+            seen.sort_unstable();
+            assert_eq!(seen, [0, 1, 2, 3]);
+            assert_eq!(lane.lost().frames, 0);
+        }
+        while client.receiver().try_recv().is_ok() {}
+        while server.receiver().try_recv().is_ok() {}
+    }
+    // What it is too slow for is lost and counted, in whatever lane.
+    for n in 0..2_000u32 {
+        let mut at = client.sender().at(n as usize % 4).unwrap();
+        at.send_deadline(&[0; 60], soon()).unwrap();
+        drop(server.receiver().recv_deadline(soon()).unwrap());
+    }
+    client.sender().arm(8).unwrap();
+    let from_client = tap
+        .lanes()
+        .iter_mut()
+        .find(|lane| lane.direction() == Direction::FromClient)
+        .unwrap();
+    let mut seen = 0;
+    while from_client.try_recv(&mut payload).unwrap().is_some() {
+        seen += 1;
+    }
+    assert!(seen > 0 && from_client.lost().frames > 1_000, "{seen}");
+    drop((client, server));
+    while !from_client.is_over() {
+        from_client.try_recv(&mut payload).unwrap();
+    }
+    drop(attendant);
+}
+
+/// Limits of a uid count every ring.
+#[test]
+fn limits_count_every_ring() {
+    let ring = 64 << 10;
+    let name = |lanes| format!("ringway-limited-lanes{lanes}-{}", std::process::id());
+    for (lanes, fits) in [(1, true), (2, true), (3, false), (4, false)] {
+        let limits = ringway::Limits::new().bytes(4096 + 2 * ring as u64);
+        let config = Config::new()
+            .lanes(lanes)
+            .limits(limits)
+            .peer_capacity(ring);
+        let path = std::env::temp_dir().join(name(lanes));
+        let mut listener = config.bind(path.as_path()).unwrap();
+        thread::scope(|scope| {
+            let client = scope.spawn(|| config.connect(path.as_path()));
+            if fits {
+                drop(listener.accept_deadline(soon()).unwrap());
+            } else {
+                while listener.refusals() == 0 {
+                    assert!(listener.try_accept().unwrap().is_none());
+                }
+                let error = listener.last_refusal().unwrap().to_string();
+                assert!(
+                    error.contains(&(4096 + lanes * ring).to_string()),
+                    "{error}"
+                );
+            }
+            assert_eq!(client.join().unwrap().is_ok(), fits);
+        });
+    }
+}
+
+/// Pages in memory, of every ring of both segments.
+#[test]
+fn memory_is_locked_and_filled_for_every_ring() {
+    let config = with(4).prefault(true).lock_memory(true);
+    let Ok((mut one, mut other)) = std::panic::catch_unwind(|| both("locked-lanes", &config))
+    else {
+        // `RLIMIT_MEMLOCK` forbids even this much here.
+        return;
+    };
+    for priority in 0..4 {
+        let mut at = one.sender().at(priority).unwrap();
+        (0..30).for_each(|_| at.send(&[3; 100]).unwrap());
+    }
+    let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let (mut locked, mut ours, mut size) = (0, false, 0);
+    for line in maps.lines() {
+        if let Some(number) = line.strip_prefix("Size:") {
+            size = number.trim().trim_end_matches(" kB").parse().unwrap();
+        } else if let Some(flags) = line.strip_prefix("VmFlags:") {
+            locked += if ours && flags.contains(" lo") {
+                size
+            } else {
+                0
+            };
+            ours = false;
+        } else if line.contains("memfd:ringway (deleted)") {
+            ours = true;
+        }
+    }
+    // Two segments, each mapped by both ends: a page of control bytes, and each ring once.
+    assert_eq!(locked, 4 * (4 + 4 * 4), "kB are locked");
+    for _ in 0..120 {
+        drop(other.receiver().recv_deadline(soon()).unwrap());
+    }
+}
+
+/// Spinning peers, which nobody wakes, and one lane against several.
+#[test]
+fn spinners_look_at_every_lane() {
+    let (one, other) = both("spinning-lanes", &with(4).wait(Wait::Spin));
+    let (mut sender, _keep) = one.split();
+    let (_keep_too, mut receiver) = other.split();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for turn in 0..400 {
+                sender.at(turn % 4).unwrap().send(&[7; 8]).unwrap();
+            }
+            drop(sender);
+        });
+        let mut seen = [0; 4];
+        loop {
+            match receiver.recv() {
+                Ok(frame) => seen[frame.priority()] += 1,
+                Err(error) => {
+                    assert_eq!(error, RecvError::Closed);
+                    break;
+                }
+            }
+        }
+        assert_eq!(seen, [100; 4]);
+    });
+}
