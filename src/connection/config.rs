@@ -86,7 +86,7 @@ impl Config {
         Self::default()
     }
 
-    /// Bytes in the ring that a client sends into: a power of two, 4,096 to 1 GiB. Default 256 KiB.
+    /// Bytes in the ring that a client sends into, in each of them where there are several lanes: a power of two, 4,096 to 1 GiB. Default 256 KiB.
     ///
     /// It is a client's wish. The server cuts it to its [`Config::max_capacity`] without an error: [`Sender::capacity`](crate::Sender::capacity)
     /// and [`Receiver::capacity`](crate::Receiver::capacity) tell what was agreed, [`Sender::max_payload`](crate::Sender::max_payload) how long

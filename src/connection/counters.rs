@@ -38,7 +38,7 @@ pub struct ConnectionCounters {
     pub receives: LaneCounters,
 }
 
-/// What one half of a connection has done.
+/// What one half of a connection has done, in all its lanes together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LaneCounters {
@@ -48,7 +48,7 @@ pub struct LaneCounters {
     pub bytes: u64,
     /// Groups of frames that were published together; of the half that receives: releases of what it had read.
     pub batches: u64,
-    /// The most bytes that were seen in the ring and not released.
+    /// The most bytes that were seen in the ring and not released; of several rings, in one of them.
     pub high_water: u64,
     /// Calls that had to wait.
     pub waits: u64,

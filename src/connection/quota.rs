@@ -46,7 +46,7 @@ impl Limits {
         self
     }
 
-    /// Bytes of the segments that we make for them: a control area and the ring that we send into. Default 64 GiB. The rings that they send into
+    /// Bytes of the segments that we make for them: a control area and the rings that we send into, one for each lane. Default 64 GiB. The rings that they send into
     /// are their own memory.
     pub fn bytes(mut self, most: u64) -> Self {
         self.bytes = most;

@@ -166,7 +166,7 @@ impl Receiver {
         self.lane.take_exact(buffer) == Found::Taken
     }
 
-    /// Bytes in the ring: what was agreed ([`Config::capacity`](crate::Config::capacity)).
+    /// Bytes in the ring, that of each priority: what was agreed ([`Config::capacity`](crate::Config::capacity)).
     pub fn capacity(&self) -> usize {
         self.lane.capacity() as usize
     }

@@ -252,7 +252,7 @@ impl Sender {
         self.lane.most() as usize
     }
 
-    /// Bytes in the ring: what was agreed, which may be less than was asked for ([`Config::capacity`](crate::Config::capacity)).
+    /// Bytes in the ring, that of each priority: what was agreed, which may be less than was asked for ([`Config::capacity`](crate::Config::capacity)).
     pub fn capacity(&self) -> usize {
         self.lane.capacity() as usize
     }

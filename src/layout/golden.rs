@@ -216,6 +216,8 @@ mod tests {
             control::COMING,
             control::COME,
             control::RECEIVER,
+            control::SENDER + 3 * control::APART,
+            control::RECEIVER + 3 * control::APART,
             control::RECEIVER_EPOCH,
             control::FENCE_MODE,
         ];

@@ -98,7 +98,7 @@ impl<'a, C: Polled> Turn<'a, C> {
         there
     }
 
-    /// Has the connection be told as ready once there is room for `len` bytes, and not for frames before that: a client that reads no answers is itself
+    /// Has the connection be told as ready once there is room for `len` bytes (at priority 0, where there are several), and not for frames before that: a client that reads no answers is itself
     /// made to wait. It is ready for frames again then.
     pub fn until_room(&mut self, len: usize) {
         self.entry_mut().want = Want::Room(len);

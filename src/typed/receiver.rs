@@ -179,6 +179,11 @@ impl<M: Messages + ?Sized> Receiver<M> {
         self.inbox.receiver.peer()
     }
 
+    /// The priority of the message that was received last: see [`ringway::Receiver::last_priority`](crate::Receiver::last_priority).
+    pub fn last_priority(&self) -> usize {
+        self.inbox.receiver.last_priority()
+    }
+
     /// The half that receives bytes: for what has no typed form, such as an event loop.
     pub fn untyped(&mut self) -> &mut connection::Receiver {
         &mut self.inbox.receiver

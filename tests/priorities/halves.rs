@@ -61,6 +61,7 @@ fn messages_have_priorities_too() {
             1 => {
                 receiver.recv_into(&mut into).unwrap();
                 seen.push(into.number);
+                assert_eq!(receiver.last_priority() as u64, into.number % 10);
             }
             _ => seen.push(receiver.try_recv().unwrap().number),
         }

@@ -25,6 +25,7 @@ const TURN: Duration = Duration::from_millis(50);
 pub(super) fn send(args: &SendArgs, input: &File) -> Result<(), Failure> {
     let cure = "start the program that takes the messages";
     let config = args.connection.messages(args.capacity);
+    let config = config.lanes(args.priority + 1);
     let observed = patiently(args, cure, || config.observe(args.connection.address()))?;
     let schema = expected(args.connection.name(), &observed)?;
     let chosen = match &args.kind {
@@ -36,7 +37,12 @@ pub(super) fn send(args: &SendArgs, input: &File) -> Result<(), Failure> {
     };
     let config = config.sends(schema.clone()).huge_pages(args.huge_pages);
     let mut connection = patiently(args, cure, || config.connect(args.connection.address()))?;
-    lines(&mut connection, input, schema, chosen)
+    let priority = args.priority;
+    connection
+        .sender()
+        .at(priority)
+        .map_err(|error| Failure::new(Code::Failed, error))?;
+    lines(&mut connection, input, schema, chosen, priority)
 }
 
 /// What the listener takes, if that can be made of JSON.
@@ -82,6 +88,7 @@ fn lines(
     input: &File,
     schema: &Schema,
     chosen: Option<&Record>,
+    priority: usize,
 ) -> Result<(), Failure> {
     let mut lines = Lines::new(input);
     let (mut number, mut sent) = (0u64, 0u64);
@@ -95,7 +102,7 @@ fn lines(
             let words = format!("line {number}: {what}; {sent} messages had been sent");
             Failure::new(Code::Failed, harmless(&words))
         })?;
-        put(connection, kind, &payload, number, sent)?;
+        put(connection, (priority, kind), &payload, number, sent)?;
         sent += 1;
     }
     Ok(())
@@ -137,7 +144,7 @@ fn message(
 /// Sends a frame, and goes on reading what the listener answers meanwhile: it may wait for that before it reads on.
 fn put(
     connection: &mut Connection,
-    kind: u16,
+    (priority, kind): (usize, u16),
     payload: &[u8],
     line: u64,
     sent: u64,
@@ -145,7 +152,11 @@ fn put(
     loop {
         look(connection, sent)?;
         let until = Instant::now() + TURN;
-        match connection.sender().send_kind_deadline(kind, payload, until) {
+        let sent_now = connection
+            .sender()
+            .at(priority)
+            .and_then(|mut sender| sender.send_kind_deadline(kind, payload, until));
+        match sent_now {
             Ok(()) => return Ok(()),
             Err(SendError::TimedOut) => {}
             Err(SendError::TooLarge { .. }) => {

@@ -49,6 +49,16 @@ pub(crate) struct SendArgs {
     /// With --json: every line has the fields of this message, which is given by its name or its number.
     #[arg(long, value_name = "NAME_OR_NUMBER", requires = "json")]
     kind: Option<String>,
+    /// With --json: send at this priority, 0 to 3, of which 0 is served first. The listener must have so many (`Config::lanes`).
+    #[arg(long, value_name = "NUMBER", requires = "json", default_value_t = 0, value_parser = parse_priority)]
+    priority: usize,
+}
+
+fn parse_priority(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(priority) if priority < 4 => Ok(priority),
+        _ => Err("give a number from 0 to 3".into()),
+    }
 }
 
 /// Runs the command.

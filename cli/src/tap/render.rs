@@ -19,6 +19,8 @@ pub(crate) struct Frame<'a> {
     pub(crate) direction: &'a str,
     pub(crate) position: u64,
     pub(crate) kind: u16,
+    /// Where its lane has several.
+    pub(crate) priority: Option<usize>,
     pub(crate) payload: &'a [u8],
 }
 
@@ -91,12 +93,16 @@ pub(crate) fn text_line(frame: &Frame<'_>, message: &Message<'_, '_>) -> String 
         direction,
         position,
         kind,
+        priority,
         ..
     } = frame;
     let mut line = format!("{connection} {direction} @{position}");
     // Writing to a string does not fail.
     if message.index > 0 {
         let _ = write!(line, "[{}]", message.index);
+    }
+    if let Some(priority) = priority {
+        let _ = write!(line, " priority {priority}");
     }
     match message.record {
         Some(record) => write!(line, " {}", &*record.name),
@@ -182,6 +188,8 @@ struct Line<'a, 'v, 's> {
     index: usize,
     kind: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
+    priority: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'s str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     fields: Option<Shown<'v, 's>>,
@@ -206,6 +214,7 @@ pub(crate) fn json_line(frame: &Frame<'_>, message: &Message<'_, '_>) -> String 
         position: frame.position,
         index: message.index,
         kind: frame.kind,
+        priority: frame.priority,
         message: message.record.map(|record| &*record.name),
         fields,
         length: bytes.map(<[u8]>::len),

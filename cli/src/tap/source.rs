@@ -13,7 +13,7 @@ use ringway::{Direction, Error, ErrorKind, Tap, TapLane};
 use super::args::TapArgs;
 use super::idle::yield_to_all;
 use super::pace::Lost;
-use super::watch::{Lane, Source, watch};
+use super::watch::{Lane, Next, Source, watch};
 use crate::exit::{self, Code, Failure};
 
 /// Runs the command.
@@ -164,9 +164,14 @@ impl Lane for TapLane {
     fn codec(&self) -> u32 {
         TapLane::codec(self)
     }
-    fn try_recv(&mut self, payload: &mut Vec<u8>) -> Result<Option<(u64, u16)>, String> {
+    fn try_recv(&mut self, payload: &mut Vec<u8>) -> Result<Option<Next>, String> {
         let frame = TapLane::try_recv(self, payload).map_err(|error| error.to_string())?;
-        Ok(frame.map(|frame| (frame.position, frame.kind)))
+        let several = self.priorities() > 1;
+        Ok(frame.map(|frame| Next {
+            position: frame.position,
+            kind: frame.kind,
+            priority: several.then_some(frame.priority),
+        }))
     }
     fn lost(&self) -> Lost {
         let lost = TapLane::lost(self);

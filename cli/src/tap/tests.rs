@@ -75,6 +75,7 @@ fn frame(kind: u16, payload: &[u8]) -> Frame<'_> {
         direction: "from-client",
         position: 4096,
         kind,
+        priority: None,
         payload,
     }
 }
@@ -233,4 +234,19 @@ fn letters_that_json_leaves_alone_are_made_harmless_too() {
     let json = json_line(&frame, &seen[0]);
     assert!(json.ends_with("{\"t\":\"\\u009b1m\\u202ea\"}}"), "{json}");
     assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok());
+}
+
+#[test]
+fn a_priority_is_told_where_there_are_several() {
+    let schema = schema(vec![order()]);
+    let plain = frame(3, ONE);
+    let urgent = Frame {
+        priority: Some(0),
+        ..plain
+    };
+    let seen = messages(Some(&schema), 0, &urgent);
+    assert!(text_line(&urgent, &seen[0]).starts_with("2 from-client @4096 priority 0 Order "));
+    assert!(json_line(&urgent, &seen[0]).contains("\"kind\":3,\"priority\":0,"));
+    assert!(!text_line(&plain, &seen[0]).contains("priority"));
+    assert!(!json_line(&plain, &seen[0]).contains("priority"));
 }

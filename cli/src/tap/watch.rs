@@ -16,6 +16,15 @@ const REFRESH: Duration = Duration::from_millis(200);
 /// The most frames of one lane before the others have their turn.
 const TURN: usize = 256;
 
+/// The next frame of a lane, but for its payload.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Next {
+    pub(crate) position: u64,
+    pub(crate) kind: u16,
+    /// Where there are several.
+    pub(crate) priority: Option<usize>,
+}
+
 /// One direction of a connection, as it is read along.
 pub(crate) trait Lane {
     /// The number of the connection.
@@ -24,8 +33,8 @@ pub(crate) trait Lane {
     fn direction(&self) -> &'static str;
     fn schema(&self) -> Option<&Schema>;
     fn codec(&self) -> u32;
-    /// Position and kind of the next frame, whose payload is then in `payload`. Never waits. An error ends this lane alone.
-    fn try_recv(&mut self, payload: &mut Vec<u8>) -> Result<Option<(u64, u16)>, String>;
+    /// The next frame, whose payload is then in `payload`. Never waits. An error ends this lane alone.
+    fn try_recv(&mut self, payload: &mut Vec<u8>) -> Result<Option<Next>, String>;
     fn lost(&self) -> Lost;
     /// Its connection has ended, and what was left was read.
     fn is_over(&self) -> bool;
@@ -104,9 +113,9 @@ pub(crate) fn watch<S: Source>(
             shown.meet(lane, out)?;
             for _ in 0..TURN {
                 match lane.try_recv(&mut payload) {
-                    Ok(Some((position, kind))) => {
+                    Ok(Some(next)) => {
                         some = true;
-                        shown.frame(lane, position, kind, &payload, out, err)?;
+                        shown.frame(lane, next, &payload, out, err)?;
                     }
                     Ok(None) => break,
                     Err(why) => {
@@ -225,8 +234,7 @@ impl Shown<'_> {
     fn frame(
         &mut self,
         lane: &impl Lane,
-        position: u64,
-        kind: u16,
+        next: Next,
         payload: &[u8],
         out: &mut impl Write,
         err: &mut impl Write,
@@ -238,14 +246,15 @@ impl Shown<'_> {
         let frame = Frame {
             connection,
             direction,
-            position,
-            kind,
+            position: next.position,
+            kind: next.kind,
+            priority: next.priority,
             payload,
         };
         let messages = messages(lane.schema(), lane.codec(), &frame);
         if !messages
             .first()
-            .is_some_and(|message| self.wants(message, kind))
+            .is_some_and(|message| self.wants(message, next.kind))
         {
             return Ok(());
         }

@@ -7,7 +7,7 @@ use ringway::schema::{Schema, Type};
 
 use super::pace::Lost;
 use super::tests::{record, schema};
-use super::watch::{Format, Lane, Source, Wanted, watch};
+use super::watch::{Format, Lane, Next, Source, Wanted, watch};
 use crate::exit::Failure;
 
 struct Played {
@@ -36,13 +36,17 @@ impl Lane for Played {
         0
     }
 
-    fn try_recv(&mut self, payload: &mut Vec<u8>) -> Result<Option<(u64, u16)>, String> {
+    fn try_recv(&mut self, payload: &mut Vec<u8>) -> Result<Option<Next>, String> {
         match self.frames.pop_front() {
             None => Ok(None),
             Some(Ok((kind, bytes))) => {
                 payload.clear();
                 payload.extend(bytes);
-                Ok(Some((8, kind)))
+                Ok(Some(Next {
+                    position: 8,
+                    kind,
+                    priority: None,
+                }))
             }
             Some(Err(why)) => Err(why),
         }

@@ -8,6 +8,7 @@ use crate::connection::rest::Ended;
 use crate::layout::counters;
 use crate::ring::{Entry, Several};
 use crate::sys::cpu;
+use crate::wake::ladder::LOOKS_PER_CHECK;
 
 impl Receiver {
     /// With the lanes behind the first one. `bound`: of starvation, in frames.
@@ -31,8 +32,8 @@ impl Receiver {
         self.several.as_ref().map_or(1, |several| several.count())
     }
 
-    /// The priority of the frame that was found last.
-    pub(crate) fn priority(&self) -> usize {
+    /// The priority of the frame that was received last, for calls that return no [`Frame`](crate::Frame), which tells it too. 0 before the first one.
+    pub fn last_priority(&self) -> usize {
         self.several.as_ref().map_or(0, |several| several.at_hand())
     }
 
@@ -54,7 +55,7 @@ impl Receiver {
     /// The next frame, if it is of the lane at hand.
     #[inline(never)]
     pub(super) fn peek_alike(&mut self) -> Result<Option<Entry>, RecvError> {
-        let at_hand = self.priority();
+        let at_hand = self.last_priority();
         let found = self.find()?.filter(|(number, _)| *number == at_hand);
         Ok(found.map(|(_, entry)| entry))
     }
@@ -73,7 +74,7 @@ impl Receiver {
 
     /// Puts the lane of a frame at hand that was found.
     fn take_up(&mut self, (number, entry): (usize, Entry)) -> Entry {
-        if number != self.priority() {
+        if number != self.last_priority() {
             // Of a frame whose guard was leaked: who waits for that room may have nothing more to send, which would bring us back here.
             self.finish();
         }
@@ -93,6 +94,14 @@ impl Receiver {
         if self.rest.spins() {
             let nanos = self.slip.found_empty(self.read(), self.lane.capacity());
             for _ in 0..cpu::pauses(nanos) {
+                core::hint::spin_loop();
+            }
+            for _ in 0..LOOKS_PER_CHECK {
+                if let Some(entry) = self.peek_lanes()? {
+                    self.slip.found(entry.length());
+                    self.rest.found_soon();
+                    return Ok(entry);
+                }
                 core::hint::spin_loop();
             }
         }
