@@ -1,13 +1,16 @@
 //! The half that receives.
 
+mod expired;
 mod frames;
 mod polled;
 
+pub(super) use expired::unknown;
 pub use frames::Frames;
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
+use super::book::Count;
 use super::frame::Frame;
 use super::link::Peer;
 use super::outcome::{Arm, Gone, RecvError};
@@ -15,7 +18,7 @@ use super::rest::{Ended, LIFE_EVERY, Rest};
 use super::timing::Timing;
 use crate::layout::counters;
 use crate::layout::header::frame_length;
-use crate::ring::{Consumer, Entry, Found};
+use crate::ring::{Consumer, Entry, Found, Halt};
 use crate::segment::{MappedForeignRing, MappedOwnWord};
 use crate::sys::cpu;
 use crate::sys::fork::Birth;
@@ -37,6 +40,7 @@ pub struct Receiver {
     slip: Slip,
     gap: Gap,
     quiet: Quiet,
+    expired: Count,
     rest: Rest,
 }
 
@@ -51,6 +55,7 @@ impl Receiver {
             slip: Slip::default(),
             gap: Gap::default(),
             quiet: Quiet::default(),
+            expired: Count::new(rest.link.kept.slot.as_ref(), counters::RECEIVES, 11),
             rest,
         }
     }
@@ -232,9 +237,7 @@ impl Receiver {
             return Err(RecvError::Forked);
         }
         self.lane.tell_numbers();
-        let Self { lane, rest, .. } = self;
-        let outcome = rest.arm(&mut || lane.peek());
-        outcome.map_err(RecvError::Protocol)
+        self.arm_behind_expired()
     }
 
     #[inline(always)]
@@ -242,7 +245,16 @@ impl Receiver {
         if self.birth.is_forked() {
             return Err(RecvError::Forked);
         }
-        self.lane.peek().map_err(RecvError::Protocol)
+        self.look_at_lane()
+    }
+
+    /// As `peek`, in the process that made the connection.
+    #[inline(always)]
+    fn look_at_lane(&mut self) -> Result<Option<Entry>, RecvError> {
+        match self.lane.peek() {
+            Ok(found) => Ok(found),
+            Err(halt) => self.halted(halt),
+        }
     }
 
     #[inline(always)]
@@ -260,7 +272,7 @@ impl Receiver {
         if self.rest.spins() {
             self.slip();
             for _ in 0..LOOKS_PER_CHECK {
-                if let Some(entry) = self.lane.peek().map_err(RecvError::Protocol)? {
+                if let Some(entry) = self.look_at_lane()? {
                     self.slip.found(entry.length());
                     self.rest.found_soon();
                     return Ok(entry);
@@ -324,6 +336,11 @@ impl Receiver {
                 (Ok(Some(_)), nanos) if look > 0 => {
                     return self.gap.learn(nanos, cpu::pauses);
                 }
+                // The looks that follow find a broken rule again.
+                (Err(halt), _) => {
+                    let _ = self.halted(halt);
+                    return;
+                }
                 _ => return,
             }
         }
@@ -334,15 +351,21 @@ impl Receiver {
     fn wait(&mut self, deadline: Option<Instant>) -> Result<Entry, RecvError> {
         self.lane.tell_numbers();
         self.rest.look_in_vain();
-        let Self { lane, rest, .. } = self;
-        match rest.wait(deadline, &mut || lane.peek()) {
-            Ok(Ok(entry)) => {
-                self.slip.found(entry.length());
-                Ok(entry)
+        loop {
+            let Self { lane, rest, .. } = self;
+            match rest.wait(deadline, &mut || lane.peek()) {
+                Ok(Ok(entry)) => {
+                    self.slip.found(entry.length());
+                    return Ok(entry);
+                }
+                Ok(Err(Ended::TimedOut)) => return Err(RecvError::TimedOut),
+                Ok(Err(Ended::Gone(gone))) => return Err(self.ended(gone)),
+                Err(halt) => {
+                    if let Some(entry) = self.halted_until(halt, deadline)? {
+                        return Ok(entry);
+                    }
+                }
             }
-            Ok(Err(Ended::TimedOut)) => Err(RecvError::TimedOut),
-            Ok(Err(Ended::Gone(gone))) => Err(self.ended(gone)),
-            Err(violation) => Err(RecvError::Protocol(violation)),
         }
     }
 
@@ -358,6 +381,9 @@ impl Receiver {
     #[cold]
     #[inline(never)]
     fn empty(&mut self) -> Result<Entry, RecvError> {
+        if let Some(entry) = self.look_behind_expired()? {
+            return Ok(entry);
+        }
         if self.quiet.found_empty(self.lane.next()) {
             self.rest.look_in_vain();
         }
@@ -365,6 +391,9 @@ impl Receiver {
             return Err(RecvError::Empty);
         };
         if let Some(entry) = self.peek()? {
+            return Ok(entry);
+        }
+        if let Some(entry) = self.look_behind_expired()? {
             return Ok(entry);
         }
         Err(self.ended(gone))

@@ -1,6 +1,7 @@
 //! The half that sends.
 
 mod backlog;
+mod expiring;
 mod polled;
 mod room;
 
@@ -19,6 +20,7 @@ use crate::layout::counters;
 use crate::ring::{Producer, Published, Slot};
 use crate::segment::{MappedForeignWord, MappedOwnRing, MappedOwnWord};
 use crate::sys::fork::Birth;
+use crate::wake::drain::Drain;
 use crate::wake::park::Signal;
 
 /// The half that sends. One thread at a time uses it; [`Sender::shared`] makes one for several.
@@ -42,6 +44,9 @@ pub struct Sender {
     broken: Option<SendError>,
     /// An open group is published by the drop.
     flushes: bool,
+    /// What is known of how fast the peer reads, for frames that expire.
+    drain: Drain,
+    late: Count,
     rest: Rest,
 }
 
@@ -55,6 +60,8 @@ impl Sender {
             lane.count_into(slot.lane(counters::SENDS));
         }
         Self {
+            drain: Drain::new(lane.step(), lane.published()),
+            late: Count::new(slot, counters::SENDS, 11),
             lane,
             birth: rest.link.birth,
             refused: Count::new(slot, counters::SENDS, 7),

@@ -440,7 +440,7 @@ impl Parts {
                 counters::SENDS,
             ),
         );
-        let receiver = Receiver::new(
+        let mut receiver = Receiver::new(
             consumer,
             rest(
                 control::SENDER_EPOCH,
@@ -450,6 +450,10 @@ impl Parts {
                 counters::RECEIVES,
             ),
         );
+        if config.drop_expired {
+            // That it can is asked before anything is made.
+            let _ = receiver.drop_expired(true);
+        }
         Connection::new(sender, receiver)
     }
 }

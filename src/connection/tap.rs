@@ -25,8 +25,8 @@ use crate::layout::schemas::SCHEMAS;
 use crate::ring::{self, Told};
 use crate::schema::Schema;
 use crate::segment::{ForeignSegment, Gate, MappedForeignRing, MappedForeignWord, Ring};
-use crate::sys::credentials;
 use crate::sys::line::Line;
+use crate::sys::{clock, credentials};
 use crate::wake::park::Watch;
 
 /// Which way frames go.
@@ -55,6 +55,8 @@ pub struct TapFrame {
     pub position: u64,
     /// The sender's number for what the payload is.
     pub kind: u16,
+    /// When it expires, if it does and this process can tell ([`Frame::expires`](crate::Frame::expires)).
+    pub expires: Option<Instant>,
 }
 
 /// Answers that one call takes.
@@ -357,6 +359,7 @@ impl TapLane {
             Ok(found) => Ok(found.map(|glimpse| TapFrame {
                 position: glimpse.position,
                 kind: glimpse.kind,
+                expires: glimpse.expires.and_then(clock::instant),
             })),
             Err(violation) => {
                 let number = self.connection;

@@ -18,7 +18,7 @@ mod tap;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-pub(crate) use consumer::{Consumer, Entry, Found, say_start};
+pub(crate) use consumer::{Consumer, Entry, Found, Halt, say_start};
 pub(crate) use manner::Published;
 pub(crate) use producer::{Producer, Readers};
 pub(crate) use slot::{Refusal, Slot};

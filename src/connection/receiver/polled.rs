@@ -31,7 +31,11 @@ impl Receiver {
         match self.rest.end() {
             None => Look::Nothing,
             Some(gone) => match self.look() {
-                Look::Nothing => Look::Ended(self.ended(gone)),
+                Look::Nothing => match self.look_behind_expired() {
+                    Ok(None) => Look::Ended(self.ended(gone)),
+                    Ok(Some(_)) => Look::Something,
+                    Err(error) => Look::Ended(error),
+                },
                 other => other,
             },
         }
@@ -41,6 +45,8 @@ impl Receiver {
     pub(crate) fn fall_asleep(&mut self) -> bool {
         self.lane.tell_numbers();
         let Self { lane, rest, .. } = self;
-        rest.fall_asleep(|| !matches!(lane.peek(), Ok(None)))
+        let asleep = rest.fall_asleep(|| !matches!(lane.peek(), Ok(None)));
+        self.follow_up();
+        asleep
     }
 }
