@@ -1,5 +1,6 @@
 //! Random operations on both halves, and a queue that says what must come out.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 
 use proptest::prelude::*;
@@ -7,7 +8,7 @@ use proptest::prelude::*;
 use super::{Pair, Receiving, Sending, Tapping};
 use crate::layout::geometry::Geometry;
 use crate::layout::header::{HEADER, frame_length};
-use crate::ring::{Found, Refusal, Slot};
+use crate::ring::{Entry, Found, Halt, Refusal, Slot};
 use crate::segment::{ForeignRing, Gate, Ring};
 
 /// A payload's length: as a number of bytes, or as near as the ring lets it to a boundary.
@@ -43,7 +44,25 @@ enum Step {
     PublishRelease,
     /// Read so many frames along.
     Tap(usize),
+    /// Send a frame that expires so much later, aligned to `8 << .1`; the flag: in place, with the last bytes left away.
+    Expiring(Size, u32, u64, bool),
+    /// Time passes.
+    Pass(u64),
+    /// Drop expired frames from now on, or keep them.
+    Drop(bool),
 }
+
+thread_local! {
+    /// The clock of the world on this thread.
+    static NOW: Cell<u64> = const { Cell::new(0) };
+}
+
+fn now() -> u64 {
+    NOW.get()
+}
+
+/// By how much the reader's clock is ahead of the one by which frames expire.
+const AHEAD: i64 = -1000;
 
 fn sizes() -> impl Strategy<Value = Size> {
     prop_oneof![
@@ -69,6 +88,10 @@ fn steps() -> impl Strategy<Value = Step> {
         1 => Just(Step::Rewind),
         1 => Just(Step::PublishRelease),
         2 => (1usize..30).prop_map(Step::Tap),
+        4 => (sizes(), 0u32..=9, prop_oneof![Just(u64::MAX), 0u64..20], any::<bool>())
+            .prop_map(|(size, align, life, place)| Step::Expiring(size, align, life, place)),
+        2 => (1u64..15).prop_map(Step::Pass),
+        1 => any::<bool>().prop_map(Step::Drop),
     ]
 }
 
@@ -78,6 +101,8 @@ struct Sent {
     kind: u16,
     payload: Vec<u8>,
     alignment: u64,
+    number: u32,
+    expires: Option<u64>,
 }
 
 struct World {
@@ -95,6 +120,14 @@ struct World {
     /// All that were ever published.
     log: Vec<Sent>,
     seen: u64,
+    drops: bool,
+    /// The frame that expires and was found last, by its number: it is not judged again.
+    spared: u32,
+    /// Frames up to this number that were dropped are counted.
+    counted: u32,
+    dropped: u64,
+    /// A frame that expires was the last to be found.
+    shut: bool,
 }
 
 impl World {
@@ -114,6 +147,11 @@ impl World {
             read: VecDeque::new(),
             log: Vec::new(),
             seen: 0,
+            drops: false,
+            spared: 0,
+            counted: 0,
+            dropped: 0,
+            shut: false,
         }
     }
 
@@ -132,6 +170,7 @@ impl World {
         self.seen += 1;
         let frame = &self.log[self.tap.frames() as usize - 1];
         assert_eq!((glimpse.kind, &payload), (frame.kind, &frame.payload));
+        assert_eq!(glimpse.expires, frame.expires);
         assert_eq!(self.seen + self.tap.missed().frames, self.tap.frames());
         true
     }
@@ -163,6 +202,8 @@ impl World {
             kind: (self.count % 2 * self.count) as u16,
             payload,
             alignment,
+            number: self.count,
+            expires: None,
         }
     }
 
@@ -222,6 +263,16 @@ impl World {
                 let frame = self.frame(self.length(size), self.alignment(align));
                 let _ = self.reserve(&frame);
             }
+            Step::Expiring(size, align, life, place) => self.expiring(size, align, life, place),
+            Step::Pass(time) => NOW.set(now() + time),
+            Step::Drop(on) => {
+                self.drops = on;
+                if on {
+                    self.consumer.drop_expired(now, AHEAD);
+                } else {
+                    self.consumer.keep_expired();
+                }
+            }
             Step::Group(sizes, align, leak) => self.group(&sizes, align, leak),
             Step::Take(count, release) => (0..count).for_each(|_| self.take(release)),
             Step::TakeExact(count) => (0..count).for_each(|_| self.take_exact()),
@@ -249,6 +300,87 @@ impl World {
             }
         }
         self.check_tail();
+    }
+
+    /// Half of them alone, half in a group of two.
+    fn expiring(&mut self, size: Size, align: u32, life: u64, in_place: bool) {
+        let most = self.geometry.largest_payload() as usize - 8;
+        let mut group = Vec::new();
+        for _ in 0..1 + self.count % 2 {
+            let length = self.length(size).min(most);
+            let mut frame = self.frame(length, self.alignment(align));
+            let host = now().saturating_add_signed(-AHEAD);
+            let expires = host.saturating_add(life);
+            frame.expires = Some(expires);
+            let slot = match self
+                .producer
+                .try_reserve_expiring(length, frame.alignment as usize)
+            {
+                Ok(slot) => slot,
+                Err(refusal) => {
+                    self.refused(refusal, length);
+                    break;
+                }
+            };
+            let ((origin, offset), len) = slot.expiring_place();
+            assert_eq!(((origin + offset) % frame.alignment, len), (0, length));
+            self.producer.fill_expiring(&slot, &frame.payload);
+            if in_place {
+                frame.payload.truncate(length.saturating_sub(3));
+            }
+            let length = frame.payload.len() as u32;
+            self.producer
+                .append_expiring(&slot, length, frame.kind, expires);
+            group.push(frame);
+        }
+        assert_eq!(self.producer.publish().is_some(), !group.is_empty());
+        for frame in group {
+            self.sent(frame);
+        }
+    }
+
+    /// Looks, and finds the first frame that has not expired.
+    fn look(&mut self) -> Option<Entry> {
+        let mut any = false;
+        while let Some(frame) = self.unread.front().filter(|frame| {
+            let host = now().saturating_add_signed(-AHEAD);
+            let expired = frame.expires.is_some_and(|at| at <= host);
+            self.drops && expired && frame.number != self.spared
+        }) {
+            if frame.number > self.counted {
+                self.counted = frame.number;
+                self.dropped += 1;
+            }
+            any = true;
+            let frame = self.unread.pop_front().expect("the one in front");
+            // While nothing is held what is dropped is finished with.
+            if self.hold && !self.read.is_empty() {
+                self.read.push_back(frame);
+            }
+        }
+        loop {
+            match self.consumer.peek() {
+                Ok(found) => {
+                    assert_eq!(self.consumer.expired(), self.dropped);
+                    let front = self.unread.front();
+                    let expires = front.and_then(|frame| frame.expires);
+                    self.shut = expires.is_some();
+                    if let (Some(frame), Some(_)) = (front, expires) {
+                        self.spared = frame.number;
+                    }
+                    let told = found.and_then(|entry| self.consumer.expires(&entry));
+                    assert_eq!(told, expires);
+                    return found;
+                }
+                Err(Halt::Dropped) => {
+                    assert!(any, "one that was dropped is alive");
+                    if self.consumer.owes_release() {
+                        assert!(self.consumer.publish_release());
+                    }
+                }
+                Err(Halt::Broken(violation)) => panic!("an honest sender: {violation}"),
+            }
+        }
     }
 
     fn group(&mut self, sizes: &[Size], align: u32, leak: bool) {
@@ -292,8 +424,7 @@ impl World {
     }
 
     fn take(&mut self, release: bool) {
-        let found = self.consumer.peek().expect("an honest sender");
-        let Some(entry) = found else {
+        let Some(entry) = self.look() else {
             assert!(self.unread.is_empty(), "{} frames lost", self.unread.len());
             return;
         };
@@ -340,12 +471,12 @@ impl World {
             }
             Found::Other => {
                 let alone = self.unread.front().is_some_and(|frame| {
-                    frame.kind == 0 && frame.alignment == 8 && !self.unread.is_empty()
+                    frame.kind == 0 && frame.alignment == 8 && frame.expires.is_none()
                 });
                 // One with which a release is due is left to those that see to that.
                 let end = self.consumer.next() + frame_length(length as u64);
                 assert!(
-                    !alone || end >= self.consumer.due(),
+                    !alone || end >= self.consumer.due() || self.shut,
                     "an ordinary frame is taken at once"
                 );
                 self.take(false);
@@ -367,7 +498,7 @@ impl World {
     }
 
     fn peek(&mut self, from: usize, count: usize) {
-        let Some(entry) = self.consumer.peek().expect("an honest sender") else {
+        let Some(entry) = self.look() else {
             assert!(self.unread.is_empty());
             return;
         };
@@ -394,7 +525,7 @@ impl World {
             .commit(&slot, frame.payload.len() as u32, frame.kind);
         self.sent(frame);
         self.take(true);
-        assert_eq!(self.consumer.peek(), Ok(None));
+        assert_eq!(self.look(), None);
         self.consumer.publish_release();
         self.producer.reclaim().unwrap();
         assert_eq!(
@@ -436,6 +567,7 @@ proptest! {
         fenced in any::<bool>(),
         steps in prop::collection::vec(steps(), 1..150),
     ) {
+        NOW.set(0);
         let mut world = World::new(geometry, fenced);
         for step in steps {
             world.step(step);

@@ -3,7 +3,7 @@
 use super::{Pair, Receiving, Sending};
 use crate::layout::control::RECEIVER;
 use crate::layout::geometry::Geometry;
-use crate::layout::header::{FLAG_FRAME, FLAG_PAD, Header};
+use crate::layout::header::{FLAG_EXPIRES, FLAG_FRAME, FLAG_PAD, Header};
 use crate::layout::violation::Violation;
 use crate::ring::{Found, Halt, Refusal};
 use crate::segment::{Gate, MappedOwnWord, OwnRing, OwnWord, Ring};
@@ -89,6 +89,11 @@ fn unknown_flags_are_refused() {
         FLAG_PAD,
         FLAG_FRAME | 1 << 2,
         FLAG_FRAME | 1 << 4,
+        FLAG_FRAME | 1 << 5,
+        FLAG_FRAME | 1 << 6,
+        FLAG_FRAME | FLAG_EXPIRES | 1 << 4,
+        FLAG_EXPIRES,
+        PAD | FLAG_EXPIRES,
         PAD | 1 << 15,
         u16::MAX,
     ] {
@@ -117,6 +122,26 @@ fn a_pad_without_its_frame_is_refused() {
                 Err(Violation::PadWithoutFrame)
             );
         }
+    }
+}
+
+#[test]
+fn a_frame_that_is_shorter_than_its_extension_is_refused() {
+    let flags = FLAG_FRAME | FLAG_EXPIRES;
+    for start in starts() {
+        for length in 0..8 {
+            let broken = Err(Violation::ExtensionTooShort { length });
+            assert_eq!(look(start, &[(0, header(flags, length))]), broken);
+            let behind_a_pad = [(0, Header::pad(56).0), (56, header(flags, length))];
+            assert_eq!(look(start, &behind_a_pad), broken);
+        }
+        for moment in [0, 1, u64::MAX] {
+            assert_eq!(look(start, &[(0, header(flags, 8)), (8, moment)]), Ok(()));
+        }
+        let most = (CAPACITY - 16) as u32;
+        assert_eq!(look(start, &[(0, header(flags, most))]), Ok(()));
+        let long = look(start, &[(0, header(flags, most + 1))]);
+        assert!(matches!(long, Err(Violation::FrameTooLong { .. })));
     }
 }
 

@@ -36,7 +36,8 @@ impl World {
     fn pass(&mut self, nanos: u64) {
         self.now += nanos;
         self.left += nanos;
-        let bytes = (self.left / self.pace).min(self.sent - self.read);
+        // Positions are multiples of 8.
+        let bytes = (self.left / self.pace / 8 * 8).min(self.sent - self.read);
         self.left -= bytes * self.pace;
         self.read += bytes;
         if self.read == self.sent {
@@ -155,7 +156,7 @@ proptest! {
         }
         world.now += stop;
         world.time();
-        let until = world.now + world.truth() + 2 * every;
+        let until = world.now + world.truth() + 8 * pace + 2 * every;
         while world.now < until {
             world.pass(every);
             world.time();
