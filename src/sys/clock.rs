@@ -1,4 +1,4 @@
-//! The host's clock: CLOCK_MONOTONIC as it is in the initial time namespace.
+//! The host's clock: `CLOCK_MONOTONIC` as it is in the initial time namespace.
 //!
 //! A process in another time namespace (`unshare --time`, a container, a restored checkpoint) has a clock of its own, which is ahead of the host's by an offset that the
 //! kernel tells it. So two processes understand each other's moments as soon as each turns its own into the host's, and nobody has to be believed.

@@ -49,6 +49,9 @@ pub(crate) struct SendArgs {
     /// With --json: every line has the fields of this message, which is given by its name or its number.
     #[arg(long, value_name = "NAME_OR_NUMBER", requires = "json")]
     kind: Option<String>,
+    /// With --json: each message expires so long after its line was read. A receiver may drop what has expired; what would expire before it is read is not sent, and counted.
+    #[arg(long, value_name = "SECONDS", requires = "json", value_parser = parse_seconds)]
+    expires_in: Option<f64>,
 }
 
 /// Runs the command.
