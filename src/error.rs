@@ -44,6 +44,8 @@ pub enum ErrorKind {
     PeerGone,
     /// This endpoint was made by a process of which we are a forked child.
     Forked,
+    /// This process cannot tell the host's clock, by which frames expire.
+    Clock,
     /// Anything else that the system answered.
     Io,
 }
@@ -87,6 +89,15 @@ impl Error {
             kind,
             text: text.into(),
             source: None,
+        }
+    }
+
+    /// An error of this kind, with what it comes from.
+    pub(crate) fn caused(kind: ErrorKind, doing: &str, source: std::io::Error) -> Self {
+        Self {
+            kind,
+            text: doing.to_owned(),
+            source: Some(source),
         }
     }
 

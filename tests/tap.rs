@@ -69,6 +69,58 @@ fn all(tap: &mut Tap) -> Vec<(u64, Direction, u16, Vec<u8>)> {
     seen
 }
 
+/// A frame that expires is shown with its moment, and without the bytes that tell it, also to a tap that comes to it by a pad or in a group.
+#[test]
+fn frames_that_expire_are_seen_as_they_were_sent() {
+    let config = Config::new().alignment(64);
+    let mut listener = listener(&config, "expires");
+    let (mut server, mut client) = pair(&mut listener, &config);
+    server.receiver().drop_expired(true).unwrap();
+    let mut tap = tapped(&mut listener);
+    all(&mut tap);
+    let expires = Instant::now() + Duration::from_millis(50);
+    let sender = client.sender();
+    sender.send_kind_expiring(3, b"quote", expires).unwrap();
+    sender.send(b"plain").unwrap();
+    sender.reserve_aligned(64, 64).unwrap().commit();
+    let mut group = sender.group();
+    group.send_expiring(b"", expires).unwrap();
+    group.send_kind_expiring(4, &[7; 3000], expires).unwrap();
+    group.publish();
+    thread::sleep(Duration::from_millis(60));
+    let mut seen = Vec::new();
+    let mut payload = Vec::new();
+    let lane = &mut tap.lanes()[0];
+    while let Some(frame) = lane.try_recv(&mut payload).unwrap() {
+        seen.push((frame.kind, payload.clone(), frame.expires, frame.position));
+    }
+    let (some, aligned) = (Some(expires), seen[2].1.clone());
+    assert_eq!(aligned.len(), 64);
+    let expected = [
+        (3, b"quote".to_vec(), some),
+        (0, b"plain".to_vec(), None),
+        (0, aligned, None),
+        (0, Vec::new(), some),
+        (4, vec![7; 3000], some),
+    ];
+    let first = seen[0].3;
+    let seen: Vec<_> = seen
+        .into_iter()
+        .map(|(kind, bytes, at, _)| (kind, bytes, at))
+        .collect();
+    assert_eq!(seen, expected);
+    // The receiver, which came later, sees what is not stale, at the same places.
+    let frame = server.receiver().recv().unwrap();
+    assert_eq!(
+        (frame.to_vec(), frame.position()),
+        (b"plain".to_vec(), first + 24)
+    );
+    drop(frame);
+    assert_eq!(server.receiver().recv().unwrap().len(), 64);
+    assert!(server.receiver().try_recv().is_err());
+    assert_eq!(server.receiver().expired(), 3);
+}
+
 #[test]
 fn both_directions_of_every_connection_are_seen_with_their_schemas() {
     let (sends, expects) = (quote(&[("price", 8)]), quote(&[("size", 8)]));

@@ -162,7 +162,7 @@ fn counters(observed: &Observed, output: &mut impl Write) -> Result<(), Failure>
     if !all.is_empty() {
         writeln!(
             output,
-            "{:>8} {:>9} {:>12} {:>14} {:>10} {:>8} {:>8} {:>8} {:>8} {:>9}",
+            "{:>8} {:>9} {:>12} {:>14} {:>10} {:>8} {:>8} {:>8} {:>8} {:>8} {:>9}",
             "peer",
             "",
             "frames",
@@ -172,6 +172,7 @@ fn counters(observed: &Observed, output: &mut impl Write) -> Result<(), Failure>
             "sleeps",
             "wakes",
             "refused",
+            "expired",
             "codec ns"
         )?;
     }
@@ -194,7 +195,7 @@ fn half(
 ) -> Result<(), Failure> {
     writeln!(
         output,
-        "{peer:>8} {what:<9} {:>12} {:>14} {:>10} {:>8} {:>8} {:>8} {:>8} {:>9}",
+        "{peer:>8} {what:<9} {:>12} {:>14} {:>10} {:>8} {:>8} {:>8} {:>8} {:>8} {:>9}",
         lane.frames,
         lane.bytes,
         lane.high_water,
@@ -202,6 +203,7 @@ fn half(
         lane.sleeps,
         lane.wakes,
         sum([lane.refused, lane.dropped]),
+        lane.expired,
         mean(lane)
     )?;
     Ok(())

@@ -75,6 +75,10 @@ fn while_somebody_listens(place: &Place, name: &str, run: impl FnOnce()) {
         for _ in 0..3 {
             client.sender().send(&[0; 16]).unwrap();
         }
+        for _ in 0..1234 {
+            let late = client.sender().send_expiring(&[0; 16], Instant::now());
+            late.expect_err("it has expired");
+        }
         // What it has sent is told where it goes to rest.
         client.sender().arm(16).unwrap();
         let until = Instant::now() + Duration::from_secs(10);
@@ -154,6 +158,11 @@ fn one_listener_is_shown_with_fields_and_counters() {
             row.is_some_and(|row| row.contains(" 3 ")),
             "three frames of 24 bytes: {text}"
         );
+        let head = text.lines().find(|line| line.contains("high water"));
+        let at = head.and_then(|head| head.find("expired")).unwrap();
+        let row = text.lines().find(|line| line.contains("1234"));
+        let column = row.unwrap().get(at - 1..at + 7).unwrap();
+        assert_eq!(column.trim(), "1234", "{text}");
     });
     let (code, _) = printed(&place, &["inspect", "quotes"]);
     assert_eq!(code, 5);

@@ -248,3 +248,15 @@ fn a_listener_that_goes_away_ends_it() {
     assert_eq!(sender.code(), 4, "{}", place.words("send"));
     assert!(place.words("send").contains("1 messages had been sent"));
 }
+
+/// Messages that expire arrive like others; those that would not be read in time are left out, and counted.
+#[test]
+fn messages_may_expire() {
+    let line = r#"{"symbol": "EURUSD", "side": "Bid", "price": 1.5}"#;
+    let lines = format!("{line}\n{line}\n");
+    let (code, words, got) = sent::<Quote>(&["--expires-in", "3600"], &lines);
+    assert_eq!((code, words.as_str(), got.len()), (0, "", 2));
+    let (code, words, got) = sent::<Quote>(&["--expires-in", "0"], &lines);
+    assert_eq!((code, got.len()), (0, 0));
+    assert!(words.contains("2 messages were not sent"), "{words}");
+}

@@ -43,7 +43,7 @@ pub(super) fn hello(config: &Config, announced: &Announced) -> Hello {
         priorities: [0; 4],
         resume_token: [0; 16],
         resume_position: 0,
-        clock_offset: 0,
+        reserved_first: [0; 8],
         observes: 0,
         reserved: [0; 4],
         after: 0,

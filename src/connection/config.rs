@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use super::address::Address;
 use super::quota::Limits;
-use super::{Connection, Listener, Observed, Tap, client, observer, schemas};
+use super::{Connection, Listener, Observed, Tap, client, observer, receiver, schemas};
 use crate::error::{Error, ErrorKind};
 use crate::layout::control::LANES;
 use crate::layout::geometry::{Geometry, MAX_CAPACITY, MIN_CAPACITY};
 use crate::schema::Schema;
+use crate::sys::clock::HostClock;
 use crate::sys::{credentials, limit, memfd};
 use crate::wake::ladder::Wait;
 
@@ -43,6 +44,7 @@ pub struct Config {
     pub(crate) raise: bool,
     pub(crate) limits: Limits,
     pub(crate) timing: bool,
+    pub(crate) drop_expired: bool,
     /// What our side sends, and what it expects to receive. `None`: bytes without a meaning.
     pub(crate) sends: Option<Schema>,
     pub(crate) expects: Option<Schema>,
@@ -73,6 +75,7 @@ impl Default for Config {
             raise: false,
             limits: Limits::default(),
             timing: false,
+            drop_expired: false,
             sends: None,
             expects: None,
             codec: 0,
@@ -240,6 +243,13 @@ impl Config {
         self
     }
 
+    /// Drops frames that have expired before our side receives them: [`Receiver::drop_expired`](crate::Receiver::drop_expired). Default: off. An error of the kind `Clock` where this
+    /// process cannot tell the host's clock.
+    pub fn drop_expired(mut self, on: bool) -> Self {
+        self.drop_expired = on;
+        self
+    }
+
     /// What this side sends, for programs that know it as data. A typed connection sets it by itself. The peer reads it from our segment, and
     /// each side refuses the other if what one sends is not compatible with what the other expects.
     pub fn sends(mut self, schema: Schema) -> Self {
@@ -302,6 +312,9 @@ impl Config {
 
     fn prepare(&self) -> Result<(), Error> {
         self.check()?;
+        if self.drop_expired {
+            HostClock::here().map_err(receiver::unknown)?;
+        }
         if self.raise {
             limit::raise_descriptors()
                 .map_err(|error| Error::io("raising the limit of descriptors", error))?;

@@ -64,6 +64,9 @@ pub struct LaneCounters {
     pub codec_samples: u64,
     /// Nanoseconds that these took together, without what it takes to read the clock, to copy the bytes and to send or receive them. By `codec_samples`, it is the mean.
     pub codec_nanos: u64,
+    /// Frames that were received when they had expired and were dropped ([`Receiver::drop_expired`](crate::Receiver::drop_expired)); `frames` counts them too. Of the half that
+    /// sends: frames that were not sent because they had expired, or would have before they are read.
+    pub expired: u64,
 }
 
 impl From<Lane> for LaneCounters {
@@ -80,6 +83,7 @@ impl From<Lane> for LaneCounters {
             dropped: lane.dropped,
             codec_samples: lane.codec_samples,
             codec_nanos: lane.codec_nanos,
+            expired: lane.expired,
         }
     }
 }

@@ -1,9 +1,12 @@
 //! A received frame, still in the peer's memory.
 
+use std::time::Instant;
+
 use super::receiver::Receiver;
 use crate::layout::header::HEADER;
 use crate::ring::Entry;
 use crate::segment::Ring;
+use crate::sys::clock;
 
 /// A received frame. Its bytes are in memory that the peer can change at any time, so they are copied out; two copies may differ. Dropping
 /// it releases the frame.
@@ -63,7 +66,16 @@ impl<'a> Frame<'a> {
     /// The frame's identity in its lane: positions grow, and no two frames of one direction and [priority](Frame::priority) share one.
     #[inline]
     pub fn position(&self) -> u64 {
-        self.entry.position
+        self.receiver.lane.position(&self.entry)
+    }
+
+    /// When the frame expires, on this process's clock, if its sender has said so ([`Sender::send_expiring`](crate::Sender::send_expiring)). It may be past, and as absurd as a peer
+    /// likes: from the host's boot to hundreds of years from now. Also `None` where this process cannot tell the host's clock ([`Receiver::drop_expired`]).
+    pub fn expires(&self) -> Option<Instant> {
+        self.receiver
+            .lane
+            .expires(&self.entry)
+            .and_then(clock::instant)
     }
 
     /// Copies the payload into `target`, as much as fits. Returns the bytes copied; none in a forked child.

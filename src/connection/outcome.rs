@@ -13,6 +13,19 @@ pub enum SendError {
     /// There was no room before the deadline.
     #[error("the ring stayed full until the deadline")]
     TimedOut,
+    /// The frame had expired before there was room for it ([`Sender::send_expiring`](crate::Sender::send_expiring)).
+    #[error("the frame has expired")]
+    Expired,
+    /// The frame would expire before the peer comes to it: as fast as the peer has read lately, what is before it takes longer than that
+    /// ([`Sender::queue_time`](crate::Sender::queue_time)).
+    #[error("the queue is too long: the frame would expire before it is read")]
+    QueueTooLong,
+    /// Frames that expire cannot be sent here: this process has unshared its time namespace, and cannot tell the host's clock any more (or cannot read
+    /// `/proc/self`). A child of it can, with a connection of its own.
+    #[error(
+        "the host's clock is not known here, as this process has unshared its time namespace (or /proc/self cannot be read): send frames that expire from a child, or before unsharing"
+    )]
+    Clock,
     /// The payload can never be sent: it is longer than what is certain to fit.
     #[error(
         "a payload of {len} bytes exceeds the largest frame ({max} bytes): configure a larger capacity"

@@ -22,6 +22,9 @@ pub(crate) fn end_of(error: SendError) -> Option<RecvError> {
         SendError::Forked => Some(RecvError::Forked),
         SendError::Full
         | SendError::TimedOut
+        | SendError::Expired
+        | SendError::QueueTooLong
+        | SendError::Clock
         | SendError::TooLarge { .. }
         | SendError::Priority { .. }
         | SendError::Alignment { .. } => None,

@@ -1,15 +1,18 @@
 //! The half that receives.
 
+mod expired;
 mod frames;
 mod held;
 mod lanes;
 mod polled;
 
+pub(super) use expired::unknown;
 pub use frames::Frames;
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
+use super::book::Count;
 use super::frame::Frame;
 use super::link::Peer;
 use super::outcome::{Arm, Gone, RecvError};
@@ -17,7 +20,7 @@ use super::rest::{Ended, LIFE_EVERY, Rest};
 use super::timing::Timing;
 use crate::layout::counters;
 use crate::layout::header::frame_length;
-use crate::ring::{Consumer, Entry, Found, Several};
+use crate::ring::{Consumer, Entry, Found, Halt, Several};
 use crate::segment::{MappedForeignRing, MappedOwnWord};
 use crate::sys::cpu;
 use crate::sys::fork::Birth;
@@ -49,6 +52,7 @@ pub struct Receiver {
     slip: Slip,
     gap: Gap,
     quiet: Quiet,
+    expired: Count,
     rest: Rest,
 }
 
@@ -65,6 +69,7 @@ impl Receiver {
             slip: Slip::default(),
             gap: Gap::default(),
             quiet: Quiet::default(),
+            expired: Count::new(rest.link.kept.slot.as_ref(), counters::RECEIVES, 11),
             rest,
         }
     }
@@ -220,17 +225,7 @@ impl Receiver {
             return Err(RecvError::Forked);
         }
         self.lane.tell_numbers();
-        let Self {
-            lane,
-            several,
-            rest,
-            ..
-        } = self;
-        let outcome = rest.arm(&mut || match several {
-            Some(several) => several.find(lane).map(|found| found.map(drop)),
-            None => lane.peek().map(|found| found.map(drop)),
-        });
-        outcome.map_err(RecvError::Protocol)
+        self.arm_behind_expired()
     }
 
     #[inline(always)]
@@ -238,16 +233,16 @@ impl Receiver {
         if self.lone.is_forked() {
             return self.peek_lanes();
         }
-        self.lane.peek().map_err(RecvError::Protocol)
+        self.look_at_lane()
     }
 
-    /// The same of the lane at hand only.
+    /// As `peek`, of a lone lane, in the process that made the connection.
     #[inline(always)]
-    fn peek_same_lane(&mut self) -> Result<Option<Entry>, RecvError> {
-        if self.lone.is_forked() {
-            return self.peek_alike();
+    fn look_at_lane(&mut self) -> Result<Option<Entry>, RecvError> {
+        match self.lane.peek() {
+            Ok(found) => Ok(found),
+            Err(halt) => self.halted(halt),
         }
-        self.lane.peek().map_err(RecvError::Protocol)
     }
 
     #[inline(always)]
@@ -255,7 +250,7 @@ impl Receiver {
         if self.lone.is_forked() {
             return self.next_of_lanes(deadline);
         }
-        match self.lane.peek().map_err(RecvError::Protocol)? {
+        match self.look_at_lane()? {
             Some(entry) => Ok(entry),
             None => self.spin(deadline),
         }
@@ -268,7 +263,7 @@ impl Receiver {
         if self.rest.spins() {
             self.slip();
             for _ in 0..LOOKS_PER_CHECK {
-                if let Some(entry) = self.lane.peek().map_err(RecvError::Protocol)? {
+                if let Some(entry) = self.look_at_lane()? {
                     self.slip.found(entry.length());
                     self.rest.found_soon();
                     return Ok(entry);
@@ -332,6 +327,11 @@ impl Receiver {
                 (Ok(Some(_)), nanos) if look > 0 => {
                     return self.gap.learn(nanos, cpu::pauses);
                 }
+                // The looks that follow find a broken rule again.
+                (Err(halt), _) => {
+                    let _ = self.halted(halt);
+                    return;
+                }
                 _ => return,
             }
         }
@@ -342,15 +342,26 @@ impl Receiver {
     fn wait(&mut self, deadline: Option<Instant>) -> Result<Entry, RecvError> {
         self.lane.tell_numbers();
         self.rest.look_in_vain();
-        let Self { lane, rest, .. } = self;
-        match rest.wait(deadline, &mut || lane.peek()) {
-            Ok(Ok(entry)) => {
-                self.slip.found(entry.length());
-                Ok(entry)
+        loop {
+            let Self {
+                lane,
+                several,
+                rest,
+                ..
+            } = self;
+            match rest.wait(deadline, &mut || Self::look_at(lane, several)) {
+                Ok(Ok(found)) => {
+                    self.slip.found(found.1.length());
+                    return Ok(self.take_up(found));
+                }
+                Ok(Err(Ended::TimedOut)) => return Err(RecvError::TimedOut),
+                Ok(Err(Ended::Gone(gone))) => return Err(self.ended(gone)),
+                Err(halt) => {
+                    if let Some(entry) = self.halted_until(halt, deadline)? {
+                        return Ok(entry);
+                    }
+                }
             }
-            Ok(Err(Ended::TimedOut)) => Err(RecvError::TimedOut),
-            Ok(Err(Ended::Gone(gone))) => Err(self.ended(gone)),
-            Err(violation) => Err(RecvError::Protocol(violation)),
         }
     }
 
@@ -366,6 +377,9 @@ impl Receiver {
     #[cold]
     #[inline(never)]
     fn empty(&mut self) -> Result<Entry, RecvError> {
+        if let Some(entry) = self.look_behind_expired()? {
+            return Ok(entry);
+        }
         if self.quiet.found_empty(self.read()) {
             self.rest.look_in_vain();
         }
@@ -373,6 +387,9 @@ impl Receiver {
             return Err(RecvError::Empty);
         };
         if let Some(entry) = self.peek()? {
+            return Ok(entry);
+        }
+        if let Some(entry) = self.look_behind_expired()? {
             return Ok(entry);
         }
         Err(self.ended(gone))

@@ -18,28 +18,58 @@ pub struct Reservation<'a> {
     slot: Slot,
     bytes: NonNull<[u8]>,
     kind: u16,
-    grouped: bool,
+    how: How,
+}
+
+/// How it is finished.
+#[derive(Clone, Copy, Debug)]
+enum How {
+    Lone,
+    Grouped,
+    /// It has an extension: when it expires, on the host's clock.
+    Expiring {
+        at: u64,
+        grouped: bool,
+    },
 }
 
 impl<'a> Reservation<'a> {
     #[inline]
     pub(crate) fn new(sender: &'a mut Sender, slot: Slot, grouped: bool) -> Self {
-        let (origin, offset) = slot.payload_place();
+        let how = if grouped { How::Grouped } else { How::Lone };
+        let (place, len) = (slot.payload_place(), slot.payload() as usize);
+        // SAFETY: these are the slot's payload.
+        unsafe { Self::of(sender, slot, place, len, how) }
+    }
+
+    /// One that expires at `at`, on the host's clock. Its slot has an extension.
+    pub(crate) fn expiring(sender: &'a mut Sender, slot: Slot, at: u64, grouped: bool) -> Self {
+        let (place, len) = slot.expiring_place();
+        let how = How::Expiring { at, grouped };
+        // SAFETY: these are what the slot's payload has behind its extension.
+        unsafe { Self::of(sender, slot, place, len, how) }
+    }
+
+    /// # Safety
+    /// The place and as many bytes are inside of what `slot` reserves for the payload, and `slot` was just handed out by this sender's lane.
+    #[inline(always)]
+    unsafe fn of(
+        sender: &'a mut Sender,
+        slot: Slot,
+        (origin, offset): (u64, u64),
+        len: usize,
+        how: How,
+    ) -> Self {
         // SAFETY: `slot` was just handed out by this sender's lane, so the range is free and in bounds; the borrow of the sender
         // keeps any other slice from being made.
-        let bytes = unsafe {
-            sender
-                .lane
-                .ring_mut()
-                .slice_mut(origin, offset, slot.payload() as usize)
-        };
+        let bytes = unsafe { sender.lane.ring_mut().slice_mut(origin, offset, len) };
         let bytes = NonNull::from(bytes);
         Self {
             sender,
             slot,
             bytes,
             kind: 0,
-            grouped,
+            how,
         }
     }
 
@@ -53,7 +83,7 @@ impl<'a> Reservation<'a> {
     /// Sends all of it.
     #[inline]
     pub fn commit(self) {
-        let all = self.slot.payload();
+        let all = self.bytes.len() as u32;
         self.finish(all);
     }
 
@@ -65,9 +95,9 @@ impl<'a> Reservation<'a> {
     #[track_caller]
     pub fn commit_len(self, len: usize) {
         assert!(
-            len <= self.slot.payload() as usize,
+            len <= self.bytes.len(),
             "commit of {len} bytes, {} were reserved",
-            self.slot.payload()
+            self.bytes.len()
         );
         self.finish(len as u32);
     }
@@ -77,12 +107,16 @@ impl<'a> Reservation<'a> {
         if self.sender.is_forked() {
             return;
         }
-        if self.grouped {
-            self.sender.lane.append(&self.slot, payload, self.kind);
-        } else {
-            let published = self.sender.lane.commit(&self.slot, payload, self.kind);
-            self.sender.published(published);
-        }
+        let lane = &mut self.sender.lane;
+        let published = match self.how {
+            How::Lone => lane.commit(&self.slot, payload, self.kind),
+            How::Grouped => return lane.append(&self.slot, payload, self.kind),
+            How::Expiring { at, grouped: true } => {
+                return lane.append_expiring(&self.slot, payload, self.kind, at);
+            }
+            How::Expiring { at, .. } => lane.commit_expiring(&self.slot, payload, self.kind, at),
+        };
+        self.sender.published(published);
     }
 }
 
@@ -162,6 +196,40 @@ impl<'a> Group<'a> {
     #[inline]
     pub fn try_send(&mut self, payload: &[u8]) -> Result<(), SendError> {
         self.add(payload, 0, None)
+    }
+
+    /// Adds a copy of `payload` that expires: [`Sender::send_expiring`]. Waits for space until then. What the group holds before it is not counted as queue.
+    ///
+    /// # Errors
+    /// As for [`Sender::send_expiring`]; the frames added before stay in the group.
+    pub fn send_expiring(&mut self, payload: &[u8], expires: Instant) -> Result<(), SendError> {
+        self.sender.append_expiring(0, payload, expires)
+    }
+
+    /// As [`Group::send_expiring`], with a number that the receiver sees as [`Frame::kind`](crate::Frame::kind).
+    ///
+    /// # Errors
+    /// As for [`Group::send_expiring`].
+    pub fn send_kind_expiring(
+        &mut self,
+        kind: u16,
+        payload: &[u8],
+        expires: Instant,
+    ) -> Result<(), SendError> {
+        self.sender.append_expiring(kind, payload, expires)
+    }
+
+    /// Space for one frame of the group that expires, to be filled in place; waits for it until then.
+    ///
+    /// # Errors
+    /// As for [`Sender::reserve_expiring`].
+    pub fn reserve_expiring(
+        &mut self,
+        len: usize,
+        expires: Instant,
+    ) -> Result<Reservation<'_>, SendError> {
+        let (slot, at) = self.sender.expiring_slot(len, 8, expires, true)?;
+        Ok(Reservation::expiring(self.sender, slot, at, true))
     }
 
     /// Space for one frame of the group, to be filled in place; waits for it.

@@ -1,6 +1,7 @@
 //! The half that sends.
 
 mod backlog;
+mod expiring;
 mod polled;
 mod priority;
 mod room;
@@ -22,6 +23,7 @@ use crate::layout::counters;
 use crate::ring::{Beside, Producer, Published, Slot};
 use crate::segment::{MappedForeignWord, MappedOwnRing, MappedOwnWord};
 use crate::sys::fork::Birth;
+use crate::wake::drain::Drain;
 use crate::wake::park::Signal;
 
 /// One lane that it sends into.
@@ -51,6 +53,10 @@ pub struct Sender {
     broken: Option<SendError>,
     /// An open group is published by the drop.
     flushes: bool,
+    /// What is known of how fast the peer reads, for frames that expire.
+    /// How fast the peer reads, of each lane.
+    drains: Vec<Drain>,
+    late: Count,
     rest: Rest,
 }
 
@@ -61,6 +67,8 @@ impl Sender {
             lane.count_into(slot.lane(counters::SENDS));
         }
         Self {
+            drains: vec![Drain::new(lane.step(), lane.published())],
+            late: Count::new(slot, counters::SENDS, 11),
             lane,
             beside: None,
             birth: rest.link.birth,

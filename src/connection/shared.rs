@@ -101,6 +101,17 @@ impl SharedSender {
         }
     }
 
+    /// As [`Sender::send_expiring`]. Both waits, for the other threads and for space, end when the frame expires.
+    ///
+    /// # Errors
+    /// As for [`Sender::send_expiring`].
+    pub fn send_expiring(&self, payload: &[u8], expires: Instant) -> Result<(), SendError> {
+        match self.turns.wait_until(expires) {
+            Some(mut sender) => sender.send_expiring(payload, expires),
+            None => Err(SendError::Expired),
+        }
+    }
+
     /// As [`Sender::try_send`]; also [`SendError::Full`] while another thread is sending.
     ///
     /// # Errors

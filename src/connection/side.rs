@@ -443,7 +443,7 @@ impl Parts {
             ),
         )
         .with_others(producers);
-        let receiver = Receiver::new(
+        let mut receiver = Receiver::new(
             consumers.remove(0),
             rest(
                 control::SENDER_EPOCH,
@@ -454,6 +454,10 @@ impl Parts {
             ),
         )
         .with_others(consumers, config.bound);
+        if config.drop_expired {
+            // That it can is asked before anything is made.
+            let _ = receiver.drop_expired(true);
+        }
         Connection::new(sender, receiver)
     }
 }

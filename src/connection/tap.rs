@@ -25,8 +25,8 @@ use crate::layout::schemas::SCHEMAS;
 use crate::ring::{self, Told};
 use crate::schema::Schema;
 use crate::segment::{ForeignSegment, Gate, MappedForeignRing, MappedForeignWord, Ring};
-use crate::sys::credentials;
 use crate::sys::line::Line;
+use crate::sys::{clock, credentials};
 use crate::wake::park::Watch;
 
 /// Which way frames go.
@@ -57,6 +57,8 @@ pub struct TapFrame {
     pub kind: u16,
     /// Which of the direction's priorities it has: 0 is served first.
     pub priority: usize,
+    /// When it expires, if it does and this process can tell ([`Frame::expires`](crate::Frame::expires)).
+    pub expires: Option<Instant>,
 }
 
 /// Answers that one call takes.
@@ -382,6 +384,7 @@ impl TapLane {
                         position: glimpse.position,
                         kind: glimpse.kind,
                         priority,
+                        expires: glimpse.expires.and_then(clock::instant),
                     }));
                 }
                 Err(violation) => {

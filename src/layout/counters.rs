@@ -84,6 +84,7 @@ pub(crate) struct Lane {
     pub(crate) dropped: u64,
     pub(crate) codec_samples: u64,
     pub(crate) codec_nanos: u64,
+    pub(crate) expired: u64,
 }
 
 /// Offset of a slot in the segment.
@@ -99,5 +100,5 @@ const _: () = {
     assert!(NAME + NAME_BYTES == SENDS && SENDS + size_of::<Lane>() <= RECEIVES);
     assert!(RECEIVES + size_of::<Lane>() <= SLOT);
     assert!(offset_of!(Lane, waits) == 32 && offset_of!(Lane, refused) == 56);
-    assert!(offset_of!(Lane, codec_samples) == 72);
+    assert!(offset_of!(Lane, codec_samples) == 72 && offset_of!(Lane, expired) == 88);
 };

@@ -17,7 +17,8 @@ mod tests {
         Attach, Hello, Kind, Prefix, Ready, Reason, Refuse, SegmentOffer, Shown, WAITS, Welcome,
     };
     use crate::layout::header::{
-        FLAG_FRAME, FLAG_PAD, FLAG_REDELIVERED, FLAGS_EXTENSION, HEADER, Header, frame_length,
+        FLAG_EXPIRES, FLAG_FRAME, FLAG_PAD, FLAG_REDELIVERED, FLAGS_EXTENSION, HEADER, Header,
+        frame_length,
     };
     use crate::layout::schemas::{self, Announced};
 
@@ -112,7 +113,7 @@ mod tests {
             priorities: [0x51, 0x52, 0x53, 0x54],
             resume_token: run(0x60),
             resume_position: 0x7172_7374_7576_7778,
-            clock_offset: -2,
+            reserved_first: [0; 8],
             observes: 0x8182_8384,
             reserved: [0; 4],
             after: 0x9192_9394_9596_9798,
@@ -136,7 +137,7 @@ mod tests {
             schema_fingerprint: run(0x30),
             resume_token: run(0x60),
             resume_position: 0x7172_7374_7576_7778,
-            clock_offset: -2,
+            reserved_first: [0; 8],
             reserved: [0; 112],
         };
         hold_value("welcome", &welcome);
@@ -274,6 +275,7 @@ mod tests {
     fn flags_keep_their_bits() {
         assert_eq!((FLAG_FRAME, FLAG_PAD), (1, 2));
         assert_eq!((FLAG_REDELIVERED, FLAGS_EXTENSION), (4, 0x78));
+        assert_eq!(FLAG_EXPIRES, 8);
     }
 
     /// What a reader finds in the ring, from its position on: flags, kind, payload, up to the terminator.
@@ -292,7 +294,7 @@ mod tests {
     }
 
     /// A ring of one page as its producer leaves it: an empty frame, one of five bytes with a kind, a group of two whose second is
-    /// aligned to 64 behind a pad, and the terminator in front of bytes of an earlier lap.
+    /// aligned to 64 behind a pad, one that expires, and the terminator in front of bytes of an earlier lap.
     #[test]
     fn ring() {
         let mut ring = vec![0u8; 4096];
@@ -310,14 +312,17 @@ mod tests {
         let pad = padding(position, 64);
         assert_eq!(pad, 16, "the case has a pad");
         put(Header::pad(pad), &[]);
-        let end = put(Header::frame(9, 2), b"aligned64");
+        let aligned_end = put(Header::frame(9, 2), b"aligned64");
+        let expires = 0x0102_0304_0506_0708u64.to_le_bytes();
+        let end = put(Header::expiring(5, 3), &[&expires[..], b"quote"].concat());
         let terminator = usize::try_from(end).unwrap();
         ring[terminator + 8..terminator + 16].fill(0xee);
         let file = hold("ring", &ring);
 
         let aligned = position + pad + HEADER;
         assert_eq!(aligned % 64, 0);
-        assert_eq!(end, position + pad + frame_length(9));
+        assert_eq!(aligned_end, position + pad + frame_length(9));
+        assert_eq!(end, aligned_end + frame_length(8 + 5));
         let frame = |kind, payload: &[u8]| (FLAG_FRAME, kind, payload.to_vec());
         let expected = [
             frame(0, b""),
@@ -325,6 +330,11 @@ mod tests {
             frame(1, b"in group"),
             (FLAG_FRAME | FLAG_PAD, 0, vec![0; 8]),
             frame(2, b"aligned64"),
+            (
+                FLAG_FRAME | FLAG_EXPIRES,
+                3,
+                [&expires[..], b"quote"].concat(),
+            ),
         ];
         assert_eq!(walk(&file), expected);
     }

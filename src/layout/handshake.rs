@@ -109,8 +109,7 @@ pub(crate) struct Hello {
     /// Reserved: the connection to resume, and the sequence number from which; zero: a new one.
     pub(crate) resume_token: [u8; 16],
     pub(crate) resume_position: u64,
-    /// Reserved: the client's offset of `CLOCK_MONOTONIC` to the host's, in nanoseconds (time namespaces).
-    pub(crate) clock_offset: i64,
+    pub(crate) reserved_first: [u8; 8],
     /// What an observer asks for besides counters and schemas: [`OBSERVES_PAYLOAD`].
     pub(crate) observes: u32,
     pub(crate) reserved: [u8; 4],
@@ -188,7 +187,7 @@ pub(crate) struct Welcome {
     pub(crate) schema_fingerprint: [u8; 16],
     pub(crate) resume_token: [u8; 16],
     pub(crate) resume_position: u64,
-    pub(crate) clock_offset: i64,
+    pub(crate) reserved_first: [u8; 8],
     pub(crate) reserved: [u8; 112],
 }
 

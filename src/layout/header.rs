@@ -19,7 +19,9 @@ pub(crate) const FLAG_PAD: u16 = 1 << 1;
     reason = "reserved in the layout; the golden test pins its value"
 )]
 pub(crate) const FLAG_REDELIVERED: u16 = 1 << 2;
-/// Reserved: an extension of eight bytes precedes the payload (deadline, call id, trace context, send time).
+/// An extension of eight bytes precedes the payload, and is counted as a part of it: when the frame expires (`layout/extension.rs`).
+pub(crate) const FLAG_EXPIRES: u16 = 1 << 3;
+/// Reserved, but for [`FLAG_EXPIRES`]: an extension of eight bytes precedes the payload (call id, trace context, send time).
 #[allow(
     dead_code,
     reason = "reserved in the layout; the golden test pins their values"

@@ -6,6 +6,7 @@
 pub(crate) mod control;
 #[cfg(not(loom))]
 pub(crate) mod counters;
+pub(crate) mod extension;
 pub(crate) mod geometry;
 #[cfg(all(test, not(loom)))]
 mod golden;

@@ -22,6 +22,11 @@ pub enum Violation {
     },
     /// A pad is followed by another pad or by nothing.
     PadWithoutFrame,
+    /// A frame is shorter than the extension that its flags announce.
+    ExtensionTooShort {
+        /// The length in its header, in bytes, of extension and payload together.
+        length: u32,
+    },
     /// A position that the sender tells to those who read along is no position of a lane.
     AnchorOutOfRange {
         /// The position.
@@ -53,6 +58,12 @@ impl fmt::Display for Violation {
             ),
             Self::PadWithoutFrame => {
                 out.write_str("a pad is not followed by the frame that it aligns")
+            }
+            Self::ExtensionTooShort { length } => {
+                write!(
+                    out,
+                    "a frame of {length} bytes is too short for its extension of 8"
+                )
             }
             Self::AnchorOutOfRange { tail } => {
                 write!(out, "the anchor {tail} is no position of a lane")

@@ -14,6 +14,7 @@ pub(super) const MODELS: &[Model] = &[
     ("fenced commits", fenced_commits),
     ("a group becomes visible at once", groups),
     ("a pad and its frame", pads),
+    ("a frame and when it expires", extensions),
 ];
 
 /// Eight words. The release step is two of them, so releases are seldom and still frequent enough to wrap.
@@ -218,6 +219,55 @@ fn pads() {
         assert_eq!((origin + offset) % 16, 0);
         producer.fill(&slot, &payload);
         producer.commit(&slot, payload.len() as u32, u16::from(frame));
+    }
+    reader.join().unwrap();
+}
+
+/// An extension is that of its frame, and so is the payload behind it, alone or in a group.
+fn extensions() {
+    const COUNT: u8 = 3;
+    let length = |frame: u8| [8, 0, 8][frame as usize];
+    let moment = |frame: u16| 0x1111_0000 + u64::from(frame);
+    let (mut producer, mut consumer) = lane(&GEOMETRY, false);
+    let reader = thread::spawn(move || {
+        for expected in 0..COUNT {
+            let told = loop {
+                let found = consumer.peek().expect("an honest producer");
+                let told = found.and_then(|entry| consumer.expires(&entry));
+                // It is looked at once more, from its header on.
+                match try_take(&mut consumer, length) {
+                    Some(kind) if found.is_some() => {
+                        assert_eq!(kind, u16::from(expected));
+                        break told;
+                    }
+                    Some(kind) => {
+                        assert_eq!(kind, u16::from(expected));
+                        break Some(moment(kind));
+                    }
+                    None => thread::yield_now(),
+                }
+            };
+            assert_eq!(told, Some(moment(expected.into())), "when it expires");
+        }
+    });
+    for frame in 0..COUNT {
+        let payload = bytes(frame, length(frame));
+        let slot = loop {
+            match producer.try_reserve_expiring(payload.len(), 8) {
+                Ok(slot) => break slot,
+                Err(Refusal::Full) => {
+                    producer.publish();
+                    thread::yield_now();
+                }
+                Err(other) => panic!("an honest consumer, and yet {other:?}"),
+            }
+        };
+        producer.fill_expiring(&slot, &payload);
+        let kind = u16::from(frame);
+        producer.append_expiring(&slot, payload.len() as u32, kind, moment(kind));
+        if frame != 1 {
+            producer.publish();
+        }
     }
     reader.join().unwrap();
 }

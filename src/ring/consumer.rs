@@ -7,6 +7,12 @@
 //! A plain receive compares the cursor's mark behind its frame with one word, the ring's gate: what ends there or before is in bounds and makes no
 //! step's worth of frames to release. What is rare is kept off its path by that: the gate is zero once the lane is broken, and in the child of a fork.
 
+mod expiry;
+
+pub(crate) use expiry::Halt;
+
+use expiry::Expiry;
+
 use super::beside::Counted;
 use super::cursor::Cursor;
 use super::tally::{Numbers, Tally};
@@ -111,6 +117,7 @@ pub(crate) struct Consumer<R, W> {
     /// Nothing more is read than was read already.
     ended: bool,
     broken: Option<Violation>,
+    expiry: Expiry,
 }
 
 impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
@@ -138,6 +145,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
             shut: false,
             ended: false,
             broken: None,
+            expiry: Expiry::new(),
         };
         consumer.open_gate();
         consumer
@@ -168,6 +176,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
 
     /// Reads nothing more, whatever the peer writes; only held frames can be read again.
     pub(crate) fn end(&mut self) {
+        self.settle();
         self.ended = true;
         self.bound = self.next();
         self.open_gate();
@@ -242,53 +251,64 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         Found::Taken
     }
 
-    /// The frame at the read cursor, if one is committed. Does not move the cursor.
+    /// The frame at the read cursor, if one is committed. Does not pass it.
     #[inline(always)]
-    pub(crate) fn peek(&mut self) -> Result<Option<Entry>, Violation> {
-        // SAFETY: as in `take_exact`.
-        let header = Header(unsafe { self.ring.load(self.place()) });
-        // ORD: take: as in `take_exact`; partner: ring/producer.rs (commit).
-        fence(Site::Take, Ordering::Acquire);
-        let entry = Entry {
-            position: self.next(),
-            header,
-        };
+    pub(crate) fn peek(&mut self) -> Result<Option<Entry>, Halt> {
+        let entry = self.look();
+        let header = entry.header;
         let behind = self.cursor.behind(header.length());
         if header.flags() == FLAG_FRAME && behind <= self.bound_mark {
             return Ok(Some(entry));
         }
-        if header.0 == 0 && self.broken.is_none() {
+        // Not while the lane is broken, or the cursor is behind the header of a frame with an extension.
+        if header.0 == 0 && self.bound_mark != 0 {
             return Ok(None);
         }
         self.peek_unusual(entry)
     }
 
-    /// A pad, or what comes after the end, or a frame before which the cursor takes a turn, or a broken rule, which ends the lane: whatever the peer
-    /// writes later, it is not looked at again.
+    /// Whatever lies at the read cursor.
+    #[inline(always)]
+    fn look(&self) -> Entry {
+        // SAFETY: as in `take_exact`.
+        let header = Header(unsafe { self.ring.load(self.place()) });
+        // ORD: take: as in `take_exact`; partner: ring/producer.rs (commit).
+        fence(Site::Take, Ordering::Acquire);
+        Entry {
+            position: self.next(),
+            header,
+        }
+    }
+
+    /// A pad, a frame with an extension, what comes after the end, a frame before which the cursor takes a turn, or a broken rule, which ends the
+    /// lane: whatever the peer writes later, it is not looked at again.
     #[cold]
     #[inline(never)]
-    fn peek_unusual(&mut self, entry: Entry) -> Result<Option<Entry>, Violation> {
+    fn peek_unusual(&mut self, entry: Entry) -> Result<Option<Entry>, Halt> {
         if let Some(violation) = self.broken {
-            return Err(violation);
+            return Err(Halt::Broken(violation));
         }
-        if self.ended && entry.end() > self.bound {
-            return Ok(None);
-        }
+        let entry = if self.settle() { self.look() } else { entry };
         self.open_gate();
-        let found = self.judge(entry);
-        if let Err(violation) = found {
+        let found = self.find(entry);
+        if let Err(Halt::Broken(violation)) = found {
             self.broken = Some(violation);
             self.bound = 0;
-            self.bound_mark = 0;
-            self.ring.set_gate(0);
+            self.shut_gate();
         }
-        found.map(Some)
+        found
+    }
+
+    /// Lets nothing through: every look is an unusual one.
+    fn shut_gate(&mut self) {
+        self.bound_mark = 0;
+        self.ring.set_gate(0);
     }
 
     fn judge(&mut self, entry: Entry) -> Result<Entry, Violation> {
         let entry = self.in_bounds(entry)?;
         match entry.header.flags() {
-            FLAG_FRAME => return Ok(entry),
+            _ if entry.header.is_frame() => return Ok(entry),
             flags if flags != FLAG_FRAME | FLAG_PAD => {
                 return Err(Violation::UnknownFlags { flags });
             }
@@ -302,7 +322,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         // ORD: take: as in `take_exact`; partner: ring/producer.rs (commit).
         fence(Site::Take, Ordering::Acquire);
         match header.flags() {
-            FLAG_FRAME => {}
+            _ if header.is_frame() => {}
             _ if header.0 == 0 || header.flags() == FLAG_FRAME | FLAG_PAD => {
                 return Err(Violation::PadWithoutFrame);
             }
@@ -369,6 +389,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
 
     /// `true`: frames that are read are not finished with until [`release`](Self::release). `false` finishes with all of them.
     pub(crate) fn hold(&mut self, on: bool) {
+        self.settle();
         if on && !self.hold {
             self.freed = self.next();
             self.freed_frames = self.cursor.frames();
@@ -393,6 +414,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
 
     /// Tells the producer all that is finished with. Returns whether there was anything to tell.
     pub(crate) fn publish_release(&mut self) -> bool {
+        self.settle();
         let freed = if self.hold { self.freed } else { self.next() };
         if self.published == freed || self.broken.is_some() {
             return false;
@@ -423,6 +445,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         if !self.hold {
             return 0;
         }
+        self.settle();
         let back = self.next() - self.freed;
         self.cursor = Cursor::new(self.freed, self.freed_frames);
         if self.broken.is_none() {

@@ -71,6 +71,11 @@ impl Cursor {
         self.mark += length << COUNT;
     }
 
+    /// Takes back so many bytes of what was moved over without being a frame.
+    pub(super) fn back(&mut self, length: u64) {
+        self.mark -= length << COUNT;
+    }
+
     /// Counts from here on.
     pub(super) fn turn(&mut self) {
         *self = Self::new(self.position(), self.frames());

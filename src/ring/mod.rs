@@ -22,7 +22,7 @@ mod tap;
 mod tests;
 
 pub(crate) use beside::Beside;
-pub(crate) use consumer::{Consumer, Entry, Found, say_start};
+pub(crate) use consumer::{Consumer, Entry, Found, Halt, say_start};
 pub(crate) use manner::Published;
 pub(crate) use producer::{Producer, Readers};
 pub(crate) use several::Several;

@@ -8,6 +8,7 @@
 //! its path: it is zero while a group is open, once the lane is shut, and in the child of a fork, and then no frame passes.
 
 mod backlog;
+mod expiring;
 mod room;
 
 pub(crate) use room::Readers;
@@ -359,7 +360,12 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
             slot.origin == self.tail && payload <= slot.payload,
             "slot of another time"
         );
-        let header = Header::frame(payload, kind);
+        self.append_header(slot, Header::frame(payload, kind));
+    }
+
+    /// Adds the frame in `slot`, whose header is `header`.
+    #[inline(always)]
+    fn append_header(&mut self, slot: &Slot, header: Header) {
         let end = slot.pad + header.length();
         let place = self.ring.place(slot.origin);
         // The slot may begin in the first copy of the ring where the last one ended in the second: two addresses of one word, whose

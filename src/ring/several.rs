@@ -4,7 +4,7 @@
 //! kept shut ([`Consumer::keep_shut`]).
 
 use super::beside::Beside;
-use super::consumer::{Consumer, Entry};
+use super::consumer::{Consumer, Entry, Halt};
 use super::precedence::Precedence;
 use crate::layout::violation::Violation;
 use crate::segment::{ForeignRing, OwnWord};
@@ -47,13 +47,13 @@ impl<R: ForeignRing, W: OwnWord> Several<R, W> {
         self.beside.at_hand()
     }
 
-    /// The frame whose turn it is, and its lane. A violation ends all lanes.
+    /// The frame whose turn it is, and its lane. A violation ends all lanes; where expired frames were dropped, the lane's turn is not over.
     pub(crate) fn find(
         &mut self,
         lane: &mut Consumer<R, W>,
-    ) -> Result<Option<(usize, Entry)>, Violation> {
+    ) -> Result<Option<(usize, Entry)>, Halt> {
         if let Some(violation) = self.broken {
-            return Err(violation);
+            return Err(Halt::Broken(violation));
         }
         if self
             .offered
@@ -67,11 +67,11 @@ impl<R: ForeignRing, W: OwnWord> Several<R, W> {
         } = self;
         let found = precedence.pick(|number| beside.get(lane, number).peek());
         match found {
-            Err(violation) => self.broken = Some(violation),
+            Err(Halt::Broken(violation)) => self.broken = Some(violation),
             Ok(Some((number, entry))) if number == self.at_hand() => {
                 self.offered = Some(entry.position);
             }
-            Ok(_) => {}
+            Ok(_) | Err(Halt::Dropped) => {}
         }
         found
     }
@@ -98,6 +98,12 @@ impl<R: ForeignRing, W: OwnWord> Several<R, W> {
         let mut back = 0;
         self.each(lane, |lane| back += lane.rewind());
         back
+    }
+
+    /// Expired frames that were dropped, in all lanes.
+    pub(crate) fn expired(&self, lane: &Consumer<R, W>) -> u64 {
+        let others = self.beside.others().iter().map(Consumer::expired);
+        lane.expired() + others.sum::<u64>()
     }
 
     /// Bytes that were read, in all lanes.

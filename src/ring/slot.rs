@@ -1,5 +1,6 @@
 //! What a producer answers to a wish for space: a slot, or a refusal.
 
+use crate::layout::extension::EXTENSION;
 use crate::layout::header::HEADER;
 use crate::layout::violation::Violation;
 
@@ -21,7 +22,13 @@ impl Slot {
         (self.origin, self.pad + HEADER)
     }
 
-    /// Payload bytes reserved.
+    /// The same of a slot with an extension, and the bytes behind that.
+    pub(crate) fn expiring_place(&self) -> ((u64, u64), usize) {
+        let len = (u64::from(self.payload) - EXTENSION) as usize;
+        ((self.origin, self.pad + HEADER + EXTENSION), len)
+    }
+
+    /// Payload bytes reserved, an extension's among them.
     pub(crate) fn payload(&self) -> u32 {
         self.payload
     }

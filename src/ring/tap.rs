@@ -7,6 +7,7 @@
 //! Nothing is written to shared memory here, and every word is the producer's to choose: whatever it says, this reads inside of the ring
 //! only, does so much work for each call, and shows its own frames at worst wrongly.
 
+use crate::layout::extension::EXTENSION;
 use crate::layout::geometry::MAX_START;
 use crate::layout::header::{FLAG_FRAME, FLAG_PAD, HEADER, Header};
 use crate::layout::violation::Violation;
@@ -36,6 +37,8 @@ pub(crate) struct Told<W> {
 pub(crate) struct Glimpse {
     pub(crate) position: u64,
     pub(crate) kind: u16,
+    /// When it expires, in nanoseconds of the host's clock, if it does.
+    pub(crate) expires: Option<u64>,
 }
 
 /// What was not seen.
@@ -138,12 +141,14 @@ impl<R: ForeignRing, W: ForeignWord> Tap<R, W> {
                     self.next += length;
                 }
                 Seen::Frame(header) => {
+                    let expires = header.expires().then(|| self.extension());
                     if self.copy(header, payload) {
                         let position = self.next;
                         self.pass(header);
                         return Ok(Some(Glimpse {
                             position,
                             kind: header.kind(),
+                            expires,
                         }));
                     }
                     self.stand = Stand::Lost;
@@ -177,8 +182,9 @@ impl<R: ForeignRing, W: ForeignWord> Tap<R, W> {
         fence(Site::Take, Ordering::Acquire);
         let pad = header.flags() == FLAG_FRAME | FLAG_PAD;
         let limit = self.ring.capacity() - HEADER;
+        let too_short = header.expires() && u64::from(header.payload()) < EXTENSION;
         let sound =
-            header.length() <= limit && (header.flags() == FLAG_FRAME || pad && !self.padded);
+            header.length() <= limit && (header.is_frame() && !too_short || pad && !self.padded);
         if header.0 != 0 && sound && !pad {
             // Its payload is still to be copied; whether all of that was there is asked then.
             return Ok(Seen::Frame(header));
@@ -199,20 +205,30 @@ impl<R: ForeignRing, W: ForeignWord> Tap<R, W> {
             let length = header.length();
             return Err(Violation::FrameTooLong { length, limit });
         }
+        if too_short {
+            let length = header.payload();
+            return Err(Violation::ExtensionTooShort { length });
+        }
         Err(Violation::UnknownFlags {
             flags: header.flags(),
         })
     }
 
+    /// The extension of the frame at `next`, which `look` has found to have one.
+    fn extension(&self) -> u64 {
+        let place = self.ring.place(self.next + HEADER);
+        // SAFETY: the place of a multiple of 8.
+        unsafe { self.ring.load(place) }
+    }
+
     /// Copies the payload of the frame at `next`. False: it was not there any more.
     fn copy(&self, header: Header, payload: &mut Vec<u8>) -> bool {
+        let before = if header.expires() { EXTENSION } else { 0 };
         payload.clear();
-        payload.resize(header.payload() as usize, 0);
-        // SAFETY: a place of this ring, and `look` has found that the frame is shorter than the ring.
-        unsafe {
-            self.ring
-                .read::<SKIP>(self.ring.place(self.next), payload.as_mut_slice());
-        };
+        payload.resize((u64::from(header.payload()) - before) as usize, 0);
+        let place = self.ring.place(self.next + before);
+        // SAFETY: a place of this ring, and `look` has found that the frame is shorter than the ring, and no shorter than its extension.
+        unsafe { self.ring.read::<SKIP>(place, payload.as_mut_slice()) };
         self.stood()
     }
 

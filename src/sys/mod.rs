@@ -8,6 +8,7 @@ pub(crate) mod aio;
 pub(crate) mod aside;
 pub(crate) mod bell;
 pub(crate) mod cgroup;
+pub(crate) mod clock;
 pub(crate) mod cpu;
 pub(crate) mod credentials;
 pub(crate) mod directory;

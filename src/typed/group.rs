@@ -91,6 +91,22 @@ impl<'a, M: Messages + ?Sized> Group<'a, M> {
         self.frames.add(message.as_bytes(), M::KIND, None)
     }
 
+    /// Adds a copy of `message` that expires: see [`ringway::Group::send_expiring`](crate::Group::send_expiring).
+    ///
+    /// # Errors
+    /// As for [`ringway::Sender::send_expiring`](crate::Sender::send_expiring).
+    pub fn send_expiring<T: Fixed>(
+        &mut self,
+        message: &T,
+        expires: Instant,
+    ) -> Result<(), SendError>
+    where
+        M: Carries<T>,
+    {
+        self.frames
+            .send_kind_expiring(M::KIND, message.as_bytes(), expires)
+    }
+
     /// Adds what a receiver of `M` would give, waiting for space: see [`Sender::send_any`](super::Sender::send_any).
     ///
     /// # Errors

@@ -14,6 +14,7 @@ use super::message::{Carries, Fixed, Messages, Patience};
 use super::plan::Plan;
 use super::view::View;
 use crate::connection::{self, Peer};
+use crate::error::Error;
 use crate::schema::Schema;
 
 /// The half that receives the messages of `M`. One thread at a time uses it; it may be sent to another.
@@ -172,6 +173,20 @@ impl<M: Messages + ?Sized> Receiver<M> {
         }
         // SAFETY: the promise is the caller's.
         unsafe { View::new(parcel, M::INDEX) }
+    }
+
+    /// `true`: messages that have expired are dropped from now on, before any way of receiving sees them: see
+    /// [`ringway::Receiver::drop_expired`](crate::Receiver::drop_expired).
+    ///
+    /// # Errors
+    /// As for that.
+    pub fn drop_expired(&mut self, on: bool) -> Result<(), Error> {
+        self.inbox.receiver.drop_expired(on)
+    }
+
+    /// Frames that were dropped because they had expired.
+    pub fn expired(&self) -> u64 {
+        self.inbox.receiver.expired()
     }
 
     /// Who is at the other end.

@@ -1,5 +1,7 @@
 //! The half that sends messages.
 
+mod expiring;
+
 use core::fmt;
 use core::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd};

@@ -91,6 +91,20 @@ impl<M: Messages + ?Sized> SharedSender<M> {
         }
     }
 
+    /// As [`Sender::send_expiring`]. Both waits, for the other threads and for space, end when the message expires.
+    ///
+    /// # Errors
+    /// As for [`Sender::send_expiring`].
+    pub fn send_expiring<T: Fixed>(&self, message: &T, expires: Instant) -> Result<(), SendError>
+    where
+        M: Carries<T>,
+    {
+        match self.turns.wait_until(expires) {
+            Some(mut sender) => sender.send_expiring(message, expires),
+            None => Err(SendError::Expired),
+        }
+    }
+
     /// As [`Sender::try_send`]; also [`SendError::Full`] while another thread is sending.
     ///
     /// # Errors

@@ -120,6 +120,7 @@ fn expect_of_receive(
                     Violation::FrameTooLong { .. }
                         | Violation::UnknownFlags { .. }
                         | Violation::PadWithoutFrame
+                        | Violation::ExtensionTooShort { .. }
                 ),
                 "{violation:?} is no rule of frames"
             );
@@ -158,6 +159,7 @@ fn random_words_lead_to_the_errors_that_name_them_only() {
     for round in 0..60 {
         let (mut frames, mut releases) = (None, None);
         let (mut victim, hostile) = victim(&format!("random{round}"), Wait::Adaptive);
+        victim.receiver().drop_expired(round % 4 < 2).unwrap();
         // Multiplied: the state itself would make every round a piece of the same sequence.
         let seed = random.next().wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let writer = thread::spawn(move || {
@@ -165,9 +167,11 @@ fn random_words_lead_to_the_errors_that_name_them_only() {
             for _ in 0..3_000 {
                 let value = random.next();
                 // Half of the words look like frames, so that the lane goes on for a while.
-                let word = match value % 4 {
-                    0 => value,
-                    1 => PAD | ((value >> 40) % 64 * 8),
+                let word = match value % 8 {
+                    0 | 4 => value,
+                    1 | 5 => PAD | ((value >> 40) % 64 * 8),
+                    // One that expires, or, a word further on, is the moment at which one does.
+                    2 => FRAME | 8 << 48 | ((value >> 40) % 200),
                     _ => FRAME | ((value >> 40) % 200),
                 };
                 hostile

@@ -1,6 +1,7 @@
 //! Peers that break the rules, against the real library: a refusal or a typed error, and nothing else.
 
 mod client;
+mod expiry;
 mod lane;
 mod lanes;
 mod noise;

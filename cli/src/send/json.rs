@@ -11,7 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 use ringway::schema::{Record, Schema};
 use ringway::{Connection, Observed, RecvError, SendError};
 
-use super::{GLANCE, SendArgs, patiently, read_retried};
+use super::{GLANCE, NAP, SendArgs, patiently, read_retried};
 use crate::copy;
 use crate::exit::{Code, Failure};
 use crate::json::{self, Tree};
@@ -42,7 +42,10 @@ pub(super) fn send(args: &SendArgs, input: &File) -> Result<(), Failure> {
         .sender()
         .at(priority)
         .map_err(|error| Failure::new(Code::Failed, error))?;
-    lines(&mut connection, input, schema, chosen, priority)
+    let life = args
+        .expires_in
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    lines(&mut connection, input, schema, chosen, (priority, life))
 }
 
 /// What the listener takes, if that can be made of JSON.
@@ -88,10 +91,10 @@ fn lines(
     input: &File,
     schema: &Schema,
     chosen: Option<&Record>,
-    priority: usize,
+    (priority, life): (usize, Option<Duration>),
 ) -> Result<(), Failure> {
     let mut lines = Lines::new(input);
-    let (mut number, mut sent) = (0u64, 0u64);
+    let (mut number, mut sent, mut late) = (0u64, 0u64, 0u64);
     while let Some(line) = lines.next(|| wait_for_input(connection, input, sent), sent)? {
         number += 1;
         if line.iter().all(u8::is_ascii_whitespace) {
@@ -102,8 +105,18 @@ fn lines(
             let words = format!("line {number}: {what}; {sent} messages had been sent");
             Failure::new(Code::Failed, harmless(&words))
         })?;
-        put(connection, (priority, kind), &payload, number, sent)?;
-        sent += 1;
+        // A moment that no clock can say never comes.
+        let expires = life.and_then(|life| Instant::now().checked_add(life));
+        if put(connection, (priority, kind), &payload, expires, number, sent)? {
+            sent += 1;
+        } else {
+            late += 1;
+        }
+    }
+    if late > 0 {
+        eprintln!(
+            "ringway send: {late} messages were not sent, since they would have expired before they are read"
+        );
     }
     Ok(())
 }
@@ -141,26 +154,31 @@ fn message(
     Ok((record.kind, payload))
 }
 
-/// Sends a frame, and goes on reading what the listener answers meanwhile: it may wait for that before it reads on.
+/// Sends a frame, and goes on reading what the listener answers meanwhile: it may wait for that before it reads on. Returns whether it was sent, or
+/// would have expired.
 fn put(
     connection: &mut Connection,
     (priority, kind): (usize, u16),
     payload: &[u8],
+    expires: Option<Instant>,
     line: u64,
     sent: u64,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     loop {
         look(connection, sent)?;
         let until = Instant::now() + TURN;
-        let sent_now = connection
-            .sender()
-            .at(priority)
-            .and_then(|mut sender| sender.send_kind_deadline(kind, payload, until));
-        match sent_now {
-            Ok(()) => return Ok(()),
+        let sender = connection.sender().at(priority);
+        let outcome = sender.and_then(|mut sender| match expires {
+            None => sender.send_kind_deadline(kind, payload, until),
+            Some(expires) => sender.try_send_kind_expiring(kind, payload, expires),
+        });
+        match outcome {
+            Ok(()) => return Ok(true),
             Err(SendError::TimedOut) => {}
-            Err(SendError::TooLarge { .. }) => {
-                let (bytes, most) = (payload.len(), connection.sender().max_payload());
+            Err(SendError::Full) => std::thread::sleep(NAP),
+            Err(SendError::Expired | SendError::QueueTooLong) => return Ok(false),
+            Err(SendError::TooLarge { max: most, .. }) => {
+                let bytes = payload.len();
                 let words = format!(
                     "line {line}: a message of {bytes} bytes, where {most} fit into the ring; a larger `--capacity` takes more, if the listener grants it; {sent} messages had been sent"
                 );

@@ -52,6 +52,9 @@ pub(crate) struct SendArgs {
     /// With --json: send at this priority, 0 to 3, of which 0 is served first. The listener must have so many (`Config::lanes`).
     #[arg(long, value_name = "NUMBER", requires = "json", default_value_t = 0, value_parser = parse_priority)]
     priority: usize,
+    /// With --json: each message expires so long after its line was read. A receiver may drop what has expired; what would expire before it is read is not sent, and counted.
+    #[arg(long, value_name = "SECONDS", requires = "json", value_parser = parse_seconds)]
+    expires_in: Option<f64>,
 }
 
 fn parse_priority(text: &str) -> Result<usize, String> {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Frame, Receiver, RecvError};
+use super::{Entry, Frame, Halt, Receiver, RecvError};
 
 /// The frames that a batch hands out, in order: see [`Receiver::recv_batch`].
 ///
@@ -91,10 +91,28 @@ impl<'a> Frames<'a> {
         if self.left == 0 || self.receiver.lane.next() >= self.until {
             return None;
         }
-        let entry = self.receiver.peek_same_lane().ok()??;
+        let entry = self.receiver.peek_in_batch(self.until)?;
         self.left -= 1;
         self.receiver.lane.advance(&entry);
         Some(Frame::of_batch(self.receiver, entry))
+    }
+}
+
+impl Receiver {
+    /// The next frame that begins before `until`. What it drops on the way is released with the batch.
+    #[inline]
+    fn peek_in_batch(&mut self, until: u64) -> Option<Entry> {
+        if self.is_forked() {
+            return None;
+        }
+        loop {
+            match self.look_alike() {
+                Ok(found) => return found,
+                // What another lane drops brings this one no nearer to its bound.
+                Err(Halt::Dropped) if self.several.is_none() && self.lane.next() < until => {}
+                Err(_) => return None,
+            }
+        }
     }
 }
 
@@ -102,5 +120,8 @@ impl Drop for Frames<'_> {
     #[inline]
     fn drop(&mut self) {
         self.receiver.finish();
+        if self.receiver.several.is_some() && !self.receiver.is_forked() {
+            self.receiver.follow_up();
+        }
     }
 }

@@ -2,11 +2,10 @@
 
 use std::time::Instant;
 
-use super::{Lane, Receiver};
+use super::{Lane, Others, Receiver};
 use crate::connection::outcome::RecvError;
-use crate::connection::rest::Ended;
 use crate::layout::counters;
-use crate::ring::{Entry, Several};
+use crate::ring::{Entry, Halt, Several};
 use crate::sys::cpu;
 use crate::wake::ladder::LOOKS_PER_CHECK;
 
@@ -45,35 +44,54 @@ impl Receiver {
             .map_or_else(lone, |several| several.read(&self.lane))
     }
 
+    /// Frames that were dropped, of all lanes.
+    pub(super) fn dropped(&self) -> u64 {
+        let lone = || self.lane.expired();
+        self.several
+            .as_ref()
+            .map_or_else(lone, |several| several.expired(&self.lane))
+    }
+
     /// The next frame of all lanes, if there is one; its lane is at hand then. Also where a forked child ends up.
     #[inline(never)]
     pub(super) fn peek_lanes(&mut self) -> Result<Option<Entry>, RecvError> {
-        let found = self.find()?;
-        Ok(found.map(|found| self.take_up(found)))
-    }
-
-    /// The next frame, if it is of the lane at hand.
-    #[inline(never)]
-    pub(super) fn peek_alike(&mut self) -> Result<Option<Entry>, RecvError> {
-        let at_hand = self.last_priority();
-        let found = self.find()?.filter(|(number, _)| *number == at_hand);
-        Ok(found.map(|(_, entry)| entry))
-    }
-
-    fn find(&mut self) -> Result<Option<(usize, Entry)>, RecvError> {
         if self.birth.is_forked() {
             return Err(RecvError::Forked);
         }
-        let Self { lane, several, .. } = self;
-        let found = match several {
+        match self.look_once() {
+            Ok(found) => Ok(found),
+            Err(halt) => self.halted(halt),
+        }
+    }
+
+    /// A look at each lane, until one has a frame: which one, and the frame.
+    pub(super) fn look_at(
+        lane: &mut Lane,
+        several: &mut Option<Box<Others>>,
+    ) -> Result<Option<(usize, Entry)>, Halt> {
+        match several {
             Some(several) => several.find(lane),
             None => lane.peek().map(|found| found.map(|entry| (0, entry))),
-        };
-        found.map_err(RecvError::Protocol)
+        }
+    }
+
+    /// The same. The frame's lane is at hand then.
+    pub(super) fn look_once(&mut self) -> Result<Option<Entry>, Halt> {
+        let found = Self::look_at(&mut self.lane, &mut self.several)?;
+        Ok(found.map(|found| self.take_up(found)))
+    }
+
+    /// The same, if the frame is of the lane at hand.
+    #[inline(never)]
+    pub(super) fn look_alike(&mut self) -> Result<Option<Entry>, Halt> {
+        let at_hand = self.last_priority();
+        let found = Self::look_at(&mut self.lane, &mut self.several)?;
+        let alike = found.filter(|(number, _)| *number == at_hand);
+        Ok(alike.map(|(_, entry)| entry))
     }
 
     /// Puts the lane of a frame at hand that was found.
-    fn take_up(&mut self, (number, entry): (usize, Entry)) -> Entry {
+    pub(super) fn take_up(&mut self, (number, entry): (usize, Entry)) -> Entry {
         if number != self.last_priority() {
             // Of a frame whose guard was leaked: who waits for that room may have nothing more to send, which would bring us back here.
             self.finish();
@@ -105,35 +123,7 @@ impl Receiver {
                 core::hint::spin_loop();
             }
         }
-        self.lane.tell_numbers();
-        self.rest.look_in_vain();
-        let Self {
-            lane,
-            several,
-            rest,
-            ..
-        } = self;
-        let outcome = rest.wait(deadline, &mut || match several {
-            Some(several) => several.find(lane),
-            None => lane.peek().map(|found| found.map(|entry| (0, entry))),
-        });
-        match outcome {
-            Ok(Ok(found)) => {
-                self.slip.found(found.1.length());
-                Ok(self.take_up(found))
-            }
-            Ok(Err(Ended::TimedOut)) => Err(RecvError::TimedOut),
-            Ok(Err(Ended::Gone(gone))) => Err(self.ended(gone)),
-            Err(violation) => Err(RecvError::Protocol(violation)),
-        }
-    }
-
-    /// Whether there is a frame in any lane, or a rule was broken in one: there is something to receive.
-    pub(super) fn has_something(lane: &mut Lane, several: &mut Option<Box<super::Others>>) -> bool {
-        match several {
-            Some(several) => !matches!(several.find(lane), Ok(None)),
-            None => !matches!(lane.peek(), Ok(None)),
-        }
+        self.wait(deadline)
     }
 
     /// All lanes.

@@ -31,7 +31,11 @@ impl Receiver {
         match self.rest.end() {
             None => Look::Nothing,
             Some(gone) => match self.look() {
-                Look::Nothing => Look::Ended(self.ended(gone)),
+                Look::Nothing => match self.look_behind_expired() {
+                    Ok(None) => Look::Ended(self.ended(gone)),
+                    Ok(Some(_)) => Look::Something,
+                    Err(error) => Look::Ended(error),
+                },
                 other => other,
             },
         }
@@ -46,6 +50,8 @@ impl Receiver {
             rest,
             ..
         } = self;
-        rest.fall_asleep(|| Self::has_something(lane, several))
+        let asleep = rest.fall_asleep(|| !matches!(Self::look_at(lane, several), Ok(None)));
+        self.follow_up();
+        asleep
     }
 }

@@ -6,6 +6,7 @@ use super::{Lane, Sender};
 use crate::connection::outcome::SendError;
 use crate::layout::counters;
 use crate::ring::Beside;
+use crate::wake::drain::Drain;
 
 /// A [`Sender`] at one of its priorities: everything that is sent through it, by whatever method, has that one. Dropping it goes back to the one before.
 ///
@@ -40,6 +41,9 @@ impl Sender {
                 lane.count_into(slot.lane(counters::SENDS));
             }
         }
+        let drains = others.iter();
+        self.drains
+            .extend(drains.map(|lane| Drain::new(lane.step(), lane.published())));
         self.beside = (!others.is_empty()).then(|| Box::new(Beside::new(others)));
         self
     }
@@ -47,6 +51,11 @@ impl Sender {
     /// How many priorities there are, 1 to 4: what was agreed ([`Config::lanes`](crate::Config::lanes)). The first one is 0.
     pub fn priorities(&self) -> usize {
         self.beside.as_ref().map_or(1, |beside| beside.count())
+    }
+
+    /// The one at hand.
+    pub(super) fn priority(&self) -> usize {
+        self.beside.as_ref().map_or(0, |beside| beside.at_hand())
     }
 
     /// This sender at `priority`, for as long as the guard lives: 0 is served first, and what everything has that names none. Each priority has a lane
@@ -80,8 +89,7 @@ impl Sender {
 
     /// Back to a priority that there was. What a leaked group left behind in the one at hand becomes visible.
     pub(crate) fn go_back(&mut self, before: usize) {
-        let at_hand = self.beside.as_ref().map_or(0, |beside| beside.at_hand());
-        if at_hand != before {
+        if self.priority() != before {
             self.publish_leaked();
             // Another sender may have been put in the place of the one that had it.
             let _ = self.take_up(before);

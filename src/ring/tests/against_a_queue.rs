@@ -1,8 +1,12 @@
 //! Random operations on both halves, and a queue that says what must come out.
 
+mod expiring;
+
 use std::collections::VecDeque;
 
 use proptest::prelude::*;
+
+use expiring::{AHEAD, NOW, now};
 
 use super::{Pair, Receiving, Sending, Tapping};
 use crate::layout::geometry::Geometry;
@@ -43,6 +47,12 @@ enum Step {
     PublishRelease,
     /// Read so many frames along.
     Tap(usize),
+    /// Send a frame that expires so much later, aligned to `8 << .1`; the flag: in place, with the last bytes left away.
+    Expiring(Size, u32, u64, bool),
+    /// Time passes.
+    Pass(u64),
+    /// Drop expired frames from now on, or keep them.
+    Drop(bool),
 }
 
 fn sizes() -> impl Strategy<Value = Size> {
@@ -69,6 +79,10 @@ fn steps() -> impl Strategy<Value = Step> {
         1 => Just(Step::Rewind),
         1 => Just(Step::PublishRelease),
         2 => (1usize..30).prop_map(Step::Tap),
+        4 => (sizes(), 0u32..=9, prop_oneof![Just(u64::MAX), 0u64..20], any::<bool>())
+            .prop_map(|(size, align, life, place)| Step::Expiring(size, align, life, place)),
+        2 => (1u64..15).prop_map(Step::Pass),
+        1 => any::<bool>().prop_map(Step::Drop),
     ]
 }
 
@@ -78,6 +92,8 @@ struct Sent {
     kind: u16,
     payload: Vec<u8>,
     alignment: u64,
+    number: u32,
+    expires: Option<u64>,
 }
 
 struct World {
@@ -95,6 +111,14 @@ struct World {
     /// All that were ever published.
     log: Vec<Sent>,
     seen: u64,
+    drops: bool,
+    /// The frame that expires and was found last, by its number: it is not judged again.
+    spared: u32,
+    /// Frames up to this number that were dropped are counted.
+    counted: u32,
+    dropped: u64,
+    /// A frame that expires was the last to be found.
+    shut: bool,
 }
 
 impl World {
@@ -114,6 +138,11 @@ impl World {
             read: VecDeque::new(),
             log: Vec::new(),
             seen: 0,
+            drops: false,
+            spared: 0,
+            counted: 0,
+            dropped: 0,
+            shut: false,
         }
     }
 
@@ -132,6 +161,7 @@ impl World {
         self.seen += 1;
         let frame = &self.log[self.tap.frames() as usize - 1];
         assert_eq!((glimpse.kind, &payload), (frame.kind, &frame.payload));
+        assert_eq!(glimpse.expires, frame.expires);
         assert_eq!(self.seen + self.tap.missed().frames, self.tap.frames());
         true
     }
@@ -163,6 +193,8 @@ impl World {
             kind: (self.count % 2 * self.count) as u16,
             payload,
             alignment,
+            number: self.count,
+            expires: None,
         }
     }
 
@@ -221,6 +253,16 @@ impl World {
             Step::Abort(size, align) => {
                 let frame = self.frame(self.length(size), self.alignment(align));
                 let _ = self.reserve(&frame);
+            }
+            Step::Expiring(size, align, life, place) => self.expiring(size, align, life, place),
+            Step::Pass(time) => NOW.set(now() + time),
+            Step::Drop(on) => {
+                self.drops = on;
+                if on {
+                    self.consumer.drop_expired(now, AHEAD);
+                } else {
+                    self.consumer.keep_expired();
+                }
             }
             Step::Group(sizes, align, leak) => self.group(&sizes, align, leak),
             Step::Take(count, release) => (0..count).for_each(|_| self.take(release)),
@@ -292,8 +334,7 @@ impl World {
     }
 
     fn take(&mut self, release: bool) {
-        let found = self.consumer.peek().expect("an honest sender");
-        let Some(entry) = found else {
+        let Some(entry) = self.look() else {
             assert!(self.unread.is_empty(), "{} frames lost", self.unread.len());
             return;
         };
@@ -340,12 +381,12 @@ impl World {
             }
             Found::Other => {
                 let alone = self.unread.front().is_some_and(|frame| {
-                    frame.kind == 0 && frame.alignment == 8 && !self.unread.is_empty()
+                    frame.kind == 0 && frame.alignment == 8 && frame.expires.is_none()
                 });
                 // One with which a release is due is left to those that see to that.
                 let end = self.consumer.next() + frame_length(length as u64);
                 assert!(
-                    !alone || end >= self.consumer.due(),
+                    !alone || end >= self.consumer.due() || self.shut,
                     "an ordinary frame is taken at once"
                 );
                 self.take(false);
@@ -367,7 +408,7 @@ impl World {
     }
 
     fn peek(&mut self, from: usize, count: usize) {
-        let Some(entry) = self.consumer.peek().expect("an honest sender") else {
+        let Some(entry) = self.look() else {
             assert!(self.unread.is_empty());
             return;
         };
@@ -394,7 +435,7 @@ impl World {
             .commit(&slot, frame.payload.len() as u32, frame.kind);
         self.sent(frame);
         self.take(true);
-        assert_eq!(self.consumer.peek(), Ok(None));
+        assert_eq!(self.look(), None);
         self.consumer.publish_release();
         self.producer.reclaim().unwrap();
         assert_eq!(
@@ -436,6 +477,7 @@ proptest! {
         fenced in any::<bool>(),
         steps in prop::collection::vec(steps(), 1..150),
     ) {
+        NOW.set(0);
         let mut world = World::new(geometry, fenced);
         for step in steps {
             world.step(step);

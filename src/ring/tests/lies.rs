@@ -3,9 +3,9 @@
 use super::{Pair, Receiving, Sending};
 use crate::layout::control::RECEIVER;
 use crate::layout::geometry::Geometry;
-use crate::layout::header::{FLAG_FRAME, FLAG_PAD, Header};
+use crate::layout::header::{FLAG_EXPIRES, FLAG_FRAME, FLAG_PAD, Header};
 use crate::layout::violation::Violation;
-use crate::ring::{Found, Refusal};
+use crate::ring::{Found, Halt, Refusal};
 use crate::segment::{Gate, MappedOwnWord, OwnRing, OwnWord, Ring};
 use crate::sync::Ordering;
 
@@ -23,7 +23,14 @@ fn look(start: u64, words: &[(u64, u64)]) -> Result<(), Violation> {
         // ORD: lie: Relaxed, it is read by the same thread; partner: none.
         unsafe { ring.store(ring.place(start + position), 0, *word, Ordering::Relaxed) };
     }
-    consumer.peek().map(|found| assert!(found.is_some()))
+    match consumer.peek() {
+        Ok(found) => {
+            assert!(found.is_some());
+            Ok(())
+        }
+        Err(Halt::Broken(violation)) => Err(violation),
+        Err(Halt::Dropped) => panic!("nothing is dropped that nobody asked to be"),
+    }
 }
 
 fn header(flags: u16, payload: u32) -> u64 {
@@ -81,7 +88,12 @@ fn unknown_flags_are_refused() {
         0,
         FLAG_PAD,
         FLAG_FRAME | 1 << 2,
-        FLAG_FRAME | 1 << 3,
+        FLAG_FRAME | 1 << 4,
+        FLAG_FRAME | 1 << 5,
+        FLAG_FRAME | 1 << 6,
+        FLAG_FRAME | FLAG_EXPIRES | 1 << 4,
+        FLAG_EXPIRES,
+        PAD | FLAG_EXPIRES,
         PAD | 1 << 15,
         u16::MAX,
     ] {
@@ -110,6 +122,26 @@ fn a_pad_without_its_frame_is_refused() {
                 Err(Violation::PadWithoutFrame)
             );
         }
+    }
+}
+
+#[test]
+fn a_frame_that_is_shorter_than_its_extension_is_refused() {
+    let flags = FLAG_FRAME | FLAG_EXPIRES;
+    for start in starts() {
+        for length in 0..8 {
+            let broken = Err(Violation::ExtensionTooShort { length });
+            assert_eq!(look(start, &[(0, header(flags, length))]), broken);
+            let behind_a_pad = [(0, Header::pad(56).0), (56, header(flags, length))];
+            assert_eq!(look(start, &behind_a_pad), broken);
+        }
+        for moment in [0, 1, u64::MAX] {
+            assert_eq!(look(start, &[(0, header(flags, 8)), (8, moment)]), Ok(()));
+        }
+        let most = (CAPACITY - 16) as u32;
+        assert_eq!(look(start, &[(0, header(flags, most))]), Ok(()));
+        let long = look(start, &[(0, header(flags, most + 1))]);
+        assert!(matches!(long, Err(Violation::FrameTooLong { .. })));
     }
 }
 
@@ -220,10 +252,10 @@ fn a_lane_that_was_broken_stays_broken() {
     let broken = Violation::UnknownFlags {
         flags: FLAG_FRAME | 1 << 9,
     };
-    assert_eq!(consumer.peek(), Err(broken));
+    assert_eq!(consumer.peek(), Err(broken.into()));
     for mended in [header(FLAG_FRAME, 8), 0] {
         put(mended);
-        assert_eq!(consumer.peek(), Err(broken));
+        assert_eq!(consumer.peek(), Err(broken.into()));
         assert_eq!(consumer.take_exact(&mut [0; 8]), Found::Other);
         assert!(!consumer.publish_release(), "nothing more is said");
     }

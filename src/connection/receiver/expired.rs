@@ -1,0 +1,137 @@
+//! Dropping frames that have expired before the receiver sees them.
+//!
+//! A look at the lane drops some and then says so (`Halt::Dropped`), so that whoever looked can release them, heed a deadline and look again: nobody takes that for "nothing
+//! there", and so nobody sleeps on it.
+
+use std::time::Instant;
+
+use super::{Lane, Receiver};
+use crate::connection::outcome::{Arm, RecvError};
+use crate::error::{Error, ErrorKind};
+use crate::ring::{Entry, Halt};
+use crate::sys::clock::HostClock;
+use crate::sys::cpu;
+
+/// Rounds of drops that one `arm` takes, of up to 64 frames.
+const ROUNDS: u32 = 16;
+
+impl Receiver {
+    /// `true`: frames that have expired ([`Sender::send_expiring`](crate::Sender::send_expiring)) are dropped from now on, before any way of receiving sees them, and counted.
+    /// Default: `false`, or what [`Config::drop_expired`](crate::Config::drop_expired) says.
+    ///
+    /// A frame is judged once, when it is first looked at: one that [`Receiver::arm`] or a [`Poller`](crate::Poller) has announced is there, if it expires meanwhile too. With frames
+    /// held ([`Receiver::hold`]), one that was dropped is released with those before it, and judged again after a rewind.
+    ///
+    /// However many there are to drop, calls keep their deadlines: [`Receiver::recv_deadline`] may time out with frames behind them that the next call finds. A call that never waits drops
+    /// no more than was in the ring when it was called, and [`Receiver::arm`] says `Ready` while there are very many.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Clock`]: this process has unshared its time namespace and cannot tell the host's clock.
+    pub fn drop_expired(&mut self, on: bool) -> Result<(), Error> {
+        if on {
+            let clock = HostClock::here().map_err(unknown)?;
+            self.each_lane(|lane| lane.drop_expired(cpu::nanos, clock.ahead()));
+        } else {
+            self.each_lane(Lane::keep_expired);
+        }
+        Ok(())
+    }
+
+    /// Frames that were dropped because they had expired.
+    pub fn expired(&self) -> u64 {
+        self.dropped()
+    }
+
+    /// A look was cut short, by a broken rule or because it has dropped frames: they are released.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn halted(&mut self, halt: Halt) -> Result<Option<Entry>, RecvError> {
+        match halt {
+            Halt::Broken(violation) => Err(RecvError::Protocol(violation)),
+            Halt::Dropped => {
+                self.release_dropped();
+                Ok(None)
+            }
+        }
+    }
+
+    /// Tells the sender of what was dropped, if that makes a step's worth.
+    fn release_dropped(&mut self) {
+        let more = self.dropped() - self.expired.value();
+        if more > 0 {
+            self.expired.add_some(more);
+        }
+        let mut told = false;
+        self.each_lane(|lane| told |= lane.owes_release() && lane.publish_release());
+        if told {
+            self.rest.wake_peer_after_release();
+        }
+    }
+
+    /// A look was cut short within a wait until `deadline`: the next one, if it is not over.
+    pub(super) fn halted_until(
+        &mut self,
+        mut halt: Halt,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Entry>, RecvError> {
+        loop {
+            self.halted(halt)?;
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Err(RecvError::TimedOut);
+            }
+            match self.look_once() {
+                Ok(found) => return Ok(found),
+                Err(next) => halt = next,
+            }
+        }
+    }
+
+    /// The first frame behind expired ones, of those that are in the ring now.
+    pub(super) fn look_behind_expired(&mut self) -> Result<Option<Entry>, RecvError> {
+        if !self.lane.drops_expired() {
+            return Ok(None);
+        }
+        let until = self.read() + self.lane.capacity() * self.priorities() as u64;
+        loop {
+            match self.look_once() {
+                Ok(found) => return Ok(found),
+                Err(halt) => self.halted(halt)?,
+            };
+            if self.read() >= until {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Arms, and looks behind expired frames.
+    pub(super) fn arm_behind_expired(&mut self) -> Result<Arm, RecvError> {
+        for _ in 0..ROUNDS {
+            let Self {
+                lane,
+                several,
+                rest,
+                ..
+            } = self;
+            match rest.arm(&mut || Self::look_at(lane, several)) {
+                Ok(arm) => return Ok(arm),
+                Err(halt) => self.halted(halt)?,
+            };
+        }
+        Ok(Arm::Ready)
+    }
+
+    /// What a look dropped that nobody followed up.
+    pub(super) fn follow_up(&mut self) {
+        if self.lane.drops_expired() {
+            self.release_dropped();
+        }
+    }
+}
+
+pub(crate) fn unknown(error: std::io::Error) -> Error {
+    Error::caused(
+        ErrorKind::Clock,
+        "reading how far this process's clock is ahead of the host's",
+        error,
+    )
+}

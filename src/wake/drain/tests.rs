@@ -1,0 +1,176 @@
+//! A reader in simulated time, which reads at a pace of its own and tells what it has read in steps.
+
+use proptest::prelude::*;
+
+use super::Drain;
+
+const STEP: u64 = 512;
+const RING: u64 = 8 * STEP;
+
+/// A reader, and what is sent to it.
+struct World {
+    now: u64,
+    sent: u64,
+    read: u64,
+    released: u64,
+    /// Nanoseconds for a byte.
+    pace: u64,
+    /// Nanoseconds of reading that make no byte yet.
+    left: u64,
+    drain: Drain,
+}
+
+impl World {
+    fn new(pace: u64) -> Self {
+        Self {
+            now: 0,
+            sent: 0,
+            read: 0,
+            released: 0,
+            pace,
+            left: 0,
+            drain: Drain::new(STEP, 0),
+        }
+    }
+
+    fn pass(&mut self, nanos: u64) {
+        self.now += nanos;
+        self.left += nanos;
+        // Positions are multiples of 8.
+        let bytes = (self.left / self.pace / 8 * 8).min(self.sent - self.read);
+        self.left -= bytes * self.pace;
+        self.read += bytes;
+        if self.read == self.sent {
+            self.left = 0;
+        }
+        self.released = self.read / STEP * STEP;
+    }
+
+    /// What is known now.
+    fn time(&mut self) -> Option<u64> {
+        self.drain.saw(self.now, self.sent, self.released);
+        self.drain.time(self.now)
+    }
+
+    /// What it will take.
+    fn truth(&self) -> u64 {
+        (self.sent - self.read) * self.pace
+    }
+
+    /// Sends a frame if there is room.
+    fn send(&mut self, bytes: u64) {
+        if self.sent + bytes <= self.released + RING {
+            self.sent += bytes;
+        }
+    }
+}
+
+#[test]
+fn nothing_is_known_before_anything_was_released_and_an_empty_queue_takes_no_time() {
+    let mut world = World::new(10);
+    assert_eq!(world.time(), Some(0));
+    world.send(STEP - 8);
+    assert_eq!(world.time(), Some(0), "less than a step is no queue");
+    world.send(4 * STEP);
+    assert_eq!(world.time(), None);
+}
+
+#[test]
+fn a_steady_reader_is_known_within_a_factor_of_two() {
+    for pace in [1, 10, 1000] {
+        let mut world = World::new(pace);
+        for _ in 0..1000 {
+            world.send(64);
+            world.send(64);
+            world.pass(64 * pace);
+            world.time();
+        }
+        let (time, truth) = (world.time().unwrap(), world.truth());
+        assert!(
+            time <= truth && time * 2 >= truth - STEP * pace,
+            "{time} of {truth}"
+        );
+    }
+}
+
+#[test]
+fn who_stands_still_is_slower_by_the_time_that_passes_and_forgiven_at_once() {
+    let mut world = World::new(1);
+    for _ in 0..1000 {
+        world.send(64);
+        world.send(64);
+        world.pass(64);
+        world.time();
+    }
+    let before = world.time().unwrap();
+    // It is stopped for a second.
+    world.now += 1_000_000_000;
+    let stopped = world.time().unwrap();
+    assert!(
+        stopped > 1000 * before && stopped > 100_000_000,
+        "{stopped}"
+    );
+    // It goes on, and is asked until the queue is empty; then frames are taken, and the next queue is judged as before.
+    for _ in 0..100 {
+        world.pass(64);
+        world.time();
+    }
+    assert_eq!(world.time(), Some(0));
+    while world.sent + 64 <= world.released + RING {
+        world.send(64);
+    }
+    assert!(world.time().unwrap() <= world.truth());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever is sent and asked when: of a reader of one pace nothing too long is ever said, and so nothing refused that would have been read in time; and an
+    /// empty queue takes no time.
+    #[test]
+    fn a_steady_reader_is_never_said_to_take_too_long(
+        pace in 1u64..2000,
+        steps in prop::collection::vec((0u64..40_000, 0u64..20, any::<bool>()), 1..300),
+    ) {
+        let mut world = World::new(pace);
+        for (nanos, frames, asks) in steps {
+            world.pass(nanos);
+            (0..frames).for_each(|_| world.send(72));
+            if asks {
+                let time = world.time();
+                prop_assert!(time.unwrap_or(0) <= world.truth(), "{time:?} of {}", world.truth());
+                if world.sent == world.read {
+                    prop_assert_eq!(time, Some(0));
+                }
+            }
+        }
+    }
+
+    /// A sender that is refused all the time, and so sends nothing, is let in again when the reader has read on, however slow the reader was before.
+    #[test]
+    fn a_refused_sender_is_let_in_again(pace in 1u64..2000, stop in 0u64..10_000_000_000, every in 1u64..100_000) {
+        let mut world = World::new(pace);
+        while world.sent + 72 <= world.released + RING {
+            world.send(72);
+            world.time();
+        }
+        world.now += stop;
+        world.time();
+        let until = world.now + world.truth() + 8 * pace + 2 * every;
+        while world.now < until {
+            world.pass(every);
+            world.time();
+        }
+        prop_assert_eq!(world.time(), Some(0));
+    }
+
+    /// A reader's words may be any.
+    #[test]
+    fn lies_do_no_harm(looks in prop::collection::vec(any::<(u64, u64, u64)>(), 1..100)) {
+        let mut drain = Drain::new(STEP, 0);
+        for (now, sent, released) in looks {
+            drain.saw(now, sent >> 1, released);
+            let _ = drain.time(now);
+        }
+    }
+}

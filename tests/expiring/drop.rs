@@ -1,0 +1,298 @@
+//! What has expired is dropped and counted, and the rest comes in order.
+
+use std::time::{Duration, Instant};
+
+use ringway::{Arm, Config, Event, Poller, Receiver, RecvError, Wait};
+
+use crate::pair::{pair, soon};
+use crate::{halves, hour, send_stale, stale};
+
+type Way = (&'static str, fn(&mut Receiver) -> Vec<u8>);
+
+const WAYS: [Way; 8] = [
+    ("recv", |receiver| receiver.recv().unwrap().to_vec()),
+    ("recv_deadline", |receiver| {
+        receiver.recv_deadline(soon()).unwrap().to_vec()
+    }),
+    ("try_recv", |receiver| receiver.try_recv().unwrap().to_vec()),
+    ("recv_into", |receiver| {
+        let mut buffer = [0; 64];
+        let len = receiver.recv_into(&mut buffer).unwrap();
+        buffer[..len].to_vec()
+    }),
+    ("recv_into of the length", |receiver| {
+        let mut buffer = [0; 8];
+        assert_eq!(receiver.recv_into(&mut buffer).unwrap(), 8);
+        buffer.to_vec()
+    }),
+    ("try_recv_into", |receiver| {
+        let mut buffer = [0; 8];
+        assert_eq!(receiver.try_recv_into(&mut buffer).unwrap(), 8);
+        buffer.to_vec()
+    }),
+    ("recv_batch", |receiver| {
+        let mut frames = receiver.recv_batch(1).unwrap();
+        let frame = frames.next_frame().unwrap().to_vec();
+        assert!(frames.next_frame().is_none());
+        frame
+    }),
+    ("arm and try_recv", |receiver| {
+        assert_eq!(receiver.arm().unwrap(), Arm::Ready);
+        receiver.try_recv().unwrap().to_vec()
+    }),
+];
+
+#[test]
+fn the_rest_comes_in_order_whatever_way_it_is_received() {
+    for wait in [Wait::Spin, Wait::Adaptive, Wait::Park] {
+        let (mut sender, mut receiver, _) =
+            halves(&format!("ways{wait:?}"), &Config::new().wait(wait));
+        let mut dropped = 0;
+        for (round, (name, receive)) in WAYS.into_iter().enumerate() {
+            let number = |part: u64| (round as u64 * 10 + part).to_le_bytes();
+            // More than one look drops.
+            let expires = Instant::now() + Duration::from_millis(5);
+            let some = (0..150).map(|_| sender.send_expiring(b"stale", expires));
+            let sent = some.filter(Result::is_ok).count() as u64;
+            send_stale(&mut sender, b"stale");
+            sender.send(&number(0)).unwrap();
+            send_stale(&mut sender, &[7; 100]);
+            sender.send_expiring(&number(1), hour()).unwrap();
+            sender.send(&number(2)).unwrap();
+            std::thread::sleep(Duration::from_millis(5));
+            for part in 0..3 {
+                assert_eq!(receive(&mut receiver), number(part), "{name}, {wait:?}");
+            }
+            dropped += sent + 2;
+            assert_eq!(receiver.expired(), dropped, "{name}");
+            assert_eq!(receiver.try_recv().map(drop), Err(RecvError::Empty));
+        }
+    }
+}
+
+/// Nothing is dropped by a receiver that did not ask, and it can see when a frame expires; a plain one never does.
+#[test]
+fn who_does_not_ask_gets_everything() {
+    let (mut sender, mut receiver, _) = halves("everything", &Config::new());
+    receiver.drop_expired(false).unwrap();
+    let before = Instant::now();
+    send_stale(&mut sender, b"stale");
+    let expires = hour();
+    sender.send_kind_expiring(7, b"fresh", expires).unwrap();
+    sender.send(b"plain").unwrap();
+    let frame = receiver.recv().unwrap();
+    let told = frame.expires().unwrap();
+    assert!(told > before && told < Instant::now());
+    assert_eq!(frame.to_vec(), b"stale");
+    let first = frame.position();
+    drop(frame);
+    let frame = receiver.recv().unwrap();
+    assert_eq!((frame.expires(), frame.kind()), (Some(expires), 7));
+    assert_eq!(
+        frame.position() - first,
+        8 + 8 + 8,
+        "header, extension, payload"
+    );
+    drop(frame);
+    assert_eq!(receiver.recv().unwrap().expires(), None);
+    assert_eq!(receiver.expired(), 0);
+}
+
+/// Groups, in place, and what is sent in place is where it was reserved.
+#[test]
+fn groups_and_reservations_expire_too() {
+    let config = Config::new().alignment(64);
+    let (mut sender, mut receiver, _) = halves("groups", &config);
+    stale(|expires| {
+        let mut group = sender.group();
+        group.send_expiring(b"one", expires)?;
+        group.send_kind_expiring(3, b"two", expires)
+    });
+    let dropped = receiver.expired();
+    let mut group = sender.group();
+    group.send(b"plain").unwrap();
+    let mut place = group.reserve_expiring(5, hour()).unwrap();
+    place.copy_from_slice(b"three");
+    place.kind(4).commit();
+    group.publish();
+    let mut place = sender.reserve_expiring(500, hour()).unwrap();
+    assert_eq!(place.len(), 500);
+    place[..4].copy_from_slice(b"four");
+    place.commit_len(4);
+    let _aborted = sender.reserve_expiring(9, hour()).unwrap();
+    let mut kinds = Vec::new();
+    for expected in [&b"plain"[..], b"three", b"four"] {
+        let frame = receiver.recv().unwrap();
+        assert_eq!(frame.to_vec(), expected);
+        kinds.push(frame.kind());
+    }
+    assert_eq!(kinds, [0, 4, 0]);
+    assert!(receiver.expired() >= dropped + 2);
+}
+
+/// An armed receiver is not ready for what nobody will see, and a sender has room again.
+#[test]
+fn only_expired_frames_are_no_frames() {
+    let config = Config::new()
+        .capacity(4096)
+        .peer_capacity(4096)
+        .wait(Wait::Park);
+    let (mut sender, mut receiver, _) = halves("only", &config);
+    for _ in 0..100 {
+        let expires = Instant::now() + Duration::from_micros(300);
+        while sender.try_send_expiring(&[1; 40], expires).is_ok() {}
+        while Instant::now() <= expires {}
+        // Not for ever, whatever is in the ring.
+        let mut looks = 0;
+        while receiver.arm().unwrap() == Arm::Ready {
+            looks += 1;
+            assert!(looks < 10);
+        }
+        assert_eq!(receiver.try_recv().map(drop), Err(RecvError::Empty));
+        // Everything was given back, but for less than a step.
+        sender.try_send(&[2; 3000]).unwrap();
+        assert_eq!(receiver.recv().unwrap().len(), 3000);
+    }
+    assert!(receiver.expired() > 100);
+}
+
+/// What was announced is there: it is judged once.
+#[test]
+fn what_was_announced_is_received_though_it_expires_meanwhile() {
+    let (mut sender, mut receiver, _) = halves("announced", &Config::new());
+    let expires = Instant::now() + Duration::from_millis(200);
+    sender.send_expiring(b"announced", expires).unwrap();
+    assert_eq!(receiver.arm().unwrap(), Arm::Ready);
+    assert!(
+        Instant::now() < expires,
+        "this machine is too slow for the test"
+    );
+    std::thread::sleep(Duration::from_millis(220));
+    assert_eq!(receiver.try_recv().unwrap().to_vec(), b"announced");
+    assert_eq!(receiver.expired(), 0);
+}
+
+#[test]
+fn a_poller_tells_of_what_is_alive_only() {
+    let config = Config::new().drop_expired(true);
+    let (server, mut client) = pair("expiring-poller", &config, &config);
+    let mut poller = Poller::new().unwrap();
+    poller.add(server).unwrap();
+    for round in 0..20u8 {
+        for _ in 0..40 {
+            let _ = client
+                .sender()
+                .send_expiring(b"stale", Instant::now() + Duration::from_micros(200));
+        }
+        send_stale(client.sender(), b"stale");
+        let short = Instant::now() + Duration::from_millis(5);
+        assert!(poller.event_deadline(short).unwrap().is_none());
+        client.sender().send_expiring(&[round], hour()).unwrap();
+        send_stale(client.sender(), b"stale");
+        let Some(Event::Ready(mut turn)) = poller.event_deadline(soon()).unwrap() else {
+            panic!("no event");
+        };
+        assert!(turn.more());
+        assert_eq!(turn.halves().1.recv().unwrap().to_vec(), [round]);
+        assert!(!turn.more());
+    }
+    let token = poller.tokens().next().unwrap();
+    assert!(poller.get_mut(token).unwrap().receiver().expired() >= 40);
+    send_stale(client.sender(), b"stale");
+    drop(client);
+    let Some(Event::Ended(ended)) = poller.event_deadline(soon()).unwrap() else {
+        panic!("no end");
+    };
+    assert_eq!(ended.end, RecvError::Closed);
+}
+
+/// However many there are, and as long as they keep coming, a call keeps its deadline.
+#[test]
+fn a_flood_of_expired_frames_keeps_no_call_from_its_deadline() {
+    let (mut sender, mut receiver, _) = halves("flood", &Config::new());
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // ORD: done: Relaxed, nothing else is told by it; partner: the store below.
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                let expires = Instant::now() + Duration::from_nanos(300);
+                let _ = sender.try_send_expiring(&[], expires);
+            }
+        });
+        for _ in 0..20 {
+            let deadline = Instant::now() + Duration::from_millis(10);
+            while receiver.recv_deadline(deadline).map(drop) != Err(RecvError::TimedOut) {}
+            assert!(Instant::now() >= deadline);
+            let _ = receiver.try_recv().map(drop);
+            let _ = receiver.arm().unwrap();
+        }
+        // ORD: done: Relaxed, as above; partner: the load above.
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
+/// While frames are held what was dropped is released with those before it; where none are, at once.
+#[test]
+fn held_frames_and_dropped_ones() {
+    let config = Config::new().capacity(4096).peer_capacity(4096);
+    let (mut sender, mut receiver, _) = halves("held", &config);
+    receiver.hold(true);
+    for _ in 0..50 {
+        // Nothing is held, and yet nobody waits for ever.
+        send_stale(&mut sender, &[1; 400]);
+        assert_eq!(receiver.try_recv().map(drop), Err(RecvError::Empty));
+    }
+    assert_eq!(receiver.expired(), 50);
+    sender.send(b"held").unwrap();
+    assert_eq!(receiver.recv().unwrap().to_vec(), b"held");
+    send_stale(&mut sender, b"stale");
+    sender.send_expiring(b"also held", hour()).unwrap();
+    for _ in 0..3 {
+        // Looked at, and let go: nothing of it is released.
+        assert_eq!(receiver.arm().unwrap(), Arm::Ready);
+        assert_eq!(receiver.recv().unwrap().to_vec(), b"also held");
+        assert!(receiver.rewind() > 0);
+        assert_eq!(receiver.recv().unwrap().to_vec(), b"held");
+    }
+    assert_eq!(receiver.expired(), 51, "dropped again, and counted once");
+    // Looked at, and then everything before it is released: a rewind finds it whole.
+    assert_eq!(receiver.arm().unwrap(), Arm::Ready);
+    receiver.release();
+    assert_eq!(receiver.recv().unwrap().to_vec(), b"also held");
+    receiver.rewind();
+    assert_eq!(receiver.recv().unwrap().to_vec(), b"also held");
+}
+
+/// A frame that does not fit the buffer stays, extension and all.
+#[test]
+fn a_frame_that_was_too_long_for_the_buffer_stays() {
+    let (mut sender, mut receiver, _) = halves("truncated", &Config::new());
+    sender.send_expiring(&[9; 20], hour()).unwrap();
+    for _ in 0..3 {
+        let mut short = [0; 19];
+        assert_eq!(
+            receiver.recv_into(&mut short),
+            Err(RecvError::Truncated { len: 20 })
+        );
+    }
+    assert_eq!(receiver.recv().unwrap().to_vec(), [9; 20]);
+    assert_eq!(receiver.try_recv().map(drop), Err(RecvError::Empty));
+}
+
+/// Both halves tell it in the counters.
+#[test]
+fn what_expires_is_counted_where_others_can_read_it() {
+    let (mut sender, mut receiver, _) = halves("counted", &Config::new());
+    send_stale(&mut sender, b"stale");
+    sender
+        .send_expiring(b"late", Instant::now())
+        .expect_err("it has expired");
+    assert_eq!(receiver.try_recv().map(drop), Err(RecvError::Empty));
+    let own = ringway::Counters::own().unwrap().connections().unwrap();
+    let ours: Vec<_> = own
+        .iter()
+        .filter(|one| one.name.contains("expiring-counted"))
+        .collect();
+    assert!(ours.iter().any(|one| one.receives.expired == 1), "{ours:?}");
+    assert!(ours.iter().any(|one| one.sends.expired >= 1), "{ours:?}");
+}
