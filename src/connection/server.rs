@@ -238,7 +238,7 @@ impl Pending {
         };
         let capacity = grant(hello.send_capacity, cap)?;
         let ours = grant(hello.receive_capacity, cap.min(hello.receive_limit))?;
-        let features = hello.features & handshake::FEATURES;
+        let features = hello.features & side::features(config);
         let told = Told::new(config).map_err(|error| resources(&error))?;
         let bytes = Own::size(config, &told, ours).total();
         let grant = self.quota.admit(speaker.uid, bytes)?;

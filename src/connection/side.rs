@@ -23,7 +23,7 @@ use crate::layout::control::{self, ControlBlock};
 use crate::layout::counters;
 use crate::layout::geometry::Geometry;
 use crate::layout::handshake::{
-    RECEIVER_SPINS, Reason, SEGMENT_HUGE, SENDER_SPINS, SegmentOffer, WAITS,
+    FEATURE_MEMBARRIER, RECEIVER_SPINS, Reason, SEGMENT_HUGE, SENDER_SPINS, SegmentOffer, WAITS,
 };
 use crate::layout::schemas::{self, Announced};
 use crate::ring::{Consumer, Producer, Readers, say_start};
@@ -33,6 +33,7 @@ use crate::sys::bell::{self, Ringer};
 use crate::sys::cpu;
 use crate::sys::credentials::Speaker;
 use crate::sys::line::Line;
+use crate::sys::membarrier;
 use crate::sys::memfd::{self, Defect};
 use crate::sys::poll::Waiter;
 use crate::wake::ladder::{Cores, Ladder, Wait};
@@ -43,6 +44,15 @@ pub(crate) fn waits(config: &Config) -> u32 {
     if config.wait == Wait::Spin { WAITS } else { 0 }
 }
 
+/// The features that we offer.
+pub(crate) fn features(config: &Config) -> u64 {
+    if config.membarrier && membarrier::is_there() {
+        FEATURE_MEMBARRIER
+    } else {
+        0
+    }
+}
+
 /// Our segment and bells.
 #[derive(Debug)]
 pub(crate) struct Own {
@@ -50,6 +60,8 @@ pub(crate) struct Own {
     geometry: Geometry,
     huge: bool,
     size: SegmentSize,
+    /// Those that both sides use.
+    features: u64,
     receiver_bell: Option<OwnedFd>,
     sender_bell: Option<OwnedFd>,
 }
@@ -100,6 +112,7 @@ impl Own {
             geometry,
             huge,
             size,
+            features,
             receiver_bell: bell(waits & RECEIVER_SPINS != 0)?,
             sender_bell: bell(waits & SENDER_SPINS != 0)?,
         })
@@ -405,6 +418,11 @@ impl Parts {
             coming: own.segment.word(control::COMING),
             come: own.segment.word(control::COME),
         });
+        let spares_barriers = own.features & FEATURE_MEMBARRIER != 0;
+        // Whom no barrier reaches makes its own.
+        if spares_barriers && membarrier::register().is_ok() {
+            producer.may_unfence(own.segment.word(control::FENCE_MODE));
+        }
         let consumer = Consumer::new(
             theirs.segment.ring(gates.1),
             own.segment.word(control::RECEIVER),
@@ -440,16 +458,16 @@ impl Parts {
                 counters::SENDS,
             ),
         );
-        let receiver = Receiver::new(
-            consumer,
-            rest(
-                control::SENDER_EPOCH,
-                control::RECEIVER_EPOCH,
-                theirs.sender_bell,
-                waiters.1,
-                counters::RECEIVES,
-            ),
+        let mut for_data = rest(
+            control::SENDER_EPOCH,
+            control::RECEIVER_EPOCH,
+            theirs.sender_bell,
+            waiters.1,
+            counters::RECEIVES,
         );
-        Connection::new(sender, receiver)
+        if spares_barriers {
+            for_data.heed_fences(theirs.segment.word(control::FENCE_MODE));
+        }
+        Connection::new(sender, Receiver::new(consumer, for_data))
     }
 }

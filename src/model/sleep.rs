@@ -37,10 +37,10 @@ const NARROW: Geometry = Geometry {
 
 /// What an eventfd is to the protocol: rings add up until they are taken.
 #[derive(Clone)]
-struct Bell(Arc<(Mutex<bool>, Condvar)>);
+pub(super) struct Bell(Arc<(Mutex<bool>, Condvar)>);
 
 impl Bell {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(Arc::new((Mutex::new(false), Condvar::new())))
     }
 
@@ -50,7 +50,7 @@ impl Bell {
     }
 
     /// Blocks until rung.
-    fn wait(&self) {
+    pub(super) fn wait(&self) {
         let mut rung = self.0.0.lock().unwrap();
         while !*rung {
             rung = self.0.1.wait(rung).unwrap();
@@ -58,7 +58,7 @@ impl Bell {
         *rung = false;
     }
 
-    fn ring_if(&self, signal: Signal) {
+    pub(super) fn ring_if(&self, signal: Signal) {
         if signal == Signal::Ring {
             self.ring();
         }
@@ -66,7 +66,7 @@ impl Bell {
 }
 
 /// An epoch: its owner's half and its peer's.
-fn epoch() -> (Park<HeapWord>, Watch<HeapWord>) {
+pub(super) fn epoch() -> (Park<HeapWord>, Watch<HeapWord>) {
     let word = HeapWord::new(0);
     (Park::new(word.clone()), Watch::new(word))
 }

@@ -8,8 +8,10 @@
 //! purpose: waiting, waking, mappings, and what a peer's death means.
 
 mod ahead;
+mod calm;
 mod consumer;
 mod cursor;
+mod fencing;
 mod manner;
 mod producer;
 mod slot;
@@ -19,6 +21,7 @@ mod tap;
 mod tests;
 
 pub(crate) use consumer::{Consumer, Entry, Found, say_start};
+pub(crate) use fencing::FENCES;
 pub(crate) use manner::Published;
 pub(crate) use producer::{Producer, Readers};
 pub(crate) use slot::{Refusal, Slot};
