@@ -4,6 +4,8 @@ mod barrier;
 #[cfg(test)]
 mod one_core;
 mod seated;
+#[cfg(test)]
+mod unfenced;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
