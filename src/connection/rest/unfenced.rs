@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::connection::{Config, Connection, Listener};
+use crate::sync::{AtomicU64, Ordering};
 use crate::sys::membarrier;
 use crate::wake::ladder::Wait;
 
@@ -19,22 +20,41 @@ fn pair(name: &str, config: &Config) -> (Connection, Connection) {
     })
 }
 
-/// Each frame is sent alone, at a moment that varies around the one at which the receiver says that it sleeps. With the sleeper's barrier taken out (by hand) it fails
-/// within the first rounds; the sender's ring is the only thing that wakes the receiver.
+/// Stores that wait in a processor's buffer at once.
+const LINES: usize = 48;
+
+#[repr(align(64))]
+struct Line(AtomicU64);
+
+/// Each frame is sent alone, at a moment that is kept near the one at which the receiver says that it sleeps, and nothing but the sender's ring wakes it. Before it lines are written that
+/// the receiver's processor has, so that the commit waits behind them in the sender's while the look at the epoch does not.
 #[test]
 fn frames_without_a_barrier_find_a_receiver_that_falls_asleep() {
     const ROUNDS: u64 = 30_000;
     if !membarrier::is_there() {
         return;
     }
-    let (server, client) = pair("asleep", &Config::new().wait(Wait::Park).membarrier(true));
-    let (mut sender, _from_client) = server.split();
+    let (server, client) = pair(
+        "asleep",
+        &Config::new()
+            .wait(Wait::Park)
+            .capacity(8192)
+            .peer_capacity(8192)
+            .membarrier(true),
+    );
+    let (sender, _from_client) = server.split();
     let (_to_server, mut receiver) = client.split();
+    let lines: Vec<Line> = (0..LINES).map(|_| Line(AtomicU64::new(0))).collect();
+    let lines = &lines;
     let (came, comes) = mpsc::channel();
     thread::scope(|scope| {
         scope.spawn(move || {
             receiver.resting().unration();
             for _ in 0..ROUNDS {
+                for line in &*lines {
+                    // ORD: noise: Relaxed, as above; partner: the sender's stores in this file.
+                    line.0.store(0, Ordering::Relaxed);
+                }
                 let Ok(frame) = receiver.recv() else {
                     return;
                 };
@@ -43,18 +63,35 @@ fn frames_without_a_barrier_find_a_receiver_that_falls_asleep() {
                 came.send(n).unwrap();
             }
         });
+        // A panic here drops it, and the receiver hears of that.
+        let mut sender = sender;
         let mut random = 7u64;
+        let mut frame = [7; 64];
+        let mut pause = 0;
         for n in 0..ROUNDS {
             // As if the calm had come; the sender fences again with each ring.
-            sender.lane.unfence();
+            if !sender.lane.is_unfenced() {
+                sender.lane.unfence();
+            }
             assert!(sender.lane.is_unfenced());
             random ^= random << 13;
             random ^= random >> 7;
             random ^= random << 17;
-            for _ in 0..random % 400 {
-                core::hint::spin_loop();
+            for step in 0..pause + random % 64 {
+                core::hint::black_box(step);
             }
-            sender.send(&n.to_ne_bytes()).unwrap();
+            for line in &*lines {
+                // ORD: noise: Relaxed, it only fills the processor's store buffer; partner: the receiver's stores in this file.
+                line.0.store(n, Ordering::Relaxed);
+            }
+            frame[..8].copy_from_slice(&n.to_ne_bytes());
+            sender.send(&frame).unwrap();
+            // It slept: sooner, the next time. It did not: later.
+            pause = if sender.lane.is_unfenced() {
+                pause + 8
+            } else {
+                pause.saturating_sub(8)
+            };
             let patience = Instant::now() + Duration::from_secs(20);
             let found = loop {
                 match comes.try_recv() {
@@ -63,7 +100,7 @@ fn frames_without_a_barrier_find_a_receiver_that_falls_asleep() {
                     Err(_) => panic!("the wake of round {n} was lost"),
                 }
             };
-            assert_eq!(found, n.to_ne_bytes());
+            assert_eq!(found, frame);
         }
     });
 }
