@@ -1,6 +1,8 @@
 //! Peers that break the rules, against the real library: a refusal or a typed error, and nothing else.
 
+mod bells;
 mod client;
+mod fences;
 mod lane;
 mod noise;
 mod nudge;

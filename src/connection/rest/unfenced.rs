@@ -20,14 +20,32 @@ fn pair(name: &str, config: &Config) -> (Connection, Connection) {
     })
 }
 
-/// Stores that wait in a processor's buffer at once.
+/// Lines whose stores wait in a processor's buffer at once.
 const LINES: usize = 48;
 
 #[repr(align(64))]
 struct Line(AtomicU64);
 
-/// Each frame is sent alone, at a moment that is kept near the one at which the receiver says that it sleeps, and nothing but the sender's ring wakes it. Before it lines are written that
-/// the receiver's processor has, so that the commit waits behind them in the sender's while the look at the epoch does not.
+/// Writes lines that no cache has, so that the stores behind it are long in the processor's buffer.
+fn keep_busy(lines: &[Line], n: u64) {
+    for line in lines {
+        // ORD: noise: Relaxed, nobody reads it; partner: none.
+        line.0.store(n, Ordering::Relaxed);
+    }
+}
+
+fn forget(lines: &[Line]) {
+    for _line in lines {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the line is there; it is written back and no more.
+        unsafe {
+            core::arch::x86_64::_mm_clflush(core::ptr::from_ref(_line).cast());
+        };
+    }
+}
+
+/// Each frame is sent alone, at a moment that is kept near the one at which the receiver says that it sleeps, and nothing but the sender's ring wakes it. Before it the sender writes lines
+/// that are in no cache, so that the commit waits behind them in its processor while the look at the epoch does not.
 #[test]
 fn frames_without_a_barrier_find_a_receiver_that_falls_asleep() {
     const ROUNDS: u64 = 30_000;
@@ -45,16 +63,11 @@ fn frames_without_a_barrier_find_a_receiver_that_falls_asleep() {
     let (sender, _from_client) = server.split();
     let (_to_server, mut receiver) = client.split();
     let lines: Vec<Line> = (0..LINES).map(|_| Line(AtomicU64::new(0))).collect();
-    let lines = &lines;
     let (came, comes) = mpsc::channel();
     thread::scope(|scope| {
         scope.spawn(move || {
             receiver.resting().unration();
             for _ in 0..ROUNDS {
-                for line in &*lines {
-                    // ORD: noise: Relaxed, as above; partner: the sender's stores in this file.
-                    line.0.store(0, Ordering::Relaxed);
-                }
                 let Ok(frame) = receiver.recv() else {
                     return;
                 };
@@ -77,13 +90,11 @@ fn frames_without_a_barrier_find_a_receiver_that_falls_asleep() {
             random ^= random << 13;
             random ^= random >> 7;
             random ^= random << 17;
+            forget(&lines);
             for step in 0..pause + random % 64 {
                 core::hint::black_box(step);
             }
-            for line in &*lines {
-                // ORD: noise: Relaxed, it only fills the processor's store buffer; partner: the receiver's stores in this file.
-                line.0.store(n, Ordering::Relaxed);
-            }
+            keep_busy(&lines, n);
             frame[..8].copy_from_slice(&n.to_ne_bytes());
             sender.send(&frame).unwrap();
             // It slept: sooner, the next time. It did not: later.
