@@ -31,6 +31,12 @@ pub(crate) enum Site {
     ParkBarrier,
     /// Barrier between a release and the look at the sender's park epoch.
     SpaceBarrier,
+    /// Barrier between saying that commits carry none and the first that does not.
+    UnfenceBarrier,
+    /// Store that says that they carry one again.
+    Refence,
+    /// Fence after the sleeper has loaded what the sender says of that.
+    SeeFenceMode,
     /// Store that says "this half is closed".
     Close,
     /// Barrier between that store and the look at the peer's park epoch.
@@ -79,6 +85,14 @@ pub(crate) fn fence(site: Site, intended: Ordering) {
 #[inline(always)]
 pub(crate) fn alias_fence() {
     // ORD: alias: compiler only; partner: none.
+    core::sync::atomic::compiler_fence(Ordering::SeqCst);
+}
+
+/// Keeps the compiler from moving a look at the park epoch before a commit that carries no barrier. The processor may: the sleeper has a
+/// barrier made here, between any two instructions.
+#[inline(always)]
+pub(crate) fn light_fence() {
+    // ORD: light-barrier: compiler only; partner: sys/membarrier.rs (`everywhere`).
     core::sync::atomic::compiler_fence(Ordering::SeqCst);
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Each test runs in a process of its own with a watchdog, under a seccomp filter that refuses `io_setup`.
 
+mod forbid;
 #[path = "crash/process.rs"]
 mod process;
 
@@ -12,45 +13,11 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use forbid::forbid;
 use process::{Random, alone, fork};
 use ringway::{Arm, Config, Connection, ErrorKind, Receiver, Sender, Wait};
 
 const LIMIT: Duration = Duration::from_secs(120);
-
-/// From here on a system call fails with `errno` in this thread, its threads and its children.
-fn forbid(call: libc::c_long, errno: i32) {
-    let step = |code: u32, jump_false: u8, operand: u32| libc::sock_filter {
-        code: u16::try_from(code).unwrap(),
-        jt: 0,
-        jf: jump_false,
-        k: operand,
-    };
-    let number = u32::try_from(call).unwrap();
-    let refusal = libc::SECCOMP_RET_ERRNO | u32::try_from(errno).unwrap();
-    // The number of the call is the first word that a filter sees.
-    let mut filter = [
-        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
-        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, number),
-        step(libc::BPF_RET | libc::BPF_K, 0, refusal),
-        step(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW),
-    ];
-    let program = libc::sock_fprog {
-        len: 4,
-        filter: filter.as_mut_ptr(),
-    };
-    // SAFETY: no memory is passed.
-    let quiet = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
-    assert_eq!(quiet, 0);
-    // SAFETY: `program` and the filter that it points to are valid for reads, and copied by the kernel.
-    let set = unsafe {
-        libc::prctl(
-            libc::PR_SET_SECCOMP,
-            libc::SECCOMP_MODE_FILTER,
-            &raw const program,
-        )
-    };
-    assert_eq!(set, 0, "seccomp: {}", std::io::Error::last_os_error());
-}
 
 /// `errno`: `ENOSYS` as where a kernel or a sandbox has no AIO, `EAGAIN` as where others have used up what there is.
 fn forbid_aio(errno: i32) {

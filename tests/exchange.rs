@@ -15,6 +15,8 @@ use ringway::{Config, Connection, Receiver, RecvError, Sender, Wait};
 
 const PEER: &str = "RINGWAY_EXCHANGE_PEER";
 const LARGEST: usize = 64 << 10;
+/// The manners of waiting and fencing, and sizes.
+const CASES: u64 = 7;
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(30)
@@ -25,14 +27,18 @@ fn number(name: &str, default: u64) -> u64 {
 }
 
 fn config(case: u64) -> Config {
-    let (wait, capacity) = [
-        (Wait::Adaptive, 4 << 10),
-        (Wait::Adaptive, 1 << 20),
-        (Wait::Park, 4 << 10),
-        (Wait::Park, 1 << 20),
-    ][(case % 4) as usize];
+    let (wait, capacity, membarrier) = [
+        (Wait::Adaptive, 4 << 10, false),
+        (Wait::Adaptive, 1 << 20, false),
+        (Wait::Park, 4 << 10, false),
+        (Wait::Park, 1 << 20, false),
+        (Wait::Adaptive, 1 << 20, true),
+        (Wait::Park, 4 << 10, true),
+        (Wait::Spin, 1 << 20, false),
+    ][(case % CASES) as usize];
     Config::new()
         .wait(wait)
+        .membarrier(membarrier)
         .capacity(capacity)
         .peer_capacity(capacity)
         .handshake_timeout(Duration::from_secs(10))
@@ -102,11 +108,11 @@ fn limit(count: u64) -> Duration {
 
 #[test]
 fn two_processes_exchange_frames() {
-    let count = number("RINGWAY_FRAMES", 400_000).div_ceil(8);
+    let count = number("RINGWAY_FRAMES", 400_000).div_ceil(2 * CASES);
     let end = Instant::now() + Duration::from_secs(60 * number("RINGWAY_LONG_MINUTES", 0));
     let path = std::env::temp_dir().join(format!("ringway-exchange-{}", std::process::id()));
     for case in 0.. {
-        if case >= 4 && case % 4 == 0 && Instant::now() >= end {
+        if case >= CASES && case % CASES == 0 && Instant::now() >= end {
             break;
         }
         // Ours is the watchdog too; it is set anew for each case.

@@ -31,7 +31,7 @@ pub(super) fn hello(config: &Config, announced: &Announced) -> Hello {
         newest_version: VERSION,
         role: handshake::ROLE_PEER,
         lanes: config.lanes as u16,
-        features: handshake::FEATURES,
+        features: side::features(config),
         required_features: 0,
         send_capacity: config.capacity as u64,
         receive_capacity: config.peer_capacity as u64,
@@ -215,7 +215,7 @@ pub(super) fn welcomed(
 fn judge(config: &Config, welcome: &Welcome) -> Result<(), side::Refused> {
     let malformed = |text: String| (Reason::Malformed, ErrorKind::Malformed, text);
     judge_version(welcome)?;
-    let unknown = welcome.features & !handshake::FEATURES;
+    let unknown = welcome.features & !side::features(config);
     if unknown != 0 {
         let text = format!("the server chose features {unknown:#x}, which the client lacks");
         return Err((Reason::Feature, ErrorKind::Feature, text));

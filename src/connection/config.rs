@@ -37,6 +37,8 @@ pub struct Config {
     pub(crate) timeout: Duration,
     pub(crate) uids: Vec<u32>,
     pub(crate) trust: bool,
+    /// Commits may carry no barrier.
+    pub(crate) membarrier: bool,
     pub(crate) tap: bool,
     /// Give up descriptors that only make wakes faster.
     pub(crate) lean: bool,
@@ -70,6 +72,7 @@ impl Default for Config {
             timeout: Duration::from_secs(1),
             uids: Vec::new(),
             trust: false,
+            membarrier: false,
             tap: false,
             lean: false,
             raise: false,
@@ -205,6 +208,21 @@ impl Config {
     /// Rings the peer's bell by a plain `write`, which is faster, but which a hostile peer can make block for ever.
     pub fn trust_peer(mut self, on: bool) -> Self {
         self.trust = on;
+        self
+    }
+
+    /// Lets this side's sends leave out the barrier that they otherwise carry for a receiver that may sleep, while the receiver does not sleep: some 5 to 10 ns less for
+    /// each. Off by default, and without effect unless both sides ask for it.
+    ///
+    /// Its price is paid elsewhere. A receiver that goes to sleep meanwhile makes up for it by the system call `membarrier`, which interrupts every processor that runs a process
+    /// which has *registered* for it, and this registers ours: until it ends, any process of the host, whatever its uid, can interrupt each of its running threads as often as it likes (a
+    /// third of the time of a thread that spins was left to it in a test). So it is for hosts on whose processes you rely, and pays for streams to a receiver that is busy for seconds at a time: a
+    /// sender leaves the barrier out when the receiver has not slept for 10 ms (up to 2 s, where that turned out too short) and 16,384 frames, and takes it back when it has. A receiver makes at most
+    /// 250 such calls a second; what it sleeps beyond that, or where the call is forbidden, it sleeps by 1 ms at a time, and [`Receiver::arm`](crate::Receiver::arm) says
+    /// [`Arm::Ready`](crate::Arm::Ready) then. Releases, which wake a sender that waits for room, always carry their barrier. Where the kernel or a sandbox has no `membarrier` nothing is left
+    /// out, and so it is with several [lanes](Config::lanes). [`Wait::Spin`] needs neither: a receiver that declares it is sent to without a barrier in any case.
+    pub fn membarrier(mut self, on: bool) -> Self {
+        self.membarrier = on;
         self
     }
 

@@ -1,8 +1,11 @@
 //! How a half waits: the ladder, the park protocol and the signs of life put together, the same for both halves.
 
+mod barrier;
 #[cfg(test)]
 mod one_core;
 mod seated;
+#[cfg(test)]
+mod unfenced;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -66,6 +69,7 @@ impl Counts {
 pub(crate) struct Rest {
     watch: Watch<MappedForeignWord>,
     park: Park<MappedOwnWord>,
+    barrier: barrier::Barrier,
     ringer: Option<Ringer>,
     waiter: Arc<Waiter>,
     /// Which of the link's two halves this is: 0 sends.
@@ -98,6 +102,7 @@ impl Rest {
         Self {
             watch,
             park,
+            barrier: barrier::Barrier::default(),
             ringer,
             waiter,
             place,
@@ -255,15 +260,14 @@ impl Rest {
         deadline: Option<Instant>,
         look: &mut impl FnMut() -> Result<Option<T>, E>,
     ) -> Result<Option<T>, E> {
-        self.park.arm();
+        let sure = self.arm_epoch();
         let found = look();
         if matches!(found, Ok(None)) && !self.watch.is_closed() {
-            let until = match self.heard {
-                Heard::Fading(until) => {
-                    Some(deadline.map_or(until, |deadline| deadline.min(until)))
-                }
-                Heard::Nothing | Heard::Alive(_) => deadline,
+            let fading = match self.heard {
+                Heard::Fading(until) => Some(until),
+                Heard::Nothing | Heard::Alive(_) => None,
             };
+            let until = [deadline, fading, sure].into_iter().flatten().min();
             self.counts.sleeps.add();
             let woken = self.settle().and_then(|()| self.waiter.wait(until));
             if woken.is_err() {
@@ -354,8 +358,9 @@ impl Rest {
         let gone = self.ask(Instant::now(), Duration::MAX).is_some();
         // The loop has no timer for the end of the fading: it comes back until then.
         let ending = gone || unwatched || matches!(self.heard, Heard::Fading(_));
-        self.park.arm();
-        if ending || look()?.is_some() || self.watch.is_closed() {
+        // Nor has it one for a sleep that may be for a short time only.
+        let unsure = self.arm_epoch().is_some();
+        if ending || unsure || look()?.is_some() || self.watch.is_closed() {
             self.park.awake();
             return Ok(Arm::Ready);
         }

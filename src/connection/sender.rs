@@ -429,7 +429,7 @@ impl Sender {
     /// Behind every publish: wake the peer if it sleeps. Once it has closed its half, the lane is shut.
     #[inline(always)]
     pub(crate) fn published(&mut self, published: Published) {
-        if published == Published::Fenced {
+        if published != Published::Plain {
             match self.rest.look() {
                 Signal::Nothing => {}
                 signal => self.signal(signal),
@@ -441,6 +441,7 @@ impl Sender {
     #[inline(never)]
     fn signal(&mut self, signal: Signal) {
         self.lane.tell();
+        self.lane.consumer_slept();
         if self.rest.signal(signal) {
             self.shut();
         }

@@ -239,7 +239,7 @@ impl Pending {
         };
         let capacity = grant(hello.send_capacity, cap)?;
         let ours = grant(hello.receive_capacity, cap.min(hello.receive_limit))?;
-        let features = hello.features & handshake::FEATURES;
+        let features = hello.features & side::features(config);
         let told = Told::new(config).map_err(|error| resources(&error))?;
         let lanes = u32::from(hello.lanes).min(config.lanes as u32);
         let ours = Rings {

@@ -25,7 +25,7 @@ use crate::layout::control::{self, ControlBlock};
 use crate::layout::counters;
 use crate::layout::geometry::Geometry;
 use crate::layout::handshake::{
-    RECEIVER_SPINS, Reason, SEGMENT_HUGE, SENDER_SPINS, SegmentOffer, WAITS,
+    FEATURE_MEMBARRIER, RECEIVER_SPINS, Reason, SEGMENT_HUGE, SENDER_SPINS, SegmentOffer, WAITS,
 };
 use crate::layout::schemas::{self, Announced};
 use crate::ring::say_start;
@@ -35,6 +35,7 @@ use crate::sys::bell::{self, Ringer};
 use crate::sys::cpu;
 use crate::sys::credentials::Speaker;
 use crate::sys::line::Line;
+use crate::sys::membarrier;
 use crate::sys::memfd::{self, Defect};
 use crate::sys::poll::Waiter;
 use crate::wake::ladder::{Cores, Ladder, Wait};
@@ -54,6 +55,15 @@ pub(crate) fn waits(config: &Config) -> u32 {
     if config.wait == Wait::Spin { WAITS } else { 0 }
 }
 
+/// The features that we offer.
+pub(crate) fn features(config: &Config) -> u64 {
+    if config.membarrier && membarrier::is_there() {
+        FEATURE_MEMBARRIER
+    } else {
+        0
+    }
+}
+
 /// Our segment and bells.
 #[derive(Debug)]
 pub(crate) struct Own {
@@ -61,6 +71,8 @@ pub(crate) struct Own {
     geometry: Geometry,
     huge: bool,
     size: SegmentSize,
+    /// Those that both sides use.
+    features: u64,
     receiver_bell: Option<OwnedFd>,
     sender_bell: Option<OwnedFd>,
 }
@@ -113,6 +125,7 @@ impl Own {
             geometry,
             huge,
             size,
+            features,
             receiver_bell: bell(waits & RECEIVER_SPINS != 0)?,
             sender_bell: bell(waits & SENDER_SPINS != 0)?,
         })
@@ -412,6 +425,13 @@ impl Parts {
             },
             own.segment.birth(),
         ));
+        let spares_barriers = own.features & FEATURE_MEMBARRIER != 0;
+        // Whom no barrier reaches makes its own; and one word cannot say it of several lanes.
+        if let ([lone], true) = (producers.as_mut_slice(), spares_barriers) {
+            if membarrier::register().is_ok() {
+                lone.may_unfence(own.segment.word(control::FENCE_MODE));
+            }
+        }
         let cores = if cpu::shared_with(peer.pid) {
             Cores::One
         } else if cpu::is_rationed() {
@@ -443,17 +463,18 @@ impl Parts {
             ),
         )
         .with_others(producers);
-        let mut receiver = Receiver::new(
-            consumers.remove(0),
-            rest(
-                control::SENDER_EPOCH,
-                control::RECEIVER_EPOCH,
-                theirs.sender_bell,
-                waiters.1,
-                counters::RECEIVES,
-            ),
-        )
-        .with_others(consumers, config.bound);
+        let mut for_data = rest(
+            control::SENDER_EPOCH,
+            control::RECEIVER_EPOCH,
+            theirs.sender_bell,
+            waiters.1,
+            counters::RECEIVES,
+        );
+        if spares_barriers {
+            for_data.heed_fences(theirs.segment.word(control::FENCE_MODE));
+        }
+        let mut receiver =
+            Receiver::new(consumers.remove(0), for_data).with_others(consumers, config.bound);
         if config.drop_expired {
             // That it can is asked before anything is made.
             let _ = receiver.drop_expired(true);

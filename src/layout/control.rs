@@ -29,11 +29,7 @@ pub(crate) const RECEIVER: usize = 0x600;
 pub(crate) const RECEIVER_EPOCH: usize = 0x800;
 /// Offset of the park epoch of the half that waits for space.
 pub(crate) const SENDER_EPOCH: usize = 0x880;
-/// Reserved: how the sender fences (`membarrier`).
-#[allow(
-    dead_code,
-    reason = "reserved in the layout; the golden test pins its value"
-)]
+/// Offset of the word that says how the sender fences: 0, each commit carries a full barrier; else none does, and whoever sleeps has one made.
 pub(crate) const FENCE_MODE: usize = 0x900;
 
 /// The epoch of a half that is closed for good. Odd, like that of a parked half, so that the fast path needs no second test.

@@ -14,7 +14,8 @@ mod tests {
     use crate::layout::counters::{self, CountersHeader};
     use crate::layout::geometry::{Geometry, padding};
     use crate::layout::handshake::{
-        Attach, Hello, Kind, Prefix, Ready, Reason, Refuse, SegmentOffer, Shown, WAITS, Welcome,
+        Attach, FEATURE_MEMBARRIER, FEATURES, Hello, Kind, Prefix, Ready, Reason, Refuse,
+        SegmentOffer, Shown, WAITS, Welcome,
     };
     use crate::layout::header::{
         FLAG_EXPIRES, FLAG_FRAME, FLAG_PAD, FLAG_REDELIVERED, FLAGS_EXTENSION, HEADER, Header,
@@ -276,6 +277,11 @@ mod tests {
         assert_eq!((FLAG_FRAME, FLAG_PAD), (1, 2));
         assert_eq!((FLAG_REDELIVERED, FLAGS_EXTENSION), (4, 0x78));
         assert_eq!(FLAG_EXPIRES, 8);
+    }
+
+    #[test]
+    fn features_keep_their_bits() {
+        assert_eq!((FEATURE_MEMBARRIER, FEATURES), (1, 1));
     }
 
     /// What a reader finds in the ring, from its position on: flags, kind, payload, up to the terminator.

@@ -30,8 +30,11 @@ pub(crate) const WAITS: u32 = RECEIVER_SPINS | SENDER_SPINS;
 /// The segment has huge pages.
 pub(crate) const SEGMENT_HUGE: u32 = 1 << 0;
 
-/// Features that this build knows. None yet: version 1 is the base.
-pub(crate) const FEATURES: u64 = 0;
+/// Feature: whoever sleeps has a barrier made everywhere (`membarrier`) when its peer's sender says that it leaves its own out.
+pub(crate) const FEATURE_MEMBARRIER: u64 = 1 << 0;
+
+/// Features that this build knows.
+pub(crate) const FEATURES: u64 = FEATURE_MEMBARRIER;
 
 /// The role of a peer that exchanges frames.
 pub(crate) const ROLE_PEER: u16 = 0;

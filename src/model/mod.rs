@@ -4,6 +4,7 @@
 //! Run with `cargo verify --only loom`, or `RUSTFLAGS="--cfg loom" cargo test -p ringway --lib --release model`. A model has two threads or three, a ring of
 //! a few words that wraps, and no system call: a bell is a condition variable, so that a lost wake is a deadlock, which loom reports.
 
+mod fence;
 mod lane;
 mod lanes;
 mod nudge;
@@ -18,8 +19,9 @@ use crate::ring::{Consumer, Producer, say_start};
 use crate::segment::heap::{HeapRing, HeapWord};
 // ORD: sites: named here to be weakened, not accessed; partner: none.
 use crate::sync::Site::{
-    self, Claim, Close, CloseBarrier, Come, Coming, Commit, Glimpse, ParkBarrier, Reclaim, Release,
-    SeeClose, SeeCome, SeeTail, SpaceBarrier, Take, WakeBarrier,
+    self, Claim, Close, CloseBarrier, Come, Coming, Commit, Glimpse, ParkBarrier, Reclaim, Refence,
+    Release, SeeClose, SeeCome, SeeFenceMode, SeeTail, SpaceBarrier, Take, UnfenceBarrier,
+    WakeBarrier,
 };
 use crate::sync::weaken;
 
@@ -27,7 +29,13 @@ use crate::sync::weaken;
 type Model = (&'static str, fn());
 
 /// All models, the quick ones first: a weakened site is tried on each until one fails.
-const MODELS: &[&[Model]] = &[lane::MODELS, sleep::MODELS, tap::MODELS, lanes::MODELS];
+const MODELS: &[&[Model]] = &[
+    lane::MODELS,
+    sleep::MODELS,
+    fence::MODELS,
+    tap::MODELS,
+    lanes::MODELS,
+];
 
 /// Every site.
 const SITES: &[Site] = &[
@@ -38,6 +46,9 @@ const SITES: &[Site] = &[
     WakeBarrier,
     ParkBarrier,
     SpaceBarrier,
+    UnfenceBarrier,
+    Refence,
+    SeeFenceMode,
     Close,
     CloseBarrier,
     SeeClose,
@@ -50,8 +61,9 @@ const SITES: &[Site] = &[
 ];
 /// Does not compile while a site is missing here, and then it belongs into `SITES` too.
 const _: fn(Site) = |site| match site {
-    Commit | Take | Release | Reclaim | WakeBarrier | ParkBarrier | SpaceBarrier | Close
-    | CloseBarrier | SeeClose | Claim | Glimpse | Coming | Come | SeeCome | SeeTail => (),
+    Commit | Take | Release | Reclaim | WakeBarrier | ParkBarrier | SpaceBarrier
+    | UnfenceBarrier | Refence | SeeFenceMode | Close | CloseBarrier | SeeClose | Claim
+    | Glimpse | Coming | Come | SeeCome | SeeTail => (),
 };
 
 /// One model at a time: the weakened site belongs to the whole process.

@@ -50,7 +50,7 @@ impl Bell {
     }
 
     /// Blocks until rung.
-    fn wait(&self) {
+    pub(super) fn wait(&self) {
         let mut rung = self.0.0.lock().unwrap();
         while !*rung {
             rung = self.0.1.wait(rung).unwrap();

@@ -10,15 +10,19 @@ pub(crate) enum Published {
     Fenced,
     /// To a consumer that never sleeps.
     Plain,
+    /// Without a barrier, to a consumer that makes up for it when it sleeps: a look is due all the same.
+    Unfenced,
 }
 
 /// How a commit is made. The default costs the fast path one compare.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Manner {
-    /// Neither of the two below: with the barrier that the look at the peer's park epoch needs, and nothing else.
+    /// None of those below: with the barrier that the look at the peer's park epoch needs, and nothing else.
     pub(super) usual: bool,
-    /// The consumer never sleeps: no barrier.
+    /// No barrier: the consumer never sleeps, or makes up for it.
     pub(super) plain: bool,
+    /// The latter: its park epoch is looked at.
+    pub(super) unfenced: bool,
     /// This is a stream: the lines of later frames are asked for.
     pub(super) ahead: bool,
 }
@@ -28,7 +32,24 @@ impl Manner {
         Self {
             usual: !plain && !ahead,
             plain,
+            unfenced: false,
             ahead,
+        }
+    }
+
+    /// No barrier, and a look at the park epoch all the same.
+    pub(super) fn unfenced(ahead: bool) -> Self {
+        Self {
+            unfenced: true,
+            ..Self::new(true, ahead)
+        }
+    }
+
+    /// The same, now that it is known whether this is a stream.
+    pub(super) fn learned(self, ahead: bool) -> Self {
+        Self {
+            unfenced: self.unfenced,
+            ..Self::new(self.plain, ahead)
         }
     }
 

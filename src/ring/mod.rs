@@ -9,8 +9,10 @@
 
 mod ahead;
 mod beside;
+mod calm;
 mod consumer;
 mod cursor;
+mod fencing;
 mod manner;
 mod precedence;
 mod producer;
@@ -23,6 +25,7 @@ mod tests;
 
 pub(crate) use beside::Beside;
 pub(crate) use consumer::{Consumer, Entry, Found, Halt, say_start};
+pub(crate) use fencing::FENCES;
 pub(crate) use manner::Published;
 pub(crate) use producer::{Producer, Readers};
 pub(crate) use several::Several;

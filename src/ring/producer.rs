@@ -10,10 +10,12 @@
 mod backlog;
 mod expiring;
 mod room;
+mod unfenced;
 
 pub(crate) use room::Readers;
 
 use super::ahead::Ahead;
+use super::fencing::Fencing;
 use super::manner::{Manner, Published, SURE_LENGTH};
 use super::slot::{Refusal, Slot};
 use super::tally::{ONE, Tally};
@@ -55,6 +57,8 @@ pub(crate) struct Producer<R, W, T> {
     /// For those who read along.
     readers: Option<Readers<T>>,
     manner: Manner,
+    /// Where the barrier may be left out.
+    fencing: Option<Fencing<T>>,
     alignment: u32,
     ahead: Ahead,
     /// Nanoseconds since some moment.
@@ -85,6 +89,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
             group: 0,
             group_frames: 0,
             manner: Manner::new(!fenced, false),
+            fencing: None,
             cleared: 0,
             start: geometry.start,
             groups: 0,
@@ -460,6 +465,11 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
             self.ring
                 .store(place, 0, word, order(Site::Commit, Ordering::Release));
         };
-        Published::Plain
+        if self.manner.unfenced {
+            crate::sync::light_fence();
+            Published::Unfenced
+        } else {
+            Published::Plain
+        }
     }
 }

@@ -9,7 +9,7 @@
 //! | a byte on the handshake socket, `MSG_DONTWAIT` | about 1 µs; wakes both halves, which pass it on ([`poll`](super::poll)) | no |
 //! | `write` | about 0.25 µs | yes: only for a peer that the caller has named trusted |
 //!
-//! The first is used where the kernel has it, the second where it does not (a seccomp filter, `CONFIG_AIO=n`), and where the caller
+//! `docs/architecture.md` has what the ways cost beside others. The first is used where the kernel has it, the second where it does not (a seccomp filter, `CONFIG_AIO=n`), and where the caller
 //! would rather have the bell's descriptor.
 //! We never read a bell: the waiting side watches its own edge-triggered ([`poll`](super::poll)), so a peer that drains, fills
 //! or reconfigures it changes nothing but its own wakes.

@@ -19,6 +19,7 @@ pub(crate) mod limit;
 pub(crate) mod line;
 pub(crate) mod lobby;
 pub(crate) mod map;
+pub(crate) mod membarrier;
 pub(crate) mod memfd;
 pub(crate) mod message;
 pub(crate) mod place;

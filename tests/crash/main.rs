@@ -183,6 +183,7 @@ fn kill_round(seed: u64, page: &Page, path: &Path, listener: &mut Listener) {
     let capacity = 4096 << random.below(4);
     let config = Config::new()
         .wait(wait)
+        .membarrier(seed / 8 % 2 == 0)
         .capacity(capacity)
         .peer_capacity(capacity)
         .handshake_timeout(Duration::from_secs(20));

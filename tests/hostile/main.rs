@@ -1,7 +1,9 @@
 //! Peers that break the rules, against the real library: a refusal or a typed error, and nothing else.
 
+mod bells;
 mod client;
 mod expiry;
+mod fences;
 mod lane;
 mod lanes;
 mod noise;

@@ -10,7 +10,7 @@ use std::process::{Command, ExitCode, Stdio};
 use clap::{Args, ValueEnum};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
-use ringway::Config;
+use ringway::{Config, Wait};
 use zerocopy::IntoBytes;
 
 use super::crew::Meeting;
@@ -55,6 +55,10 @@ pub(crate) enum Ring {
     Stream,
     /// Limit: the same, by a command that was built without counters. Any other refuses.
     Uncounted,
+    /// Limit: a connection whose receiver has declared that it only spins, so that no send looks whether it sleeps.
+    Spinning,
+    /// A connection whose sender leaves its barrier out and looks all the same.
+    Unfenced,
 }
 
 /// Arguments of the hidden subcommand.
@@ -87,6 +91,14 @@ pub(crate) fn count(what: Counted, uncounted: Option<&Path>) -> Result<Outcome, 
         Counted::Typed => (
             per_frame(&here, Ring::Typed)?,
             per_frame(&here, Ring::Untyped)?,
+        ),
+        Counted::Check => (
+            per_frame(&here, Ring::Ringway)?,
+            per_frame(&here, Ring::Spinning)?,
+        ),
+        Counted::Unfenced => (
+            per_frame(&here, Ring::Unfenced)?,
+            per_frame(&here, Ring::Spinning)?,
         ),
         Counted::Counters => {
             let other = uncounted.ok_or(NoCount::NoBuild)?;
@@ -162,6 +174,8 @@ pub(crate) fn run(args: &CountArgs) -> ExitCode {
 fn exchange(ring: Ring, frames: u64) -> Result<(), Failure> {
     match ring {
         Ring::Ringway => connection::<8>(frames),
+        Ring::Spinning => manner(frames, &Config::new().wait(Wait::Spin)),
+        Ring::Unfenced => manner(frames, &Config::new().membarrier(true)),
         Ring::Typed | Ring::Untyped => messages(ring, frames),
         Ring::Uncounted if !cfg!(ringway_uncounted) => {
             Err("this command was built with counters".into())
@@ -182,8 +196,19 @@ fn messages(ring: Ring, frames: u64) -> Result<(), Failure> {
 }
 
 fn connection<const N: usize>(frames: u64) -> Result<(), Failure> {
-    let (mut sender, mut receiver) = pair()?;
+    let (mut sender, mut receiver) = pair(&Config::new())?;
     repeat::<N, _>(frames, &mut sender, &mut receiver)
+}
+
+/// More frames than a sender waits for before it leaves its barrier out, in more than the time; the same in both runs.
+const CALM: u64 = 60_000;
+
+/// Apart, as `messages` is.
+#[inline(never)]
+fn manner(frames: u64, config: &Config) -> Result<(), Failure> {
+    let (mut sender, mut receiver) = pair(config)?;
+    repeat::<8, _>(CALM, &mut sender, &mut receiver)?;
+    repeat::<8, _>(frames, &mut sender, &mut receiver)
 }
 
 /// Frames that are sent before they are received: about half a ring, so that room is made, releases are told and counters too as often as in
@@ -193,7 +218,7 @@ const BURST: u64 = 1_800;
 /// Apart, as `messages` is. Each frame is filled, and checked when it has come, as in the row `stream`.
 #[inline(never)]
 fn stream(frames: u64) -> Result<(), Failure> {
-    let (mut sender, mut receiver) = pair()?;
+    let (mut sender, mut receiver) = pair(&Config::new())?;
     let mut buffer = [0; 8];
     let mut left = frames;
     while left != 0 {
@@ -217,14 +242,14 @@ fn stream(frames: u64) -> Result<(), Failure> {
 }
 
 /// Both ends of a connection.
-fn pair() -> Result<(Duplex, Duplex), Failure> {
+fn pair(config: &Config) -> Result<(Duplex, Duplex), Failure> {
     let mut meeting = Meeting::new()?;
     let address = meeting.address();
-    let path = address.clone();
+    let (path, theirs) = (address.clone(), config.clone());
     let other = std::thread::spawn(move || {
-        Duplex::new(&Config::new(), &path, Side::Follow).map_err(|error| error.to_string())
+        Duplex::new(&theirs, &path, Side::Follow).map_err(|error| error.to_string())
     });
-    let sender = Duplex::new(&Config::new(), &address, Side::Lead)?;
+    let sender = Duplex::new(config, &address, Side::Lead)?;
     let receiver = other.join().map_err(|_| "the other end panicked")??;
     Ok((sender, receiver))
 }

@@ -46,6 +46,10 @@ pub(crate) enum Counted {
     Bytes,
     /// A typed message, beside bytes of its size.
     Typed,
+    /// Bytes, beside a receiver that only spins, for which no send looks.
+    Check,
+    /// The same of a sender that leaves its barrier out.
+    Unfenced,
     /// A stream, beside the same in a build without counters.
     Counters,
 }
@@ -216,6 +220,24 @@ const fn comparison(
     }
 }
 
+/// A row of instructions in one process.
+const fn instructions(
+    name: &'static str,
+    about: &'static str,
+    what: Counted,
+    target: Target,
+) -> Row {
+    Row {
+        name,
+        size: 64,
+        about,
+        unit: Unit::Instructions,
+        work: Measured::Instructions(what),
+        target,
+        one_core: true,
+    }
+}
+
 /// The limit of rows that compare Ringway with itself.
 const SPINNING: Task = Task::RoundTrip(64, Waiting::Spin);
 
@@ -231,6 +253,12 @@ pub(crate) const ROWS: &[Row] = &[
         "messages one after the other, to a receiver that never sleeps",
         RING_SPIN,
         Task::Stream(1, Waiting::Spin),
+    ),
+    stream(
+        "stream-membarrier",
+        "the same to one that may sleep, without a barrier: both sides opt in (Config::membarrier); the limit has no look at all",
+        RING_SPIN,
+        Task::Stream(1, Waiting::Membarrier),
     ),
     stream(
         "stream",
@@ -377,6 +405,18 @@ pub(crate) const ROWS: &[Row] = &[
         target: Target::UpTo(60.0),
         one_core: true,
     },
+    instructions(
+        "check",
+        "the same, beside a receiver that declared that it only spins, whose sleep no send looks for (callgrind)",
+        Counted::Check,
+        Target::Above(4.0),
+    ),
+    instructions(
+        "check-unfenced",
+        "the same of a sender that leaves its barrier out (Config::membarrier), beside that receiver (callgrind)",
+        Counted::Unfenced,
+        Target::Above(4.0),
+    ),
     Row {
         name: "typed",
         size: 56,

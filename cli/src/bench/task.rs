@@ -80,15 +80,20 @@ pub(crate) enum Waiting {
     Spin,
     Adaptive,
     Park,
+    /// As the second, and barriers are left out of sends.
+    Membarrier,
 }
 
 impl Waiting {
     fn config(self) -> Config {
-        Config::new().wait(match self {
+        let wait = match self {
             Waiting::Spin => Wait::Spin,
-            Waiting::Adaptive => Wait::Adaptive,
+            Waiting::Adaptive | Waiting::Membarrier => Wait::Adaptive,
             Waiting::Park => Wait::Park,
-        })
+        };
+        Config::new()
+            .wait(wait)
+            .membarrier(self == Waiting::Membarrier)
     }
 }
 

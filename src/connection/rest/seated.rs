@@ -74,7 +74,7 @@ impl Rest {
         if self.end().is_some() {
             return false;
         }
-        self.park.arm();
+        self.arm_epoch();
         if look() || self.known_end().is_some() {
             self.park.awake();
             return false;
@@ -102,11 +102,13 @@ impl Rest {
         }
     }
 
-    /// When the end is to be asked for again: the socket is closed, and the process may have ended.
+    /// When it is to be looked at again although nobody tells of it: the socket is closed, and the process may have ended; or it sleeps without the barrier that it needs
+    /// (`barrier.rs`).
     pub(crate) fn fades_until(&self) -> Option<Instant> {
-        match self.heard {
+        let fading = match self.heard {
             Heard::Fading(until) => Some(until),
             Heard::Nothing | Heard::Alive(_) => None,
-        }
+        };
+        [fading, self.sure_until()].into_iter().flatten().min()
     }
 }

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use expiring::{AHEAD, NOW, now};
 
 use super::{Pair, Receiving, Sending, Tapping};
+use crate::layout::control::FENCE_MODE;
 use crate::layout::geometry::Geometry;
 use crate::layout::header::{HEADER, frame_length};
 use crate::ring::{Found, Refusal, Slot};
@@ -475,11 +476,22 @@ proptest! {
     fn frames_come_out_as_from_a_queue(
         geometry in geometries(),
         fenced in any::<bool>(),
-        steps in prop::collection::vec(steps(), 1..150),
+        changes in any::<bool>(),
+        steps in prop::collection::vec((steps(), any::<bool>()), 1..150),
     ) {
         NOW.set(0);
         let mut world = World::new(geometry, fenced);
-        for step in steps {
+        if changes {
+            world.producer.may_unfence(world.pair.sending.word(FENCE_MODE));
+        }
+        for (step, unfence) in steps {
+            // No effect where it may not.
+            if unfence {
+                world.producer.unfence();
+            } else {
+                world.producer.fence();
+            }
+            prop_assert_eq!(world.producer.is_unfenced(), fenced && changes && unfence);
             world.step(step);
         }
         world.finish();

@@ -1,0 +1,62 @@
+//! The barrier that a half makes for a peer whose sender leaves its own out: between its epoch and its second look.
+//!
+//! Where none is to be had (the kernel refuses, or the ration is used up) the half does not sleep for longer than [`UNSURE`] at a stretch, and one that somebody
+//! else's loop would wake does not sleep at all.
+
+use std::time::Instant;
+
+use super::Rest;
+use crate::segment::MappedForeignWord;
+use crate::sys::membarrier;
+use crate::wake::fences::Fences;
+use crate::wake::ration::{Ration, UNSURE};
+
+/// What one half knows of it.
+#[derive(Debug, Default)]
+pub(super) struct Barrier {
+    /// What the peer's sender says; `None`: it always fences.
+    fences: Option<Fences<MappedForeignWord>>,
+    ration: Ration,
+    /// Armed without the barrier: when to look again.
+    until: Option<Instant>,
+}
+
+impl Rest {
+    /// The peer's sender may leave its barrier out, and says in this word whether it does.
+    pub(crate) fn heed_fences(&mut self, word: MappedForeignWord) {
+        self.barrier.fences = Some(Fences::new(word));
+    }
+
+    /// Says that we are about to sleep, with every barrier that the second look needs. Returns until when we may sleep; `None`: for ever.
+    pub(super) fn arm_epoch(&mut self) -> Option<Instant> {
+        self.park.arm();
+        let missing = self
+            .barrier
+            .fences
+            .as_ref()
+            .is_some_and(|fences| fences.are_missing());
+        self.barrier.until = if missing { self.make_up() } else { None };
+        self.barrier.until
+    }
+
+    #[cold]
+    fn make_up(&mut self) -> Option<Instant> {
+        let now = Instant::now();
+        if self.barrier.ration.take(now) && membarrier::everywhere().is_ok() {
+            None
+        } else {
+            Some(now + UNSURE)
+        }
+    }
+
+    /// Until when a half may sleep that is armed.
+    pub(super) fn sure_until(&self) -> Option<Instant> {
+        self.barrier.until.filter(|_| self.park.is_armed())
+    }
+
+    /// Barriers without a limit: what a test repeats many times in a second is rare in practice.
+    #[cfg(test)]
+    pub(crate) fn unration(&mut self) {
+        self.barrier.ration = Ration::new(1_000_000, 1_000_000);
+    }
+}
