@@ -260,3 +260,27 @@ fn messages_may_expire() {
     assert_eq!((code, got.len()), (0, 0));
     assert!(words.contains("2 messages were not sent"), "{words}");
 }
+
+/// A listener with two priorities takes them; one with one says what it lacks.
+#[test]
+fn messages_go_at_the_priority_that_was_asked_for() {
+    for (lanes, code) in [(4, 0), (1, 1)] {
+        let place = Place::new();
+        let path = place.file("prioritised");
+        fs::write(place.file("input"), GOOD).unwrap();
+        let config = Config::new().lanes(lanes);
+        let mut listener =
+            typed::Listener::<Nothing, Quote>::bind_with(&config, path.as_path()).unwrap();
+        let arguments = ["send", path.to_str().unwrap(), "--json", "--priority", "1"];
+        let input = File::open(place.file("input")).unwrap();
+        let mut sender = Running::start(place.command("send", &arguments).stdin(input));
+        let until = Instant::now() + Duration::from_secs(20);
+        let mut receiver = listener.accept_deadline(until).unwrap().split().1;
+        let got = receiver.recv();
+        assert_eq!(got.is_ok(), code == 0, "{got:?}");
+        assert_eq!(receiver.last_priority(), usize::from(code == 0));
+        drop(receiver);
+        assert_eq!(sender.code(), code, "{}", place.words("send"));
+        assert_eq!(place.words("send").contains("Config::lanes"), code == 1);
+    }
+}

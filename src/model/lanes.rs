@@ -5,10 +5,12 @@ use loom::thread;
 
 use super::lane::bytes;
 use super::sleep::{Bell, epoch, wait};
-use super::{Model, Site, lane, run};
+use super::{Model, lane, run};
 use crate::layout::geometry::Geometry;
 use crate::ring::{Consumer, Refusal, Several};
 use crate::segment::heap::{HeapRing, HeapWord};
+// ORD: sites: named here to be weakened, not accessed; partner: none.
+use crate::sync::Site::{Commit, ParkBarrier, SpaceBarrier, Take, WakeBarrier};
 use crate::wake::park::Watch;
 
 pub(super) const MODELS: &[Model] = &[
@@ -113,12 +115,12 @@ fn no_wake_over_two_lanes_is_lost() {
 #[test]
 fn each_barrier_is_noticed_over_two_lanes() {
     let needed = [
-        (Site::WakeBarrier, for_either as fn()),
-        (Site::ParkBarrier, for_either),
-        (Site::Commit, for_either),
-        (Site::Take, for_either),
-        (Site::ParkBarrier, for_room),
-        (Site::SpaceBarrier, for_room),
+        (WakeBarrier, for_either as fn()),
+        (ParkBarrier, for_either),
+        (Commit, for_either),
+        (Take, for_either),
+        (ParkBarrier, for_room),
+        (SpaceBarrier, for_room),
     ];
     for (site, model) in needed {
         assert!(run(Some(site), model).is_err(), "{site:?} is not missed");

@@ -66,7 +66,7 @@ fn every_lane_delivers_all_of_its_frames_in_order_both_ways() {
         (4, Wait::Spin),
         (4, Wait::Adaptive),
     ] {
-        let config = with(lanes).wait(wait).starvation_bound(3);
+        let config = with(lanes).wait(wait).starvation_bound(3).alignment(64);
         let (one, other) = both(&format!("exchange{lanes}{wait:?}"), &config);
         let send = |mut sender: Sender, seed: u64| {
             let mut sent = vec![0u64; lanes];
@@ -81,7 +81,8 @@ fn every_lane_delivers_all_of_its_frames_in_order_both_ways() {
                     0 => at.send(&payload).unwrap(),
                     1 => at.send_kind_deadline(9, &payload, soon()).unwrap(),
                     2 => {
-                        let mut place = at.reserve_deadline(payload.len(), soon()).unwrap();
+                        // Behind pads, most of them.
+                        let mut place = at.reserve_aligned(payload.len(), 64).unwrap();
                         place.copy_from_slice(&payload);
                         place.commit();
                     }

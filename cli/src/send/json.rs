@@ -41,6 +41,7 @@ pub(super) fn send(args: &SendArgs, input: &File) -> Result<(), Failure> {
     connection
         .sender()
         .at(priority)
+        .map(drop)
         .map_err(|error| Failure::new(Code::Failed, error))?;
     let life = args
         .expires_in
