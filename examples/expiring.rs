@@ -15,16 +15,17 @@ use ringway::{Config, SendError};
 #[zerocopy(crate = "ringway::zerocopy")]
 #[repr(C)]
 struct Quote {
-    number: u64,
+    number: u32,
+    _pad: [u8; 4],
     price: f64,
 }
 
 /// One that is not withdrawn.
-const LAST: u64 = u64::MAX;
-const QUOTES: u64 = 200_000;
+const LAST: u32 = u32::MAX;
+const QUOTES: u32 = 200_000;
 const LIFE: Duration = Duration::from_millis(1);
 /// How often the reader is about something else, and for how long.
-const EVERY: u64 = 20_000;
+const EVERY: u32 = 20_000;
 const AWAY: Duration = Duration::from_millis(5);
 
 fn main() -> ExitCode {
@@ -49,7 +50,7 @@ fn read() -> Result<(), Box<dyn Error>> {
     let mut child = Command::new(std::env::current_exe()?).arg(&name).spawn()?;
     let mut quotes = listener.accept()?.split().1;
 
-    let (mut received, mut newest, mut sum) = (0u64, 0, 0.0);
+    let (mut received, mut newest, mut sum) = (0u32, 0, 0.0);
     loop {
         let quote = quotes.recv()?;
         if quote.number == LAST {
@@ -69,7 +70,7 @@ fn read() -> Result<(), Box<dyn Error>> {
     );
     println!(
         "{received} were read, at {:.4} on the average",
-        sum / received as f64
+        sum / f64::from(received)
     );
     assert!(child.wait()?.success());
     Ok(())
@@ -79,8 +80,8 @@ fn feed(name: &str) -> Result<(), Box<dyn Error>> {
     let mut quotes = typed::connect::<Quote, Nothing>(name)?.split().0;
     let (mut late, mut in_vain) = (0u64, 0u64);
     for number in 1..=QUOTES {
-        let price = 1.0 + (number % 1000) as f64 / 10_000.0;
-        match quotes.send_expiring(&Quote { number, price }, Instant::now() + LIFE) {
+        let price = 1.0 + f64::from(number % 1000) / 10_000.0;
+        match quotes.send_expiring(&quote(number, price), Instant::now() + LIFE) {
             Ok(()) => {}
             // It was not read in time, and would not have been.
             Err(SendError::Expired) => late += 1,
@@ -88,12 +89,17 @@ fn feed(name: &str) -> Result<(), Box<dyn Error>> {
             Err(error) => return Err(error.into()),
         }
     }
-    quotes.send(&Quote {
-        number: LAST,
-        price: 0.0,
-    })?;
+    quotes.send(&quote(LAST, 0.0))?;
     println!(
         "{in_vain} were not sent because the queue was too long, {late} because there was no room in time"
     );
     Ok(())
+}
+
+fn quote(number: u32, price: f64) -> Quote {
+    Quote {
+        number,
+        _pad: [0; 4],
+        price,
+    }
 }

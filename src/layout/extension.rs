@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! position p       header: flags FRAME and EXPIRES, length 8 + n, the sender's kind
-//! position p + 8   the moment, in nanoseconds of the host's `CLOCK_MONOTONIC`
+//! position p + 8   the moment, in nanoseconds of the host's CLOCK_MONOTONIC
 //! position p + 16  payload of n bytes
 //! ```
 //!

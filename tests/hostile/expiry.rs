@@ -31,7 +31,7 @@ fn a_frame_shorter_than_its_extension_is_named_and_so_are_unknown_extensions() {
         let broken = Violation::ExtensionTooShort { length };
         let header = EXPIRES | u64::from(length);
         cases.push((vec![(0, header)], broken));
-        cases.push((vec![(0, PAD | 56), (64, header)], broken));
+        cases.push((vec![(0, PAD | 0x38), (64, header)], broken));
         // In a group, behind one that is in order.
         cases.push((vec![(0, EXPIRES | 8), (8, u64::MAX), (16, header)], broken));
     }
@@ -75,8 +75,8 @@ fn absurd_moments_do_no_harm() {
     for drops in [false, true] {
         for (index, moment) in moments.into_iter().enumerate() {
             let words = [
-                (0, PAD | 40),
-                (48, EXPIRES | 13),
+                (0, PAD | 0x28),
+                (48, EXPIRES | 0xd),
                 (56, moment),
                 (64, 0x0807_0605_0403_0201),
                 (72, FRAME | 8),

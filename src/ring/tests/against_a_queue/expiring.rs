@@ -22,7 +22,7 @@ impl World {
     pub(super) fn expiring(&mut self, size: Size, align: u32, life: u64, in_place: bool) {
         let most = self.geometry.largest_payload() as usize - 8;
         let mut group = Vec::new();
-        for _ in 0..1 + self.count % 2 {
+        for _ in 0..=self.count % 2 {
             let length = self.length(size).min(most);
             let mut frame = self.frame(length, self.alignment(align));
             let host = now().saturating_add_signed(-AHEAD);
