@@ -69,16 +69,18 @@ impl<C> Door<C> {
 
     pub(super) fn accept(&mut self) -> Accepted<C> {
         match self.leaf.accept() {
-            Ok(Some(client)) => {
-                self.complained = false;
-                Accepted::Client(client)
-            }
+            Ok(Some(client)) => Accepted::Client(client),
             Ok(None) => {
                 self.complained = false;
                 Accepted::Nobody
             }
             Err(error) => Accepted::Failed(self.fail(error)),
         }
+    }
+
+    /// The client is in the poller.
+    pub(super) fn succeed(&mut self) {
+        self.complained = false;
     }
 
     /// Something about accepting went wrong.

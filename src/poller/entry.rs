@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::polled::Polled;
 use super::slab::Token;
-use crate::connection::Look;
+use crate::connection::{Look, RecvError};
 use crate::sys::tower::Seat;
 use crate::wake::heat::Heat;
 
@@ -93,6 +93,8 @@ impl<C: Polled> Entry<C> {
 
     /// The kernel has something to say of its peer.
     pub(super) fn told(&mut self) {
+        // If there is nothing to find, the next visit asks for its end and does not look on first.
+        self.heat.forget();
         let (sender, receiver) = self.polled.lanes();
         receiver.resting().told();
         sender.resting().told();
@@ -110,15 +112,32 @@ impl<C: Polled> Entry<C> {
         let (sender, receiver) = self.polled.lanes();
         match self.want {
             Want::Frame => receiver.look(),
-            Want::Room(len) => sender.look(len),
+            Want::Room(len) => match sender.look(len) {
+                Look::Ended(end) => self.without_room(end, Self::look),
+                found => found,
+            },
         }
+    }
+
+    /// There will be no room any more. What the peer had committed is still received, and what it goes on to send, if it has closed this lane only; of one that broke a rule
+    /// nothing more is wanted.
+    #[cold]
+    fn without_room(&mut self, end: RecvError, look: fn(&mut Self) -> Look) -> Look {
+        if matches!(end, RecvError::Protocol(_) | RecvError::Forked) {
+            return Look::Ended(end);
+        }
+        self.want = Want::Frame;
+        look(self)
     }
 
     fn look_for_end(&mut self) -> Look {
         let (sender, receiver) = self.polled.lanes();
         match self.want {
             Want::Frame => receiver.look_for_end(),
-            Want::Room(_) => sender.look_for_end(),
+            Want::Room(_) => match sender.look_for_end() {
+                Look::Ended(end) => self.without_room(end, Self::look_for_end),
+                found => found,
+            },
         }
     }
 

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use door::Door;
 use entry::Entry;
 use rounds::{Found, Patience};
-use slab::{Slab, Topic};
+use slab::{FIRST_DOOR, Slab, Topic};
 
 use crate::connection::{Arm, Connection};
 use crate::error::{Error, ErrorKind};
@@ -94,7 +94,7 @@ const BUDGET: u32 = 64;
 /// # In somebody else's loop
 ///
 /// [`AsFd`] gives one descriptor for all. Take events until there is none ([`Poller::try_event`]), then [`Poller::arm`], and wait for it to be readable if that says
-/// [`Arm::Armed`].
+/// [`Arm::Armed`]. Under load there is an event at any time: a loop with other sources takes a bounded number of them, and comes back when it has seen to those.
 ///
 /// ```
 /// # use ringway::{Arm, Event, Listener, Poller};
@@ -152,6 +152,8 @@ pub struct Poller<C: Polled = Connection> {
     now: u64,
     /// When the kernel was last asked.
     asked: u64,
+    /// It may have more to tell than it could the last time.
+    more: bool,
     wakes: u64,
 }
 
@@ -165,8 +167,8 @@ impl<C: Polled> Poller<C> {
         let now = cpu::nanos();
         Ok(Self {
             tower: Arc::new(tower),
-            entries: Slab::new(),
-            doors: Slab::new(),
+            entries: Slab::from(0),
+            doors: Slab::from(FIRST_DOOR),
             ring: VecDeque::new(),
             left: 0,
             queued: VecDeque::new(),
@@ -181,6 +183,7 @@ impl<C: Polled> Poller<C> {
             guess: None,
             now,
             asked: 0,
+            more: false,
             wakes: 0,
         })
     }
@@ -253,6 +256,7 @@ impl<C: Polled> Poller<C> {
     /// waits. `None`: it has left already.
     pub fn remove(&mut self, connection: Token) -> Option<C> {
         let mut entry = self.entries.remove(connection)?;
+        self.forget_gone();
         entry.rise();
         entry.stand();
         Some(entry.polled)
@@ -291,7 +295,10 @@ impl<C: Polled> Poller<C> {
 
     /// How many connections are hot: looked at in memory. The others sleep in the kernel.
     pub fn hot(&self) -> usize {
-        self.ring.len()
+        self.entries
+            .iter()
+            .filter(|(_, entry)| entry.is_hot)
+            .count()
     }
 
     /// How often it has slept in the kernel and come back.
@@ -337,7 +344,8 @@ impl<C: Polled> Poller<C> {
             return Err(forked());
         }
         self.ask(Some(Duration::ZERO))?;
-        if !self.queued.is_empty() || !self.cool_all() {
+        // What has not been told yet is not told again to a loop that waits for edges.
+        if self.more || !self.queued.is_empty() || !self.cool_all() {
             return Ok(Arm::Ready);
         }
         let moment = self.dates.peek().map(|Reverse((moment, _))| *moment);

@@ -58,6 +58,14 @@ impl<C: Polled> Poller<C> {
                     return Ok(Some(found));
                 }
             }
+            // While clients keep coming, the others are asked about no less often.
+            if !self.queued.is_empty() {
+                self.read_clock();
+                if self.now.saturating_sub(self.asked) >= ASK_EVERY {
+                    self.ask(Some(Duration::ZERO))?;
+                    self.left = self.ring.len();
+                }
+            }
             if let Some(found) = self.accept() {
                 // What came with it is looked at in the round that follows.
                 self.left = self.ring.len();
@@ -179,29 +187,41 @@ impl<C: Polled> Poller<C> {
     fn accept(&mut self) -> Option<Found<C>> {
         let listener = self.queued.pop_front()?;
         let door = self.doors.get_mut(listener)?;
-        match door.accept() {
+        let failed = match door.accept() {
             Accepted::Client(polled) => {
-                self.queued.push_back(listener);
-                match self.add(polled) {
-                    Ok(token) => Some(Found::Connected(token)),
-                    Err(error) => Some(Found::Stalled(listener, error)),
+                let added = self.add(polled);
+                let door = self.doors.get_mut(listener)?;
+                match added {
+                    Ok(token) => {
+                        door.succeed();
+                        self.queued.push_back(listener);
+                        return Some(Found::Connected(token));
+                    }
+                    Err(error) => door.fail(error),
                 }
             }
             Accepted::Nobody => {
                 // The tower tells of it when somebody comes.
                 door.is_queued = false;
-                None
+                return None;
             }
-            Accepted::Failed(error) => {
-                door.is_queued = false;
-                let key = listener.key(Topic::Door);
-                let date = door.retry.map(|retry| Reverse((retry, key)));
-                // If it cannot be silenced it is asked more often than needed.
-                let _ = self.tower.heed_lobby(door.descriptor(), key, false);
-                self.dates.extend(date);
-                error.map(|error| Found::Stalled(listener, error))
-            }
-        }
+            Accepted::Failed(error) => error,
+        };
+        self.stall(listener);
+        failed.map(|error| Found::Stalled(listener, error))
+    }
+
+    /// Asks a listener that could not accept again when its time has come.
+    fn stall(&mut self, listener: Token) {
+        let Some(door) = self.doors.get_mut(listener) else {
+            return;
+        };
+        door.is_queued = false;
+        let key = listener.key(Topic::Door);
+        let date = door.retry.map(|retry| Reverse((retry, key)));
+        // If it cannot be silenced it is asked more often than needed.
+        let _ = self.tower.heed_lobby(door.descriptor(), key, false);
+        self.dates.extend(date);
     }
 
     /// Asks the kernel if that is due, and sleeps if nothing is hot. Returns whether to go on.
@@ -260,8 +280,8 @@ impl<C: Polled> Poller<C> {
         }
         self.keys = keys;
         self.keep_dates();
-        if matches!(told, Ok(count) if count == EVENTS) {
-            // There may be more.
+        self.more = matches!(told, Ok(count) if count == EVENTS);
+        if self.more {
             self.asked = 0;
         }
         told.map(drop)
@@ -291,6 +311,15 @@ impl<C: Polled> Poller<C> {
                     }
                 }
             }
+        }
+    }
+
+    /// Takes those who have left out of the ring, once they are many: their places in it are found empty in their turn, but nobody has a turn while nobody waits for events.
+    pub(super) fn forget_gone(&mut self) {
+        if self.ring.len() >= 2 * self.entries.len() + FORGOTTEN_FROM {
+            let entries = &self.entries;
+            self.ring.retain(|token| entries.get(*token).is_some());
+            self.left = self.left.min(self.ring.len());
         }
     }
 

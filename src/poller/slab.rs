@@ -8,6 +8,9 @@ pub struct Token {
     pub(super) generation: u32,
 }
 
+/// Where the numbers of listeners begin: a token names a connection or a listener, and never one of each.
+pub(super) const FIRST_DOOR: u32 = 1 << 31;
+
 /// Bits of a generation, so that a token and two bits more fit into a key of the tower.
 const GENERATIONS: u32 = 1 << 30;
 
@@ -20,13 +23,17 @@ struct Place<T> {
 /// Values in places that are used again.
 #[derive(Debug)]
 pub(super) struct Slab<T> {
+    /// The number of the first place.
+    first: u32,
     places: Vec<Place<T>>,
     free: Vec<u32>,
 }
 
 impl<T> Slab<T> {
-    pub(super) fn new() -> Self {
+    /// None yet; the first place has this number.
+    pub(super) fn from(first: u32) -> Self {
         Self {
+            first,
             places: Vec::new(),
             free: Vec::new(),
         }
@@ -34,14 +41,14 @@ impl<T> Slab<T> {
 
     pub(super) fn insert(&mut self, value: T) -> Token {
         if let Some(index) = self.free.pop() {
-            let place = &mut self.places[index as usize];
+            let place = &mut self.places[(index - self.first) as usize];
             place.value = Some(value);
             return Token {
                 index,
                 generation: place.generation,
             };
         }
-        let index = self.places.len() as u32;
+        let index = self.first + self.places.len() as u32;
         self.places.push(Place {
             generation: 0,
             value: Some(value),
@@ -52,9 +59,16 @@ impl<T> Slab<T> {
         }
     }
 
+    /// Where the place of that number is. Of one that is not among these it is beyond them.
+    #[inline]
+    fn at(&self, index: u32) -> usize {
+        index.wrapping_sub(self.first) as usize
+    }
+
     #[inline]
     pub(super) fn get_mut(&mut self, token: Token) -> Option<&mut T> {
-        let place = self.places.get_mut(token.index as usize)?;
+        let at = self.at(token.index);
+        let place = self.places.get_mut(at)?;
         if place.generation == token.generation {
             place.value.as_mut()
         } else {
@@ -63,7 +77,7 @@ impl<T> Slab<T> {
     }
 
     pub(super) fn get(&self, token: Token) -> Option<&T> {
-        let place = self.places.get(token.index as usize)?;
+        let place = self.places.get(self.at(token.index))?;
         if place.generation == token.generation {
             place.value.as_ref()
         } else {
@@ -72,7 +86,8 @@ impl<T> Slab<T> {
     }
 
     pub(super) fn remove(&mut self, token: Token) -> Option<T> {
-        let place = self.places.get_mut(token.index as usize)?;
+        let at = self.at(token.index);
+        let place = self.places.get_mut(at)?;
         if place.generation != token.generation {
             return None;
         }
@@ -89,7 +104,7 @@ impl<T> Slab<T> {
     pub(super) fn iter(&self) -> impl Iterator<Item = (Token, &T)> {
         self.places.iter().enumerate().filter_map(|(index, place)| {
             let token = Token {
-                index: index as u32,
+                index: self.first + index as u32,
                 generation: place.generation,
             };
             place.value.as_ref().map(|value| (token, value))
@@ -146,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_token_of_what_has_left_names_nothing() {
-        let mut slab = Slab::new();
+        let mut slab = Slab::from(7);
         let one = slab.insert(1);
         let two = slab.insert(2);
         assert_eq!(slab.remove(one), Some(1));
@@ -158,6 +173,16 @@ mod tests {
         assert_eq!((slab.get(two), slab.get(three)), (Some(&2), Some(&3)));
         assert_eq!(slab.len(), 2);
         assert_eq!(slab.iter().count(), 2);
+    }
+
+    #[test]
+    fn what_is_numbered_from_elsewhere_is_not_found_here() {
+        let (mut low, mut high) = (Slab::from(0), Slab::from(FIRST_DOOR));
+        let (one, two) = (low.insert(1), high.insert(2));
+        assert_ne!(one, two);
+        assert_eq!((low.get(two), high.get(one)), (None, None));
+        assert_eq!((low.remove(two), high.remove(one)), (None, None));
+        assert_eq!((low.get(one), high.get(two)), (Some(&1), Some(&2)));
     }
 
     #[test]

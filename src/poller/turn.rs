@@ -19,7 +19,8 @@ pub enum Event<'a, C: Polled> {
     Connected(Turn<'a, C>),
     /// Frames are waiting, or there is the room that was asked for ([`Turn::until_room`]).
     Ready(Turn<'a, C>),
-    /// A connection has ended, and everything that the peer had committed was received. It has left the poller.
+    /// A connection has ended, and everything that the peer had committed was received, unless the peer broke a rule. It has left the poller. The death of a peer, or of its socket, is told at once; that it
+    /// has said goodbye in order up to 100 ms later, while others keep the thread busy.
     Ended(Ended<C>),
     /// A listener could not accept, such as for want of descriptors, and tries again by itself every 20 ms. Told once until it could again.
     Stalled {
@@ -99,7 +100,7 @@ impl<'a, C: Polled> Turn<'a, C> {
     }
 
     /// Has the connection be told as ready once there is room for `len` bytes (at priority 0, where there are several), and not for frames before that: a client that reads no answers is itself
-    /// made to wait. It is ready for frames again then.
+    /// made to wait. It is ready for frames again then, and so it is once there can be no room any more, as the peer receives nothing again: what is sent is then refused.
     pub fn until_room(&mut self, len: usize) {
         self.entry_mut().want = Want::Room(len);
     }

@@ -64,7 +64,7 @@ impl Pulse {
 /// What is known of one connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Heat {
-    /// When something was last found, or it was rung, in nanoseconds.
+    /// When something was last found, in nanoseconds.
     last: u64,
 }
 
@@ -72,6 +72,11 @@ impl Heat {
     /// A connection that is used `now`.
     pub(crate) fn new(now: u64) -> Self {
         Self { last: now }
+    }
+
+    /// Is let go at the next look.
+    pub(crate) fn forget(&mut self) {
+        self.last = 0;
     }
 
     /// It is used `now`.

@@ -11,3 +11,4 @@ mod peer;
 #[path = "../crash/process.rs"]
 mod process;
 mod server;
+mod storm;
