@@ -9,6 +9,7 @@
 
 mod backlog;
 mod room;
+mod warm;
 
 pub(crate) use room::Readers;
 
