@@ -196,9 +196,11 @@ mod tests {
         pulse.missed(4_000_000);
         assert!(!pulse.is_over(4_000_000 + WORTH / 4, 1));
         assert!(pulse.is_over(4_000_000 + WORTH, 1));
-        pulse.sleeps();
-        pulse.missed(4_000_000);
-        pulse.found(8_000_000);
+        for moment in 2..10 {
+            pulse.sleeps();
+            pulse.missed(4_000_000);
+            pulse.found(4_000_000 * moment);
+        }
         assert!(!pulse.is_lively(), "a sleep is a silence");
     }
 
