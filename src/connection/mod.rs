@@ -48,7 +48,7 @@ pub use sender::Sender;
 pub use shared::SharedSender;
 pub use tap::{Direction, Lost, Tap, TapFrame, TapLane};
 pub(crate) use timing::Timing;
-pub(crate) use turns::Turns;
+pub(crate) use turns::{Facts, Turns};
 
 use crate::error::Error;
 use crate::schema::Schema;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::link::Peer;
 use super::outcome::SendError;
 use super::sender::Sender;
-use super::turns::Turns;
+use super::turns::{Facts, Turns};
 
 /// A [`Sender`] behind a mutex. Each send takes and gives back an uncontended lock (two atomic read-modify-writes; sending and
 /// receiving a 64-byte frame in one process took 18 ns in place of 9, `cargo bench --bench connection`); threads
@@ -21,9 +21,10 @@ pub struct SharedSender {
 }
 
 impl SharedSender {
-    pub(crate) fn new(sender: Sender) -> Self {
+    pub(crate) fn new(mut sender: Sender) -> Self {
+        let facts = Facts::of(&mut sender);
         Self {
-            turns: Turns::new(sender),
+            turns: Turns::new(sender, facts),
         }
     }
 
@@ -32,7 +33,7 @@ impl SharedSender {
     /// # Errors
     /// As for [`Sender::send`].
     pub fn send(&self, payload: &[u8]) -> Result<(), SendError> {
-        self.turns.wait().send(payload)
+        self.turns.wait()?.send(payload)
     }
 
     /// As [`Sender::send_kind`].
@@ -40,7 +41,7 @@ impl SharedSender {
     /// # Errors
     /// As for [`Sender::send`].
     pub fn send_kind(&self, kind: u16, payload: &[u8]) -> Result<(), SendError> {
-        self.turns.wait().send_kind(kind, payload)
+        self.turns.wait()?.send_kind(kind, payload)
     }
 
     /// As [`Sender::send_deadline`]. The deadline is for both waits: for the other threads, whose lock is looked at every 100 µs,
@@ -49,10 +50,8 @@ impl SharedSender {
     /// # Errors
     /// As for [`Sender::send_deadline`].
     pub fn send_deadline(&self, payload: &[u8], deadline: Instant) -> Result<(), SendError> {
-        match self.turns.wait_until(deadline) {
-            Some(mut sender) => sender.send_deadline(payload, deadline),
-            None => Err(SendError::TimedOut),
-        }
+        let mut sender = self.turns.wait_until(deadline)?;
+        sender.send_deadline(payload, deadline)
     }
 
     /// As [`Sender::try_send`]; also [`SendError::Full`] while another thread is sending.
@@ -60,9 +59,7 @@ impl SharedSender {
     /// # Errors
     /// As for [`Sender::try_send`].
     pub fn try_send(&self, payload: &[u8]) -> Result<(), SendError> {
-        self.turns
-            .attempt()
-            .map_or(Err(SendError::Full), |mut sender| sender.try_send(payload))
+        self.turns.attempt()?.try_send(payload)
     }
 
     /// As [`Sender::try_send_kind`]; also [`SendError::Full`] while another thread is sending.
@@ -70,11 +67,7 @@ impl SharedSender {
     /// # Errors
     /// As for [`Sender::try_send`].
     pub fn try_send_kind(&self, kind: u16, payload: &[u8]) -> Result<(), SendError> {
-        self.turns
-            .attempt()
-            .map_or(Err(SendError::Full), |mut sender| {
-                sender.try_send_kind(kind, payload)
-            })
+        self.turns.attempt()?.try_send_kind(kind, payload)
     }
 
     /// The sender, for this thread alone until the guard is dropped: for reservations, groups, and whatever must not be interleaved with
@@ -90,7 +83,7 @@ impl SharedSender {
     /// # let client = std::thread::spawn(move || ringway::connect(path));
     /// # let (sender, _receiver) = listener.accept()?.split();
     /// let shared = sender.shared();
-    /// let mut sender = shared.lock();
+    /// let mut sender = shared.lock()?;
     /// let mut reservation = sender.reserve(5)?;
     /// reservation.copy_from_slice(b"hello");
     /// reservation.commit();
@@ -99,8 +92,10 @@ impl SharedSender {
     /// # drop(client.join().unwrap()?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use = "the other threads wait until it is dropped"]
-    pub fn lock(&self) -> impl DerefMut<Target = Sender> + Debug {
+    ///
+    /// # Errors
+    /// [`SendError::Forked`].
+    pub fn lock(&self) -> Result<impl DerefMut<Target = Sender> + Debug, SendError> {
         self.turns.wait()
     }
 
@@ -109,26 +104,26 @@ impl SharedSender {
     /// # Errors
     /// As for [`Sender::check`].
     pub fn check(&self) -> Result<(), SendError> {
-        self.turns.wait().check()
+        self.turns.wait()?.check()
     }
 
     /// As [`Sender::is_closed`]. Waits for a thread that is sending.
     pub fn is_closed(&self) -> bool {
-        self.turns.wait().is_closed()
+        self.check().is_err()
     }
 
-    /// As [`Sender::capacity`]. Waits for a thread that is sending.
+    /// As [`Sender::capacity`].
     pub fn capacity(&self) -> usize {
-        self.turns.wait().capacity()
+        self.turns.facts().capacity
     }
 
-    /// As [`Sender::max_payload`]. Waits for a thread that is sending.
+    /// As [`Sender::max_payload`].
     pub fn max_payload(&self) -> usize {
-        self.turns.wait().max_payload()
+        self.turns.facts().max_payload
     }
 
-    /// Who is at the other end. Waits for a thread that is sending.
+    /// Who is at the other end.
     pub fn peer(&self) -> Peer {
-        *self.turns.wait().peer()
+        self.turns.facts().peer
     }
 }

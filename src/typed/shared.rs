@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::message::{Carries, Fixed, Messages, Tailed};
 use super::sender::Sender;
-use crate::connection::{Peer, SendError, Turns};
+use crate::connection::{Facts, Peer, SendError, Turns};
 
 /// A [`Sender`] behind a mutex, made by [`Sender::shared`]: what [`ringway::SharedSender`](crate::SharedSender) is for bytes, at the same
 /// price.
@@ -17,9 +17,10 @@ pub struct SharedSender<M: ?Sized> {
 }
 
 impl<M: Messages + ?Sized> SharedSender<M> {
-    pub(crate) fn new(sender: Sender<M>) -> Self {
+    pub(crate) fn new(mut sender: Sender<M>) -> Self {
+        let facts = Facts::of(sender.untyped());
         Self {
-            turns: Turns::new(sender),
+            turns: Turns::new(sender, facts),
         }
     }
 
@@ -31,7 +32,7 @@ impl<M: Messages + ?Sized> SharedSender<M> {
     where
         M: Carries<T>,
     {
-        self.turns.wait().send(message)
+        self.turns.wait()?.send(message)
     }
 
     /// As [`Sender::send_deadline`]. The deadline is for both waits: for the other threads, whose lock is looked at every 100 µs,
@@ -43,10 +44,8 @@ impl<M: Messages + ?Sized> SharedSender<M> {
     where
         M: Carries<T>,
     {
-        match self.turns.wait_until(deadline) {
-            Some(mut sender) => sender.send_deadline(message, deadline),
-            None => Err(SendError::TimedOut),
-        }
+        let mut sender = self.turns.wait_until(deadline)?;
+        sender.send_deadline(message, deadline)
     }
 
     /// As [`Sender::try_send`]; also [`SendError::Full`] while another thread is sending.
@@ -57,9 +56,7 @@ impl<M: Messages + ?Sized> SharedSender<M> {
     where
         M: Carries<T>,
     {
-        self.turns
-            .attempt()
-            .map_or(Err(SendError::Full), |mut sender| sender.try_send(message))
+        self.turns.attempt()?.try_send(message)
     }
 
     /// As [`Sender::send_any`].
@@ -67,7 +64,7 @@ impl<M: Messages + ?Sized> SharedSender<M> {
     /// # Errors
     /// As for [`Sender::send`].
     pub fn send_any(&self, message: &M::Received) -> Result<(), SendError> {
-        self.turns.wait().send_any(message)
+        self.turns.wait()?.send_any(message)
     }
 
     /// As [`Sender::send_slice`].
@@ -78,7 +75,7 @@ impl<M: Messages + ?Sized> SharedSender<M> {
     where
         M: Carries<T>,
     {
-        self.turns.wait().send_slice(messages)
+        self.turns.wait()?.send_slice(messages)
     }
 
     /// As [`Sender::send_with`].
@@ -93,7 +90,7 @@ impl<M: Messages + ?Sized> SharedSender<M> {
     where
         M: Carries<T>,
     {
-        self.turns.wait().send_with::<T>(head, tail)
+        self.turns.wait()?.send_with::<T>(head, tail)
     }
 
     /// The sender, for this thread alone until the guard is dropped: for reservations, groups, and whatever must not be interleaved with
@@ -112,7 +109,7 @@ impl<M: Messages + ?Sized> SharedSender<M> {
     /// # let client = std::thread::spawn(move || typed::connect::<Nothing, Fill>(path));
     /// # let (sender, _receiver) = listener.accept()?.split();
     /// let shared = sender.shared();
-    /// let mut sender = shared.lock();
+    /// let mut sender = shared.lock()?;
     /// let mut group = sender.group();
     /// group.send(&Fill { order: 1 })?;
     /// group.send(&Fill { order: 2 })?;
@@ -122,8 +119,10 @@ impl<M: Messages + ?Sized> SharedSender<M> {
     /// # drop(client.join().unwrap()?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use = "the other threads wait until it is dropped"]
-    pub fn lock(&self) -> impl DerefMut<Target = Sender<M>> + Debug {
+    ///
+    /// # Errors
+    /// [`SendError::Forked`].
+    pub fn lock(&self) -> Result<impl DerefMut<Target = Sender<M>> + Debug, SendError> {
         self.turns.wait()
     }
 
@@ -132,7 +131,7 @@ impl<M: Messages + ?Sized> SharedSender<M> {
     /// # Errors
     /// As for [`Sender::check`].
     pub fn check(&self) -> Result<(), SendError> {
-        self.turns.wait().check()
+        self.turns.wait()?.check()
     }
 
     /// Whether the peer's receiver is known to be gone: what [`SharedSender::check`] finds. Waits for a thread that is sending.
@@ -140,19 +139,19 @@ impl<M: Messages + ?Sized> SharedSender<M> {
         self.check().is_err()
     }
 
-    /// As [`ringway::Sender::capacity`](crate::Sender::capacity). Waits for a thread that is sending.
+    /// As [`ringway::Sender::capacity`](crate::Sender::capacity).
     pub fn capacity(&self) -> usize {
-        self.turns.wait().untyped().capacity()
+        self.turns.facts().capacity
     }
 
-    /// As [`ringway::Sender::max_payload`](crate::Sender::max_payload). Waits for a thread that is sending.
+    /// As [`ringway::Sender::max_payload`](crate::Sender::max_payload).
     pub fn max_payload(&self) -> usize {
-        self.turns.wait().untyped().max_payload()
+        self.turns.facts().max_payload
     }
 
-    /// Who is at the other end. Waits for a thread that is sending.
+    /// Who is at the other end.
     pub fn peer(&self) -> Peer {
-        *self.turns.wait().peer()
+        self.turns.facts().peer
     }
 }
 
