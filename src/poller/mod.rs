@@ -400,5 +400,6 @@ impl<C: Polled> Drop for Poller<C> {
         for entry in self.entries.iter_mut() {
             entry.leave();
         }
+        self.tower.close();
     }
 }
