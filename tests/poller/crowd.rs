@@ -82,6 +82,43 @@ fn a_flooder_has_a_turn_as_everybody_else() {
     }
 }
 
+/// Whoever was found last, and is looked at first on that account, is not all that is looked at: not even where there is always more of it.
+#[test]
+fn a_flood_without_end_starves_nobody() {
+    let name = path("endless");
+    let mut poller = Poller::new().unwrap();
+    let config = smallest().wait(Wait::Adaptive);
+    poller
+        .listen(config.bind(name.as_path()).unwrap(), Client::new)
+        .unwrap();
+    let (mut flooder, mut other) = thread::scope(|scope| {
+        let connect = || config.connect(name.as_path()).unwrap();
+        let connecting = scope.spawn(move || (connect(), connect()));
+        let mut seen = Seen::default();
+        serve(&mut poller, &mut seen, |seen| seen.connected == 2);
+        connecting.join().unwrap()
+    });
+    let mut asked = None;
+    for turns in 0u32.. {
+        while flooder.receiver().try_recv().is_ok() {}
+        while flooder.sender().try_send(b"more").is_ok() {}
+        if turns == 100 {
+            other.sender().send(b"question").unwrap();
+            asked = Some(turns);
+        }
+        match poller.event_deadline(soon()).unwrap() {
+            Some(Event::Ready(turn)) => drop(answer(turn)),
+            unexpected => panic!("{unexpected:?}"),
+        }
+        if let Some(asked) = asked {
+            if other.receiver().try_recv().is_ok() {
+                return;
+            }
+            assert!(turns < asked + 10, "the flooder has had all turns since");
+        }
+    }
+}
+
 /// A thousand, or as many as the hard limit of descriptors lets a process have with eight for each.
 fn many() -> usize {
     let mut limit = libc::rlimit {

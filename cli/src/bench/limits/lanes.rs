@@ -29,7 +29,7 @@ const PLACES: usize = PAGE / SPAN;
 /// One end. The client takes the lanes one after the other, and the server too.
 #[derive(Debug)]
 pub(crate) struct Lanes {
-    lanes: Vec<Area>,
+    areas: Vec<Area>,
     side: Side,
     gap: u32,
     sent: u64,
@@ -38,9 +38,9 @@ pub(crate) struct Lanes {
 
 impl Lanes {
     pub(crate) fn new(kit: &Kit, side: Side) -> io::Result<Self> {
-        let lanes = (0..CROWD).map(|lane| kit.map_at(lane * 2 * PAGE, 2 * PAGE));
+        let areas = (0..CROWD).map(|lane| kit.map_at(lane * 2 * PAGE, 2 * PAGE));
         Ok(Self {
-            lanes: lanes.collect::<io::Result<_>>()?,
+            areas: areas.collect::<io::Result<_>>()?,
             side,
             gap: 1,
             sent: 0,
@@ -53,7 +53,7 @@ impl Lanes {
     fn place(&self, side: Side, number: u64) -> (&Area, usize) {
         let lane = number as usize % CROWD;
         let place = number as usize / CROWD % PLACES;
-        (&self.lanes[lane], side.index() * PAGE + place * SPAN)
+        (&self.areas[lane], side.index() * PAGE + place * SPAN)
     }
 }
 
