@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use ringway::batch::{Batcher, Limits};
+use ringway::batch::{Batcher, Bounds};
 use ringway::{Arm, Listener, RecvError};
 
 const BURSTS: u64 = 200;
@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn feed(name: &str) -> Result<(), Box<dyn Error>> {
     let (sender, mut requests) = ringway::connect(name)?.split();
-    let mut batcher = Batcher::new(sender, Limits::new().budget(Duration::from_micros(200)));
+    let mut batcher = Batcher::new(sender, Bounds::new().budget(Duration::from_micros(200)));
     let mut number = 0u64;
     for _ in 0..BURSTS {
         for _ in 0..BURST {

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pair::{pair, soon};
-use ringway::batch::{Batcher, Limits, TypedBatcher};
+use ringway::batch::{Batcher, Bounds, TypedBatcher};
 use ringway::typed::{self, Message, Text};
 use ringway::zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
 use ringway::{Arm, Config, Connection, Counters, Receiver, RecvError, SendError, Sender, Wait};
@@ -22,11 +22,11 @@ fn small(name: &str) -> (Connection, Connection) {
 
 /// A batcher that keeps back what it accepts, on a ring of 4 KiB, and its receiver, in the middle of which a backlog lies. Nothing that a slow machine does
 /// makes it publish. Returns how many frames of 8 bytes lie before what is sent next.
-fn keeping(name: &str, limits: Limits) -> (Batcher, Receiver, (Receiver, Sender), u64) {
+fn keeping(name: &str, bounds: Bounds) -> (Batcher, Receiver, (Receiver, Sender), u64) {
     let (server, client) = small(name);
     let (back, receiver) = server.split();
     let (sender, there) = client.split();
-    let mut batcher = Batcher::new(sender, limits);
+    let mut batcher = Batcher::new(sender, bounds);
     let mut sent = 0u64;
     // Half of the ring unread is a backlog: 128 frames of 16 bytes; the look at it comes once every 32. Or the machine is fast, and it is a stream.
     while !batcher.keeps_back() {
@@ -44,8 +44,8 @@ fn expect(receiver: &mut Receiver, numbers: std::ops::Range<u64>) {
     }
 }
 
-fn patient() -> Limits {
-    Limits::new().budget(LONG).frames(1000)
+fn patient() -> Bounds {
+    Bounds::new().budget(LONG).frames(1000)
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn a_stream_through_it_arrives_whole_and_in_order() {
                 }
             }
         });
-        let mut batcher = Batcher::new(sender, Limits::new().frames(40));
+        let mut batcher = Batcher::new(sender, Bounds::new().frames(40));
         let mut buffer = [7; 100];
         for number in 0..30_000u64 {
             buffer[..8].copy_from_slice(&number.to_le_bytes());
@@ -243,7 +243,7 @@ fn messages_of_a_type_go_through_it() {
         let (sender, _receiver) = typed::connect::<Tick, typed::Nothing>(path)
             .unwrap()
             .split();
-        let mut batcher = TypedBatcher::new(sender, Limits::new());
+        let mut batcher = TypedBatcher::new(sender, Bounds::new());
         (0..10_000).for_each(|number| batcher.send(&tick(number)).unwrap());
         batcher.flush();
         let mut sender = batcher.into_sender();

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use process::{Child, Page, Random, alone, die_after, fork};
-use ringway::batch::{Batcher, Limits};
+use ringway::batch::{Batcher, Bounds};
 use ringway::{Connection, Listener, Receiver, RecvError, SendError};
 
 /// In the page: frames that were accepted, that are certain to be published, and a word to go on.
@@ -62,8 +62,8 @@ fn drain(receiver: &mut Receiver) -> (u64, RecvError) {
 /// A batcher in whose group frames lie that nobody can see, on a ring of 256 KiB with a backlog.
 fn open(connection: Connection, page: &Page) -> (Batcher, Receiver) {
     let (sender, receiver) = connection.split();
-    let limits = Limits::new().budget(Duration::from_secs(3600));
-    let mut batcher = Batcher::new(sender, limits);
+    let bounds = Bounds::new().budget(Duration::from_secs(3600));
+    let mut batcher = Batcher::new(sender, bounds);
     while page.get(ACCEPTED) < page.get(PUBLISHED) + 3 {
         send(&mut batcher, page);
     }
@@ -106,7 +106,7 @@ fn a_sender_that_is_killed_at_any_moment_loses_at_most_a_group() {
                 let delay = Duration::from_nanos(random.below(3_000_000));
                 let (mut ours, mut child) = with_child("any", |theirs| {
                     let (sender, _receiver) = theirs.split();
-                    let mut batcher = Batcher::new(sender, Limits::new().frames(16));
+                    let mut batcher = Batcher::new(sender, Bounds::new().frames(16));
                     die_after(delay);
                     loop {
                         send(&mut batcher, &page);
@@ -138,7 +138,7 @@ fn a_sender_that_was_stopped_publishes_when_it_goes_on() {
             let (mut ours, mut child) = with_child("stopped", |theirs| {
                 let (sender, _receiver) = theirs.split();
                 let budget = Duration::from_millis(200);
-                let mut batcher = Batcher::new(sender, Limits::new().budget(budget));
+                let mut batcher = Batcher::new(sender, Bounds::new().budget(budget));
                 while page.get(ACCEPTED) < page.get(PUBLISHED) + 3 {
                     send(&mut batcher, &page);
                     if batcher.flush_due(Instant::now()) {

@@ -1,11 +1,14 @@
 //! A sender that several threads share.
 
 mod pair;
+#[path = "crash/process.rs"]
+mod process;
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use pair::{pair, soon};
+use process::alone;
 use ringway::{Config, RecvError, SendError};
 
 #[test]
@@ -22,7 +25,7 @@ fn it_says_and_does_what_its_sender_does() {
     shared.try_send_kind(8, b"two").unwrap();
     shared.send_deadline(b"three", soon()).unwrap();
     {
-        let mut sender = shared.lock();
+        let mut sender = shared.lock().unwrap();
         let mut reservation = sender.reserve(4).unwrap().kind(9);
         reservation.copy_from_slice(b"four");
         reservation.commit();
@@ -47,7 +50,7 @@ fn a_deadline_holds_behind_the_other_threads_and_behind_a_full_ring() {
     let (sender, _receiver) = client.split();
     let shared = sender.shared();
     let late = || Instant::now() + Duration::from_millis(20);
-    let guard = shared.lock();
+    let guard = shared.lock().unwrap();
     let other = shared.clone();
     let outcome = thread::spawn(move || other.send_deadline(b"x", late())).join();
     assert_eq!(outcome.unwrap(), Err(SendError::TimedOut));
@@ -77,7 +80,7 @@ fn a_panic_with_the_lock_leaves_a_whole_sender() {
     let shared = sender.shared();
     let other = shared.clone();
     let panicked = thread::spawn(move || {
-        let mut sender = other.lock();
+        let mut sender = other.lock().unwrap();
         let mut reservation = sender.reserve(10).unwrap();
         reservation.fill(1);
         std::panic::resume_unwind(Box::new("the test's own panic"));
@@ -92,4 +95,57 @@ fn a_panic_with_the_lock_leaves_a_whole_sender() {
         Err(RecvError::Closed),
         "who panicked did not drop the sender"
     );
+}
+
+/// The lock is held by a thread that the child of a fork has not: nobody waits for it there.
+#[test]
+fn a_child_waits_for_no_thread_of_its_parent() {
+    let name = "a_child_waits_for_no_thread_of_its_parent";
+    alone(name, Duration::from_secs(60), || {
+        let (mut server, client) = pair("shared-fork", &Config::new(), &Config::new());
+        let (sender, _receiver) = client.split();
+        let facts = (sender.capacity(), sender.max_payload(), *sender.peer());
+        let shared = sender.shared();
+        thread::scope(|scope| {
+            let (held, is_held) = std::sync::mpsc::channel();
+            let (done, is_done) = std::sync::mpsc::channel::<()>();
+            let other = shared.clone();
+            let holder = scope.spawn(move || {
+                let guard = other.lock().unwrap();
+                held.send(()).unwrap();
+                is_done.recv().unwrap();
+                drop(guard);
+            });
+            is_held.recv().unwrap();
+            // SAFETY: the child uses what it is asked to use, allocates nothing that the parent's other thread could hold, and leaves by `_exit`.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                // A wait that has no end is ended by the alarm, whose signal a child inherits no timer for.
+                // SAFETY: no memory is passed.
+                unsafe { libc::alarm(20) };
+                let refused = [
+                    shared.send(b"x"),
+                    shared.try_send(b"x"),
+                    shared.try_send_kind(1, b"x"),
+                    shared.send_deadline(b"x", Instant::now()),
+                    shared.check(),
+                    shared.lock().map(drop),
+                ];
+                let good = refused == [Err(SendError::Forked); 6]
+                    && shared.is_closed()
+                    && (shared.capacity(), shared.max_payload(), shared.peer()) == facts;
+                // SAFETY: `_exit` ends the process and runs nothing.
+                unsafe { libc::_exit(i32::from(!good)) };
+            }
+            let mut status = 0;
+            // SAFETY: `status` is valid for writes.
+            let ended = unsafe { libc::waitpid(child, &raw mut status, 0) };
+            assert_eq!((ended, status), (child, 0), "signal 14 is the alarm");
+            done.send(()).unwrap();
+            holder.join().unwrap();
+        });
+        shared.send(b"the parent's").unwrap();
+        let received = server.receiver().recv_deadline(soon()).unwrap().to_vec();
+        assert_eq!(received, b"the parent's");
+    });
 }

@@ -1,22 +1,25 @@
 //! `ringway echo NAME`: a service that answers every frame with itself, for `ringway load` and for trying a client.
 //!
-//! A thread for each client: simple, and a client that stops reading holds up nobody else.
+//! One thread serves all clients, with a poller: a client that stops reading is not read from either, and holds up nobody else.
 
 use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
-use nix::sys::eventfd::EventFd;
-use ringway::{Config, Connection, Listener};
+use ringway::{Accept, Arm, Config, Connection, ErrorKind, Event, Listener};
+use ringway::{Polled, Poller, Receiver, SendError, Sender, Turn};
 
 use crate::exit::{self, Code, Failure};
 use crate::interruption::Interruption;
 use crate::options::{LARGEST_RING, WaitMode, parse_uid, raise_descriptors};
+
+/// So long it looks for frames before it sleeps where an interruption is heard too.
+const LOOK: Duration = Duration::from_millis(1);
+/// While frames keep coming, an interruption is asked for once in so many events.
+const EVENTS: u32 = 256;
 
 /// Listen under NAME and answer every frame with itself, until interrupted.
 #[derive(Debug, Args)]
@@ -25,7 +28,7 @@ pub(crate) struct EchoArgs {
     /// Where to meet: a name, or the path of a socket if it contains a slash.
     #[arg(value_name = "NAME")]
     address: String,
-    /// How the threads wait, one for each client.
+    /// How it waits for the clients, all of them on one thread.
     #[arg(long, value_name = "MODE", value_enum, default_value_t = WaitMode::Adaptive)]
     wait_mode: WaitMode,
     /// End when so many clients have come and gone.
@@ -61,79 +64,169 @@ fn serve(args: &EchoArgs) -> Result<(), Failure> {
     listened
 }
 
-fn listen(
-    mut listener: Listener,
-    interruption: &Interruption,
-    args: &EchoArgs,
-) -> Result<(), Failure> {
-    let failed = |error: &dyn std::fmt::Display| Failure::new(Code::Failed, error);
-    // Counts the clients that have gone, for the poll below.
-    let gone = EventFd::new().map_err(|error| exit::no_descriptor("echo", &error.into()))?;
-    let gone = Arc::new(gone);
-    let (mut refusals, mut left) = (0, args.clients);
+/// A listener that says whom it refuses.
+struct Door {
+    listener: Listener,
+    told: u64,
+    quiet: bool,
+}
+
+impl AsFd for Door {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
+    }
+}
+
+impl Accept for Door {
+    type Connection = Connection;
+
+    fn try_accept(&mut self) -> Result<Option<Connection>, ringway::Error> {
+        let accepted = self.listener.try_accept();
+        if self.listener.refusals() > self.told {
+            self.told = self.listener.refusals();
+            if let (Some(why), false) = (self.listener.last_refusal(), self.quiet) {
+                // Where nobody reads it, it is not said.
+                let _ = writeln!(io::stderr(), "ringway echo: refused somebody: {why}");
+            }
+        }
+        accepted
+    }
+}
+
+/// A client, and the answer for which its ring had no room.
+struct Client {
+    connection: Connection,
+    owed: Option<(u16, Vec<u8>)>,
+}
+
+impl Polled for Client {
+    fn lanes(&mut self) -> (&mut Sender, &mut Receiver) {
+        self.connection.lanes()
+    }
+}
+
+fn listen(listener: Listener, interruption: &Interruption, args: &EchoArgs) -> Result<(), Failure> {
+    let failed = |error: ringway::Error| Failure::new(Code::Failed, error);
+    let mut poller = Poller::new().map_err(failed)?;
+    let door = Door {
+        listener,
+        told: 0,
+        quiet: args.quiet,
+    };
+    let client = |connection| Client {
+        connection,
+        owed: None,
+    };
+    poller.listen(door, client).map_err(failed)?;
     if !args.quiet {
         writeln!(io::stderr(), "ringway echo: listening as {}", args.address)?;
     }
+    let (mut buffer, mut left, mut events) = (Vec::new(), args.clients, 0);
     loop {
-        while let Some(connection) = accept(&mut listener)? {
-            let gone = Arc::clone(&gone);
-            let served = thread::Builder::new().stack_size(256 << 10).spawn(move || {
-                answer(connection);
-                let _ = gone.write(1);
-            });
-            served.map_err(|error| failed(&format!("no thread for a client: {error}")))?;
-        }
-        if listener.refusals() > refusals {
-            refusals = listener.refusals();
-            if let (Some(why), false) = (listener.last_refusal(), args.quiet) {
-                writeln!(io::stderr(), "ringway echo: refused somebody: {why}")?;
+        let went = match poller.event_deadline(Instant::now() + LOOK) {
+            Err(error) => return Err(failed(error)),
+            Ok(Some(Event::Ready(turn))) => !answer(turn, &mut buffer),
+            Ok(Some(Event::Ended(_))) => true,
+            Ok(Some(Event::Stalled { error, .. })) => {
+                if error.kind() != ErrorKind::Resources {
+                    return Err(failed(error));
+                }
+                // Whoever waits is let in when somebody has gone.
+                writeln!(io::stderr(), "ringway echo: {error}")?;
+                false
             }
-        }
-        let mut entries = [
-            PollFd::new(listener.as_fd(), PollFlags::POLLIN),
-            PollFd::new(interruption.as_fd(), PollFlags::POLLIN),
-            PollFd::new(gone.as_fd(), PollFlags::POLLIN),
-        ];
-        match nix::poll::poll(&mut entries, PollTimeout::NONE) {
-            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
-            Err(error) => return Err(failed(&format!("cannot wait for clients: {error}"))),
-        }
-        if entries[1].any() == Some(true) {
-            return Ok(());
-        }
-        if entries[2].any() == Some(true) {
-            let went = gone.read().map_err(|error| failed(&error))?;
-            left = left.map(|left| left.saturating_sub(went));
+            Ok(Some(_)) => false,
+            Ok(None) => {
+                if is_interrupted(&mut poller, interruption)? {
+                    return Ok(());
+                }
+                continue;
+            }
+        };
+        if went {
+            left = left.map(|left| left - 1);
             if left == Some(0) {
                 return Ok(());
             }
         }
-    }
-}
-
-/// A client, if one is there. Where descriptors are used up it is left waiting until somebody goes.
-fn accept(listener: &mut Listener) -> Result<Option<Connection>, Failure> {
-    match listener.try_accept() {
-        Err(error) if error.kind() == ringway::ErrorKind::Resources => {
-            writeln!(io::stderr(), "ringway echo: {error}")?;
-            thread::sleep(Duration::from_millis(100));
-            Ok(None)
+        events += 1;
+        if events % EVENTS == 0 && heard(&mut [interrupted(interruption)], PollTimeout::ZERO)? {
+            return Ok(());
         }
-        accepted => accepted.map_err(|error| Failure::new(Code::Failed, error)),
     }
 }
 
-/// Serves one client until it goes; how it went is its own affair.
-fn answer(connection: Connection) {
-    let (mut sender, mut receiver) = connection.split();
-    let mut buffer = Vec::new();
-    while let Ok(frame) = receiver.recv() {
+/// Sleeps until there is something to do. Returns whether that is to end.
+fn is_interrupted(
+    poller: &mut Poller<Client>,
+    interruption: &Interruption,
+) -> Result<bool, Failure> {
+    let armed = poller
+        .arm()
+        .map_err(|error| Failure::new(Code::Failed, error))?;
+    let mut entries = [
+        interrupted(interruption),
+        PollFd::new(poller.as_fd(), PollFlags::POLLIN),
+    ];
+    if armed == Arm::Armed {
+        heard(&mut entries, PollTimeout::NONE)
+    } else {
+        heard(&mut entries[..1], PollTimeout::ZERO)
+    }
+}
+
+fn interrupted(interruption: &Interruption) -> PollFd<'_> {
+    PollFd::new(interruption.as_fd(), PollFlags::POLLIN)
+}
+
+/// Waits for any of the descriptors. Returns whether the first has something to say.
+fn heard(entries: &mut [PollFd<'_>], patience: PollTimeout) -> Result<bool, Failure> {
+    match nix::poll::poll(entries, patience) {
+        Ok(_) => Ok(entries[0].any() == Some(true)),
+        Err(nix::errno::Errno::EINTR) => Ok(false),
+        Err(error) => {
+            let what = format!("cannot wait for clients: {error}");
+            Err(Failure::new(Code::Failed, what))
+        }
+    }
+}
+
+/// Answers a client's frames. Returns whether it stays: one that cannot be answered is let go, and how a connection ended is its client's own affair.
+fn answer(mut turn: Turn<'_, Client>, buffer: &mut Vec<u8>) -> bool {
+    let owed = turn.owed.take();
+    if owed.is_some_and(|(kind, mut owed)| turn.send(kind, &mut owed).is_err()) {
+        turn.remove();
+        return false;
+    }
+    while turn.owed.is_none() && turn.more() {
+        let Ok(frame) = turn.connection.receiver().recv() else {
+            // A frame is there, so it was a broken one, which the poller tells as the end.
+            break;
+        };
         let kind = frame.kind();
         buffer.resize(frame.len(), 0);
-        frame.copy_to(&mut buffer);
+        frame.copy_to(buffer);
         drop(frame);
-        if sender.send_kind(kind, &buffer).is_err() {
-            return;
+        if turn.send(kind, buffer).is_err() {
+            turn.remove();
+            return false;
+        }
+    }
+    if let Some(length) = turn.owed.as_ref().map(|(_, owed)| owed.len()) {
+        turn.until_room(length);
+    }
+    true
+}
+
+impl Client {
+    /// Sends an answer, or keeps it until there is room.
+    fn send(&mut self, kind: u16, answer: &mut Vec<u8>) -> Result<(), SendError> {
+        match self.connection.sender().try_send_kind(kind, answer) {
+            Err(SendError::Full) => {
+                self.owed = Some((kind, std::mem::take(answer)));
+                Ok(())
+            }
+            other => other,
         }
     }
 }

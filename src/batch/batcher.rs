@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::limits::Limits;
+use super::bounds::Bounds;
 use super::policy::{Cause, Policy};
 use crate::connection::{Peer, Reservation, SendError, Sender};
 use crate::layout::header::frame_length;
@@ -23,10 +23,10 @@ pub struct Batcher {
 
 impl Batcher {
     /// Sends through `sender` from now on.
-    pub fn new(mut sender: Sender, limits: Limits) -> Self {
+    pub fn new(mut sender: Sender, bounds: Bounds) -> Self {
         sender.publish_when_dropped(true);
         Self {
-            policy: Policy::new(limits.bounds(sender.capacity()), 0),
+            policy: Policy::new(bounds.measures(sender.capacity()), 0),
             start: Instant::now(),
             sender,
         }

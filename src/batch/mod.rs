@@ -8,10 +8,10 @@
 //! # let mut listener = ringway::Listener::bind(path.as_path())?;
 //! # let client = std::thread::spawn(move || ringway::connect(path));
 //! # let (sender, _receiver) = listener.accept()?.split();
-//! use ringway::batch::{Batcher, Limits};
+//! use ringway::batch::{Batcher, Bounds};
 //! use std::time::{Duration, Instant};
 //!
-//! let mut batcher = Batcher::new(sender, Limits::new().budget(Duration::from_micros(100)));
+//! let mut batcher = Batcher::new(sender, Bounds::new().budget(Duration::from_micros(100)));
 //! for number in 0..1000u32 {
 //!     batcher.send(&number.to_le_bytes())?; // accepted, and published at the latest when:
 //! }
@@ -29,7 +29,7 @@
 //!
 //! - at once, unless frames have lately come faster than one in 50 ns, or more than half of the ring was published and unread;
 //! - else with the frame that makes its group as long as it was planned. A group is planned at most twice as long as the last one, within
-//!   [`Limits::frames`] and [`Limits::bytes`], and so that it takes no more than half of [`Limits::budget`] at the pace of the last one;
+//!   [`Bounds::frames`] and [`Bounds::bytes`], and so that it takes no more than half of [`Bounds::budget`] at the pace of the last one;
 //! - by the next call of `send`, whatever was planned, if the receiver has said by then that it waits: it does before it sleeps, and when it has looked for some microseconds in vain;
 //! - before the batcher waits for room, and before it says that there is none;
 //! - by [`Batcher::flush`], [`Batcher::flush_due`] from [`Batcher::deadline`] on, [`Batcher::check`], [`Batcher::sender`], [`Batcher::into_sender`] and a drop, by a panic too.
@@ -56,12 +56,12 @@
 //! Absent on purpose: threads, timers, and sharing among threads (a mutex around it does, and lets another thread be the owner).
 
 mod batcher;
-mod limits;
+mod bounds;
 mod policy;
 #[cfg(test)]
 mod simulation;
 mod typed;
 
 pub use batcher::Batcher;
-pub use limits::Limits;
+pub use bounds::Bounds;
 pub use typed::TypedBatcher;

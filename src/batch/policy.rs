@@ -18,7 +18,7 @@ const WRAPPED: u64 = 1 << 63;
 
 /// How much may be kept back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Bounds {
+pub(crate) struct Measures {
     /// Frames of a group, at least 1.
     pub(crate) frames: u32,
     /// Bytes of ring that a group may take, at least 1, headers included. The frame that reaches it is the last of its group.
@@ -43,7 +43,7 @@ pub(crate) enum Cause {
 /// What one batcher has learned.
 #[derive(Clone, Debug)]
 pub(crate) struct Policy {
-    bounds: Bounds,
+    measures: Measures,
     /// Frames per group from now on; 1: each is published at once.
     group: u32,
     /// Frames that may come until something is to be decided, less one: once it has wrapped around, it is time.
@@ -56,9 +56,9 @@ pub(crate) struct Policy {
 
 impl Policy {
     /// Starts by publishing at once. `now`: nanoseconds since some moment.
-    pub(crate) fn new(bounds: Bounds, now: u64) -> Self {
+    pub(crate) fn new(measures: Measures, now: u64) -> Self {
         let mut policy = Self {
-            bounds,
+            measures,
             group: 1,
             left: 0,
             room: 0,
@@ -92,7 +92,7 @@ impl Policy {
     /// By when a frame that is kept back must be published, in nanoseconds. Never later than the budget after it was accepted, and often earlier:
     /// when each one was accepted nobody has looked.
     pub(crate) fn due(&self) -> u64 {
-        self.since.saturating_add(self.bounds.budget)
+        self.since.saturating_add(self.measures.budget)
     }
 
     /// Everything that was accepted has been published, at `now`. `backlog`: whether much of what was published is known to be
@@ -113,8 +113,8 @@ impl Policy {
 
     /// Twice as many frames as now, as far as the bounds allow at a pace of `gap` nanoseconds per frame.
     fn larger(&self, gap: u64) -> u32 {
-        let in_time = self.bounds.budget / 2 / gap.max(1);
-        let most = in_time.min(u64::from(self.bounds.frames)).max(1) as u32;
+        let in_time = self.measures.budget / 2 / gap.max(1);
+        let most = in_time.min(u64::from(self.measures.frames)).max(1) as u32;
         self.group.saturating_mul(2).min(most)
     }
 
@@ -125,6 +125,6 @@ impl Policy {
 
     fn plan(&mut self) {
         self.left = self.planned() - 1;
-        self.room = self.bounds.bytes - 1;
+        self.room = self.measures.bytes - 1;
     }
 }

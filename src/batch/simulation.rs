@@ -1,6 +1,6 @@
 //! The policy in simulated time: a sender that calls when it is told to, a receiver that reads at its own pace, and the timer that owns what is kept back.
 
-use super::policy::{Bounds, Cause, PROBE, Policy};
+use super::policy::{Cause, Measures, PROBE, Policy};
 use proptest::prelude::*;
 
 /// Nanoseconds in which a receiver that finds nothing comes to say so.
@@ -9,7 +9,7 @@ const QUIET: u64 = 10_000;
 const FRAME: u64 = 72;
 const CAPACITY: u64 = 1 << 18;
 
-const BOUNDS: Bounds = Bounds {
+const BOUNDS: Measures = Measures {
     frames: 128,
     bytes: 32 << 10,
     budget: 50_000,
@@ -27,7 +27,7 @@ struct Trip {
 
 struct World {
     policy: Policy,
-    bounds: Bounds,
+    measures: Measures,
     /// Whether something calls at the deadline.
     timer: bool,
     /// Nanoseconds that the receiver takes for a frame.
@@ -39,10 +39,10 @@ struct World {
 }
 
 impl World {
-    fn new(bounds: Bounds, service: u64, timer: bool) -> Self {
+    fn new(measures: Measures, service: u64, timer: bool) -> Self {
         Self {
-            policy: Policy::new(bounds, 0),
-            bounds,
+            policy: Policy::new(measures, 0),
+            measures,
             timer,
             service,
             trips: Vec::new(),
@@ -111,8 +111,8 @@ impl World {
         } else if self.has_waited(now) {
             self.turn(now, Cause::Waiting);
         }
-        assert!(self.kept.len() < self.bounds.frames as usize);
-        assert!(self.kept.len() as u64 * FRAME < self.bounds.bytes);
+        assert!(self.kept.len() < self.measures.frames as usize);
+        assert!(self.kept.len() as u64 * FRAME < self.measures.bytes);
     }
 
     /// Sends `count` frames, one each `gap`, from `start` on; returns when the next one would be due.
@@ -220,29 +220,29 @@ fn a_flush_keeps_what_was_learned() {
 
 #[test]
 fn bounds_of_one_frame_or_no_time_keep_nothing_back() {
-    for bounds in [
-        Bounds {
+    for measures in [
+        Measures {
             frames: 1,
             ..BOUNDS
         },
-        Bounds {
+        Measures {
             budget: 0,
             ..BOUNDS
         },
     ] {
-        let mut world = World::new(bounds, 100, true);
+        let mut world = World::new(measures, 100, true);
         world.stream(0, 5_000, 2);
-        assert!(world.at_once(), "{bounds:?}");
+        assert!(world.at_once(), "{measures:?}");
     }
 }
 
 #[test]
 fn bytes_end_a_group() {
-    let bounds = Bounds {
+    let measures = Measures {
         bytes: 10 * FRAME,
         ..BOUNDS
     };
-    let mut world = World::new(bounds, 5, true);
+    let mut world = World::new(measures, 5, true);
     world.stream(0, 5_000, 6);
     assert_eq!(world.longest_group(), 10);
 }
@@ -257,8 +257,8 @@ proptest! {
         budget in 0u64..200_000,
         timer: bool,
     ) {
-        let bounds = Bounds { frames, budget, ..BOUNDS };
-        let mut world = World::new(bounds, service, timer);
+        let measures = Measures { frames, budget, ..BOUNDS };
+        let mut world = World::new(measures, service, timer);
         let mut calls = Vec::new();
         let mut now = 0;
         for (count, power) in phases {

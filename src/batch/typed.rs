@@ -7,7 +7,7 @@ use std::time::Instant;
 use zerocopy::IntoBytes;
 
 use super::batcher::{Batcher, Patience};
-use super::limits::Limits;
+use super::bounds::Bounds;
 use crate::connection::SendError;
 use crate::typed::{self, Carries, Fixed, Messages, Part, Tailed};
 
@@ -19,9 +19,9 @@ pub struct TypedBatcher<M: ?Sized> {
 
 impl<M: Messages + ?Sized> TypedBatcher<M> {
     /// Sends through `sender` from now on.
-    pub fn new(sender: typed::Sender<M>, limits: Limits) -> Self {
+    pub fn new(sender: typed::Sender<M>, bounds: Bounds) -> Self {
         Self {
-            lane: Batcher::new(sender.into_untyped(), limits),
+            lane: Batcher::new(sender.into_untyped(), bounds),
             of: PhantomData,
         }
     }

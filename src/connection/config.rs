@@ -176,7 +176,8 @@ impl Config {
     }
 
     /// Keeps both segments in memory (`mlock`), so that no access waits for a page that the kernel took away; also fills the page tables, as
-    /// [`Config::prefault`] does. Their bytes count towards the process's `RLIMIT_MEMLOCK`, each ring once. What does not fit is an error
+    /// [`Config::prefault`] does. Their bytes count towards the process's `RLIMIT_MEMLOCK`, each ring once; of a listener,
+    /// the clients' rings too, which then count towards what they are granted ([`Limits::bytes`]). What does not fit is an error
     /// of the kind `Resources` that says what to raise; a server tells it to the client that it refuses.
     pub fn lock_memory(mut self, on: bool) -> Self {
         self.lock = on;

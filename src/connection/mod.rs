@@ -48,7 +48,7 @@ pub use sender::{AtPriority, Sender};
 pub use shared::SharedSender;
 pub use tap::{Direction, Lost, Tap, TapFrame, TapLane};
 pub(crate) use timing::Timing;
-pub(crate) use turns::Turns;
+pub(crate) use turns::{Facts, Turns, or_expired};
 
 use crate::error::Error;
 use crate::schema::Schema;
@@ -85,6 +85,12 @@ impl Connection {
     /// Both halves at once: to answer a frame while it is looked at.
     pub fn halves(&mut self) -> (&mut Sender, &mut Receiver) {
         let _ = self.sender.heed_verdict();
+        (&mut self.sender, &mut self.receiver)
+    }
+
+    /// As [`halves`](Self::halves), for a look that sends nothing: what the other half has heard is not asked for.
+    #[inline]
+    pub(crate) fn lanes_unheeded(&mut self) -> (&mut Sender, &mut Receiver) {
         (&mut self.sender, &mut self.receiver)
     }
 

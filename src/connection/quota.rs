@@ -46,8 +46,9 @@ impl Limits {
         self
     }
 
-    /// Bytes of the segments that we make for them: a control area and the rings that we send into, one for each lane. Default 64 GiB. The rings that they send into
-    /// are their own memory.
+    /// Bytes of the segments that we make for them: a control area and the rings that we send into, one for each lane. Default 64 GiB. The segments that they make are their own
+    /// memory, and count where we lock them ([`Config::lock_memory`](crate::Config::lock_memory)). A client that keeps the descriptor of a segment keeps its pages, when its
+    /// connection is over and counts no more: the kernel refuses to free pages of what is sealed. Its own limit of descriptors bounds that.
     pub fn bytes(mut self, most: u64) -> Self {
         self.bytes = most;
         self

@@ -14,6 +14,7 @@ use super::schemas::{self, Side, Told};
 use super::shown::Shows;
 use super::side::{self, Announcement, Own, Parts, Rings, Theirs};
 use crate::error::{self, Error, ErrorKind};
+use crate::layout::control::CONTROL;
 use crate::layout::geometry::MIN_CAPACITY;
 use crate::layout::handshake::{
     self, Attach, Hello, Kind, OBSERVES_PAYLOAD, Prefix, Ready, Reason, Refuse, Welcome,
@@ -246,7 +247,12 @@ impl Pending {
             capacity: ours,
             lanes,
         };
-        let bytes = Own::size(config, &told, ours).total();
+        let mut bytes = Own::size(config, &told, ours).total();
+        if config.lock {
+            // What we lock of the client's is charged to us too.
+            let rings = capacity * u64::from(lanes);
+            bytes += rings + CONTROL as u64 + u64::from(hello.schema_bytes);
+        }
         let grant = self.quota.admit(speaker.uid, bytes)?;
         let own = Own::new(config, &told, ours, features).map_err(|error| resources(&error))?;
         let welcome = Welcome {

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::link::Peer;
 use super::outcome::SendError;
 use super::sender::Sender;
-use super::turns::Turns;
+use super::turns::{Facts, Turns, or_expired};
 
 /// A [`Sender`] behind a mutex. Each send takes and gives back an uncontended lock (two atomic read-modify-writes; sending and
 /// receiving a 64-byte frame in one process took 18 ns in place of 9, `cargo bench --bench connection`); threads
@@ -22,15 +22,14 @@ use super::turns::Turns;
 pub struct SharedSender {
     turns: Turns<Sender>,
     priority: usize,
-    several: bool,
 }
 
 impl SharedSender {
-    pub(crate) fn new(sender: Sender) -> Self {
+    pub(crate) fn new(mut sender: Sender) -> Self {
+        let facts = Facts::of(&mut sender);
         Self {
+            turns: Turns::new(sender, facts),
             priority: 0,
-            several: sender.priorities() > 1,
-            turns: Turns::new(sender),
         }
     }
 
@@ -50,9 +49,13 @@ impl SharedSender {
         })
     }
 
-    /// As [`Sender::priorities`]. Waits for a thread that is sending.
+    /// As [`Sender::priorities`].
     pub fn priorities(&self) -> usize {
-        self.turns.wait().priorities()
+        self.turns.facts().priorities
+    }
+
+    fn several(&self) -> bool {
+        self.priorities() > 1
     }
 
     /// Where there are several lanes.
@@ -80,10 +83,10 @@ impl SharedSender {
     /// # Errors
     /// As for [`Sender::send`].
     pub fn send_kind(&self, kind: u16, payload: &[u8]) -> Result<(), SendError> {
-        if self.several {
+        if self.several() {
             return self.by_turns(kind, payload, None);
         }
-        self.turns.wait().send_kind(kind, payload)
+        self.turns.wait()?.send_kind(kind, payload)
     }
 
     /// As [`Sender::send_deadline`]. The deadline is for both waits: for the other threads, whose lock is looked at every 100 µs,
@@ -92,13 +95,11 @@ impl SharedSender {
     /// # Errors
     /// As for [`Sender::send_deadline`].
     pub fn send_deadline(&self, payload: &[u8], deadline: Instant) -> Result<(), SendError> {
-        if self.several {
+        if self.several() {
             return self.by_turns(0, payload, Some(deadline));
         }
-        match self.turns.wait_until(deadline) {
-            Some(mut sender) => sender.send_deadline(payload, deadline),
-            None => Err(SendError::TimedOut),
-        }
+        let mut sender = self.turns.wait_until(deadline)?;
+        sender.send_deadline(payload, deadline)
     }
 
     /// As [`Sender::send_expiring`]. Both waits, for the other threads and for space, end when the frame expires.
@@ -106,10 +107,17 @@ impl SharedSender {
     /// # Errors
     /// As for [`Sender::send_expiring`].
     pub fn send_expiring(&self, payload: &[u8], expires: Instant) -> Result<(), SendError> {
-        match self.turns.wait_until(expires) {
-            Some(mut sender) => sender.send_expiring(payload, expires),
-            None => Err(SendError::Expired),
-        }
+        let outcome = if self.several() {
+            self.turns.by_turns(Some(expires), |sender| {
+                sender
+                    .at(self.priority)?
+                    .try_send_expiring(payload, expires)
+            })
+        } else {
+            let sender = self.turns.wait_until(expires);
+            sender.and_then(|mut sender| sender.send_expiring(payload, expires))
+        };
+        outcome.map_err(or_expired)
     }
 
     /// As [`Sender::try_send`]; also [`SendError::Full`] while another thread is sending.
@@ -125,11 +133,8 @@ impl SharedSender {
     /// # Errors
     /// As for [`Sender::try_send`].
     pub fn try_send_kind(&self, kind: u16, payload: &[u8]) -> Result<(), SendError> {
-        self.turns
-            .attempt()
-            .map_or(Err(SendError::Full), |mut sender| {
-                sender.at(self.priority)?.try_send_kind(kind, payload)
-            })
+        let mut sender = self.turns.attempt()?;
+        sender.at(self.priority)?.try_send_kind(kind, payload)
     }
 
     /// The sender, for this thread alone until the guard is dropped, at priority 0 until [`Sender::at`] names another: for reservations, groups, and whatever must not be interleaved with
@@ -145,7 +150,7 @@ impl SharedSender {
     /// # let client = std::thread::spawn(move || ringway::connect(path));
     /// # let (sender, _receiver) = listener.accept()?.split();
     /// let shared = sender.shared();
-    /// let mut sender = shared.lock();
+    /// let mut sender = shared.lock()?;
     /// let mut reservation = sender.reserve(5)?;
     /// reservation.copy_from_slice(b"hello");
     /// reservation.commit();
@@ -154,8 +159,10 @@ impl SharedSender {
     /// # drop(client.join().unwrap()?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use = "the other threads wait until it is dropped"]
-    pub fn lock(&self) -> impl DerefMut<Target = Sender> + Debug {
+    ///
+    /// # Errors
+    /// [`SendError::Forked`].
+    pub fn lock(&self) -> Result<impl DerefMut<Target = Sender> + Debug, SendError> {
         self.turns.wait()
     }
 
@@ -164,26 +171,26 @@ impl SharedSender {
     /// # Errors
     /// As for [`Sender::check`].
     pub fn check(&self) -> Result<(), SendError> {
-        self.turns.wait().check()
+        self.turns.wait()?.check()
     }
 
     /// As [`Sender::is_closed`]. Waits for a thread that is sending.
     pub fn is_closed(&self) -> bool {
-        self.turns.wait().is_closed()
+        self.check().is_err()
     }
 
-    /// As [`Sender::capacity`]. Waits for a thread that is sending.
+    /// As [`Sender::capacity`].
     pub fn capacity(&self) -> usize {
-        self.turns.wait().capacity()
+        self.turns.facts().capacity
     }
 
-    /// As [`Sender::max_payload`]. Waits for a thread that is sending.
+    /// As [`Sender::max_payload`].
     pub fn max_payload(&self) -> usize {
-        self.turns.wait().max_payload()
+        self.turns.facts().max_payload
     }
 
-    /// Who is at the other end. Waits for a thread that is sending.
+    /// Who is at the other end.
     pub fn peer(&self) -> Peer {
-        *self.turns.wait().peer()
+        self.turns.facts().peer
     }
 }

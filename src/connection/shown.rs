@@ -1,5 +1,7 @@
 //! What a listener shows to those who may read along: the two segments of each of its connections that live.
 
+use core::ops::Bound;
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Weak};
 
@@ -61,23 +63,93 @@ impl Segments {
     }
 }
 
-/// Those of a listener's connections.
+/// Those of a listener's connections, by their numbers.
 #[derive(Debug, Default)]
-pub(crate) struct Shows(Vec<Weak<Segments>>);
+pub(crate) struct Shows(Living<Segments>);
 
 impl Shows {
     /// Shows them until the last copy is dropped.
     pub(crate) fn add(&mut self, segments: Segments) -> Arc<Segments> {
-        self.0.retain(|shown| shown.strong_count() > 0);
-        let segments = Arc::new(segments);
-        self.0.push(Arc::downgrade(&segments));
-        segments
+        self.0.add(segments.shown.connection, segments)
     }
 
     /// Those behind connection `after`, the first of them.
     pub(crate) fn after(&self, after: u64) -> impl Iterator<Item = Arc<Segments>> {
-        let live = self.0.iter().filter_map(Weak::upgrade);
-        live.filter(move |segments| segments.shown.connection > after)
-            .take(SHOWN_AT_ONCE)
+        self.0.after(after).take(SHOWN_AT_ONCE)
+    }
+}
+
+/// Fewer than this are not worth looking through for those who have gone.
+const FEW: usize = 16;
+
+/// What others keep, in the order of its numbers. Who has gone is taken out once as many have come as were there the last time: so each coming costs the same, however many
+/// there are.
+#[derive(Debug)]
+struct Living<T> {
+    all: BTreeMap<u64, Weak<T>>,
+    full: usize,
+}
+
+impl<T> Default for Living<T> {
+    fn default() -> Self {
+        Self {
+            all: BTreeMap::new(),
+            full: FEW,
+        }
+    }
+}
+
+impl<T> Living<T> {
+    fn add(&mut self, number: u64, value: T) -> Arc<T> {
+        if self.all.len() >= self.full {
+            self.all.retain(|_, one| one.strong_count() > 0);
+            self.full = 2 * self.all.len() + FEW;
+        }
+        let value = Arc::new(value);
+        self.all.insert(number, Arc::downgrade(&value));
+        value
+    }
+
+    fn after(&self, number: u64) -> impl Iterator<Item = Arc<T>> {
+        let behind = self.all.range((Bound::Excluded(number), Bound::Unbounded));
+        behind.filter_map(|(_, one)| one.upgrade())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_lives_is_told_in_order_and_who_has_gone_is_forgotten() {
+        let mut living = Living::default();
+        let kept: Vec<_> = (1..=3u64)
+            .map(|number| living.add(10 * number, number))
+            .collect();
+        for number in 100..10_000 {
+            drop(living.add(number, number));
+            assert!(living.all.len() <= 2 * kept.len() + FEW);
+        }
+        let told = |after| living.after(after).map(|one| *one).collect::<Vec<_>>();
+        assert_eq!(
+            (told(0), told(10), told(30)),
+            (vec![1, 2, 3], vec![2, 3], vec![])
+        );
+    }
+
+    #[test]
+    fn coming_looks_through_all_only_now_and_then() {
+        let mut living = Living::default();
+        let mut passes = 0;
+        let mut full = living.full;
+        let _kept: Vec<_> = (0..100_000u64)
+            .map(|number| {
+                let value = living.add(number, number);
+                passes += usize::from(full != living.full);
+                full = living.full;
+                value
+            })
+            .collect();
+        assert!(passes < 20, "{passes}");
     }
 }

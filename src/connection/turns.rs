@@ -1,61 +1,103 @@
-//! Something that several threads use by turns: a mutex that can be waited for until a deadline.
+//! Something that several threads use by turns: a mutex that can be waited for until a deadline, and that nobody waits for in the child of a fork, where
+//! whoever held it does not exist.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::link::Peer;
 use super::outcome::SendError;
+use super::sender::Sender;
+use crate::sys::fork::Birth;
 
 /// How often a thread with a deadline looks whether the lock is free: the standard library's mutex has no wait with an end.
 const LOCK_LOOK: Duration = Duration::from_micros(100);
 /// A lock that is held for a plain send is free again by then.
 const YIELDS: u32 = 16;
 
+/// What is true of a sender for as long as it lives, and needs no turn.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts {
+    pub(crate) capacity: usize,
+    pub(crate) max_payload: usize,
+    pub(crate) priorities: usize,
+    pub(crate) peer: Peer,
+    birth: Birth,
+}
+
+impl Facts {
+    pub(crate) fn of(sender: &mut Sender) -> Self {
+        Self {
+            capacity: sender.capacity(),
+            max_payload: sender.max_payload(),
+            priorities: sender.priorities(),
+            peer: *sender.peer(),
+            birth: sender.resting().link.birth,
+        }
+    }
+}
+
 /// A sending half, of bytes or of messages, behind a mutex. A panic of a thread that held it leaves it whole: frames become visible by one
 /// store.
 #[derive(Debug)]
 pub(crate) struct Turns<S> {
     inner: Arc<Mutex<S>>,
+    facts: Facts,
 }
 
 impl<S> Clone for Turns<S> {
     fn clone(&self) -> Self {
         Self {
             inner: Arc::clone(&self.inner),
+            facts: self.facts,
         }
     }
 }
 
 impl<S> Turns<S> {
-    pub(crate) fn new(half: S) -> Self {
+    pub(crate) fn new(half: S, facts: Facts) -> Self {
         Self {
             inner: Arc::new(Mutex::new(half)),
+            facts,
         }
     }
 
-    pub(crate) fn wait(&self) -> MutexGuard<'_, S> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.facts
     }
 
-    /// `None`: another thread has it.
-    pub(crate) fn attempt(&self) -> Option<MutexGuard<'_, S>> {
+    /// # Errors
+    /// [`SendError::Forked`].
+    pub(crate) fn wait(&self) -> Result<MutexGuard<'_, S>, SendError> {
+        self.refuse_child()?;
+        Ok(self.inner.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// # Errors
+    /// [`SendError::Full`]: another thread has it; [`SendError::Forked`].
+    pub(crate) fn attempt(&self) -> Result<MutexGuard<'_, S>, SendError> {
+        self.refuse_child()?;
         match self.inner.try_lock() {
-            Ok(half) => Some(half),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
+            Ok(half) => Ok(half),
+            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => Err(SendError::Full),
         }
     }
 
     /// As `wait`, until `deadline`; it is tried at least once.
-    pub(crate) fn wait_until(&self, deadline: Instant) -> Option<MutexGuard<'_, S>> {
+    ///
+    /// # Errors
+    /// [`SendError::TimedOut`]; [`SendError::Forked`].
+    pub(crate) fn wait_until(&self, deadline: Instant) -> Result<MutexGuard<'_, S>, SendError> {
         let mut looks = 0;
         loop {
-            if let Some(half) = self.attempt() {
-                return Some(half);
+            match self.attempt() {
+                Err(SendError::Full) => {}
+                other => return other,
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return None;
+                return Err(SendError::TimedOut);
             }
             pause(looks, left);
             looks += 1;
@@ -71,12 +113,9 @@ impl<S> Turns<S> {
     ) -> Result<(), SendError> {
         let mut looks = 0;
         loop {
-            let half = match deadline {
-                None => Some(self.wait()),
-                Some(deadline) => self.wait_until(deadline),
-            };
-            let Some(mut half) = half else {
-                return Err(SendError::TimedOut);
+            let mut half = match deadline {
+                None => self.wait()?,
+                Some(deadline) => self.wait_until(deadline)?,
             };
             match attempt(&mut half) {
                 Err(SendError::Full) => {}
@@ -92,6 +131,21 @@ impl<S> Turns<S> {
             pause(looks, left);
             looks += 1;
         }
+    }
+
+    fn refuse_child(&self) -> Result<(), SendError> {
+        if self.facts.birth.is_forked() {
+            return Err(SendError::Forked);
+        }
+        Ok(())
+    }
+}
+
+/// Of a wait that ends when what is to be sent expires.
+pub(crate) fn or_expired(error: SendError) -> SendError {
+    match error {
+        SendError::TimedOut => SendError::Expired,
+        other => other,
     }
 }
 

@@ -130,6 +130,11 @@ impl<C: Polled> Entry<C> {
         look(self)
     }
 
+    /// Has at hand what an answer will touch.
+    pub(super) fn warm(&mut self) {
+        self.polled.lanes().0.warm();
+    }
+
     fn look_for_end(&mut self) -> Look {
         let (sender, receiver) = self.polled.lanes();
         match self.want {

@@ -141,13 +141,18 @@ pub struct Poller<C: Polled = Connection> {
     pulse: Pulse,
     /// Who was hot when the thread went to sleep.
     dormant: Vec<Token>,
-    /// Finds since the clock was read.
+    /// Finds since the clock was read, and looks.
     unclocked: u32,
+    looks: u32,
     /// Looks that found nothing, since one that did.
     barren: u32,
     /// Who was found last, and who may be the next.
     last: Option<Token>,
     guess: Option<Token>,
+    /// The last one was the one that was guessed.
+    trusted: bool,
+    /// What an answer to the guessed one will touch is at hand.
+    warmed: bool,
     /// Nanoseconds, of this round.
     now: u64,
     /// When the kernel was last asked.
@@ -178,9 +183,12 @@ impl<C: Polled> Poller<C> {
             pulse: Pulse::new(now),
             dormant: Vec::new(),
             unclocked: 0,
+            looks: 0,
             barren: 0,
             last: None,
             guess: None,
+            trusted: false,
+            warmed: false,
             now,
             asked: 0,
             more: false,
@@ -348,6 +356,7 @@ impl<C: Polled> Poller<C> {
         if self.more || !self.queued.is_empty() || !self.cool_all() {
             return Ok(Arm::Ready);
         }
+        self.pulse.sleeps();
         let moment = self.dates.peek().map(|Reverse((moment, _))| *moment);
         self.tower
             .ring_at(moment)
@@ -399,5 +408,6 @@ impl<C: Polled> Drop for Poller<C> {
         for entry in self.entries.iter_mut() {
             entry.leave();
         }
+        self.tower.close();
     }
 }

@@ -31,7 +31,7 @@ pub trait Polled {
 impl Polled for Connection {
     #[inline]
     fn lanes(&mut self) -> (&mut Sender, &mut Receiver) {
-        self.halves()
+        self.lanes_unheeded()
     }
 }
 

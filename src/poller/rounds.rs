@@ -19,8 +19,13 @@ const ASK_EVERY: u64 = 50_000;
 /// The same while nothing is found.
 const ASK_SOON: u64 = 10_000;
 
-/// So many looks in vain, and one at who may be next.
+/// So many looks in vain, and one at who may be next, while it was somebody else the last time.
 const GUESS_EVERY: u32 = 2;
+
+/// Longer than this between two readings of the clock, in nanoseconds, and for each look between them: the thread did not run, or did something else, and has not
+/// heard a silence.
+const UNSEEN: u64 = 20_000;
+const LOOK: u64 = 500;
 
 /// The clock is read once for so many finds, if not more often.
 const CLOCK_EVERY: u32 = 8;
@@ -81,16 +86,17 @@ impl<C: Polled> Poller<C> {
     /// Looks at the hot connection whose turn it is.
     #[inline]
     fn look_at_next(&mut self) -> Option<Found<C>> {
-        if self.barren % GUESS_EVERY == GUESS_EVERY - 1 {
+        if self.is_guess_due() {
             if let Some(found) = self.look_at_guess() {
                 return Some(found);
             }
         }
         let hot = self.ring.len();
         let token = self.ring.pop_front()?;
+        self.looks += 1;
         // It may have left.
         let entry = self.entries.get_mut(token)?;
-        let over = self.pulse.is_over(self.now);
+        let over = self.pulse.is_over(self.now, hot);
         match entry.visit(self.now, hot, over) {
             Visit::Nothing => {
                 self.ring.push_back(token);
@@ -121,13 +127,28 @@ impl<C: Polled> Poller<C> {
         None
     }
 
+    /// Whether the next look is at whoever may be next: behind each look in vain while that comes true, behind every other one while it does not. Never
+    /// behind a find: of who is guessed right again and again, one who floods, there is one frame for each look at the others.
+    #[inline]
+    fn is_guess_due(&self) -> bool {
+        match self.barren {
+            0 => false,
+            _ if self.trusted => true,
+            barren => barren % GUESS_EVERY == GUESS_EVERY - 1,
+        }
+    }
+
     /// Looks out of turn at the connection that was next the last time: among many that take turns by themselves, such as those of one client, it is
-    /// found at once. It comes behind looks in vain, and what it finds is a turn of one frame, so that nobody who waits is passed over for long.
+    /// found at once. What it finds is a turn of one frame, and those in turn are looked at in between, so that nobody who waits is passed over for long.
     #[inline]
     fn look_at_guess(&mut self) -> Option<Found<C>> {
         let token = self.guess?;
         let entry = self.entries.get_mut(token)?;
         if !entry.is_hot || entry.look() != Look::Something {
+            if !self.warmed {
+                self.warmed = true;
+                entry.warm();
+            }
             return None;
         }
         Some(self.found(token, 1))
@@ -142,6 +163,8 @@ impl<C: Polled> Poller<C> {
         }
         self.pulse.found(self.now);
         self.barren = 0;
+        self.warmed = false;
+        self.trusted = self.guess == Some(token);
         let last = self.last.replace(token);
         if let Some(before) = last.and_then(|last| self.entries.get_mut(last)) {
             before.next = Some(token);
@@ -262,10 +285,12 @@ impl<C: Polled> Poller<C> {
             return Ok(false);
         }
         *asked = true;
-        self.ask(left)?;
-        if left.is_none_or(|left| !left.is_zero()) {
-            self.wakes += 1;
+        let sleeps = left.is_none_or(|left| !left.is_zero());
+        if sleeps {
+            self.pulse.sleeps();
         }
+        self.ask(left)?;
+        self.wakes += u64::from(sleeps);
         Ok(true)
     }
 
@@ -289,8 +314,13 @@ impl<C: Polled> Poller<C> {
     }
 
     fn read_clock(&mut self) {
+        let before = self.now;
         self.now = cpu::nanos();
         self.unclocked = 0;
+        let passed = self.now.saturating_sub(before);
+        if passed > UNSEEN + LOOK * u64::from(core::mem::take(&mut self.looks)) {
+            self.pulse.missed(passed);
+        }
     }
 
     fn told(&mut self, key: u64) {

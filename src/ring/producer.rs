@@ -11,6 +11,7 @@ mod backlog;
 mod expiring;
 mod room;
 mod unfenced;
+mod warm;
 
 pub(crate) use room::Readers;
 

@@ -89,6 +89,9 @@ pub(crate) trait OwnRing: Ring {
     /// changes nothing that a program can see.
     fn prepare(&self, _place: Self::Place) {}
 
+    /// The same for a short frame at `place` itself.
+    fn warm(&self, _place: Self::Place) {}
+
     /// Writes payload bytes.
     ///
     /// # Safety

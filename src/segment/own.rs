@@ -224,6 +224,22 @@ impl OwnRing for MappedOwnRing {
     }
 
     #[inline(always)]
+    fn warm(&self, place: *mut u8) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as in `prepare`.
+        unsafe {
+            core::arch::asm!(
+                "prefetchw [{0}]",
+                "prefetchw [{0} + 64]",
+                in(reg) place,
+                options(nostack, preserves_flags, readonly)
+            );
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = place;
+    }
+
+    #[inline(always)]
     unsafe fn store(&self, place: *mut u8, offset: u64, word: u64, order: Ordering) {
         // SAFETY: by the caller's contract `offset` is a multiple of 8 and in bounds of the double mapping, which `self` keeps.
         let target = unsafe { word_at(place.add(offset as usize)) };

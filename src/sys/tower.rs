@@ -5,6 +5,7 @@
 //! descriptor that is always readable ([`poll`](super::poll)), by which a half on another thread passes on a nudge that was meant for
 //! a connection in here; whose, is in a list, since it is one descriptor for all.
 
+use std::collections::HashSet;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,8 +32,8 @@ const EDGES: EpollFlags = EpollFlags::EPOLLIN
 pub(crate) struct Tower {
     epoll: Epoll,
     timer: TimerFd,
-    /// Keys of bells that were called.
-    calls: Mutex<Vec<u64>>,
+    /// Keys of bells that were called, each once; `None` once nobody collects them.
+    calls: Mutex<Option<HashSet<u64>>>,
     birth: Birth,
 }
 
@@ -47,7 +48,7 @@ impl Tower {
         Ok(Self {
             epoll,
             timer,
-            calls: Mutex::new(Vec::new()),
+            calls: Mutex::new(Some(HashSet::new())),
             birth,
         })
     }
@@ -73,8 +74,8 @@ impl Tower {
             match event.u64 {
                 TIMER => {}
                 CALLS => {
-                    let called = core::mem::take(&mut *self.calls());
-                    called.into_iter().for_each(&mut told);
+                    let called = self.calls().as_mut().map(core::mem::take);
+                    called.into_iter().flatten().for_each(&mut told);
                 }
                 key => told(key),
             }
@@ -121,7 +122,14 @@ impl Tower {
         Ok(())
     }
 
-    fn calls(&self) -> std::sync::MutexGuard<'_, Vec<u64>> {
+    /// Collects nothing any more: halves that keep their place in it call nobody.
+    pub(crate) fn close(&self) {
+        if !self.is_forked() {
+            *self.calls() = None;
+        }
+    }
+
+    fn calls(&self) -> std::sync::MutexGuard<'_, Option<HashSet<u64>>> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -177,11 +185,10 @@ impl Seat {
 
     /// Tells the poller to look at this half, from any thread.
     pub(super) fn call(&self) {
-        let mut calls = self.tower.calls();
-        if calls.last() != Some(&self.bell) {
-            calls.push(self.bell);
-        }
-        drop(calls);
+        match &mut *self.tower.calls() {
+            Some(calls) => calls.insert(self.bell),
+            None => return,
+        };
         // The descriptors are ours and open, and the watch was made with the instance.
         let asked = ask_once(&self.tower.epoll, CALLS);
         debug_assert!(asked.is_ok(), "{asked:?}");
@@ -244,6 +251,20 @@ mod tests {
             told(&tower).is_empty(),
             "the copy is open, the watch is not"
         );
+    }
+
+    #[test]
+    fn calls_that_nobody_collects_take_no_memory() {
+        let tower = Arc::new(Tower::new().unwrap());
+        let seats = [4, 8].map(|bell| Seat::new(&tower, bell, bell + 1));
+        for _ in 0..1000 {
+            seats.iter().for_each(Seat::call);
+        }
+        assert_eq!(tower.calls().as_ref().map(HashSet::len), Some(2));
+        assert_eq!(told(&tower), [4, 8]);
+        tower.close();
+        seats.iter().for_each(Seat::call);
+        assert!(tower.calls().is_none());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::message::{Carries, Fixed, Messages, Tailed};
 use super::sender::Sender;
-use crate::connection::{Peer, SendError, Turns};
+use crate::connection::{Facts, Peer, SendError, Turns, or_expired};
 
 /// A [`Sender`] behind a mutex, made by [`Sender::shared`]: what [`ringway::SharedSender`](crate::SharedSender) is for bytes, at the same
 /// price.
@@ -15,15 +15,14 @@ use crate::connection::{Peer, SendError, Turns};
 pub struct SharedSender<M: ?Sized> {
     turns: Turns<Sender<M>>,
     priority: usize,
-    several: bool,
 }
 
 impl<M: Messages + ?Sized> SharedSender<M> {
-    pub(crate) fn new(sender: Sender<M>) -> Self {
+    pub(crate) fn new(mut sender: Sender<M>) -> Self {
+        let facts = Facts::of(sender.untyped());
         Self {
+            turns: Turns::new(sender, facts),
             priority: 0,
-            several: sender.priorities() > 1,
-            turns: Turns::new(sender),
         }
     }
 
@@ -32,7 +31,7 @@ impl<M: Messages + ?Sized> SharedSender<M> {
     /// # Errors
     /// [`SendError::Priority`]: there is no such priority.
     pub fn at(&self, priority: usize) -> Result<Self, SendError> {
-        let there = self.turns.wait().priorities();
+        let there = self.turns.facts().priorities;
         if priority >= there {
             let asked = priority;
             return Err(SendError::Priority { asked, there });
@@ -43,18 +42,22 @@ impl<M: Messages + ?Sized> SharedSender<M> {
         })
     }
 
+    fn several(&self) -> bool {
+        self.turns.facts().priorities > 1
+    }
+
     /// By turns with others where there are several priorities: then `attempt`, which does not wait; else `send`.
     fn either(
         &self,
         mut attempt: impl FnMut(&mut Sender<M>) -> Result<(), SendError>,
         send: impl FnOnce(&mut Sender<M>) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
-        if self.several {
+        if self.several() {
             return self
                 .turns
                 .by_turns(None, |sender| attempt(&mut *sender.at(self.priority)?));
         }
-        send(&mut self.turns.wait())
+        send(&mut *self.turns.wait()?)
     }
 
     /// As [`Sender::send`].
@@ -80,15 +83,13 @@ impl<M: Messages + ?Sized> SharedSender<M> {
     where
         M: Carries<T>,
     {
-        if self.several {
+        if self.several() {
             return self.turns.by_turns(Some(deadline), |sender| {
                 sender.at(self.priority)?.try_send(message)
             });
         }
-        match self.turns.wait_until(deadline) {
-            Some(mut sender) => sender.send_deadline(message, deadline),
-            None => Err(SendError::TimedOut),
-        }
+        let mut sender = self.turns.wait_until(deadline)?;
+        sender.send_deadline(message, deadline)
     }
 
     /// As [`Sender::send_expiring`]. Both waits, for the other threads and for space, end when the message expires.
@@ -99,10 +100,17 @@ impl<M: Messages + ?Sized> SharedSender<M> {
     where
         M: Carries<T>,
     {
-        match self.turns.wait_until(expires) {
-            Some(mut sender) => sender.send_expiring(message, expires),
-            None => Err(SendError::Expired),
-        }
+        let outcome = if self.several() {
+            self.turns.by_turns(Some(expires), |sender| {
+                sender
+                    .at(self.priority)?
+                    .try_send_expiring(message, expires)
+            })
+        } else {
+            let sender = self.turns.wait_until(expires);
+            sender.and_then(|mut sender| sender.send_expiring(message, expires))
+        };
+        outcome.map_err(or_expired)
     }
 
     /// As [`Sender::try_send`]; also [`SendError::Full`] while another thread is sending.
@@ -113,11 +121,8 @@ impl<M: Messages + ?Sized> SharedSender<M> {
     where
         M: Carries<T>,
     {
-        self.turns
-            .attempt()
-            .map_or(Err(SendError::Full), |mut sender| {
-                sender.at(self.priority)?.try_send(message)
-            })
+        let mut sender = self.turns.attempt()?;
+        sender.at(self.priority)?.try_send(message)
     }
 
     /// As [`Sender::send_any`].
@@ -180,7 +185,7 @@ impl<M: Messages + ?Sized> SharedSender<M> {
     /// # let client = std::thread::spawn(move || typed::connect::<Nothing, Fill>(path));
     /// # let (sender, _receiver) = listener.accept()?.split();
     /// let shared = sender.shared();
-    /// let mut sender = shared.lock();
+    /// let mut sender = shared.lock()?;
     /// let mut group = sender.group();
     /// group.send(&Fill { order: 1 })?;
     /// group.send(&Fill { order: 2 })?;
@@ -190,8 +195,10 @@ impl<M: Messages + ?Sized> SharedSender<M> {
     /// # drop(client.join().unwrap()?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use = "the other threads wait until it is dropped"]
-    pub fn lock(&self) -> impl DerefMut<Target = Sender<M>> + Debug {
+    ///
+    /// # Errors
+    /// [`SendError::Forked`].
+    pub fn lock(&self) -> Result<impl DerefMut<Target = Sender<M>> + Debug, SendError> {
         self.turns.wait()
     }
 
@@ -200,7 +207,7 @@ impl<M: Messages + ?Sized> SharedSender<M> {
     /// # Errors
     /// As for [`Sender::check`].
     pub fn check(&self) -> Result<(), SendError> {
-        self.turns.wait().check()
+        self.turns.wait()?.check()
     }
 
     /// Whether the peer's receiver is known to be gone: what [`SharedSender::check`] finds. Waits for a thread that is sending.
@@ -208,19 +215,19 @@ impl<M: Messages + ?Sized> SharedSender<M> {
         self.check().is_err()
     }
 
-    /// As [`ringway::Sender::capacity`](crate::Sender::capacity). Waits for a thread that is sending.
+    /// As [`ringway::Sender::capacity`](crate::Sender::capacity).
     pub fn capacity(&self) -> usize {
-        self.turns.wait().untyped().capacity()
+        self.turns.facts().capacity
     }
 
-    /// As [`ringway::Sender::max_payload`](crate::Sender::max_payload). Waits for a thread that is sending.
+    /// As [`ringway::Sender::max_payload`](crate::Sender::max_payload).
     pub fn max_payload(&self) -> usize {
-        self.turns.wait().untyped().max_payload()
+        self.turns.facts().max_payload
     }
 
-    /// Who is at the other end. Waits for a thread that is sending.
+    /// Who is at the other end.
     pub fn peer(&self) -> Peer {
-        *self.turns.wait().peer()
+        self.turns.facts().peer
     }
 }
 
@@ -229,7 +236,6 @@ impl<M: ?Sized> Clone for SharedSender<M> {
         Self {
             turns: self.turns.clone(),
             priority: self.priority,
-            several: self.several,
         }
     }
 }

@@ -9,6 +9,11 @@
 const WORTH: u64 = 50_000;
 /// The longest that is looked for a frame.
 const LONGEST: u64 = 2 * WORTH;
+/// What a sleep adds to the gap in which it lies, in nanoseconds: of a frame that was rung for, how soon it would have been found is not known, for the wake is
+/// in it. Were all of that counted, frames that are far apart only because each is slept for would be slept for ever.
+const WAKE: u64 = WORTH / 2;
+/// What it costs to let one connection go and to have it back, in nanoseconds: so much longer is looked for each.
+const EACH: u64 = 250;
 /// A gap counts as no longer than this: so that one that is long among short ones, such as when the thread did not run, changes nothing, and
 /// a long silence is forgotten after a few frames that are near each other.
 const FORGOTTEN: u64 = 3 * WORTH;
@@ -26,24 +31,49 @@ pub(crate) struct Pulse {
     last: u64,
     /// How far apart finds are, lately.
     gap: u64,
+    /// The thread has slept since.
+    slept: bool,
 }
 
 impl Pulse {
     /// One that begins `now`. Something is expected at once.
     pub(crate) fn new(now: u64) -> Self {
-        Self { last: now, gap: 0 }
+        Self {
+            last: now,
+            gap: 0,
+            slept: false,
+        }
     }
 
     /// Something was found `now`.
     pub(crate) fn found(&mut self, now: u64) {
-        let gap = now.saturating_sub(self.last).min(FORGOTTEN);
+        let wake = if self.slept { WAKE } else { 0 };
+        let gap = now.saturating_sub(self.last).saturating_sub(wake);
+        let gap = gap.min(FORGOTTEN);
         self.last = now;
+        self.slept = false;
         self.gap = (3 * self.gap + gap) / 4;
     }
 
-    /// Whether nothing more is to be looked for `now`: what is hot is to be let go.
-    pub(crate) fn is_over(&self, now: u64) -> bool {
-        now.saturating_sub(self.last) >= self.patience()
+    /// The thread goes to sleep.
+    pub(crate) fn sleeps(&mut self) {
+        self.slept = true;
+    }
+
+    /// Nobody has looked for so many nanoseconds: the thread slept, and would have been woken, or it did not run, or did something else, which is no silence.
+    pub(crate) fn missed(&mut self, nanos: u64) {
+        if !self.slept {
+            self.last = self.last.saturating_add(nanos);
+        }
+    }
+
+    /// Whether nothing more is to be looked for `now`, while `hot` are hot: what is hot is to be let go.
+    pub(crate) fn is_over(&self, now: u64, hot: usize) -> bool {
+        let patience = match self.patience() {
+            0 => 0,
+            some => some + EACH * hot as u64,
+        };
+        now.saturating_sub(self.last) >= patience
     }
 
     /// Whether frames are near each other: then whoever was hot when the thread last fell asleep is looked at again.
@@ -51,7 +81,7 @@ impl Pulse {
         self.patience() > 0
     }
 
-    /// How long is looked after something was found: twice as long as it lately took; not at all where that is in vain.
+    /// How long is looked for one connection after something was found: twice as long as it lately took; not at all where that is in vain.
     fn patience(&self) -> u64 {
         if self.gap > WORTH {
             0
@@ -103,7 +133,7 @@ mod tests {
         let (mut spent, mut sleeps) = (0, 0);
         for gap in gaps {
             let (due, from) = (now + gap, now);
-            while now < due && !pulse.is_over(now) {
+            while now < due && !pulse.is_over(now, 0) {
                 now += step;
             }
             spent += now - from;
@@ -147,6 +177,52 @@ mod tests {
     }
 
     #[test]
+    fn frames_that_are_far_apart_because_each_is_slept_for_are_looked_for_again() {
+        let (mut pulse, mut now) = (Pulse::new(0), 0);
+        // Long silences, and then a client that asks again as soon as it is answered, 45 us after it rang.
+        for gap in [1_000_000; 5].into_iter().chain([45_000; 20]) {
+            now += gap;
+            pulse.sleeps();
+            pulse.found(now);
+        }
+        assert!(pulse.is_lively() && !pulse.is_over(now + 2_000, 1));
+        // Where they would be far apart in any case they are not.
+        for _ in 0..20 {
+            now += 2 * WORTH;
+            pulse.sleeps();
+            pulse.found(now);
+        }
+        assert!(!pulse.is_lively());
+    }
+
+    #[test]
+    fn who_did_not_look_has_not_heard_a_silence() {
+        let mut pulse = Pulse::new(0);
+        pulse.missed(4_000_000);
+        assert!(!pulse.is_over(4_000_000 + WORTH / 4, 1));
+        assert!(pulse.is_over(4_000_000 + WORTH, 1));
+        for moment in 2..10 {
+            pulse.sleeps();
+            pulse.missed(4_000_000);
+            pulse.found(4_000_000 * moment);
+        }
+        assert!(!pulse.is_lively(), "a sleep is a silence");
+    }
+
+    #[test]
+    fn many_are_looked_for_as_long_as_letting_them_go_would_cost() {
+        let pulse = Pulse::new(0);
+        assert!(pulse.is_over(WORTH, 1) && !pulse.is_over(WORTH, 1000));
+        assert!(pulse.is_over(WORTH / 2 + 1000 * EACH, 1000));
+        // What is not worth looking for is not, however many they are.
+        let mut far = Pulse::new(0);
+        for moment in 1..10 {
+            far.found(moment * FORGOTTEN);
+        }
+        assert!(far.is_over(9 * FORGOTTEN, 1000));
+    }
+
+    #[test]
     fn where_very_many_are_hot_each_is_let_go_sooner() {
         let heat = Heat::new(0);
         assert!(!heat.is_over(KEPT / 4, 1024));
@@ -164,7 +240,7 @@ mod tests {
                 now += gap;
                 pulse.found(now);
                 prop_assert!(pulse.patience() <= LONGEST);
-                prop_assert!(pulse.is_over(now + LONGEST));
+                prop_assert!(pulse.is_over(now + LONGEST + 1000 * EACH, 1000));
             }
         }
 
@@ -209,7 +285,7 @@ mod tests {
             for moment in moments {
                 pulse.found(moment);
                 heat.used(moment);
-                let _ = pulse.is_over(moment.wrapping_add(1)) || heat.is_over(moment.wrapping_add(1), 1);
+                let _ = pulse.is_over(moment.wrapping_add(1), 1) || heat.is_over(moment.wrapping_add(1), 1);
             }
         }
     }

@@ -36,7 +36,7 @@ fn victim(name: &str, asks: bool, offered: u64) -> (Connection, Hostile, u64) {
             let (welcome, mut theirs) = peer::receive(&line);
             assert_eq!(welcome[8], 2, "a Welcome was expected");
             theirs.remove(0);
-            let own = Segment::new();
+            let own = Segment::new(1);
             let bells = [eventfd(), eventfd()];
             let gifts = [&own.file, &bells[0], &bells[1]].map(AsRawFd::as_raw_fd);
             peer::send(&line, &attach().0, &gifts);

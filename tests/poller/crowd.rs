@@ -1,4 +1,4 @@
-//! A hundred clients, some of which are not nice.
+//! Many clients, some of which are not nice.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -12,6 +12,8 @@ use crate::server::{Client, Seen, answer, ask, path, serve, smallest, soon};
 
 const LIMIT: Duration = Duration::from_secs(120);
 const CROWD: usize = 100;
+/// Threads of the nice ones among a thousand.
+const THREADS: usize = 8;
 /// Frames in a turn.
 const BUDGET: u32 = 16;
 
@@ -80,6 +82,56 @@ fn a_flooder_has_a_turn_as_everybody_else() {
     }
 }
 
+/// Whoever was found last, and is looked at first on that account, is not all that is looked at: not even where there is always more of it.
+#[test]
+fn a_flood_without_end_starves_nobody() {
+    let name = path("endless");
+    let mut poller = Poller::new().unwrap();
+    let config = smallest().wait(Wait::Adaptive);
+    poller
+        .listen(config.bind(name.as_path()).unwrap(), Client::new)
+        .unwrap();
+    let (mut flooder, mut other) = thread::scope(|scope| {
+        let connect = || config.connect(name.as_path()).unwrap();
+        let connecting = scope.spawn(move || (connect(), connect()));
+        let mut seen = Seen::default();
+        serve(&mut poller, &mut seen, |seen| seen.connected == 2);
+        connecting.join().unwrap()
+    });
+    let mut asked = None;
+    for turns in 0u32.. {
+        while flooder.receiver().try_recv().is_ok() {}
+        while flooder.sender().try_send(b"more").is_ok() {}
+        if turns == 100 {
+            other.sender().send(b"question").unwrap();
+            asked = Some(turns);
+        }
+        match poller.event_deadline(soon()).unwrap() {
+            Some(Event::Ready(turn)) => drop(answer(turn)),
+            unexpected => panic!("{unexpected:?}"),
+        }
+        if let Some(asked) = asked {
+            if other.receiver().try_recv().is_ok() {
+                return;
+            }
+            assert!(turns < asked + 10, "the flooder has had all turns since");
+        }
+    }
+}
+
+/// A thousand, or as many as the hard limit of descriptors lets a process have with eight for each.
+fn many() -> usize {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `limit` is valid for writes.
+    let got = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    assert_eq!(got, 0);
+    let most = limit.rlim_max.saturating_sub(200) / 9;
+    usize::try_from(most).unwrap_or(usize::MAX).clamp(50, 1000)
+}
+
 /// One that is killed, one that breaks a rule, one that floods and reads nothing, one that nudges and rings for nothing.
 #[test]
 fn bad_peers_disturb_nobody() {
@@ -100,19 +152,27 @@ fn bad_peers_disturb_nobody() {
             // SAFETY: no memory is passed. It ends this process, the child.
             unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
         });
-        let stop = AtomicBool::new(false);
-        thread::scope(|scope| {
-            let clients: Vec<_> = (0..CROWD - 4)
-                .map(|_| {
-                    scope.spawn(|| {
-                        let mut connection = config.connect(name.as_path()).unwrap();
-                        for _ in 0..20 {
-                            ask(&mut connection, 20);
+        let all = many();
+        let mut nice = fork(|| {
+            thread::scope(|scope| {
+                for part in 0..THREADS {
+                    let (config, name) = (&config, &name);
+                    scope.spawn(move || {
+                        let count = (all - 4) / THREADS + usize::from(part < (all - 4) % THREADS);
+                        let connect = |_| config.connect(name.as_path()).unwrap();
+                        let mut connections: Vec<_> = (0..count).map(connect).collect();
+                        for _ in 0..5 {
+                            for connection in &mut connections {
+                                ask(connection, 10);
+                            }
                             thread::sleep(Duration::from_millis(2));
                         }
-                    })
-                })
-                .collect();
+                    });
+                }
+            });
+        });
+        let stop = AtomicBool::new(false);
+        thread::scope(|scope| {
             let liar = scope.spawn(|| {
                 let hostile = peer::join(&name);
                 thread::sleep(Duration::from_millis(10));
@@ -139,22 +199,20 @@ fn bad_peers_disturb_nobody() {
             });
             let mut seen = Seen::default();
             // The nice ones, the one that is killed, and the one that lies.
-            serve(&mut poller, &mut seen, |seen| seen.ended.len() == CROWD - 2);
+            serve(&mut poller, &mut seen, |seen| seen.ended.len() == all - 2);
             stop.store(true, Ordering::Relaxed);
-            serve(&mut poller, &mut seen, |seen| seen.ended.len() == CROWD);
-            for join in clients {
-                join.join().unwrap();
-            }
+            serve(&mut poller, &mut seen, |seen| seen.ended.len() == all);
+            assert_eq!(nice.reap(), 0);
             liar.join().unwrap();
             flooder.join().unwrap();
             noisy.join().unwrap();
-            assert_eq!(seen.connected, CROWD);
+            assert_eq!(seen.connected, all);
             let count = |wanted: fn(&RecvError) -> bool| {
                 seen.ended.iter().filter(|end| wanted(end)).count()
             };
             assert_eq!(count(|end| *end == RecvError::PeerDied), 1);
             assert_eq!(count(|end| matches!(end, RecvError::Protocol(_))), 1);
-            assert_eq!(count(|end| *end == RecvError::Closed), CROWD - 3);
+            assert_eq!(count(|end| *end == RecvError::Closed), all - 3);
             assert_eq!(
                 count(|end| *end == RecvError::PeerClosed),
                 1,

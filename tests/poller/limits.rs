@@ -171,6 +171,35 @@ fn one_uid_has_no_more_than_it_is_granted() {
     }
 }
 
+/// A listener that locks memory locks the client's ring too, and that counts.
+#[test]
+fn what_is_locked_of_a_client_counts() {
+    let name = path("locked");
+    let config = smallest().lock_memory(true);
+    let limits = Limits::new().bytes(20_000);
+    let mut listener = config.limits(limits).bind(name.as_path()).unwrap();
+    thread::scope(|scope| {
+        let client = scope.spawn(|| {
+            let first = smallest().connect(name.as_path()).unwrap();
+            let error = smallest().connect(name.as_path()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Resources);
+            let text = error.to_string();
+            assert!(
+                text.contains("16384 are in use, and 16384 were asked for"),
+                "{text}"
+            );
+            drop(first);
+        });
+        let accepted = listener.accept_deadline(soon()).unwrap();
+        while listener.refusals() == 0 {
+            let until = Instant::now() + Duration::from_millis(5);
+            assert!(listener.accept_deadline(until).is_err());
+        }
+        client.join().unwrap();
+        drop(accepted);
+    });
+}
+
 #[test]
 fn silent_clients_of_one_uid_are_limited_too() {
     let name = path("silent");

@@ -98,7 +98,7 @@ fn a_shared_sender_says_and_does_what_its_sender_does() {
         .unwrap();
     let late = Instant::now() + Duration::from_millis(20);
     {
-        let mut sender = shared.lock();
+        let mut sender = shared.lock().unwrap();
         let mut group = sender.group();
         group.send(&Cancel { number: 7 }).unwrap();
         let full = shared.try_send(&Cancel { number: 0 });
@@ -132,7 +132,7 @@ fn threads_that_share_lose_nothing_and_keep_each_one_its_order() {
             scope.spawn(move || {
                 for number in (first..first + EACH).step_by(2) {
                     mine.send(&Cancel { number }).unwrap();
-                    let mut sender = mine.lock();
+                    let mut sender = mine.lock().unwrap();
                     group_of_one(&mut sender, number + 1);
                 }
             });

@@ -120,6 +120,12 @@ impl Kit {
 
     /// Maps the first `bytes` of the area.
     pub(crate) fn map(&self, bytes: usize) -> io::Result<Area> {
+        self.map_at(0, bytes)
+    }
+
+    /// Maps `bytes` of the area, from `offset` on, a multiple of the page size.
+    pub(crate) fn map_at(&self, offset: usize, bytes: usize) -> io::Result<Area> {
+        let offset = i64::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
         let length = std::num::NonZeroUsize::new(bytes).ok_or(io::ErrorKind::InvalidInput)?;
         let flags = MapFlags::MAP_SHARED | MapFlags::MAP_POPULATE;
         // SAFETY: a new mapping at an address of the kernel's choosing touches no memory that is in use.
@@ -130,7 +136,7 @@ impl Kit {
                 ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
                 flags,
                 &self.area,
-                0,
+                offset,
             )?
         };
         Ok(Area {

@@ -356,6 +356,15 @@ pub(crate) const ROWS: &[Row] = &[
         Target::AtMost(1.5),
     ),
     beside(
+        "crowd-lanes",
+        "the same; the limit is what is possible: by hand on 1,000 lanes, in an order that both sides know",
+        64,
+        Unit::Nanoseconds,
+        &[Task::Lanes],
+        Task::Crowd,
+        Target::None,
+    ),
+    beside(
         "crowd-visits",
         "the same with 10 ms between two, both sides asleep; the limit has one pair of eventfds",
         8,

@@ -6,7 +6,7 @@ use ringway::{Config, Wait};
 use serde::{Deserialize, Serialize};
 
 use super::kit::{Kit, Side};
-use super::limits::{bell, bulk, exchange, frames, slots, socket};
+use super::limits::{bell, bulk, exchange, frames, lanes, slots, socket};
 use super::ours::batches::BATCH;
 use super::ours::crowd::{Backlog, Crowd, Visits};
 use super::ours::{Batched, Batches, Connecting, Duplex, InPlace, Tapping};
@@ -53,6 +53,8 @@ pub(crate) enum Task {
     Connect,
     /// Limit: park and wake on eventfds, with 10 ms between two round trips.
     BellVisits,
+    /// Limit: round trips of 64 bytes, each on the next one of a thousand lanes.
+    Lanes,
     /// Ringway: round trips of 64 bytes with a poller, each on the next one of a thousand connections.
     Crowd,
     /// Ringway: the same with 8 bytes and 10 ms between two.
@@ -130,6 +132,7 @@ impl Task {
             Task::Frames(_) => frames::CHOICES,
             Task::Slots(_) => slots::CHOICES,
             Task::Bulk(_) => bulk::CHOICES,
+            Task::Lanes => lanes::CHOICES,
             _ => &[],
         }
     }
@@ -138,6 +141,7 @@ impl Task {
     pub(crate) fn way(self, choice: u32) -> String {
         match self {
             Task::Exchange(_) => exchange::way(choice),
+            Task::Lanes => lanes::way(choice),
             Task::Frames(_) => format!("frames, {choice} pauses when the ring is empty"),
             Task::Slots(_) => format!("slots, {choice} pauses when the ring is empty"),
             Task::Bulk(_) => format!("memcpy, {choice} places"),
@@ -157,6 +161,7 @@ impl Task {
                 | Task::Bulk(_)
                 | Task::Bell
                 | Task::BellVisits
+                | Task::Lanes
         )
     }
 
@@ -268,6 +273,7 @@ impl Task {
                 Box::new(RoundTrip::<_, 64>::new(link))
             }
             Task::BellVisits => Box::new(Visits(bell::Bell::new(kit, side)?)),
+            Task::Lanes => Box::new(RoundTrip::<_, 64>::new(lanes::Lanes::new(kit, side)?)),
             Task::Crowd => Box::new(RoundTrip::<_, 64>::new(crowd(address, side)?)),
             Task::CrowdVisits => Box::new(Visits(crowd(address, side)?)),
             Task::Backlog => Box::new(Backlog::new(address, side)?),

@@ -57,6 +57,11 @@ impl Rest {
         }
     }
 
+    /// Has at hand what a wake looks at.
+    pub(crate) fn warm(&self) {
+        core::hint::black_box((self.peer_has_waited(), self.link.verdict()));
+    }
+
     /// Whether it can be rung. One that cannot only ever spins.
     pub(crate) fn can_sleep(&self) -> bool {
         self.waiter.can_sleep()

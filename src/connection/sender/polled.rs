@@ -17,6 +17,8 @@ impl Sender {
         if self.birth.is_forked() {
             return ended(SendError::Forked);
         }
+        // The lane is shut then.
+        let _ = self.heed_verdict();
         self.publish_leaked();
         match self.lane.has_room(len, 8) {
             Ok(true) | Err(Refusal::TooLarge { .. } | Refusal::Alignment { .. }) => Look::Something,
@@ -30,6 +32,14 @@ impl Sender {
         match self.rest.end() {
             None => Look::Nothing,
             Some(gone) => ended(self.ended(gone)),
+        }
+    }
+
+    /// Has at hand what a send will touch. In a child of a fork nothing is mapped, and the gate is shut.
+    pub(crate) fn warm(&self) {
+        if !self.birth.is_forked() {
+            self.lane.warm();
+            self.rest.warm();
         }
     }
 

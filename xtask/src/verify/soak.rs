@@ -22,7 +22,7 @@ struct Soak {
 const SOAKS: &[Soak] = &[
     Soak {
         name: "frames exchanged",
-        percent: 40,
+        percent: 35,
         words: &["--test", "exchange"],
         // The test goes on by itself, with other seeds, for whole minutes.
         lap: |cargo, _, left| {
@@ -32,11 +32,20 @@ const SOAKS: &[Soak] = &[
     },
     Soak {
         name: "peers killed",
-        percent: 30,
+        percent: 25,
         words: &["--test", "crash", "killed_peers"],
         // A test that takes ten minutes ends itself, and these take two on a slow machine.
         lap: |cargo, lap, _| {
             cargo.env("RINGWAY_KILLS", (2_000 * lap.min(4)).to_string());
+            cargo.env("RINGWAY_SEED", lap.to_string());
+        },
+    },
+    Soak {
+        name: "sleepers woken",
+        percent: 10,
+        words: &["--test", "parks"],
+        lap: |cargo, lap, _| {
+            cargo.env("RINGWAY_PARKS", "1000000");
             cargo.env("RINGWAY_SEED", lap.to_string());
         },
     },

@@ -26,7 +26,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use super::super::kit::{Area, Kit, Side};
 use super::super::work::Link;
-use super::{FENCE_AND_PAUSE, FENCES, LINE, between_polls, copy_in, copy_out};
+use super::{FENCE_AND_PAUSE, FENCES, LINE, between_polls, copy_in, copy_out, gap_in_words};
 
 /// Messages of a direction that takes a new place for each message.
 const PLACES: usize = 16;
@@ -106,14 +106,7 @@ pub(crate) fn way(choice: u32) -> String {
         LANE..WIDE => "as a lane, the next word cleared ahead",
         WIDE.. => "each message on new lines, of 256 KiB",
     };
-    let gap = choice % LINES;
-    if gap < FENCES {
-        format!("{place}; {gap} pauses between polls")
-    } else if gap == FENCE_AND_PAUSE {
-        format!("{place}; a load fence and a pause between polls")
-    } else {
-        format!("{place}; {} load fences between polls", gap - FENCES)
-    }
+    format!("{place}; {}", gap_in_words(choice % LINES))
 }
 
 /// Sequence numbers begin where no payload reaches: in another layout, an old payload may lie where one is expected.

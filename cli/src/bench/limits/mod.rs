@@ -24,6 +24,7 @@ pub(crate) mod bulk;
 mod control;
 pub(crate) mod exchange;
 pub(crate) mod frames;
+pub(crate) mod lanes;
 pub(crate) mod slots;
 pub(crate) mod socket;
 
@@ -59,6 +60,17 @@ fn between_polls(gap: u32) {
         for _ in FENCES..gap {
             finish_loads();
         }
+    }
+}
+
+/// The same in words.
+fn gap_in_words(gap: u32) -> String {
+    if gap < FENCES {
+        format!("{gap} pauses between polls")
+    } else if gap == FENCE_AND_PAUSE {
+        "a load fence and a pause between polls".to_owned()
+    } else {
+        format!("{} load fences between polls", gap - FENCES)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use ringway::batch::{Batcher, Limits};
+use ringway::batch::{Batcher, Bounds};
 use ringway::{Config, Receiver};
 
 use super::super::kit::Side;
@@ -11,7 +11,7 @@ use super::super::work::Link;
 use super::super::{Failure, fail};
 use super::meet;
 
-/// One end of a connection, with a batcher of the default limits. In a stream its caller flushes when it has no more.
+/// One end of a connection, with a batcher of the default bounds. In a stream its caller flushes when it has no more.
 #[derive(Debug)]
 pub(crate) struct Batched {
     batcher: Batcher,
@@ -21,7 +21,7 @@ pub(crate) struct Batched {
 impl Batched {
     pub(crate) fn new(config: &Config, address: &Path, side: Side) -> Result<Self, Failure> {
         let (sender, receiver) = meet(config, address, side)?.split();
-        let batcher = Batcher::new(sender, Limits::new());
+        let batcher = Batcher::new(sender, Bounds::new());
         Ok(Self { batcher, receiver })
     }
 }

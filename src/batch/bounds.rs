@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use super::policy::Bounds;
+use super::policy::Measures;
 
 /// How much a [`Batcher`](super::Batcher) may keep back, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "limits do nothing until a batcher is made with them"]
-pub struct Limits {
+#[must_use = "bounds do nothing until a batcher is made with them"]
+pub struct Bounds {
     frames: u32,
     bytes: usize,
     budget: Duration,
 }
 
-impl Default for Limits {
+impl Default for Bounds {
     fn default() -> Self {
         Self {
             frames: 256,
@@ -23,7 +23,7 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
+impl Bounds {
     /// The defaults.
     pub fn new() -> Self {
         Self::default()
@@ -50,8 +50,8 @@ impl Limits {
     }
 
     /// For a ring of `capacity` bytes.
-    pub(super) fn bounds(&self, capacity: usize) -> Bounds {
-        Bounds {
+    pub(super) fn measures(&self, capacity: usize) -> Measures {
+        Measures {
             frames: self.frames,
             bytes: self.bytes.min(capacity / 4).max(1) as u64,
             budget: u64::try_from(self.budget.as_nanos()).unwrap_or(u64::MAX),
