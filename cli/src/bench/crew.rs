@@ -154,6 +154,11 @@ impl Crew {
         })
     }
 
+    /// Of the lead and of the other one.
+    pub(crate) fn pids(&self) -> [u32; 2] {
+        [self.members[0].child.id(), self.members[1].child.id()]
+    }
+
     /// Frames that the one who reads along has seen and lost so far, if there is one.
     pub(crate) fn tapped(&mut self) -> Result<Option<[u64; 2]>, Failure> {
         let Some(tap) = &mut self.tap else {
@@ -178,7 +183,7 @@ impl Crew {
         self.command(Order::Idle {
             millis: u64::try_from(time.as_millis())?,
         })?;
-        let seen = watch([self.members[0].child.id(), self.members[1].child.id()]);
+        let seen = watch(self.pids());
         self.answers()?;
         Ok(seen)
     }

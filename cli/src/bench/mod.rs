@@ -18,6 +18,7 @@ mod alone;
 mod chart;
 mod codecs;
 mod crew;
+mod holdings;
 mod idle;
 mod instructions;
 mod jitter;
@@ -30,9 +31,11 @@ mod peer;
 mod placement;
 mod report;
 mod rounds;
+mod row;
 mod rows;
 mod sweep;
 mod task;
+mod think;
 mod work;
 
 use std::fmt::Display;
@@ -50,7 +53,8 @@ use self::instructions::NoCount;
 use self::placement::Placement;
 use self::report::Record;
 use self::rounds::{Effort, Outcome, measure};
-use self::rows::{Measured, ROWS, Row};
+use self::row::{Measured, Row};
+use self::rows::ROWS;
 use self::work::Pass;
 
 pub(crate) use self::instructions::{CountArgs, run as run_count};
@@ -132,7 +136,7 @@ impl BenchArgs {
             || self
                 .names
                 .iter()
-                .any(|name| *name == row.name || *name == full)
+                .any(|name| *name == row.name || *name == full || *name == row.family())
     }
 }
 
@@ -245,6 +249,26 @@ fn measure_row(
                 Ok((outcome, note)) => {
                     Record::new(row, placement.to_string(), 1, &outcome).with_note(note)
                 }
+                Err(error) => Record::failed(row, placement.to_string(), &error.to_string()),
+            };
+        }
+        Measured::Thinking { micros } => {
+            return match think::measure(micros, placement, meeting, effort) {
+                Ok(outcome) => {
+                    let record = Record::new(row, placement.to_string(), effort.rounds, &outcome);
+                    match think::ratios(&outcome.manners) {
+                        Some(ratios) => record.also(ratios),
+                        None => record,
+                    }
+                }
+                Err(error) => Record::failed(row, placement.to_string(), &error.to_string()),
+            };
+        }
+        Measured::Crowd => {
+            return match holdings::measure(placement, effort, meeting) {
+                Ok(found) => Record::new(row, placement.to_string(), 1, &found.outcome)
+                    .with_note(found.note)
+                    .unless(found.beyond),
                 Err(error) => Record::failed(row, placement.to_string(), &error.to_string()),
             };
         }

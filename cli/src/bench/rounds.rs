@@ -11,6 +11,7 @@ use super::crew::{Batch, Crew, Meeting};
 use super::meter::{Percentiles, median};
 use super::placement::Placement;
 use super::task::Task;
+use super::think::Manner;
 use super::work::Pass;
 
 /// How much effort a row is worth.
@@ -51,7 +52,12 @@ pub(crate) struct Outcome {
     pub(crate) cpu_seconds: f64,
     /// Elapsed time of the counted rounds, in seconds.
     pub(crate) seconds: f64,
+    /// The same two of the limit, both of its batches.
+    pub(crate) limit_cpu_seconds: f64,
+    pub(crate) limit_seconds: f64,
     pub(crate) percentiles: Option<Percentiles>,
+    /// Each way to wait, where a row has all of them.
+    pub(crate) manners: Vec<Manner>,
     /// Frames that somebody who read along has seen and lost in the rounds, where there was one.
     pub(crate) tapped: Option<[u64; 2]>,
     /// Every way to do the work by hand that was tried, by the median of its times in nanoseconds, the fastest first.
@@ -134,11 +140,11 @@ pub(crate) fn measure(
     while tally.wants_more(effort, end) {
         let mut crew = start(ours, None, pass, placement, meeting, effort)?;
         if limits.is_empty() {
-            tally.count(&crew.batch(pass, 1)?, f64::NAN);
+            tally.count(&crew.batch(pass, 1)?, &[]);
         } else {
             let (task, choice) = best(limits, placement, meeting, effort, &mut ways)?;
             let mut limit = start(task, choice, Pass::Batch, placement, meeting, effort)?;
-            let before = limit.batch(Pass::Batch, 1)?.nanos();
+            let before = limit.batch(Pass::Batch, 1)?;
             let told = crew.tapped()?;
             let batch = crew.batch(pass, 1)?;
             if let (Some(before), Some(now)) = (told, crew.tapped()?) {
@@ -147,9 +153,10 @@ pub(crate) fn measure(
                     *sum += now - before;
                 }
             }
-            let after = limit.batch(Pass::Batch, 1)?.nanos();
-            if before.max(after) <= AGREEMENT * before.min(after) {
-                tally.count(&batch, f64::midpoint(before, after));
+            let after = limit.batch(Pass::Batch, 1)?;
+            let (first, last) = (before.nanos(), after.nanos());
+            if first.max(last) <= AGREEMENT * first.min(last) {
+                tally.count(&batch, &[before, after]);
             } else {
                 tally.discarded += 1;
             }
@@ -174,7 +181,9 @@ struct Tally {
     slowness: Vec<f64>,
     discarded: usize,
     cpu_nanos: f64,
-    nanos: f64,
+    wall_nanos: f64,
+    limit_cpu_nanos: f64,
+    limit_wall_nanos: f64,
 }
 
 impl Tally {
@@ -183,7 +192,12 @@ impl Tally {
         counted < effort.rounds && counted + self.discarded < effort.tries && Instant::now() < end
     }
 
-    fn count(&mut self, batch: &Batch, limit: f64) {
+    /// `around`: the limit before and behind, if there is one.
+    fn count(&mut self, batch: &Batch, around: &[Batch]) {
+        let limit = match around {
+            [before, after] => f64::midpoint(before.nanos(), after.nanos()),
+            _ => f64::NAN,
+        };
         let ours = batch
             .lead
             .percentiles
@@ -192,7 +206,11 @@ impl Tally {
         self.limits.push(limit);
         self.slowness.push(ours / limit);
         self.cpu_nanos += batch.cpu_nanos;
-        self.nanos += batch.lead.nanos;
+        self.wall_nanos += batch.lead.wall_nanos;
+        for batch in around {
+            self.limit_cpu_nanos += batch.cpu_nanos;
+            self.limit_wall_nanos += batch.lead.wall_nanos;
+        }
     }
 
     fn outcome(&self) -> Outcome {
@@ -203,10 +221,10 @@ impl Tally {
             rounds: self.ours.len(),
             discarded: self.discarded,
             cpu_seconds: self.cpu_nanos / 1e9,
-            seconds: self.nanos / 1e9,
-            percentiles: None,
-            tapped: None,
-            ways: Vec::new(),
+            seconds: self.wall_nanos / 1e9,
+            limit_cpu_seconds: self.limit_cpu_nanos / 1e9,
+            limit_seconds: self.limit_wall_nanos / 1e9,
+            ..Outcome::default()
         }
     }
 }
