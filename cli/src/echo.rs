@@ -16,7 +16,7 @@ use ringway::{Config, Connection, Listener};
 
 use crate::exit::{self, Code, Failure};
 use crate::interruption::Interruption;
-use crate::options::{LARGEST_RING, WaitMode, parse_uid, raise_descriptors};
+use crate::options::{LARGEST_RING, WaitMode, parse_uid};
 
 /// Listen under NAME and answer every frame with itself, until interrupted.
 #[derive(Debug, Args)]
@@ -45,11 +45,12 @@ pub(crate) fn run(args: &EchoArgs) -> ExitCode {
 }
 
 fn serve(args: &EchoArgs) -> Result<(), Failure> {
-    raise_descriptors();
     let interruption = Interruption::watch()?;
     let config = Config::new()
         .wait(args.wait_mode.wait())
-        .max_capacity(LARGEST_RING);
+        .max_capacity(LARGEST_RING)
+        // A thread for each client, and none waits by `select`.
+        .raise_descriptor_limit(true);
     let uids = args.allow_uid.iter();
     let config = uids.fold(config, |config, &uid| config.allow_uid(uid));
     let listened = config

@@ -78,6 +78,11 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
+    /// Processor time of both in percent of one processor: 200 where neither left its own.
+    pub(crate) fn cpu_percent(&self) -> f64 {
+        100.0 * self.cpu_nanos / self.lead.wall_nanos
+    }
+
     /// Nanoseconds per operation.
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
     pub(crate) fn nanos(&self) -> f64 {

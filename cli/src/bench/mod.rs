@@ -42,7 +42,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
@@ -110,7 +110,8 @@ impl BenchArgs {
             Effort {
                 rounds,
                 tries: 3 * rounds,
-                time: millis(1200),
+                time: millis(3000),
+                all: Some(millis(50_000)),
                 batch: millis(8),
                 each: millis(20),
                 idle: millis(2000),
@@ -120,6 +121,7 @@ impl BenchArgs {
                 rounds,
                 tries: 10 * rounds,
                 time: millis(30_000),
+                all: None,
                 batch: millis(20),
                 each: millis(200),
                 idle: millis(10_000),
@@ -164,17 +166,14 @@ fn measure_rows(args: &BenchArgs, output: &mut impl Write) -> Result<(), exit::F
     }
     let mut meeting = meeting()?;
     if !args.json {
-        writeln!(
-            output,
-            "{}\n{}",
-            placement::machine(),
-            placement::describe()
-        )?;
+        placement::print_heading(output, &placement::describe())?;
         report::print_heading(output)?;
     }
-    let effort = args.effort();
+    let began = Instant::now();
+    let count = rows.len();
     let (mut missed, mut incomplete, mut unmeasured) = (0, 0, 0);
-    for row in rows {
+    for (index, row) in rows.into_iter().enumerate() {
+        let effort = args.effort().within(began.elapsed(), count - index);
         let record = measure_row(row, &effort, &mut meeting, args.uncounted.as_deref());
         record.print(output, args.json)?;
         if args.ways {
@@ -230,16 +229,13 @@ fn measure_row(
     uncounted: Option<&Path>,
 ) -> Record {
     let placement = if row.one_core {
-        Placement::one_core()
+        Placement::one_core().ok_or("no processor is allowed")
     } else {
-        Placement::two_cores()
+        Placement::insist_on_two_cores()
     };
-    let Some(placement) = placement else {
-        return Record::failed(
-            row,
-            String::new(),
-            "it takes two processors, and only one is allowed",
-        );
+    let placement = match placement {
+        Ok(placement) => placement,
+        Err(why) => return Record::failed(row, String::new(), why),
     };
     let (limits, ours, pass) = match row.work {
         Measured::Beside { limits, ours } => (limits, ours, Pass::Batch),

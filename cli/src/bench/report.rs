@@ -300,7 +300,9 @@ fn gave_up(outcome: &Outcome, wanted: usize) -> String {
     let (counted, moved) = (outcome.rounds, outcome.discarded);
     let why = match moved {
         0 => "then the time was up".to_owned(),
-        _ => format!("in {moved} more the limit moved by more than 10 % within the round"),
+        _ => format!(
+            "in {moved} more the limit moved by more than 10 % within the round, or others had the processors"
+        ),
     };
     format!("gave up: {counted} of {wanted} rounds counted, {why}: the machine is busy, try again")
 }

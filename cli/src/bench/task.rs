@@ -167,6 +167,21 @@ impl Task {
         }
     }
 
+    /// Whether neither of its processes ever leaves its processor by itself, each on one of its own.
+    pub(crate) const fn never_sleeps(self) -> bool {
+        match self {
+            Task::Exchange(_)
+            | Task::Frames(_)
+            | Task::Slots(_)
+            | Task::Bulk(_)
+            | Task::InPlace => true,
+            Task::RoundTrip(_, waiting) | Task::Stream(_, waiting) | Task::Batched(_, waiting) => {
+                matches!(waiting, Waiting::Spin)
+            }
+            _ => false,
+        }
+    }
+
     /// Whether it is one of the limits.
     pub(crate) const fn is_by_hand(self) -> bool {
         matches!(

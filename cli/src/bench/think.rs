@@ -12,7 +12,7 @@ use super::Failure;
 use super::crew::{Batch, Crew, Meeting};
 use super::meter::{Percentiles, median};
 use super::placement::Placement;
-use super::rounds::{Effort, Outcome};
+use super::rounds::{AGREEMENT, Effort, Outcome};
 use super::task::{Task, Waiting};
 use super::work::Pass;
 
@@ -35,8 +35,7 @@ const WARM: u64 = 128;
 /// Round trips of a batch, at least and at most.
 const FEWEST: u64 = 16;
 const MOST: u64 = 20_000;
-/// What the round is compared with may move by so much within it: a median, and the processor time of few round trips.
-const AGREEMENT: f64 = 1.10;
+/// The processor time of few round trips is less exact than a median, and what the round is compared with may move by so much within it.
 const CPU_AGREEMENT: f64 = 1.25;
 
 /// What one manner came to.
@@ -130,10 +129,7 @@ pub(crate) fn measure(
     } else {
         (Batch::nanos, AGREEMENT)
     };
-    while slowness.len() < effort.rounds
-        && slowness.len() + discarded < effort.tries
-        && Instant::now() < end
-    {
+    while effort.more(slowness.len(), discarded, end) {
         // Where it takes no time to learn, each round has new processes, as every row has: where memory lies is a part of what is measured.
         if !long && slowness.len() + discarded > 0 {
             together = crews(micros, placement, meeting)?;
