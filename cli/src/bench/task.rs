@@ -103,11 +103,12 @@ pub(crate) enum Waiting {
 
 impl Waiting {
     fn config(self) -> Config {
-        Config::new().wait(match self {
-            Waiting::Spin => Wait::Spin,
-            Waiting::Adaptive => Wait::Adaptive,
-            Waiting::Park => Wait::Park,
-        })
+        let config = Config::new();
+        match self {
+            Waiting::Spin => config.wait(Wait::Spin),
+            Waiting::Adaptive => config.wait(Wait::Adaptive),
+            Waiting::Park => config.wait(Wait::Park),
+        }
     }
 }
 
