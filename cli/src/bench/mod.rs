@@ -72,7 +72,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, Args)]
 #[command(after_help = exit::BENCH_TABLE)]
 pub(crate) struct BenchArgs {
-    /// Rows to measure: a name, or name:size; all when none is given.
+    /// Rows to measure: a name, name:size, or `think` for all with a time to think; all when none is given.
     #[arg(value_name = "NAME")]
     names: Vec<String>,
     /// One JSON object per line.

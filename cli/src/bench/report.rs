@@ -236,7 +236,7 @@ impl Record {
                 output,
                 "{:15}{:<9} p50 {:>7} us  p99 {:>7}  p99.9 {:>7}   cpu {:>4.0} % of a core, {:>7} us each",
                 "",
-                manner.manner,
+                manner.wait,
                 significant(manner.p50_ns / 1e3),
                 significant(manner.p99_ns / 1e3),
                 significant(manner.p999_ns / 1e3),

@@ -41,7 +41,7 @@ const CPU_AGREEMENT: f64 = 1.25;
 /// What one manner came to.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Manner {
-    pub(crate) manner: &'static str,
+    pub(crate) wait: &'static str,
     pub(crate) p50_ns: f64,
     pub(crate) p99_ns: f64,
     pub(crate) p999_ns: f64,
@@ -75,11 +75,11 @@ impl Sums {
         self.cpu_nanos / self.count as f64
     }
 
-    fn told(&self, manner: &'static str) -> Manner {
+    fn told(&self, wait: &'static str) -> Manner {
         let percentile =
             |pick: fn(&Percentiles) -> f64| self.percentiles.as_ref().map_or(0.0, pick);
         Manner {
-            manner,
+            wait,
             p50_ns: median(&self.p50),
             p99_ns: percentile(|p| p.p99),
             p999_ns: percentile(|p| p.p999),
@@ -169,9 +169,11 @@ pub(crate) fn measure(
         limit_cpu_seconds: sums[compared].cpu_nanos / 1e9,
         limit_seconds: sums[compared].wall_nanos / 1e9,
         percentiles: adaptive.percentiles,
-        manners: counted
-            .then(|| (0..3).map(manner).collect())
-            .unwrap_or_default(),
+        manners: if counted {
+            (0..MANNERS.len()).map(manner).collect()
+        } else {
+            Vec::new()
+        },
         ..Outcome::default()
     })
 }
@@ -225,8 +227,8 @@ mod tests {
 
     #[test]
     fn both_ratios_are_told() {
-        let manner = |manner, p50_ns, cpu_ns| Manner {
-            manner,
+        let manner = |wait, p50_ns, cpu_ns| Manner {
+            wait,
             p50_ns,
             p99_ns: p50_ns,
             p999_ns: p50_ns,
