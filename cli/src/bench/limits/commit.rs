@@ -37,7 +37,7 @@ pub(crate) struct Grouped;
 impl Commit for Stored {
     #[inline(always)]
     fn commit(word: &AtomicU64, value: u64, _: &Area, _: &OwnedFd) {
-        // ORD: limit-frame: publishes everything before it; partner: `recv` of the ring.
+        // ORD: limit-frame: publishes everything before it; partner: `recv` in `frames.rs` and `slots.rs`.
         word.store(value, Release);
     }
 }
@@ -55,9 +55,9 @@ impl Commit for Swapped {
 impl Commit for Fenced {
     #[inline(always)]
     fn commit(word: &AtomicU64, value: u64, area: &Area, bell: &OwnedFd) {
-        // ORD: limit-frame: publishes everything before it; partner: `recv` of the ring.
+        // ORD: limit-frame: publishes everything before it; partner: `recv` in `frames.rs` and `slots.rs`.
         word.store(value, Release);
-        // ORD: limit-wake: orders the commit before the look at the sleeper's word; partner: as for the swap.
+        // ORD: limit-wake: orders the commit before the look at the sleeper's word; partner: none, as in `control.rs`.
         fence(SeqCst);
         wake(area, bell);
     }
