@@ -14,7 +14,7 @@ use ringway::{Polled, Poller, Receiver, SendError, Sender, Turn};
 
 use crate::exit::{self, Code, Failure};
 use crate::interruption::Interruption;
-use crate::options::{LARGEST_RING, WaitMode, parse_uid, raise_descriptors};
+use crate::options::{LARGEST_RING, WaitMode, parse_uid};
 
 /// So long it looks for frames before it sleeps where an interruption is heard too.
 const LOOK: Duration = Duration::from_millis(1);
@@ -48,11 +48,12 @@ pub(crate) fn run(args: &EchoArgs) -> ExitCode {
 }
 
 fn serve(args: &EchoArgs) -> Result<(), Failure> {
-    raise_descriptors();
     let interruption = Interruption::watch()?;
     let config = Config::new()
         .wait(args.wait_mode.wait())
-        .max_capacity(LARGEST_RING);
+        .max_capacity(LARGEST_RING)
+        // A thread for each client, and none waits by `select`.
+        .raise_descriptor_limit(true);
     let uids = args.allow_uid.iter();
     let config = uids.fold(config, |config, &uid| config.allow_uid(uid));
     let listened = config

@@ -85,17 +85,6 @@ impl ConnectionArgs {
     }
 }
 
-/// Lets this process have as many descriptors as it may: it has many connections, and waits for none of them by `select`. Where that is refused, the
-/// lack of one says so.
-pub(crate) fn raise_descriptors() {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        if soft < hard {
-            let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-        }
-    }
-}
-
 /// A patience in seconds as a moment from now; one that lies beyond the clock is no deadline.
 pub(crate) fn deadline_after(seconds: f64) -> Option<Instant> {
     Duration::try_from_secs_f64(seconds)

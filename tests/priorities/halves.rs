@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ringway::SendError;
-use ringway::batch::{Batcher, Limits};
+use ringway::batch::{Batcher, Bounds};
 use ringway::typed::{self, Message};
 use ringway::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -133,7 +133,7 @@ fn shared_senders_of_messages_have_priorities() {
 fn a_batcher_works_at_a_priority() {
     let (one, mut other) = both("batched-lanes", &with(2));
     let (sender, _keep) = one.split();
-    let mut batcher = Batcher::new(sender, Limits::new());
+    let mut batcher = Batcher::new(sender, Bounds::new());
     assert!(batcher.accept_at(2).is_err());
     let receiver = other.receiver();
     for at in [0, 1] {

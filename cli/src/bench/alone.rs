@@ -1,6 +1,7 @@
 //! What is no row: it has tables of its own, and comes by itself.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use super::{BenchArgs, Code, codecs, exit, jitter, meeting, sweep};
 
@@ -72,7 +73,8 @@ fn run_named(
                 return usage("the sizes of `sweep` are the powers of 4 from 1 to 16777216");
             };
             let effort = sweep::Effort {
-                rounds: rounds(1, 5),
+                rounds: rounds(2, 7),
+                time: Duration::from_secs(if args.quick { 50 } else { 900 }),
                 batch: args.effort().batch / 2,
                 json: args.json,
                 check: args.check,

@@ -78,6 +78,11 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
+    /// Processor time of both in percent of one processor: 200 where neither left its own.
+    pub(crate) fn cpu_percent(&self) -> f64 {
+        100.0 * self.cpu_nanos / self.lead.wall_nanos
+    }
+
     /// Nanoseconds per operation.
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
     pub(crate) fn nanos(&self) -> f64 {
@@ -154,6 +159,11 @@ impl Crew {
         })
     }
 
+    /// Of the lead and of the other one.
+    pub(crate) fn pids(&self) -> [u32; 2] {
+        [self.members[0].child.id(), self.members[1].child.id()]
+    }
+
     /// Frames that the one who reads along has seen and lost so far, if there is one.
     pub(crate) fn tapped(&mut self) -> Result<Option<[u64; 2]>, Failure> {
         let Some(tap) = &mut self.tap else {
@@ -178,7 +188,7 @@ impl Crew {
         self.command(Order::Idle {
             millis: u64::try_from(time.as_millis())?,
         })?;
-        let seen = watch([self.members[0].child.id(), self.members[1].child.id()]);
+        let seen = watch(self.pids());
         self.answers()?;
         Ok(seen)
     }

@@ -15,13 +15,14 @@ use zerocopy::IntoBytes;
 
 use super::crew::Meeting;
 use super::kit::{Kit, Side};
+use super::limits::commit::Swapped;
 use super::limits::frames::Frames;
 use super::limits::slots::Slots;
 use super::ours::duplex::Duplex;
 use super::ours::ticks::{self, Tick, WORDS};
 use super::pattern::{Broadcast, Pattern};
 use super::rounds::Outcome;
-use super::rows::Counted;
+use super::row::Counted;
 use super::work::Link;
 use super::{Failure, fail};
 
@@ -181,8 +182,8 @@ fn exchange(ring: Ring, frames: u64) -> Result<(), Failure> {
             Err("this command was built with counters".into())
         }
         Ring::Stream | Ring::Uncounted => stream(frames),
-        Ring::Frames => by_hand(frames, Frames::<true, false>::new),
-        Ring::Slots => by_hand(frames, Slots::<true, false, false>::new),
+        Ring::Frames => by_hand(frames, Frames::<Swapped>::new),
+        Ring::Slots => by_hand(frames, Slots::<Swapped, false>::new),
     }
 }
 

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Sample {
     /// Elapsed time of the timed part, in nanoseconds.
     pub(crate) nanos: f64,
+    /// Elapsed time from the first to the last operation, in nanoseconds; more than `nanos` where only a part of it is timed.
+    pub(crate) wall_nanos: f64,
     /// User and system time that this process spent in the timed part, in nanoseconds.
     pub(crate) cpu_nanos: f64,
     /// From the pass that times each operation by itself.
@@ -67,6 +69,7 @@ impl Meter {
         let cpu = processor_time().saturating_sub(self.cpu);
         Sample {
             nanos,
+            wall_nanos: nanos,
             cpu_nanos: cpu.as_secs_f64() * 1e9,
             percentiles: None,
             tapped: [0; 2],
@@ -75,7 +78,7 @@ impl Meter {
 }
 
 /// User and system time of this process so far.
-fn processor_time() -> Duration {
+pub(crate) fn processor_time() -> Duration {
     clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 

@@ -18,6 +18,7 @@ mod alone;
 mod chart;
 mod codecs;
 mod crew;
+mod holdings;
 mod idle;
 mod instructions;
 mod jitter;
@@ -30,16 +31,18 @@ mod peer;
 mod placement;
 mod report;
 mod rounds;
+mod row;
 mod rows;
 mod sweep;
 mod task;
+mod think;
 mod work;
 
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
@@ -50,7 +53,8 @@ use self::instructions::NoCount;
 use self::placement::Placement;
 use self::report::Record;
 use self::rounds::{Effort, Outcome, measure};
-use self::rows::{Measured, ROWS, Row};
+use self::row::{Measured, Row};
+use self::rows::ROWS;
 use self::work::Pass;
 
 pub(crate) use self::instructions::{CountArgs, run as run_count};
@@ -68,7 +72,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, Args)]
 #[command(after_help = exit::BENCH_TABLE)]
 pub(crate) struct BenchArgs {
-    /// Rows to measure: a name, or name:size; all when none is given.
+    /// Rows to measure: a name, name:size, or `think` for all with a time to think; all when none is given.
     #[arg(value_name = "NAME")]
     names: Vec<String>,
     /// One JSON object per line.
@@ -106,7 +110,8 @@ impl BenchArgs {
             Effort {
                 rounds,
                 tries: 3 * rounds,
-                time: millis(1200),
+                time: millis(3000),
+                all: Some(millis(50_000)),
                 batch: millis(8),
                 each: millis(20),
                 idle: millis(2000),
@@ -116,6 +121,7 @@ impl BenchArgs {
                 rounds,
                 tries: 10 * rounds,
                 time: millis(30_000),
+                all: None,
                 batch: millis(20),
                 each: millis(200),
                 idle: millis(10_000),
@@ -132,7 +138,7 @@ impl BenchArgs {
             || self
                 .names
                 .iter()
-                .any(|name| *name == row.name || *name == full)
+                .any(|name| *name == row.name || *name == full || *name == row.family())
     }
 }
 
@@ -160,17 +166,14 @@ fn measure_rows(args: &BenchArgs, output: &mut impl Write) -> Result<(), exit::F
     }
     let mut meeting = meeting()?;
     if !args.json {
-        writeln!(
-            output,
-            "{}\n{}",
-            placement::machine(),
-            placement::describe()
-        )?;
+        placement::print_heading(output, &placement::describe())?;
         report::print_heading(output)?;
     }
-    let effort = args.effort();
+    let began = Instant::now();
+    let count = rows.len();
     let (mut missed, mut incomplete, mut unmeasured) = (0, 0, 0);
-    for row in rows {
+    for (index, row) in rows.into_iter().enumerate() {
+        let effort = args.effort().within(began.elapsed(), count - index);
         let record = measure_row(row, &effort, &mut meeting, args.uncounted.as_deref());
         record.print(output, args.json)?;
         if args.ways {
@@ -226,16 +229,13 @@ fn measure_row(
     uncounted: Option<&Path>,
 ) -> Record {
     let placement = if row.one_core {
-        Placement::one_core()
+        Placement::one_core().ok_or("no processor is allowed")
     } else {
-        Placement::two_cores()
+        Placement::insist_on_two_cores()
     };
-    let Some(placement) = placement else {
-        return Record::failed(
-            row,
-            String::new(),
-            "it takes two processors, and only one is allowed",
-        );
+    let placement = match placement {
+        Ok(placement) => placement,
+        Err(why) => return Record::failed(row, String::new(), why),
     };
     let (limits, ours, pass) = match row.work {
         Measured::Beside { limits, ours } => (limits, ours, Pass::Batch),
@@ -245,6 +245,26 @@ fn measure_row(
                 Ok((outcome, note)) => {
                     Record::new(row, placement.to_string(), 1, &outcome).with_note(note)
                 }
+                Err(error) => Record::failed(row, placement.to_string(), &error.to_string()),
+            };
+        }
+        Measured::Thinking { micros } => {
+            return match think::measure(micros, placement, meeting, effort) {
+                Ok(outcome) => {
+                    let record = Record::new(row, placement.to_string(), effort.rounds, &outcome);
+                    match think::ratios(&outcome.manners) {
+                        Some(ratios) => record.also(ratios),
+                        None => record,
+                    }
+                }
+                Err(error) => Record::failed(row, placement.to_string(), &error.to_string()),
+            };
+        }
+        Measured::Crowd => {
+            return match holdings::measure(placement, effort, meeting) {
+                Ok(found) => Record::new(row, placement.to_string(), 1, &found.outcome)
+                    .with_note(found.note)
+                    .unless(found.beyond),
                 Err(error) => Record::failed(row, placement.to_string(), &error.to_string()),
             };
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::time::Instant;
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -39,6 +39,11 @@ impl Placement {
         Some(Self {
             cpus: [lead, *follow],
         })
+    }
+
+    /// The same, or why there are none.
+    pub(crate) fn insist_on_two_cores() -> Result<Self, &'static str> {
+        Self::two_cores().ok_or("it takes two processors, and only one is allowed")
     }
 
     /// Both on the last processor that we may use: the first one often serves interrupts.
@@ -87,6 +92,11 @@ pub(crate) fn describe() -> String {
         name(Placement::two_cores()),
         name(Placement::one_core()),
     )
+}
+
+/// The lines above a table: the machine, and where the processes are put.
+pub(crate) fn print_heading(output: &mut impl Write, put: &str) -> io::Result<()> {
+    writeln!(output, "{}\n{put}", machine())
 }
 
 /// One line on the machine: processor, how many, kernel, clock tick.

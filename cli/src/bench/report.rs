@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::meter::Percentiles;
 use super::rounds::Outcome;
-use super::rows::{Row, Target};
+use super::row::{Row, Target};
+use super::think::Manner;
 
 /// The result of one row. The names are those of the JSON keys.
 #[derive(Debug, Serialize)]
@@ -25,12 +26,18 @@ pub(crate) struct Record {
     cpu_seconds: f64,
     /// Elapsed time in which the processor time was spent.
     seconds: f64,
+    /// The one by the other, in percent: both processes together, so 200 is two processors all the time. Then the same of the limit.
+    cpu_percent: Option<f64>,
+    limit_cpu_percent: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     p50_ns: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     p99_ns: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     p999_ns: Option<f64>,
+    /// Each way to wait, where the row has all of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    manners: Vec<Manner>,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
     /// Whether as many rounds counted as were wanted.
@@ -68,6 +75,9 @@ impl Record {
             discarded: outcome.discarded,
             cpu_seconds: round(outcome.cpu_seconds),
             seconds: round(outcome.seconds),
+            cpu_percent: percent(outcome.cpu_seconds, outcome.seconds),
+            limit_cpu_percent: percent(outcome.limit_cpu_seconds, outcome.limit_seconds),
+            manners: outcome.manners.clone(),
             p50_ns: percentile(|p| p.p50),
             p99_ns: percentile(|p| p.p99),
             p999_ns: percentile(|p| p.p999),
@@ -109,6 +119,18 @@ impl Record {
         self.with_note(note)
     }
 
+    /// Judges something beside the value too: what of it is beyond what is promised, if anything is.
+    pub(crate) fn unless(self, beyond: Option<String>) -> Self {
+        match beyond {
+            Some(beyond) => Self {
+                met: self.met.map(|_| false),
+                ..self
+            }
+            .also(format!("missed: {beyond}")),
+            None => self,
+        }
+    }
+
     fn empty(row: &Row, placement: String) -> Self {
         Self {
             name: row.name,
@@ -131,6 +153,9 @@ impl Record {
             discarded: 0,
             cpu_seconds: 0.0,
             seconds: 0.0,
+            cpu_percent: None,
+            limit_cpu_percent: None,
+            manners: Vec::new(),
             p50_ns: None,
             p99_ns: None,
             p999_ns: None,
@@ -187,7 +212,7 @@ impl Record {
         let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), significant);
         writeln!(
             output,
-            "{:<15}{:>8}{:>9} {:<12}{:>9}{:>7}  {:<15}{:<11}{}{:>8}{:>9}{:>9}{:>4}{:>4}{:>8.2}",
+            "{:<15}{:>8}{:>9} {:<12}{:>9}{:>7}  {:<15}{:<11}{}{:>8}{:>9}{:>9}{:>4}{:>4}{:>7}{:>7}",
             self.name,
             self.size,
             number(self.value),
@@ -203,8 +228,22 @@ impl Record {
             number(self.p999_ns),
             self.rounds,
             self.discarded,
-            self.cpu_seconds,
+            whole(self.cpu_percent),
+            whole(self.limit_cpu_percent),
         )?;
+        for manner in &self.manners {
+            writeln!(
+                output,
+                "{:15}{:<9} p50 {:>7} us  p99 {:>7}  p99.9 {:>7}   cpu {:>4.0} % of a core, {:>7} us each",
+                "",
+                manner.wait,
+                significant(manner.p50_ns / 1e3),
+                significant(manner.p99_ns / 1e3),
+                significant(manner.p999_ns / 1e3),
+                manner.cpu_percent,
+                significant(manner.cpu_ns / 1e3),
+            )?;
+        }
         match &self.note {
             Some(note) => writeln!(output, "{:15}{note}", ""),
             None => Ok(()),
@@ -236,7 +275,7 @@ impl Record {
 pub(crate) fn print_heading(output: &mut impl Write) -> io::Result<()> {
     writeln!(
         output,
-        "{:<15}{:>8}{:>9} {:<12}{:>9}{:>7}  {:<15}{:<11}{:<18}{:>8}{:>9}{:>9}{:>4}{:>4}{:>8}",
+        "{:<15}{:>8}{:>9} {:<12}{:>9}{:>7}  {:<15}{:<11}{:<18}{:>8}{:>9}{:>9}{:>4}{:>4}{:>7}{:>7}",
         "work",
         "bytes",
         "value",
@@ -251,7 +290,8 @@ pub(crate) fn print_heading(output: &mut impl Write) -> io::Result<()> {
         "p99.9",
         "n",
         "bad",
-        "cpu s",
+        "cpu %",
+        "limit",
     )
 }
 
@@ -260,7 +300,9 @@ fn gave_up(outcome: &Outcome, wanted: usize) -> String {
     let (counted, moved) = (outcome.rounds, outcome.discarded);
     let why = match moved {
         0 => "then the time was up".to_owned(),
-        _ => format!("in {moved} more the limit moved by more than 10 % within the round"),
+        _ => format!(
+            "in {moved} more the limit moved by more than 10 % within the round, or others had the processors"
+        ),
     };
     format!("gave up: {counted} of {wanted} rounds counted, {why}: the machine is busy, try again")
 }
@@ -268,10 +310,19 @@ fn gave_up(outcome: &Outcome, wanted: usize) -> String {
 /// Rows whose limit is Ringway as well may be faster than it.
 fn limit_is_by_hand(row: &Row) -> bool {
     match &row.work {
-        super::rows::Measured::Beside { limits, .. } => limits.iter().all(|task| task.is_by_hand()),
-        super::rows::Measured::Instructions(what) => matches!(what, super::rows::Counted::Bytes),
+        super::row::Measured::Beside { limits, .. } => limits.iter().all(|task| task.is_by_hand()),
+        super::row::Measured::Instructions(what) => matches!(what, super::row::Counted::Bytes),
         _ => false,
     }
+}
+
+/// Processor time in percent of the time that went by.
+fn percent(cpu: f64, elapsed: f64) -> Option<f64> {
+    finite(100.0 * cpu / elapsed)
+}
+
+fn whole(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.0}"))
 }
 
 fn finite(value: f64) -> Option<f64> {

@@ -11,6 +11,7 @@ use super::crew::{Batch, Crew, Meeting};
 use super::meter::{Percentiles, median};
 use super::placement::Placement;
 use super::task::Task;
+use super::think::Manner;
 use super::work::Pass;
 
 /// How much effort a row is worth.
@@ -22,6 +23,8 @@ pub(crate) struct Effort {
     pub(crate) tries: usize,
     /// The row ends after this time, however many rounds counted.
     pub(crate) time: Duration,
+    /// All rows together, where that is limited: what is left is dealt to the rows that are left.
+    pub(crate) all: Option<Duration>,
     /// Length of a batch.
     pub(crate) batch: Duration,
     /// Length of the pass that times single operations.
@@ -30,8 +33,30 @@ pub(crate) struct Effort {
     pub(crate) idle: Duration,
 }
 
+impl Effort {
+    /// Whether there is to be one more round, behind so many that counted and so many that did not. There is one at the least, whatever the time is:
+    /// what it shows is more than nothing.
+    pub(crate) fn more(&self, counted: usize, discarded: usize, end: Instant) -> bool {
+        let tried = counted + discarded;
+        tried == 0 || counted < self.rounds && tried < self.tries && Instant::now() < end
+    }
+
+    /// Less, where all rows have to end in time: `gone` has passed, and `left` rows are to come.
+    pub(crate) fn within(self, gone: Duration, left: usize) -> Self {
+        let left = u32::try_from(left.max(1)).unwrap_or(u32::MAX);
+        let share = self.all.map(|all| all.saturating_sub(gone) / left);
+        Self {
+            time: share.map_or(self.time, |share| share.min(self.time)),
+            ..self
+        }
+    }
+}
+
 /// The limit's two measurements may differ by so much.
-const AGREEMENT: f64 = 1.10;
+pub(crate) const AGREEMENT: f64 = 1.10;
+
+/// Two processes that never sleep have at least so much of two processors, in percent of one, or somebody else has them too.
+pub(crate) const UNDISTURBED: f64 = 180.0;
 
 /// Messages whose every word is checked before any clock runs.
 const CHECKED: u64 = 200;
@@ -51,7 +76,12 @@ pub(crate) struct Outcome {
     pub(crate) cpu_seconds: f64,
     /// Elapsed time of the counted rounds, in seconds.
     pub(crate) seconds: f64,
+    /// The same two of the limit, both of its batches.
+    pub(crate) limit_cpu_seconds: f64,
+    pub(crate) limit_seconds: f64,
     pub(crate) percentiles: Option<Percentiles>,
+    /// Each way to wait, where a row has all of them.
+    pub(crate) manners: Vec<Manner>,
     /// Frames that somebody who read along has seen and lost in the rounds, where there was one.
     pub(crate) tapped: Option<[u64; 2]>,
     /// Every way to do the work by hand that was tried, by the median of its times in nanoseconds, the fastest first.
@@ -134,11 +164,11 @@ pub(crate) fn measure(
     while tally.wants_more(effort, end) {
         let mut crew = start(ours, None, pass, placement, meeting, effort)?;
         if limits.is_empty() {
-            tally.count(&crew.batch(pass, 1)?, f64::NAN);
+            tally.count(&crew.batch(pass, 1)?, &[]);
         } else {
             let (task, choice) = best(limits, placement, meeting, effort, &mut ways)?;
             let mut limit = start(task, choice, Pass::Batch, placement, meeting, effort)?;
-            let before = limit.batch(Pass::Batch, 1)?.nanos();
+            let before = limit.batch(Pass::Batch, 1)?;
             let told = crew.tapped()?;
             let batch = crew.batch(pass, 1)?;
             if let (Some(before), Some(now)) = (told, crew.tapped()?) {
@@ -147,9 +177,16 @@ pub(crate) fn measure(
                     *sum += now - before;
                 }
             }
-            let after = limit.batch(Pass::Batch, 1)?.nanos();
-            if before.max(after) <= AGREEMENT * before.min(after) {
-                tally.count(&batch, f64::midpoint(before, after));
+            let after = limit.batch(Pass::Batch, 1)?;
+            let (first, last) = (before.nanos(), after.nanos());
+            let undisturbed = |task: Task, batch: &Batch| {
+                !task.never_sleeps() || batch.cpu_percent() >= UNDISTURBED
+            };
+            let alone = undisturbed(task, &before)
+                && undisturbed(task, &after)
+                && undisturbed(ours, &batch);
+            if alone && first.max(last) <= AGREEMENT * first.min(last) {
+                tally.count(&batch, &[before, after]);
             } else {
                 tally.discarded += 1;
             }
@@ -174,16 +211,23 @@ struct Tally {
     slowness: Vec<f64>,
     discarded: usize,
     cpu_nanos: f64,
-    nanos: f64,
+    wall_nanos: f64,
+    limit_cpu_nanos: f64,
+    limit_wall_nanos: f64,
 }
 
 impl Tally {
     fn wants_more(&self, effort: &Effort, end: Instant) -> bool {
         let counted = self.ours.len();
-        counted < effort.rounds && counted + self.discarded < effort.tries && Instant::now() < end
+        effort.more(counted, self.discarded, end)
     }
 
-    fn count(&mut self, batch: &Batch, limit: f64) {
+    /// `around`: the limit before and behind, if there is one.
+    fn count(&mut self, batch: &Batch, around: &[Batch]) {
+        let limit = match around {
+            [before, after] => f64::midpoint(before.nanos(), after.nanos()),
+            _ => f64::NAN,
+        };
         let ours = batch
             .lead
             .percentiles
@@ -192,7 +236,11 @@ impl Tally {
         self.limits.push(limit);
         self.slowness.push(ours / limit);
         self.cpu_nanos += batch.cpu_nanos;
-        self.nanos += batch.lead.nanos;
+        self.wall_nanos += batch.lead.wall_nanos;
+        for batch in around {
+            self.limit_cpu_nanos += batch.cpu_nanos;
+            self.limit_wall_nanos += batch.lead.wall_nanos;
+        }
     }
 
     fn outcome(&self) -> Outcome {
@@ -203,10 +251,10 @@ impl Tally {
             rounds: self.ours.len(),
             discarded: self.discarded,
             cpu_seconds: self.cpu_nanos / 1e9,
-            seconds: self.nanos / 1e9,
-            percentiles: None,
-            tapped: None,
-            ways: Vec::new(),
+            seconds: self.wall_nanos / 1e9,
+            limit_cpu_seconds: self.limit_cpu_nanos / 1e9,
+            limit_seconds: self.limit_wall_nanos / 1e9,
+            ..Outcome::default()
         }
     }
 }
@@ -235,5 +283,38 @@ impl Ways {
             .collect();
         ways.sort_by(|one, other| one.2.total_cmp(&other.2));
         ways
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_of_the_time_is_dealt_to_the_rows_that_are_left() {
+        let seconds = Duration::from_secs;
+        let effort = Effort {
+            rounds: 5,
+            tries: 15,
+            time: seconds(3),
+            all: Some(seconds(50)),
+            batch: seconds(0),
+            each: seconds(0),
+            idle: seconds(0),
+        };
+        assert_eq!(effort.within(seconds(0), 50).time, seconds(1));
+        assert_eq!(effort.within(seconds(40), 5).time, seconds(2));
+        assert_eq!(effort.within(seconds(0), 1).time, seconds(3));
+        assert_eq!(effort.within(seconds(60), 4).time, seconds(0));
+        let now = Instant::now();
+        assert!(effort.more(0, 0, now), "the first one is never left out");
+        assert!(!effort.more(1, 0, now));
+        let soon = now + seconds(60);
+        assert!(effort.more(4, 10, soon) && !effort.more(5, 0, soon) && !effort.more(4, 11, soon));
+        let free = Effort {
+            all: None,
+            ..effort
+        };
+        assert_eq!(free.within(seconds(600), 4).time, seconds(3));
     }
 }

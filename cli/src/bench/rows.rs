@@ -1,135 +1,10 @@
 //! The table of what is measured: each row's work, its limit and its target.
 
 use super::ours::batches::BATCH;
+use super::row::{Counted, Measured, Row, Target, Unit};
 use super::task::{Form, Publish, Shape, Task, Waiting};
+use super::think::by_processor_time;
 use super::work::Pass;
-
-/// One row.
-#[derive(Debug)]
-pub(crate) struct Row {
-    pub(crate) name: &'static str,
-    /// Bytes of a message's payload.
-    pub(crate) size: usize,
-    /// What is measured, for `--list`.
-    pub(crate) about: &'static str,
-    pub(crate) unit: Unit,
-    pub(crate) work: Measured,
-    pub(crate) target: Target,
-    /// Both processes on one processor.
-    pub(crate) one_core: bool,
-}
-
-impl Row {
-    /// Whether it compares this build of the command with another one.
-    pub(crate) const fn takes_another_build(&self) -> bool {
-        matches!(self.work, Measured::Instructions(Counted::Counters))
-    }
-}
-
-/// What is done to get a row's value.
-#[derive(Debug)]
-pub(crate) enum Measured {
-    /// `ours` beside the best of `limits`.
-    Beside { limits: &'static [Task], ours: Task },
-    /// By itself. The value is that of a batch, or the median of single operations.
-    Alone { ours: Task, pass: Pass },
-    /// A connection that nobody uses.
-    Idle { ours: Task },
-    /// Instructions, counted in one process.
-    Instructions(Counted),
-}
-
-/// What instructions are counted of.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Counted {
-    /// Bytes, beside the rings by hand.
-    Bytes,
-    /// A typed message, beside bytes of its size.
-    Typed,
-    /// Bytes, beside a receiver that only spins, for which no send looks.
-    Check,
-    /// The same of a sender that leaves its barrier out.
-    Unfenced,
-    /// A stream, beside the same in a build without counters.
-    Counters,
-}
-
-/// What a value is given in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unit {
-    Nanoseconds,
-    Microseconds,
-    MillionPerSecond,
-    GigabytesPerSecond,
-    /// Of an idle connection: wake-ups and milliseconds of processor time, added up.
-    WakeUps,
-    /// Of one operation, both sides together.
-    Instructions,
-}
-
-impl Unit {
-    /// As it is printed.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Unit::Nanoseconds => "ns",
-            Unit::Microseconds => "us",
-            Unit::MillionPerSecond => "M/s",
-            Unit::GigabytesPerSecond => "GB/s",
-            Unit::WakeUps => "wake-ups",
-            Unit::Instructions => "instructions",
-        }
-    }
-
-    /// A time per operation, in this unit.
-    #[expect(clippy::cast_precision_loss, reason = "sizes are below 2^52")]
-    pub(crate) fn of_nanos(self, nanos: f64, size: usize) -> f64 {
-        match self {
-            Unit::Nanoseconds | Unit::WakeUps | Unit::Instructions => nanos,
-            Unit::Microseconds => nanos / 1e3,
-            Unit::MillionPerSecond => 1e3 / nanos,
-            Unit::GigabytesPerSecond => size as f64 / nanos,
-        }
-    }
-
-    /// A ratio of times, as a ratio of values.
-    pub(crate) fn ratio(self, slowness: f64) -> f64 {
-        match self {
-            Unit::MillionPerSecond | Unit::GigabytesPerSecond => 1.0 / slowness,
-            Unit::Nanoseconds | Unit::Microseconds | Unit::WakeUps | Unit::Instructions => slowness,
-        }
-    }
-}
-
-/// What a row must reach.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Target {
-    /// The ratio to the limit, at most.
-    AtMost(f64),
-    /// The ratio to the limit, at least.
-    AtLeast(f64),
-    /// The value itself, below.
-    Below(f64),
-    /// The value itself, at most.
-    UpTo(f64),
-    /// The value, at most so much above the limit.
-    Above(f64),
-    /// For comparison only.
-    None,
-}
-
-impl Target {
-    /// Whether it is reached; `None` where there is nothing to reach.
-    pub(crate) fn met(self, value: f64, ratio: f64) -> Option<bool> {
-        match self {
-            Target::AtMost(most) => Some(ratio <= most),
-            Target::AtLeast(least) => Some(ratio >= least),
-            Target::Below(limit) => Some(value < limit),
-            Target::UpTo(most) => Some(value <= most),
-            Target::Above(most) => Some(value - value / ratio <= most),
-            Target::None => None,
-        }
-    }
-}
 
 const KIB_64: usize = 64 << 10;
 const MIB: usize = 1 << 20;
@@ -173,6 +48,7 @@ const fn stream(
     about: &'static str,
     limits: &'static [Task],
     ours: Task,
+    least: f64,
 ) -> Row {
     beside(
         name,
@@ -181,7 +57,7 @@ const fn stream(
         Unit::MillionPerSecond,
         limits,
         ours,
-        Target::AtLeast(0.9),
+        Target::AtLeast(least),
     )
 }
 
@@ -238,6 +114,30 @@ const fn instructions(
     }
 }
 
+/// A row with a time to think between two round trips.
+const fn think(name: &'static str, micros: u32, target: Target) -> Row {
+    let (about, unit) = if by_processor_time(micros) {
+        (
+            "processor time of both sides for a round trip by the default wait and the pause before it; the limit parks",
+            Unit::ProcessorMicroseconds,
+        )
+    } else {
+        (
+            "p50 of round trips by the default wait with such a pause before each; the limit spins",
+            Unit::Microseconds,
+        )
+    };
+    Row {
+        name,
+        size: 64,
+        about,
+        unit,
+        work: Measured::Thinking { micros },
+        target,
+        one_core: false,
+    }
+}
+
 /// The limit of rows that compare Ringway with itself.
 const SPINNING: Task = Task::RoundTrip(64, Waiting::Spin);
 
@@ -250,33 +150,38 @@ pub(crate) const ROWS: &[Row] = &[
     round_trip(1024, &[Task::Exchange(1024)], 1.10),
     stream(
         "stream-spin",
-        "messages one after the other, to a receiver that never sleeps",
+        "messages one after the other, to a receiver that is declared to spin; the limit is the best ring by hand without any check",
         RING_SPIN,
         Task::Stream(1, Waiting::Spin),
+        0.9,
     ),
     stream(
         "stream-membarrier",
         "the same to one that may sleep, without a barrier: both sides opt in (Config::membarrier); the limit has no look at all",
         RING_SPIN,
         Task::Stream(1, Waiting::Membarrier),
+        0.9,
     ),
     stream(
         "stream",
-        "messages one after the other, to a receiver that may sleep (the default)",
+        "the same by default settings: the receiver may sleep at any time, and nobody groups; the limit is the best ring by hand with such a check",
         RING_WAKE,
         Task::Stream(1, Waiting::Adaptive),
+        0.95,
     ),
     stream(
         "stream-groups",
         "the same, 16 messages published at once",
         RING_GROUPS,
         Task::Stream(16, Waiting::Adaptive),
+        0.9,
     ),
     stream(
         "stream-batcher",
         "messages one after the other through a batcher; the limit is the best of groups of 16, 64 and 256",
         GROUPS,
         Task::Batched(Shape::Stream, Waiting::Adaptive),
+        0.9,
     ),
     beside(
         "tap",
@@ -316,6 +221,13 @@ pub(crate) const ROWS: &[Row] = &[
         Task::RoundTrip(64, Waiting::Adaptive),
         Target::AtMost(1.3),
     ),
+    think("think-1us", 1, Target::AtMost(1.3)),
+    think("think-5us", 5, Target::AtMost(1.3)),
+    think("think-20us", 20, Target::AtMost(1.3)),
+    think("think-100us", 100, Target::None),
+    think("think-1ms", 1000, Target::AtMost(1.3)),
+    think("think-3ms", 3000, Target::AtMost(1.3)),
+    think("think-10ms", 10_000, Target::AtMost(1.3)),
     beside(
         "batcher",
         "round trip through a batcher, both sides spinning; the limit is round-trip:64",
@@ -382,6 +294,15 @@ pub(crate) const ROWS: &[Row] = &[
         Task::Backlog,
         Target::AtLeast(0.5),
     ),
+    Row {
+        name: "crowd-idle",
+        size: 0,
+        about: "1,000 clients of a poller that do nothing: memory of the server for each; at most 4 descriptors, no wake-up and no processor time",
+        unit: Unit::Kibibytes,
+        work: Measured::Crowd,
+        target: Target::UpTo(24.0),
+        one_core: false,
+    },
     Row {
         name: "idle",
         size: 0,
@@ -492,7 +413,14 @@ const RING_SPIN: &[Task] = &[
     Task::Frames(Publish::Spinning),
     Task::Slots(Publish::Spinning),
 ];
-const RING_WAKE: &[Task] = &[Task::Frames(Publish::Waking), Task::Slots(Publish::Waking)];
+/// The receiver may sleep at any time, and nobody groups: both rings, and both ways to look at the sleeper's word behind the commit. Which is the
+/// fastest changes with the distance of the cores.
+const RING_WAKE: &[Task] = &[
+    Task::Frames(Publish::Swapping),
+    Task::Slots(Publish::Swapping),
+    Task::Frames(Publish::Fencing),
+    Task::Slots(Publish::Fencing),
+];
 const RING_GROUPS: &[Task] = &[Task::Frames(Publish::Groups), Task::Slots(Publish::Groups)];
 /// The limit of a batcher: groups that the caller makes by hand.
 const GROUPS: &[Task] = &[

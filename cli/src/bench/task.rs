@@ -1,15 +1,17 @@
 //! Every piece of work that a pair of processes can be asked to do, by name; the name is how it reaches the processes.
 
 use std::path::Path;
+use std::time::Duration;
 
 use ringway::{Config, Wait};
 use serde::{Deserialize, Serialize};
 
 use super::kit::{Kit, Side};
+use super::limits::commit::{Commit, Fenced, Grouped, Stored, Swapped};
 use super::limits::{bell, bulk, exchange, frames, lanes, slots, socket};
 use super::ours::batches::BATCH;
 use super::ours::crowd::{Backlog, Crowd, Visits};
-use super::ours::{Batched, Batches, Connecting, Duplex, InPlace, Tapping};
+use super::ours::{Batched, Batches, Connecting, Duplex, Idlers, InPlace, Tapping, Thinking};
 use super::sweep::trial::Trial;
 use super::work::{RoundTrip, Stream, Work};
 use super::{Failure, codecs};
@@ -59,6 +61,10 @@ pub(crate) enum Task {
     Crowd,
     /// Ringway: the same with 8 bytes and 10 ms between two.
     CrowdVisits,
+    /// Ringway: round trips of 64 bytes, so many microseconds between two.
+    Thinking(Waiting, u32),
+    /// Ringway: a thousand clients of a poller, which do nothing.
+    Idlers,
     /// Ringway: a poller reads what is queued on a thousand connections.
     Backlog,
     /// Ringway: round trips of an encoded message.
@@ -70,10 +76,23 @@ pub(crate) enum Task {
 pub(crate) enum Publish {
     /// Each by itself, to a receiver that never sleeps.
     Spinning,
-    /// Each by itself, to a receiver that may sleep at any time.
-    Waking,
+    /// Each by itself, to a receiver that may sleep at any time: the word that commits is swapped.
+    Swapping,
+    /// The same, with a store and a full fence.
+    Fencing,
     /// In groups of 16.
     Groups,
+}
+
+impl Publish {
+    /// What is special about it, where a row has more than one.
+    const fn words(self) -> &'static str {
+        match self {
+            Publish::Swapping => ", the word that commits swapped",
+            Publish::Fencing => ", a store and a fence",
+            Publish::Spinning | Publish::Groups => "",
+        }
+    }
 }
 
 /// How both sides of a connection wait.
@@ -88,14 +107,13 @@ pub(crate) enum Waiting {
 
 impl Waiting {
     fn config(self) -> Config {
-        let wait = match self {
-            Waiting::Spin => Wait::Spin,
-            Waiting::Adaptive | Waiting::Membarrier => Wait::Adaptive,
-            Waiting::Park => Wait::Park,
-        };
-        Config::new()
-            .wait(wait)
-            .membarrier(self == Waiting::Membarrier)
+        let config = Config::new();
+        match self {
+            Waiting::Spin => config.wait(Wait::Spin),
+            Waiting::Adaptive => config.wait(Wait::Adaptive),
+            Waiting::Membarrier => config.wait(Wait::Adaptive).membarrier(true),
+            Waiting::Park => config.wait(Wait::Park),
+        }
     }
 }
 
@@ -142,12 +160,33 @@ impl Task {
         match self {
             Task::Exchange(_) => exchange::way(choice),
             Task::Lanes => lanes::way(choice),
-            Task::Frames(_) => format!("frames, {choice} pauses when the ring is empty"),
-            Task::Slots(_) => format!("slots, {choice} pauses when the ring is empty"),
+            Task::Frames(publish) => {
+                let by = publish.words();
+                format!("frames{by}, {choice} pauses when the ring is empty")
+            }
+            Task::Slots(publish) => {
+                let by = publish.words();
+                format!("slots{by}, {choice} pauses when the ring is empty")
+            }
             Task::Bulk(_) => format!("memcpy, {choice} places"),
             Task::Large(_) => "as frames of bytes".to_owned(),
             Task::Stream(..) => "a stream".to_owned(),
             _ => format!("choice {choice}"),
+        }
+    }
+
+    /// Whether neither of its processes ever leaves its processor by itself, each on one of its own.
+    pub(crate) const fn never_sleeps(self) -> bool {
+        match self {
+            Task::Exchange(_)
+            | Task::Frames(_)
+            | Task::Slots(_)
+            | Task::Bulk(_)
+            | Task::InPlace => true,
+            Task::RoundTrip(_, waiting) | Task::Stream(_, waiting) | Task::Batched(_, waiting) => {
+                matches!(waiting, Waiting::Spin)
+            }
+            _ => false,
         }
     }
 
@@ -178,36 +217,18 @@ impl Task {
             Task::Exchange(56) => exchange::<56>(kit, side)?,
             Task::Exchange(64) => exchange::<64>(kit, side)?,
             Task::Exchange(1024) => exchange::<1024>(kit, side)?,
-            Task::Frames(Publish::Spinning) => {
-                Box::new(Stream::<_, 64, 1>::new(
-                    frames::Frames::<false, false>::new(kit, side)?,
-                ))
-            }
-            Task::Frames(Publish::Waking) => {
-                Box::new(Stream::<_, 64, 1>::new(frames::Frames::<true, false>::new(
-                    kit, side,
-                )?))
-            }
-            Task::Frames(Publish::Groups) => {
-                Box::new(Stream::<_, 64, 16>::new(
-                    frames::Frames::<false, true>::new(kit, side)?,
-                ))
-            }
-            Task::Slots(Publish::Spinning) => {
-                Box::new(Stream::<_, 64, 1>::new(
-                    slots::Slots::<false, false, true>::new(kit, side)?,
-                ))
-            }
-            Task::Slots(Publish::Waking) => {
-                Box::new(Stream::<_, 64, 1>::new(
-                    slots::Slots::<true, false, true>::new(kit, side)?,
-                ))
-            }
-            Task::Slots(Publish::Groups) => {
-                Box::new(Stream::<_, 64, 16>::new(
-                    slots::Slots::<false, true, true>::new(kit, side)?,
-                ))
-            }
+            Task::Frames(publish) => match publish {
+                Publish::Spinning => frames::<Stored, 1>(kit, side)?,
+                Publish::Swapping => frames::<Swapped, 1>(kit, side)?,
+                Publish::Fencing => frames::<Fenced, 1>(kit, side)?,
+                Publish::Groups => frames::<Grouped, 16>(kit, side)?,
+            },
+            Task::Slots(publish) => match publish {
+                Publish::Spinning => slots::<Stored, 1>(kit, side)?,
+                Publish::Swapping => slots::<Swapped, 1>(kit, side)?,
+                Publish::Fencing => slots::<Fenced, 1>(kit, side)?,
+                Publish::Groups => slots::<Grouped, 16>(kit, side)?,
+            },
             Task::Bulk(KIB_64) => {
                 Box::new(Stream::<_, KIB_64, 1>::new(bulk::Bulk::<KIB_64>::new(kit)?))
             }
@@ -276,6 +297,11 @@ impl Task {
             Task::Lanes => Box::new(RoundTrip::<_, 64>::new(lanes::Lanes::new(kit, side)?)),
             Task::Crowd => Box::new(RoundTrip::<_, 64>::new(crowd(address, side)?)),
             Task::CrowdVisits => Box::new(Visits(crowd(address, side)?)),
+            Task::Thinking(waiting, micros) => {
+                let pause = Duration::from_micros(micros.into());
+                Box::new(Thinking::new(&waiting.config(), pause, address, side)?)
+            }
+            Task::Idlers => Box::new(Idlers::new(address, side)?),
             Task::Backlog => Box::new(Backlog::new(address, side)?),
             Task::Codec(form, shape) => codecs::make(form, shape, address, side)?,
             Task::Sweep(trial) => trial.make(side, address)?,
@@ -295,6 +321,22 @@ fn large(size: usize) -> Config {
 fn crowd(address: &Path, side: Side) -> Result<Crowd, Failure> {
     let smallest = Config::new().capacity(4096).peer_capacity(4096);
     Crowd::new(&smallest, address, side)
+}
+
+fn frames<C: Commit + 'static, const GROUP: u64>(
+    kit: &Kit,
+    side: Side,
+) -> Result<Box<dyn Work>, Failure> {
+    let link = frames::Frames::<C>::new(kit, side)?;
+    Ok(Box::new(Stream::<_, 64, GROUP>::new(link)))
+}
+
+fn slots<C: Commit + 'static, const GROUP: u64>(
+    kit: &Kit,
+    side: Side,
+) -> Result<Box<dyn Work>, Failure> {
+    let link = slots::Slots::<C, true>::new(kit, side)?;
+    Ok(Box::new(Stream::<_, 64, GROUP>::new(link)))
 }
 
 fn exchange<const SIZE: usize>(kit: &Kit, side: Side) -> Result<Box<dyn Work>, Failure> {

@@ -40,6 +40,8 @@ impl Spec {
         let config = Config::new()
             .wait(self.wait.wait())
             .max_capacity(LARGEST_RING)
+            // It has many connections, and waits for none of them by `select`.
+            .raise_descriptor_limit(true)
             .capacity(self.capacity)
             .peer_capacity(self.capacity);
         let uids = self.uids.iter();

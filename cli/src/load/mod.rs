@@ -29,9 +29,7 @@ use self::report::Report;
 use self::sizes::Sizes;
 use self::tally::{Outcome, Record, Tally};
 use crate::exit::{self, Code, Failure};
-use crate::options::{
-    WaitMode, deadline_after, parse_bytes, parse_seconds, parse_uid, raise_descriptors,
-};
+use crate::options::{WaitMode, deadline_after, parse_bytes, parse_seconds, parse_uid};
 
 pub(crate) use self::faults::run_client;
 
@@ -132,7 +130,6 @@ fn nanos(seconds: f64) -> u64 {
 
 fn load(args: &LoadArgs, output: &mut impl Write) -> Result<(), Failure> {
     crate::standard::output()?;
-    raise_descriptors();
     let spec = spec(args)?;
     let service = meet(args, &spec)?;
     let before = (processor_time(), service.and_then(time_of));

@@ -67,6 +67,49 @@ fn each_way_climbs_its_own_ladder() {
     assert_eq!(first(Wait::Adaptive, Cores::Rationed), [Sleep; 3]);
 }
 
+/// A server that waits for a client who thinks for `pause` before each request: both sides' sleeps, and how long each spun, in the last thousand of so many round trips.
+fn ping_pong(pause: Duration) -> [(u32, Duration); 2] {
+    let mut sides = [(); 2].map(|()| new(Wait::Adaptive, Cores::Several, None));
+    for round in 0..1300 {
+        if round == 300 {
+            for side in &mut sides {
+                (side.sleeps, side.spun) = (0, Duration::ZERO);
+            }
+        }
+        let [server, client] = &mut sides;
+        let before = server.sleeps;
+        server.wait(pause);
+        client.now = server.now;
+        if server.sleeps == before {
+            // The reply is there before the client looks at a clock.
+            client.ladder.found_soon();
+        } else {
+            client.wait(WAKE);
+        }
+        server.now = client.now;
+    }
+    sides.map(|side| (side.sleeps, side.spun))
+}
+
+#[test]
+fn think_times_up_to_20_us_are_spun_through_and_a_millisecond_is_slept() {
+    for micros in [1, 5, 20] {
+        let [server, client] = ping_pong(Duration::from_micros(micros));
+        assert_eq!((server.0, client.0), (0, 0), "{micros} us: nobody sleeps");
+    }
+    for millis in [1, 3, 10] {
+        let [server, client] = ping_pong(Duration::from_millis(millis));
+        assert_eq!(server.0, 1000, "{millis} ms: each wait is slept");
+        assert!(
+            server.1 < Duration::from_millis(1),
+            "{millis} ms: {:?} spun as trials in 1,000 waits",
+            server.1
+        );
+        // The reply is as far away as a wake, which may be spun through, and no more than that.
+        assert!(client.1 <= 1000 * (WAKE + LOOK), "{:?}", client.1);
+    }
+}
+
 /// The peer shares our CPU, and answers when we yield or sleep: spinning only holds it up, and is given up.
 #[test]
 fn a_spin_that_a_yield_ends_was_in_vain() {

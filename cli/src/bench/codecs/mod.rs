@@ -188,12 +188,7 @@ pub(super) fn run(
     }
     let pair = Placement::two_cores();
     if !json {
-        writeln!(
-            output,
-            "{}\n{}",
-            placement::machine(),
-            placement::describe()
-        )?;
+        placement::print_heading(output, &placement::describe())?;
         writeln!(
             output,
             "{:<8} {:<17} {:>6} {:>11} {:>11} {:>8} {:>14}",

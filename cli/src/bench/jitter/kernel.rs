@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
 use serde::{Deserialize, Serialize};
 
 /// What happened to one thread.
@@ -16,6 +17,8 @@ pub(crate) struct Thread {
     pub(crate) sleeps: i64,
     /// Times that something else was given its processor.
     pub(crate) preemptions: i64,
+    /// User and system time, in microseconds.
+    pub(crate) cpu_micros: i64,
 }
 
 impl Thread {
@@ -29,6 +32,8 @@ impl Thread {
             major_faults: usage.major_page_faults(),
             sleeps: usage.voluntary_context_switches(),
             preemptions: usage.involuntary_context_switches(),
+            cpu_micros: usage.user_time().num_microseconds()
+                + usage.system_time().num_microseconds(),
         }
     }
 
@@ -39,6 +44,7 @@ impl Thread {
             major_faults: self.major_faults - before.major_faults,
             sleeps: self.sleeps - before.sleeps,
             preemptions: self.preemptions - before.preemptions,
+            cpu_micros: self.cpu_micros - before.cpu_micros,
         }
     }
 
@@ -49,6 +55,7 @@ impl Thread {
             major_faults: self.major_faults + other.major_faults,
             sleeps: self.sleeps + other.sleeps,
             preemptions: self.preemptions + other.preemptions,
+            cpu_micros: self.cpu_micros + other.cpu_micros,
         }
     }
 }

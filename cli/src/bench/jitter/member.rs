@@ -57,6 +57,8 @@ pub(crate) struct Found {
     /// The same of the distances between two looks at an empty ring.
     pub(crate) polls: Vec<(u64, u64)>,
     pub(crate) thread: Thread,
+    /// How long both loops took, in microseconds.
+    pub(crate) wall_micros: u64,
 }
 
 /// Small enough to go round many times, large enough to have pages that are touched while the clock runs.
@@ -93,13 +95,13 @@ fn measure(args: &MemberArgs) -> Result<(), Failure> {
     }
     let time = Duration::from_millis(spec.millis);
     let (mut trips, mut polls) = (histogram()?, histogram()?);
-    let before = Thread::now();
+    let (before, began) = (Thread::now(), Instant::now());
     match spec.side {
         Side::Lead => ask(&mut sender, &mut receiver, time, &mut trips)?,
         Side::Follow => answer(&mut sender, &mut receiver)?,
     }
     look(&mut receiver, time, &mut polls)?;
-    let thread = Thread::now().since(before);
+    let (thread, wall) = (Thread::now().since(before), began.elapsed());
     if spec.options.fifo {
         thread::schedule(Class::Other)?;
     }
@@ -107,6 +109,7 @@ fn measure(args: &MemberArgs) -> Result<(), Failure> {
         trips: counts(&trips),
         polls: counts(&polls),
         thread,
+        wall_micros: u64::try_from(wall.as_micros()).unwrap_or(u64::MAX),
     };
     println!("{}", serde_json::to_string(&found)?);
     // The other one may still be looking at our ring; it ends by itself.
@@ -182,6 +185,12 @@ fn look(
         last = now;
     }
     Ok(())
+}
+
+/// Whether this machine has but one NUMA node, as far as the kernel tells.
+pub(super) fn one_node() -> bool {
+    let online = std::fs::read_to_string("/sys/devices/system/node/online");
+    online.is_ok_and(|nodes| nodes.trim() == "0")
 }
 
 /// The NUMA node of a processor; the first where the kernel does not tell.

@@ -54,6 +54,10 @@ struct Variant {
     thread: Thread,
     host: Host,
     rounds: usize,
+    /// How long the loops of both processes took, added up.
+    wall_micros: u64,
+    /// What has to be known of its figures.
+    remark: Option<String>,
     /// Why it is not measured here.
     note: Option<String>,
 }
@@ -68,6 +72,8 @@ impl Variant {
             thread: Thread::default(),
             host: Host::default(),
             rounds: 0,
+            wall_micros: 0,
+            remark: None,
             note: None,
         })
     }
@@ -82,8 +88,34 @@ impl Variant {
             }
         }
         self.thread = self.thread.and(found.thread);
+        self.wall_micros += found.wall_micros;
+    }
+
+    /// Processor time of both processes in percent of one processor: 200 where nobody else had any.
+    #[expect(clippy::cast_precision_loss, reason = "times of a run in microseconds")]
+    fn cpu_percent(&self) -> f64 {
+        200.0 * self.thread.cpu_micros as f64 / self.wall_micros as f64
     }
 }
+
+/// The options of the last variant, all of them, without those that are not permitted here.
+fn permitted(variants: &[Variant]) -> (Options, Option<String>) {
+    let refused = |name: &str| variants.iter().any(|v| v.name == name && v.note.is_some());
+    let options = Options {
+        pin: !refused("pin"),
+        prefault: !refused("prefault"),
+        lock: !refused("lock"),
+        numa: !refused("numa"),
+        fifo: !refused("fifo"),
+    };
+    let without = variants.iter().filter(|v| v.note.is_some());
+    let without: Vec<_> = without.map(|v| v.name).collect();
+    let remark = format!("without what is not permitted here: {}", without.join(", "));
+    (options, (!without.is_empty()).then_some(remark))
+}
+
+/// The last variant.
+const ALL: &str = "all";
 
 fn variants() -> Result<Vec<Variant>, Failure> {
     let none = Options::default();
@@ -101,7 +133,7 @@ fn variants() -> Result<Vec<Variant>, Failure> {
         ("numa", Options { numa: true, ..none }),
         ("fifo", Options { fifo: true, ..none }),
         (
-            "all",
+            ALL,
             Options {
                 pin: true,
                 prefault: true,
@@ -112,7 +144,14 @@ fn variants() -> Result<Vec<Variant>, Failure> {
         ),
     ]
     .into_iter()
-    .map(|(name, options)| Variant::new(name, options))
+    .map(|(name, options)| {
+        let mut variant = Variant::new(name, options)?;
+        if name == "numa" && member::one_node() {
+            variant.remark =
+                Some("this machine has one node: there is nothing to choose".to_owned());
+        }
+        Ok(variant)
+    })
     .collect()
 }
 
@@ -123,21 +162,25 @@ pub(crate) fn run(
     output: &mut impl Write,
 ) -> Result<(), exit::Failure> {
     let failed = |error: &dyn std::fmt::Display| exit::Failure::new(Code::Failed, error);
-    let placement = Placement::two_cores()
-        .ok_or_else(|| failed(&"it takes two processors, and only one is allowed"))?;
+    let placement = Placement::insist_on_two_cores().map_err(|why| failed(&why))?;
     if !effort.json {
-        writeln!(
-            output,
-            "{}\ntwo processes; pinned ones to {placement}; {} rounds of {} ms for each loop",
-            placement::machine(),
-            effort.rounds,
-            effort.millis
-        )?;
+        let put = format!(
+            "two processes; pinned ones to {placement}; {} rounds of {} ms for each loop",
+            effort.rounds, effort.millis
+        );
+        placement::print_heading(output, &put)?;
         output.flush()?;
     }
     let mut variants = variants().map_err(|error| failed(&error))?;
     for _ in 0..effort.rounds {
-        for variant in variants.iter_mut().filter(|variant| variant.note.is_none()) {
+        for index in 0..variants.len() {
+            let (before, rest) = variants.split_at_mut(index);
+            let Some(variant) = rest.first_mut().filter(|variant| variant.note.is_none()) else {
+                continue;
+            };
+            if variant.name == ALL {
+                (variant.options, variant.remark) = permitted(before);
+            }
             let before = Host::now();
             match pair(variant.options, placement, effort.millis, meeting) {
                 Ok(found) => {

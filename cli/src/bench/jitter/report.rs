@@ -40,7 +40,9 @@ pub(super) fn print_json(variants: &[Variant], output: &mut impl Write) -> io::R
             "preemptions": variant.thread.preemptions,
             "interrupts": variant.host.interrupts,
             "stolen_ticks": variant.host.stolen,
+            "cpu_percent": Some(variant.cpu_percent()).filter(|percent| percent.is_finite()),
             "rounds": variant.rounds,
+            "remark": variant.remark,
             "note": variant.note,
         });
         writeln!(output, "{object}")?;
@@ -56,7 +58,11 @@ pub(super) fn print(variants: &[Variant], output: &mut impl Write) -> io::Result
         for (name, _) in QUANTILES {
             write!(output, "{name:>10}")?;
         }
-        writeln!(output, "{:>10}{:>10}", "max", "> 10 us")?;
+        writeln!(
+            output,
+            "{:>10}{:>10}{:>14}",
+            "max", "> 10 us", "p99.9 to none"
+        )?;
         for variant in variants {
             let histogram = pick(variant);
             write!(output, "{:<10}{:>12}", variant.name, histogram.len())?;
@@ -68,14 +74,19 @@ pub(super) fn print(variants: &[Variant], output: &mut impl Write) -> io::Result
                 )?;
             }
             let gaps = histogram.count_between(GAP, u64::MAX);
-            writeln!(output, "{:>10}{gaps:>10}", time(histogram.max()))?;
+            let effect = effect(histogram, variants.first().map(pick));
+            writeln!(
+                output,
+                "{:>10}{gaps:>10}{effect:>14}",
+                time(histogram.max())
+            )?;
         }
         print_octaves(variants, pick, output)?;
     }
     writeln!(
         output,
-        "\nWhat interrupted us (both threads; interrupts and stolen time of all processors)\n{:<10}{:>8}{:>8}{:>8}{:>9}{:>12}{:>12}  most of them",
-        "options", "minor", "major", "sleeps", "preempt", "interrupts", "stolen ms"
+        "\nWhat interrupted us (both threads; interrupts and stolen time of all processors)\n{:<10}{:>7}{:>8}{:>8}{:>8}{:>9}{:>12}{:>12}  most of them",
+        "options", "cpu %", "minor", "major", "sleeps", "preempt", "interrupts", "stolen ms"
     )?;
     for variant in variants {
         let thread = variant.thread;
@@ -83,8 +94,11 @@ pub(super) fn print(variants: &[Variant], output: &mut impl Write) -> io::Result
             |value: Option<u64>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
         writeln!(
             output,
-            "{:<10}{:>8}{:>8}{:>8}{:>9}{:>12}{:>12}  {}",
+            "{:<10}{:>7}{:>8}{:>8}{:>8}{:>9}{:>12}{:>12}  {}",
             variant.name,
+            Some(variant.cpu_percent())
+                .filter(|percent| percent.is_finite())
+                .map_or_else(|| "-".to_owned(), |percent| format!("{percent:.0}")),
             thread.minor_faults,
             thread.major_faults,
             thread.sleeps,
@@ -94,11 +108,23 @@ pub(super) fn print(variants: &[Variant], output: &mut impl Write) -> io::Result
             or_dash(variant.host.stolen.map(|ticks| ticks * 10)),
             causes(variant),
         )?;
-        if let Some(note) = &variant.note {
-            writeln!(output, "{:10}{note}", "")?;
+        for words in [&variant.note, &variant.remark].into_iter().flatten() {
+            writeln!(output, "{:10}{words}", "")?;
         }
     }
     Ok(())
+}
+
+/// How many times what is seen without any option it is.
+#[expect(clippy::cast_precision_loss, reason = "for people")]
+fn effect(histogram: &Histogram<u64>, none: Option<&Histogram<u64>>) -> String {
+    let at = |histogram: &Histogram<u64>| histogram.value_at_quantile(0.999) as f64;
+    match none.map(at) {
+        Some(none) if none > 0.0 && !histogram.is_empty() => {
+            format!("{:.2}x", at(histogram) / none)
+        }
+        _ => "-".to_owned(),
+    }
 }
 
 type Pick = fn(&Variant) -> &Histogram<u64>;
@@ -239,8 +265,11 @@ mod tests {
         variant.polls.saturating_record(20);
         variant.thread = Thread {
             minor_faults: 77,
+            cpu_micros: 1_500,
             ..Thread::default()
         };
+        variant.wall_micros = 2_000;
+        variant.remark = Some("as a test".to_owned());
         variant.host = Host {
             interrupts: Some([("timer".to_owned(), 12)].into()),
             stolen: Some(3),
@@ -262,7 +291,16 @@ mod tests {
         let mut text = Vec::new();
         print(&[variant()], &mut text).unwrap();
         let text = String::from_utf8(text).unwrap();
-        for word in ["p99.99", "77", "timer 12", "30", "none"] {
+        for word in [
+            "p99.99",
+            "77",
+            "timer 12",
+            "30",
+            "none",
+            "150",
+            "1.00x",
+            "as a test",
+        ] {
             assert!(text.contains(word), "{word}: {text}");
         }
         let mut text = Vec::new();

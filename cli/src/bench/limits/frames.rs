@@ -21,12 +21,14 @@
 //! - A prefetch in the receiver loses: it takes lines that the sender still writes.
 
 use std::io;
+use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use super::super::kit::{Area, Kit, Side};
 use super::super::work::Link;
-use super::control::{Batches, RELEASED, START, wake};
+use super::commit::Commit;
+use super::control::{Batches, RELEASED, START};
 use super::{copy_in, copy_out, pauses, prefetch_to_write};
 
 /// Pauses of a receiver that finds the ring empty.
@@ -42,10 +44,9 @@ const STEP: u64 = (RING / 16) as u64;
 const ROOM: u64 = (RING - 2 * FRAME) as u64;
 const AHEAD: usize = 1024;
 
-/// One end. `WAKE`: each message is followed by a full barrier and a look at whether the receiver sleeps.
-/// `GROUPED`: nothing is visible before `publish`.
+/// One end; `C` is how a message becomes visible.
 #[derive(Debug)]
-pub(crate) struct Frames<const WAKE: bool, const GROUPED: bool> {
+pub(crate) struct Frames<C> {
     area: Area,
     bell: OwnedFd,
     slip: u32,
@@ -58,9 +59,10 @@ pub(crate) struct Frames<const WAKE: bool, const GROUPED: bool> {
     /// Where the open group begins.
     first: Option<usize>,
     batches: Batches,
+    commit: PhantomData<C>,
 }
 
-impl<const WAKE: bool, const GROUPED: bool> Frames<WAKE, GROUPED> {
+impl<C> Frames<C> {
     pub(crate) fn new(kit: &Kit, side: Side) -> io::Result<Self> {
         let area = kit.map(START + RING + 2 * AHEAD)?;
         let bell = kit.bells[side.peer().index()].try_clone()?;
@@ -73,6 +75,7 @@ impl<const WAKE: bool, const GROUPED: bool> Frames<WAKE, GROUPED> {
             until: if side == Side::Lead { ROOM } else { STEP },
             first: None,
             batches: Batches::default(),
+            commit: PhantomData,
         })
     }
 
@@ -95,7 +98,7 @@ impl<const WAKE: bool, const GROUPED: bool> Frames<WAKE, GROUPED> {
     }
 }
 
-impl<const WAKE: bool, const GROUPED: bool> Link for Frames<WAKE, GROUPED> {
+impl<C: Commit> Link for Frames<C> {
     #[inline(always)]
     fn send(&mut self, payload: &[u8]) {
         if self.position > self.until {
@@ -109,20 +112,14 @@ impl<const WAKE: bool, const GROUPED: bool> Link for Frames<WAKE, GROUPED> {
         // SAFETY: a frame within the ring that the receiver has released, or has never been used.
         unsafe { copy_in(self.area.at(here + 8), &payload[..PAYLOAD]) };
         let header = self.area.word(here);
-        if GROUPED {
+        if C::GROUPED {
             match self.first {
                 None => self.first = Some(here),
                 // ORD: limit-frame: relaxed, published by the group's first header; partner: `recv` below.
                 Some(_) => header.store(FRAME as u64, Relaxed),
             }
-        } else if WAKE {
-            // ORD: limit-wake: commits, and is ordered before the look at the sleeper's word; partner: a receiver that
-            // says it sleeps and then looks once more (none does here: only the cost is wanted).
-            header.swap(FRAME as u64, SeqCst);
-            wake(&self.area, &self.bell);
         } else {
-            // ORD: limit-frame: publishes terminator and payload; partner: `recv` below.
-            header.store(FRAME as u64, Release);
+            C::commit(header, FRAME as u64, &self.area, &self.bell);
         }
         self.position += FRAME as u64;
         self.offset = behind;

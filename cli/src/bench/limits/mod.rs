@@ -21,6 +21,7 @@
 
 pub(crate) mod bell;
 pub(crate) mod bulk;
+pub(crate) mod commit;
 mod control;
 pub(crate) mod exchange;
 pub(crate) mod frames;

@@ -16,12 +16,14 @@
 //! 1.5 KiB ahead; without it, far cores reach half.
 
 use std::io;
+use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::Ordering::{Acquire, Release, SeqCst};
+use std::sync::atomic::Ordering::{Acquire, Release};
 
 use super::super::kit::{Area, Kit, Side};
 use super::super::work::Link;
-use super::control::{Batches, RELEASED, START, TAIL, wake};
+use super::commit::Commit;
+use super::control::{Batches, RELEASED, START, TAIL};
 use super::{LINE, copy_in, copy_out, pauses, prefetch_to_write};
 
 /// Pauses of a receiver that finds the ring empty.
@@ -32,9 +34,9 @@ const SLOTS: u64 = 4096;
 const STEP: u64 = SLOTS / 16;
 const AHEAD: usize = 1536;
 
-/// One end. `WAKE` and `GROUPED` as in `frames.rs`. `ASK`: lines are asked for ahead, as between two cores they must be.
+/// One end; `C` is how a message becomes visible. `ASK`: lines are asked for ahead, as between two cores they must be.
 #[derive(Debug)]
-pub(crate) struct Slots<const WAKE: bool, const GROUPED: bool, const ASK: bool> {
+pub(crate) struct Slots<C, const ASK: bool> {
     area: Area,
     bell: OwnedFd,
     slip: u32,
@@ -45,9 +47,10 @@ pub(crate) struct Slots<const WAKE: bool, const GROUPED: bool, const ASK: bool> 
     /// The receiver's last look at how far the sender is.
     tail: u64,
     batches: Batches,
+    commit: PhantomData<C>,
 }
 
-impl<const WAKE: bool, const GROUPED: bool, const ASK: bool> Slots<WAKE, GROUPED, ASK> {
+impl<C, const ASK: bool> Slots<C, ASK> {
     pub(crate) fn new(kit: &Kit, side: Side) -> io::Result<Self> {
         let area = kit.map(START + SLOTS as usize * LINE + 2 * AHEAD)?;
         let bell = kit.bells[side.peer().index()].try_clone()?;
@@ -59,6 +62,7 @@ impl<const WAKE: bool, const GROUPED: bool, const ASK: bool> Slots<WAKE, GROUPED
             released: 0,
             tail: 0,
             batches: Batches::default(),
+            commit: PhantomData,
         })
     }
 
@@ -68,7 +72,7 @@ impl<const WAKE: bool, const GROUPED: bool, const ASK: bool> Slots<WAKE, GROUPED
     }
 }
 
-impl<const WAKE: bool, const GROUPED: bool, const ASK: bool> Link for Slots<WAKE, GROUPED, ASK> {
+impl<C: Commit, const ASK: bool> Link for Slots<C, ASK> {
     #[inline(always)]
     fn send(&mut self, payload: &[u8]) {
         while self.position == self.released + SLOTS {
@@ -83,19 +87,12 @@ impl<const WAKE: bool, const GROUPED: bool, const ASK: bool> Link for Slots<WAKE
         // SAFETY: a slot that the receiver has released, or that has never been used.
         unsafe { copy_in(self.area.at(slot), &payload[..LINE]) };
         self.position += 1;
-        if WAKE {
-            // ORD: limit-wake: commits, and is ordered before the look at the sleeper's word; partner: see `frames.rs`.
-            self.area.word(TAIL).swap(self.position, SeqCst);
-            wake(&self.area, &self.bell);
-        } else if !GROUPED {
-            // ORD: limit-slot: publishes the payload; partner: `recv` below.
-            self.area.word(TAIL).store(self.position, Release);
-        }
+        C::commit(self.area.word(TAIL), self.position, &self.area, &self.bell);
     }
 
     #[inline(always)]
     fn publish(&mut self) {
-        if GROUPED {
+        if C::GROUPED {
             // ORD: limit-slot: publishes the whole group; partner: `recv` below.
             self.area.word(TAIL).store(self.position, Release);
         }

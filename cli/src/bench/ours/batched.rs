@@ -9,7 +9,7 @@ use ringway::{Config, Receiver};
 use super::super::kit::Side;
 use super::super::work::Link;
 use super::super::{Failure, fail};
-use super::meet;
+use super::{meet, receive};
 
 /// One end of a connection, with a batcher of the default bounds. In a stream its caller flushes when it has no more.
 #[derive(Debug)]
@@ -36,11 +36,7 @@ impl Link for Batched {
 
     #[inline(always)]
     fn recv(&mut self, payload: &mut [u8]) {
-        match self.receiver.recv_into(payload) {
-            Ok(length) if length == payload.len() => {}
-            Ok(length) => fail(&format!("a frame of {length} bytes")),
-            Err(error) => fail(&error),
-        }
+        receive(&mut self.receiver, payload);
     }
 
     fn publish(&mut self) {

@@ -9,7 +9,7 @@ use zerocopy::IntoBytes;
 use super::super::kit::Side;
 use super::super::work::Link;
 use super::super::{Failure, fail};
-use super::{meet, meet_attended};
+use super::{meet, meet_attended, receive};
 
 /// One end of a connection.
 #[derive(Debug)]
@@ -52,11 +52,7 @@ impl Link for Duplex {
 
     #[inline(always)]
     fn recv(&mut self, payload: &mut [u8]) {
-        match self.receiver.recv_into(payload) {
-            Ok(length) if length == payload.len() => {}
-            Ok(length) => fail(&format!("a frame of {length} bytes")),
-            Err(error) => fail(&error),
-        }
+        receive(&mut self.receiver, payload);
     }
 
     #[inline(always)]

@@ -5,25 +5,29 @@ pub(crate) mod batches;
 mod connecting;
 pub(crate) mod crowd;
 pub(crate) mod duplex;
+pub(crate) mod idlers;
 mod in_place;
 mod tapping;
+mod thinking;
 pub(crate) mod ticks;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ringway::typed::{self, Messages};
-use ringway::{Attendant, Config, Connection, Error, ErrorKind, Listener};
+use ringway::{Attendant, Config, Connection, Error, ErrorKind, Listener, Receiver};
 
-use super::Failure;
 use super::kit::Side;
+use super::{Failure, fail};
 
 pub(crate) use self::batched::Batched;
 pub(crate) use self::batches::Batches;
 pub(crate) use self::connecting::Connecting;
 pub(crate) use self::duplex::Duplex;
+pub(crate) use self::idlers::Idlers;
 pub(crate) use self::in_place::InPlace;
 pub(crate) use self::tapping::Tapping;
+pub(crate) use self::thinking::Thinking;
 
 /// How long the two processes wait for each other.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -70,6 +74,16 @@ pub(crate) fn meet_typed<M: Messages + ?Sized>(
             wait_for(address);
             insist(|| typed::connect_with::<M, M>(config, address))
         }
+    }
+}
+
+/// Waits for a frame of just the length of `payload`, and copies it out.
+#[inline(always)]
+fn receive(receiver: &mut Receiver, payload: &mut [u8]) {
+    match receiver.recv_into(payload) {
+        Ok(length) if length == payload.len() => {}
+        Ok(length) => fail(&format!("a frame of {length} bytes")),
+        Err(error) => fail(&error),
     }
 }
 

@@ -1,62 +1,49 @@
 //! `ringway bench sweep`: messages of 1 byte to 16 MiB, single and streamed, busy and parked, beside a Unix socket.
 //!
-//! Each round starts new processes for Ringway and for both kinds of socket, and measures them by turns, twice; the socket that did better is what
-//! Ringway is compared with in that round. A point is the median of the rounds' ratios.
+//! Each round starts new processes for Ringway and for each kind of socket, and measures them by turns, twice; the socket that did better is what
+//! Ringway is compared with in that round. A round counts only if neither changed between its two turns. A point is the median of the rounds' ratios.
 
+mod report;
 pub(crate) mod trial;
 mod unix;
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use serde::Serialize;
-
-use super::chart::{self, Axis, Chart, Series};
-use super::crew::{Crew, Meeting};
+use super::chart;
+use super::crew::{Batch, Crew, Meeting};
 use super::meter::median;
 use super::placement::{self, Placement};
+use super::rounds::{AGREEMENT, UNDISTURBED};
 use super::task::Task;
 use super::work::Pass;
 use super::{Failure, exit};
 use crate::exit::Code;
 
+use self::report::{Point, at_most, charts, print, print_heading};
 use self::trial::{Manner, Trial, Way};
 
 /// Its name on the command line.
 pub(crate) const NAME: &str = "sweep";
 /// What it is, for `--list`.
-pub(crate) const ABOUT: &str =
-    "1 byte to 16 MiB, single and streamed, busy and parked, beside a Unix socket";
+pub(crate) const ABOUT: &str = "1 byte to 16 MiB, single and streamed, busy and parked, beside a Unix socket; target: faster where busy, within 5 % where parked";
 
 /// Sizes are powers of 4 up to this one.
 const POWERS: u32 = 12;
 /// The kernel takes no packet that is much longer.
 const LARGEST_PACKET: usize = 64 << 10;
-/// Ratios up to this one may be noise.
-const NOISE: f64 = 1.05;
-
-/// One measured point.
-#[derive(Debug, Serialize)]
-struct Point {
-    manner: &'static str,
-    wait: &'static str,
-    size: usize,
-    /// Nanoseconds per message (single: there and back), median of the rounds.
-    ringway_ns: f64,
-    socket_ns: f64,
-    /// The kind that did better in most rounds.
-    socket: &'static str,
-    /// Ringway's time over the socket's, median of the rounds' own ratios.
-    ratio: f64,
-    slower: bool,
-    rounds: usize,
-}
+/// From this size on several messages fill a socket's usual buffer, and a larger one may help it.
+const LARGE: usize = 64 << 10;
+/// For each round that has to count, so many are tried at the most.
+const TRIES: usize = 3;
 
 /// How it is to be done.
 #[derive(Clone, Debug)]
 pub(crate) struct Effort<'a> {
     pub(crate) rounds: usize,
+    /// All points together end in about this time, with fewer rounds where the machine is busy; one for each at the least.
+    pub(crate) time: Duration,
     pub(crate) batch: Duration,
     pub(crate) json: bool,
     pub(crate) check: bool,
@@ -82,17 +69,17 @@ pub(crate) fn run(
     output: &mut impl Write,
 ) -> Result<(), exit::Failure> {
     let failed = |error: &dyn std::fmt::Display| exit::Failure::new(Code::Failed, error);
-    let placement = Placement::two_cores()
-        .ok_or_else(|| failed(&"it takes two processors, and only one is allowed"))?;
+    let placement = Placement::insist_on_two_cores().map_err(|why| failed(&why))?;
     if !effort.json {
-        writeln!(
-            output,
-            "{}\n{}",
-            placement::machine(),
-            placement::describe()
-        )?;
-        heading(output)?;
+        placement::print_heading(output, &placement::describe())?;
+        print_heading(output)?;
     }
+    let began = Instant::now();
+    let all = 4 * if effort.sizes.is_empty() {
+        POWERS as usize + 1
+    } else {
+        effort.sizes.len()
+    };
     let mut points = Vec::new();
     for manner in [Manner::Single, Manner::Streamed] {
         for busy in [true, false] {
@@ -101,7 +88,10 @@ pub(crate) fn run(
                 if !(effort.sizes.is_empty() || effort.sizes.contains(&size)) {
                     continue;
                 }
-                let point = measure(manner, busy, size, effort, placement, meeting)
+                let left = effort.time.saturating_sub(began.elapsed());
+                let points_left = u32::try_from(all - points.len()).unwrap_or(1).max(1);
+                let end = Instant::now() + left / points_left;
+                let point = measure(manner, busy, size, effort, end, placement, meeting)
                     .map_err(|error| failed(&error))?;
                 print(&point, effort.json, output)?;
                 output.flush()?;
@@ -114,25 +104,67 @@ pub(crate) fn run(
         std::fs::write(path, text)
             .map_err(|error| failed(&format!("{}: {error}", path.display())))?;
     }
-    let slower = points.iter().filter(|point| point.slower).count();
+    let slower = points.iter().filter(|point| point.slower == Some(true));
+    let (slower, few) = (
+        slower.count(),
+        points.iter().filter(|point| !point.complete).count(),
+    );
     let verdict = format!(
-        "slower than the socket in {slower} of {} points",
+        "slower than the socket, or not faster where busy, in {slower} of {} points; {few} with too few rounds",
         points.len()
     );
     if !effort.json {
         writeln!(output, "{verdict}")?;
     }
-    if effort.check && slower > 0 {
-        return Err(exit::Failure::new(Code::Missed, verdict));
+    match (slower, few) {
+        (1.., _) if effort.check => Err(exit::Failure::new(Code::Missed, verdict)),
+        (0, 1..) if effort.check => Err(exit::Failure::new(Code::Unmeasured, verdict)),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
-fn ways(size: usize) -> &'static [Way] {
+fn ways(size: usize) -> Vec<Way> {
+    let mut ways = vec![Way::Ringway, Way::Bytes];
     if size <= LARGEST_PACKET {
-        &[Way::Ringway, Way::Bytes, Way::Packets]
-    } else {
-        &[Way::Ringway, Way::Bytes]
+        ways.push(Way::Packets);
+    }
+    if size >= LARGE {
+        ways.push(Way::Wide);
+    }
+    ways
+}
+
+/// One round: of each way, the mean of its two turns, the larger over the smaller one, and its processor time by the time that went by.
+struct Round(Vec<(f64, f64, f64)>);
+
+impl Round {
+    fn new(turns: &[[Batch; 2]]) -> Self {
+        let one = |[first, second]: &[Batch; 2]| {
+            let (one, other) = (first.nanos(), second.nanos());
+            let wall = first.lead.wall_nanos + second.lead.wall_nanos;
+            let cpu = 100.0 * (first.cpu_nanos + second.cpu_nanos) / wall;
+            (
+                f64::midpoint(one, other),
+                one.max(other) / one.min(other),
+                cpu,
+            )
+        };
+        Self(turns.iter().map(one).collect())
+    }
+
+    /// The socket that did better.
+    fn best(&self) -> usize {
+        let sockets = 1..self.0.len();
+        let faster = |one: &usize, other: &usize| self.0[*one].0.total_cmp(&self.0[*other].0);
+        sockets.min_by(faster).unwrap_or(0)
+    }
+
+    /// Whether what is compared did not change meanwhile, and had its processors where it never leaves them.
+    fn counts(&self, busy: bool) -> bool {
+        [0, self.best()].iter().all(|way| {
+            let (_, change, cpu) = self.0[*way];
+            change <= AGREEMENT && (!busy || cpu >= UNDISTURBED)
+        })
     }
 }
 
@@ -141,13 +173,20 @@ fn measure(
     busy: bool,
     size: usize,
     effort: &Effort<'_>,
+    end: Instant,
     placement: Placement,
     meeting: &mut Meeting,
 ) -> Result<Point, Failure> {
-    let (mut ours, mut sockets, mut ratios, mut packets) = (Vec::new(), Vec::new(), Vec::new(), 0);
-    for _ in 0..effort.rounds {
+    let ways = ways(size);
+    let (mut counted, mut others) = (Vec::new(), Vec::new());
+    loop {
+        let tried = counted.len() + others.len();
+        let enough = counted.len() == effort.rounds || tried == TRIES * effort.rounds;
+        if enough || (tried > 0 && Instant::now() >= end) {
+            break;
+        }
         let mut crews = Vec::new();
-        for &way in ways(size) {
+        for &way in &ways {
             let trial = Trial {
                 way,
                 manner,
@@ -160,19 +199,34 @@ fn measure(
             crew.size_batches(effort.batch, Pass::Batch)?;
             crews.push(crew);
         }
-        let mut times = vec![0.0; crews.len()];
-        for _ in 0..2 {
-            for (time, crew) in times.iter_mut().zip(&mut crews) {
-                *time += crew.batch(Pass::Batch, 1)?.nanos() / 2.0;
-            }
+        let mut turn = || -> Result<Vec<Batch>, Failure> {
+            let each = crews.iter_mut();
+            each.map(|crew| crew.batch(Pass::Batch, 1)).collect()
+        };
+        let (first, second) = (turn()?, turn()?);
+        let turns: Vec<_> = first
+            .into_iter()
+            .zip(second)
+            .map(<[Batch; 2]>::from)
+            .collect();
+        let round = Round::new(&turns);
+        if round.counts(busy) {
+            counted.push(round);
+        } else {
+            others.push(round);
         }
-        let socket = times[1..].iter().copied().fold(f64::INFINITY, f64::min);
-        packets += usize::from(times.get(2).is_some_and(|packets| *packets < times[1]));
-        ours.push(times[0]);
-        sockets.push(socket);
-        ratios.push(times[0] / socket);
     }
-    let ratio = median(&ratios);
+    let discarded = others.len();
+    // Where none counted, these say what was seen, and decide nothing.
+    let shown = if counted.is_empty() {
+        &others
+    } else {
+        &counted
+    };
+    let of = |pick: &dyn Fn(&Round) -> f64| median(&shown.iter().map(pick).collect::<Vec<_>>());
+    let ratio = of(&|round| round.0[0].0 / round.0[round.best()].0);
+    let wins = |way: usize| shown.iter().filter(|round| round.best() == way).count();
+    let best = (1..ways.len()).max_by_key(|way| wins(*way)).unwrap_or(1);
     Ok(Point {
         manner: match manner {
             Manner::Single => "single",
@@ -180,84 +234,18 @@ fn measure(
         },
         wait: if busy { "busy" } else { "parked" },
         size,
-        ringway_ns: median(&ours),
-        socket_ns: median(&sockets),
-        socket: if 2 * packets > effort.rounds {
-            "seqpacket"
-        } else {
-            "stream"
-        },
+        ringway_ns: of(&|round| round.0[0].0),
+        socket_ns: of(&|round| round.0[round.best()].0),
+        ringway_cpu_percent: of(&|round| round.0[0].2),
+        socket_cpu_percent: of(&|round| round.0[round.best()].2),
+        socket: ways[best].name(),
         ratio,
-        slower: ratio > NOISE,
-        rounds: effort.rounds,
+        at_most: at_most(busy),
+        slower: (!counted.is_empty()).then_some(ratio > at_most(busy)),
+        rounds: counted.len(),
+        discarded,
+        complete: counted.len() == effort.rounds,
     })
-}
-
-fn heading(output: &mut impl Write) -> io::Result<()> {
-    writeln!(
-        output,
-        "{:<10}{:<8}{:>9}{:>13}{:>13}  {:<11}{:>6}  time per message; single: there and back",
-        "manner", "wait", "bytes", "Ringway ns", "socket ns", "the better", "ratio"
-    )
-}
-
-fn print(point: &Point, json: bool, output: &mut impl Write) -> io::Result<()> {
-    if json {
-        return writeln!(output, "{}", serde_json::to_string(point)?);
-    }
-    writeln!(
-        output,
-        "{:<10}{:<8}{:>9}{:>13.1}{:>13.1}  {:<11}{:>6.2}{}",
-        point.manner,
-        point.wait,
-        point.size,
-        point.ringway_ns,
-        point.socket_ns,
-        point.socket,
-        point.ratio,
-        if point.slower {
-            "  slower than the socket"
-        } else {
-            ""
-        }
-    )
-}
-
-#[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^52")]
-fn charts(points: &[Point]) -> Vec<Chart> {
-    let chart = |manner: &str, title: &str| {
-        let lines = [("busy", 0), ("parked", 1)];
-        let line = |(wait, colour): (&str, usize), ours: bool| Series {
-            name: format!("{}, {wait}", if ours { "Ringway" } else { "Unix socket" }),
-            points: points
-                .iter()
-                .filter(|point| point.manner == manner && point.wait == wait)
-                .map(|point| {
-                    let time = if ours {
-                        point.ringway_ns
-                    } else {
-                        point.socket_ns
-                    };
-                    (point.size as f64, time)
-                })
-                .collect(),
-            dashed: !ours,
-            colour,
-        };
-        Chart {
-            title: title.to_owned(),
-            x: (Axis::Bytes, "bytes of a message"),
-            y: (Axis::Nanoseconds, "time"),
-            series: lines
-                .into_iter()
-                .flat_map(|which| [line(which, true), line(which, false)])
-                .collect(),
-        }
-    };
-    vec![
-        chart("single", "One message there and one back"),
-        chart("streamed", "One message of many, one after the other"),
-    ]
 }
 
 #[cfg(test)]
@@ -275,36 +263,44 @@ mod tests {
         }
     }
 
-    fn point(manner: &'static str, wait: &'static str, ratio: f64) -> Point {
-        Point {
-            manner,
-            wait,
-            size: 64,
-            ringway_ns: 100.0 * ratio,
-            socket_ns: 100.0,
-            socket: "stream",
-            ratio,
-            slower: ratio > NOISE,
-            rounds: 1,
+    fn batch(nanos: f64) -> Batch {
+        let lead = crate::bench::meter::Sample {
+            nanos,
+            wall_nanos: nanos,
+            ..Default::default()
+        };
+        Batch {
+            count: 1,
+            lead,
+            cpu_nanos: 2.0 * nanos,
         }
     }
 
     #[test]
-    fn each_point_is_on_one_chart_and_slower_ones_are_told() {
-        let points = [
-            point("single", "busy", 0.1),
-            point("streamed", "parked", 1.2),
-        ];
-        let charts = charts(&points);
-        let drawn =
-            |chart: &Chart| -> usize { chart.series.iter().map(|line| line.points.len()).sum() };
-        assert_eq!((drawn(&charts[0]), drawn(&charts[1])), (2, 2));
-        let mut text = Vec::new();
-        for point in &points {
-            print(point, false, &mut text).unwrap();
+    fn a_round_in_which_something_changed_does_not_count() {
+        let round = |turns: &[[f64; 2]]| {
+            let turns: Vec<_> = turns.iter().map(|turns| turns.map(batch)).collect();
+            Round::new(&turns)
+        };
+        let steady = round(&[[10.0, 10.5], [80.0, 90.0], [50.0, 51.0]]);
+        assert!(
+            steady.counts(true),
+            "the socket that changed is not the better one"
+        );
+        assert_eq!(steady.best(), 2);
+        assert!((steady.0[0].2 - 200.0).abs() < 1e-9);
+        assert!(!round(&[[10.0, 12.0], [50.0, 51.0]]).counts(true));
+        assert!(!round(&[[10.0, 10.0], [50.0, 60.0]]).counts(true));
+        let mut disturbed = steady;
+        disturbed.0[0].2 = 120.0;
+        assert!(!disturbed.counts(true), "somebody else had a processor");
+        assert!(disturbed.counts(false), "who sleeps uses less");
+    }
+
+    #[test]
+    fn every_size_has_a_rival() {
+        for power in 0..=POWERS {
+            assert!(ways(4usize.pow(power)).len() >= 3, "{power}");
         }
-        let text = String::from_utf8(text).unwrap();
-        assert!(!text.lines().next().unwrap().contains("slower"), "{text}");
-        assert!(text.lines().nth(1).unwrap().contains("slower"), "{text}");
     }
 }

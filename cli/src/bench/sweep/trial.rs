@@ -14,7 +14,7 @@ use super::super::ours::Duplex;
 use super::super::pattern::{Broadcast, Buffer, Mixed, Pattern, Stamped};
 use super::super::work::{Link, Pass, Work};
 use super::super::{Failure, fail};
-use super::unix::{Unix, meet};
+use super::unix::{Unix, meet, widen};
 
 /// By what messages go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +24,20 @@ pub(crate) enum Way {
     Bytes,
     /// One that does (`SOCK_SEQPACKET`).
     Packets,
+    /// One that keeps none, with a buffer as large as Ringway's ring, or as large as is permitted.
+    Wide,
+}
+
+impl Way {
+    /// In words.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Way::Ringway => "ringway",
+            Way::Bytes => "stream",
+            Way::Packets => "seqpacket",
+            Way::Wide => "stream, wide",
+        }
+    }
 }
 
 /// How they go.
@@ -62,11 +76,16 @@ impl Trial {
         count.min((64 << 20) / self.size as u64).max(2)
     }
 
+    /// Bytes of Ringway's ring.
+    fn ring(self) -> usize {
+        (MESSAGES * self.size).next_power_of_two().max(DEFAULT_RING)
+    }
+
     /// Sets it up in one of its two processes.
     pub(crate) fn make(self, side: Side, address: &Path) -> Result<Box<dyn Work>, Failure> {
         Ok(match self.way {
             Way::Ringway => {
-                let ring = (MESSAGES * self.size).next_power_of_two().max(DEFAULT_RING);
+                let ring = self.ring();
                 let config = Config::new()
                     .wait(if self.busy { Wait::Spin } else { Wait::Park })
                     .capacity(ring)
@@ -74,9 +93,12 @@ impl Trial {
                     .prefault(ring > DEFAULT_RING);
                 Box::new(Moves::new(Duplex::new(&config, address, side)?, self))
             }
-            Way::Bytes | Way::Packets => {
+            Way::Bytes | Way::Packets | Way::Wide => {
                 let packets = self.way == Way::Packets;
                 let socket = meet(packets, address, side)?;
+                if self.way == Way::Wide {
+                    widen(&socket, self.ring())?;
+                }
                 Box::new(Moves::new(Unix::new(socket, packets, self.busy), self))
             }
         })

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, Backlog, MsgFlags, SockFlag, SockType, UnixAddr, accept4, bind, connect, listen,
-    recv, send, socket,
+    recv, send, setsockopt, socket, sockopt,
 };
 
 use super::super::kit::Side;
@@ -64,6 +64,11 @@ pub(super) fn meet(packets: bool, address: &Path, side: Side) -> Result<OwnedFd,
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Asks for a buffer of so many bytes; the kernel gives what `net.core.wmem_max` permits.
+pub(super) fn widen(socket: &OwnedFd, bytes: usize) -> Result<(), Failure> {
+    Ok(setsockopt(socket, sockopt::SndBuf, &bytes)?)
 }
 
 impl Link for Unix {
