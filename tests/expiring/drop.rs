@@ -75,6 +75,10 @@ fn the_rest_comes_in_order_whatever_way_it_is_received() {
 fn who_does_not_ask_gets_everything() {
     let (mut sender, mut receiver, _) = halves("everything", &Config::new());
     receiver.drop_expired(false).unwrap();
+    sender.send(b"first").unwrap();
+    let frame = receiver.recv().unwrap();
+    assert_eq!((frame.expires(), frame.position()), (None, 0));
+    drop(frame);
     let before = Instant::now();
     send_stale(&mut sender, b"stale");
     let expires = hour();

@@ -12,6 +12,9 @@ use crate::segment::{ForeignRing, OwnWord};
 /// The most frames that one look drops: so many are dropped in a microsecond or two, and then the caller has its turn, for its deadline and for the release.
 pub(crate) const DROPS: u32 = 64;
 
+/// No position of a lane.
+const NOWHERE: u64 = u64::MAX;
+
 /// Why a look has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Halt {
@@ -32,7 +35,7 @@ impl From<Violation> for Halt {
 pub(crate) struct Expiry {
     /// Tells the host's nanoseconds, if expired frames are to be dropped.
     clock: Option<Clock>,
-    /// Behind the header of the frame with an extension that was found last, where the cursor was set; 0: settled since.
+    /// Behind the header of the frame with an extension that was found last, where the cursor was set; [`NOWHERE`]: settled since.
     skipped: u64,
     /// When that frame expires.
     expires: u64,
@@ -60,9 +63,9 @@ impl Expiry {
     pub(super) fn new() -> Self {
         Self {
             clock: None,
-            skipped: 0,
+            skipped: NOWHERE,
             expires: 0,
-            spared: u64::MAX,
+            spared: NOWHERE,
             dropped: 0,
             counted: 0,
         }
@@ -111,8 +114,8 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
 
     /// Goes back before the header of a frame with an extension that was found and not passed. Returns whether the cursor moved.
     pub(super) fn settle(&mut self) -> bool {
-        let skipped = core::mem::take(&mut self.expiry.skipped);
-        if skipped == 0 {
+        let skipped = core::mem::replace(&mut self.expiry.skipped, NOWHERE);
+        if skipped == NOWHERE {
             return false;
         }
         if self.freed == skipped {
