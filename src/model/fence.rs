@@ -146,8 +146,8 @@ impl Sender {
         self.processor.instant();
     }
 
-    fn fence(&mut self) {
-        self.producer.fence();
+    fn fence_again(&mut self) {
+        self.producer.fence_again();
         self.processor.instant();
     }
 }
@@ -235,7 +235,7 @@ fn left_out(rules: Rules) {
 fn taken_back(rules: Rules) {
     run_pair(rules, 1, true, |sender| {
         sender.send();
-        sender.fence();
+        sender.fence_again();
     });
 }
 
@@ -243,7 +243,7 @@ fn to_and_fro(rules: Rules) {
     run_pair(rules, 2, false, |sender| {
         sender.unfence();
         sender.send();
-        sender.fence();
+        sender.fence_again();
         sender.send();
     });
 }

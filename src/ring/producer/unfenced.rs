@@ -35,7 +35,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
         let (clock, frames) = (self.clock, self.frames);
         if let Some(fencing) = &mut self.fencing {
             if fencing.calm.is_over(clock(), frames) {
-                self.fence();
+                self.fence_again();
             }
         }
     }
@@ -49,7 +49,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
     }
 
     /// Takes it back.
-    pub(crate) fn fence(&mut self) {
+    pub(crate) fn fence_again(&mut self) {
         if let Some(fencing) = &self.fencing {
             fencing.take_back();
             self.manner = Manner::new(false, self.manner.ahead);

@@ -491,7 +491,7 @@ proptest! {
             if unfence {
                 world.producer.unfence();
             } else {
-                world.producer.fence();
+                world.producer.fence_again();
             }
             prop_assert_eq!(world.producer.is_unfenced(), fenced && changes && unfence);
             world.step(step);
