@@ -203,15 +203,16 @@ mod tests {
     /// What was given away and is sealed keeps its pages for whoever keeps the descriptor: there is no way to take them back, which `docs/SAFETY.md` says.
     #[test]
     fn not_even_its_owner_frees_the_pages_of_a_sealed_file() {
+        use nix::fcntl::{FallocateFlags, fallocate};
+        use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap};
+
         let fd = create(c"ringway-test", false).unwrap();
         allocate(fd.as_fd(), 8192).unwrap();
         let size = std::num::NonZeroUsize::new(8192).unwrap();
-        use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap};
         let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: a new mapping overlaps nothing.
         let own = unsafe { mmap(None, size, access, MapFlags::MAP_SHARED, &fd, 0) }.unwrap();
         seal(fd.as_fd()).unwrap();
-        use nix::fcntl::{FallocateFlags, fallocate};
         let punch = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
         assert_eq!(
             fallocate(&fd, punch, 0, 8192),

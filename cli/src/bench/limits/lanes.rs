@@ -2,6 +2,10 @@
 //!
 //! What is left of a crowd when nothing is asked but the transfer of lines: a page for each direction of each lane, more than the translation
 //! caches of a core hold, and lines that were used a thousand round trips ago. Nobody has to be found among the others.
+//!
+//! On an Intel Xeon (Cascade Lake, 2.5 GHz) guest of two cores, shared with other work, a round trip took 2.1 times as long by this as by one lane (medians of the p50 of five rounds in
+//! turns). Ringway's crowd took 3.6 times as long as one connection, and 2.7 times since the poller has at hand what its next answer will touch: 1.7 and then 1.2 times
+//! this limit, with both sides spinning.
 
 use std::io;
 use std::sync::atomic::Ordering::{Acquire, Release};
