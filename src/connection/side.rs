@@ -14,7 +14,7 @@ use super::link::{Kept, Link, Peer};
 use super::placement;
 use super::quota::Grant;
 use super::receiver::Receiver;
-use super::rest::Rest;
+use super::rest::{self, Rest};
 use super::schemas::{PeerSchemas, Side, Told};
 use super::sender::Sender;
 use super::shown::{Segments, Shows};
@@ -35,7 +35,7 @@ use crate::sys::credentials::Speaker;
 use crate::sys::line::Line;
 use crate::sys::memfd::{self, Defect};
 use crate::sys::poll::Waiter;
-use crate::wake::ladder::{Cores, Ladder, Wait};
+use crate::wake::ladder::{Ladder, Wait};
 use crate::wake::park::{Park, Watch};
 
 /// How our halves wait, as announced.
@@ -410,15 +410,9 @@ impl Parts {
             own.segment.word(control::RECEIVER),
             &theirs.geometry,
         );
-        let cores = if cpu::shared_with(peer.pid) {
-            Cores::One
-        } else if cpu::is_rationed() {
-            Cores::Rationed
-        } else {
-            Cores::Several
-        };
+        let cores = rest::cores_with(peer.pid);
         // A half sleeps on its own epoch and bell, and wakes the half opposite by its.
-        let rest =
+        let half_of =
             |their_epoch, own_epoch, their_bell: Option<OwnedFd>, waiter: Arc<Waiter>, half| {
                 Rest::new(
                     Watch::new(theirs.segment.word(their_epoch)),
@@ -432,7 +426,7 @@ impl Parts {
             };
         let sender = Sender::new(
             producer,
-            rest(
+            half_of(
                 control::RECEIVER_EPOCH,
                 control::SENDER_EPOCH,
                 theirs.receiver_bell,
@@ -442,7 +436,7 @@ impl Parts {
         );
         let receiver = Receiver::new(
             consumer,
-            rest(
+            half_of(
                 control::SENDER_EPOCH,
                 control::RECEIVER_EPOCH,
                 theirs.sender_bell,

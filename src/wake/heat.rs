@@ -64,7 +64,7 @@ impl Pulse {
 /// What is known of one connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Heat {
-    /// When something was last found, or it was rung, in nanoseconds.
+    /// When something was last found, in nanoseconds. A ring by itself is no use: what it rang for is found behind it.
     last: u64,
 }
 

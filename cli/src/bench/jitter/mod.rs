@@ -82,6 +82,17 @@ impl Variant {
             }
         }
         self.thread = self.thread.and(found.thread);
+        if let Some(host) = &found.host {
+            self.host.add(host);
+        }
+    }
+
+    /// What is not permitted here stays so: no further rounds of it. What was found before stands.
+    fn failed(&mut self, error: &dyn std::fmt::Display) {
+        self.note = Some(match self.rounds {
+            0 => format!("not measured: {error}"),
+            rounds => format!("{rounds} rounds only; then: {error}"),
+        });
     }
 }
 
@@ -138,17 +149,14 @@ pub(crate) fn run(
     let mut variants = variants().map_err(|error| failed(&error))?;
     for _ in 0..effort.rounds {
         for variant in variants.iter_mut().filter(|variant| variant.note.is_none()) {
-            let before = Host::now();
             match pair(variant.options, placement, effort.millis, meeting) {
                 Ok(found) => {
-                    variant.host.add(&Host::now().since(&before));
                     for found in &found {
                         variant.count(found);
                     }
                     variant.rounds += 1;
                 }
-                // What is not permitted here stays so.
-                Err(error) => variant.note = Some(format!("not measured: {error}")),
+                Err(error) => variant.failed(&error),
             }
         }
     }
