@@ -379,9 +379,9 @@ mod tests {
             client.under_way.push_back(request(number));
         }
         service.join().unwrap();
-        let mut numbers = 100..;
+        client.next = Some(request(100));
+        let mut numbers = 101..;
         let mut take = || numbers.next().map(request);
-        client.next = take();
         let mut told = Told::default();
         let turn = client.turn(&mut sender, &mut receiver, &mut take, &mut told);
         assert_eq!(turn, Err(Outcome::PeerClosed));

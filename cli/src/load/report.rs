@@ -221,7 +221,7 @@ mod tests {
             "{text}"
         );
         let row = |name| text.lines().find(|line: &&str| line.starts_with(name));
-        assert!(row("latency of all due").is_some_and(|row| row.contains("5")));
+        assert!(row("latency of all due").is_some_and(|row| row.contains("500")));
         assert!(row("us, of the answered").is_some());
         let mut json = Vec::new();
         report.print_json(&mut json).unwrap();

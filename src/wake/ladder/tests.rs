@@ -179,8 +179,9 @@ fn what_there_is_to_spin_on_may_change() {
     assert!(run.ladder.asks(run.now), "another thread may have made it");
     let (mut last, mut every) = (run.now, ASK_SOON);
     for _ in 0..10 {
-        assert!(!run.ladder.asks(last + every - Duration::from_nanos(1)));
         last += every;
+        let sooner = last.checked_sub(Duration::from_nanos(1)).unwrap();
+        assert!(!run.ladder.asks(sooner));
         assert!(run.ladder.asks(last) && !run.ladder.asks(last));
         run.ladder.stand_on(Cores::One);
         every = (2 * every).min(ASK_LATER);
