@@ -44,6 +44,9 @@ pub fn allowed() -> Result<Vec<usize>, Error> {
 
 /// Keeps the calling thread on processor `cpu`. Threads that it starts from then on inherit that.
 ///
+/// A half that was made on another processor notices it while it waits, in its first wait, or within 1.6 s of later ones: whether spinning is worth anything
+/// ([`Wait`](crate::Wait)) is asked of the thread that waits, and of the threads of the peer. Two threads that are to wait for each other by spinning need two processors.
+///
 /// # Errors
 /// `InvalidConfig`: there is no such processor, or this process may not use it (a container's cpuset).
 pub fn pin(cpu: usize) -> Result<(), Error> {
@@ -80,15 +83,43 @@ fn refused(class: Class, error: io::Error) -> Error {
     if error.raw_os_error() != Some(libc::EPERM) {
         return Error::io(&format!("scheduling this thread as {class:?}"), error);
     }
-    let text = match class {
-        Class::Fifo(priority) => format!(
-            "scheduling this thread as {class:?} is not permitted: this process may have priorities up to {}; raise `ulimit -r` \
-             (LimitRTPRIO= of a systemd unit) to {priority}, or give it CAP_SYS_NICE",
-            place::limit(Resource::RLIMIT_RTPRIO).unwrap_or(0)
-        ),
-        _ => format!(
-            "scheduling this thread as {class:?} is not permitted: leaving its class takes CAP_SYS_NICE"
-        ),
-    };
+    let text = not_permitted(class, place::limit(Resource::RLIMIT_RTPRIO));
     Error::new(ErrorKind::Resources, text)
+}
+
+/// `limit`: the highest priority that this process may have, where there is a limit.
+fn not_permitted(class: Class, limit: Option<u64>) -> String {
+    let why = match (class, limit) {
+        (Class::Fifo(priority), Some(limit)) if limit < u64::from(priority) => format!(
+            "this process may have priorities up to {limit}; raise `ulimit -r` (LimitRTPRIO= of a systemd unit) to {priority}, or give it \
+             CAP_SYS_NICE"
+        ),
+        // The limit is not what forbids it.
+        (Class::Fifo(_), _) => {
+            "`ulimit -r` allows it, so its control group has no real-time time (cpu.rt_runtime_us), or a seccomp filter or security module forbids it"
+                .to_owned()
+        }
+        _ => "leaving its class takes CAP_SYS_NICE".to_owned(),
+    };
+    format!("scheduling this thread as {class:?} is not permitted: {why}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_what_refuses() {
+        let said = |class, limit| not_permitted(class, limit);
+        let low = said(Class::Fifo(5), Some(0));
+        assert!(low.contains("up to 0") && low.contains("to 5"), "{low}");
+        for enough in [None, Some(5), Some(99)] {
+            let text = said(Class::Fifo(5), enough);
+            assert!(
+                text.contains("cpu.rt_runtime_us") && !text.contains("raise"),
+                "{text}"
+            );
+        }
+        assert!(said(Class::Batch, None).contains("CAP_SYS_NICE"));
+    }
 }

@@ -374,3 +374,22 @@ fn a_batch_of_held_frames_can_be_read_again() {
     assert!(receiver.rewind() > 0);
     expect(receiver, 0..20);
 }
+
+/// Whoever asks for none gets the one that was waited for, or a loop would ask for ever.
+#[test]
+fn a_batch_of_none_is_one_of_one() {
+    let (server, client) = small("batch-none");
+    let (mut sender, _there) = server.split();
+    let (_back, mut receiver) = client.split();
+    for number in 0..3u8 {
+        sender.send(&[number]).unwrap();
+    }
+    for number in 0..2u8 {
+        let mut frames = receiver.recv_batch(0).unwrap();
+        let first = frames.next_frame().map(|frame| frame.to_vec());
+        assert_eq!(first, Some(vec![number]));
+        assert!(frames.next_frame().is_none());
+    }
+    assert!(receiver.try_recv_batch(0).unwrap().next_frame().is_some());
+    assert_eq!(receiver.try_recv_batch(0).err(), Some(RecvError::Empty));
+}

@@ -69,6 +69,14 @@ Exit codes:
   10   diff and check: one side cannot read the other
   141  the reader of our output went away";
 
+/// The same for `list`.
+pub(crate) const LIST_TABLE: &str = "\
+Exit codes:
+  0    listed, whether or not anybody listens
+  1    they could not be asked
+  2    bad usage
+  141  the reader of our output went away";
+
 /// The same for `inspect`.
 pub(crate) const INSPECT_TABLE: &str = "\
 Exit codes:
@@ -188,6 +196,7 @@ mod tests {
             TABLE,
             BENCH_TABLE,
             SCHEMA_TABLE,
+            LIST_TABLE,
             INSPECT_TABLE,
             PING_TABLE,
             TAP_TABLE,

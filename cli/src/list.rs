@@ -18,6 +18,7 @@ use crate::schema;
 
 /// List those who listen under a name of this user, with their peers, messages and counters.
 #[derive(Debug, Args)]
+#[command(after_help = exit::LIST_TABLE)]
 pub(crate) struct ListArgs {
     /// How long to wait for the answer of each, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 0.5, value_parser = crate::options::parse_seconds)]

@@ -183,15 +183,30 @@ impl Batcher {
         payload: &[u8],
         wait: Patience,
     ) -> Result<(), SendError> {
+        self.before_at_once();
         match wait {
             Some(None) => self.sender.send_kind(kind, payload)?,
             Some(Some(deadline)) => self.sender.send_kind_deadline(kind, payload, deadline)?,
             None => self.sender.try_send_kind(kind, payload)?,
         }
+        self.took_at_once();
+        Ok(())
+    }
+
+    /// A frame is about to be published by itself.
+    #[inline(always)]
+    fn before_at_once(&mut self) {
+        if self.policy.turns_next() {
+            self.sender.remember();
+        }
+    }
+
+    /// It was.
+    #[inline(always)]
+    fn took_at_once(&mut self) {
         if self.policy.took_at_once() {
             self.turn(Cause::Planned);
         }
-        Ok(())
     }
 
     /// A frame that can never be sent changes nothing. Else there is no room, and what is kept back must be visible, or the peer could not make any; or
@@ -230,11 +245,14 @@ impl Batcher {
     ) -> Result<(), SendError> {
         let groups = self.policy.groups();
         if !groups || self.is_full_for(len)? {
+            if !groups {
+                self.before_at_once();
+            }
             let mut place = self.sender().reserve_within(len, 8, wait)?.kind(kind);
             fill(&mut place);
             place.commit();
-            if !groups && self.policy.took_at_once() {
-                self.turn(Cause::Planned);
+            if !groups {
+                self.took_at_once();
             }
             return Ok(());
         }
@@ -277,16 +295,21 @@ impl Batcher {
         if !self.keeps_back() {
             return;
         }
+        // Before it is published, always: what the receiver says from then on may be that it has read all of this and waits for more, which the next frame
+        // must not be kept back from. The load cannot see that early: it comes before the publish, a release, and the receiver says so behind its acquire of
+        // what was published. What it said before is answered by the publish, which wakes it.
+        self.sender.remember();
         self.sender.publish_group();
+        #[cfg(test)]
+        seam::published();
         self.turn(cause);
     }
 
-    /// All that was accepted has just been published. The clock is read behind that, which nobody shall wait for.
+    /// All that was accepted has just been published, and what the receiver had said before is remembered. The clock is read behind that, which nobody shall wait for.
     #[cold]
     #[inline(never)]
     fn turn(&mut self, cause: Cause) {
         let Self { sender, policy, .. } = self;
-        sender.remember();
         let now = u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
         policy.turn(now, cause, || has_backlog(sender));
     }
@@ -296,4 +319,64 @@ impl Batcher {
 /// a group of at most a quarter just before it.
 fn has_backlog(sender: &Sender) -> bool {
     sender.unreleased() > sender.capacity() as u64 / 2
+}
+
+/// Where a test has something happen between a publish and what follows it.
+#[cfg(test)]
+mod seam {
+    use std::cell::RefCell;
+
+    thread_local! {
+        static MEANWHILE: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) };
+    }
+
+    /// Behind the next publish of this thread `what` happens.
+    pub(super) fn meanwhile(what: impl FnOnce() + 'static) {
+        MEANWHILE.set(Some(Box::new(what)));
+    }
+
+    pub(super) fn published() {
+        if let Some(what) = MEANWHILE.take() {
+            what();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::{Config, Listener, RecvError};
+
+    /// A receiver that reads everything and goes to wait right behind a flush, sooner than the sender gets on: the next frame is not kept back from it.
+    #[test]
+    fn a_receiver_that_waits_right_behind_a_flush_is_heard() {
+        let path = std::env::temp_dir().join(format!("ringway-batcher-{}", std::process::id()));
+        let config = Config::new().capacity(1 << 16).peer_capacity(1 << 16);
+        let mut listener: Listener = config.bind(path.as_path()).unwrap();
+        let client = std::thread::spawn(move || config.connect(path.as_path()).unwrap());
+        let (sender, _there) = listener.accept().unwrap().split();
+        let (_back, mut receiver) = client.join().unwrap().split();
+        let hour = Duration::from_secs(3600);
+        let mut batcher = Batcher::new(sender, Bounds::new().budget(hour));
+        // Half of the ring unread is a backlog, so that groups begin.
+        while !batcher.keeps_back() {
+            batcher.try_send(&[1; 16]).expect("room");
+        }
+        seam::meanwhile(move || {
+            let mut looks = 0;
+            while looks < 1000 {
+                match receiver.try_recv() {
+                    Ok(frame) => drop(frame),
+                    Err(RecvError::Empty) => looks += 1,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            // Open to the end of the test.
+            std::mem::forget(receiver);
+        });
+        batcher.flush();
+        assert!(batcher.policy.groups(), "the next frame may be kept back");
+        batcher.send(&[2; 16]).unwrap();
+        assert!(!batcher.keeps_back());
+    }
 }

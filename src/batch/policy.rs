@@ -82,6 +82,12 @@ impl Policy {
         self.left | self.room >= WRAPPED
     }
 
+    /// Whether `turn` is to be called behind the next frame that is published by itself.
+    #[inline(always)]
+    pub(crate) fn turns_next(&self) -> bool {
+        self.left == 0
+    }
+
     /// A frame was accepted and published by itself. Returns whether `turn` is to be called.
     #[inline(always)]
     pub(crate) fn took_at_once(&mut self) -> bool {

@@ -1,11 +1,14 @@
 //! How a half waits: the ladder, the park protocol and the signs of life put together, the same for both halves.
 
 mod barrier;
+mod cores;
 #[cfg(test)]
 mod one_core;
 mod seated;
 #[cfg(test)]
 mod unfenced;
+
+pub(crate) use cores::cores_with;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -217,6 +220,7 @@ impl Rest {
                 return Ok(Ok(found));
             }
             let now = Instant::now();
+            self.look_around(now);
             let late = deadline.is_some_and(|deadline| now >= deadline);
             // A wait does not time out on an answer from before it began.
             let age = if late {

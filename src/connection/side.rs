@@ -16,7 +16,7 @@ use super::link::{Kept, Link, Peer};
 use super::placement;
 use super::quota::Grant;
 use super::receiver::Receiver;
-use super::rest::Rest;
+use super::rest::{self, Rest};
 use super::schemas::{PeerSchemas, Side, Told};
 use super::sender::Sender;
 use super::shown::{Segments, Shows};
@@ -32,13 +32,12 @@ use crate::ring::say_start;
 use crate::segment::{ForeignSegment, Gate, OwnSegment, SegmentSize};
 use crate::sys::aside::Descriptors;
 use crate::sys::bell::{self, Ringer};
-use crate::sys::cpu;
 use crate::sys::credentials::Speaker;
 use crate::sys::line::Line;
 use crate::sys::membarrier;
 use crate::sys::memfd::{self, Defect};
 use crate::sys::poll::Waiter;
-use crate::wake::ladder::{Cores, Ladder, Wait};
+use crate::wake::ladder::{Ladder, Wait};
 use crate::wake::park::{Park, Watch};
 
 /// The rings of one direction.
@@ -432,15 +431,9 @@ impl Parts {
                 lone.may_unfence(own.segment.word(control::FENCE_MODE));
             }
         }
-        let cores = if cpu::shared_with(peer.pid) {
-            Cores::One
-        } else if cpu::is_rationed() {
-            Cores::Rationed
-        } else {
-            Cores::Several
-        };
+        let cores = rest::cores_with(peer.pid);
         // A half sleeps on its own epoch and bell, and wakes the half opposite by its.
-        let rest =
+        let half_of =
             |their_epoch, own_epoch, their_bell: Option<OwnedFd>, waiter: Arc<Waiter>, half| {
                 Rest::new(
                     Watch::new(theirs.segment.word(their_epoch)),
@@ -454,7 +447,7 @@ impl Parts {
             };
         let sender = Sender::new(
             producers.remove(0),
-            rest(
+            half_of(
                 control::RECEIVER_EPOCH,
                 control::SENDER_EPOCH,
                 theirs.receiver_bell,
@@ -463,7 +456,7 @@ impl Parts {
             ),
         )
         .with_others(producers);
-        let mut for_data = rest(
+        let mut for_data = half_of(
             control::SENDER_EPOCH,
             control::RECEIVER_EPOCH,
             theirs.sender_bell,

@@ -14,42 +14,33 @@ pub(crate) enum Published {
     Unfenced,
 }
 
+/// The barrier between a commit and the look at the consumer's park epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Barrier {
+    /// The commit is one.
+    Made,
+    /// Left out: the consumer makes up for it when it sleeps.
+    Spared,
+    /// None is needed, nor a look: the consumer never sleeps.
+    Needless,
+}
+
 /// How a commit is made. The default costs the fast path one compare.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Manner {
-    /// None of those below: with the barrier that the look at the peer's park epoch needs, and nothing else.
+    /// With the barrier, and not ahead.
     pub(super) usual: bool,
-    /// No barrier: the consumer never sleeps, or makes up for it.
-    pub(super) plain: bool,
-    /// The latter: its park epoch is looked at.
-    pub(super) unfenced: bool,
+    pub(super) barrier: Barrier,
     /// This is a stream: the lines of later frames are asked for.
     pub(super) ahead: bool,
 }
 
 impl Manner {
-    pub(super) fn new(plain: bool, ahead: bool) -> Self {
+    pub(super) fn new(barrier: Barrier, ahead: bool) -> Self {
         Self {
-            usual: !plain && !ahead,
-            plain,
-            unfenced: false,
+            usual: barrier == Barrier::Made && !ahead,
+            barrier,
             ahead,
-        }
-    }
-
-    /// No barrier, and a look at the park epoch all the same.
-    pub(super) fn unfenced(ahead: bool) -> Self {
-        Self {
-            unfenced: true,
-            ..Self::new(true, ahead)
-        }
-    }
-
-    /// The same, now that it is known whether this is a stream.
-    pub(super) fn learned(self, ahead: bool) -> Self {
-        Self {
-            unfenced: self.unfenced,
-            ..Self::new(self.plain, ahead)
         }
     }
 
@@ -61,7 +52,7 @@ impl Manner {
     /// word lies in lines that the peer is about to read, and 64 bytes take 93 ns in place of 80.
     #[inline(always)]
     pub(super) fn clears_ahead(self, length: u64) -> bool {
-        length > SURE_LENGTH || self.plain && !self.ahead && length % LINE == 0
+        length > SURE_LENGTH || self.barrier != Barrier::Made && !self.ahead && length % LINE == 0
     }
 }
 

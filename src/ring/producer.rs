@@ -17,7 +17,7 @@ pub(crate) use room::Readers;
 
 use super::ahead::Ahead;
 use super::fencing::Fencing;
-use super::manner::{Manner, Published, SURE_LENGTH};
+use super::manner::{Barrier, Manner, Published, SURE_LENGTH};
 use super::slot::{Refusal, Slot};
 use super::tally::{ONE, Tally};
 use crate::layout::geometry::{Geometry, SURE_PAYLOAD, padding};
@@ -78,6 +78,11 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
         clock: fn() -> u64,
     ) -> Self {
         debug_assert_eq!(ring.capacity(), geometry.capacity);
+        let barrier = if fenced {
+            Barrier::Made
+        } else {
+            Barrier::Needless
+        };
         let mut producer = Self {
             ring,
             released,
@@ -89,7 +94,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
             withheld: 0,
             group: 0,
             group_frames: 0,
-            manner: Manner::new(!fenced, false),
+            manner: Manner::new(barrier, false),
             fencing: None,
             cleared: 0,
             start: geometry.start,
@@ -439,10 +444,17 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
         if self.manner.ahead {
             self.ring.prepare(place);
         }
-        if self.manner.plain {
-            self.publish_plain(place, word)
-        } else {
-            self.publish_fenced(place, word)
+        match self.manner.barrier {
+            Barrier::Made => self.publish_fenced(place, word),
+            Barrier::Spared => {
+                self.publish_plain(place, word);
+                crate::sync::light_fence();
+                Published::Unfenced
+            }
+            Barrier::Needless => {
+                self.publish_plain(place, word);
+                Published::Plain
+            }
         }
     }
 
@@ -459,18 +471,12 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
     }
 
     #[inline(always)]
-    fn publish_plain(&mut self, place: R::Place, word: u64) -> Published {
+    fn publish_plain(&mut self, place: R::Place, word: u64) {
         // SAFETY: a place of this ring.
         // ORD: commit: publishes the frames; partner: ring/consumer.rs (take).
         unsafe {
             self.ring
                 .store(place, 0, word, order(Site::Commit, Ordering::Release));
         };
-        if self.manner.unfenced {
-            crate::sync::light_fence();
-            Published::Unfenced
-        } else {
-            Published::Plain
-        }
     }
 }

@@ -11,6 +11,10 @@
 //!
 //! `docs/architecture.md` has what the ways cost beside others. The first is used where the kernel has it, the second where it does not (a seccomp filter, `CONFIG_AIO=n`), and where the caller
 //! would rather have the bell's descriptor.
+//! Each of them needs a little memory of the kernel's, for a moment. The socket is tried too where the bell's way fails, so a ring is lost only if the kernel has
+//! memory for neither; then the half that rings asks again with its next look, at its next commit or release. If there is none, the peer sleeps on, to its deadline or the next
+//! ring or word of the socket. Nothing here waits for memory: a ring must not be able to block.
+//!
 //! We never read a bell: the waiting side watches its own edge-triggered ([`poll`](super::poll)), so a peer that drains, fills
 //! or reconfigures it changes nothing but its own wakes.
 

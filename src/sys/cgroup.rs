@@ -5,7 +5,11 @@ use std::path::{Component, Path, PathBuf};
 
 /// Whether some control group that this process is in grants it one CPU's time or less. What cannot be read grants everything.
 pub(crate) fn is_rationed() -> bool {
-    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    // A name that is no text, of a mount that has nothing to do with us, hides no other.
+    let read = |path: &str| {
+        let bytes = fs::read(path).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
     let groups = read("/proc/self/cgroup");
     folders(&groups, &read("/proc/self/mountinfo"))
         .iter()
@@ -45,15 +49,38 @@ fn folders(groups: &str, mounts: &str) -> Vec<Group> {
             };
             ours.then_some(group)
         });
-        let mount = PathBuf::from(mount);
-        // A group outside of what is mounted: the quota of the mounted one is all that we can see.
+        let mount = PathBuf::from(unescaped(mount));
+        let root = unescaped(root);
+        // A group that was removed while we are in it: the folders around it are still there.
+        let group = group.map(|group| group.strip_suffix(" (deleted)").unwrap_or(group));
+        // A group outside of what is mounted: the quota of the mounted one is all that we can see. So it is where the mount comes from outside of our
+        // namespace: its root is then `/..` or the like, and the names of the groups between it and ours are not told.
         let inside = group
-            .and_then(|group| Path::new(group).strip_prefix(root).ok())
+            .and_then(|group| Path::new(group).strip_prefix(&root).ok())
             .filter(|inside| inside.components().all(|part| part != Component::ParentDir));
         let folder = inside.map_or_else(|| mount.clone(), |inside| mount.join(inside));
         found.push(Group { mount, folder });
     }
     found
+}
+
+/// A field of `mountinfo`, in which spaces, tabs, line ends and backslashes are three octal digits behind a backslash.
+fn unescaped(field: &str) -> String {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field.as_bytes();
+    while let [byte, behind @ ..] = rest {
+        match behind {
+            [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', left @ ..] if *byte == b'\\' => {
+                bytes.push((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'));
+                rest = left;
+            }
+            _ => {
+                bytes.push(*byte);
+                rest = behind;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn is_rationed_by(group: &Group) -> bool {
@@ -137,6 +164,56 @@ mod tests {
         let mounts = "9 8 0:1 / /sys/fs/cgroup/cpu ro - cgroup cgroup rw,cpu";
         assert_eq!(folders("2:cpu:/../x", mounts), at("/sys/fs/cgroup/cpu"));
         assert_eq!(folders("nonsense", "nonsense - \n\n"), []);
+    }
+
+    /// The kernel writes a backslash and a space of a path as digits in one of its files, and as they are in the other.
+    #[test]
+    fn names_with_backslashes_and_spaces_are_found() {
+        let mounts = "9 8 0:1 /a\\134x2dc.slice /mnt/my\\040groups ro shared:1 - cgroup2 none rw";
+        let at = |folder| [group("/mnt/my groups", folder)];
+        assert_eq!(
+            folders("0::/a\\x2dc.slice/b\\x20.scope", mounts),
+            at("/mnt/my groups/b\\x20.scope")
+        );
+        assert_eq!(folders("0::/a\\x2dd.slice", mounts), at("/mnt/my groups"));
+        for (field, path) in [
+            ("", ""),
+            ("/", "/"),
+            ("\\134", "\\"),
+            ("\\134134", "\\134"),
+            ("\\011\\012#", "\t\n#"),
+            ("\\13", "\\13"),
+            ("\\400\\", "\\400\\"),
+            ("\\303\\244", "ä"),
+        ] {
+            assert_eq!(unescaped(field), path, "{field:?}");
+        }
+    }
+
+    #[test]
+    fn a_group_that_was_removed_is_looked_for_where_it_was() {
+        let mounts = "9 8 0:1 / /sys/fs/cgroup ro - cgroup2 none rw";
+        let at = |folder| [group("/sys/fs/cgroup", folder)];
+        assert_eq!(
+            folders("0::/a.slice/b.scope (deleted)", mounts),
+            at("/sys/fs/cgroup/a.slice/b.scope")
+        );
+        let mounts = "9 8 0:1 /a.slice /sys/fs/cgroup ro - cgroup2 none rw";
+        assert_eq!(
+            folders("0::/a.slice (deleted)", mounts),
+            at("/sys/fs/cgroup/")
+        );
+    }
+
+    /// In a namespace of control groups whose mount comes from outside: the names between its root and ours are not told, and its own quota counts.
+    #[test]
+    fn a_mount_from_outside_of_the_namespace_counts_by_itself() {
+        let at = |folder| [group("/sys/fs/cgroup", folder)];
+        for root in ["/..", "/../..", "/../other"] {
+            let mounts = format!("9 8 0:1 {root} /sys/fs/cgroup ro - cgroup2 none rw");
+            assert_eq!(folders("0::/", &mounts), at("/sys/fs/cgroup"), "{root}");
+            assert_eq!(folders("0::/a", &mounts), at("/sys/fs/cgroup"), "{root}");
+        }
     }
 
     /// The quota of a group around ours counts, and one beside or above the mount does not.

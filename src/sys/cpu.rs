@@ -9,10 +9,11 @@ use nix::unistd::Pid;
 use super::cgroup;
 use crate::sync::{AtomicU64, Ordering};
 
-/// Whether the calling thread and the process `peer` may both run on one CPU only, and on the same one.
+/// Whether the calling thread and the threads of the process `peer` may run on one CPU only, and on the same one.
 ///
 /// Then spinning is never worth it: the peer cannot run while we do. A thread that is pinned to a CPU of its own, as low latency
-/// asks for, may spin. Where the peer's mask cannot be read, it is taken to be elsewhere unless the host has one CPU.
+/// asks for, may spin, and which of the peer's threads is at the other end nobody knows. Where the peer's mask cannot be read, it is taken to be elsewhere unless the host has
+/// one CPU.
 pub(crate) fn shared_with(peer: Option<i32>) -> bool {
     let Ok(ours) = sched_getaffinity(Pid::from_raw(0)) else {
         return false;
@@ -20,10 +21,25 @@ pub(crate) fn shared_with(peer: Option<i32>) -> bool {
     if members(&ours).count() != 1 {
         return false;
     }
-    match peer.map(|pid| sched_getaffinity(Pid::from_raw(pid))) {
-        Some(Ok(theirs)) => members(&theirs).eq(members(&ours)),
+    let same = |thread| sched_getaffinity(Pid::from_raw(thread)).map(|theirs| theirs == ours);
+    match peer.map(|pid| (pid, same(pid))) {
+        // A thread that ends meanwhile has no say.
+        Some((pid, Ok(first))) => {
+            let mut threads = threads(pid).take(THREADS);
+            first && threads.all(|thread| same(thread).unwrap_or(true))
+        }
         _ => std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() == 1),
     }
+}
+
+/// So many of a peer's threads are asked about: where they all have the same one CPU, so will the others.
+const THREADS: usize = 64;
+
+/// The threads of a process; none where the kernel does not show them.
+fn threads(pid: i32) -> impl Iterator<Item = i32> {
+    let folder = std::fs::read_dir(format!("/proc/{pid}/task"));
+    let entries = folder.into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 /// Whether the control groups of this process grant it one CPU's time or less. Read once: a process that is moved later, or whose quota is changed, goes on as it was.
@@ -106,25 +122,27 @@ mod tests {
     }
 
     #[test]
-    fn a_pinned_thread_and_a_free_process_do_not_share() {
+    fn only_who_has_the_same_one_cpu_shares_it() {
         std::thread::spawn(|| {
             let all = sched_getaffinity(Pid::from_raw(0)).unwrap();
             let mut one = CpuSet::new();
-            let first = members(&all).next().unwrap();
-            one.set(first).unwrap();
+            one.set(members(&all).next().unwrap()).unwrap();
             nix::sched::sched_setaffinity(Pid::from_raw(0), &one).unwrap();
-            let own = nix::unistd::gettid().as_raw();
-            assert!(
-                shared_with(Some(own)),
-                "a mask of one CPU, the same on both sides"
-            );
+            // It inherits our mask.
+            let mut child = std::process::Command::new("sleep");
+            let mut child = child.arg("100").spawn().unwrap();
+            let peer = i32::try_from(child.id()).unwrap();
+            assert!(shared_with(Some(peer)));
             if members(&all).count() > 1 {
+                nix::sched::sched_setaffinity(Pid::from_raw(peer), &all).unwrap();
+                assert!(!shared_with(Some(peer)), "it may run elsewhere");
                 let process = i32::try_from(std::process::id()).unwrap();
-                assert!(
-                    !shared_with(Some(process)),
-                    "the main thread may run elsewhere"
-                );
+                assert!(!shared_with(Some(process)));
+                nix::sched::sched_setaffinity(Pid::from_raw(0), &all).unwrap();
+                assert!(!shared_with(Some(peer)));
             }
+            child.kill().unwrap();
+            child.wait().unwrap();
         })
         .join()
         .unwrap();

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 /// So much of what comes in a second is kept, at most: a tenth.
 const KEPT: u32 = 10;
+/// Nanoseconds in it.
+const SECOND: i64 = 1_000_000_000;
 
 /// What one half may spend.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +21,8 @@ pub(crate) struct Budget {
     /// What is there; negative behind a spin that took longer than it was meant to.
     left: i64,
     filled: Option<Instant>,
+    /// What came and is less than a nanosecond, in billionths of one: many short waits bring as much as one long one.
+    rest: i64,
 }
 
 impl Budget {
@@ -36,6 +40,7 @@ impl Budget {
             most,
             left: most,
             filled: None,
+            rest: 0,
         }
     }
 
@@ -46,12 +51,12 @@ impl Budget {
             .map_or(Duration::ZERO, |then| now.saturating_duration_since(then));
         // A second fills any bucket, whatever is missing: no more is counted, so that nothing overflows.
         let nanos = signed(since.min(Duration::from_secs(1)));
-        let brought = nanos * (self.per_second / 1000) / 1_000_000;
-        // What is too little to be counted is left to be counted later.
-        if brought > 0 || self.filled.is_none() {
-            self.filled = Some(now);
-            self.left = (self.left + brought).min(self.most);
-        }
+        // At most the square of a billion and a billion: it fits.
+        let brought = nanos * self.per_second + self.rest;
+        self.rest = brought % SECOND;
+        // A clock that goes back brings nothing, and is not believed.
+        self.filled = self.filled.max(Some(now));
+        self.left = (self.left + brought / SECOND).min(self.most);
         self.per_second > 0 && self.left >= signed(spin)
     }
 
@@ -98,6 +103,28 @@ mod tests {
     }
 
     proptest! {
+        /// However short the waits are by which time is counted, all that comes can be spent.
+        #[test]
+        fn nothing_that_comes_is_lost(micros in 1u64..100_000, gap in 1u64..5_000) {
+            let per_second = Duration::from_micros(micros);
+            let mut budget = Budget::new(per_second, SPIN);
+            let mut now = Instant::now();
+            budget.affords(now, Duration::ZERO);
+            budget.spend(Duration::from_nanos(budget.left.unsigned_abs()));
+            let waits = 2_000;
+            let mut spent = 0u128;
+            for _ in 0..waits {
+                now += Duration::from_nanos(gap);
+                if budget.affords(now, Duration::from_nanos(1)) {
+                    let left = Duration::from_nanos(budget.left.unsigned_abs());
+                    budget.spend(left);
+                    spent += left.as_nanos();
+                }
+            }
+            let brought = u128::from(waits * gap) * per_second.as_nanos() / 1_000_000_000;
+            prop_assert_eq!(spent, brought);
+        }
+
         /// In any stretch of time no more is spent than it brought, what the bucket holds, and the excess of one spin.
         #[test]
         fn it_is_obeyed(

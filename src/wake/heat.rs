@@ -94,7 +94,7 @@ impl Pulse {
 /// What is known of one connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Heat {
-    /// When something was last found, in nanoseconds.
+    /// When something was last found, in nanoseconds. A ring by itself is no use: what it rang for is found behind it.
     last: u64,
 }
 

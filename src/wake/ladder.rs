@@ -9,11 +9,15 @@ use super::patience::{Course, LONGEST, Patience};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Wait {
     /// Never sleep. Declared to the peer for the life of the connection, which then skips its wake check. Takes a whole CPU.
+    ///
+    /// Two threads that wait for each other like this and share a CPU take a time slice for each message, some milliseconds: neither gives it up before the
+    /// scheduler takes it. Only where it is certain that they share one (the thread that waits may run on one CPU only, and every thread of the peer on the same one only) does it
+    /// yield between two looks. That is asked when the connection is made, in a half's first wait, and every 100 ms of the later ones (every 1.6 s where nothing has changed for long).
     Spin,
     /// Spin while that pays, then sleep. It is learned from how long waits lately lasted: where they are short (up to some 30 µs, not much less than a sleep and a wake
     /// cost) they are spun through, and where they are long, from some 100 µs on, they are slept through, but for a trial now and then. [`Config::spin_budget`](crate::Config::spin_budget)
-    /// sets a limit. Never spins where that cannot pay: where both sides have only one CPU, and the same, or where the control group of this process has a quota of one CPU's
-    /// time or less when the first connection is made.
+    /// sets a limit. Never spins where that cannot pay: while both sides have only one CPU, and the same (asked as for `Spin`, of the thread that waits and of the peer's threads, so these may be pinned
+    /// after the connection is made), or where the control group of this process has a quota of one CPU's time or less when the first connection is made.
     #[default]
     Adaptive,
     /// Look once, then sleep.
@@ -42,6 +46,11 @@ pub(crate) enum Cores {
     Rationed,
 }
 
+/// Between two questions where both sides may run: threads are pinned, and halves handed to other threads, at any time.
+const ASK_SOON: Duration = Duration::from_millis(100);
+/// Twice as long each time that nothing has changed, up to this: there may be a thousand halves that ask.
+const ASK_LATER: Duration = Duration::from_millis(1600);
+
 /// Looks between two glances at the clock, deadline and sign of life.
 pub(crate) const LOOKS_PER_CHECK: u32 = 128;
 
@@ -50,6 +59,9 @@ pub(crate) const LOOKS_PER_CHECK: u32 = 128;
 pub(crate) struct Ladder {
     wait: Wait,
     cores: Cores,
+    /// When the thread that waits last asked for them, and how long that is to last.
+    asked: Option<Instant>,
+    ask_every: Duration,
     patience: Patience,
     budget: Option<Budget>,
     /// What [`Ladder::spins`] answers.
@@ -70,6 +82,8 @@ impl Ladder {
         let mut ladder = Self {
             wait,
             cores,
+            asked: None,
+            ask_every: ASK_SOON,
             patience: Patience::default(),
             budget: budget.map(|budget| Budget::new(budget, LONGEST)),
             spins: false,
@@ -102,6 +116,33 @@ impl Ladder {
             Wait::Adaptive => self.learns() && self.budget.is_none(),
             Wait::Park => false,
         }
+    }
+
+    /// Whether it is time, in a wait, to ask again what there is to spin on. It is then to be told ([`Ladder::stand_on`]).
+    pub(crate) fn asks(&mut self, now: Instant) -> bool {
+        let due = |asked| now.saturating_duration_since(asked) >= self.ask_every;
+        // Who parks does not care. The first wait asks, since another thread may have made the connection.
+        let asks = self.wait != Wait::Park && self.asked.is_none_or(due);
+        if asks {
+            self.asked = Some(now);
+        }
+        asks
+    }
+
+    /// What there is to spin on now.
+    pub(crate) fn stand_on(&mut self, cores: Cores) {
+        if self.cores == cores {
+            self.ask_every = (2 * self.ask_every).min(ASK_LATER);
+        } else {
+            self.cores = cores;
+            self.ask_every = ASK_SOON;
+            self.spins = self.spins_now();
+        }
+    }
+
+    /// Whether both sides may run on one CPU only, as far as is known.
+    pub(crate) fn is_on_one(&self) -> bool {
+        self.cores == Cores::One
     }
 
     /// Whether it is told how waits end, and spins accordingly.

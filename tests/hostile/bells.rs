@@ -69,7 +69,7 @@ fn the_half_that_sends_waits_and_is_woken() {
         for round in 0..64usize {
             hostile.own.set(SENDER_EPOCH, 2 * round as u64 + 1);
             hostile.own.ring(64 * (round + 1), 0);
-            hostile.own.ring(64 * round, FRAME | 56);
+            hostile.own.ring(64 * round, FRAME + 56);
             let frame = victim.receiver().recv_deadline(soon()).unwrap();
             assert_eq!(frame.len(), 56, "{how:?}");
         }

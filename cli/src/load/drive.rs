@@ -48,6 +48,13 @@ impl Spec {
         uids.fold(config, |config, &uid| config.allow_uid(uid))
     }
 
+    /// When nobody waits for a reply any more, on that clock.
+    pub(crate) fn last(&self) -> u64 {
+        self.epoch
+            .saturating_add(self.part.end)
+            .saturating_add(self.drain)
+    }
+
     pub(crate) fn schedule(&self) -> Schedule {
         Schedule::new(self.arrivals.clone(), self.sizes.clone(), self.part)
     }
@@ -94,10 +101,7 @@ const IDLE: u64 = 200_000;
 
 /// Drives one client to the end of its schedule. Every request of it is told to `sink` once.
 pub(crate) fn drive(spec: &Spec, sink: &mut impl Sink) {
-    let last = spec
-        .epoch
-        .saturating_add(spec.part.end)
-        .saturating_add(spec.drain);
+    let last = spec.last();
     let config = spec.config();
     let mut requests = spec.schedule().enumerate();
     let skip = usize::try_from(spec.skip).unwrap_or(usize::MAX);
@@ -116,6 +120,8 @@ pub(crate) fn drive(spec: &Spec, sink: &mut impl Sink) {
         buffer: Vec::new(),
         reply: Vec::new(),
         verify: spec.verify,
+        last,
+        full: false,
     };
     let mut connection: Option<(Sender, Receiver)> = None;
     while client.next.is_some() || !client.under_way.is_empty() {
@@ -133,18 +139,20 @@ pub(crate) fn drive(spec: &Spec, sink: &mut impl Sink) {
             }
             continue;
         };
-        let turn = client.turn(sender, receiver, &mut take, last, sink);
+        let turn = client.turn(sender, receiver, &mut take, sink);
         if let Err(ended) = turn {
-            for _ in client.under_way.drain(..) {
-                sink.add(Record::failed(ended));
-            }
+            client.fail_sent(ended, sink);
             connection = None;
         }
         if now() >= last {
-            for _ in client.under_way.drain(..) {
-                sink.add(Record::failed(Outcome::NoReply));
-            }
-            client.give_up(Outcome::Unsent, &mut take, sink);
+            client.fail_sent(Outcome::NoReply, sink);
+            // Whoever was stopped, or had no processor, has not even tried.
+            let outcome = if client.full {
+                Outcome::Unsent
+            } else {
+                Outcome::Idle
+            };
+            client.give_up(outcome, &mut take, sink);
         }
     }
     sink.idle();
@@ -159,6 +167,10 @@ struct Client {
     buffer: Vec<u8>,
     reply: Vec<u8>,
     verify: bool,
+    /// When no reply is waited for any more.
+    last: u64,
+    /// Whether the last attempt to send found no room.
+    full: bool,
 }
 
 impl Client {
@@ -168,11 +180,10 @@ impl Client {
         sender: &mut Sender,
         receiver: &mut Receiver,
         take: &mut impl FnMut() -> Option<Sent>,
-        last: u64,
         sink: &mut impl Sink,
     ) -> Result<(), Outcome> {
         let mut moved = false;
-        let mut full = false;
+        self.full = false;
         for _ in 0..BURST {
             let time = now();
             let Some(next) = self.next.filter(|next| next.due <= time) else {
@@ -182,11 +193,16 @@ impl Client {
             match sender.try_send(&self.buffer) {
                 Ok(()) => self.under_way.push_back(Sent { at: time, ..next }),
                 Err(SendError::Full) => {
-                    full = true;
+                    self.full = true;
                     break;
                 }
-                Err(SendError::TooLarge { .. }) => sink.add(Record::failed(Outcome::TooLarge)),
-                Err(error) => return Err(send_ended(error)),
+                Err(SendError::TooLarge { .. }) => {
+                    sink.add(Record::failed(Outcome::TooLarge, next.due, self.last));
+                }
+                Err(error) => {
+                    self.take_rest(receiver, sink)?;
+                    return Err(send_ended(error));
+                }
             }
             moved = true;
             self.next = take();
@@ -208,11 +224,11 @@ impl Client {
         }
         let time = now();
         let until = match self.next {
-            _ if full => time + FULL,
+            _ if self.full => time + FULL,
             Some(next) => next.due,
-            None => last,
+            None => self.last,
         };
-        let until = until.min(last);
+        let until = until.min(self.last);
         if until.saturating_sub(time) > IDLE {
             sink.idle();
         }
@@ -227,6 +243,23 @@ impl Client {
         self.replied(sink)
     }
 
+    /// Nothing more can be sent here, and what was sent may be answered all the same: a service that closes has answered before, and one that only takes
+    /// no more requests goes on answering.
+    fn take_rest(&mut self, receiver: &mut Receiver, sink: &mut impl Sink) -> Result<(), Outcome> {
+        while !self.under_way.is_empty() {
+            // What is committed is delivered first, and then the end.
+            match receiver.recv_deadline(instant(self.last)) {
+                Ok(frame) => {
+                    self.reply.resize(frame.len(), 0);
+                    frame.copy_to(&mut self.reply);
+                }
+                Err(_) => break,
+            }
+            self.replied(sink)?;
+        }
+        Ok(())
+    }
+
     /// The reply to the oldest request has come.
     fn replied(&mut self, sink: &mut impl Sink) -> Result<(), Outcome> {
         let time = now();
@@ -237,12 +270,19 @@ impl Client {
         if self.verify {
             fill(&mut self.buffer, sent.number, sent.bytes);
             if self.buffer != self.reply {
-                sink.add(Record::failed(Outcome::Wrong));
+                sink.add(Record::failed(Outcome::Wrong, sent.due, self.last));
                 return Ok(());
             }
         }
         sink.add(Record::answered(sent.bytes as u64, sent.due, sent.at, time));
         Ok(())
+    }
+
+    /// What was sent is answered no more.
+    fn fail_sent(&mut self, outcome: Outcome, sink: &mut impl Sink) {
+        for sent in self.under_way.drain(..) {
+            sink.add(Record::failed(outcome, sent.due, self.last));
+        }
     }
 
     /// Nothing more is sent.
@@ -252,8 +292,8 @@ impl Client {
         take: &mut impl FnMut() -> Option<Sent>,
         sink: &mut impl Sink,
     ) {
-        while self.next.is_some() {
-            sink.add(Record::failed(outcome));
+        while let Some(next) = self.next {
+            sink.add(Record::failed(outcome, next.due, self.last));
             self.next = take();
         }
         sink.idle();
@@ -290,6 +330,72 @@ fn receive_ended(error: RecvError) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(Default)]
+    struct Told(Vec<Record>);
+
+    impl Sink for Told {
+        fn add(&mut self, record: Record) {
+            self.0.push(record);
+        }
+
+        fn trouble(&mut self, why: &str) {
+            panic!("{why}");
+        }
+    }
+
+    /// A service that took requests, answered all of them and went: that nothing more can be sent to it takes no answer back.
+    #[test]
+    fn what_was_answered_before_the_end_is_counted_as_answered() {
+        let path = std::env::temp_dir().join(format!("ringway-drive-{}", std::process::id()));
+        let mut listener: ringway::Listener = Config::new().bind(path.as_path()).unwrap();
+        let service = std::thread::spawn(move || {
+            let (mut sender, mut receiver) = listener.accept().unwrap().split();
+            let taken: Vec<Vec<u8>> = (0..100)
+                .map(|_| receiver.recv().unwrap().to_vec())
+                .collect();
+            for request in &taken {
+                sender.send(request).unwrap();
+            }
+        });
+        let (mut sender, mut receiver) = ringway::connect(path.as_path()).unwrap().split();
+        let due = now();
+        let request = |number| Sent {
+            number,
+            bytes: 8,
+            due,
+            at: due,
+        };
+        let mut client = Client {
+            next: None,
+            under_way: VecDeque::new(),
+            buffer: Vec::new(),
+            reply: Vec::new(),
+            verify: true,
+            last: due + 60_000_000_000,
+            full: false,
+        };
+        for number in 0..100 {
+            fill(&mut client.buffer, number, 8);
+            sender.send(&client.buffer).unwrap();
+            client.under_way.push_back(request(number));
+        }
+        service.join().unwrap();
+        client.next = Some(request(100));
+        let mut numbers = 101..;
+        let mut take = || numbers.next().map(request);
+        let mut told = Told::default();
+        let turn = client.turn(&mut sender, &mut receiver, &mut take, &mut told);
+        assert_eq!(turn, Err(Outcome::PeerClosed));
+        assert_eq!(told.0.len(), 100);
+        assert!(
+            told.0
+                .iter()
+                .all(|record| record.outcome == Outcome::Answered)
+        );
+        // What it had not taken is what fails.
+        assert!(client.under_way.iter().all(|sent| sent.number >= 100));
+    }
 
     #[test]
     fn payloads_differ_and_have_their_length() {

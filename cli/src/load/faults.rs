@@ -3,7 +3,8 @@
 //! A killed client's requests that were due and of which it had not said what became of them are counted as killed; a new process takes over
 //! with the next one. A stopped client goes on after a while, and what was due meanwhile is late.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
+use std::iter::Peekable;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -17,6 +18,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use rand_distr::{Distribution, Exp};
 
+use super::arrivals::Schedule;
 use super::drive::{Sink, Spec, drive, now};
 use super::tally::{Outcome, RECORD_BYTES, Record, Tally};
 use crate::exit::{self, Code, Failure};
@@ -88,11 +90,41 @@ pub(crate) struct Happened {
 struct Running<'scope> {
     child: Child,
     /// Counts what it says, to its end.
-    reader: ScopedJoinHandle<'scope, u64>,
+    reader: Option<ScopedJoinHandle<'scope, u64>>,
     skip: u64,
     /// When it goes on, if it is stopped.
     resume: Option<u64>,
 }
+
+/// The requests of one client, passed as they come due: each once, however often somebody is killed.
+struct Walk {
+    requests: Peekable<Schedule>,
+    epoch: u64,
+    passed: u64,
+}
+
+impl Walk {
+    fn new(spec: &Spec) -> Self {
+        Self {
+            requests: spec.schedule().peekable(),
+            epoch: spec.epoch,
+            passed: 0,
+        }
+    }
+
+    /// How many are due before `moment`, which does not go back.
+    fn due_before(&mut self, moment: u64) -> u64 {
+        let epoch = self.epoch;
+        let past = |at: u64| epoch.saturating_add(at) < moment;
+        while self.requests.next_if(|due| past(due.at)).is_some() {
+            self.passed += 1;
+        }
+        self.passed
+    }
+}
+
+/// Makes a client's process, which is told by its standard input.
+type Spawn<'a> = &'a mut dyn FnMut() -> io::Result<Child>;
 
 /// Drives all clients of `specs`, each in a process, and disturbs them.
 pub(crate) fn run(
@@ -101,75 +133,125 @@ pub(crate) fn run(
     stop_for: u64,
     tally: &Mutex<Tally>,
 ) -> Result<Happened, Failure> {
-    let Some(first) = specs.first() else {
-        return Ok(Happened::default());
-    };
-    let (epoch, end) = (first.epoch, first.part.end);
-    let mut random = SmallRng::seed_from_u64(first.part.seed ^ 0xFA);
-    let times = faults.times(end, &mut random);
-    let mut happened = Happened::default();
-    std::thread::scope(|scope| {
-        let mut clients = Vec::new();
-        for spec in specs {
-            clients.push(start(scope, spec, 0, tally)?);
-        }
-        let mut times = times.into_iter().peekable();
-        loop {
-            let resume = clients.iter().filter_map(|client| client.resume).min();
-            let next = times.peek().map(|(at, _)| epoch.saturating_add(*at));
-            let Some(moment) = resume.into_iter().chain(next).min() else {
-                break;
-            };
-            std::thread::sleep(Duration::from_nanos(moment.saturating_sub(now())));
-            for client in &mut clients {
-                if client.resume.is_some_and(|resume| resume <= now()) {
-                    signal(&client.child, Signal::SIGCONT);
-                    client.resume = None;
-                }
-            }
-            let Some((_, fault)) = times.next_if(|(at, _)| epoch.saturating_add(*at) <= now())
-            else {
-                continue;
-            };
-            let number = random.random_range(0..clients.len());
-            let client = &mut clients[number];
-            if !matches!(client.child.try_wait(), Ok(None)) {
-                continue; // it has done its part
-            }
-            if fault == Fault::Stop {
-                signal(&client.child, Signal::SIGSTOP);
-                client.resume = Some(now() + stop_for);
-                happened.stops += 1;
-                continue;
-            }
-            let _ = client.child.kill();
-            let _ = client.child.wait();
-            // Only what was due when it was dead can have been its business.
-            let due = due_before(&specs[number], now());
-            let new = start(scope, &specs[number], due, tally)?;
-            let old = std::mem::replace(client, new);
-            settle(old, due, Outcome::Killed, tally);
-            happened.kills += 1;
-        }
-        for (mut client, spec) in clients.into_iter().zip(specs) {
-            let _ = client.child.wait();
-            settle(client, due_before(spec, u64::MAX), Outcome::Lost, tally);
-        }
-        Ok(happened)
+    run_with(specs, faults, stop_for, tally, &mut || {
+        let mut command = Command::new("/proc/self/exe");
+        command.arg0("ringway").arg("load-client");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()
     })
 }
 
-/// How many requests of a client are due before a moment.
-fn due_before(spec: &Spec, moment: u64) -> u64 {
-    let past = |at: u64| spec.epoch.saturating_add(at) < moment;
-    spec.schedule().take_while(|due| past(due.at)).count() as u64
+fn run_with(
+    specs: &[Spec],
+    faults: Faults,
+    stop_for: u64,
+    tally: &Mutex<Tally>,
+    spawn: Spawn<'_>,
+) -> Result<Happened, Failure> {
+    let mut walks: Vec<Walk> = specs.iter().map(Walk::new).collect();
+    std::thread::scope(|scope| {
+        let mut clients = Vec::new();
+        let mut start = |spec: &Spec, skip| start(scope, spec, skip, tally, spawn);
+        let outcome = specs
+            .iter()
+            .try_for_each(|spec| start(spec, 0).map(|client| clients.push(client)))
+            .and_then(|()| {
+                let Some(first) = specs.first() else {
+                    return Ok(Happened::default());
+                };
+                let mut random = SmallRng::seed_from_u64(first.part.seed ^ 0xFA);
+                let mut times = faults.times(first.part.end, &mut random);
+                for (at, _) in &mut times {
+                    *at = first.epoch.saturating_add(*at);
+                }
+                disturb(&mut clients, times, stop_for, &mut random, |number, old| {
+                    // Only what was due when it was dead can have been its business.
+                    let due = walks[number].due_before(now());
+                    locked(tally).add_killed(old.settle(due));
+                    start(&specs[number], due)
+                })
+            });
+        if outcome.is_err() {
+            // The scope waits for the end of what they say, and one that is stopped would keep it waiting for ever.
+            for client in &mut clients {
+                client.end();
+            }
+            return outcome;
+        }
+        for ((mut client, spec), walk) in clients.into_iter().zip(specs).zip(&mut walks) {
+            let _ = client.child.wait();
+            let due = walk.due_before(u64::MAX);
+            let missing = usize::try_from(client.settle(due)).unwrap_or(usize::MAX);
+            // It told of them nearly in order, so that the last ones are missing: which have waited for the shortest time, in any case.
+            let due = usize::try_from(due).unwrap_or(usize::MAX);
+            let lost = spec.schedule().skip(due.saturating_sub(missing));
+            let mut tally = locked(tally);
+            for request in lost.take(missing) {
+                let due = spec.epoch.saturating_add(request.at);
+                tally.add(&Record::failed(Outcome::Lost, due, spec.last()));
+            }
+        }
+        outcome
+    })
 }
 
-/// Counts what an ended client, whose part went to request `to`, has not told of.
-fn settle(client: Running<'_>, to: u64, outcome: Outcome, tally: &Mutex<Tally>) {
-    let told = client.reader.join().unwrap_or(0);
-    let missing = (to - client.skip).saturating_sub(told);
-    locked(tally).add_failed(outcome, missing);
+/// Stops and kills clients when it is time to; `replace` counts what a killed one has not told of, and starts another one in its place.
+fn disturb<'scope>(
+    clients: &mut [Running<'scope>],
+    times: Vec<(u64, Fault)>,
+    stop_for: u64,
+    random: &mut SmallRng,
+    mut replace: impl FnMut(usize, &mut Running<'scope>) -> Result<Running<'scope>, Failure>,
+) -> Result<Happened, Failure> {
+    let mut happened = Happened::default();
+    let mut times = times.into_iter().peekable();
+    loop {
+        let resume = clients.iter().filter_map(|client| client.resume).min();
+        let next = times.peek().map(|(at, _)| *at);
+        let Some(moment) = resume.into_iter().chain(next).min() else {
+            return Ok(happened);
+        };
+        std::thread::sleep(Duration::from_nanos(moment.saturating_sub(now())));
+        for client in clients.iter_mut() {
+            if client.resume.is_some_and(|resume| resume <= now()) {
+                signal(&client.child, Signal::SIGCONT);
+                client.resume = None;
+            }
+        }
+        let Some((_, fault)) = times.next_if(|(at, _)| *at <= now()) else {
+            continue;
+        };
+        let number = random.random_range(0..clients.len());
+        let client = &mut clients[number];
+        if !matches!(client.child.try_wait(), Ok(None)) {
+            continue; // it has done its part
+        }
+        if fault == Fault::Stop {
+            signal(&client.child, Signal::SIGSTOP);
+            client.resume = Some(now().saturating_add(stop_for));
+            happened.stops += 1;
+            continue;
+        }
+        client.end();
+        *client = replace(number, client)?;
+        happened.kills += 1;
+    }
+}
+
+impl Running<'_> {
+    /// Ends it, stopped or not.
+    fn end(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// How many requests it has not told of, of those up to request `to`. It has ended.
+    fn settle(&mut self, to: u64) -> u64 {
+        let told = self
+            .reader
+            .take()
+            .map_or(0, |reader| reader.join().unwrap_or(0));
+        (to - self.skip).saturating_sub(told)
+    }
 }
 
 fn signal(child: &Child, signal: Signal) {
@@ -188,25 +270,23 @@ fn start<'scope>(
     spec: &Spec,
     skip: u64,
     tally: &'scope Mutex<Tally>,
+    spawn: Spawn<'_>,
 ) -> Result<Running<'scope>, Failure> {
     let failed = |error: &dyn std::fmt::Display| {
         Failure::new(Code::Failed, format!("no process for a client: {error}"))
     };
-    let mut command = Command::new("/proc/self/exe");
-    command.arg0("ringway").arg("load-client");
-    command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = command.spawn().map_err(|error| failed(&error))?;
     let spec = Spec {
         skip,
         ..spec.clone()
     };
     let told = serde_json::to_vec(&spec).map_err(|error| failed(&error))?;
+    let mut child = spawn().map_err(|error| failed(&error))?;
     if let Some(mut input) = child.stdin.take() {
         // One that has ended at once is counted as lost.
         let _ = input.write_all(&told);
     }
     let output = child.stdout.take().ok_or_else(|| failed(&"no pipe"))?;
-    let reader = scope.spawn(move || count(output, tally));
+    let reader = Some(scope.spawn(move || count(output, tally)));
     Ok(Running {
         child,
         reader,
@@ -304,6 +384,68 @@ mod tests {
         for wrong in ["", "kill", "kill=-1", "kill=NaN", "maim=1", "kill=1e9"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
+    }
+
+    fn spec(rate: f64, seconds: u64) -> Spec {
+        Spec {
+            address: "nobody".to_owned(),
+            wait: crate::options::WaitMode::Park,
+            capacity: 4096,
+            uids: Vec::new(),
+            arrivals: super::super::arrivals::Arrivals::Poisson(rate),
+            sizes: super::super::sizes::Sizes::Fixed(8),
+            part: super::super::arrivals::Part {
+                client: 0,
+                clients: 1,
+                seed: 3,
+                end: seconds * 1_000_000_000,
+            },
+            skip: 0,
+            epoch: now(),
+            drain: 0,
+            verify: false,
+        }
+    }
+
+    #[test]
+    fn a_walk_passes_each_request_when_it_is_due() {
+        let spec = spec(1000.0, 2);
+        let mut walk = Walk::new(&spec);
+        for moment in [0, 0, 1, 500_000_000, 500_000_000, 1_999_999_999, u64::MAX] {
+            let due = spec.schedule().filter(|due| due.at < moment).count() as u64;
+            assert_eq!(walk.due_before(spec.epoch.saturating_add(moment)), due);
+        }
+    }
+
+    /// A client that is stopped when another one cannot be replaced is killed like the others, and the failure is told.
+    #[test]
+    fn a_client_that_cannot_be_replaced_ends_the_load_though_others_are_stopped() {
+        let (done, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let specs = [spec(10.0, 60), spec(10.0, 60)];
+            let faults = Faults {
+                kill: 20.0,
+                stop: 200.0,
+            };
+            let mut started = 0;
+            let mut spawn = || {
+                started += 1;
+                if started > 2 {
+                    return Err(io::Error::other("no third"));
+                }
+                let mut command = Command::new("sleep");
+                command.arg("100").stdin(Stdio::piped());
+                command.stdout(Stdio::piped()).spawn()
+            };
+            let tally = Mutex::new(Tally::new());
+            let hour = 3_600_000_000_000;
+            let outcome = run_with(&specs, faults, hour, &tally, &mut spawn);
+            done.send(outcome.map_err(|failure| failure.to_string()))
+        });
+        // A watchdog: it takes a tenth of a second.
+        let outcome = told.recv_timeout(Duration::from_secs(60));
+        let outcome = outcome.expect("it waits for a client that is stopped");
+        assert!(outcome.unwrap_err().contains("no third"));
     }
 
     #[test]

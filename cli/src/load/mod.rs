@@ -158,9 +158,11 @@ fn load(args: &LoadArgs, output: &mut impl Write) -> Result<(), Failure> {
     };
     let after = (processor_time(), service.and_then(time_of));
     let tally = tally.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let seconds = |to: u64| Duration::from_nanos(to.saturating_sub(epoch)).as_secs_f64();
     let report = Report {
         tally: &tally,
-        seconds: Duration::from_nanos(now().saturating_sub(epoch)).as_secs_f64(),
+        seconds: seconds(now()),
+        reply_seconds: seconds(tally.last_reply.unwrap_or(epoch)),
         clients: args.clients,
         cpu: after.0 - before.0,
         service_cpu: after.1.zip(before.1).map(|(after, before)| after - before),

@@ -12,8 +12,10 @@ use super::tally::{Outcome, Tally};
 #[derive(Debug)]
 pub(crate) struct Report<'a> {
     pub(crate) tally: &'a Tally,
-    /// From the start to the last reply, or to when nothing more was waited for.
+    /// From the start to when nothing more was waited for.
     pub(crate) seconds: f64,
+    /// From the start to the last reply.
+    pub(crate) reply_seconds: f64,
     pub(crate) clients: u64,
     /// Processor time of the clients, in seconds.
     pub(crate) cpu: f64,
@@ -63,11 +65,13 @@ struct Json {
     kills: Option<u64>,
     stops: Option<u64>,
     seconds: f64,
+    reply_seconds: f64,
     per_second: f64,
     bytes_per_second: f64,
     latency_ns: Option<Spread>,
     service_ns: Option<Spread>,
     late_ns: Option<Spread>,
+    all_due_latency_ns: Option<Spread>,
     cpu_seconds: f64,
     service_cpu_seconds: Option<f64>,
 }
@@ -77,9 +81,10 @@ impl Report<'_> {
         self.tally.count(Outcome::Answered)
     }
 
+    /// Over the time in which there were replies: what was waited for in vain behind the last one makes no service slower.
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
     fn per_second(&self, count: u64) -> f64 {
-        count as f64 / self.seconds.max(1e-9)
+        count as f64 / self.reply_seconds.max(1e-9)
     }
 
     fn errors(&self) -> impl Iterator<Item = (Outcome, u64)> + '_ {
@@ -102,11 +107,13 @@ impl Report<'_> {
             kills: self.happened.map(|happened| happened.kills),
             stops: self.happened.map(|happened| happened.stops),
             seconds: self.seconds,
+            reply_seconds: self.reply_seconds,
             per_second: self.per_second(self.answered()),
             bytes_per_second: self.per_second(self.tally.bytes),
             latency_ns: Spread::of(&self.tally.latency),
             service_ns: Spread::of(&self.tally.service),
             late_ns: Spread::of(&self.tally.late),
+            all_due_latency_ns: Spread::of(&self.tally.all),
             cpu_seconds: self.cpu,
             service_cpu_seconds: self.service_cpu,
         };
@@ -138,20 +145,22 @@ impl Report<'_> {
         }
         writeln!(
             output,
-            "{:.0} replies/s and {:.2} MB/s, over {:.2} s",
+            "{:.0} replies/s and {:.2} MB/s, over the {:.2} s to the last reply; {:.2} s in all",
             self.per_second(self.answered()),
             self.per_second(self.tally.bytes) / 1e6,
+            self.reply_seconds,
             self.seconds
         )?;
         writeln!(
             output,
             "{:<34}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}",
-            "us", "p50", "p90", "p99", "p99.9", "p99.99", "max"
+            "us, of the answered", "p50", "p90", "p99", "p99.9", "p99.99", "max"
         )?;
         for (name, histogram) in [
             ("latency, from when it was due", &self.tally.latency),
             ("service, from when it was sent", &self.tally.service),
             ("sent late by", &self.tally.late),
+            ("latency of all due, at least", &self.tally.all),
         ] {
             if let Some(spread) = Spread::of(histogram) {
                 write!(output, "{name:<34}")?;
@@ -180,5 +189,50 @@ impl Report<'_> {
             "processor time: clients {:.2} s, service {service}",
             self.cpu
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::tally::Record;
+
+    #[test]
+    fn both_forms_tell_the_unanswered_and_the_time_to_the_last_reply() {
+        let mut tally = Tally::new();
+        for number in 0..3 {
+            tally.add(&Record::answered(1_000_000, number, number, number + 1000));
+        }
+        tally.add(&Record::failed(Outcome::NoReply, 0, 5_000_000_000));
+        let report = Report {
+            tally: &tally,
+            seconds: 10.0,
+            reply_seconds: 0.5,
+            clients: 1,
+            cpu: 0.0,
+            service_cpu: None,
+            happened: None,
+        };
+        let mut text = Vec::new();
+        report.print(&mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert!(
+            text.contains("6 replies/s and 6.00 MB/s, over the 0.50 s to the last reply"),
+            "{text}"
+        );
+        let row = |name| text.lines().find(|line: &&str| line.starts_with(name));
+        assert!(row("latency of all due").is_some_and(|row| row.contains("500")));
+        assert!(row("us, of the answered").is_some());
+        let mut json = Vec::new();
+        report.print_json(&mut json).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        assert_eq!(json["per_second"], 6.0);
+        assert_eq!(
+            (&json["seconds"], &json["reply_seconds"]),
+            (&10.0.into(), &0.5.into())
+        );
+        assert!(json["latency_ns"]["max"].as_u64().unwrap() < 2000);
+        assert!(json["all_due_latency_ns"]["max"].as_u64().unwrap() >= 4_990_000_000);
+        assert!(json["all_due_latency_ns"]["p50"].as_u64().unwrap() < 2000);
     }
 }

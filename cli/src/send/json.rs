@@ -108,7 +108,14 @@ fn lines(
         })?;
         // A moment that no clock can say never comes.
         let expires = life.and_then(|life| Instant::now().checked_add(life));
-        if put(connection, (priority, kind), &payload, expires, number, sent)? {
+        if put(
+            connection,
+            (priority, kind),
+            &payload,
+            expires,
+            number,
+            sent,
+        )? {
             sent += 1;
         } else {
             late += 1;

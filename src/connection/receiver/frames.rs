@@ -18,7 +18,7 @@ pub struct Frames<'a> {
 }
 
 impl Receiver {
-    /// The frames that are there, at most `max` of them; waits for the first. Costs the sender one line in place of one for each eighth of the ring, which matters
+    /// The frames that are there, at most `max` of them; waits for the first. A `max` of 0 is taken for 1: the frame that was waited for is handed out, so that a loop gets on. Costs the sender one line in place of one for each eighth of the ring, which matters
     /// when the ring is small or its frames are long.
     ///
     /// A batch ends early when it has gone through half of the ring: the sender could go no further for long. It has frames of one priority: it ends where the
@@ -80,7 +80,8 @@ impl<'a> Frames<'a> {
     fn new(receiver: &'a mut Receiver, max: usize) -> Self {
         Self {
             until: receiver.lane.next() + receiver.lane.capacity() / 2,
-            left: max,
+            // A batch without a frame would be made again and again, for ever.
+            left: max.max(1),
             receiver,
         }
     }

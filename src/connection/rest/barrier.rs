@@ -34,7 +34,7 @@ impl Rest {
             .barrier
             .fences
             .as_ref()
-            .is_some_and(|fences| fences.are_missing());
+            .is_some_and(Fences::are_missing);
         self.barrier.until = if missing { self.make_up() } else { None };
         self.barrier.until
     }

@@ -36,28 +36,46 @@ fn spinning(ends: &mut (Connection, Connection)) -> Vec<(bool, bool)> {
     found
 }
 
-/// A process of its own: the first thread's mask is the one that its peers see.
+/// Whether this is the process of its own that the test `name` wants; if not, it has been run and has passed.
+fn is_apart(name: &str) -> bool {
+    if std::env::var_os(ROLE).is_some() {
+        return true;
+    }
+    let name = format!("connection::rest::one_core::{name}");
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", &name, "--nocapture"]).env(ROLE, "");
+    let output = child.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("1 passed"), "{text}");
+    false
+}
+
+fn only(cpu: usize) -> CpuSet {
+    let mut set = CpuSet::new();
+    set.set(cpu).unwrap();
+    set
+}
+
+/// The CPUs that there are. Both threads of this process are kept on the first one.
+fn pinned_to_the_first() -> Vec<usize> {
+    let all = sched_getaffinity(Pid::from_raw(0)).unwrap();
+    let cpus: Vec<usize> = (0..CpuSet::count())
+        .filter(|&cpu| all.is_set(cpu).unwrap())
+        .collect();
+    for thread in [Pid::this(), Pid::from_raw(0)] {
+        sched_setaffinity(thread, &only(cpus[0])).unwrap();
+    }
+    cpus
+}
+
+/// A process of its own: the masks of all its threads are what its peers see.
 #[test]
 fn a_process_of_one_core_never_spins() {
-    if std::env::var_os(ROLE).is_none() {
-        let name = "connection::rest::one_core::a_process_of_one_core_never_spins";
-        let mut child = Command::new(std::env::current_exe().unwrap());
-        child.args(["--exact", name, "--nocapture"]).env(ROLE, "");
-        let output = child.output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{text}");
-        assert!(text.contains("1 passed"), "{text}");
+    if !is_apart("a_process_of_one_core_never_spins") {
         return;
     }
-    let all = sched_getaffinity(Pid::from_raw(0)).unwrap();
-    let first = (0..CpuSet::count())
-        .find(|&cpu| all.is_set(cpu).unwrap())
-        .unwrap();
-    let mut one = CpuSet::new();
-    one.set(first).unwrap();
-    for thread in [Pid::this(), Pid::from_raw(0)] {
-        sched_setaffinity(thread, &one).unwrap();
-    }
+    pinned_to_the_first();
     let mut ends = pair("pinned", &Config::new());
     assert_eq!(spinning(&mut ends), [(false, false); 4]);
     let (mut server, mut client) = ends;
@@ -76,6 +94,43 @@ fn a_process_of_one_core_never_spins() {
         spinning(&mut pair("again", &Config::new())),
         [(false, false); 4]
     );
+}
+
+/// Threads that are pinned after their connection is made, to other CPUs than the one that it was made on, spin from their first wait on, and
+/// no more once they share one.
+#[test]
+fn a_half_that_moves_to_a_core_of_its_own_spins() {
+    if !is_apart("a_half_that_moves_to_a_core_of_its_own_spins") {
+        return;
+    }
+    let cpus = pinned_to_the_first();
+    if cpus.len() < 2 || cpu::is_rationed() {
+        return;
+    }
+    for wait in [Wait::Adaptive, Wait::Spin] {
+        let (server, mut client) = pair("moved", &Config::new().wait(wait));
+        let spins = |client: &mut Connection| {
+            // Over at once, so that nothing is learned of how long waits are.
+            let now = Instant::now();
+            assert!(client.receiver().recv_deadline(now).is_err());
+            let rest = client.receiver().resting();
+            (rest.spins(), rest.may_look())
+        };
+        assert_eq!(spins(&mut client), (false, false));
+        sched_setaffinity(Pid::from_raw(0), &only(cpus[1])).unwrap();
+        let end = Instant::now() + Duration::from_secs(20);
+        while spins(&mut client) != (true, true) {
+            assert!(Instant::now() < end, "it does not notice that it moved");
+        }
+        sched_setaffinity(Pid::from_raw(0), &only(cpus[0])).unwrap();
+        while spins(&mut client) != (false, false) {
+            assert!(
+                Instant::now() < end,
+                "it does not notice that it moved back"
+            );
+        }
+        drop(server);
+    }
 }
 
 /// With more to run on the default spins at first; a budget is counted from the first look on, and parking never looks again.

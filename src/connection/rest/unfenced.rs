@@ -35,13 +35,15 @@ fn keep_busy(lines: &[Line], n: u64) {
 }
 
 fn forget(lines: &[Line]) {
-    for _line in lines {
-        #[cfg(target_arch = "x86_64")]
+    #[cfg(target_arch = "x86_64")]
+    for line in lines {
         // SAFETY: the line is there; it is written back and no more.
         unsafe {
-            core::arch::x86_64::_mm_clflush(core::ptr::from_ref(_line).cast());
+            core::arch::x86_64::_mm_clflush(core::ptr::from_ref(line).cast());
         };
     }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = lines;
 }
 
 /// Each frame is sent alone, at a moment that is kept near the one at which the receiver says that it sleeps, and nothing but the sender's ring wakes it. Before it the sender writes lines
@@ -108,11 +110,11 @@ fn frames_without_a_barrier_find_a_receiver_that_falls_asleep() {
             };
             let patience = Instant::now() + Duration::from_secs(20);
             let found = loop {
-                match comes.try_recv() {
-                    Ok(found) => break found,
-                    Err(_) if Instant::now() < patience => core::hint::spin_loop(),
-                    Err(_) => panic!("the wake of round {n} was lost"),
+                if let Ok(found) = comes.try_recv() {
+                    break found;
                 }
+                assert!(Instant::now() < patience, "the wake of round {n} was lost");
+                core::hint::spin_loop();
             };
             assert_eq!(found, frame);
         }

@@ -1,6 +1,6 @@
 //! What a producer does where it has time: it looks for room, and tells what others want to know.
 
-use super::Producer;
+use super::{Manner, Producer};
 use crate::layout::header::HEADER;
 use crate::layout::violation::Violation;
 use crate::ring::beside::Counted;
@@ -58,7 +58,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
         }
         self.reclaim().map_err(Refusal::Broken)?;
         if let Some(ahead) = self.ahead.lap(self.clock, self.tail, needed) {
-            self.manner = self.manner.learned(ahead);
+            self.manner = Manner::new(self.manner.barrier, ahead);
         }
         self.consider_fencing();
         self.tell();

@@ -1,6 +1,6 @@
 //! The manner in which commits carry no barrier towards a consumer that may sleep: the sleeper makes up for it.
 
-use super::{Manner, Producer};
+use super::{Barrier, Manner, Producer};
 use crate::ring::fencing::Fencing;
 use crate::segment::{ForeignWord, OwnRing, OwnWord};
 
@@ -8,7 +8,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
     /// Lets the producer leave the barrier out of its commits when that pays. `word` says so to the peer, which has promised to look at it. Nothing changes for
     /// a consumer that never sleeps.
     pub(crate) fn may_unfence(&mut self, word: T) {
-        if !self.manner.plain {
+        if self.manner.barrier != Barrier::Needless {
             self.fencing = Some(Fencing::new(word, (self.clock)()));
         }
     }
@@ -16,7 +16,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
     /// Whether commits carry no barrier now although the consumer may sleep.
     #[cfg(test)]
     pub(crate) fn is_unfenced(&self) -> bool {
-        self.manner.unfenced
+        self.manner.barrier == Barrier::Spared
     }
 
     /// Leaves the barrier out if that pays. It is asked once a lap, or more often where there is time anyway.
@@ -44,7 +44,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
     pub(crate) fn unfence(&mut self) {
         if let Some(fencing) = &self.fencing {
             fencing.leave_out();
-            self.manner = Manner::unfenced(self.manner.ahead);
+            self.manner = Manner::new(Barrier::Spared, self.manner.ahead);
         }
     }
 
@@ -52,7 +52,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
     pub(crate) fn fence_again(&mut self) {
         if let Some(fencing) = &self.fencing {
             fencing.take_back();
-            self.manner = Manner::new(false, self.manner.ahead);
+            self.manner = Manner::new(Barrier::Made, self.manner.ahead);
         }
     }
 }

@@ -214,3 +214,52 @@ proptest! {
         prop_assert!(run.spun * 2 >= brought.min(SHORT * 5000), "{:?} of {brought:?}", run.spun);
     }
 }
+
+/// Where both sides run is asked in the first wait, and again in later ones, less often while nothing changes; what is learned counts at once.
+#[test]
+fn what_there_is_to_spin_on_may_change() {
+    let mut run = new(Wait::Adaptive, Cores::One, None);
+    assert!(run.ladder.asks(run.now), "another thread may have made it");
+    let (mut last, mut every) = (run.now, ASK_SOON);
+    for _ in 0..10 {
+        last += every;
+        let sooner = last.checked_sub(Duration::from_nanos(1)).unwrap();
+        assert!(!run.ladder.asks(sooner));
+        assert!(run.ladder.asks(last) && !run.ladder.asks(last));
+        run.ladder.stand_on(Cores::One);
+        every = (2 * every).min(ASK_LATER);
+    }
+    assert!(
+        (
+            run.ladder.is_on_one(),
+            run.ladder.spins(),
+            run.ladder.may_look()
+        ) == (true, false, false)
+    );
+    run.waits(SHORT, 10);
+    assert_eq!((run.sleeps, run.spun), (10, Duration::ZERO));
+    run.ladder.stand_on(Cores::Several);
+    assert!(run.ladder.asks(last + ASK_SOON), "it may change again");
+    assert!(
+        (
+            run.ladder.is_on_one(),
+            run.ladder.spins(),
+            run.ladder.may_look()
+        ) == (false, true, true)
+    );
+    run.waits(SHORT, 100);
+    assert_eq!(run.sleeps, 10, "short waits are spun through");
+    run.ladder.stand_on(Cores::One);
+    assert!(!run.ladder.spins() && !run.ladder.may_look());
+    run.waits(SHORT, 10);
+    assert_eq!(run.sleeps, 20);
+    let mut spin = new(Wait::Spin, Cores::Several, None);
+    assert_eq!(spin.ladder.step(spin.now), Pause);
+    spin.ladder.stand_on(Cores::One);
+    assert_eq!(
+        (spin.ladder.step(spin.now), spin.ladder.spins()),
+        (Yield, false)
+    );
+    let mut park = new(Wait::Park, Cores::One, None);
+    assert!(!park.ladder.asks(park.now));
+}

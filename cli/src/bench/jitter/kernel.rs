@@ -61,7 +61,7 @@ impl Thread {
 }
 
 /// What happened to the processors of the host.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Host {
     /// Interrupts by what they are for, where `/proc/interrupts` can be read.
     pub(crate) interrupts: Option<BTreeMap<String, u64>>,

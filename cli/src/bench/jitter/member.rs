@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::super::kit::Side;
 use super::super::ours::meet;
 use super::super::{Failure, fail};
-use super::kernel::Thread;
+use super::kernel::{Host, Thread};
 
 /// Arguments of the hidden subcommand.
 #[derive(Debug, Args)]
@@ -59,6 +59,8 @@ pub(crate) struct Found {
     pub(crate) thread: Thread,
     /// How long both loops took, in microseconds.
     pub(crate) wall_micros: u64,
+    /// What happened to the processors meanwhile: told by the side that leads.
+    pub(crate) host: Option<Host>,
 }
 
 /// Small enough to go round many times, large enough to have pages that are touched while the clock runs.
@@ -95,6 +97,8 @@ fn measure(args: &MemberArgs) -> Result<(), Failure> {
     }
     let time = Duration::from_millis(spec.millis);
     let (mut trips, mut polls) = (histogram()?, histogram()?);
+    // While the loops run, and not while two processes start: that interrupts a lot. Read before the thread's own counters, which it adds to.
+    let host = (spec.side == Side::Lead).then(Host::now);
     let (before, began) = (Thread::now(), Instant::now());
     match spec.side {
         Side::Lead => ask(&mut sender, &mut receiver, time, &mut trips)?,
@@ -102,6 +106,7 @@ fn measure(args: &MemberArgs) -> Result<(), Failure> {
     }
     look(&mut receiver, time, &mut polls)?;
     let (thread, wall) = (Thread::now().since(before), began.elapsed());
+    let host = host.map(|before| Host::now().since(&before));
     if spec.options.fifo {
         thread::schedule(Class::Other)?;
     }
@@ -110,6 +115,7 @@ fn measure(args: &MemberArgs) -> Result<(), Failure> {
         polls: counts(&polls),
         thread,
         wall_micros: u64::try_from(wall.as_micros()).unwrap_or(u64::MAX),
+        host,
     };
     println!("{}", serde_json::to_string(&found)?);
     // The other one may still be looking at our ring; it ends by itself.
@@ -165,7 +171,8 @@ fn answer(sender: &mut Sender, receiver: &mut Receiver) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Looks at an empty ring again and again: whatever makes two looks far apart took the processor away.
+/// Looks at an empty ring again and again: whatever makes two looks far apart took the processor away, but for one look in each millisecond, which asks
+/// the kernel whether the peer is alive, by two system calls: those gaps are our own.
 fn look(
     receiver: &mut Receiver,
     time: Duration,

@@ -89,12 +89,23 @@ impl Variant {
         }
         self.thread = self.thread.and(found.thread);
         self.wall_micros += found.wall_micros;
+        if let Some(host) = &found.host {
+            self.host.add(host);
+        }
     }
 
     /// Processor time of both processes in percent of one processor: 200 where nobody else had any.
     #[expect(clippy::cast_precision_loss, reason = "times of a run in microseconds")]
     fn cpu_percent(&self) -> f64 {
         200.0 * self.thread.cpu_micros as f64 / self.wall_micros as f64
+    }
+
+    /// What is not permitted here stays so: no further rounds of it. What was found before stands.
+    fn failed(&mut self, error: &dyn std::fmt::Display) {
+        self.note = Some(match self.rounds {
+            0 => format!("not measured: {error}"),
+            rounds => format!("{rounds} rounds only; then: {error}"),
+        });
     }
 }
 
@@ -181,17 +192,14 @@ pub(crate) fn run(
             if variant.name == ALL {
                 (variant.options, variant.remark) = permitted(before);
             }
-            let before = Host::now();
             match pair(variant.options, placement, effort.millis, meeting) {
                 Ok(found) => {
-                    variant.host.add(&Host::now().since(&before));
                     for found in &found {
                         variant.count(found);
                     }
                     variant.rounds += 1;
                 }
-                // What is not permitted here stays so.
-                Err(error) => variant.note = Some(format!("not measured: {error}")),
+                Err(error) => variant.failed(&error),
             }
         }
     }
