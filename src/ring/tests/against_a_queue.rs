@@ -287,6 +287,10 @@ impl World {
                 let _ = (0..count).all(|_| self.tap());
             }
             Step::PublishRelease => {
+                // Also of frames that are held, and while the next one has only been looked at.
+                if self.hold {
+                    self.release();
+                }
                 self.consumer.publish_release();
                 assert!(!self.consumer.publish_release(), "all was said");
             }
