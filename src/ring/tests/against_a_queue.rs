@@ -6,14 +6,13 @@ use std::collections::VecDeque;
 
 use proptest::prelude::*;
 
-use expiring::{AHEAD, NOW, now};
-
 use super::{Pair, Receiving, Sending, Tapping};
 use crate::layout::control::FENCE_MODE;
 use crate::layout::geometry::Geometry;
 use crate::layout::header::{HEADER, frame_length};
 use crate::ring::{Found, Refusal, Slot};
 use crate::segment::{ForeignRing, Gate, Ring};
+use expiring::{AHEAD, NOW, now};
 
 /// A payload's length: as a number of bytes, or as near as the ring lets it to a boundary.
 #[derive(Clone, Copy, Debug)]
