@@ -1,6 +1,7 @@
 //! Random operations on both halves, and a queue that says what must come out.
 
 mod expiring;
+mod geometries;
 
 use std::collections::VecDeque;
 
@@ -13,6 +14,7 @@ use crate::layout::header::{HEADER, frame_length};
 use crate::ring::{Found, Refusal, Slot};
 use crate::segment::{ForeignRing, Gate, Ring};
 use expiring::{AHEAD, NOW, now};
+use geometries::geometries;
 
 /// A payload's length: as a number of bytes, or as near as the ring lets it to a boundary.
 #[derive(Clone, Copy, Debug)]
@@ -452,27 +454,6 @@ impl World {
         while self.tap() {}
         assert_eq!(self.tap.frames(), self.log.len() as u64);
     }
-}
-
-/// Rings, with the alignments that they have room for, starting near the wrap and late in a lane's life.
-fn geometries() -> impl Strategy<Value = Geometry> {
-    let ring = prop_oneof![3 => (Just(4096u64), 3u32..=6), 1 => (Just(65_536), 3u32..=6), 1 => (Just(65_536), Just(12u32))];
-    let base = prop_oneof![
-        Just(0u64),
-        Just(1 << 20),
-        Just((1 << 62) - (1 << 20)),
-        Just(1 << 32)
-    ];
-    // A lane that nobody resumes starts at 0.
-    let words = prop_oneof![1 => Just(0u64), 3 => 0u64..64];
-    (ring, base, words, any::<bool>()).prop_map(|((capacity, shift), base, words, before)| {
-        let start = if before {
-            base + capacity - 8 * words
-        } else {
-            base + 8 * words
-        };
-        Geometry::new(capacity, 1 << shift, start)
-    })
 }
 
 proptest! {
