@@ -340,6 +340,7 @@ impl Receiver {
     #[cold]
     #[inline(never)]
     fn wait(&mut self, deadline: Option<Instant>) -> Result<Entry, RecvError> {
+        self.tell_owed();
         self.lane.tell_numbers();
         self.rest.look_in_vain();
         loop {
@@ -377,6 +378,7 @@ impl Receiver {
     #[cold]
     #[inline(never)]
     fn empty(&mut self) -> Result<Entry, RecvError> {
+        self.tell_owed();
         if let Some(entry) = self.look_behind_expired()? {
             return Ok(entry);
         }

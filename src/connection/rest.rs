@@ -364,11 +364,15 @@ impl Rest {
         let ending = gone || unwatched || matches!(self.heard, Heard::Fading(_));
         // Nor has it one for a sleep that may be for a short time only.
         let unsure = self.arm_epoch().is_some();
-        if ending || unsure || look()?.is_some() || self.watch.is_closed() {
+        let found = if ending || unsure {
+            Ok(true)
+        } else {
+            look().map(|found| found.is_some() || self.watch.is_closed())
+        };
+        if !matches!(found, Ok(false)) {
             self.park.awake();
-            return Ok(Arm::Ready);
         }
-        Ok(Arm::Armed)
+        found.map(|found| if found { Arm::Ready } else { Arm::Armed })
     }
 
     /// Says goodbye and wakes the peer's half, unless this is a forked child, to which nothing here belongs. A half that a panic drops

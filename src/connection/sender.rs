@@ -53,8 +53,7 @@ pub struct Sender {
     broken: Option<SendError>,
     /// An open group is published by the drop.
     flushes: bool,
-    /// What is known of how fast the peer reads, for frames that expire.
-    /// How fast the peer reads, of each lane.
+    /// What is known of how fast the peer reads each lane, for frames that expire.
     drains: Vec<Drain>,
     late: Count,
     rest: Rest,

@@ -37,7 +37,7 @@ pub(super) struct Entry<C> {
     /// It was hot when the thread fell asleep.
     pub(super) is_dormant: bool,
     /// The poller has a date with it, when its end is to be asked for.
-    pub(super) is_dated: bool,
+    pub(super) dated: Option<Instant>,
     pub(super) want: Want,
     /// Who was found next when this one was found last.
     pub(super) next: Option<Token>,
@@ -53,7 +53,7 @@ impl<C: Polled> Entry<C> {
             heat: Heat::new(now),
             is_hot: false,
             is_dormant: false,
-            is_dated: false,
+            dated: None,
             want: Want::Frame,
             next: None,
             seat: None,

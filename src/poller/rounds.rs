@@ -369,8 +369,11 @@ impl<C: Polled> Poller<C> {
         let Some(entry) = self.entries.get_mut(token) else {
             return;
         };
-        if let (false, Some(until)) = (entry.is_dated, entry.fades_until()) {
-            entry.is_dated = true;
+        let Some(until) = entry.fades_until() else {
+            return;
+        };
+        if entry.dated.is_none_or(|dated| until < dated) {
+            entry.dated = Some(until);
             self.dates.push(Reverse((until, token.key(Topic::Life))));
         }
     }
@@ -394,7 +397,7 @@ impl<C: Polled> Poller<C> {
                 door.retry = None;
                 let _ = self.tower.heed_lobby(door.descriptor(), key, true);
             } else if let Some(entry) = self.entries.get_mut(token) {
-                entry.is_dated = false;
+                entry.dated = None;
             }
             self.told(key);
         }

@@ -74,9 +74,14 @@ impl<L: Counted> Beside<L> {
             }
         }
         self.at_hand = number;
+        self.recount(lane);
+        before
+    }
+
+    /// What `lane`, the one at hand, tells includes what the others have counted until now.
+    pub(crate) fn recount(&self, lane: &mut L) {
         let numbers = self.others.iter().map(Counted::numbers);
         lane.count_beside(numbers.fold(Numbers::default(), Numbers::with));
-        before
     }
 }
 

@@ -53,6 +53,12 @@ impl Calm {
         false
     }
 
+    /// As if it had come.
+    #[cfg(test)]
+    pub(super) fn force(&mut self) {
+        self.unfenced = true;
+    }
+
     /// The consumer was seen asleep. Returns whether to take the barrier back.
     pub(super) fn is_over(&mut self, now: u64, frames: u64) -> bool {
         let unfenced = core::mem::take(&mut self.unfenced);

@@ -100,6 +100,11 @@ impl<R: ForeignRing, W: OwnWord> Several<R, W> {
         back
     }
 
+    /// What the lane at hand tells includes what the others have counted until now.
+    pub(crate) fn recount(&self, lane: &mut Consumer<R, W>) {
+        self.beside.recount(lane);
+    }
+
     /// Expired frames that were dropped, in all lanes.
     pub(crate) fn expired(&self, lane: &Consumer<R, W>) -> u64 {
         let others = self.beside.others().iter().map(Consumer::expired);

@@ -81,16 +81,19 @@ impl Place {
             return Ok(Self { page, number });
         };
         while let Some(last) = shelf.last() {
-            let page = last.upgrade();
-            let taken = page.and_then(|page| page.take().map(|taken| (page, taken)));
-            let full = !matches!(&taken, Some((_, (_, true))));
-            if full {
+            let Some(page) = last.upgrade() else {
+                shelf.pop();
+                continue;
+            };
+            let Some((number, more)) = page.take() else {
+                // Somebody gives a place back at this moment.
+                break;
+            };
+            if !more {
                 // It comes back with the first of its places.
                 shelf.pop();
             }
-            if let Some((page, (number, _))) = taken {
-                return Ok(Self { page, number });
-            }
+            return Ok(Self { page, number });
         }
         let page = Arc::new(Page::new()?);
         let number = page.take().map_or(0, |(number, _)| number);

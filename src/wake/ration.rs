@@ -1,7 +1,7 @@
 //! The ration: how many barriers everywhere one half makes at the most because its peer says that it does not fence.
 //!
-//! Each interrupts every processor that runs a process which has registered, and a peer decides by a word of its own whether they are needed. So they are rationed: no
-//! more than the kernel's own clock interrupts a processor. Whoever has none left sleeps for short times only ([`UNSURE`]), which needs none. A bucket that fills with
+//! Each interrupts every processor that runs a process which has registered, and a peer decides by a word of its own whether they are needed. So they are rationed: for one
+//! half, no more than the kernel's own clock interrupts a processor; for several halves, each. Whoever has none left sleeps for short times only ([`UNSURE`]), which needs none. A bucket that fills with
 //! time. Pure: the moments are handed in.
 
 use std::time::{Duration, Instant};

@@ -267,6 +267,30 @@ fn held_frames_and_dropped_ones() {
     assert_eq!(receiver.recv().unwrap().to_vec(), b"also held");
 }
 
+/// What is dropped on the way to a frame that is then held is told to the sender all the same.
+#[test]
+fn room_that_is_dropped_before_a_held_frame_comes_back() {
+    let config = Config::new().capacity(4096).peer_capacity(4096);
+    let (mut sender, mut receiver, _) = halves("held-behind", &config);
+    receiver.hold(true);
+    send_stale(&mut sender, &[1; 1600]);
+    sender.send(b"held").unwrap();
+    assert_eq!(receiver.recv().unwrap().to_vec(), b"held");
+    assert_eq!(sender.try_send(&[2; 3000]), Ok(()));
+    assert_eq!(receiver.recv().unwrap().len(), 3000);
+    // In a batch too.
+    receiver.release();
+    receiver.hold(false);
+    receiver.hold(true);
+    send_stale(&mut sender, &[1; 1600]);
+    sender.send(b"held").unwrap();
+    let mut frames = receiver.recv_batch(10).unwrap();
+    assert_eq!(frames.next_frame().unwrap().to_vec(), b"held");
+    assert!(frames.next_frame().is_none());
+    drop(frames);
+    assert_eq!(sender.try_send(&[2; 3000]), Ok(()));
+}
+
 /// A frame that does not fit the buffer stays, extension and all.
 #[test]
 fn a_frame_that_was_too_long_for_the_buffer_stays() {

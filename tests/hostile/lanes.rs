@@ -1,6 +1,7 @@
 //! A peer that lies about lanes: how many there are, and what is in those behind the first.
 
 use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use crate::server;
 
 const FRAME: u64 = 1 << 48;
 const PAD: u64 = 3 << 48;
+const EXPIRES: u64 = 8 << 48;
 /// Bytes from a lane's words to the next one's.
 const APART: usize = 128;
 const LANES: usize = 4;
@@ -297,4 +299,57 @@ fn random_words_in_all_lanes_lead_to_the_errors_that_name_them_only() {
     }
     // Rounds in which nothing was found would prove nothing.
     assert!(ended.0 > 0 && ended.1 > 0, "{ended:?} broken rules");
+}
+
+/// Positions of four lanes that start as late as is allowed go round when they are added up.
+#[test]
+fn lanes_that_start_late_and_expire_without_end_keep_nobody() {
+    let _alone = peer::alone();
+    let _dog = Watchdog::new("late lanes");
+    for (start, writes) in [
+        ((1 << 62) - 8, false),
+        ((1 << 62) - 4096, true),
+        ((1 << 62) - 64, true),
+    ] {
+        let config = Config::new().lanes(LANES).drop_expired(true);
+        let mut listener = config.bind(peer::path("late-lanes")).unwrap();
+        let path = listener.path().to_path_buf();
+        let (mut victim, hostile) = thread::scope(|scope| {
+            let hostile = scope.spawn(|| peer::join_from(&path, LANES, start));
+            let connection = listener.accept_deadline(soon()).unwrap();
+            (connection, hostile.join().unwrap())
+        });
+        let over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let over = &over;
+            scope.spawn(move || {
+                let hostile = hostile;
+                // Frames that expired long ago, again and again, all over the rings.
+                while !over.load(Ordering::Relaxed) {
+                    if !writes {
+                        thread::sleep(Duration::from_millis(1));
+                        continue;
+                    }
+                    for offset in (0..LANES * peer::RING).step_by(16) {
+                        hostile.own.ring(offset, FRAME | EXPIRES | 8);
+                    }
+                }
+            });
+            for _ in 0..300 {
+                let until = Instant::now() + Duration::from_millis(1);
+                let outcomes = [
+                    victim.receiver().try_recv().map(drop),
+                    victim.receiver().recv_deadline(until).map(drop),
+                ];
+                for outcome in outcomes {
+                    let fine = matches!(
+                        outcome,
+                        Err(RecvError::Empty | RecvError::TimedOut | RecvError::Protocol(_))
+                    );
+                    assert!(fine, "{outcome:?}");
+                }
+            }
+            over.store(true, Ordering::Relaxed);
+        });
+    }
 }

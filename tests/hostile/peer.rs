@@ -471,6 +471,11 @@ pub(crate) fn join(path: &Path) -> Hostile {
 
 /// The same with so many lanes.
 pub(crate) fn join_for(path: &Path, lanes: usize) -> Hostile {
+    join_from(path, lanes, 0)
+}
+
+/// The same with lanes that start at this position.
+pub(crate) fn join_from(path: &Path, lanes: usize, start: u64) -> Hostile {
     let (line, mut theirs) = greet_for(path, lanes);
     let own = Segment::new(lanes);
     let bells = [eventfd(), eventfd()];
@@ -479,7 +484,8 @@ pub(crate) fn join_for(path: &Path, lanes: usize) -> Hostile {
         bells[0].as_raw_fd(),
         bells[1].as_raw_fd(),
     ];
-    send(&line, &attach().offer(16, lanes).0, &descriptors);
+    let offer = attach().offer(16, lanes).u64(40, start);
+    send(&line, &offer.0, &descriptors);
     assert_eq!(receive(&line).0[8], 4, "a Ready was expected");
     theirs.remove(0);
     Hostile {

@@ -276,3 +276,22 @@ fn a_frame_in_any_lane_wakes_the_sleeper() {
         sleeper.join().unwrap();
     });
 }
+
+/// What comes into another lane meanwhile does not take the place of the frame that was waited for.
+#[test]
+fn a_batch_has_the_frame_that_was_waited_for() {
+    let (mut one, mut other) = both("batch-first", &with(2));
+    let bulk = one.sender();
+    bulk.at(1).unwrap().send(b"bulk").unwrap();
+    let mut frames = other.receiver().recv_batch(10).unwrap();
+    one.sender().send(b"urgent").unwrap();
+    let frame = frames.next_frame().unwrap();
+    assert_eq!((frame.priority(), frame.to_vec()), (1, b"bulk".to_vec()));
+    drop(frame);
+    assert!(
+        frames.next_frame().is_none(),
+        "the next one is of another priority"
+    );
+    drop(frames);
+    assert_eq!(next(other.receiver()), (0, b"urgent".to_vec()));
+}

@@ -23,7 +23,7 @@ impl Receiver {
     /// held ([`Receiver::hold`]), one that was dropped is released with those before it, and judged again after a rewind.
     ///
     /// However many there are to drop, calls keep their deadlines: [`Receiver::recv_deadline`] may time out with frames behind them that the next call finds. A call that never waits drops
-    /// no more than was in the ring when it was called, and [`Receiver::arm`] says `Ready` while there are very many.
+    /// no more than about twice what the rings hold, and [`Receiver::arm`] says `Ready` while there are very many.
     ///
     /// # Errors
     /// [`ErrorKind::Clock`]: this process has unshared its time namespace and cannot tell the host's clock.
@@ -56,16 +56,17 @@ impl Receiver {
     }
 
     /// Tells the sender of what was dropped, if that makes a step's worth.
-    fn release_dropped(&mut self) {
+    pub(super) fn release_dropped(&mut self) {
         let more = self.dropped() - self.expired.value();
         if more > 0 {
             self.expired.add_some(more);
         }
-        let mut told = false;
-        self.each_lane(|lane| told |= lane.owes_release() && lane.publish_release());
-        if told {
-            self.rest.wake_peer_after_release();
-        }
+        self.tell_owed();
+    }
+
+    /// Tells the sender what makes a step's worth in any lane. Before a wait, and where it would be told that there is nothing: nobody tells it later.
+    pub(super) fn tell_owed(&mut self) {
+        self.tell_lanes(|lane| lane.owes_release());
     }
 
     /// A look was cut short within a wait until `deadline`: the next one, if it is not over.
@@ -91,13 +92,16 @@ impl Receiver {
         if !self.lane.drops_expired() {
             return Ok(None);
         }
-        let until = self.read() + self.lane.capacity() * self.priorities() as u64;
+        // The sum of several positions may go round, and an extension that is stepped back from takes some back.
+        let from = self.read();
+        let most = self.lane.capacity() * self.priorities() as u64;
         loop {
             match self.look_once() {
                 Ok(found) => return Ok(found),
                 Err(halt) => self.halted(halt)?,
             };
-            if self.read() >= until {
+            let read = self.read().wrapping_sub(from);
+            if (most..1 << 63).contains(&read) {
                 return Ok(None);
             }
         }
@@ -106,6 +110,7 @@ impl Receiver {
     /// Arms, and looks behind expired frames.
     pub(super) fn arm_behind_expired(&mut self) -> Result<Arm, RecvError> {
         for _ in 0..ROUNDS {
+            self.tell_owed();
             let Self {
                 lane,
                 several,

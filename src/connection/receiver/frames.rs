@@ -12,6 +12,8 @@ use super::{Entry, Frame, Halt, Receiver, RecvError};
 #[must_use = "frames that are not taken out stay in the ring"]
 pub struct Frames<'a> {
     receiver: &'a mut Receiver,
+    /// The frame that was waited for: it is handed out, whatever has come into another lane since.
+    first: Option<Entry>,
     left: usize,
     /// Beyond this position it ends, so that the sender gets room.
     until: u64,
@@ -46,8 +48,8 @@ impl Receiver {
     /// As for [`Receiver::recv`].
     #[inline]
     pub fn recv_batch(&mut self, max: usize) -> Result<Frames<'_>, RecvError> {
-        self.next(None)?;
-        Ok(Frames::new(self, max))
+        let first = self.next(None)?;
+        Ok(Frames::new(self, first, max))
     }
 
     /// As [`Receiver::recv_batch`], until `deadline`.
@@ -60,8 +62,8 @@ impl Receiver {
         max: usize,
         deadline: Instant,
     ) -> Result<Frames<'_>, RecvError> {
-        self.next(Some(deadline))?;
-        Ok(Frames::new(self, max))
+        let first = self.next(Some(deadline))?;
+        Ok(Frames::new(self, first, max))
     }
 
     /// As [`Receiver::recv_batch`], if there is a frame now. Never waits.
@@ -70,18 +72,19 @@ impl Receiver {
     /// Also [`RecvError::Empty`].
     #[inline]
     pub fn try_recv_batch(&mut self, max: usize) -> Result<Frames<'_>, RecvError> {
-        self.try_next()?;
-        Ok(Frames::new(self, max))
+        let first = self.try_next()?;
+        Ok(Frames::new(self, first, max))
     }
 }
 
 impl<'a> Frames<'a> {
     #[inline]
-    fn new(receiver: &'a mut Receiver, max: usize) -> Self {
+    fn new(receiver: &'a mut Receiver, first: Entry, max: usize) -> Self {
         Self {
             until: receiver.lane.next() + receiver.lane.capacity() / 2,
             // A batch without a frame would be made again and again, for ever.
             left: max.max(1),
+            first: Some(first),
             receiver,
         }
     }
@@ -89,10 +92,14 @@ impl<'a> Frames<'a> {
     /// The next frame of the batch. `None`: it is over, and the next call of the receiver tells what comes then, an end or a broken rule too.
     #[inline]
     pub fn next_frame(&mut self) -> Option<Frame<'_>> {
-        if self.left == 0 || self.receiver.lane.next() >= self.until {
+        if self.receiver.is_forked() {
             return None;
         }
-        let entry = self.receiver.peek_in_batch(self.until)?;
+        let entry = match self.first.take() {
+            Some(entry) => entry,
+            None if self.left == 0 || self.receiver.lane.next() >= self.until => return None,
+            None => self.receiver.peek_in_batch(self.until)?,
+        };
         self.left -= 1;
         self.receiver.lane.advance(&entry);
         Some(Frame::of_batch(self.receiver, entry))
@@ -103,14 +110,16 @@ impl Receiver {
     /// The next frame that begins before `until`. What it drops on the way is released with the batch.
     #[inline]
     fn peek_in_batch(&mut self, until: u64) -> Option<Entry> {
-        if self.is_forked() {
-            return None;
-        }
         loop {
             match self.look_alike() {
                 Ok(found) => return found,
                 // What another lane drops brings this one no nearer to its bound.
-                Err(Halt::Dropped) if self.several.is_none() && self.lane.next() < until => {}
+                Err(Halt::Dropped) if self.several.is_none() && self.lane.next() < until => {
+                    if self.lane.holds() {
+                        // Nothing of the batch is finished with.
+                        self.release_dropped();
+                    }
+                }
                 Err(_) => return None,
             }
         }

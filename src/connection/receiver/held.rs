@@ -1,6 +1,6 @@
 //! Frames that are read and kept in the ring until the receiver says so.
 
-use super::Receiver;
+use super::{Lane, Receiver};
 
 impl Receiver {
     /// `true`: frames that are read stay unreleased until [`Receiver::release`], and [`Receiver::rewind`] goes back to them. They
@@ -19,11 +19,7 @@ impl Receiver {
         if self.birth.is_forked() {
             return;
         }
-        let mut told = false;
-        self.each_lane(|lane| told |= lane.release() && lane.publish_release());
-        if told {
-            self.rest.wake_peer_after_release();
-        }
+        self.tell_lanes(Lane::release);
     }
 
     /// Goes back to the first frame that is not released, in each lane: it is received again. Returns the bytes of ring gone back. Frames of several

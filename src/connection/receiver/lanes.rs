@@ -31,7 +31,8 @@ impl Receiver {
         self.several.as_ref().map_or(1, |several| several.count())
     }
 
-    /// The priority of the frame that was received last, for calls that return no [`Frame`](crate::Frame), which tells it too. 0 before the first one.
+    /// The priority of the frame that was found last, for calls that return no [`Frame`](crate::Frame), which tells it too: that of the one that such a call has received, until the next call looks for
+    /// another, if it finds none too. 0 before the first one.
     pub fn last_priority(&self) -> usize {
         self.several.as_ref().map_or(0, |several| several.at_hand())
     }
@@ -139,9 +140,19 @@ impl Receiver {
         if self.is_forked() {
             return;
         }
+        self.tell_lanes(|lane| lane.is_release_due());
+    }
+
+    /// Tells the sender what is finished with, in each lane in which `is_due` says that it is to be told.
+    pub(super) fn tell_lanes(&mut self, mut is_due: impl FnMut(&mut Lane) -> bool) {
         let mut told = false;
-        self.each_lane(|lane| told |= lane.is_release_due() && lane.publish_release());
+        self.each_lane(|lane| told |= is_due(lane) && lane.publish_release());
         if told {
+            if let Some(several) = &self.several {
+                // Each lane told its own numbers, and what it last knew of the others'.
+                several.recount(&mut self.lane);
+                self.lane.tell_numbers();
+            }
             self.rest.wake_peer_after_release();
         }
     }

@@ -88,6 +88,11 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         self.expiry.clock.is_some()
     }
 
+    /// Whether frames are held.
+    pub(crate) fn holds(&self) -> bool {
+        self.hold
+    }
+
     /// Frames that were dropped. Those that a rewind has brought back and that were dropped again count once.
     pub(crate) fn expired(&self) -> u64 {
         self.expiry.dropped
@@ -139,6 +144,10 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
                 } else {
                     Ok(None)
                 };
+            }
+            if self.hold && now.is_some() && self.owes_release() {
+                // While frames are held no later release makes up for it.
+                return Err(Halt::Dropped);
             }
             let idle = self.hold && self.freed == self.next();
             let found = self.judge(entry)?;

@@ -42,7 +42,9 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
 
     /// Leaves the barrier out from now on.
     pub(crate) fn unfence(&mut self) {
-        if let Some(fencing) = &self.fencing {
+        if let Some(fencing) = &mut self.fencing {
+            #[cfg(test)]
+            fencing.calm.force();
             fencing.leave_out();
             self.manner = Manner::new(Barrier::Spared, self.manner.ahead);
         }
