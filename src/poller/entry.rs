@@ -130,6 +130,11 @@ impl<C: Polled> Entry<C> {
         look(self)
     }
 
+    /// Has at hand what a turn will read, if there is something.
+    pub(super) fn approach(&mut self) {
+        self.polled.lanes().1.warm();
+    }
+
     /// Has at hand what an answer will touch.
     pub(super) fn warm(&mut self) {
         self.polled.lanes().0.warm();

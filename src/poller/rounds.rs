@@ -121,6 +121,11 @@ impl<C: Polled> Poller<C> {
             }
             Visit::Found(_) => {
                 self.ring.push_back(token);
+                // Where there is one frame there are others: the next one's come while these are read.
+                let next = self.ring.front().copied();
+                if let Some(next) = next.and_then(|next| self.entries.get_mut(next)) {
+                    next.approach();
+                }
                 return Some(self.found(token, self.budget));
             }
         }

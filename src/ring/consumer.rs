@@ -8,6 +8,7 @@
 //! step's worth of frames to release. What is rare is kept off its path by that: the gate is zero once the lane is broken, and in the child of a fork.
 
 mod expiry;
+mod warm;
 
 pub(crate) use expiry::Halt;
 

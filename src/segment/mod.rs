@@ -112,4 +112,8 @@ pub(crate) trait ForeignRing: Ring {
     /// # Safety
     /// `place` is of this ring, and `SKIP + target.len() <= capacity`; less what a place near the foothold is behind it.
     unsafe fn read<const SKIP: usize>(&self, place: Self::Place, target: &mut [u8]);
+
+    /// Asks for the lines at `place`, which will soon be read. A hint.
+    #[inline(always)]
+    fn warm(&self, _place: Self::Place) {}
 }

@@ -10,6 +10,11 @@ impl Receiver {
         &mut self.rest
     }
 
+    /// Has at hand what comes next. A hint.
+    pub(crate) fn warm(&self) {
+        self.lane.warm();
+    }
+
     /// Whether there is a frame: a load and a test while there is none.
     #[inline]
     pub(crate) fn look(&mut self) -> Look {

@@ -1,0 +1,11 @@
+//! Having at hand what will be read next, where there is time for it.
+
+use super::Consumer;
+use crate::segment::{ForeignRing, OwnWord};
+
+impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
+    /// Asks for the first lines of what lies at the cursor: by whoever has many lanes and knows which one comes next. A hint.
+    pub(crate) fn warm(&self) {
+        self.ring.warm(self.ring.place(self.next()));
+    }
+}
