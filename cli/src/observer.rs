@@ -1,11 +1,14 @@
 //! How `list`, `inspect`, `ping` and `tap` ask: as observers, who get counters and schemas. Of them `tap` alone gets payload, where it is allowed.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
-use ringway::{Config, Error, Observed, Tap};
+use ringway::{Config, Error, ErrorKind, Observed, Tap};
 
 use crate::options::{parse_seconds, parse_uid};
+
+/// Between two questions.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// Whom to ask, and for how long.
 #[derive(Debug, Args)]
@@ -24,12 +27,26 @@ pub(crate) struct ObserverArgs {
 impl ObserverArgs {
     /// Asks once.
     pub(crate) fn observe(&self) -> Result<Observed, Error> {
-        self.config().observe(self.address.as_str())
+        self.patiently(|config| config.observe(self.address.as_str()))
     }
 
     /// Asks for the lanes too.
     pub(crate) fn tap(&self) -> Result<Tap, Error> {
-        self.config().tap(self.address.as_str())
+        self.patiently(|config| config.tap(self.address.as_str()))
+    }
+
+    /// Asks again where the listener hung up before it had answered, as one does that has waited for our part for too long on a busy machine.
+    fn patiently<T>(&self, ask: impl Fn(&Config) -> Result<T, Error>) -> Result<T, Error> {
+        let config = self.config();
+        let until = Instant::now() + seconds(self.wait, 0.001);
+        loop {
+            match ask(&config) {
+                Err(error) if error.kind() == ErrorKind::PeerGone && Instant::now() < until => {
+                    std::thread::sleep(AGAIN);
+                }
+                answer => return answer,
+            }
+        }
     }
 
     fn config(&self) -> Config {

@@ -257,7 +257,7 @@ fn random_words_in_all_lanes_lead_to_the_errors_that_name_them_only() {
                 let position = ((value >> 8) as usize % peer::RING) & !7;
                 hostile.own.lane(lane, position, word);
                 if round % 2 == 0 && value >> 60 == 2 {
-                    let released = (random.next() % 4096) & !7;
+                    let released = (random.next() % 65_536) & !7;
                     hostile.own.set(RELEASED + lane * APART, released);
                 }
             }

@@ -129,6 +129,8 @@ impl Source for Live {
                 self.told = true;
                 Ok(true)
             }
+            // It ended just now, which the next question tells, or had no time to answer.
+            Err(error) if error.kind() == ErrorKind::PeerGone => Ok(true),
             // Connections outlive the listener that made them.
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
             Err(error) => Err(failed(&error)),
