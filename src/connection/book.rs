@@ -231,19 +231,11 @@ impl Count {
 mod tests {
     use super::*;
 
-    const ROLE: &str = "RINGWAY_TEST_BOOK";
-
     /// In a process of its own: the tests beside it make connections, which take slots too.
     #[test]
     fn slots_are_given_out_and_given_back_and_what_finds_none_is_told() {
-        if std::env::var_os(ROLE).is_none() {
-            let name = "connection::book::tests::slots_are_given_out_and_given_back_and_what_finds_none_is_told";
-            let mut child = std::process::Command::new(std::env::current_exe().unwrap());
-            child.args(["--exact", name, "--nocapture"]).env(ROLE, "");
-            let output = child.output().unwrap();
-            let text = String::from_utf8_lossy(&output.stdout).into_owned();
-            assert!(output.status.success(), "{text}");
-            assert!(text.contains("1 passed"), "{text}");
+        let name = "connection::book::tests::slots_are_given_out_and_given_back_and_what_finds_none_is_told";
+        if !crate::sys::apart::is_apart(name) {
             return;
         }
         let peer = Peer { uid: 7, pid: None };

@@ -75,6 +75,17 @@ pub enum SendError {
     Forked,
 }
 
+impl SendError {
+    /// Refuses a priority that is not among those that are `there`.
+    pub(crate) fn check_priority(asked: usize, there: usize) -> Result<(), Self> {
+        if asked < there {
+            Ok(())
+        } else {
+            Err(Self::Priority { asked, there })
+        }
+    }
+}
+
 /// Why no frame was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -4,6 +4,8 @@ mod barrier;
 mod cores;
 #[cfg(test)]
 mod one_core;
+#[cfg(test)]
+mod pair;
 mod seated;
 #[cfg(test)]
 mod unfenced;

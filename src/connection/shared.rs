@@ -38,11 +38,7 @@ impl SharedSender {
     /// # Errors
     /// [`SendError::Priority`]: there is no such priority.
     pub fn at(&self, priority: usize) -> Result<Self, SendError> {
-        let there = self.priorities();
-        if priority >= there {
-            let asked = priority;
-            return Err(SendError::Priority { asked, there });
-        }
+        SendError::check_priority(priority, self.priorities())?;
         Ok(Self {
             priority,
             ..self.clone()
@@ -52,10 +48,6 @@ impl SharedSender {
     /// As [`Sender::priorities`].
     pub fn priorities(&self) -> usize {
         self.turns.facts().priorities
-    }
-
-    fn several(&self) -> bool {
-        self.priorities() > 1
     }
 
     /// Where there are several lanes.
@@ -83,7 +75,7 @@ impl SharedSender {
     /// # Errors
     /// As for [`Sender::send`].
     pub fn send_kind(&self, kind: u16, payload: &[u8]) -> Result<(), SendError> {
-        if self.several() {
+        if self.turns.facts().has_several() {
             return self.by_turns(kind, payload, None);
         }
         self.turns.wait()?.send_kind(kind, payload)
@@ -95,7 +87,7 @@ impl SharedSender {
     /// # Errors
     /// As for [`Sender::send_deadline`].
     pub fn send_deadline(&self, payload: &[u8], deadline: Instant) -> Result<(), SendError> {
-        if self.several() {
+        if self.turns.facts().has_several() {
             return self.by_turns(0, payload, Some(deadline));
         }
         let mut sender = self.turns.wait_until(deadline)?;
@@ -107,7 +99,7 @@ impl SharedSender {
     /// # Errors
     /// As for [`Sender::send_expiring`].
     pub fn send_expiring(&self, payload: &[u8], expires: Instant) -> Result<(), SendError> {
-        let outcome = if self.several() {
+        let outcome = if self.turns.facts().has_several() {
             self.turns.by_turns(Some(expires), |sender| {
                 sender
                     .at(self.priority)?

@@ -35,6 +35,11 @@ impl Facts {
             birth: sender.resting().link.birth,
         }
     }
+
+    /// Whether what waits for room at one priority is to hold up no other.
+    pub(crate) fn has_several(&self) -> bool {
+        self.priorities > 1
+    }
 }
 
 /// A sending half, of bytes or of messages, behind a mutex. A panic of a thread that held it leaves it whole: frames become visible by one

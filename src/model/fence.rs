@@ -12,9 +12,8 @@ use loom::sync::{Condvar, Mutex};
 use loom::thread;
 
 use super::lane::{bytes, try_take};
-use super::sleep::{Bell, epoch};
+use super::sleep::{Bell, GEOMETRY, epoch};
 use super::{Model, lane, run};
-use crate::layout::geometry::Geometry;
 use crate::ring::Producer;
 use crate::segment::heap::{HeapRing, HeapWord};
 use crate::wake::fences::Fences;
@@ -59,13 +58,6 @@ const BROKEN: &[(&str, &[fn()])] = &[
         }],
     ),
 ];
-
-const GEOMETRY: Geometry = Geometry {
-    capacity: 64,
-    step: 16,
-    alignment: 8,
-    start: 0,
-};
 
 /// Which rules the sleeper follows.
 #[derive(Clone, Copy)]

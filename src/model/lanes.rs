@@ -4,9 +4,8 @@
 use loom::thread;
 
 use super::lane::bytes;
-use super::sleep::{Bell, epoch, wait};
+use super::sleep::{Bell, GEOMETRY, NARROW, epoch, wait};
 use super::{Model, lane, run};
-use crate::layout::geometry::Geometry;
 use crate::ring::{Consumer, Refusal, Several};
 use crate::segment::heap::{HeapRing, HeapWord};
 // ORD: sites: named here to be weakened, not accessed; partner: none.
@@ -17,20 +16,6 @@ pub(super) const MODELS: &[Model] = &[
     ("asleep over two lanes", for_either),
     ("asleep for room in the second of two lanes", for_room),
 ];
-
-const GEOMETRY: Geometry = Geometry {
-    capacity: 64,
-    step: 16,
-    alignment: 8,
-    start: 0,
-};
-/// Room for one frame at a time, and each is released at once.
-const NARROW: Geometry = Geometry {
-    capacity: 32,
-    step: 8,
-    alignment: 8,
-    start: 0,
-};
 
 /// Takes the next frame of all lanes, as a receiver does. Returns its lane.
 fn try_take(

@@ -21,14 +21,14 @@ pub(super) const MODELS: &[Model] = &[
     ("a close alone wakes the sleeper", close_alone_wakes),
 ];
 
-const GEOMETRY: Geometry = Geometry {
+pub(super) const GEOMETRY: Geometry = Geometry {
     capacity: 64,
     step: 16,
     alignment: 8,
     start: 0,
 };
 /// Room for one frame at a time, and each is released at once.
-const NARROW: Geometry = Geometry {
+pub(super) const NARROW: Geometry = Geometry {
     capacity: 32,
     step: 8,
     alignment: 8,

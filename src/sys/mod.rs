@@ -5,6 +5,8 @@
 //! ([`aside`]).
 
 pub(crate) mod aio;
+#[cfg(test)]
+pub(crate) mod apart;
 pub(crate) mod aside;
 pub(crate) mod bell;
 pub(crate) mod cgroup;

@@ -31,19 +31,11 @@ impl<M: Messages + ?Sized> SharedSender<M> {
     /// # Errors
     /// [`SendError::Priority`]: there is no such priority.
     pub fn at(&self, priority: usize) -> Result<Self, SendError> {
-        let there = self.turns.facts().priorities;
-        if priority >= there {
-            let asked = priority;
-            return Err(SendError::Priority { asked, there });
-        }
+        SendError::check_priority(priority, self.turns.facts().priorities)?;
         Ok(Self {
             priority,
             ..self.clone()
         })
-    }
-
-    fn several(&self) -> bool {
-        self.turns.facts().priorities > 1
     }
 
     /// By turns with others where there are several priorities: then `attempt`, which does not wait; else `send`.
@@ -52,7 +44,7 @@ impl<M: Messages + ?Sized> SharedSender<M> {
         mut attempt: impl FnMut(&mut Sender<M>) -> Result<(), SendError>,
         send: impl FnOnce(&mut Sender<M>) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
-        if self.several() {
+        if self.turns.facts().has_several() {
             return self
                 .turns
                 .by_turns(None, |sender| attempt(&mut *sender.at(self.priority)?));
@@ -83,7 +75,7 @@ impl<M: Messages + ?Sized> SharedSender<M> {
     where
         M: Carries<T>,
     {
-        if self.several() {
+        if self.turns.facts().has_several() {
             return self.turns.by_turns(Some(deadline), |sender| {
                 sender.at(self.priority)?.try_send(message)
             });
@@ -100,7 +92,7 @@ impl<M: Messages + ?Sized> SharedSender<M> {
     where
         M: Carries<T>,
     {
-        let outcome = if self.several() {
+        let outcome = if self.turns.facts().has_several() {
             self.turns.by_turns(Some(expires), |sender| {
                 sender
                     .at(self.priority)?

@@ -109,8 +109,8 @@ impl Receiver {
 
     /// Arms, and looks behind expired frames.
     pub(super) fn arm_behind_expired(&mut self) -> Result<Arm, RecvError> {
+        self.tell_owed();
         for _ in 0..ROUNDS {
-            self.tell_owed();
             let Self {
                 lane,
                 several,

@@ -1,28 +1,15 @@
 //! Processes that have one core. What such a ladder does is tested where it is (`wake/ladder`); here, that a connection gets it.
 
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
-use crate::connection::{Config, Connection, Listener};
-use crate::sys::cpu;
+use super::pair::pair;
+use crate::connection::{Config, Connection};
+use crate::sys::{apart, cpu};
 use crate::wake::ladder::Wait;
-
-const ROLE: &str = "RINGWAY_TEST_ONE_CORE";
-
-fn pair(name: &str, config: &Config) -> (Connection, Connection) {
-    let path = std::env::temp_dir().join(format!("ringway-one-core-{name}-{}", std::process::id()));
-    let mut listener: Listener = config.bind(path.as_path()).unwrap();
-    thread::scope(|scope| {
-        let client = scope.spawn(|| config.connect(path.as_path()).unwrap());
-        let soon = Instant::now() + Duration::from_secs(10);
-        let server = listener.accept_deadline(soon).unwrap();
-        (server, client.join().unwrap())
-    })
-}
 
 /// Whether the four halves of two ends spin at first, and whether a poller would look at them.
 fn spinning(ends: &mut (Connection, Connection)) -> Vec<(bool, bool)> {
@@ -36,19 +23,9 @@ fn spinning(ends: &mut (Connection, Connection)) -> Vec<(bool, bool)> {
     found
 }
 
-/// Whether this is the process of its own that the test `name` wants; if not, it has been run and has passed.
+/// [`apart::is_apart`] for the tests of this file.
 fn is_apart(name: &str) -> bool {
-    if std::env::var_os(ROLE).is_some() {
-        return true;
-    }
-    let name = format!("connection::rest::one_core::{name}");
-    let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", &name, "--nocapture"]).env(ROLE, "");
-    let output = child.output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{text}");
-    assert!(text.contains("1 passed"), "{text}");
-    false
+    apart::is_apart(&format!("connection::rest::one_core::{name}"))
 }
 
 fn only(cpu: usize) -> CpuSet {

@@ -4,21 +4,11 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::connection::{Config, Connection, Listener};
+use super::pair::pair;
+use crate::connection::Config;
 use crate::sync::{AtomicU64, Ordering};
 use crate::sys::membarrier;
 use crate::wake::ladder::Wait;
-
-fn pair(name: &str, config: &Config) -> (Connection, Connection) {
-    let path = std::env::temp_dir().join(format!("ringway-unfenced-{name}-{}", std::process::id()));
-    let mut listener: Listener = config.bind(path.as_path()).unwrap();
-    thread::scope(|scope| {
-        let client = scope.spawn(|| config.connect(path.as_path()).unwrap());
-        let soon = Instant::now() + Duration::from_secs(10);
-        let server = listener.accept_deadline(soon).unwrap();
-        (server, client.join().unwrap())
-    })
-}
 
 /// Lines whose stores wait in a processor's buffer at once.
 const LINES: usize = 48;

@@ -76,11 +76,7 @@ impl Sender {
 
     /// Sends into the lane of `priority` from now on. Returns the priority before.
     pub(crate) fn take_up(&mut self, priority: usize) -> Result<usize, SendError> {
-        let there = self.priorities();
-        if priority >= there {
-            let asked = priority;
-            return Err(SendError::Priority { asked, there });
-        }
+        SendError::check_priority(priority, self.priorities())?;
         let Self { lane, beside, .. } = self;
         Ok(beside
             .as_mut()
