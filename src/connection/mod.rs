@@ -55,9 +55,10 @@ use crate::schema::Schema;
 
 /// Both directions, each of one lane or of several ([`Config::lanes`]), to one peer.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Connection {
-    sender: Sender,
     receiver: Receiver,
+    sender: Sender,
 }
 
 impl Connection {

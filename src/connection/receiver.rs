@@ -41,14 +41,15 @@ type Others = Several<MappedForeignRing, MappedOwnWord>;
 /// Dropping it says goodbye: the peer's sender hears [`SendError::Closed`](crate::SendError::Closed), unless a panic drops it
 /// ([`Sender`](crate::Sender)).
 #[derive(Debug)]
+#[repr(C, align(128))]
 pub struct Receiver {
+    /// The same where there is one lane. Where there are several it is always forked: what knows of one lane only asks it.
+    lone: Birth,
     /// The one at hand.
     pub(crate) lane: Lane,
     /// The others, where there are several.
     several: Option<Box<Others>>,
     birth: Birth,
-    /// The same where there is one lane. Where there are several it is always forked: what knows of one lane only asks it.
-    lone: Birth,
     slip: Slip,
     gap: Gap,
     quiet: Quiet,

@@ -71,8 +71,10 @@ impl Counts {
 
 /// One half's means of waiting, and of waking the peer's half opposite.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Rest {
     watch: Watch<MappedForeignWord>,
+    pub(crate) link: Arc<Link>,
     park: Park<MappedOwnWord>,
     barrier: barrier::Barrier,
     ringer: Option<Ringer>,
@@ -80,7 +82,6 @@ pub(crate) struct Rest {
     /// Which of the link's two halves this is: 0 sends.
     place: usize,
     ladder: Ladder,
-    pub(crate) link: Arc<Link>,
     counts: Counts,
     /// Final once set.
     pub(crate) gone: Option<Gone>,

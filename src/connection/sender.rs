@@ -42,12 +42,15 @@ pub(crate) type Lane = Producer<MappedOwnRing, MappedForeignWord, MappedOwnWord>
 ///   hears `PeerDied` if the process ends as well, else `PeerClosed`. A connection that was made while the thread was unwinding
 ///   already, in somebody's destructor, ends in order.
 #[derive(Debug)]
+#[repr(C, align(128))]
 pub struct Sender {
     /// That of the priority at hand.
     pub(crate) lane: Lane,
+    // What a send looks at comes first in it.
+    rest: Rest,
+    birth: Birth,
     /// The others, where there are several.
     beside: Option<Box<Beside<Lane>>>,
-    birth: Birth,
     refused: Count,
     dropped: Count,
     broken: Option<SendError>,
@@ -56,7 +59,6 @@ pub struct Sender {
     /// What is known of how fast the peer reads each lane, for frames that expire.
     drains: Vec<Drain>,
     late: Count,
-    rest: Rest,
 }
 
 impl Sender {

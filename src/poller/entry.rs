@@ -30,8 +30,8 @@ pub(super) enum Visit {
 }
 
 #[allow(clippy::struct_excessive_bools, reason = "each is about another list")]
+#[repr(C)]
 pub(super) struct Entry<C> {
-    pub(super) polled: C,
     pub(super) heat: Heat,
     pub(super) is_hot: bool,
     /// It was hot when the thread fell asleep.
@@ -44,6 +44,8 @@ pub(super) struct Entry<C> {
     seat: Option<Seat>,
     /// When its end was last asked for, if it cannot sleep.
     asked: u64,
+    /// Large, and begins with what a look needs.
+    pub(super) polled: C,
 }
 
 impl<C: Polled> Entry<C> {

@@ -9,7 +9,7 @@ use super::polled::Polled;
 use super::slab::{Token, Topic};
 use super::turn::Ended;
 use super::{Poller, forked};
-use crate::connection::Look;
+use crate::connection::{Look, RecvError};
 use crate::error::Error;
 use crate::sys::cpu;
 use crate::sys::tower::EVENTS;
@@ -46,7 +46,8 @@ pub(super) enum Found<C> {
     Connected(Token),
     /// A turn of so many frames.
     Ready(Token, u32),
-    Ended(Ended<C>),
+    /// Boxed, as the connection in it is large: what a look hands up is copied as a whole, whichever it is.
+    Ended(Box<Ended<C>>),
     Stalled(Token, Error),
 }
 
@@ -111,13 +112,7 @@ impl<C: Polled> Poller<C> {
                 self.date(token);
             }
             Visit::Found(Look::Ended(end)) => {
-                let mut entry = self.entries.remove(token)?;
-                entry.leave();
-                return Some(Found::Ended(Ended {
-                    token,
-                    polled: entry.polled,
-                    end,
-                }));
+                return self.part(token, end);
             }
             Visit::Found(_) => {
                 self.ring.push_back(token);
@@ -130,6 +125,19 @@ impl<C: Polled> Poller<C> {
             }
         }
         None
+    }
+
+    /// A connection that has ended leaves.
+    #[cold]
+    #[inline(never)]
+    fn part(&mut self, token: Token, end: RecvError) -> Option<Found<C>> {
+        let mut entry = self.entries.remove(token)?;
+        entry.leave();
+        Some(Found::Ended(Box::new(Ended {
+            token,
+            polled: entry.polled,
+            end,
+        })))
     }
 
     /// Whether the next look is at whoever may be next: behind each look in vain while that comes true, behind every other one while it does not. Never
@@ -212,6 +220,7 @@ impl<C: Polled> Poller<C> {
     }
 
     /// Accepts from the listener whose turn it is.
+    #[inline(never)]
     fn accept(&mut self) -> Option<Found<C>> {
         let listener = self.queued.pop_front()?;
         let door = self.doors.get_mut(listener)?;

@@ -21,7 +21,7 @@ pub enum Event<'a, C: Polled> {
     Ready(Turn<'a, C>),
     /// A connection has ended, and everything that the peer had committed was received, unless the peer broke a rule. It has left the poller. The death of a peer, or of its socket, is told at once; that it
     /// has said goodbye in order up to 100 ms later, while others keep the thread busy.
-    Ended(Ended<C>),
+    Ended(Box<Ended<C>>),
     /// A listener could not accept, such as for want of descriptors, and tries again by itself every 20 ms. Told once until it could again.
     Stalled {
         /// Which listener.

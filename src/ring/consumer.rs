@@ -82,18 +82,21 @@ pub(crate) fn say_start(released: &impl OwnWord, geometry: &Geometry) {
     released.store(geometry.start, Ordering::Relaxed);
 }
 
-/// The receiving half of a lane.
+/// The receiving half of a lane. What a plain receive uses comes first, as in the sending half.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Consumer<R, W> {
     ring: R,
-    /// Our released position, in our segment.
-    released: W,
     /// Where the next frame is expected. Never a lap or more behind the last turn, where the ring's foothold is.
     cursor: Cursor,
+    /// No frame can end behind it, as a mark of the cursor, or what that can count: the producer leaves room for its terminator.
+    bound_mark: u64,
     /// A finished frame that ends here or later makes a step's worth: the producer is told. Never, while frames are held.
     due: u64,
     /// The same as a mark of the cursor.
     due_mark: u64,
+    /// Our released position, in our segment.
+    released: W,
     /// While frames are held, everything before this is finished with; else everything before the cursor is.
     freed: u64,
     /// What `released` says.
@@ -101,8 +104,6 @@ pub(crate) struct Consumer<R, W> {
     step: u64,
     /// No frame can end behind it: the producer leaves room for its terminator. Zero once the lane is broken.
     bound: u64,
-    /// The same as a mark of the cursor, or what that can count.
-    bound_mark: u64,
     /// Frames that are finished with, while frames are held.
     freed_frames: u64,
     /// Where the lane starts.

@@ -26,28 +26,32 @@ use crate::segment::{ForeignWord, OwnRing, OwnWord};
 use crate::sync::{Ordering, Site, order};
 
 /// The sending half of a lane.
+///
+/// What a plain send uses comes first, in a pair of lines of its own: of a thousand lanes that are used in turns, nothing is in a near cache.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Producer<R, W, T> {
     ring: R,
-    /// The consumer's released position, in its segment.
-    released: W,
-    /// Our copy of the tail for tools, in our segment.
-    told: T,
     /// Where the next frame goes. Private: never read back from shared memory.
     tail: u64,
     /// Frames that were written, those of an open group too.
     frames: u64,
-    /// `released (as last seen) + capacity`: a frame fits if it and its terminator end at or before this. Zero: the lane is shut.
-    limit: u64,
     /// The longest payload that is certain to fit.
     most: u64,
+    /// Where a terminator was written ahead of its frame, with nothing written behind the tail since; zero: nowhere.
+    cleared: u64,
+    manner: Manner,
+    /// `released (as last seen) + capacity`: a frame fits if it and its terminator end at or before this. Zero: the lane is shut.
+    limit: u64,
+    /// The consumer's released position, in its segment.
+    released: W,
+    /// Our copy of the tail for tools, in our segment.
+    told: T,
     /// The first header of the open group; zero: no group is open.
     withheld: u64,
     /// Where the open group starts, and how many frames are before it.
     group: u64,
     group_frames: u64,
-    /// Where a terminator was written ahead of its frame, with nothing written behind the tail since; zero: nowhere.
-    cleared: u64,
     /// Where the lane starts.
     start: u64,
     /// Groups that were published.
@@ -57,7 +61,6 @@ pub(crate) struct Producer<R, W, T> {
     tally: Tally<T>,
     /// For those who read along.
     readers: Option<Readers<T>>,
-    manner: Manner,
     /// Where the barrier may be left out.
     fencing: Option<Fencing<T>>,
     alignment: u32,

@@ -278,7 +278,7 @@ pub(crate) const ROWS: &[Row] = &[
     ),
     beside(
         "crowd-visits",
-        "the same with 10 ms between two, both sides asleep; the limit has one pair of eventfds",
+        "the same with 10 ms between two, both sides asleep; the limit is epoll and 1,000 pairs of eventfds by hand",
         8,
         Unit::Microseconds,
         &[Task::BellVisits],
@@ -293,6 +293,15 @@ pub(crate) const ROWS: &[Row] = &[
         &[Task::Stream(1, Waiting::Adaptive)],
         Task::Backlog,
         Target::AtLeast(0.5),
+    ),
+    beside(
+        "crowd-queued",
+        "the same; the limit is what is possible: by hand on 1,000 lanes, one after the other",
+        64,
+        Unit::MillionPerSecond,
+        &[Task::Queued],
+        Task::Backlog,
+        Target::None,
     ),
     Row {
         name: "crowd-idle",

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kit::{Kit, Side};
 use super::limits::commit::{Commit, Fenced, Grouped, Stored, Swapped};
-use super::limits::{bell, bulk, exchange, frames, lanes, slots, socket};
+use super::limits::{bell, bells, bulk, exchange, frames, lanes, queued, slots, socket};
 use super::ours::batches::BATCH;
 use super::ours::crowd::{Backlog, Crowd, Visits};
 use super::ours::{Batched, Batches, Connecting, Duplex, Idlers, InPlace, Tapping, Thinking};
@@ -53,10 +53,12 @@ pub(crate) enum Task {
     Sweep(Trial),
     /// Ringway: connect to first frame.
     Connect,
-    /// Limit: park and wake on eventfds, with 10 ms between two round trips.
+    /// Limit: park and wake on one of a thousand pairs of eventfds after the other, with 10 ms between two round trips.
     BellVisits,
     /// Limit: round trips of 64 bytes, each on the next one of a thousand lanes.
     Lanes,
+    /// Limit: what is queued on a thousand lanes is read.
+    Queued,
     /// Ringway: round trips of 64 bytes with a poller, each on the next one of a thousand connections.
     Crowd,
     /// Ringway: the same with 8 bytes and 10 ms between two.
@@ -201,6 +203,7 @@ impl Task {
                 | Task::Bell
                 | Task::BellVisits
                 | Task::Lanes
+                | Task::Queued
         )
     }
 
@@ -293,8 +296,9 @@ impl Task {
                 let link = InPlace::new(&config.peer_capacity(LARGE_FRAMES * MIB), address, side)?;
                 Box::new(RoundTrip::<_, 64>::new(link))
             }
-            Task::BellVisits => Box::new(Visits(bell::Bell::new(kit, side)?)),
+            Task::BellVisits => Box::new(Visits(bells::Bells::new(kit, side)?)),
             Task::Lanes => Box::new(RoundTrip::<_, 64>::new(lanes::Lanes::new(kit, side)?)),
+            Task::Queued => Box::new(queued::Queued::new(kit)?),
             Task::Crowd => Box::new(RoundTrip::<_, 64>::new(crowd(address, side)?)),
             Task::CrowdVisits => Box::new(Visits(crowd(address, side)?)),
             Task::Thinking(waiting, micros) => {

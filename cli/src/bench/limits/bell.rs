@@ -18,7 +18,7 @@ pub(crate) struct Bell {
 }
 
 /// Combined with each message: a counter can hold neither zero nor the largest value, and the patterns make both.
-const MASK: u64 = 0x5ca1_ab1e_0ddb_a115;
+pub(super) const MASK: u64 = 0x5ca1_ab1e_0ddb_a115;
 
 impl Bell {
     pub(crate) fn new(kit: &Kit, side: Side) -> io::Result<Self> {

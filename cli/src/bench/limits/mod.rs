@@ -20,12 +20,14 @@
 //!   12 us and as long as the burst is below a quarter of the ring; halve it above half of the ring.
 
 pub(crate) mod bell;
+pub(crate) mod bells;
 pub(crate) mod bulk;
 pub(crate) mod commit;
 mod control;
 pub(crate) mod exchange;
 pub(crate) mod frames;
 pub(crate) mod lanes;
+pub(crate) mod queued;
 pub(crate) mod slots;
 pub(crate) mod socket;
 

@@ -19,7 +19,7 @@ pub(crate) const CROWD: usize = 1000;
 /// Rotations before anything is measured: in the first one every frame is rung for.
 const WARM: u64 = 3;
 /// Frames that wait in each ring.
-const QUEUED: u64 = 64;
+pub(crate) const QUEUED: u64 = 64;
 /// Bytes of each of them.
 const SIZE: usize = 64;
 /// Between two visits.
@@ -243,17 +243,17 @@ impl Backlog {
         self.turn = end;
         self.control.ack();
     }
+}
 
-    /// Laps for so many frames.
-    fn laps(count: u64) -> u64 {
-        count.div_ceil(QUEUED * CROWD as u64).min(16)
-    }
+/// Laps for so many frames.
+pub(crate) fn laps_for(count: u64) -> u64 {
+    count.div_ceil(QUEUED * CROWD as u64).min(16)
 }
 
 impl Work for Backlog {
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
     fn lead(&mut self, count: u64, _: Pass) -> Sample {
-        let laps = Self::laps(count);
+        let laps = laps_for(count);
         let meter = Meter::start();
         let spent: Duration = (0..laps).map(|_| self.queue()).sum();
         let frames = laps * QUEUED * CROWD as u64;
@@ -265,7 +265,7 @@ impl Work for Backlog {
 
     fn follow(&mut self, count: u64, _: Pass) -> Sample {
         let meter = Meter::start();
-        for _ in 0..Self::laps(count) {
+        for _ in 0..laps_for(count) {
             self.drain();
         }
         meter.stop()
