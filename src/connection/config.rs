@@ -329,7 +329,7 @@ impl Config {
         Tap::new(self.clone(), path)
     }
 
-    fn prepare(&self) -> Result<(), Error> {
+    pub(super) fn prepare(&self) -> Result<(), Error> {
         self.check()?;
         if self.drop_expired {
             HostClock::here().map_err(receiver::unknown)?;

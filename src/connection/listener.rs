@@ -1,7 +1,7 @@
 //! Listening under a name, with several handshakes under way at once.
 
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -57,8 +57,11 @@ pub struct Listener {
     path: PathBuf,
     /// The same for everybody: what its connections are counted under.
     place: PathBuf,
+    /// What lies at the path, if it is ours to remove.
     identity: Option<(u64, u64)>,
     door: Door,
+    /// Another process lets clients in.
+    handed_over: bool,
     lobby: Lobby,
     /// Handshakes under way, the next to be moved on first.
     pending: VecDeque<Pending>,
@@ -102,13 +105,26 @@ impl Listener {
             }
         };
         let identity = directory::identity(&path);
+        Ok(Self::over(config, path, identity, door, lobby, birth))
+    }
+
+    /// `identity`: of the file at `path`, if the drop is to remove it.
+    pub(super) fn over(
+        config: Config,
+        path: PathBuf,
+        identity: Option<(u64, u64)>,
+        door: Door,
+        lobby: Lobby,
+        birth: Birth,
+    ) -> Self {
         let quota = Quota::new(config.limits, birth);
-        Ok(Self {
+        Self {
             config,
             place: place(&path),
             path,
             identity,
             door,
+            handed_over: false,
             lobby,
             pending: VecDeque::new(),
             refusals: 0,
@@ -117,7 +133,7 @@ impl Listener {
             peers: true,
             quota,
             birth,
-        })
+        }
     }
 
     /// Waits for the next client that completes the handshake. Clients that are refused are counted ([`Listener::refusals`]) and
@@ -177,18 +193,41 @@ impl Listener {
         self.last_refusal.as_ref()
     }
 
-    /// Takes new clients in, moves every handshake on, and has the lobby watch for what comes next.
-    fn step(&mut self) -> Result<Option<Connection>, Error> {
+    /// Handshakes under way: clients that were taken from the socket's queue, and are not accepted yet.
+    pub fn handshakes(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// # Errors
+    /// [`ErrorKind::Forked`].
+    pub(super) fn refuse_child(&self) -> Result<(), Error> {
         if self.birth.is_forked() {
             return Err(Error::new(
                 ErrorKind::Forked,
                 "the listener belongs to the process that forked this one",
             ));
         }
+        Ok(())
+    }
+
+    /// The listening socket for another process.
+    pub(super) fn share_door(&mut self) -> Result<OwnedFd, Error> {
+        let shared = self.door.share();
+        shared.map_err(|error| Error::io("handing a listener over", error))
+    }
+
+    /// Whether another process lets clients in.
+    pub(super) fn set_handed_over(&mut self, on: bool) {
+        self.handed_over = on;
+    }
+
+    /// Takes new clients in, moves every handshake on, and has the lobby watch for what comes next.
+    fn step(&mut self) -> Result<Option<Connection>, Error> {
+        self.refuse_child()?;
         let queue = self.let_in()?;
         let before = self.pending.len();
         let done = self.move_on();
-        let room = self.pending.len() < HANDSHAKES;
+        let room = self.pending.len() < HANDSHAKES && !self.handed_over;
         // Without descriptors a look at the queue is in vain until a handshake has ended and given some back.
         let open = room && (queue != Queue::Stuck || self.pending.len() < before);
         // Who is told by edges must hear once more of clients that were there and were not taken; epoll makes no new edge of what is
@@ -213,6 +252,9 @@ impl Listener {
     /// Takes clients from the kernel's queue while there is room; so many at a time, because one that is refused at once takes no room and can
     /// come again at once.
     fn let_in(&mut self) -> Result<Queue, Error> {
+        if self.handed_over {
+            return Ok(Queue::Empty);
+        }
         for _ in self.pending.len()..HANDSHAKES {
             match socket::accept(self.door.as_fd()) {
                 Ok(Some(line)) => {
@@ -382,6 +424,9 @@ impl AsFd for Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         if self.birth.is_forked() {
+            return;
+        }
+        if self.identity.is_none() || self.handed_over {
             return;
         }
         // Only what is still ours: another listener may have taken the name since somebody removed our socket.

@@ -10,6 +10,7 @@ mod client;
 mod config;
 mod counters;
 mod frame;
+mod handover;
 mod lack;
 mod link;
 mod listener;

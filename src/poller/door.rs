@@ -4,6 +4,7 @@ use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use super::polled::Accept;
+use crate::connection::Listener;
 use crate::error::Error;
 
 /// A listener that cannot accept, such as for want of descriptors, is asked again after this long.
@@ -13,6 +14,7 @@ const RETRY: Duration = Duration::from_millis(20);
 trait Leaf<C>: Send {
     fn accept(&mut self) -> Result<Option<C>, Error>;
     fn descriptor(&self) -> BorrowedFd<'_>;
+    fn listener(&mut self) -> Option<&mut Listener>;
 }
 
 struct Wrapped<L, F> {
@@ -27,6 +29,10 @@ impl<C, L: Accept + Send, F: FnMut(L::Connection) -> C + Send> Leaf<C> for Wrapp
 
     fn descriptor(&self) -> BorrowedFd<'_> {
         self.listener.as_fd()
+    }
+
+    fn listener(&mut self) -> Option<&mut Listener> {
+        self.listener.listener()
     }
 }
 
@@ -65,6 +71,10 @@ impl<C> Door<C> {
 
     pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
         self.leaf.descriptor()
+    }
+
+    pub(super) fn listener(&mut self) -> Option<&mut Listener> {
+        self.leaf.listener()
     }
 
     pub(super) fn accept(&mut self) -> Accepted<C> {

@@ -28,7 +28,7 @@ use entry::Entry;
 use rounds::{Found, Patience};
 use slab::{FIRST_DOOR, Slab, Topic};
 
-use crate::connection::{Arm, Connection};
+use crate::connection::{Arm, Connection, Listener};
 use crate::error::{Error, ErrorKind};
 use crate::sys::cpu;
 use crate::sys::tower::{Seat, Tower};
@@ -224,6 +224,11 @@ impl<C: Polled> Poller<C> {
             return Err(Error::io("watching a listener", error));
         }
         Ok(token)
+    }
+
+    /// A listener, to ask it something, or to hand it over ([`Listener::hand_over`], [`Listener::pass_to`]): the poller goes on with the handshakes that have begun.
+    pub fn listener(&mut self, listener: Token) -> Option<&mut Listener> {
+        self.doors.get_mut(listener)?.listener()
     }
 
     /// Listens no more, and drops the listener. Connections stay. Returns whether there was one of that name.

@@ -45,6 +45,11 @@ pub trait Accept: AsFd {
     /// # Errors
     /// As for [`Listener::try_accept`].
     fn try_accept(&mut self) -> Result<Option<Self::Connection>, Error>;
+
+    /// The [`Listener`] below it, if there is one, for [`Poller::listener`](super::Poller::listener).
+    fn listener(&mut self) -> Option<&mut Listener> {
+        None
+    }
 }
 
 impl Accept for Listener {
@@ -52,5 +57,9 @@ impl Accept for Listener {
 
     fn try_accept(&mut self) -> Result<Option<Connection>, Error> {
         Self::try_accept(self)
+    }
+
+    fn listener(&mut self) -> Option<&mut Listener> {
+        Some(self)
     }
 }

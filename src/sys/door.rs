@@ -1,11 +1,12 @@
-//! The listening socket, whose queue holds clients that may have sent something already.
+//! The listening socket, whose queue holds clients that may have sent something already. It is made here, or by whoever started this process.
 
 use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use nix::sys::socket::{Shutdown, shutdown};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::sys::socket::{Shutdown, SockType, UnixAddr, getsockname, getsockopt, shutdown, sockopt};
 
 use super::fork::Birth;
 use super::{aside, poll, socket};
@@ -15,6 +16,43 @@ use super::{aside, poll, socket};
 pub(crate) struct Door {
     socket: ManuallyDrop<OwnedFd>,
     birth: Birth,
+    /// Another process has it too: whoever waits is let in there.
+    shared: bool,
+}
+
+/// Why a descriptor is no door.
+#[derive(Debug)]
+pub(crate) enum Unfit {
+    /// It is something else, in words.
+    Kind(&'static str),
+    Io(io::Error),
+}
+
+impl From<nix::Error> for Unfit {
+    fn from(error: nix::Error) -> Self {
+        Self::Io(error.into())
+    }
+}
+
+/// Where a socket of our kind listens.
+pub(crate) fn listens_at(socket: BorrowedFd<'_>) -> Result<PathBuf, Unfit> {
+    let kind = match getsockopt(&socket, sockopt::SockType) {
+        Err(nix::Error::ENOTSOCK) => return Err(Unfit::Kind("it is no socket")),
+        kind => kind?,
+    };
+    let address = match getsockname::<UnixAddr>(socket.as_raw_fd()) {
+        Err(nix::Error::EINVAL) => return Err(Unfit::Kind("it is no Unix socket")),
+        address => address?,
+    };
+    if kind != SockType::SeqPacket {
+        let text = "it is a Unix socket of another type (`SOCK_SEQPACKET` is wanted; systemd: `ListenSequentialPacket=`)";
+        return Err(Unfit::Kind(text));
+    }
+    if !getsockopt(&socket, sockopt::AcceptConn)? {
+        return Err(Unfit::Kind("it does not listen"));
+    }
+    let path = address.path().map(Path::to_path_buf);
+    path.ok_or(Unfit::Kind("it has no path"))
 }
 
 impl Door {
@@ -22,7 +60,35 @@ impl Door {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let birth = Birth::here()?;
         let socket = ManuallyDrop::new(socket::listen(path)?);
-        Ok(Self { socket, birth })
+        Ok(Self {
+            socket,
+            birth,
+            shared: false,
+        })
+    }
+
+    /// Takes a socket that listens already. Returns its path too.
+    pub(crate) fn adopt(socket: OwnedFd) -> Result<(Self, PathBuf), Unfit> {
+        let birth = Birth::here().map_err(Unfit::Io)?;
+        let path = listens_at(socket.as_fd())?;
+        fcntl(&socket, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+        let flags = OFlag::from_bits_retain(fcntl(&socket, FcntlArg::F_GETFL)?);
+        fcntl(&socket, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+        socket::ask_for_credentials(&socket).map_err(Unfit::Io)?;
+        let door = Self {
+            socket: ManuallyDrop::new(socket),
+            birth,
+            // Whoever made it may have it still.
+            shared: true,
+        };
+        Ok((door, path))
+    }
+
+    /// The same socket for another process. It is not shut with ours from now on.
+    pub(crate) fn share(&mut self) -> io::Result<OwnedFd> {
+        let copy = self.socket.try_clone()?;
+        self.shared = true;
+        Ok(copy)
     }
 
     fn nobody_waits(&self) -> bool {
@@ -52,7 +118,8 @@ impl AsFd for Door {
 
 impl Drop for Door {
     fn drop(&mut self) {
-        let nobody = self.nobody_waits();
+        // What is shared is not shut; and if ours is the last copy after all, who waits goes with it.
+        let nobody = !self.shared && self.nobody_waits();
         // SAFETY: it is taken here only, and nobody uses `self` afterwards.
         let socket = unsafe { ManuallyDrop::take(&mut self.socket) };
         if nobody {

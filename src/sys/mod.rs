@@ -17,6 +17,7 @@ pub(crate) mod directory;
 pub(crate) mod door;
 pub(crate) mod fork;
 pub(crate) mod gate;
+pub(crate) mod inherit;
 pub(crate) mod limit;
 pub(crate) mod line;
 pub(crate) mod lobby;

@@ -46,7 +46,7 @@ fn new() -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
-fn ask_for_credentials(fd: &OwnedFd) -> io::Result<()> {
+pub(super) fn ask_for_credentials(fd: &OwnedFd) -> io::Result<()> {
     set_option(fd.as_fd(), libc::SO_PASSCRED, 1)?;
     // Older kernels do not know it; the pidfd then comes from the pid.
     let _ = set_option(fd.as_fd(), SO_PASSPIDFD, 1);

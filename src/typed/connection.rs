@@ -2,7 +2,7 @@
 
 use core::fmt;
 use core::marker::PhantomData;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Instant;
 
@@ -135,12 +135,38 @@ impl<S: Messages + ?Sized, R: Messages + ?Sized> Listener<S, R> {
     /// # Errors
     /// As for [`Config::bind`].
     pub fn bind_with(config: &Config, address: impl Into<Address>) -> Result<Self, Error> {
-        let inner = carrying::<S, R>(config).bind(address)?;
-        Ok(Self {
+        carrying::<S, R>(config).bind(address).map(Self::over)
+    }
+
+    /// Listens on a socket that listens already.
+    ///
+    /// # Errors
+    /// As for [`Config::listen_on`].
+    pub fn listen_on(config: &Config, socket: OwnedFd) -> Result<Self, Error> {
+        let inner = carrying::<S, R>(config).listen_on(socket)?;
+        Ok(Self::over(inner))
+    }
+
+    /// Listens on each socket that whoever started this process has left open for it.
+    ///
+    /// # Errors
+    /// As for [`Config::inherit`].
+    pub fn inherit(config: &Config) -> Result<Vec<Self>, Error> {
+        let inherited = carrying::<S, R>(config).inherit()?;
+        Ok(inherited.into_iter().map(Self::over).collect())
+    }
+
+    fn over(inner: connection::Listener) -> Self {
+        Self {
             inner,
             sends: PhantomData,
             expects: PhantomData,
-        })
+        }
+    }
+
+    /// The listener below, to hand it over ([`ringway::Listener::hand_over`](crate::Listener::hand_over), [`ringway::Listener::pass_to`](crate::Listener::pass_to)). What it accepts by itself has no types.
+    pub fn untyped(&mut self) -> &mut connection::Listener {
+        &mut self.inner
     }
 
     /// Waits for the next client that completes the handshake.

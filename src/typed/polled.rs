@@ -47,4 +47,8 @@ impl<S: Messages + ?Sized, R: Messages + ?Sized> Accept for Listener<S, R> {
     fn try_accept(&mut self) -> Result<Option<Connection<S, R>>, Error> {
         Self::try_accept(self)
     }
+
+    fn listener(&mut self) -> Option<&mut connection::Listener> {
+        Some(self.untyped())
+    }
 }

@@ -1,0 +1,134 @@
+//! Descriptors that whoever started this process has left open for it, and said so in its environment: systemd's socket activation
+//! (`LISTEN_FDS`, sd_listen_fds(3)), and one variable of our own, for a process that starts its successor.
+//!
+//! Ours names each socket by number and inode. A number alone would be believed by every process further down that inherits the variable without the socket.
+
+use std::ffi::OsString;
+use std::fmt::Write;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::stat::fstat;
+
+use super::door;
+use crate::sync::{AtomicU64, Ordering};
+
+/// Ours: `NUMBER:INODE`, with a comma between two.
+const OURS: &str = "RINGWAY_LISTEN_FDS";
+/// The first one that systemd leaves open.
+const FIRST: RawFd = 3;
+/// More than anybody leaves open.
+const MOST: RawFd = 4096;
+
+/// Not zero once they were taken: what is owned twice is closed twice.
+static TAKEN: AtomicU64 = AtomicU64::new(0);
+
+/// A listening socket that was left open for us.
+#[derive(Debug)]
+pub(crate) struct Inherited {
+    pub(crate) socket: OwnedFd,
+    /// By a process that this one succeeds: its name is ours to remove in the end.
+    pub(crate) succeeds: bool,
+}
+
+/// Takes them all: those that listen as we do. None the second time.
+pub(crate) fn take() -> Vec<Inherited> {
+    // ORD: inherit-taken: Relaxed, only who came first matters, and a read-modify-write tells; partner: itself.
+    if TAKEN.swap(1, Ordering::Relaxed) != 0 {
+        return Vec::new();
+    }
+    let variable = |name: &str| std::env::var(name).ok();
+    let ours = variable(OURS).map_or_else(Vec::new, |text| parse(&text));
+    let of_systemd = given_by_systemd(variable("LISTEN_PID"), variable("LISTEN_FDS"));
+    let ours = ours.into_iter().filter(|&(number, inode)| {
+        // SAFETY: only borrowed, to be asked what it is; a number that is not open is an error.
+        let socket = unsafe { BorrowedFd::borrow_raw(number) };
+        fstat(socket).is_ok_and(|status| status.st_ino == inode)
+    });
+    let numbers = ours.map(|(number, _)| (number, true));
+    let numbers = numbers.chain(of_systemd.into_iter().map(|number| (number, false)));
+    let mut found = Vec::<Inherited>::new();
+    for (number, succeeds) in numbers {
+        // SAFETY: as above.
+        let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+        let known = found.iter().any(|one| one.socket.as_raw_fd() == number);
+        if known || door::listens_at(borrowed).is_err() {
+            continue;
+        }
+        // SAFETY: it is open, whoever started this process left it to us by name, and it is taken once: numbers are told apart, and `TAKEN` is set.
+        let socket = unsafe { OwnedFd::from_raw_fd(number) };
+        found.push(Inherited { socket, succeeds });
+    }
+    found
+}
+
+fn parse(text: &str) -> Vec<(RawFd, u64)> {
+    let one = |part: &str| {
+        let (number, inode) = part.split_once(':')?;
+        let number = number
+            .parse()
+            .ok()
+            .filter(|number| (0..MOST).contains(number))?;
+        Some((number, inode.parse().ok()?))
+    };
+    text.split(',').filter_map(one).collect()
+}
+
+/// The numbers that systemd has left open, if it means this process.
+fn given_by_systemd(pid: Option<String>, count: Option<String>) -> Vec<RawFd> {
+    let meant = pid.and_then(|pid| pid.parse::<u32>().ok()) == Some(std::process::id());
+    let count = count.and_then(|count| count.parse::<RawFd>().ok());
+    match count {
+        Some(count) if meant && (0..MOST).contains(&count) => (FIRST..FIRST + count).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Has the process that `command` starts inherit `socket`.
+pub(crate) fn leave(command: &mut Command, socket: OwnedFd) -> io::Result<()> {
+    let before = command.get_envs().find(|(name, _)| *name == OURS);
+    let before = before.and_then(|(_, value)| value).map(OsString::from);
+    let mut text = before
+        .and_then(|text| text.into_string().ok())
+        .unwrap_or_default();
+    let comma = if text.is_empty() { "" } else { "," };
+    let inode = fstat(&socket)?.st_ino;
+    let _ = write!(text, "{comma}{}:{inode}", socket.as_raw_fd());
+    command.env(OURS, text);
+    let keep = move || {
+        // In the child: its copy of the number stays open across `exec`. One system call, which a signal handler may make too.
+        fcntl(&socket, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        Ok(())
+    };
+    // SAFETY: the closure makes one system call and neither allocates nor locks.
+    unsafe { command.pre_exec(keep) };
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_meant_for_us_is_not_taken() {
+        let me = || Some(std::process::id().to_string());
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(given_by_systemd(me(), some("2")), [3, 4]);
+        assert!(given_by_systemd(some("1"), some("2")).is_empty());
+        assert!(given_by_systemd(None, some("2")).is_empty());
+        for count in ["-1", "100000", "two", ""] {
+            assert!(given_by_systemd(me(), some(count)).is_empty(), "{count}");
+        }
+    }
+
+    #[test]
+    fn ours_is_read_and_rubbish_is_not() {
+        assert_eq!(parse("5:77,9:1"), [(5, 77), (9, 1)]);
+        for rubbish in ["", ",", "5", "5:", ":5", "-1:5", "5:x", "99999:1", "5:1:2"] {
+            assert!(parse(rubbish).is_empty(), "{rubbish}");
+        }
+    }
+}

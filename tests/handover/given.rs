@@ -1,0 +1,113 @@
+//! Descriptors that are given: by systemd's protocol, stale ones, and those that are no listening socket of ours.
+
+use std::fs::File;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use ringway::{Config, ErrorKind, Listener};
+
+use super::{ask, path, role, waited};
+
+/// Has `command` run with `socket` as number 3, as systemd would start it; `pid` is a shell's word for whom it means.
+fn activated(command: &Command, socket: OwnedFd, pid: &str) -> Command {
+    let mut shell = Command::new("sh");
+    shell
+        .arg("-c")
+        .arg(format!("LISTEN_FDS=1 LISTEN_PID={pid} exec \"$@\""))
+        .arg("sh")
+        .arg(command.get_program())
+        .args(command.get_args())
+        .stdin(std::process::Stdio::null());
+    for (name, value) in command.get_envs() {
+        shell.env(name, value.unwrap());
+    }
+    let number = socket.as_raw_fd();
+    let give = move || {
+        // SAFETY: no memory is passed; `socket` is open until the command is dropped.
+        let result = unsafe {
+            if socket.as_raw_fd() == 3 {
+                libc::fcntl(3, libc::F_SETFD, 0)
+            } else {
+                libc::dup2(number, 3)
+            }
+        };
+        if result == -1 {
+            return Err(std::io::Error::last_os_error());
+        }
+        Ok(())
+    };
+    // SAFETY: the closure makes one system call.
+    unsafe { shell.pre_exec(give) };
+    shell
+}
+
+#[test]
+fn a_socket_of_systemd_is_listened_on_and_its_name_is_left_alone() {
+    let path = path("systemd");
+    let mut systemd = Listener::bind(path.as_path()).unwrap();
+    let socket = systemd.hand_over().unwrap();
+    let mut command = activated(&role::process("successor"), socket, "$$");
+    let child = command.spawn().unwrap();
+    assert_eq!(ask(&path, b"hello"), child.id());
+    ask(&path, b"end");
+    waited(child);
+    assert!(path.exists());
+    systemd.take_back();
+    drop(systemd);
+    assert!(!path.exists());
+}
+
+#[test]
+fn what_is_left_for_another_process_is_not_taken() {
+    let path = path("another");
+    let mut listener = Listener::bind(path.as_path()).unwrap();
+    let socket = listener.hand_over().unwrap();
+    let mut command = activated(&role::process("heir of none"), socket, "1");
+    waited(command.spawn().unwrap());
+    // A number without the socket: the variable was inherited further down.
+    for stale in ["0:1", "1:1,2:1", "77:12345", "nonsense"] {
+        let mut command = role::process("heir of none");
+        waited(command.env("RINGWAY_LISTEN_FDS", stale).spawn().unwrap());
+    }
+}
+
+#[test]
+fn anything_else_is_refused_by_what_it_is() {
+    let path = path("others");
+    let unix = |kind: i32, listens: bool| -> OwnedFd {
+        use nix::sys::socket::{
+            AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket,
+        };
+        let kind = if kind == 0 {
+            SockType::Stream
+        } else {
+            SockType::SeqPacket
+        };
+        let made = socket(AddressFamily::Unix, kind, SockFlag::SOCK_CLOEXEC, None).unwrap();
+        let _ = std::fs::remove_file(&path);
+        bind(made.as_raw_fd(), &UnixAddr::new(&path).unwrap()).unwrap();
+        if listens {
+            listen(&made, Backlog::new(1).unwrap()).unwrap();
+        }
+        made
+    };
+    let refused: [(OwnedFd, &str); 4] = [
+        (File::open("/dev/null").unwrap().into(), "no socket"),
+        (
+            std::net::TcpListener::bind("127.0.0.1:0").unwrap().into(),
+            "no Unix socket",
+        ),
+        (unix(0, true), "another type"),
+        (unix(1, false), "does not listen"),
+    ];
+    for (descriptor, why) in refused {
+        let error = Config::new().listen_on(descriptor).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Descriptors, "{error}");
+        assert!(error.to_string().contains(why), "{error}");
+    }
+    // One of ours, made by hand.
+    drop(Config::new().listen_on(unix(1, true)).unwrap());
+    assert!(path.exists());
+    std::fs::remove_file(path).unwrap();
+}

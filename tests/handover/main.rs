@@ -1,0 +1,240 @@
+//! Listening sockets that change hands: from a server to its successor, and by systemd's protocol. Nobody who connects meanwhile is refused.
+
+mod given;
+#[path = "../role/mod.rs"]
+mod role;
+
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use ringway::{Config, Connection, ErrorKind, Event, Listener, Poller, connect};
+
+fn path(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("ringway-handover-{name}-{}", std::process::id()))
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(30)
+}
+
+/// Answers with its own process id; ends when a frame says so.
+fn answer(connection: &mut Connection) -> bool {
+    let (sender, receiver) = connection.halves();
+    match receiver.recv_deadline(soon()) {
+        Ok(frame) => {
+            let ends = frame.to_vec() == b"end";
+            sender.send(&std::process::id().to_ne_bytes()).unwrap();
+            ends
+        }
+        Err(_) => false,
+    }
+}
+
+fn ask(path: &Path, word: &[u8]) -> u32 {
+    let mut connection = Config::new()
+        .handshake_timeout(Duration::from_secs(20))
+        .connect(path)
+        .unwrap();
+    let (sender, receiver) = connection.halves();
+    sender.send(word).unwrap();
+    let frame = receiver.recv_deadline(soon()).unwrap().to_vec();
+    u32::from_ne_bytes(frame.try_into().unwrap())
+}
+
+fn waited(mut child: Child) {
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn in_a_role() {
+    let Some(role) = role::assigned() else {
+        return;
+    };
+    let (role, argument) = role.split_once('=').unwrap_or((&role, ""));
+    match role {
+        "successor" => {
+            let mut listeners = Config::new().inherit().unwrap();
+            assert!(Config::new().inherit().unwrap().is_empty(), "taken once");
+            let mut listener = listeners.pop().unwrap();
+            assert!(listeners.is_empty());
+            while !answer(&mut listener.accept_deadline(soon()).unwrap()) {}
+        }
+        "generation" => generation(argument.parse().unwrap()),
+        "heir of none" => assert!(Config::new().inherit().unwrap().is_empty()),
+        other => panic!("no role {other}"),
+    }
+}
+
+/// Serves for a moment, hands over to the next generation, and ends when its own clients have left; the last one serves until it is told to end.
+fn generation(left: u32) {
+    let listener = Config::new().inherit().unwrap().pop().unwrap();
+    let mut poller: Poller = Poller::new().unwrap();
+    let token = poller.listen(listener, |connection| connection).unwrap();
+    let mut next = None;
+    let until = Instant::now() + Duration::from_millis(100);
+    loop {
+        match poller
+            .event_deadline(Instant::now() + Duration::from_millis(5))
+            .unwrap()
+        {
+            Some(Event::Ready(mut turn)) => {
+                if answer(&mut turn) {
+                    break;
+                }
+            }
+            Some(Event::Stalled { error, .. }) => panic!("{error}"),
+            _ => {}
+        }
+        let listener = poller.listener(token).unwrap();
+        if left > 0 && next.is_none() && Instant::now() >= until {
+            let mut command = role::process(&format!("generation={}", left - 1));
+            listener.pass_to(&mut command).unwrap();
+            next = Some(command.spawn().unwrap());
+        } else if next.is_some() && listener.handshakes() == 0 && poller.len() == 0 {
+            break;
+        }
+    }
+    drop(poller);
+    next.map(waited);
+}
+
+#[test]
+fn the_next_process_lets_in_who_came_meanwhile_and_has_the_name() {
+    let path = path("pass");
+    let mut old = Listener::bind(path.as_path()).unwrap();
+    let early = {
+        let path = path.clone();
+        std::thread::spawn(move || ask(&path, b"early"))
+    };
+    while !old.try_accept().unwrap().is_some_and(|mut client| {
+        answer(&mut client);
+        true
+    }) {}
+    assert_eq!(early.join().unwrap(), std::process::id());
+    let mut command = role::process("successor");
+    old.pass_to(&mut command).unwrap();
+    // Nobody takes it yet.
+    let between = {
+        let path = path.clone();
+        std::thread::spawn(move || ask(&path, b"between"))
+    };
+    std::thread::sleep(Duration::from_millis(50));
+    assert!(old.try_accept().unwrap().is_none());
+    let new = command.spawn().unwrap();
+    assert_eq!(between.join().unwrap(), new.id());
+    drop(old);
+    assert!(path.exists(), "the name is the successor's");
+    assert_eq!(ask(&path, b"later"), new.id());
+    assert_eq!(ask(&path, b"end"), new.id());
+    waited(new);
+    assert!(!path.exists(), "and is removed by it");
+}
+
+#[test]
+fn a_successor_that_does_not_come_up_costs_nothing() {
+    let path = path("failed");
+    let mut old = Listener::bind(path.as_path()).unwrap();
+    let mut command = std::process::Command::new("/does/not/exist");
+    old.pass_to(&mut command).unwrap();
+    command.spawn().unwrap_err();
+    drop(command);
+    old.take_back();
+    let client = {
+        let path = path.clone();
+        std::thread::spawn(move || ask(&path, b"still there"))
+    };
+    answer(&mut old.accept_deadline(soon()).unwrap());
+    assert_eq!(client.join().unwrap(), std::process::id());
+    drop(old);
+    assert!(!path.exists());
+    assert_eq!(
+        connect(path.as_path()).unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
+}
+
+#[test]
+fn a_handshake_that_has_begun_ends_where_it_began() {
+    let path = path("begun");
+    let mut old = Listener::bind(path.as_path()).unwrap();
+    let client = {
+        let path = path.clone();
+        std::thread::spawn(move || ask(&path, b"begun"))
+    };
+    let deadline = soon();
+    let mut done = None;
+    while old.handshakes() == 0 && done.is_none() {
+        assert!(Instant::now() < deadline);
+        done = old.try_accept().unwrap();
+    }
+    let socket = old.hand_over().unwrap();
+    let mut connection = match done {
+        Some(connection) => connection,
+        None => old.accept_deadline(deadline).unwrap(),
+    };
+    assert_eq!(old.handshakes(), 0);
+    answer(&mut connection);
+    assert_eq!(client.join().unwrap(), std::process::id());
+    drop(old);
+    let mut new = Config::new().listen_on(socket).unwrap();
+    assert_eq!(new.path(), path);
+    let client = {
+        let path = path.clone();
+        std::thread::spawn(move || ask(&path, b"next"))
+    };
+    answer(&mut new.accept_deadline(soon()).unwrap());
+    client.join().unwrap();
+    drop(new);
+    assert!(path.exists(), "whoever made the socket removes its name");
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn five_generations_under_load_refuse_nobody() {
+    const GENERATIONS: u32 = 4;
+    let path = path("generations");
+    let mut first = Listener::bind(path.as_path()).unwrap();
+    let mut command = role::process(&format!("generation={GENERATIONS}"));
+    first.pass_to(&mut command).unwrap();
+    let child = command.spawn().unwrap();
+    drop(first);
+    let stop = AtomicBool::new(false);
+    let mut seen = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..3)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut seen = Vec::new();
+                    while !stop.load(Ordering::Relaxed) {
+                        // Panics where it is refused.
+                        let server = ask(&path, b"hello");
+                        if seen.last() != Some(&server) {
+                            seen.push(server);
+                        }
+                    }
+                    seen
+                })
+            })
+            .collect();
+        let deadline = soon();
+        let (mut servers, mut last) = (0, 0);
+        while servers <= GENERATIONS && Instant::now() < deadline {
+            let server = ask(&path, b"hello");
+            servers += u32::from(server != last);
+            last = server;
+        }
+        stop.store(true, Ordering::Relaxed);
+        let seen: Vec<_> = clients
+            .into_iter()
+            .flat_map(|client| client.join().unwrap())
+            .collect();
+        seen
+    });
+    ask(&path, b"end");
+    waited(child);
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(seen.len(), GENERATIONS as usize + 1, "{seen:?}");
+    assert!(!path.exists());
+}
