@@ -1,5 +1,5 @@
 //! Descriptors that whoever started this process has left open for it, and said so in its environment: systemd's socket activation
-//! (`LISTEN_FDS`, sd_listen_fds(3)), and one variable of our own, for a process that starts its successor.
+//! (`LISTEN_FDS`, `sd_listen_fds(3)`), and one variable of our own, for a process that starts its successor.
 //!
 //! Ours names each socket by number and inode. A number alone would be believed by every process further down that inherits the variable without the socket.
 

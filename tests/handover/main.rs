@@ -2,6 +2,7 @@
 
 mod given;
 #[path = "../role/mod.rs"]
+#[allow(dead_code, reason = "what a role prints is of no interest here")]
 mod role;
 
 use std::path::{Path, PathBuf};
@@ -79,11 +80,8 @@ fn generation(left: u32) {
             .event_deadline(Instant::now() + Duration::from_millis(5))
             .unwrap()
         {
-            Some(Event::Ready(mut turn)) => {
-                if answer(&mut turn) {
-                    break;
-                }
-            }
+            Some(Event::Ready(mut turn)) if answer(&mut turn) => break,
+            Some(Event::Ready(_)) => {}
             Some(Event::Stalled { error, .. }) => panic!("{error}"),
             _ => {}
         }
@@ -92,12 +90,14 @@ fn generation(left: u32) {
             let mut command = role::process(&format!("generation={}", left - 1));
             listener.pass_to(&mut command).unwrap();
             next = Some(command.spawn().unwrap());
-        } else if next.is_some() && listener.handshakes() == 0 && poller.len() == 0 {
+        } else if next.is_some() && listener.handshakes() == 0 && poller.is_empty() {
             break;
         }
     }
     drop(poller);
-    next.map(waited);
+    if let Some(next) = next {
+        waited(next);
+    }
 }
 
 #[test]
