@@ -27,7 +27,8 @@
 //! | let a panic drop a half and lives on, or executed another program | `PeerClosed`, 200 ms later |
 //! | broke a rule | `Protocol`, which names it |
 //!
-//! A receiver hears by itself. A sender that is not waiting hears when it looks: [`Sender::send`] says when that is, [`Sender::check`] looks.
+//! A receiver hears by itself. A sender that is not waiting hears when it looks: [`Sender::send`] says when that is, [`Sender::check`] looks. `docs/RELIABILITY.md`
+//! has every step.
 //!
 //! Start with [`Listener`] and [`connect`]; options are in [`Config`]. `docs/PROTOCOL.md` has every byte, `docs/SAFETY.md` the argument
 //! that no byte of a peer's can harm us.

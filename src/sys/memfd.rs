@@ -200,7 +200,7 @@ mod tests {
         );
     }
 
-    /// What was given away and is sealed keeps its pages for whoever keeps the descriptor: there is no way to take them back, which `docs/SAFETY.md` says.
+    /// What was given away and is sealed keeps its pages for whoever keeps the descriptor: there is no way to take them back, which `SECURITY.md` says.
     #[test]
     fn not_even_its_owner_frees_the_pages_of_a_sealed_file() {
         use nix::fcntl::{FallocateFlags, fallocate};

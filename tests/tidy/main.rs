@@ -129,7 +129,7 @@ fn the_table_of_orderings_is_that_of_the_source() {
 #[test]
 fn documents_point_at_what_exists() {
     let mut documents = files("docs", "md");
-    documents.extend(["README.md", "CHANGELOG.md"].map(str::to_owned));
+    documents.extend(["README.md", "CHANGELOG.md", "SECURITY.md"].map(str::to_owned));
     report(
         &documents
             .iter()

@@ -60,6 +60,7 @@ const FILES: &[&str] = &[
     "Cargo.lock",
     "README.md",
     "CHANGELOG.md",
+    "SECURITY.md",
     "LICENSE-MIT",
     "LICENSE-APACHE",
     "src/lib.rs",
