@@ -1,4 +1,4 @@
-//! The five handshake messages, each of one fixed size, in the byte order of the host (both sides are on it).
+//! The six handshake messages, each of one fixed size, in the byte order of the host (both sides are on it).
 //!
 //! ```text
 //! client                     server

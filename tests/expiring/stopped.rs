@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ringway::{Config, Connection, RecvError, Wait};
+use ringway::{Config, Connection, RecvError, SendError, Wait};
 
 use crate::process::{Child, Page, alone, fork};
 
@@ -163,6 +163,46 @@ fn a_sender_whose_frame_expired_while_it_was_stopped_says_so() {
             }
             assert_eq!(last, 8);
             assert_eq!(child.reap(), 0);
+        },
+    );
+}
+
+/// A sender that is refused each time, and whose other half nobody uses, hears that its peer was killed.
+#[test]
+fn a_death_behind_a_queue_that_is_too_long_is_heard() {
+    alone(
+        "stopped::a_death_behind_a_queue_that_is_too_long_is_heard",
+        Duration::from_secs(60),
+        || {
+            let page = Page::new();
+            let config = Config::new().capacity(1 << 16).peer_capacity(1 << 16);
+            let (mut ours, mut child) = with_child("refused", &config, |_theirs| {
+                page.set(READY, 1);
+                loop {
+                    std::thread::sleep(Duration::from_secs(1));
+                }
+            });
+            page.until(READY, 1);
+            let hour = Instant::now() + Duration::from_secs(3600);
+            while ours.sender().try_send_expiring(&[0; 1000], hour).is_ok() {}
+            std::thread::sleep(Duration::from_millis(60));
+            let mut short = || {
+                let expires = Instant::now() + Duration::from_millis(50);
+                ours.sender().try_send_expiring(&[0; 1000], expires)
+            };
+            assert_eq!(short(), Err(SendError::QueueTooLong));
+            child.signal(libc::SIGKILL);
+            child.reap_killed();
+            let deadline = Instant::now() + Duration::from_secs(20);
+            loop {
+                match short() {
+                    Err(SendError::PeerDied) => break,
+                    Err(SendError::QueueTooLong) if Instant::now() < deadline => {
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
         },
     );
 }

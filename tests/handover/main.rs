@@ -80,8 +80,12 @@ fn generation(left: u32) {
             .event_deadline(Instant::now() + Duration::from_millis(5))
             .unwrap()
         {
-            Some(Event::Ready(mut turn)) if answer(&mut turn) => break,
-            Some(Event::Ready(_)) => {}
+            Some(Event::Ready(mut turn)) => {
+                let ends = answer(&mut turn);
+                if ends {
+                    break;
+                }
+            }
             Some(Event::Stalled { error, .. }) => panic!("{error}"),
             _ => {}
         }

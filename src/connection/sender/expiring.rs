@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::Sender;
 use crate::connection::outcome::SendError;
 use crate::connection::reservation::Reservation;
-use crate::connection::rest::Ended;
+use crate::connection::rest::{Ended, LIFE_EVERY};
 use crate::ring::{Refusal, Slot};
 use crate::sys::clock::HostClock;
 use crate::sys::cpu;
@@ -206,7 +206,8 @@ impl Sender {
         match self.queue_time() {
             Some(time) if time > left => {
                 self.late.add();
-                // Nothing else is learned of a connection by whoever is refused and does not send.
+                // Whoever is refused each time, and so does not send, hears of the end here or not at all.
+                let _ = self.rest.ask(Instant::now(), LIFE_EVERY);
                 self.heed()?;
                 Err(SendError::QueueTooLong)
             }
