@@ -3,6 +3,7 @@
 //! Deliberately absent: state. A step is a function that starts processes; what they print goes to a log of its own
 //! under the target directory, and is shown while it runs (CI, `--verbose`) or when the step fails (a person).
 
+mod evidence;
 mod job;
 mod log;
 mod options;

@@ -1,9 +1,11 @@
-//! `--long=MINUTES`: the tests that find more the longer they run, again and again, each for its share of the minutes.
+//! `--long=MINUTES`: the tests that find more the longer they run, again and again, each for its share of the minutes. What they did is added to
+//! `docs/EVIDENCE.md`, and the next run goes on where the last one was.
 
 use std::io::{self, IsTerminal};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use super::evidence;
 use super::job::{Job, Stop, seconds};
 use super::suite::Tally;
 use crate::output::{draw, say};
@@ -79,23 +81,35 @@ pub(super) fn soak(job: &mut Job) -> Result<String, Stop> {
     let mut laps = Vec::new();
     for soak in SOAKS {
         let share = Duration::from_secs(minutes * 60) * soak.percent / 100;
-        let count = run(job, soak, share)?;
+        let known = evidence::laps(soak.name);
+        let began = Instant::now();
+        let run = run(job, soak, share, known);
+        let (count, found) = match &run {
+            Ok(count) => (*count, None),
+            Err((count, _)) => (*count, Some(format!("lap {} failed", known + count))),
+        };
+        evidence::add(soak.name, count, began.elapsed(), found.as_deref()).map_err(|error| {
+            Stop::failed(format!("docs/EVIDENCE.md cannot be added to: {error}"))
+        })?;
+        run.map_err(|(_, stop)| stop)?;
         laps.push(format!("{} in {count}", soak.name));
     }
     Ok(format!("laps: {}", laps.join(", ")))
 }
 
-/// Runs laps for as long as `share`; returns how many.
-fn run(job: &mut Job, soak: &Soak, share: Duration) -> Result<u64, Stop> {
+/// Runs laps for as long as `share`; returns how many. Their numbers, and so their seeds, go on behind those that are `known`.
+fn run(job: &mut Job, soak: &Soak, share: Duration, known: u64) -> Result<u64, (u64, Stop)> {
     let mut progress = Progress::new(soak.name, share);
     for lap in 1.. {
         let left = share.saturating_sub(progress.began.elapsed());
         let mut cargo = job.cargo("test");
         cargo.args(["--package", "ringway"]).args(soak.words);
-        (soak.lap)(&mut cargo, lap, left);
-        let printed = job.watch(&mut cargo, left + LAST_LAP, || progress.show(lap))?;
+        (soak.lap)(&mut cargo, known + lap, left);
+        let printed = job.watch(&mut cargo, left + LAST_LAP, || progress.show(lap));
         // A name that no test has any more would let every lap pass.
-        Tally::read(&printed).note()?;
+        printed
+            .and_then(|printed| Tally::read(&printed).note())
+            .map_err(|stop| (lap, stop))?;
         if progress.began.elapsed() >= share {
             progress.end(lap);
             return Ok(lap);
