@@ -17,6 +17,8 @@ pub(crate) mod heap;
 mod mapped;
 #[cfg(not(loom))]
 mod own;
+#[cfg(all(test, ringway_tsan))]
+pub(crate) mod plain;
 
 #[cfg(not(loom))]
 pub(crate) use crate::sys::gate::Gate;
