@@ -20,7 +20,7 @@ fn pair(name: &str, server: &Config, client: &Config) -> Result<(Connection, Con
     let client = client.clone();
     let client = std::thread::spawn(move || client.connect(path));
     let accepted =
-        listener.accept_deadline(std::time::Instant::now() + std::time::Duration::from_secs(2));
+        listener.accept_deadline(std::time::Instant::now() + std::time::Duration::from_secs(20));
     let connected = client.join().expect("no panic")?;
     Ok((accepted?, connected))
 }

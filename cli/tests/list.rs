@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ringway::schema::{Field, Record, Schema, Shared, Type};
-use ringway::{Config, Connection};
+use ringway::{Config, Connection, Counters};
 use support::Place;
 
 fn text(text: &str) -> Shared<str> {
@@ -53,7 +53,7 @@ fn while_somebody_listens(place: &Place, name: &str, run: impl FnOnce()) {
     let server = Config::new().expects(quotes());
     let path = place.file(name);
     let mut listener = server.bind(path.as_path()).unwrap();
-    let (over, ready) = (AtomicBool::new(false), AtomicBool::new(false));
+    let over = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
             let mut connections: Vec<Connection> = Vec::new();
@@ -64,7 +64,6 @@ fn while_somebody_listens(place: &Place, name: &str, run: impl FnOnce()) {
                     // What it has read is told where it goes to rest.
                     let _ = connection.receiver().arm();
                 }
-                ready.store(!connections.is_empty(), Ordering::Relaxed);
                 thread::sleep(Duration::from_millis(1));
             }
         });
@@ -81,12 +80,13 @@ fn while_somebody_listens(place: &Place, name: &str, run: impl FnOnce()) {
         }
         // What it has sent is told where it goes to rest.
         client.sender().arm(16).unwrap();
-        let until = Instant::now() + Duration::from_secs(10);
-        while !ready.load(Ordering::Relaxed) {
-            assert!(Instant::now() < until, "nobody accepts");
-            thread::sleep(Duration::from_millis(1));
-        }
-        thread::sleep(Duration::from_millis(20));
+        // Until the listener has read them and told so, which takes it a while where others have the processors.
+        let name = std::fs::canonicalize(&path).unwrap();
+        support::until("the quotes are told to be received", || {
+            let told = Counters::own().and_then(|own| own.connections()).unwrap();
+            told.iter()
+                .any(|one| one.name == name.to_str().unwrap() && one.receives.frames == 3)
+        });
         // Ends the listener's thread even if `run` panics.
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
         over.store(true, Ordering::Relaxed);
