@@ -224,7 +224,7 @@ impl Receiver {
         if self.birth.is_forked() {
             return Err(RecvError::Forked);
         }
-        self.lane.tell_numbers();
+        self.tell_numbers();
         self.arm_behind_expired()
     }
 
@@ -341,7 +341,7 @@ impl Receiver {
     #[inline(never)]
     fn wait(&mut self, deadline: Option<Instant>) -> Result<Entry, RecvError> {
         self.tell_owed();
-        self.lane.tell_numbers();
+        self.tell_numbers();
         self.rest.look_in_vain();
         loop {
             let Self {
@@ -475,7 +475,7 @@ impl AsFd for Receiver {
 impl Drop for Receiver {
     fn drop(&mut self) {
         if !self.is_forked() {
-            self.lane.tell_numbers();
+            self.tell_numbers();
         }
         self.rest.close();
     }
