@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kit::{Kit, Side};
 use super::limits::commit::{Commit, Fenced, Grouped, Stored, Swapped};
-use super::limits::{bell, bulk, exchange, frames, lanes, slots, socket};
+use super::limits::{bell, bulk, exchange, frames, lanes, ring, slots, socket};
 use super::ours::batches::BATCH;
 use super::ours::crowd::{Backlog, Crowd, Visits};
 use super::ours::{Batched, Batches, Connecting, Duplex, Idlers, InPlace, Tapping, Thinking};
@@ -55,6 +55,8 @@ pub(crate) enum Task {
     Connect,
     /// Limit: park and wake on eventfds, with 10 ms between two round trips.
     BellVisits,
+    /// One way to ring a bell that nobody waits for.
+    Ring(ring::Way),
     /// Limit: round trips of 64 bytes, each on the next one of a thousand lanes.
     Lanes,
     /// Ringway: round trips of 64 bytes with a poller, each on the next one of a thousand connections.
@@ -200,6 +202,7 @@ impl Task {
                 | Task::Bulk(_)
                 | Task::Bell
                 | Task::BellVisits
+                | Task::Ring(_)
                 | Task::Lanes
         )
     }
@@ -294,6 +297,7 @@ impl Task {
                 Box::new(RoundTrip::<_, 64>::new(link))
             }
             Task::BellVisits => Box::new(Visits(bell::Bell::new(kit, side)?)),
+            Task::Ring(way) => ring::make(way, kit, side)?,
             Task::Lanes => Box::new(RoundTrip::<_, 64>::new(lanes::Lanes::new(kit, side)?)),
             Task::Crowd => Box::new(RoundTrip::<_, 64>::new(crowd(address, side)?)),
             Task::CrowdVisits => Box::new(Visits(crowd(address, side)?)),

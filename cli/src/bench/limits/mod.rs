@@ -26,6 +26,7 @@ mod control;
 pub(crate) mod exchange;
 pub(crate) mod frames;
 pub(crate) mod lanes;
+pub(crate) mod ring;
 pub(crate) mod slots;
 pub(crate) mod socket;
 
