@@ -1,6 +1,6 @@
 //! A step that runs while the others do: one that takes a processor for minutes and whose outcome nobody's timing can change.
 //!
-//! It has the processors when nobody else wants them, so that no test beside it is slower for it, and a directory of its own, so that no build waits for
+//! It leaves the larger share of the processors to what runs beside it, and has a directory of its own, so that no build waits for
 //! its locks. What it prints goes to its log, and is shown in its place in the list.
 
 use std::panic;
@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use super::job::Job;
 use super::{Options, Outcome, Step};
-use crate::place;
 
 /// A step under way.
 pub(super) struct Beside {
@@ -75,17 +74,10 @@ impl Heed {
     }
 }
 
-/// `command`, run when no other program wants the processors, as far as this machine has the means.
+/// `command`, with a smaller share of the processors than what runs beside it: a third of the usual one. With less, on a machine that others keep busy too, it would never end.
 pub(super) fn at_leisure(command: &Command) -> Command {
-    let mut leisurely = if place::answers("chrt", &["--version"]) {
-        let mut chrt = Command::new("chrt");
-        chrt.args(["--idle", "0"]);
-        chrt
-    } else {
-        let mut nice = Command::new("nice");
-        nice.args(["-n", "19"]);
-        nice
-    };
+    let mut leisurely = Command::new("nice");
+    leisurely.args(["-n", "5"]);
     leisurely
         .arg(command.get_program())
         .args(command.get_args());
@@ -105,6 +97,7 @@ pub(super) fn at_leisure(command: &Command) -> Command {
 mod tests {
     use super::super::job::{Stop, seconds};
     use super::*;
+    use crate::place;
 
     /// Each has a log of its own, by its name.
     fn step(name: &'static str, run: fn(&mut Job) -> Result<String, Stop>) -> &'static Step {

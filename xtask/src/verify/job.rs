@@ -62,7 +62,7 @@ impl Job {
         self
     }
 
-    /// How `command` is run in this step: beside others, when nobody else wants the processors.
+    /// How `command` is run in this step: beside others, with a smaller share of the processors.
     pub(super) fn manner(&self, command: Command) -> Command {
         match self.heed {
             Some(_) => at_leisure(&command),

@@ -79,17 +79,15 @@ pub(crate) fn run(options: &Options) -> Result<bool, String> {
         .collect::<Result<_, _>>()?;
     for step in chosen {
         say!("=== {}: {}", step.name, step.about);
-        let (mut job, outcome, took) = match beside.iter().position(|other| other.is(step)) {
-            Some(other) => {
-                say!("(runs since the start, beside the others)");
-                beside.remove(other).end()
-            }
-            None => {
-                let began = Instant::now();
-                let mut job = Job::new(step.name, options)?;
-                let outcome = Outcome::of((step.run)(&mut job), options.ci);
-                (job, outcome, began.elapsed())
-            }
+        let under_way = beside.iter().position(|other| other.is(step));
+        let (mut job, outcome, took) = if let Some(other) = under_way {
+            say!("(runs since the start, beside the others)");
+            beside.remove(other).end()
+        } else {
+            let began = Instant::now();
+            let mut job = Job::new(step.name, options)?;
+            let outcome = Outcome::of((step.run)(&mut job), options.ci);
+            (job, outcome, began.elapsed())
         };
         job.close(matches!(outcome, Outcome::Failed(_)));
         let line = row(step.name, &outcome, took);

@@ -1,5 +1,5 @@
 //! The steps, in the order in which they run: what is cheap first, then what shares its build with the step before it. `loom` begins with the first one, beside the
-//! others, and takes what they leave of the processors.
+//! others, with a smaller share of the processors.
 //!
 //! clippy and docs need metadata only and share it; tests, doctests, examples and package share one full build;
 //! loom and asan change how everything is compiled, so each has a target directory of its own.
