@@ -82,8 +82,8 @@ mod wake;
 pub use connection::{
     Address, Arm, AtPriority, Attendant, Config, Connection, ConnectionCounters, Counters,
     Direction, Frame, Frames, Group, LaneCounters, Limits, Listener, Lost, Observed, Peer,
-    Receiver, RecvError, Reservation, SendError, Sender, SharedSender, Tap, TapFrame, TapLane,
-    connect,
+    PriorityCounters, Receiver, RecvError, Reservation, SendError, Sender, SharedSender, Tap,
+    TapFrame, TapLane, connect,
 };
 pub use error::{Error, ErrorKind};
 pub use layout::violation::Violation;

@@ -102,24 +102,23 @@ use core::sync::atomic::fence as raw_fence;
 use loom::sync::atomic::fence as raw_fence;
 
 /// Which site the running model weakens. Absent from every build but the models'.
+///
+/// It belongs to the thread, so that models run side by side: all threads of one model are coroutines of the thread that runs it.
 #[cfg(loom)]
 pub(crate) mod weaken {
     use super::Site;
-    use std::sync::Mutex;
+    use core::cell::Cell;
 
-    static WEAKENED: Mutex<Option<Site>> = Mutex::new(None);
+    std::thread_local! {
+        static WEAKENED: Cell<Option<Site>> = const { Cell::new(None) };
+    }
 
     pub(crate) fn is(site: Site) -> bool {
-        *WEAKENED
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            == Some(site)
+        WEAKENED.get() == Some(site)
     }
 
     #[cfg(test)]
     pub(crate) fn set(site: Option<Site>) {
-        *WEAKENED
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = site;
+        WEAKENED.set(site);
     }
 }

@@ -58,8 +58,8 @@ fn list_all(args: &ListArgs, output: &mut impl Write) -> Result<(), Failure> {
     let names = Address::names().map_err(|error| failed(&error))?;
     writeln!(
         output,
-        "{:<24} {:>8} {:>5} {:>14} {:>14}  messages",
-        "name", "process", "peers", "frames in", "frames out"
+        "{:<24} {:>8} {:>5} {:>5} {:>14} {:>14}  messages",
+        "name", "process", "peers", "lanes", "frames in", "frames out"
     )?;
     for name in names {
         match config.observe(name.as_str()) {
@@ -77,9 +77,10 @@ fn line(name: &str, observed: &Observed, output: &mut impl Write) -> Result<(), 
     let sum = |count: fn(&ConnectionCounters) -> u64| sum(connections.iter().map(count));
     writeln!(
         output,
-        "{name:<24} {:>8} {:>5} {:>14} {:>14}  {} / {}",
+        "{name:<24} {:>8} {:>5} {:>5} {:>14} {:>14}  {} / {}",
         process(observed),
         connections.len(),
+        lanes(&connections),
         sum(|connection| connection.receives.frames),
         sum(|connection| connection.sends.frames),
         messages(observed.expects()),
@@ -90,6 +91,16 @@ fn line(name: &str, observed: &Observed, output: &mut impl Write) -> Result<(), 
 
 fn connections(observed: &Observed) -> Result<Vec<ConnectionCounters>, Failure> {
     observed.connections().map_err(|error| failed(&error))
+}
+
+/// How many lanes a direction has: of several connections with different numbers the least and the most.
+fn lanes(connections: &[ConnectionCounters]) -> String {
+    let counts = || connections.iter().map(|connection| connection.lanes);
+    match (counts().min(), counts().max()) {
+        (Some(least), Some(most)) if least < most => format!("{least}-{most}"),
+        (_, Some(most)) => most.to_string(),
+        _ => "-".to_owned(),
+    }
 }
 
 /// How messages become bytes.
@@ -181,8 +192,14 @@ fn counters(observed: &Observed, output: &mut impl Write) -> Result<(), Failure>
         let peer = connection
             .peer_pid
             .map_or_else(|| "?".to_owned(), |pid| pid.to_string());
-        half(&peer, "receives", &connection.receives, output)?;
-        half("", "sends", &connection.sends, output)?;
+        half(
+            &peer,
+            "receives",
+            &connection.receives,
+            connection.lanes,
+            output,
+        )?;
+        half("", "sends", &connection.sends, connection.lanes, output)?;
     }
     output.flush()?;
     Ok(())
@@ -192,6 +209,7 @@ fn half(
     peer: &str,
     what: &str,
     lane: &LaneCounters,
+    lanes: usize,
     output: &mut impl Write,
 ) -> Result<(), Failure> {
     writeln!(
@@ -207,6 +225,18 @@ fn half(
         lane.expired,
         mean(lane)
     )?;
+    if lanes > 1 {
+        // Of the sums above it, what each priority has.
+        for (priority, one) in lane.by_priority.iter().take(lanes).enumerate() {
+            writeln!(
+                output,
+                "{:>18} {:>12} {:>14}",
+                format!("priority {priority}"),
+                one.frames,
+                one.bytes
+            )?;
+        }
+    }
     Ok(())
 }
 
@@ -228,6 +258,11 @@ mod tests {
         assert_eq!(super::mean(&lane), "-");
         (lane.codec_samples, lane.codec_nanos) = (4, 403);
         assert_eq!(super::mean(&lane), "100");
+    }
+
+    #[test]
+    fn lanes_are_one_number_where_all_have_as_many() {
+        assert_eq!(super::lanes(&[]), "-");
     }
 
     #[test]

@@ -158,13 +158,15 @@ fn codecs_are_compared_by_themselves() {
         .collect();
     assert_eq!(lines.len(), 8, "four formats, two messages");
     for line in &lines {
-        // What is not encoded may cost no more than an empty frame.
-        let encode = line["encode"].as_f64().unwrap();
-        let is_nothing = line["name"] == "zero-copy" && encode == 0.0;
-        assert!(encode > 0.0 || is_nothing, "{line}");
-        for figure in ["size", "decode", "ratio"] {
-            assert!(line[figure].as_f64().unwrap() > 0.0, "{figure}: {line}");
+        assert!(line["size"].as_u64().unwrap() > 0, "{line}");
+        // What is not encoded may cost no more than an empty frame, or less than the noise of a busy machine: nothing, and nothing is compared with it then.
+        let in_place = line["name"] == "zero-copy";
+        for figure in ["encode", "decode"] {
+            let nanos = line[figure].as_f64().unwrap();
+            assert!(nanos > 0.0 || in_place && nanos == 0.0, "{figure}: {line}");
         }
+        let ratio = line["ratio"].as_f64();
+        assert!(ratio.is_none_or(|ratio| ratio > 0.0), "{line}");
     }
     assert_eq!(lines[0]["name"], "zero-copy");
     assert_eq!(lines[0]["size"], 64);

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ringway::schema::{Field, Record, Schema, Shared, Type};
-use ringway::{Config, Connection};
+use ringway::{Config, Connection, Counters};
 use support::Place;
 
 fn text(text: &str) -> Shared<str> {
@@ -53,7 +53,7 @@ fn while_somebody_listens(place: &Place, name: &str, run: impl FnOnce()) {
     let server = Config::new().expects(quotes());
     let path = place.file(name);
     let mut listener = server.bind(path.as_path()).unwrap();
-    let (over, ready) = (AtomicBool::new(false), AtomicBool::new(false));
+    let over = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
             let mut connections: Vec<Connection> = Vec::new();
@@ -64,7 +64,6 @@ fn while_somebody_listens(place: &Place, name: &str, run: impl FnOnce()) {
                     // What it has read is told where it goes to rest.
                     let _ = connection.receiver().arm();
                 }
-                ready.store(!connections.is_empty(), Ordering::Relaxed);
                 thread::sleep(Duration::from_millis(1));
             }
         });
@@ -81,12 +80,13 @@ fn while_somebody_listens(place: &Place, name: &str, run: impl FnOnce()) {
         }
         // What it has sent is told where it goes to rest.
         client.sender().arm(16).unwrap();
-        let until = Instant::now() + Duration::from_secs(10);
-        while !ready.load(Ordering::Relaxed) {
-            assert!(Instant::now() < until, "nobody accepts");
-            thread::sleep(Duration::from_millis(1));
-        }
-        thread::sleep(Duration::from_millis(20));
+        // Until the listener has read them and told so, which takes it a while where others have the processors.
+        let name = std::fs::canonicalize(&path).unwrap();
+        support::until("the quotes are told to be received", || {
+            let told = Counters::own().and_then(|own| own.connections()).unwrap();
+            told.iter()
+                .any(|one| one.name == name.to_str().unwrap() && one.receives.frames == 3)
+        });
         // Ends the listener's thread even if `run` panics.
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
         over.store(true, Ordering::Relaxed);
@@ -118,7 +118,7 @@ fn who_listens_is_listed_with_messages_and_frames() {
         // Both ends of the connection live in this process.
         assert_eq!(
             words,
-            ["feed", &process, "2", "3", "3", "Quote", "/", "bytes"]
+            ["feed", &process, "2", "1", "3", "3", "Quote", "/", "bytes"]
         );
         let silent = text
             .lines()
@@ -167,6 +167,53 @@ fn one_listener_is_shown_with_fields_and_counters() {
     let (code, _) = printed(&place, &["inspect", "quotes"]);
     assert_eq!(code, 5);
     assert!(place.words("list").contains("nobody listens"));
+}
+
+/// The number of lanes, and what each of them carries.
+#[test]
+fn lanes_are_shown_by_their_priorities() {
+    let place = Place::new();
+    let config = Config::new().lanes(2);
+    let path = place.file("lanes");
+    let mut listener = config.bind(path.as_path()).unwrap();
+    thread::scope(|scope| {
+        let client = scope.spawn(|| config.connect(path.as_path()).unwrap());
+        let soon = Instant::now() + Duration::from_secs(20);
+        let mut server = listener.accept_deadline(soon).unwrap();
+        let mut client = client.join().unwrap();
+        client.sender().send(&[0; 16]).unwrap();
+        for _ in 0..3 {
+            let mut at = client.sender().at(1).unwrap();
+            at.send(&[0; 16]).unwrap();
+        }
+        while server.receiver().try_recv().is_ok() {}
+        // Both tell what they have counted where they go to rest.
+        client.sender().arm(16).unwrap();
+        server.receiver().arm().unwrap();
+        let _attendant = listener.attend().unwrap();
+        let (code, text) = printed(&place, &["list", "--wait", "20"]);
+        assert_eq!(code, 0, "{}", place.words("list"));
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("lanes "))
+            .unwrap();
+        let words: Vec<&str> = line.split_whitespace().skip(2).take(4).collect();
+        assert_eq!(words, ["2", "2", "4", "4"], "{text}");
+        let (code, text) = printed(&place, &["inspect", "lanes"]);
+        assert_eq!(code, 0, "{}", place.words("list"));
+        let mut found = Vec::new();
+        for line in text.lines() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            if let ["priority", number, frames, bytes] = words[..] {
+                found.push((number, frames, bytes));
+            }
+        }
+        // Both ends live in this process: each half of each end has two lines.
+        let count = |line| found.iter().filter(|found| **found == line).count();
+        assert_eq!(found.len(), 8, "{text}");
+        assert_eq!(count(("0", "1", "24")), 2, "{text}");
+        assert_eq!(count(("1", "3", "72")), 2, "{text}");
+    });
 }
 
 /// Each has a client, and all live in this process.

@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 
+use ringway::Config;
 use serde_json::Value;
 use support::{Place, Running};
 
@@ -156,7 +157,14 @@ fn a_service_that_goes_away_fails_what_it_owed() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(700));
+    // While it is being asked, however late the load has started on a busy machine.
+    let path = place.file("service");
+    support::until("the service has answered", || {
+        let connections = Config::new()
+            .observe(path.as_path())
+            .and_then(|observed| observed.connections());
+        connections.is_ok_and(|all| all.iter().any(|one| one.receives.frames > 0))
+    });
     service.child.kill().unwrap();
     let output = load.wait_with_output().unwrap();
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();

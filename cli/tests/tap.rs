@@ -213,14 +213,15 @@ fn a_table_has_a_column_for_each_field_of_one_message() {
     assert_eq!((told.code, told.lines.len()), (0, 5), "{}", told.words);
     assert_eq!(
         told.lines[0],
-        "connection,direction,position,index,message,id,price,symbol"
+        "connection,direction,position,priority,index,message,id,price,symbol"
     );
     let cell = |line: &str, column: usize| line.split(',').nth(column).unwrap().to_owned();
-    let found = ids(&told.lines[1..], |line| cell(line, 5).parse().unwrap());
+    let found = ids(&told.lines[1..], |line| cell(line, 6).parse().unwrap());
     for (line, id) in told.lines[1..].iter().zip(found) {
-        assert_eq!(cell(line, 6).parse(), Ok(price(id)));
+        assert_eq!(cell(line, 7).parse(), Ok(price(id)));
+        assert_eq!(cell(line, 3), "", "there is only one priority");
         assert_eq!(
-            (cell(line, 4), cell(line, 7)),
+            (cell(line, 5), cell(line, 8)),
             ("Quote".into(), "EURUSD".into())
         );
     }

@@ -121,8 +121,15 @@ impl Slot {
         let life = pages.lives[index];
         let slot = counters::slot(index);
         let lane = size_of::<counters::Lane>();
-        for from in [counters::SENDS, counters::RECEIVES] {
-            (from..from + lane)
+        let each = counters::MOST_LANES * size_of::<counters::Each>();
+        for (from, bytes) in [
+            (counters::LANES, 8),
+            (counters::SENDS, lane),
+            (counters::RECEIVES, lane),
+            (counters::SENDS_EACH, each),
+            (counters::RECEIVES_EACH, each),
+        ] {
+            (from..from + bytes)
                 .step_by(8)
                 .for_each(|word| book.tell(slot + word, 0));
         }
@@ -152,6 +159,13 @@ impl Slot {
         self
     }
 
+    /// The same, of a connection with so many lanes in each direction.
+    pub(crate) fn lanes(self, count: usize) -> Self {
+        let slot = counters::slot(self.index);
+        self.book.tell(slot + counters::LANES, count as u64);
+        self
+    }
+
     pub(crate) fn is_timed(&self) -> bool {
         self.timed
     }
@@ -160,6 +174,17 @@ impl Slot {
     pub(crate) fn lane(&self, half: usize) -> Tally<MappedOwnWord> {
         let word = |index: usize| self.word(half, index);
         Tally::into_words([word(0), word(1), word(2), word(3)])
+    }
+
+    /// The same of lane `number` of several, which also tells what it has counted by itself.
+    pub(crate) fn one_of_lanes(&self, half: usize, number: usize) -> Tally<MappedOwnWord> {
+        let each = if half == counters::SENDS {
+            counters::SENDS_EACH
+        } else {
+            counters::RECEIVES_EACH
+        };
+        let word = |index: usize| self.word(each, 2 * number + index);
+        self.lane(half).and_each([word(0), word(1)])
     }
 
     /// The word of a half with this index in [`counters::Lane`].

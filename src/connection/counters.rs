@@ -8,7 +8,7 @@ use zerocopy::FromBytes;
 
 use super::book::Book;
 use crate::error::{Error, ErrorKind};
-use crate::layout::counters::{self, CountersHeader, Lane};
+use crate::layout::counters::{self, CountersHeader, Each, Lane};
 use crate::layout::printable;
 
 /// What the connections of a process have done: a segment that this process can read and not write, and in which there is no byte of any
@@ -32,6 +32,8 @@ pub struct ConnectionCounters {
     pub peer_uid: u32,
     /// The peer's process id, if it has one there.
     pub peer_pid: Option<u32>,
+    /// How many lanes each direction has, one for each priority: 1 to 4.
+    pub lanes: usize,
     /// The half that sends.
     pub sends: LaneCounters,
     /// The half that receives.
@@ -67,11 +69,30 @@ pub struct LaneCounters {
     /// Frames that were received when they had expired and were dropped ([`Receiver::drop_expired`](crate::Receiver::drop_expired)); `frames` counts them too. Of the half that
     /// sends: frames that were not sent because they had expired, or would have before they are read.
     pub expired: u64,
+    /// Of `frames` and `bytes`, those of each priority; zeros behind the last one that there is.
+    pub by_priority: [PriorityCounters; counters::MOST_LANES],
 }
 
-impl From<Lane> for LaneCounters {
-    fn from(lane: Lane) -> Self {
+/// What went through one lane of a half.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PriorityCounters {
+    /// Frames sent, or received.
+    pub frames: u64,
+    /// Bytes of the ring that they took, headers and padding included.
+    pub bytes: u64,
+}
+
+impl LaneCounters {
+    fn new(lane: Lane, each: [Each; counters::MOST_LANES], lanes: usize) -> Self {
+        let mut by_priority = each.map(|Each { frames, bytes }| PriorityCounters { frames, bytes });
+        if lanes == 1 {
+            // Of one lane the sums are all that there is.
+            let Lane { frames, bytes, .. } = lane;
+            by_priority[0] = PriorityCounters { frames, bytes };
+        }
         Self {
+            by_priority,
             frames: lane.frames,
             bytes: lane.bytes,
             batches: lane.batches,
@@ -181,18 +202,23 @@ fn word(slot: &[u8; counters::SLOT], at: usize) -> u64 {
 fn connection(slot: &[u8; counters::SLOT]) -> ConnectionCounters {
     let who = word(slot, counters::PEER);
     let length = word(slot, counters::NAME_LENGTH).min(counters::NAME_BYTES as u64) as usize;
-    let half = |from: usize| {
-        Lane::read_from_prefix(&slot[from..])
-            .map(|(lane, _)| lane)
-            .unwrap_or_default()
-            .into()
+    let lanes = word(slot, counters::LANES).clamp(1, counters::MOST_LANES as u64) as usize;
+    let half = |from: usize, each: usize| {
+        let lane = Lane::read_from_prefix(&slot[from..]);
+        let each = <[Each; counters::MOST_LANES]>::read_from_prefix(&slot[each..]);
+        LaneCounters::new(
+            lane.map(|(lane, _)| lane).unwrap_or_default(),
+            each.map(|(each, _)| each).unwrap_or_default(),
+            lanes,
+        )
     };
     ConnectionCounters {
         name: printable(&slot[counters::NAME..counters::NAME + length]),
         peer_uid: (who & u64::from(u32::MAX)) as u32,
         peer_pid: Some((who >> 32) as u32).filter(|pid| *pid != 0),
-        sends: half(counters::SENDS),
-        receives: half(counters::RECEIVES),
+        lanes,
+        sends: half(counters::SENDS, counters::SENDS_EACH),
+        receives: half(counters::RECEIVES, counters::RECEIVES_EACH),
     }
 }
 

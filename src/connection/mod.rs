@@ -35,7 +35,7 @@ mod turns;
 pub use address::Address;
 pub use attendant::Attendant;
 pub use config::Config;
-pub use counters::{ConnectionCounters, Counters, LaneCounters};
+pub use counters::{ConnectionCounters, Counters, LaneCounters, PriorityCounters};
 pub use frame::Frame;
 pub use link::Peer;
 pub use listener::Listener;

@@ -225,7 +225,7 @@ impl Receiver {
         if self.birth.is_forked() {
             return Err(RecvError::Forked);
         }
-        self.lane.tell_numbers();
+        self.tell_numbers();
         self.arm_behind_expired()
     }
 
@@ -342,7 +342,7 @@ impl Receiver {
     #[inline(never)]
     fn wait(&mut self, deadline: Option<Instant>) -> Result<Entry, RecvError> {
         self.tell_owed();
-        self.lane.tell_numbers();
+        self.tell_numbers();
         self.rest.look_in_vain();
         loop {
             let Self {
@@ -476,7 +476,7 @@ impl AsFd for Receiver {
 impl Drop for Receiver {
     fn drop(&mut self) {
         if !self.is_forked() {
-            self.lane.tell_numbers();
+            self.tell_numbers();
         }
         self.rest.close();
     }

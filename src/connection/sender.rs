@@ -336,6 +336,7 @@ impl Sender {
             return Err(SendError::Forked);
         }
         self.publish_leaked();
+        self.tell_beside();
         self.lane.tell();
         let Self { lane, rest, .. } = self;
         let outcome = rest.arm(&mut || lane.has_room(len, 8).map(|room| room.then_some(())));

@@ -407,7 +407,8 @@ impl Parts {
             grant,
         } = self;
         let (mut producers, mut consumers) = lanes::join(&own, &theirs, gates);
-        let slot = Slot::take(&peer, place).map(|slot| slot.timed(config.timing));
+        let slot =
+            Slot::take(&peer, place).map(|slot| slot.timed(config.timing).lanes(own.size.lanes));
         let segments = shows.zip(theirs.offered).map(|(shows, client)| {
             let server = (own.offer(), own.segment.share_descriptor());
             shows.add(Segments::new(peer, server, client))

@@ -17,6 +17,8 @@ pub(crate) const SLOTS: usize = 255;
 /// Bytes of the segment.
 pub(crate) const BYTES: usize = SLOT * (1 + SLOTS);
 
+/// Offset in a slot: how many lanes each direction has. 0, as whoever knows nothing of this word leaves it, is one.
+pub(crate) const LANES: usize = 24;
 /// Offset in the segment: connections that found no slot.
 pub(crate) const UNCOUNTED: usize = 128;
 
@@ -33,6 +35,11 @@ pub(crate) const NAME_BYTES: usize = 96;
 /// The words of the half that sends, and of the half that receives: [`Lane`].
 pub(crate) const SENDS: usize = 128;
 pub(crate) const RECEIVES: usize = 256;
+/// What each lane of a half has by itself, one behind the other: [`Each`]. Only where there are several.
+pub(crate) const SENDS_EACH: usize = 352;
+pub(crate) const RECEIVES_EACH: usize = 416;
+/// Lanes of a direction at the most.
+pub(crate) const MOST_LANES: usize = super::control::LANES;
 
 /// The beginning of the segment.
 #[repr(C)]
@@ -87,6 +94,16 @@ pub(crate) struct Lane {
     pub(crate) expired: u64,
 }
 
+/// What one of several lanes of a half counts.
+#[repr(C)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub(crate) struct Each {
+    pub(crate) frames: u64,
+    pub(crate) bytes: u64,
+}
+
 /// Offset of a slot in the segment.
 pub(crate) const fn slot(index: usize) -> usize {
     SLOT * (1 + index)
@@ -98,7 +115,10 @@ const _: () = {
     assert!(BYTES == 131_072);
     assert!(size_of::<CountersHeader>() <= UNCOUNTED && UNCOUNTED < SLOT);
     assert!(NAME + NAME_BYTES == SENDS && SENDS + size_of::<Lane>() <= RECEIVES);
-    assert!(RECEIVES + size_of::<Lane>() <= SLOT);
+    assert!(NAME_LENGTH + 8 <= LANES && LANES + 8 <= NAME);
+    assert!(RECEIVES + size_of::<Lane>() <= SENDS_EACH);
+    assert!(SENDS_EACH + MOST_LANES * size_of::<Each>() <= RECEIVES_EACH);
+    assert!(RECEIVES_EACH + MOST_LANES * size_of::<Each>() <= SLOT);
     assert!(offset_of!(Lane, waits) == 32 && offset_of!(Lane, refused) == 56);
     assert!(offset_of!(Lane, codec_samples) == 72 && offset_of!(Lane, expired) == 88);
 };

@@ -254,6 +254,7 @@ mod tests {
         let header = CountersHeader::new(0x0102_0304);
         bytes[..size_of::<CountersHeader>()].copy_from_slice(header.as_bytes());
         let lane = size_of::<counters::Lane>();
+        let each = counters::MOST_LANES * size_of::<counters::Each>();
         let slot = counters::slot(0);
         let words = [
             counters::UNCOUNTED,
@@ -261,9 +262,11 @@ mod tests {
             slot + counters::PEER,
         ]
         .into_iter()
-        .chain([slot + counters::NAME_LENGTH])
+        .chain([slot + counters::NAME_LENGTH, slot + counters::LANES])
         .chain((slot + counters::SENDS..slot + counters::SENDS + lane).step_by(8))
-        .chain((slot + counters::RECEIVES..slot + counters::RECEIVES + lane).step_by(8));
+        .chain((slot + counters::RECEIVES..slot + counters::RECEIVES + lane).step_by(8))
+        .chain((slot + counters::SENDS_EACH..slot + counters::SENDS_EACH + each).step_by(8))
+        .chain((slot + counters::RECEIVES_EACH..slot + counters::RECEIVES_EACH + each).step_by(8));
         for offset in words {
             let value = 0x0001_0001_0001_0001 * offset as u64;
             bytes[offset..offset + 8].copy_from_slice(&value.to_le_bytes());

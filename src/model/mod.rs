@@ -12,7 +12,6 @@ mod sleep;
 mod tap;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, PoisonError};
 
 use crate::layout::geometry::Geometry;
 use crate::ring::{Consumer, Producer, say_start};
@@ -66,9 +65,6 @@ const _: fn(Site) = |site| match site {
     | Glimpse | Coming | Come | SeeCome | SeeTail => (),
 };
 
-/// One model at a time: the weakened site belongs to the whole process.
-static SERIAL: Mutex<()> = Mutex::new(());
-
 /// A producer and a consumer on one heap ring.
 fn lane(
     geometry: &Geometry,
@@ -87,18 +83,16 @@ fn lane(
     )
 }
 
-/// Runs `model` as loom does with `site` weakened, on a thread of its own: loom leaves its state in the thread that panicked.
+/// Runs `model` as loom does with `site` weakened, on a thread of its own: loom leaves its state in the thread that panicked, and the weakened site belongs to it too.
 fn run(site: Option<Site>, model: fn()) -> Result<(), String> {
-    let _serial = SERIAL.lock().unwrap_or_else(PoisonError::into_inner);
-    weaken::set(site);
     let outcome = std::thread::spawn(move || {
+        weaken::set(site);
         let mut builder = loom::model::Builder::new();
         builder.preemption_bound = builder.preemption_bound.or(Some(2));
         builder.max_branches = 5_000;
         catch_unwind(AssertUnwindSafe(|| builder.check(model)))
     })
     .join();
-    weaken::set(None);
     match outcome {
         Ok(Ok(())) => Ok(()),
         Ok(Err(cause)) | Err(cause) => Err(message(&*cause)),

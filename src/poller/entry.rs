@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::polled::Polled;
 use super::slab::Token;
-use crate::connection::{Look, RecvError};
+use crate::connection::{Look, RecvError, SendError};
 use crate::sys::tower::Seat;
 use crate::wake::heat::Heat;
 
@@ -16,8 +16,8 @@ const END_EVERY: u64 = 1_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Want {
     Frame,
-    /// Room for a payload of so many bytes.
-    Room(usize),
+    /// Room for a payload of so many bytes, at a priority or else at the one that the sender has at hand.
+    Room(usize, Option<usize>),
 }
 
 /// What a visit to a hot connection came to.
@@ -114,7 +114,7 @@ impl<C: Polled> Entry<C> {
         let (sender, receiver) = self.polled.lanes();
         match self.want {
             Want::Frame => receiver.look(),
-            Want::Room(len) => match sender.look(len) {
+            Want::Room(len, priority) => match sender.look(len, priority) {
                 Look::Ended(end) => self.without_room(end, Self::look),
                 found => found,
             },
@@ -146,11 +146,18 @@ impl<C: Polled> Entry<C> {
         let (sender, receiver) = self.polled.lanes();
         match self.want {
             Want::Frame => receiver.look_for_end(),
-            Want::Room(_) => match sender.look_for_end() {
+            Want::Room(..) => match sender.look_for_end() {
                 Look::Ended(end) => self.without_room(end, Self::look_for_end),
                 found => found,
             },
         }
+    }
+
+    /// From now on it is looked at for room at `priority`, if there is such a one.
+    pub(super) fn want_room_at(&mut self, priority: usize, len: usize) -> Result<(), SendError> {
+        SendError::check_priority(priority, self.polled.lanes().0.priorities())?;
+        self.want = Want::Room(len, Some(priority));
+        Ok(())
     }
 
     /// Whether a frame is there.
@@ -178,7 +185,7 @@ impl<C: Polled> Entry<C> {
         if receiver.resting().can_sleep() {
             let asleep = match self.want {
                 Want::Frame => receiver.fall_asleep(),
-                Want::Room(len) => sender.fall_asleep(len),
+                Want::Room(len, priority) => sender.fall_asleep(len, priority),
             };
             // Without a place nobody would hear that it is rung.
             if asleep && self.stay().is_ok() {

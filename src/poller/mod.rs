@@ -28,7 +28,7 @@ use entry::Entry;
 use rounds::{Found, Patience};
 use slab::{FIRST_DOOR, Slab, Topic};
 
-use crate::connection::{Arm, Connection, Listener};
+use crate::connection::{Arm, Connection, Listener, SendError};
 use crate::error::{Error, ErrorKind};
 use crate::sys::cpu;
 use crate::sys::tower::{Seat, Tower};
@@ -287,8 +287,26 @@ impl<C: Polled> Poller<C> {
         self.heat(connection);
         let entry = self.entries.get_mut(connection);
         entry
-            .map(|entry| entry.want = entry::Want::Room(len))
+            .map(|entry| entry.want = entry::Want::Room(len, None))
             .is_some()
+    }
+
+    /// As [`Turn::until_room_at`], outside a turn. Returns whether the connection is there.
+    ///
+    /// # Errors
+    /// As for [`Turn::until_room_at`].
+    pub fn until_room_at(
+        &mut self,
+        connection: Token,
+        priority: usize,
+        len: usize,
+    ) -> Result<bool, SendError> {
+        self.heat(connection);
+        let Some(entry) = self.entries.get_mut(connection) else {
+            return Ok(false);
+        };
+        entry.want_room_at(priority, len)?;
+        Ok(true)
     }
 
     /// What names the connections, in no order.

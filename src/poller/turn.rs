@@ -7,7 +7,7 @@ use super::Poller;
 use super::entry::{Entry, Want};
 use super::polled::Polled;
 use super::slab::Token;
-use crate::connection::RecvError;
+use crate::connection::{RecvError, SendError};
 use crate::error::Error;
 
 /// What a [`Poller`] has to tell.
@@ -99,10 +99,18 @@ impl<'a, C: Polled> Turn<'a, C> {
         there
     }
 
-    /// Has the connection be told as ready once there is room for `len` bytes (at priority 0, where there are several), and not for frames before that: a client that reads no answers is itself
+    /// Has the connection be told as ready once there is room for `len` bytes (where there are several priorities, at 0: see [`Turn::until_room_at`]), and not for frames before that: a client that reads no answers is itself
     /// made to wait. It is ready for frames again then, and so it is once there can be no room any more, as the peer receives nothing again: what is sent is then refused.
     pub fn until_room(&mut self, len: usize) {
-        self.entry_mut().want = Want::Room(len);
+        self.entry_mut().want = Want::Room(len, None);
+    }
+
+    /// The same, for room at `priority`: what waits for one lane is not told of room in another.
+    ///
+    /// # Errors
+    /// [`SendError::Priority`]: there is no such priority. What the connection is waited for stays as it was.
+    pub fn until_room_at(&mut self, priority: usize, len: usize) -> Result<(), SendError> {
+        self.entry_mut().want_room_at(priority, len)
     }
 
     /// Takes the connection out, as [`Poller::remove`] does.

@@ -194,6 +194,11 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         self.tally.tell(&self.numbers());
     }
 
+    /// Tells them what this lane has counted, one of several that is not at hand: the sums come with the one that is.
+    pub(crate) fn tell_each(&self) {
+        self.tally.tell_each(&self.numbers());
+    }
+
     /// Bytes in the ring.
     pub(crate) fn capacity(&self) -> u64 {
         self.ring.capacity()

@@ -105,6 +105,11 @@ impl<R: ForeignRing, W: OwnWord> Several<R, W> {
         self.beside.recount(lane);
     }
 
+    /// The lanes that are not at hand.
+    pub(crate) fn beside(&self) -> &[Consumer<R, W>] {
+        self.beside.others()
+    }
+
     /// Expired frames that were dropped, in all lanes.
     pub(crate) fn expired(&self, lane: &Consumer<R, W>) -> u64 {
         let others = self.beside.others().iter().map(Consumer::expired);

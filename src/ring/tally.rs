@@ -35,6 +35,8 @@ impl Numbers {
 #[derive(Debug)]
 pub(crate) struct Tally<W> {
     words: Option<[W; 4]>,
+    /// Where the lane tells its own frames and bytes, if it is one of several.
+    each: Option<[W; 2]>,
     /// Of the half's other lanes.
     beside: Numbers,
 }
@@ -43,6 +45,7 @@ impl<W: OwnWord> Tally<W> {
     pub(crate) fn nowhere() -> Self {
         Self {
             words: None,
+            each: None,
             beside: Numbers::default(),
         }
     }
@@ -51,8 +54,15 @@ impl<W: OwnWord> Tally<W> {
     pub(crate) fn into_words(words: [W; 4]) -> Self {
         Self {
             words: Some(words),
+            each: None,
             beside: Numbers::default(),
         }
+    }
+
+    /// Tells its own frames and bytes too, into these words, which nobody else writes.
+    pub(crate) fn and_each(mut self, words: [W; 2]) -> Self {
+        self.each = Some(words);
+        self
     }
 
     /// What is told includes these numbers from now on, which are of the half's other lanes.
@@ -64,6 +74,7 @@ impl<W: OwnWord> Tally<W> {
         let Some(words) = self.words.as_ref().filter(|_| ONE == 1) else {
             return;
         };
+        self.tell_each(numbers);
         let numbers = numbers.with(self.beside);
         let values = [
             numbers.frames,
@@ -74,6 +85,16 @@ impl<W: OwnWord> Tally<W> {
         for (word, value) in words.iter().zip(values) {
             // ORD: counter: Relaxed, each number stands by itself; partner: none (observers).
             word.store(value, Ordering::Relaxed);
+        }
+    }
+
+    /// Tells what the lane has counted by itself, and no sum.
+    pub(crate) fn tell_each(&self, numbers: &Numbers) {
+        if let Some([frames, bytes]) = self.each.as_ref().filter(|_| ONE == 1) {
+            // ORD: counter: Relaxed, each number stands by itself; partner: none (observers).
+            frames.store(numbers.frames, Ordering::Relaxed);
+            // ORD: counter: Relaxed, as above; partner: none (observers).
+            bytes.store(numbers.bytes, Ordering::Relaxed);
         }
     }
 }

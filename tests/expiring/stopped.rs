@@ -57,10 +57,16 @@ fn what_expires_while_the_receiver_is_stopped_is_dropped() {
                 page.until(READY, 1);
                 std::thread::sleep(Duration::from_millis(20));
                 stop(&child);
-                let expires = Instant::now() + Duration::from_millis(30);
-                let sent = (0..200)
-                    .filter(|_| ours.sender().send_expiring(b"stale", expires).is_ok())
-                    .count();
+                // Where the processor is taken away just here, all of them are late before the first is sent: then others are.
+                let sent = loop {
+                    let expires = Instant::now() + Duration::from_millis(30);
+                    let sent = (0..200)
+                        .filter(|_| ours.sender().send_expiring(b"stale", expires).is_ok())
+                        .count();
+                    if sent > 0 {
+                        break sent;
+                    }
+                };
                 ours.sender().send(&[1]).unwrap();
                 std::thread::sleep(Duration::from_millis(40));
                 child.signal(libc::SIGCONT);
@@ -70,7 +76,6 @@ fn what_expires_while_the_receiver_is_stopped_is_dropped() {
                     (1, sent as u64),
                     "{wait:?}"
                 );
-                assert!(sent > 0);
                 ours.sender().send(&[2]).unwrap();
                 assert_eq!(child.reap(), 0);
             }

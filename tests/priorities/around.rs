@@ -1,12 +1,12 @@
-//! Several lanes and what is around a connection: pollers, taps, limits, memory.
+//! Several lanes and what is around a connection: pollers, taps, limits.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use ringway::{Config, Direction, Event, Poller, RecvError, Wait};
+use ringway::{Arm, Config, Direction, Event, Poller, RecvError, SendError, Wait};
 
 use crate::pair::soon;
-use crate::{both, with};
+use crate::{both, fill, next, with};
 
 /// In a poller: frames of every lane, from its sleep and while it looks; an end behind all of them.
 #[test]
@@ -68,6 +68,58 @@ fn a_poller_serves_connections_of_several_lanes() {
         }
         assert_eq!((answered, last), (CLIENTS * ROUNDS, CLIENTS * 3));
     });
+}
+
+/// Room at one priority is told for that one: not for the others' room, nor for frames; asleep and awake.
+#[test]
+fn a_poller_waits_for_room_at_a_priority() {
+    for asleep in [false, true] {
+        let (ours, mut theirs) = both("polled-room", &with(2));
+        let mut poller = Poller::new().unwrap();
+        let token = poller.add(ours).unwrap();
+        let sender = poller.get_mut(token).unwrap().sender();
+        let frames = fill(sender, 1, &[1; 40]);
+        // Priority 0 has room, and says so at once.
+        assert_eq!(poller.until_room_at(token, 0, 40), Ok(true));
+        match poller.event_deadline(soon()).unwrap() {
+            Some(Event::Ready(mut turn)) => turn.until_room_at(1, 40).unwrap(),
+            other => panic!("{other:?}"),
+        }
+        theirs.sender().send(b"not wanted now").unwrap();
+        if asleep {
+            while poller.arm().unwrap() != Arm::Armed {
+                assert!(poller.try_event().unwrap().is_none());
+            }
+        }
+        let short = Instant::now() + Duration::from_millis(20);
+        assert!(poller.event_deadline(short).unwrap().is_none());
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                if asleep {
+                    thread::sleep(Duration::from_millis(30));
+                }
+                (0..frames).for_each(|_| assert_eq!(next(theirs.receiver()).0, 1));
+                theirs.receiver().arm().unwrap();
+            });
+            match poller.event_deadline(soon()).unwrap() {
+                Some(Event::Ready(mut turn)) => {
+                    turn.sender().at(1).unwrap().try_send(&[2; 40]).unwrap();
+                    assert_eq!(
+                        turn.until_room_at(2, 40),
+                        Err(SendError::Priority { asked: 2, there: 2 })
+                    );
+                }
+                other => panic!("{other:?}"),
+            }
+        });
+        // There was room, and frames are what is wanted again.
+        assert!(matches!(
+            poller.event_deadline(soon()).unwrap(),
+            Some(Event::Ready(_))
+        ));
+        drop(poller.remove(token));
+        assert_eq!(poller.until_room_at(token, 0, 40), Ok(false));
+    }
 }
 
 /// A tap reads along all lanes, and says which.
@@ -164,42 +216,6 @@ fn limits_count_every_ring() {
             }
             assert_eq!(client.join().unwrap().is_ok(), fits);
         });
-    }
-}
-
-/// Pages in memory, of every ring of both segments.
-#[test]
-fn memory_is_locked_and_filled_for_every_ring() {
-    let config = with(4).prefault(true).lock_memory(true);
-    let Ok((mut one, mut other)) = std::panic::catch_unwind(|| both("locked-lanes", &config))
-    else {
-        // `RLIMIT_MEMLOCK` forbids even this much here.
-        return;
-    };
-    for priority in 0..4 {
-        let mut at = one.sender().at(priority).unwrap();
-        (0..30).for_each(|_| at.send(&[3; 100]).unwrap());
-    }
-    let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
-    let (mut locked, mut ours, mut size) = (0, false, 0);
-    for line in maps.lines() {
-        if let Some(number) = line.strip_prefix("Size:") {
-            size = number.trim().trim_end_matches(" kB").parse().unwrap();
-        } else if let Some(flags) = line.strip_prefix("VmFlags:") {
-            locked += if ours && flags.contains(" lo") {
-                size
-            } else {
-                0
-            };
-            ours = false;
-        } else if line.contains("memfd:ringway (deleted)") {
-            ours = true;
-        }
-    }
-    // Two segments, each mapped by both ends: a page of control bytes, and each ring once.
-    assert_eq!(locked, 4 * (4 + 4 * 4), "kB are locked");
-    for _ in 0..120 {
-        drop(other.receiver().recv_deadline(soon()).unwrap());
     }
 }
 

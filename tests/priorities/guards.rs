@@ -145,6 +145,36 @@ fn counters_sum_over_the_lanes() {
     );
     let bytes: u64 = here.iter().map(|counted| counted.receives.bytes).sum();
     assert_eq!(bytes, 640);
+    // And each lane by itself: 1, 2, 3 and 4 frames of 64 bytes.
+    let each = |half: &ringway::LaneCounters| half.by_priority.map(|one| (one.frames, one.bytes));
+    let expected = [(1, 64), (2, 128), (3, 192), (4, 256)];
+    for counted in &here {
+        assert_eq!(counted.lanes, 4);
+        let (sends, receives) = (each(&counted.sends), each(&counted.receives));
+        let nothing = [(0, 0); 4];
+        let sides = [(expected, nothing), (nothing, expected)];
+        assert!(sides.contains(&(sends, receives)), "{counted:?}");
+    }
+}
+
+/// Of a connection with one lane the sums are those of priority 0, and a slot that one with several has left tells nothing of it.
+#[test]
+fn one_lane_is_counted_at_priority_0() {
+    let name = "counted-alone";
+    drop(both("counted-before", &with(4)));
+    let (mut one, _other) = both(name, &with(1));
+    one.sender().send(&[0; 56]).unwrap();
+    assert_eq!(one.sender().arm(8).unwrap(), Arm::Ready);
+    let here = Counters::own().unwrap().connections().unwrap();
+    let here = here.iter().filter(|counted| counted.name.contains(name));
+    let sent: Vec<_> = here
+        .inspect(|counted| assert_eq!(counted.lanes, 1))
+        .map(|counted| counted.sends.by_priority.map(|one| one.frames))
+        .collect();
+    assert!(
+        sent == [[1, 0, 0, 0], [0; 4]] || sent == [[0; 4], [1, 0, 0, 0]],
+        "{sent:?}"
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod around;
 mod guards;
 mod halves;
+mod memory;
 mod order;
 #[path = "../pair/mod.rs"]
 mod pair;

@@ -37,7 +37,7 @@ const MANY: u64 = 101_000;
 const CHECKED: u64 = 100;
 
 /// A run takes a second or two; after so many it hangs.
-const PATIENCE: u32 = 60;
+const PATIENCE: u32 = 300;
 
 /// What carries the frames.
 #[derive(Clone, Copy, Debug, ValueEnum)]

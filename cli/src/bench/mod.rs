@@ -132,8 +132,10 @@ impl BenchArgs {
     fn wants(&self, row: &Row) -> bool {
         let full = format!("{}:{}", row.name, row.size);
         let all = self.names.is_empty();
-        // Where its other build is not given it could have no value, and no check of all rows would ever pass.
-        let possible = self.list || self.uncounted.is_some() || !row.takes_another_build();
+        // Where its other build is not given, or the kernel forbids what it measures, it could have no value, and no check of all rows would ever pass.
+        let refused = || row.takes_io_uring() && !limits::ring::has_io_uring();
+        let possible =
+            self.list || (self.uncounted.is_some() || !row.takes_another_build()) && !refused();
         all && possible
             || self
                 .names

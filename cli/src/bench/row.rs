@@ -1,5 +1,6 @@
 //! What a row is: its work, what its value is given in, and what it has to reach.
 
+use super::limits::ring::Way;
 use super::task::Task;
 use super::work::Pass;
 
@@ -23,8 +24,23 @@ impl Row {
     pub(crate) const fn family(&self) -> &'static str {
         match self.work {
             Measured::Thinking { .. } => "think",
+            Measured::Beside {
+                ours: Task::Ring(_),
+                ..
+            } => "ring",
             _ => self.name,
         }
+    }
+
+    /// Whether this kernel may refuse what it measures.
+    pub(crate) const fn takes_io_uring(&self) -> bool {
+        matches!(
+            self.work,
+            Measured::Beside {
+                ours: Task::Ring(Way::Uring),
+                ..
+            }
+        )
     }
 
     /// Whether it compares this build of the command with another one.

@@ -1,5 +1,6 @@
 //! The table of what is measured: each row's work, its limit and its target.
 
+use super::limits::ring::Way;
 use super::ours::batches::BATCH;
 use super::row::{Counted, Measured, Row, Target, Unit};
 use super::task::{Form, Publish, Shape, Task, Waiting};
@@ -138,6 +139,22 @@ const fn think(name: &'static str, micros: u32, target: Target) -> Row {
     }
 }
 
+/// A row for one way to ring a bell that cannot block.
+const fn ring(name: &'static str, about: &'static str, way: Way) -> Row {
+    Row {
+        name,
+        size: 8,
+        about,
+        unit: Unit::Nanoseconds,
+        work: Measured::Beside {
+            limits: &[Task::Ring(Way::Write)],
+            ours: Task::Ring(way),
+        },
+        target: Target::None,
+        one_core: true,
+    }
+}
+
 /// The limit of rows that compare Ringway with itself.
 const SPINNING: Task = Task::RoundTrip(64, Waiting::Spin);
 
@@ -258,6 +275,21 @@ pub(crate) const ROWS: &[Row] = &[
         target: Target::AtMost(1.3),
         one_core: true,
     },
+    ring(
+        "ring-aio",
+        "one ring of an eventfd that nobody waits for, by AIO, as Ringway rings; the limit is a plain write, which a peer can make block",
+        Way::Aio,
+    ),
+    ring(
+        "ring-io-uring",
+        "the same by io_uring, an instance for the bell (left out of all rows where the kernel does not permit it)",
+        Way::Uring,
+    ),
+    ring(
+        "ring-byte",
+        "the same by a byte on a socket that does not wait, and a recv once in 32, as Ringway rings where there is no AIO",
+        Way::Byte,
+    ),
     beside(
         "crowd",
         "round trip by the default wait with a poller, on one of 1,000 connections after the other; the limit is one connection",

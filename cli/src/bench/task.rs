@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kit::{Kit, Side};
 use super::limits::commit::{Commit, Fenced, Grouped, Stored, Swapped};
-use super::limits::{bell, bells, bulk, exchange, frames, lanes, queued, slots, socket};
+use super::limits::{bell, bells, bulk, exchange, frames, lanes, queued, ring, slots, socket};
 use super::ours::batches::BATCH;
 use super::ours::crowd::{Backlog, Crowd, Visits};
 use super::ours::{Batched, Batches, Connecting, Duplex, Idlers, InPlace, Tapping, Thinking};
@@ -55,6 +55,8 @@ pub(crate) enum Task {
     Connect,
     /// Limit: park and wake on one of a thousand pairs of eventfds after the other, with 10 ms between two round trips.
     BellVisits,
+    /// One way to ring a bell that nobody waits for.
+    Ring(ring::Way),
     /// Limit: round trips of 64 bytes, each on the next one of a thousand lanes.
     Lanes,
     /// Limit: what is queued on a thousand lanes is read.
@@ -202,6 +204,7 @@ impl Task {
                 | Task::Bulk(_)
                 | Task::Bell
                 | Task::BellVisits
+                | Task::Ring(_)
                 | Task::Lanes
                 | Task::Queued
         )
@@ -297,6 +300,7 @@ impl Task {
                 Box::new(RoundTrip::<_, 64>::new(link))
             }
             Task::BellVisits => Box::new(Visits(bells::Bells::new(kit, side)?)),
+            Task::Ring(way) => ring::make(way, kit, side)?,
             Task::Lanes => Box::new(RoundTrip::<_, 64>::new(lanes::Lanes::new(kit, side)?)),
             Task::Queued => Box::new(queued::Queued::new(kit)?),
             Task::Crowd => Box::new(RoundTrip::<_, 64>::new(crowd(address, side)?)),

@@ -1,6 +1,6 @@
 //! A table of one kind of message: a column for each field, nested ones by their path (`legs[0].price`).
 //!
-//! The columns are the record's, not the message's: an absent value is an empty cell. What has no fixed number of parts (a list at the end, a `Maybe` in
+//! The columns are the record's, not the message's: an absent value is an empty cell, and so is the priority where a connection has only one. What has no fixed number of parts (a list at the end, a `Maybe` in
 //! a `Maybe`), or too many of them, is one column, in JSON. Padding has no column.
 
 use ringway::schema::{Record, Schema, Type, Value};
@@ -76,6 +76,9 @@ impl Table {
             frame.connection.to_string(),
             frame.direction.to_owned(),
             frame.position.to_string(),
+            frame
+                .priority
+                .map_or_else(String::new, |priority| priority.to_string()),
         ];
         match (&self.of, &message.content) {
             (Some(Of::Bytes), Content::Bytes(bytes)) => {
@@ -122,7 +125,7 @@ fn name(of: &Of) -> String {
 }
 
 fn columns(of: &Of) -> String {
-    let mut names: Vec<String> = ["connection", "direction", "position"]
+    let mut names: Vec<String> = ["connection", "direction", "position", "priority"]
         .map(str::to_owned)
         .into();
     match of {

@@ -98,13 +98,13 @@ fn a_message_is_shown_by_the_names_of_its_fields() {
     assert_eq!(
         table.admit(Some(&schema), None).unwrap().as_deref(),
         Some(
-            "connection,direction,position,index,message,symbol,legs[0].size,legs[0].open,legs[1].size,legs[1].open,limit"
+            "connection,direction,position,priority,index,message,symbol,legs[0].size,legs[0].open,legs[1].size,legs[1].open,limit"
         )
     );
     assert_eq!(table.admit(Some(&schema), None).unwrap(), None);
     assert_eq!(
         table.row(&frame, &seen[0]).as_deref(),
-        Some(r"2,from-client,4096,0,Order,EUR\u{1b}[2J,7,true,8,false,5")
+        Some(r"2,from-client,4096,,0,Order,EUR\u{1b}[2J,7,true,8,false,5")
     );
 }
 
@@ -121,9 +121,15 @@ fn a_batch_is_a_line_for_each_message() {
     );
     let mut table = Table::default();
     table.admit(Some(&schema), Some("Order")).unwrap();
+    let urgent = Frame {
+        priority: Some(1),
+        ..frame
+    };
+    let row = table.row(&urgent, &seen[0]).unwrap();
+    assert!(row.starts_with("2,from-client,4096,1,0,Order,"), "{row}");
     assert_eq!(
         table.row(&frame, &seen[1]).as_deref(),
-        Some(r#"2,from-client,4096,1,Order,"a,""b",1,false,2,true,"#)
+        Some(r#"2,from-client,4096,,1,Order,"a,""b",1,false,2,true,"#)
     );
 }
 
@@ -147,11 +153,11 @@ fn what_nothing_says_the_meaning_of_is_shown_as_bytes() {
     let header = table.admit(None, None).unwrap();
     assert_eq!(
         header.as_deref(),
-        Some("connection,direction,position,kind,length,bytes")
+        Some("connection,direction,position,priority,kind,length,bytes")
     );
     let frame = frame(0, &[]);
     let row = table.row(&frame, &messages(None, 0, &frame)[0]);
-    assert_eq!(row.as_deref(), Some("2,from-client,4096,0,0,"));
+    assert_eq!(row.as_deref(), Some("2,from-client,4096,,0,0,"));
 }
 
 #[test]
@@ -204,7 +210,7 @@ fn a_table_is_of_one_message() {
     let header = table.admit(Some(&both), Some("5")).unwrap();
     assert_eq!(
         header.as_deref(),
-        Some("connection,direction,position,index,message,id,words")
+        Some("connection,direction,position,priority,index,message,id,words")
     );
     assert!(table.admit(None, None).is_err());
     // What has no fixed number of parts is one cell, in JSON; and is never taken for a batch.
@@ -212,7 +218,7 @@ fn a_table_is_of_one_message() {
     let seen = messages(Some(&both), 0, &frame);
     assert_eq!(
         table.row(&frame, &seen[0]).as_deref(),
-        Some("2,from-client,4096,0,Note,1,\"[2,3]\"")
+        Some("2,from-client,4096,,0,Note,1,\"[2,3]\"")
     );
 }
 

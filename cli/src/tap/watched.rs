@@ -212,7 +212,7 @@ fn a_table_needs_one_kind() {
     assert_eq!(end, Ok(()));
     assert_eq!(
         out,
-        "connection,direction,position,index,message,id\n1,from-client,8,0,Note,9\n"
+        "connection,direction,position,priority,index,message,id\n1,from-client,8,,0,Note,9\n"
     );
 }
 

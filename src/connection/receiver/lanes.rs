@@ -16,8 +16,9 @@ impl Receiver {
             return self;
         }
         if let Some(slot) = &self.rest.link.kept.slot {
-            for lane in &mut others {
-                lane.count_into(slot.lane(counters::RECEIVES));
+            let lanes = core::iter::once(&mut self.lane).chain(&mut others);
+            for (number, lane) in lanes.enumerate() {
+                lane.count_into(slot.one_of_lanes(counters::RECEIVES, number));
             }
         }
         let several = Several::new(&mut self.lane, others, bound);
@@ -125,6 +126,14 @@ impl Receiver {
             }
         }
         self.wait(deadline)
+    }
+
+    /// Tells observers what was counted: of the lanes beside the one at hand what each has by itself.
+    pub(super) fn tell_numbers(&self) {
+        if let Some(several) = &self.several {
+            several.beside().iter().for_each(Lane::tell_each);
+        }
+        self.lane.tell_numbers();
     }
 
     /// All lanes.

@@ -48,7 +48,7 @@ impl Receiver {
 
     /// Goes to sleep if there is nothing, and returns whether it did.
     pub(crate) fn fall_asleep(&mut self) -> bool {
-        self.lane.tell_numbers();
+        self.tell_numbers();
         let Self {
             lane,
             several,

@@ -1,10 +1,10 @@
 //! The half that sends, in a poller, which looks at it while somebody waits for room.
 
-use super::Sender;
+use super::{Lane, Sender};
 use crate::connection::outcome::SendError;
 use crate::connection::polled::{Look, end_of};
 use crate::connection::rest::Rest;
-use crate::ring::Refusal;
+use crate::ring::{Beside, Refusal};
 
 impl Sender {
     /// Its means of waiting.
@@ -12,15 +12,15 @@ impl Sender {
         &mut self.rest
     }
 
-    /// Whether there is room for `len` bytes. For a payload that can never be sent there is: the send says so.
-    pub(crate) fn look(&mut self, len: usize) -> Look {
+    /// Whether there is room for `len` bytes at `priority`, or else at the one at hand. For a payload that can never be sent there is: the send says so.
+    pub(crate) fn look(&mut self, len: usize, priority: Option<usize>) -> Look {
         if self.birth.is_forked() {
             return ended(SendError::Forked);
         }
         // The lane is shut then.
         let _ = self.heed_verdict();
         self.publish_leaked();
-        match self.lane.has_room(len, 8) {
+        match lane_of(&mut self.lane, &mut self.beside, priority).has_room(len, 8) {
             Ok(true) | Err(Refusal::TooLarge { .. } | Refusal::Alignment { .. }) => Look::Something,
             Ok(false) => Look::Nothing,
             Err(refusal) => ended(self.refused(refusal)),
@@ -43,11 +43,27 @@ impl Sender {
         }
     }
 
-    /// Goes to sleep if there is no room for `len` bytes, and returns whether it did.
-    pub(crate) fn fall_asleep(&mut self, len: usize) -> bool {
+    /// Goes to sleep if there is no room for `len` bytes at `priority`, or else at the one at hand, and returns whether it did.
+    pub(crate) fn fall_asleep(&mut self, len: usize, priority: Option<usize>) -> bool {
+        self.tell_beside();
         self.lane.tell_numbers();
-        let Self { lane, rest, .. } = self;
+        let Self {
+            lane, beside, rest, ..
+        } = self;
+        let lane = lane_of(lane, beside, priority);
         rest.fall_asleep(|| !matches!(lane.has_room(len, 8), Ok(false)))
+    }
+}
+
+/// The lane of `priority`; `None`: the one at hand, and so it is where there is no such priority any more.
+fn lane_of<'a>(
+    lane: &'a mut Lane,
+    beside: &'a mut Option<Box<Beside<Lane>>>,
+    priority: Option<usize>,
+) -> &'a mut Lane {
+    match (beside, priority) {
+        (Some(beside), Some(number)) if number < beside.count() => beside.get(lane, number),
+        _ => lane,
     }
 }
 

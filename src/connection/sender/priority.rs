@@ -36,15 +36,17 @@ pub struct AtPriority<'a> {
 impl Sender {
     /// With the lanes behind the first one.
     pub(crate) fn with_others(mut self, mut others: Vec<Lane>) -> Self {
+        let several = !others.is_empty();
         if let Some(slot) = &self.rest.link.kept.slot {
-            for lane in &mut others {
-                lane.count_into(slot.lane(counters::SENDS));
+            let lanes = core::iter::once(&mut self.lane).chain(&mut others);
+            for (number, lane) in lanes.enumerate().filter(|_| several) {
+                lane.count_into(slot.one_of_lanes(counters::SENDS, number));
             }
         }
         let drains = others.iter();
         self.drains
             .extend(drains.map(|lane| Drain::new(lane.step(), lane.published())));
-        self.beside = (!others.is_empty()).then(|| Box::new(Beside::new(others)));
+        self.beside = several.then(|| Box::new(Beside::new(others)));
         self
     }
 
@@ -97,6 +99,13 @@ impl Sender {
         self.lane.shut();
         if let Some(beside) = &mut self.beside {
             beside.others_mut().iter_mut().for_each(Lane::shut);
+        }
+    }
+
+    /// Tells observers what each lane that is not at hand has counted by itself.
+    pub(super) fn tell_beside(&self) {
+        if let Some(beside) = &self.beside {
+            beside.others().iter().for_each(Lane::tell_each);
         }
     }
 

@@ -48,6 +48,11 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
         self.tally.tell(&self.numbers());
     }
 
+    /// Tells them what this lane has counted, one of several that is not at hand: the sums come with the one that is.
+    pub(crate) fn tell_each(&self) {
+        self.tally.tell_each(&self.numbers());
+    }
+
     /// Looks again at what the consumer has released; `needed` bytes and a terminator must fit.
     #[cold]
     #[inline(never)]

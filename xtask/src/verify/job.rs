@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
+use super::beside::{Heed, at_leisure};
 use super::log::Log;
 use super::options::Options;
 use crate::output::say;
@@ -32,20 +33,40 @@ pub(super) const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
-pub(super) struct Job<'a> {
-    options: &'a Options,
+pub(super) struct Job {
+    options: Options,
     log: Log,
+    /// Of a step that runs beside the others.
+    heed: Option<Heed>,
 }
 
-impl<'a> Job<'a> {
-    pub(super) fn new(name: &str, options: &'a Options) -> Result<Self, String> {
+impl Job {
+    pub(super) fn new(name: &str, options: &Options) -> Result<Self, String> {
         let directory = place::target().join("verify");
         match Log::create(&directory, name) {
-            Ok(log) => Ok(Self { options, log }),
+            Ok(log) => Ok(Self {
+                options: options.clone(),
+                log,
+                heed: None,
+            }),
             Err(error) => Err(format!(
                 "no log can be written in {}: {error}",
                 directory.display()
             )),
+        }
+    }
+
+    /// The same, of a step that runs beside the others.
+    pub(super) fn beside(mut self, heed: Heed) -> Self {
+        self.heed = Some(heed);
+        self
+    }
+
+    /// How `command` is run in this step: beside others, with a smaller share of the processors.
+    pub(super) fn manner(&self, command: Command) -> Command {
+        match self.heed {
+            Some(_) => at_leisure(&command),
+            None => command,
         }
     }
 
@@ -111,12 +132,16 @@ impl<'a> Job<'a> {
         mut tick: impl FnMut(),
     ) -> Result<(String, ExitStatus), Stop> {
         let what = line(command);
-        let live = self.options.verbose;
+        // Two steps at once would be two voices: what runs beside is shown when its turn comes.
+        let live = self.options.verbose && self.heed.is_none();
         let ended = self.log.note(&format!("$ {what}")).and_then(|()| {
             let start = self.log.end();
             self.log.attach(command)?;
-            let log = &mut self.log;
+            let (log, heed) = (&mut self.log, &self.heed);
             let end = process::run(command, limit, || {
+                if let Some(heed) = heed {
+                    heed.go_on();
+                }
                 if live {
                     log.follow();
                 }

@@ -1,8 +1,9 @@
-//! `cargo verify`: everything that continuous integration checks, one step after the other.
+//! `cargo verify`: everything that continuous integration checks, one step after the other; the models run beside the others all the time.
 //!
 //! Deliberately absent: state. A step is a function that starts processes; what they print goes to a log of its own
 //! under the target directory, and is shown while it runs (CI, `--verbose`) or when the step fails (a person).
 
+mod beside;
 mod evidence;
 mod job;
 mod log;
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use options::Options;
 
+use beside::Beside;
 use job::{Job, Stop};
 
 use crate::output::say;
@@ -25,6 +27,8 @@ struct Step {
     name: &'static str,
     about: &'static str,
     run: fn(&mut Job) -> Result<String, Stop>,
+    /// Whether it may run while others do: it has a build directory of its own, and nothing in it depends on how long anything takes.
+    beside: bool,
 }
 
 /// How a step ended, with what there is to say about it.
@@ -68,13 +72,26 @@ pub(crate) fn run(options: &Options) -> Result<bool, String> {
         return Ok(true);
     }
     let mut table = Vec::new();
-    for step in options.choose(steps::ALL)? {
+    let chosen = options.choose(steps::ALL)?;
+    // Beside others, if there are others.
+    let beside = chosen.iter().filter(|step| step.beside && chosen.len() > 1);
+    let mut beside: Vec<_> = beside
+        .map(|step| Beside::start(step, options))
+        .collect::<Result<_, _>>()?;
+    for step in chosen {
         say!("=== {}: {}", step.name, step.about);
-        let began = Instant::now();
-        let mut job = Job::new(step.name, options)?;
-        let outcome = Outcome::of((step.run)(&mut job), options.ci);
+        let under_way = beside.iter().position(|other| other.is(step));
+        let (mut job, outcome, took) = if let Some(other) = under_way {
+            say!("(runs since the start, beside the others)");
+            beside.remove(other).end()
+        } else {
+            let began = Instant::now();
+            let mut job = Job::new(step.name, options)?;
+            let outcome = Outcome::of((step.run)(&mut job), options.ci);
+            (job, outcome, began.elapsed())
+        };
         job.close(matches!(outcome, Outcome::Failed(_)));
-        let line = row(step.name, &outcome, began.elapsed());
+        let line = row(step.name, &outcome, took);
         say!("--- {line}");
         table.push((line, outcome));
     }

@@ -7,7 +7,7 @@ use super::steps::SOAK;
 use crate::arguments;
 
 /// The choices of one run.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
     /// Only these steps, in the order of the list; all of them when empty.
     only: Vec<String>,
@@ -51,7 +51,7 @@ impl Options {
     }
 
     /// The steps to run. A name that is none of theirs is an error: a misspelt step must not pass by not running.
-    pub(super) fn choose<'a>(&self, all: &'a [Step]) -> Result<Vec<&'a Step>, String> {
+    pub(super) fn choose(&self, all: &'static [Step]) -> Result<Vec<&'static Step>, String> {
         if let Some(name) = self
             .only
             .iter()

@@ -1,4 +1,5 @@
-//! The steps, in the order in which they run: what is cheap first, then what shares its build with the step before it.
+//! The steps, in the order in which they run: what is cheap first, then what shares its build with the step before it. `loom` begins with the first one, beside the
+//! others, with a smaller share of the processors.
 //!
 //! clippy and docs need metadata only and share it; tests, doctests, examples and package share one full build;
 //! loom and asan change how everything is compiled, so each has a target directory of its own.
@@ -12,56 +13,67 @@ pub(super) const ALL: &[Step] = &[
         name: "fmt",
         about: "the sources are formatted",
         run: fmt,
+        beside: false,
     },
     Step {
         name: "deny",
         about: "dependencies: bans, licences, sources",
         run: supply::deny,
+        beside: false,
     },
     Step {
         name: "clippy",
         about: "lints, all targets; the library without its features",
         run: clippy,
+        beside: false,
     },
     Step {
         name: "docs",
         about: "the documentation builds without a warning",
         run: docs,
+        beside: false,
     },
     Step {
         name: "tests",
         about: "unit, property, integration, crash and tidy tests; each bench once",
         run: suite::tests,
+        beside: false,
     },
     Step {
         name: "doctests",
         about: "the examples in the documentation",
         run: suite::doctests,
+        beside: false,
     },
     Step {
         name: "examples",
         about: "every example runs to its end",
         run: suite::examples,
+        beside: false,
     },
     Step {
         name: "package",
         about: "the published crate has its files and builds by itself",
         run: supply::package,
+        beside: false,
     },
     Step {
         name: "loom",
         about: "models of the shipped ring and wake, every interleaving",
         run: suite::loom,
+        beside: true,
     },
     Step {
         name: "asan",
         about: "hostile peers under AddressSanitizer",
         run: suite::asan,
+        beside: false,
     },
     Step {
         name: "msrv",
         about: "the oldest declared compiler",
         run: supply::msrv,
+        beside: false,
     },
     SOAK,
 ];
@@ -71,6 +83,7 @@ pub(super) const SOAK: Step = Step {
     name: "soak",
     about: "with --long: frames, kills, wakes, hostile peers and properties, again and again",
     run: soak::soak,
+    beside: false,
 };
 
 fn fmt(job: &mut Job) -> Result<String, Stop> {

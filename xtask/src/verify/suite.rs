@@ -79,7 +79,14 @@ const PREEMPTIONS: &str = "3";
 pub(super) fn loom(job: &mut Job) -> Result<String, Stop> {
     let mut cargo = job.cargo("test");
     // The models are unit tests, in `src/model`: they run the library's own, private source.
-    cargo.args(["--release", "--package", "ringway", "--lib", "model"]);
+    cargo.args([
+        "--profile",
+        "loom",
+        "--package",
+        "ringway",
+        "--lib",
+        "model",
+    ]);
     cargo
         .env("RUSTFLAGS", "--cfg loom")
         .env("CARGO_TARGET_DIR", place::target().join("loom"));
@@ -87,7 +94,11 @@ pub(super) fn loom(job: &mut Job) -> Result<String, Stop> {
     if std::env::var_os("LOOM_MAX_PREEMPTIONS").is_none() {
         cargo.env("LOOM_MAX_PREEMPTIONS", if more { "4" } else { PREEMPTIONS });
     }
-    let printed = job.run(&mut cargo, seconds(if more { 6_000 } else { 600 }))?;
+    // Beside the others it gets what they leave.
+    let printed = job.run(
+        &mut job.manner(cargo),
+        seconds(if more { 6_000 } else { 1_800 }),
+    )?;
     Tally::read(&printed).note()
 }
 

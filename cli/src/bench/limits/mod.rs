@@ -28,6 +28,7 @@ pub(crate) mod exchange;
 pub(crate) mod frames;
 pub(crate) mod lanes;
 pub(crate) mod queued;
+pub(crate) mod ring;
 pub(crate) mod slots;
 pub(crate) mod socket;
 

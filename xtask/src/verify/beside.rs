@@ -1,0 +1,136 @@
+//! A step that runs while the others do: one that takes a processor for minutes and whose outcome nobody's timing can change.
+//!
+//! It leaves the larger share of the processors to what runs beside it, and has a directory of its own, so that no build waits for
+//! its locks. What it prints goes to its log, and is shown in its place in the list.
+
+use std::panic;
+use std::process::Command;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::job::Job;
+use super::{Options, Outcome, Step};
+
+/// A step under way.
+pub(super) struct Beside {
+    name: &'static str,
+    /// Whoever holds this waits for the step; once it is dropped the step ends, and its processes with it.
+    wanted: Option<Sender<()>>,
+    thread: Option<JoinHandle<(Job, Outcome, Duration)>>,
+}
+
+impl Beside {
+    pub(super) fn start(step: &'static Step, options: &Options) -> Result<Self, String> {
+        let (wanted, heeded) = channel();
+        let mut job = Job::new(step.name, options)?.beside(Heed(heeded));
+        let ci = options.ci;
+        let thread = thread::spawn(move || {
+            let began = Instant::now();
+            let outcome = Outcome::of((step.run)(&mut job), ci);
+            (job, outcome, began.elapsed())
+        });
+        Ok(Self {
+            name: step.name,
+            wanted: Some(wanted),
+            thread: Some(thread),
+        })
+    }
+
+    pub(super) fn is(&self, step: &Step) -> bool {
+        self.name == step.name
+    }
+
+    /// Waits for its end: what it printed, how it ended, and how long that took.
+    pub(super) fn end(mut self) -> (Job, Outcome, Duration) {
+        let thread = self.thread.take().expect("it is waited for once");
+        match thread.join() {
+            Ok(ended) => ended,
+            Err(cause) => panic::resume_unwind(cause),
+        }
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        drop(self.wanted.take());
+        if let Some(thread) = self.thread.take() {
+            // It unwinds, and that is all that it has to say.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Where the step looks, several times a second, whether anybody still waits for it.
+pub(super) struct Heed(Receiver<()>);
+
+impl Heed {
+    /// Unwinds if nobody does: whatever processes it has are ended on the way.
+    pub(super) fn go_on(&self) {
+        if self.0.try_recv() == Err(TryRecvError::Disconnected) {
+            // Not a panic: the hook that prints messages is not called.
+            panic::resume_unwind(Box::new("nobody waits for it"));
+        }
+    }
+}
+
+/// `command`, with a smaller share of the processors than what runs beside it: a third of the usual one. With less, on a machine that others keep busy too, it would never end.
+pub(super) fn at_leisure(command: &Command) -> Command {
+    let mut leisurely = Command::new("nice");
+    leisurely.args(["-n", "5"]);
+    leisurely
+        .arg(command.get_program())
+        .args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => leisurely.env(name, value),
+            None => leisurely.env_remove(name),
+        };
+    }
+    if let Some(directory) = command.get_current_dir() {
+        leisurely.current_dir(directory);
+    }
+    leisurely
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::job::{Stop, seconds};
+    use super::*;
+    use crate::place;
+
+    /// Each has a log of its own, by its name.
+    fn step(name: &'static str, run: fn(&mut Job) -> Result<String, Stop>) -> &'static Step {
+        Box::leak(Box::new(Step {
+            name,
+            about: "a test",
+            run,
+            beside: true,
+        }))
+    }
+
+    #[test]
+    fn what_it_found_is_there_when_it_is_waited_for() {
+        let step = step("test-found", |job| {
+            let mut shell = place::command("sh");
+            shell.args(["-c", "echo found"]);
+            job.run(&mut at_leisure(&shell), seconds(60))
+        });
+        let (_, outcome, _) = Beside::start(step, &Options::default()).unwrap().end();
+        assert!(matches!(outcome, Outcome::Passed(note) if note == "found\n"));
+    }
+
+    #[test]
+    fn it_ends_when_nobody_waits_for_it_any_more() {
+        let step = step("test-unwanted", |job| {
+            let mut sleep = place::command("sleep");
+            job.run(sleep.arg("600"), seconds(700))
+        });
+        let began = Instant::now();
+        drop(Beside::start(step, &Options::default()).unwrap());
+        assert!(
+            began.elapsed() < Duration::from_secs(500),
+            "it was waited for"
+        );
+    }
+}
