@@ -8,6 +8,7 @@ mod evidence;
 mod job;
 mod log;
 mod options;
+mod sanitizers;
 mod soak;
 mod steps;
 mod suite;

@@ -1,11 +1,11 @@
 //! The steps, in the order in which they run: what is cheap first, then what shares its build with the step before it. `loom` begins with the first one, beside the
-//! others, with a smaller share of the processors.
+//! others, and so does `tsan`, with a smaller share of the processors.
 //!
 //! clippy and docs need metadata only and share it; tests, doctests, examples and package share one full build;
-//! loom and asan change how everything is compiled, so each has a target directory of its own.
+//! loom, asan and tsan change how everything is compiled, so each has a target directory of its own.
 
 use super::job::{Job, Stop, seconds};
-use super::{Step, soak, suite, supply};
+use super::{Step, sanitizers, soak, suite, supply};
 use crate::place;
 
 pub(super) const ALL: &[Step] = &[
@@ -66,8 +66,14 @@ pub(super) const ALL: &[Step] = &[
     Step {
         name: "asan",
         about: "hostile peers under AddressSanitizer",
-        run: suite::asan,
+        run: sanitizers::asan,
         beside: false,
+    },
+    Step {
+        name: "tsan",
+        about: "the lane between two threads under ThreadSanitizer, and races that are planted in it",
+        run: sanitizers::tsan,
+        beside: true,
     },
     Step {
         name: "msrv",

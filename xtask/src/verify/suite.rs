@@ -102,44 +102,8 @@ pub(super) fn loom(job: &mut Job) -> Result<String, Stop> {
     Tally::read(&printed).note()
 }
 
-/// Needs the nightly compiler. No package of any registry brings one, so its absence is a skip in CI too.
-pub(super) fn asan(job: &mut Job) -> Result<String, Stop> {
-    const HOST: &str = "x86_64-unknown-linux-gnu";
-    if !place::answers("rustup", &["run", "nightly", "rustc", "--version"]) {
-        let why = "no nightly compiler, in CI as little as here: the project cannot install one (rustup toolchain install nightly)";
-        return Err(Stop::Skipped(why.into()));
-    }
-    if std::env::consts::ARCH != "x86_64" {
-        return Err(Stop::Skipped("set up for x86_64 only".into()));
-    }
-    let names = targets("tests", "hostile");
-    if names.is_empty() {
-        return Err(Stop::failed("there are no hostile tests: tests/hostile*"));
-    }
-    let mut cargo = place::command("rustup");
-    cargo.args([
-        "run",
-        "nightly",
-        "cargo",
-        "test",
-        "--target",
-        HOST,
-        "--package",
-        "ringway",
-    ]);
-    for name in &names {
-        cargo.args(["--test", name]);
-    }
-    cargo
-        .env("RUSTFLAGS", "-Zsanitizer=address")
-        .env("CARGO_TARGET_DIR", place::target().join("asan"));
-    cargo.env("CARGO_TERM_COLOR", "never");
-    let printed = job.run(&mut cargo, seconds(400))?;
-    Tally::read(&printed).note()
-}
-
 /// The targets of the package `ringway` in `directory` whose names start with `start`, as cargo finds them.
-fn targets(directory: &str, start: &str) -> Vec<String> {
+pub(super) fn targets(directory: &str, start: &str) -> Vec<String> {
     let Ok(entries) = fs::read_dir(place::root().join(directory)) else {
         return Vec::new();
     };
