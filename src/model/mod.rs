@@ -5,6 +5,7 @@
 //! a few words that wraps, and no system call: a bell is a condition variable, so that a lost wake is a deadlock, which loom reports.
 
 mod fence;
+mod follow;
 mod lane;
 mod lanes;
 mod nudge;
@@ -19,9 +20,9 @@ use crate::ring::{Consumer, Producer, say_start};
 use crate::segment::heap::{HeapRing, HeapWord};
 // ORD: sites: named here to be weakened, not accessed; partner: none.
 use crate::sync::Site::{
-    self, Claim, Close, CloseBarrier, Come, Coming, Commit, Glimpse, ParkBarrier, Reclaim, Refence,
-    Release, SeeClose, SeeCome, SeeFenceMode, SeeTail, SpaceBarrier, Take, UnfenceBarrier,
-    WakeBarrier,
+    self, Announce, AnnounceBarrier, Claim, Close, CloseBarrier, Come, Coming, Commit, Glimpse,
+    ParkBarrier, Reclaim, Refence, Release, SeeAnnounced, SeeClose, SeeCome, SeeFenceMode, SeeTail,
+    SpaceBarrier, Take, UnfenceBarrier, WakeBarrier,
 };
 use crate::sync::weaken;
 
@@ -32,6 +33,7 @@ type Model = (&'static str, fn());
 const MODELS: &[&[Model]] = &[
     lane::MODELS,
     sleep::MODELS,
+    follow::MODELS,
     fence::MODELS,
     tap::MODELS,
     lanes::MODELS,
@@ -41,6 +43,9 @@ const MODELS: &[&[Model]] = &[
 const SITES: &[Site] = &[
     Commit,
     Take,
+    Announce,
+    SeeAnnounced,
+    AnnounceBarrier,
     Release,
     Reclaim,
     WakeBarrier,
@@ -61,9 +66,9 @@ const SITES: &[Site] = &[
 ];
 /// Does not compile while a site is missing here, and then it belongs into `SITES` too.
 const _: fn(Site) = |site| match site {
-    Commit | Take | Release | Reclaim | WakeBarrier | ParkBarrier | SpaceBarrier
-    | UnfenceBarrier | Refence | SeeFenceMode | Close | CloseBarrier | SeeClose | Claim
-    | Glimpse | Coming | Come | SeeCome | SeeTail => (),
+    Commit | Take | Announce | SeeAnnounced | AnnounceBarrier | Release | Reclaim | WakeBarrier
+    | ParkBarrier | SpaceBarrier | UnfenceBarrier | Refence | SeeFenceMode | Close
+    | CloseBarrier | SeeClose | Claim | Glimpse | Coming | Come | SeeCome | SeeTail => (),
 };
 
 /// One model at a time: the weakened site belongs to the whole process.

@@ -16,7 +16,8 @@ impl Sender {
             return Err(SendError::Forked);
         }
         self.heed()?;
-        match self.lane.try_send(payload, kind) {
+        let Self { lane, rest, .. } = self;
+        match lane.try_send_waking(payload, kind, || rest.wake_follower()) {
             Ok(published) => {
                 self.published(published);
                 Ok(())
