@@ -120,6 +120,9 @@ impl Receiver {
 
     /// Copies the next frame into `buffer`, waiting for it, and releases it. Returns its length in bytes.
     ///
+    /// Into a buffer of 64 KiB or more a large frame is copied while its sender still writes it, where there is one priority: the way to receive
+    /// large messages soon. So after an error the buffer may hold any bytes, and on success too behind the frame's.
+    ///
     /// # Errors
     /// Also [`RecvError::Truncated`]: the buffer is too short, and the frame stays unread.
     #[inline(always)]

@@ -17,7 +17,10 @@ impl Sender {
         }
         self.heed()?;
         let Self { lane, rest, .. } = self;
-        match lane.try_send_waking(payload, kind, || rest.wake_follower()) {
+        // Once for each frame: who sleeps again while it is written is woken by the commit.
+        let mut first = true;
+        let mut told = || std::mem::take(&mut first) && rest.wake_follower();
+        match lane.try_send_waking(payload, kind, &mut told) {
             Ok(published) => {
                 self.published(published);
                 Ok(())

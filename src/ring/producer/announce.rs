@@ -37,12 +37,12 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
     }
 
     /// As [`send_through`](Self::send_through), after a fresh look at what the consumer has released. A group whose guard was leaked is
-    /// published first, or nothing behind it would ever be seen. `wake` as in [`put_announced`](Self::put_announced).
+    /// published first, or nothing behind it would ever be seen. `told` as in [`put_announced`](Self::put_announced).
     pub(crate) fn try_send_waking(
         &mut self,
         payload: &[u8],
         kind: u16,
-        wake: impl FnOnce() -> bool,
+        told: impl FnMut() -> bool,
     ) -> Result<Published, Refusal> {
         self.check_size(payload.len())?;
         self.publish();
@@ -51,22 +51,22 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
             self.make_room(payload.len(), length)?;
         }
         let sent = if payload.len() as u64 > self.plain {
-            self.put_announced(payload, kind, wake)
+            self.put_announced(payload, kind, told)
         } else {
             self.send_through(payload, kind)
         };
         sent.ok_or(Refusal::Full)
     }
 
-    /// Copies `payload` into a frame, tells the consumer while it does, and publishes it, if the gate lets it pass. `wake` is called once the first part has been
-    /// announced, to wake a consumer that would follow, and returns whether it did.
+    /// Copies `payload` into a frame, tells the consumer while it does, and publishes it, if the gate lets it pass. `told` is called behind each
+    /// announcement, to wake a consumer that would follow, and returns whether it did.
     #[cold]
     #[inline(never)]
     fn put_announced(
         &mut self,
         payload: &[u8],
         kind: u16,
-        wake: impl FnOnce() -> bool,
+        mut told: impl FnMut() -> bool,
     ) -> Option<Published> {
         let origin = self.tail;
         let length = frame_length(payload.len() as u64);
@@ -78,12 +78,11 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
             self.terminate(place, length);
         }
         let part = self.announcing.as_ref().map_or(LARGE, |how| how.part);
-        let mut wake = Some(wake);
         let mut offset = HEADER;
         for bytes in payload.chunks(part) {
             if offset > HEADER {
                 self.announce(origin + offset);
-                if wake.take().is_some_and(|wake| wake()) {
+                if told() {
                     // As whenever the consumer was found asleep; its tail is still before this frame.
                     self.tell();
                     self.consumer_slept();

@@ -1,7 +1,7 @@
 //! Frames that are copied out while they are copied in, on real mapped memory: what arrives early is what was sent, and what a producer that lies announces
 //! is neither read nor believed.
 
-use std::cell::Cell;
+use std::collections::VecDeque;
 
 use proptest::prelude::*;
 
@@ -24,7 +24,7 @@ enum How {
     Plain,
     /// In place, aligned to `8 << .0`, with the last bytes left away: nothing of it is announced.
     Reserved(u32, usize),
-    /// Written in place, and let go; then another one in its place.
+    /// Written in place, and then something else in its place.
     Aborted,
     Expiring,
     Grouped,
@@ -58,117 +58,125 @@ fn payload(number: usize, length: usize) -> Vec<u8> {
         .collect()
 }
 
-/// Sends one, giving way while the ring is full.
-fn send(producer: &mut Sending, number: usize, length: usize, how: How) {
-    let full = payload(number, length);
-    let again = |refusal| match refusal {
-        Refusal::Full => std::thread::yield_now(),
-        other => panic!("an honest consumer, and yet {other:?}"),
-    };
-    let kind = number as u16;
-    match how {
-        How::Plain => {
-            while let Err(refusal) = producer.try_send(&full, kind) {
-                again(refusal);
+/// A reader who follows, and what it is to receive.
+struct Reader {
+    consumer: Receiving,
+    word: MappedForeignWord,
+    early: Early,
+    buffer: Vec<u8>,
+    least: usize,
+    sent: VecDeque<(u16, Vec<u8>)>,
+}
+
+impl Reader {
+    /// Takes what is committed, checks it, and copies what is announced behind it.
+    fn read(&mut self) {
+        while let Some(entry) = self.consumer.peek().expect("an honest producer") {
+            let early = self.early.of(&entry);
+            let rest = self
+                .consumer
+                .copy(&entry, early, &mut self.buffer[early..entry.payload()]);
+            self.consumer.advance(&entry);
+            if self.consumer.is_release_due() {
+                self.consumer.publish_release();
             }
+            let (kind, payload) = self.sent.pop_front().expect("no more than was sent");
+            assert_eq!((entry.kind(), early + rest), (kind, payload.len()));
+            assert!(self.buffer[..payload.len()] == payload, "frame {kind}");
         }
-        How::Reserved(align, less) => {
-            let slot = loop {
-                match producer.try_reserve(length, 8 << align) {
-                    Ok(slot) => break slot,
-                    Err(refusal) => again(refusal),
-                }
-            };
-            producer.fill(&slot, &full);
-            producer.commit(&slot, length.saturating_sub(less) as u32, kind);
-        }
-        How::Aborted => {
-            if let Ok(slot) = producer.try_reserve(length, 8) {
-                producer.fill(&slot, &payload(number + 1000, length));
-            }
-            send(producer, number, length, How::Plain);
-        }
-        How::Expiring => {
-            let slot = loop {
-                match producer.try_reserve_expiring(length, 8) {
-                    Ok(slot) => break slot,
-                    Err(refusal) => again(refusal),
-                }
-            };
-            producer.fill_expiring(&slot, &full);
-            producer.commit_expiring(&slot, length as u32, kind, u64::MAX);
-        }
-        How::Grouped => {
-            while let Err(refusal) = producer.try_append(&full, kind) {
-                again(refusal);
-            }
-            producer.publish();
-        }
+        let Self { early, buffer, .. } = self;
+        self.consumer.follow(&self.word, early, buffer, self.least);
     }
 }
 
-/// Takes the next frame, following it. Returns its kind and length.
-fn take(
-    consumer: &mut Receiving,
-    word: &MappedForeignWord,
-    buffer: &mut [u8],
-    least: usize,
-) -> (u16, usize) {
-    let mut early = Early::default();
+/// Sends one; `chance` says whether the reader reads, at each place where it may.
+fn send(
+    producer: &mut Sending,
+    reader: &mut Reader,
+    number: usize,
+    (length, how): (usize, How),
+    chance: &mut impl FnMut() -> bool,
+) {
+    let mut full = payload(number, length);
+    if let How::Reserved(_, less) = how {
+        full.truncate(length.saturating_sub(less));
+    }
+    let kind = number as u16;
     loop {
-        if let Some(entry) = consumer.peek().expect("an honest producer") {
-            assert!(entry.payload() <= buffer.len());
-            let there = early.of(&entry);
-            let rest = consumer.copy(&entry, there, &mut buffer[there..]);
-            consumer.advance(&entry);
-            if consumer.is_release_due() {
-                consumer.publish_release();
+        let sent = match how {
+            How::Plain => {
+                let mut each = || {
+                    if chance() {
+                        reader.read();
+                    }
+                    false
+                };
+                producer.try_send_waking(&full, kind, &mut each).map(drop)
             }
-            return (entry.kind(), there + rest);
-        }
-        if !consumer.follow(word, &mut early, buffer, least) {
-            std::thread::yield_now();
+            How::Reserved(align, _) => producer.try_reserve(length, 8 << align).map(|slot| {
+                producer.fill(&slot, &full);
+                producer.commit(&slot, full.len() as u32, kind);
+            }),
+            How::Aborted => producer.try_reserve(length, 8).map(|slot| {
+                producer.fill(&slot, &payload(number + 1000, length));
+                if chance() {
+                    reader.read();
+                }
+                producer.fill(&slot, &full);
+                producer.commit(&slot, length as u32, kind);
+            }),
+            How::Expiring => producer.try_reserve_expiring(length, 8).map(|slot| {
+                producer.fill_expiring(&slot, &full);
+                producer.commit_expiring(&slot, length as u32, kind, u64::MAX);
+            }),
+            How::Grouped => producer.try_append(&full, kind).map(|()| {
+                producer.publish();
+            }),
+        };
+        match sent {
+            Ok(()) => break,
+            Err(Refusal::Full) => reader.read(),
+            Err(other) => panic!("an honest consumer, and yet {other:?}"),
         }
     }
+    reader.sent.push_back((kind, full));
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// Whatever comes by whatever way, at every place of the ring, it is what was sent.
+    /// Whatever comes by whatever way, at every place of the ring, and whenever the reader reads, it is what was sent.
     #[test]
-    fn what_is_copied_early_is_what_was_sent(frames in frames(), start in 0u64..=CAPACITY / 8, least in 1usize..200) {
+    fn what_is_copied_early_is_what_was_sent(
+        frames in frames(),
+        start in 0u64..=CAPACITY / 8,
+        least in 1usize..200,
+        chances in prop::collection::vec(any::<bool>(), 1..50),
+    ) {
         let pair = Pair::new(CAPACITY);
-        // The largest alignment takes room from the largest frame: 3520 bytes are 64 less than the most.
+        // The largest alignment takes room from the largest frame, which has 3520 bytes.
         let geometry = Geometry::new(CAPACITY, 64, start * 8);
-        let (mut producer, mut consumer) = pair.halves(&geometry, true);
+        let (mut producer, consumer) = pair.halves(&geometry, true);
         producer.announce_from(pair.sending.word(ANNOUNCED), FROM, PART);
-        let word = pair.sending_seen.word(ANNOUNCED);
-        let sent: Vec<_> = frames
-            .iter()
-            .map(|(length, how)| match how {
-                How::Reserved(_, less) => length.saturating_sub(*less),
-                _ => *length,
-            })
-            .collect();
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                for (number, (length, how)) in frames.iter().enumerate() {
-                    send(&mut producer, number, *length, *how);
-                }
-            });
-            let mut buffer = vec![0; 4096];
-            for (number, length) in sent.iter().enumerate() {
-                let (kind, came) = take(&mut consumer, &word, &mut buffer, least);
-                assert_eq!((kind, came), (number as u16, *length));
-                let whole = payload(number, frames[number].0);
-                assert!(buffer[..came] == whole[..came], "frame {number}");
-            }
-        });
+        let mut reader = Reader {
+            consumer,
+            word: pair.sending_seen.word(ANNOUNCED),
+            early: Early::default(),
+            buffer: vec![0; CAPACITY as usize],
+            least,
+            sent: VecDeque::new(),
+        };
+        let mut chances = chances.into_iter().cycle();
+        let mut chance = || chances.next().unwrap_or(true);
+        for (number, frame) in frames.into_iter().enumerate() {
+            send(&mut producer, &mut reader, number, frame, &mut chance);
+        }
+        reader.read();
+        prop_assert!(reader.sent.is_empty());
     }
 }
 
-/// The hook between the first announcement and the rest shows that there is something to follow before the commit, and how much.
+/// Behind each announcement there is so much to follow before the commit.
 #[test]
 fn a_part_is_there_before_the_commit_and_nothing_is_if_it_never_comes() {
     for start in [0, CAPACITY - 8, CAPACITY - 1024, 1 << 62] {
@@ -183,26 +191,23 @@ fn a_part_is_there_before_the_commit_and_nothing_is_if_it_never_comes() {
         consumer.advance(&first);
         assert!(!consumer.follow(&word, &mut early, &mut buffer, 1));
         let whole = payload(1, 1000);
-        let seen = Cell::new(false);
-        producer
-            .try_send_waking(&whole, 0, || {
-                assert_eq!(consumer.peek(), Ok(None), "nothing is committed");
-                assert_eq!(consumer.announced(&word), PART);
-                assert!(!consumer.follow(&word, &mut early, &mut buffer, PART + 1));
-                assert!(consumer.follow(&word, &mut early, &mut buffer, PART));
-                assert!(
-                    !consumer.follow(&word, &mut early, &mut buffer, 1),
-                    "no more"
-                );
-                seen.set(true);
-                false
-            })
-            .unwrap();
-        assert!(seen.get());
-        assert_eq!(early.bytes, PART);
-        assert_eq!(buffer[..PART], whole[..PART]);
+        let mut parts = 0;
+        let mut each = || {
+            parts += 1;
+            assert_eq!(consumer.peek(), Ok(None), "nothing is committed");
+            assert_eq!(consumer.announced(&word), parts * PART);
+            assert!(!consumer.follow(&word, &mut early, &mut buffer, PART + 1));
+            assert!(consumer.follow(&word, &mut early, &mut buffer, PART));
+            let more = consumer.follow(&word, &mut early, &mut buffer, 1);
+            assert!(!more, "no more than was announced");
+            assert_eq!(buffer[..parts * PART], whole[..parts * PART]);
+            false
+        };
+        producer.try_send_waking(&whole, 0, &mut each).unwrap();
+        // The last part comes with the commit.
+        assert_eq!(parts, 1000 / PART);
         let entry = consumer.peek().unwrap().unwrap();
-        assert_eq!(early.of(&entry), PART);
+        assert_eq!(early.of(&entry), parts * PART);
         consumer.advance(&entry);
         // What was said of that frame says nothing of the next.
         assert_eq!(consumer.announced(&word), 0);
