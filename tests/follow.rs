@@ -64,7 +64,7 @@ fn every_wait_and_every_way_of_sending_bring_large_frames_both_ways() {
             for number in 0..COUNT {
                 let (sender, receiver) = client.halves();
                 let message = bytes(number, size(number, sender.max_payload() - 16));
-                let at = number / 3 % lanes as usize;
+                let at = number / 3 % lanes;
                 match number % 5 {
                     0 => {
                         let mut sender = sender.at(at).unwrap();

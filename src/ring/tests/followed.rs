@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::{Pair, Receiving, Sending};
 use crate::layout::control::ANNOUNCED;
 use crate::layout::geometry::Geometry;
-use crate::layout::header::{FLAG_FRAME, HEADER};
+use crate::layout::header::{HEADER, Header};
 use crate::ring::{Early, Refusal};
 use crate::segment::{Gate, MappedForeignWord, MappedOwnWord, OwnRing, OwnWord, Ring};
 use crate::sync::Ordering;
@@ -277,15 +277,15 @@ fn a_frame_that_is_not_what_was_announced_is_copied_anew() {
     let (mut early, mut buffer) = (Early::default(), vec![0; 512]);
     say(&pair.sending.word(ANNOUNCED), 8 + 400);
     assert!(consumer.follow(&word, &mut early, &mut buffer, 1));
-    let frame = u64::from(FLAG_FRAME) << 48;
+    let frame = |payload| Header::frame(payload, 0).0;
     for (payload, early_bytes) in [(399, 0), (400, 400), (500, 400)] {
-        put(0, frame | payload);
+        put(0, frame(payload));
         let entry = consumer.peek().unwrap().unwrap();
         assert_eq!(early.of(&entry), early_bytes);
     }
     // Behind a pad.
-    put(8, frame | 400);
-    put(0, frame | 1 << 49);
+    put(8, frame(400));
+    put(0, Header::pad(8).0);
     let entry = consumer.peek().unwrap().unwrap();
     assert_eq!((entry.position, early.of(&entry)), (8, 0));
 }
