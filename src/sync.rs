@@ -21,6 +21,12 @@ pub(crate) enum Site {
     Commit,
     /// Fence after the consumer has loaded a header that is not zero.
     Take,
+    /// Store of how much of a large frame has been written.
+    Announce,
+    /// Fence after the consumer has loaded that.
+    SeeAnnounced,
+    /// Barrier between the first announcement of a frame and the look at the peer's park epoch.
+    AnnounceBarrier,
     /// Store of the released position.
     Release,
     /// Fence after the producer has loaded the released position.

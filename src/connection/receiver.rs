@@ -1,12 +1,15 @@
 //! The half that receives.
 
 mod expired;
+mod follow;
 mod frames;
 mod held;
+mod into;
 mod lanes;
 mod polled;
 
 pub(super) use expired::unknown;
+pub(super) use follow::Following;
 pub use frames::Frames;
 
 use std::os::fd::{AsFd, BorrowedFd};
@@ -20,7 +23,7 @@ use super::rest::{Ended, LIFE_EVERY, Rest};
 use super::timing::Timing;
 use crate::layout::counters;
 use crate::layout::header::frame_length;
-use crate::ring::{Consumer, Entry, Found, Halt, Several};
+use crate::ring::{Consumer, Entry, Found, Halt, LARGE, Several};
 use crate::segment::{MappedForeignRing, MappedOwnWord};
 use crate::sys::cpu;
 use crate::sys::fork::Birth;
@@ -54,11 +57,12 @@ pub struct Receiver {
     gap: Gap,
     quiet: Quiet,
     expired: Count,
+    following: Following,
     rest: Rest,
 }
 
 impl Receiver {
-    pub(crate) fn new(mut lane: Lane, rest: Rest) -> Self {
+    pub(crate) fn new(mut lane: Lane, rest: Rest, following: Following) -> Self {
         if let Some(slot) = &rest.link.kept.slot {
             lane.count_into(slot.lane(counters::RECEIVES));
         }
@@ -71,6 +75,7 @@ impl Receiver {
             gap: Gap::default(),
             quiet: Quiet::default(),
             expired: Count::new(rest.link.kept.slot.as_ref(), counters::RECEIVES, 11),
+            following,
             rest,
         }
     }
@@ -115,6 +120,9 @@ impl Receiver {
     }
 
     /// Copies the next frame into `buffer`, waiting for it, and releases it. Returns its length in bytes.
+    ///
+    /// Into a buffer of 64 KiB or more a large frame is copied while its sender still writes it, where there is one priority: the way to receive
+    /// large messages soon. So after an error the buffer may hold any bytes, and on success too behind the frame's.
     ///
     /// # Errors
     /// Also [`RecvError::Truncated`]: the buffer is too short, and the frame stays unread.
@@ -278,7 +286,7 @@ impl Receiver {
     /// As [`Receiver::spin`], for a frame that fills `buffer`.
     #[inline(always)]
     fn spin_into(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
-        if self.spin_exact(buffer) {
+        if buffer.len() < LARGE && self.spin_exact(buffer) {
             return Ok(buffer.len());
         }
         self.take_other(buffer, None)
@@ -403,38 +411,6 @@ impl Receiver {
         self.each_lane(Lane::end);
         self.rest.gone = Some(gone);
         gone.into()
-    }
-
-    /// Takes a frame of any length, waiting for it. Also the one with which a release is due, and where a forked child ends up, whose gate
-    /// is shut.
-    #[inline(never)]
-    fn take_other(
-        &mut self,
-        buffer: &mut [u8],
-        deadline: Option<Instant>,
-    ) -> Result<usize, RecvError> {
-        let entry = self.next(deadline)?;
-        self.take_into(&entry, buffer)
-    }
-
-    /// Takes a frame of any length if there is one.
-    #[inline(never)]
-    fn try_take_other(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
-        let entry = self.try_next()?;
-        self.take_into(&entry, buffer)
-    }
-
-    #[inline(always)]
-    fn take_into(&mut self, entry: &Entry, buffer: &mut [u8]) -> Result<usize, RecvError> {
-        if entry.payload() > buffer.len() {
-            return Err(RecvError::Truncated {
-                len: entry.payload(),
-            });
-        }
-        let copied = self.lane.copy(entry, 0, buffer);
-        self.lane.advance(entry);
-        self.finish();
-        Ok(copied)
     }
 
     #[inline(always)]

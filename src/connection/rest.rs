@@ -2,6 +2,7 @@
 
 mod barrier;
 mod cores;
+mod follow;
 #[cfg(test)]
 mod one_core;
 #[cfg(test)]
@@ -77,6 +78,8 @@ pub(crate) struct Rest {
     pub(crate) link: Arc<Link>,
     park: Park<MappedOwnWord>,
     barrier: barrier::Barrier,
+    /// Where the peer's receiver says whether it follows large frames.
+    follower: Option<MappedForeignWord>,
     ringer: Option<Ringer>,
     waiter: Arc<Waiter>,
     /// Which of the link's two halves this is: 0 sends.
@@ -109,6 +112,7 @@ impl Rest {
             watch,
             park,
             barrier: barrier::Barrier::default(),
+            follower: None,
             ringer,
             waiter,
             place,

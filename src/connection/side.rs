@@ -15,7 +15,7 @@ use super::config::Config;
 use super::link::{Kept, Link, Peer};
 use super::placement;
 use super::quota::Grant;
-use super::receiver::Receiver;
+use super::receiver::{Following, Receiver};
 use super::rest::{self, Rest};
 use super::schemas::{PeerSchemas, Side, Told};
 use super::sender::Sender;
@@ -446,17 +446,15 @@ impl Parts {
                     half,
                 )
             };
-        let sender = Sender::new(
-            producers.remove(0),
-            half_of(
-                control::RECEIVER_EPOCH,
-                control::SENDER_EPOCH,
-                theirs.receiver_bell,
-                waiters.0,
-                counters::SENDS,
-            ),
-        )
-        .with_others(producers);
+        let mut for_space = half_of(
+            control::RECEIVER_EPOCH,
+            control::SENDER_EPOCH,
+            theirs.receiver_bell,
+            waiters.0,
+            counters::SENDS,
+        );
+        for_space.heed_follower(theirs.segment.word(control::FOLLOWS));
+        let sender = Sender::new(producers.remove(0), for_space).with_others(producers);
         let mut for_data = half_of(
             control::SENDER_EPOCH,
             control::RECEIVER_EPOCH,
@@ -467,8 +465,12 @@ impl Parts {
         if spares_barriers {
             for_data.heed_fences(theirs.segment.word(control::FENCE_MODE));
         }
-        let mut receiver =
-            Receiver::new(consumers.remove(0), for_data).with_others(consumers, config.bound);
+        let following = Following::new(
+            theirs.segment.word(control::ANNOUNCED),
+            own.segment.word(control::FOLLOWS),
+        );
+        let mut receiver = Receiver::new(consumers.remove(0), for_data, following)
+            .with_others(consumers, config.bound);
         if config.drop_expired {
             // That it can is asked before anything is made.
             let _ = receiver.drop_expired(true);

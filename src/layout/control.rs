@@ -31,6 +31,10 @@ pub(crate) const RECEIVER_EPOCH: usize = 0x800;
 pub(crate) const SENDER_EPOCH: usize = 0x880;
 /// Offset of the word that says how the sender fences: 0, each commit carries a full barrier; else none does, and whoever sleeps has one made.
 pub(crate) const FENCE_MODE: usize = 0x900;
+/// Offset of the word by which the receiver says that it follows large frames, and would be woken when one begins: 0, it does not.
+pub(crate) const FOLLOWS: usize = 0x980;
+/// Offset of lane 0's announcement: up to this position the sender has written the payload of the frame at its published tail, if it lies in that payload.
+pub(crate) const ANNOUNCED: usize = 0xa00;
 
 /// The epoch of a half that is closed for good. Odd, like that of a parked half, so that the fast path needs no second test.
 pub(crate) const CLOSED_EPOCH: u64 = u64::MAX;
@@ -152,5 +156,6 @@ const _: () = {
     assert!(size_of::<ControlBlock>() == 288);
     assert!(size_of::<ControlBlock>() <= SENDER);
     assert!(SENDER + LANES * APART <= RECEIVER && RECEIVER + LANES * APART <= RECEIVER_EPOCH);
-    assert!(FENCE_MODE + 128 <= CONTROL);
+    assert!(FENCE_MODE + 128 <= FOLLOWS && FOLLOWS + 128 <= ANNOUNCED);
+    assert!(ANNOUNCED + LANES * APART <= CONTROL);
 };

@@ -222,6 +222,9 @@ mod tests {
             control::RECEIVER + 3 * control::APART,
             control::RECEIVER_EPOCH,
             control::FENCE_MODE,
+            control::FOLLOWS,
+            control::ANNOUNCED,
+            control::ANNOUNCED + 3 * control::APART,
         ];
         for offset in words {
             let value = 0x0001_0001_0001_0001 * offset as u64;

@@ -5,6 +5,7 @@
 //! a few words that wraps, and no system call: a bell is a condition variable, so that a lost wake is a deadlock, which loom reports.
 
 mod fence;
+mod follow;
 mod lane;
 mod lanes;
 mod nudge;
@@ -18,9 +19,9 @@ use crate::ring::{Consumer, Producer, say_start};
 use crate::segment::heap::{HeapRing, HeapWord};
 // ORD: sites: named here to be weakened, not accessed; partner: none.
 use crate::sync::Site::{
-    self, Claim, Close, CloseBarrier, Come, Coming, Commit, Glimpse, ParkBarrier, Reclaim, Refence,
-    Release, SeeClose, SeeCome, SeeFenceMode, SeeTail, SpaceBarrier, Take, UnfenceBarrier,
-    WakeBarrier,
+    self, Announce, AnnounceBarrier, Claim, Close, CloseBarrier, Come, Coming, Commit, Glimpse,
+    ParkBarrier, Reclaim, Refence, Release, SeeAnnounced, SeeClose, SeeCome, SeeFenceMode, SeeTail,
+    SpaceBarrier, Take, UnfenceBarrier, WakeBarrier,
 };
 use crate::sync::weaken;
 
@@ -31,6 +32,7 @@ type Model = (&'static str, fn());
 const MODELS: &[&[Model]] = &[
     lane::MODELS,
     sleep::MODELS,
+    follow::MODELS,
     fence::MODELS,
     tap::MODELS,
     lanes::MODELS,
@@ -40,6 +42,9 @@ const MODELS: &[&[Model]] = &[
 const SITES: &[Site] = &[
     Commit,
     Take,
+    Announce,
+    SeeAnnounced,
+    AnnounceBarrier,
     Release,
     Reclaim,
     WakeBarrier,
@@ -60,9 +65,9 @@ const SITES: &[Site] = &[
 ];
 /// Does not compile while a site is missing here, and then it belongs into `SITES` too.
 const _: fn(Site) = |site| match site {
-    Commit | Take | Release | Reclaim | WakeBarrier | ParkBarrier | SpaceBarrier
-    | UnfenceBarrier | Refence | SeeFenceMode | Close | CloseBarrier | SeeClose | Claim
-    | Glimpse | Coming | Come | SeeCome | SeeTail => (),
+    Commit | Take | Announce | SeeAnnounced | AnnounceBarrier | Release | Reclaim | WakeBarrier
+    | ParkBarrier | SpaceBarrier | UnfenceBarrier | Refence | SeeFenceMode | Close
+    | CloseBarrier | SeeClose | Claim | Glimpse | Coming | Come | SeeCome | SeeTail => (),
 };
 
 /// A producer and a consumer on one heap ring.

@@ -44,7 +44,7 @@ impl Bell {
         Self(Arc::new((Mutex::new(false), Condvar::new())))
     }
 
-    fn ring(&self) {
+    pub(super) fn ring(&self) {
         *self.0.0.lock().unwrap() = true;
         self.0.1.notify_one();
     }

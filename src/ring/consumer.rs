@@ -8,9 +8,11 @@
 //! step's worth of frames to release. What is rare is kept off its path by that: the gate is zero once the lane is broken, and in the child of a fork.
 
 mod expiry;
+mod follow;
 mod warm;
 
 pub(crate) use expiry::Halt;
+pub(crate) use follow::Early;
 
 use expiry::Expiry;
 

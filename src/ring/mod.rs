@@ -26,10 +26,10 @@ mod tap;
 mod tests;
 
 pub(crate) use beside::Beside;
-pub(crate) use consumer::{Consumer, Entry, Found, Halt, say_start};
+pub(crate) use consumer::{Consumer, Early, Entry, Found, Halt, say_start};
 pub(crate) use fencing::FENCES;
 pub(crate) use manner::Published;
-pub(crate) use producer::{Producer, Readers};
+pub(crate) use producer::{LARGE, Producer, Readers};
 pub(crate) use several::Several;
 pub(crate) use slot::{Refusal, Slot};
 pub(crate) use tally::{ONE, Tally};

@@ -7,13 +7,17 @@
 //! A plain send compares the end of its frame with one word, the ring's gate, which is also how everything that is rare is kept off
 //! its path: it is zero while a group is open, once the lane is shut, and in the child of a fork, and then no frame passes.
 
+mod announce;
 mod backlog;
 mod expiring;
 mod room;
 mod unfenced;
 mod warm;
 
+pub(crate) use announce::LARGE;
 pub(crate) use room::Readers;
+
+use announce::Announcing;
 
 use super::ahead::Ahead;
 use super::fencing::Fencing;
@@ -36,13 +40,16 @@ pub(crate) struct Producer<R, W, T> {
     tail: u64,
     /// Frames that were written, those of an open group too.
     frames: u64,
-    /// The longest payload that is certain to fit.
-    most: u64,
+    /// The longest that the gate lets through: large ones are announced.
+    plain: u64,
     /// Where a terminator was written ahead of its frame, with nothing written behind the tail since; zero: nowhere.
     cleared: u64,
     manner: Manner,
     /// `released (as last seen) + capacity`: a frame fits if it and its terminator end at or before this. Zero: the lane is shut.
     limit: u64,
+    /// The longest payload that is certain to fit.
+    most: u64,
+    announcing: Option<Announcing<T>>,
     /// The consumer's released position, in its segment.
     released: W,
     /// Our copy of the tail for tools, in our segment.
@@ -94,6 +101,8 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
             frames: 0,
             limit: geometry.start + geometry.capacity,
             most: geometry.largest_payload(),
+            plain: geometry.largest_payload(),
+            announcing: None,
             withheld: 0,
             group: 0,
             group_frames: 0,
@@ -164,12 +173,13 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
     }
 
     /// Copies `payload` into a frame and publishes it, if the gate lets it pass: the fast path of everything. `None`: nothing was
-    /// touched, and [`try_send`](Self::try_send) knows more, if this is not the child of a fork.
+    /// touched, and [`try_send_waking`](Self::try_send_waking) knows more, if this is not the child of a fork.
     #[inline(always)]
     pub(crate) fn send_through(&mut self, payload: &[u8], kind: u16) -> Option<Published> {
         let origin = self.tail;
         let length = frame_length(payload.len() as u64);
-        if self.exceeds(payload.len()) || origin + length > self.ring.gate() {
+        let bytes = payload.len() as u64;
+        if bytes > SURE_PAYLOAD && bytes > self.plain || origin + length > self.ring.gate() {
             return None;
         }
         self.frames += ONE;
@@ -226,18 +236,6 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
             self.terminate(self.ring.place(self.tail), length);
             self.cleared = self.tail + length;
         }
-    }
-
-    /// As [`send_through`](Self::send_through), after a fresh look at what the consumer has released. A group whose guard was leaked is
-    /// published first, or nothing behind it would ever be seen.
-    pub(crate) fn try_send(&mut self, payload: &[u8], kind: u16) -> Result<Published, Refusal> {
-        self.check_size(payload.len())?;
-        self.publish();
-        let length = frame_length(payload.len() as u64);
-        if self.tail + length + HEADER > self.limit {
-            self.make_room(payload.len(), length)?;
-        }
-        self.send_through(payload, kind).ok_or(Refusal::Full)
     }
 
     /// Copies `payload` into a frame of the open group, or opens one with it. Nothing becomes visible.

@@ -1,6 +1,7 @@
 //! The lane on real mapped memory: against a queue as its model, and against peers whose words lie.
 
 mod against_a_queue;
+mod followed;
 mod lies;
 mod tapped;
 

@@ -140,6 +140,11 @@ impl Ladder {
         }
     }
 
+    /// Whether both sides can run at once, as far as is known.
+    pub(crate) fn has_several(&self) -> bool {
+        self.cores == Cores::Several
+    }
+
     /// Whether both sides may run on one CPU only, as far as is known.
     pub(crate) fn is_on_one(&self) -> bool {
         self.cores == Cores::One

@@ -142,6 +142,12 @@ impl<W: ForeignWord> Watch<W> {
         fence(Site::SpaceBarrier, Ordering::SeqCst);
     }
 
+    /// The barrier between announcing a frame and [`Watch::look`], so that who falls asleep meanwhile is woken before the commit.
+    pub(crate) fn announce_barrier() {
+        // ORD: announce-barrier: the announcement is visible before the epoch is looked at; partner: `arm` (park-barrier).
+        fence(Site::AnnounceBarrier, Ordering::SeqCst);
+    }
+
     /// Whether the peer's half has said that it is closed. After `true`, all that it committed is visible.
     pub(crate) fn is_closed(&self) -> bool {
         let closed = self.word.load() == CLOSED_EPOCH;

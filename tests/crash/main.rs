@@ -4,6 +4,7 @@
 
 mod handshake;
 mod lanes;
+mod large;
 #[path = "../hostile/peer.rs"]
 #[allow(
     dead_code,

@@ -1,5 +1,6 @@
 //! Peers that break the rules, against the real library: a refusal or a typed error, and nothing else.
 
+mod announce;
 mod bells;
 mod client;
 mod expiry;

@@ -390,7 +390,10 @@ unsafe impl Send for Segment {}
 
 impl Segment {
     pub(crate) fn new(lanes: usize) -> Self {
-        let size = CONTROL + lanes * RING;
+        Self::of(CONTROL + lanes * RING)
+    }
+
+    pub(crate) fn of(size: usize) -> Self {
         let file = memory(size, 0, true);
         // SAFETY: a new mapping at an address of the kernel's choice.
         let base = unsafe {

@@ -16,7 +16,11 @@ impl Sender {
             return Err(SendError::Forked);
         }
         self.heed()?;
-        match self.lane.try_send(payload, kind) {
+        let Self { lane, rest, .. } = self;
+        // Once for each frame: who sleeps again while it is written is woken by the commit.
+        let mut first = true;
+        let mut told = || std::mem::take(&mut first) && rest.wake_follower();
+        match lane.try_send_waking(payload, kind, &mut told) {
             Ok(published) => {
                 self.published(published);
                 Ok(())

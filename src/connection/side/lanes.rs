@@ -34,6 +34,7 @@ pub(super) fn join(
             coming: own.segment.word(control::COMING + at),
             come: own.segment.word(control::COME + at),
         });
+        producer.announce_in(own.segment.word(control::ANNOUNCED + at));
         lanes.0.push(producer);
         lanes.1.push(Consumer::new(
             theirs.segment.ring(lane, receiving),

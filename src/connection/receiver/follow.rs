@@ -1,0 +1,161 @@
+//! Receiving a large frame while its sender still copies it in: what is announced of it is copied out at once, and the rest when it is committed.
+//!
+//! The two copies go on side by side, and a receiver that sleeps is woken when the frame begins. Only calls that copy into the caller's buffer can do so, and only where there is one
+//! lane: of several, another frame may come first.
+
+use std::time::{Duration, Instant};
+
+use super::Receiver;
+use crate::connection::outcome::RecvError;
+use crate::connection::rest::Ended;
+use crate::ring::{Early, Entry};
+use crate::segment::{MappedForeignWord, MappedOwnWord, OwnWord};
+use crate::sync::Ordering;
+use crate::wake::ladder::LOOKS_PER_CHECK;
+
+/// So much is copied early at a time, at the least: a peer that announces byte by byte gets no more turns than it has pages.
+const LEAST: usize = 4 << 10;
+/// For so long a half that could sleep looks for more of a frame that it follows: its sender copies as fast as it does, and a sleep and a wake take longer.
+const PATIENCE: Duration = Duration::from_micros(50);
+
+/// What following needs.
+#[derive(Debug)]
+pub(crate) struct Following {
+    /// What the peer has announced.
+    announced: MappedForeignWord,
+    /// Whether we follow, for the peer's sender.
+    says: MappedOwnWord,
+}
+
+impl Following {
+    pub(crate) fn new(announced: MappedForeignWord, says: MappedOwnWord) -> Self {
+        Self { announced, says }
+    }
+
+    fn say(&self, follows: bool) {
+        // ORD: follows: Relaxed, a hint, ordered by the barrier behind the epoch that follows; partner: connection/rest/follow.rs (follows).
+        self.says.store(u64::from(follows), Ordering::Relaxed);
+    }
+}
+
+impl Receiver {
+    /// Takes a frame of any length into a buffer that a large one may fit, waiting for it. Of a lone lane, in the process that made the connection.
+    pub(super) fn follow_into(
+        &mut self,
+        buffer: &mut [u8],
+        deadline: Option<Instant>,
+    ) -> Result<usize, RecvError> {
+        let mut early = Early::default();
+        let entry = match self.look_at_lane()? {
+            Some(entry) => entry,
+            None => self.follow(buffer, &mut early, deadline)?,
+        };
+        let copied = early.of(&entry);
+        Ok(copied + self.take_behind(&entry, buffer, copied)?)
+    }
+
+    /// The next frame, waiting for it; what is announced of it meanwhile is in the buffer.
+    #[inline(never)]
+    fn follow(
+        &mut self,
+        buffer: &mut [u8],
+        early: &mut Early,
+        deadline: Option<Instant>,
+    ) -> Result<Entry, RecvError> {
+        if self.rest.spins() {
+            self.slip();
+        }
+        let is_late = |now| deadline.is_some_and(|deadline| now >= deadline);
+        // Behind a first part more will come soon.
+        let mut until = None;
+        loop {
+            if let Some(entry) = self.look_closely(buffer, early, until, is_late)? {
+                return Ok(entry);
+            }
+            self.following.say(true);
+            let found = self.wait_for_more(buffer, early, deadline);
+            self.following.say(false);
+            if let Some(entry) = found? {
+                return Ok(entry);
+            }
+            let now = Instant::now();
+            if is_late(now) {
+                // An announcement is no reason to stay longer than the caller likes.
+                return self.look_at_lane()?.ok_or(RecvError::TimedOut);
+            }
+            until = Some(now + PATIENCE);
+        }
+    }
+
+    /// Looks for a frame or more of one while that may come soon: as long as a half looks that waits, and from the first announced bytes on for a moment behind each.
+    fn look_closely(
+        &mut self,
+        buffer: &mut [u8],
+        early: &mut Early,
+        mut until: Option<Instant>,
+        is_late: impl Fn(Instant) -> bool,
+    ) -> Result<Option<Entry>, RecvError> {
+        loop {
+            for _ in 0..LOOKS_PER_CHECK {
+                if let Some(entry) = self.look_at_lane()? {
+                    self.slip.found(entry.length());
+                    self.rest.found_soon();
+                    return Ok(Some(entry));
+                }
+                if self
+                    .lane
+                    .follow(&self.following.announced, early, buffer, LEAST)
+                {
+                    until = Some(Instant::now() + PATIENCE);
+                } else if until.is_none() && !self.rest.spins() {
+                    return Ok(None);
+                } else {
+                    self.gap.pass();
+                }
+            }
+            let now = Instant::now();
+            let more = until.is_some_and(|until| now < until) && self.rest.overlaps();
+            if !more || is_late(now) {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Waits for a frame, or for more of it, which is copied: `None`.
+    #[cold]
+    fn wait_for_more(
+        &mut self,
+        buffer: &mut [u8],
+        early: &mut Early,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Entry>, RecvError> {
+        self.tell_owed();
+        self.lane.tell_numbers();
+        self.rest.look_in_vain();
+        let Self {
+            lane,
+            rest,
+            following,
+            ..
+        } = self;
+        let outcome = rest.wait(deadline, &mut || {
+            Ok(match lane.peek()? {
+                Some(entry) => Some(Some(entry)),
+                None => lane
+                    .follow(&following.announced, early, buffer, LEAST)
+                    .then_some(None),
+            })
+        });
+        match outcome {
+            Ok(Ok(found)) => {
+                if let Some(entry) = found {
+                    self.slip.found(entry.length());
+                }
+                Ok(found)
+            }
+            Ok(Err(Ended::TimedOut)) => Err(RecvError::TimedOut),
+            Ok(Err(Ended::Gone(gone))) => Err(self.ended(gone)),
+            Err(halt) => self.halted_until(halt, deadline),
+        }
+    }
+}
