@@ -43,8 +43,14 @@ fn memfd_create(name: &CStr, flags: libc::c_uint) -> io::Result<OwnedFd> {
 
 /// Sets the size. No page is allocated yet.
 pub(crate) fn resize(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
-    // SAFETY: no memory is passed; the descriptor is open for the duration of the borrow.
-    check(unsafe { libc::ftruncate(fd.as_raw_fd(), length(bytes)?) }).map(drop)
+    let length = length(bytes)?;
+    loop {
+        // SAFETY: no memory is passed; the descriptor is open for the duration of the borrow.
+        match check(unsafe { libc::ftruncate(fd.as_raw_fd(), length) }) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other.map(drop),
+        }
+    }
 }
 
 fn length(bytes: usize) -> io::Result<libc::off_t> {
