@@ -176,6 +176,7 @@ impl Rest {
             self.counts.wakes.add();
             if !ringer.ring(self.link.socket()) {
                 self.watch.forget();
+                self.link.owe_a_ring();
             }
         }
         false

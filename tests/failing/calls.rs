@@ -13,8 +13,19 @@ pub(crate) fn is_likely(number: i64, errno: i32, [second, third]: [u64; 2]) -> b
         libc::SYS_recvmsg => errno != EAGAIN || third & libc::MSG_PEEK as u64 != 0,
         // A watch that is there can be changed and taken out: the kernel needs nothing for that.
         libc::SYS_epoll_ctl => second == libc::EPOLL_CTL_ADD as u64,
+        // What has no seals is no memory file, and that is what is said of it then; a flag of a descriptor that is open can be set.
+        libc::SYS_fcntl => second == libc::F_ADD_SEALS as u64,
         _ => true,
     }
+}
+
+/// Whether a call is the library's own: memory is got by the allocator and for threads too, from within the C library, and without it Rust ends.
+pub(crate) fn is_ours(number: i64, direct: bool) -> bool {
+    let of_memory = matches!(
+        number,
+        libc::SYS_mmap | libc::SYS_munmap | libc::SYS_madvise | libc::SYS_mprotect
+    );
+    direct || !of_memory
 }
 
 /// What is known of one call.
@@ -127,6 +138,17 @@ pub(crate) fn known(number: i64) -> Option<Known> {
         _ => return None,
     })
 }
+
+/// Calls that a sandbox or an older kernel does not have at all, and what it answers then.
+pub(crate) const ABSENT: &[(i64, &[i32])] = &[
+    (libc::SYS_io_setup, &[ENOSYS, EPERM]),
+    (libc::SYS_io_submit, &[ENOSYS, EPERM]),
+    (libc::SYS_pidfd_open, &[ENOSYS, EPERM]),
+    (libc::SYS_membarrier, &[ENOSYS, EPERM]),
+    (libc::SYS_epoll_pwait2, &[ENOSYS, EPERM]),
+    (libc::SYS_sched_getaffinity, &[ENOSYS, EPERM]),
+    (libc::SYS_statx, &[ENOSYS]),
+];
 
 /// The name of a call, for people.
 pub(crate) fn name(number: i64) -> String {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::mem;
 use std::path::Path;
 
+use crate::calls;
 use crate::process::{Page, fork, holdings, watchdog};
 use crate::scene::{ATTEMPT, DONE, HEARD, HELD, RUNNING, SAID, Scene, TEXTS, WANTED, read, write};
 use crate::trace::sites::{Code, Site};
@@ -27,6 +28,8 @@ pub(crate) struct Plan {
     pub(crate) site: u64,
     /// If it is not from there (what lies on a stack is not the same each time): which of its calls, from 0 on.
     pub(crate) turn: Option<u32>,
+    /// Which it was when the calls were written down.
+    pub(crate) later: u32,
     pub(crate) errno: i32,
     pub(crate) manner: Manner,
 }
@@ -154,15 +157,16 @@ pub(crate) fn run(
                         callers: code.callers(who, &registers),
                     });
                 }
+                let ours = calls::is_ours(number, site.direct);
                 let turn = turns.entry(number).or_insert(0u32);
                 let due = plans.iter().zip(&mut hits).find(|(plan, hits)| {
                     let again = **hits > 0 && plan.manner == Manner::Always;
                     let here = plan
                         .turn
                         .map_or(plan.site == site.hash, |wanted| wanted == *turn);
-                    plan.number == number && site.direct && (again || (**hits == 0 && here))
+                    plan.number == number && ours && (again || (**hits == 0 && here))
                 });
-                *turn += u32::from(site.direct);
+                *turn += u32::from(ours);
                 match due {
                     Some((plan, hits)) => {
                         *hits += 1;

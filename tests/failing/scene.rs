@@ -125,17 +125,11 @@ impl Scene {
                 until_end(&mut connection)
             }
             Self::Client | Self::RichClient | Self::LeanClient => {
-                let mut connection = loop {
-                    match self.connect(path) {
-                        // The peer starts at the same time.
-                        Err(error)
-                            if error.kind() == ErrorKind::NotFound && page.get(WATCHED) == 0 =>
-                        {
-                            std::thread::yield_now();
-                        }
-                        other => break other.map_err(|error| clear(&error))?,
-                    }
-                };
+                // The peer starts at the same time.
+                while page.get(WATCHED) == 0 {
+                    std::thread::yield_now();
+                }
+                let mut connection = self.connect(path).map_err(|error| clear(&error))?;
                 exchange(&mut connection, page, true)
             }
             Self::Poller => serve(self, page, path),
@@ -273,7 +267,7 @@ fn converse(ends: &mut Ends<'_>, connection: &mut Connection, first: bool) -> Re
             }
         } else {
             // The ring is full by then, and its sender asleep.
-            for _ in 0..20 {
+            for _ in 0..4 {
                 std::thread::yield_now();
             }
             for _ in ROUNDS..FRAMES {

@@ -1,0 +1,1 @@
+//! Killed for good at a system call, beside a peer that lives on.
