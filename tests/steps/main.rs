@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 
 use operation::{ALL, Case, Operation, Side};
 use process::alone;
-use record::{Recording, Snapshot};
+use record::{Recording, Snapshot, record};
 use survivor::{Survivor, fault};
 
 const LIMIT: Duration = Duration::from_secs(550);
@@ -53,6 +53,9 @@ fn cases() -> Vec<Case> {
         .collect();
     cases.push(case(Operation::Send, Side::Client, 64, true));
     cases.push(case(Operation::Group, Side::Client, 64, true));
+    for side in [Side::Server, Side::Client] {
+        cases.push(case(Operation::Handshake, side, 0, false));
+    }
     if is_long() {
         for side in [Side::Server, Side::Client] {
             for &operation in ALL {
@@ -114,7 +117,7 @@ fn a_survivor_of_any_instruction_finds_all_or_nothing() {
             let cases = cases();
             for case in &cases {
                 let start = Instant::now();
-                let recording = record::record(case, &path("stepped"));
+                let recording = record(case, &path("stepped"));
                 let stepped = start.elapsed();
                 steps += recording.steps;
                 changes += recording.snapshots.len();
@@ -138,4 +141,110 @@ fn a_survivor_of_any_instruction_finds_all_or_nothing() {
             );
         },
     );
+}
+
+#[test]
+fn a_peer_of_one_killed_at_any_system_call_ends_with_all_that_was_committed() {
+    alone(
+        "a_peer_of_one_killed_at_any_system_call_ends_with_all_that_was_committed",
+        LIMIT,
+        || {
+            if !trace::is_there() {
+                return;
+            }
+            trace::on_one_processor();
+            let began = Instant::now();
+            let (cases, mut kills) = (cases(), 0);
+            for case in &cases {
+                let start = Instant::now();
+                let here = kill::everywhere(case, &path("killed"));
+                println!(
+                    "{:?} {:?} {} bytes: {here} kills, {:?}",
+                    case.operation,
+                    case.side,
+                    case.size,
+                    start.elapsed()
+                );
+                kills += here;
+            }
+            println!(
+                "{} operations, {kills} kills, {:.1} s",
+                cases.len(),
+                began.elapsed().as_secs_f64()
+            );
+        },
+    );
+}
+
+/// The stores of a sender with a fault in their order, made of those of the real one: the same look at what they leave must find it.
+fn planted(operation: Operation, plant: impl Fn(&Case, &mut Recording)) -> Option<String> {
+    let case = Case {
+        operation,
+        side: Side::Server,
+        size: 64,
+        wraps: false,
+    };
+    let mut recording = record(&case, &path("planted"));
+    let mut survivor = Survivor::new(&path("witness"));
+    assert_eq!(look(&case, &recording, &mut survivor), None);
+    plant(&case, &mut recording);
+    look(&case, &recording, &mut survivor)
+}
+
+/// Where in a segment the operation's first header is.
+fn header(case: &Case) -> usize {
+    let before: usize = case.before().into_iter().map(operation::length).sum();
+    peer::CONTROL + before
+}
+
+/// In every snapshot from the first one on at which anything of the operation is in the ring, the word at `at` is as it is in the end.
+fn early(recording: &mut Recording, at: usize) {
+    let end = recording
+        .snapshots
+        .last()
+        .map(|last| last.bytes[at..at + 8].to_vec());
+    for snapshot in &mut recording.snapshots[1..] {
+        snapshot.bytes[at..at + 8].copy_from_slice(end.as_ref().unwrap());
+    }
+}
+
+#[test]
+fn stores_in_a_wrong_order_are_found() {
+    alone("stores_in_a_wrong_order_are_found", LIMIT, || {
+        if !trace::is_there() {
+            return;
+        }
+        trace::on_one_processor();
+        // The header before the payload.
+        let found = planted(Operation::Send, |case, recording| {
+            early(recording, header(case))
+        });
+        println!("an early header: {found:?}");
+        assert!(found.unwrap().contains("neither nothing nor all"));
+        // A group's first header before its second frame.
+        let found = planted(Operation::Group, |case, recording| {
+            early(recording, header(case))
+        });
+        println!("an early group: {found:?}");
+        assert!(found.unwrap().contains("neither nothing nor all"));
+        // No terminator, where an older frame's header lies.
+        let found = planted(Operation::Send, |case, recording| {
+            let behind = header(case) + operation::length(64);
+            for snapshot in &mut recording.snapshots {
+                snapshot.bytes[behind..behind + 8]
+                    .copy_from_slice(&(1u64 << 48 | 16).to_ne_bytes());
+            }
+        });
+        println!("no terminator: {found:?}");
+        assert!(found.is_some());
+        // A commit that comes after the call has returned.
+        let found = planted(Operation::Commit, |case, recording| {
+            let at = header(case);
+            for snapshot in &mut recording.snapshots {
+                snapshot.bytes[at..at + 8].fill(0);
+            }
+        });
+        println!("no commit: {found:?}");
+        assert!(found.unwrap().contains("what was committed is not there"));
+    });
 }

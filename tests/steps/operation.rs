@@ -15,9 +15,10 @@ pub(crate) const COMMITTED: usize = 1;
 pub(crate) const BOUND: usize = 2;
 /// What a scripted peer has been sent, as a descriptor of its own, plus one.
 pub(crate) const SEGMENT: usize = 3;
-/// What a peer that is a process of the library's has received, and how it ended.
+/// How many frames a peer that is a process of the library's has received.
 pub(crate) const RECEIVED: usize = 4;
-pub(crate) const END: usize = 5;
+/// The process has been killed.
+pub(crate) const DONE: usize = 5;
 /// A dead twin has shaken hands; it may take on the snapshot.
 pub(crate) const READY: usize = 6;
 pub(crate) const GO: usize = 7;
