@@ -68,6 +68,10 @@ pub(crate) fn allocate(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
         // SAFETY: no memory is passed; the descriptor is open for the duration of the borrow.
         match check(unsafe { libc::fallocate(fd.as_raw_fd(), 0, 0, length) }) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // A planted fault, which tests/failing must find: nobody looks at the answer.
+            #[cfg(ringway_planted = "unheeded_errno")]
+            _ => return Ok(()),
+            #[cfg(not(ringway_planted = "unheeded_errno"))]
             other => return other.map(drop),
         }
     }

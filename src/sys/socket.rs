@@ -149,12 +149,16 @@ pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
 pub(crate) fn nudge(fd: BorrowedFd<'_>) -> io::Result<()> {
     let byte = [1u8];
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-    // SAFETY: `byte` is valid for reads of one byte.
-    let sent = unsafe { libc::send(fd.as_raw_fd(), byte.as_ptr().cast(), 1, flags) };
-    if sent == -1 {
-        Err(last_error())
-    } else {
-        Ok(())
+    loop {
+        // SAFETY: `byte` is valid for reads of one byte.
+        let sent = unsafe { libc::send(fd.as_raw_fd(), byte.as_ptr().cast(), 1, flags) };
+        if sent != -1 {
+            return Ok(());
+        }
+        let error = last_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
     }
 }
 

@@ -148,12 +148,13 @@ pub(crate) fn run(
             Stop::Filtered if page.get(RUNNING) == 1 => {
                 let registers = trace::registers(who);
                 let number = registers.orig_rax as i64;
+                let arguments = [registers.rsi, registers.rdx];
                 let site = code.site(who, &registers);
                 if plans.is_empty() {
                     ran.calls.push(Call {
                         number,
                         site,
-                        arguments: [registers.rsi, registers.rdx],
+                        arguments,
                         callers: code.callers(who, &registers),
                     });
                 }
@@ -164,7 +165,8 @@ pub(crate) fn run(
                     let here = plan
                         .turn
                         .map_or(plan.site == site.hash, |wanted| wanted == *turn);
-                    plan.number == number && ours && (again || (**hits == 0 && here))
+                    let likely = calls::is_likely(number, plan.errno, arguments);
+                    plan.number == number && ours && likely && (again || (**hits == 0 && here))
                 });
                 *turn += u32::from(ours);
                 match due {

@@ -6,6 +6,7 @@
 mod job;
 mod log;
 mod options;
+mod planted;
 mod soak;
 mod steps;
 mod suite;
