@@ -88,7 +88,11 @@ pub(crate) fn listen(path: &Path) -> io::Result<OwnedFd> {
     // SAFETY: `address` is valid for reads of `length` bytes.
     check(unsafe { libc::bind(fd.as_raw_fd(), (&raw const address).cast(), length) })?;
     // SAFETY: no memory is passed.
-    check(unsafe { libc::listen(fd.as_raw_fd(), 1024) })?;
+    if let Err(error) = check(unsafe { libc::listen(fd.as_raw_fd(), 1024) }) {
+        // Nobody would listen there.
+        let _ = std::fs::remove_file(path);
+        return Err(error);
+    }
     Ok(fd)
 }
 

@@ -9,6 +9,8 @@ use libc::{
 /// Whether this answer can be given here, by the call's second and third argument.
 pub(crate) fn is_likely(number: i64, errno: i32, [second, third]: [u64; 2]) -> bool {
     match number {
+        // Room is lacking only where the peer has bytes that it has not taken, and will look when it does: `src/sys/poll.rs`.
+        libc::SYS_sendto => errno != EAGAIN,
         // A message that was looked at is there to be taken.
         libc::SYS_recvmsg => errno != EAGAIN || third & libc::MSG_PEEK as u64 != 0,
         // A watch that is there can be changed and taken out: the kernel needs nothing for that.
@@ -19,7 +21,8 @@ pub(crate) fn is_likely(number: i64, errno: i32, [second, third]: [u64; 2]) -> b
     }
 }
 
-/// Whether a call is the library's own: memory is got by the allocator and for threads too, from within the C library, and without it Rust ends.
+/// Whether a call is the library's own: memory is got by the allocator and for the stacks of threads too, and without that Rust ends. `direct`: by the program's own
+/// code, on a thread that has begun.
 pub(crate) fn is_ours(number: i64, direct: bool) -> bool {
     let of_memory = matches!(
         number,

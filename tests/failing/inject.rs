@@ -6,7 +6,9 @@ use std::path::Path;
 
 use crate::calls;
 use crate::process::{Page, fork, holdings, watchdog};
-use crate::scene::{ATTEMPT, DONE, HEARD, HELD, RUNNING, SAID, Scene, TEXTS, WANTED, read, write};
+use crate::scene::{
+    ATTEMPT, DONE, HEARD, HELD, LEFT, RUNNING, SAID, Scene, TEXTS, WANTED, read, write,
+};
 use crate::trace::sites::{Code, Site};
 use crate::trace::{self, Registers, Stop};
 
@@ -45,6 +47,8 @@ pub(crate) struct Ran {
     pub(crate) texts: [String; 3],
     /// Descriptors and shared mappings at its end.
     pub(crate) held: [u64; 2],
+    /// A socket was left behind.
+    pub(crate) left: bool,
     /// Frames committed and received, by attempt.
     pub(crate) frames: [(u64, u64); 2],
     /// Without a plan: the calls that were made, in order.
@@ -90,7 +94,13 @@ fn failing(scene: Scene, page: &Page, path: &Path, filtered: Option<i64>) {
             // What it went on without, the next attempt has, so that what was lost shows.
             Ok(()) if wanted[0] == 0 || settled(wanted, 20) == wanted => break,
             Ok(()) => {}
-            Err(text) => write(page, TEXTS[attempt as usize], &text),
+            Err(text) => {
+                write(page, TEXTS[attempt as usize], &text);
+                page.set(
+                    LEFT,
+                    page.get(LEFT) | u64::from(scene.listens() && path.exists()),
+                );
+            }
         }
     }
     let held = settled([page.get(WANTED), page.get(WANTED + 1)], 500);
@@ -129,6 +139,7 @@ pub(crate) fn run(
         hits: 0,
         texts: Default::default(),
         held: [0; 2],
+        left: false,
         frames: [(0, 0); 2],
         calls: Vec::new(),
     };
@@ -149,7 +160,9 @@ pub(crate) fn run(
                 let registers = trace::registers(who);
                 let number = registers.orig_rax as i64;
                 let arguments = [registers.rsi, registers.rdx];
-                let site = code.site(who, &registers);
+                let mut site = code.site(who, &registers);
+                // Other threads only close, once they have begun.
+                site.direct &= who == failing;
                 if plans.is_empty() {
                     ran.calls.push(Call {
                         number,
@@ -190,6 +203,7 @@ pub(crate) fn run(
     ran.texts = TEXTS.map(|at| read(&page, at));
     ran.held = [page.get(HELD), page.get(HELD + 1)];
     ran.frames = [0, 1].map(|attempt| (page.get(SAID + attempt), page.get(HEARD + attempt)));
+    ran.left = page.get(LEFT) != 0;
     page.unmap();
     ran
 }

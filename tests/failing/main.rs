@@ -59,6 +59,16 @@ fn fault(ran: &Ran, plans: &[Plan], wanted: Option<[u64; 2]>) -> Option<String> 
             .iter()
             .any(|plan| plan.number == number && really(plan))
     };
+    // Who cannot be sure that it is ours leaves it, and the next listener takes its place.
+    let unsure = [
+        libc::SYS_unlink,
+        libc::SYS_openat,
+        libc::SYS_flock,
+        libc::SYS_statx,
+    ];
+    if ran.left && !unsure.into_iter().any(failed) {
+        return Some("a socket is left behind".to_owned());
+    }
     // The kernel's AIO is asked instead of /proc, which one with few descriptors would never have used.
     let asked = u64::from(failed(libc::SYS_readlink));
     // What is not unmapped stays.
@@ -231,7 +241,7 @@ impl Series {
         let faults: Vec<_> = self.faults.into_iter().collect();
         assert!(faults.is_empty(), "{}", faults.join("\n"));
         // Where a call comes from is told by what lies on the stack, and how often it is made by the moment.
-        let most = self.runs / 20;
+        let most = self.runs / 5;
         assert!(
             self.missed <= most,
             "{} of {} failures were not met",

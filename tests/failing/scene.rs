@@ -12,6 +12,8 @@ pub(crate) const RUNNING: usize = 0;
 pub(crate) const DONE: usize = 1;
 pub(crate) const ATTEMPT: usize = 2;
 pub(crate) const WATCHED: usize = 3;
+/// A socket was there behind an attempt that failed.
+pub(crate) const LEFT: usize = 4;
 /// Frames that the failing process has committed, and that its peer has received, by attempt.
 pub(crate) const SAID: usize = 8;
 pub(crate) const HEARD: usize = 12;
@@ -76,6 +78,11 @@ impl Scene {
     /// Whether the failing process is the client.
     fn connects(self) -> bool {
         matches!(self, Self::Client | Self::RichClient | Self::LeanClient)
+    }
+
+    /// Whether it makes a socket at the path.
+    pub(crate) fn listens(self) -> bool {
+        matches!(self, Self::Server | Self::Poller)
     }
 
     fn config(self) -> Config {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::mem;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
@@ -86,6 +86,12 @@ fn fill(own: &Segment) {
     }
 }
 
+/// The next message of one who makes an instruction at a time.
+fn patiently(line: &OwnedFd) -> (Vec<u8>, Vec<OwnedFd>) {
+    while !peer::readable(line.as_fd(), 1000) {}
+    peer::receive(line)
+}
+
 /// The peer: shakes hands in order, keeps what it was sent, and does nothing more.
 fn script(case: &Case, page: &Page, path: &Path, own: &Segment) {
     let bells = [eventfd(), eventfd()];
@@ -94,20 +100,21 @@ fn script(case: &Case, page: &Page, path: &Path, own: &Segment) {
     let theirs = match case.side {
         Side::Server => {
             page.until(BOUND, 1);
-            let (dialled, theirs) = peer::greet(path);
-            line = dialled;
+            line = peer::dial(path).unwrap();
+            peer::send(&line, &peer::hello().0, &[]);
+            let (welcome, theirs) = patiently(&line);
+            assert_eq!(welcome[8], 2, "a Welcome was expected");
             peer::send(&line, &peer::attach().0, &gifts);
-            assert_eq!(peer::receive(&line).0[8], 4, "a Ready was expected");
+            assert_eq!(patiently(&line).0[8], 4, "a Ready was expected");
             theirs
         }
         Side::Client => {
             let listener = peer::listen(path);
             page.set(BOUND, 1);
-            peer::wait_readable(&listener);
             line = peer::accept(&listener);
-            assert_eq!(peer::receive(&line).0[8], 1, "a Hello was expected");
+            assert_eq!(patiently(&line).0[8], 1, "a Hello was expected");
             peer::send(&line, &peer::welcome().0, &gifts);
-            let (attach, theirs) = peer::receive(&line);
+            let (attach, theirs) = patiently(&line);
             assert_eq!(attach[8], 3, "an Attach was expected");
             peer::send(&line, &peer::ready().0, &[]);
             theirs
@@ -136,12 +143,12 @@ pub(crate) fn record(case: &Case, path: &Path) -> Recording {
     let own = Segment::new(1);
     fill(&own);
     let peer = fork(|| {
-        watchdog(Duration::from_secs(60));
+        watchdog(Duration::from_secs(300));
         script(case, &page, path, &own);
     });
     let child = fork(|| {
         assert!(trace::be_traced());
-        watchdog(Duration::from_secs(60));
+        watchdog(Duration::from_secs(300));
         // SAFETY: no memory is passed.
         case.perform(&page, path, || {
             assert_eq!(unsafe { libc::raise(libc::SIGSTOP) }, 0)
