@@ -120,10 +120,11 @@ impl Ended {
 /// The messages, in order. Whatever is wrong is said by the caller, in one place.
 fn shake(config: &Config, line: &Line, deadline: Instant) -> Result<Agreed, Ended> {
     let told = Told::new(config).map_err(failure)?;
-    send(line, hello(config, &told.announced).as_bytes(), &[])?;
+    let hello = hello(config, &told.announced);
+    send(line, hello.as_bytes(), &[])?;
     let mut buffer = [0u8; handshake::LONGEST];
     let (welcome, speaker, descriptors) = welcomed(config, line, &mut buffer, deadline)?;
-    if let Err(unfit) = judge(config, &welcome) {
+    if let Err(unfit) = judge(config, hello.features, &welcome) {
         return Err(differing(unfit));
     }
     let largest = config.max_capacity as u64;
@@ -210,12 +211,12 @@ pub(super) fn welcomed(
     Ok((welcome, speaker, descriptors))
 }
 
-/// What a Welcome says apart from the server's offer. Fields that version 1 reserves are not looked at, except those that
+/// What a Welcome says, to a client that asked for the features `asked`, apart from the server's offer. Fields that version 1 reserves are not looked at, except those that
 /// would change what the rest means.
-fn judge(config: &Config, welcome: &Welcome) -> Result<(), side::Refused> {
+fn judge(config: &Config, asked: u64, welcome: &Welcome) -> Result<(), side::Refused> {
     let malformed = |text: String| (Reason::Malformed, ErrorKind::Malformed, text);
     judge_version(welcome)?;
-    let unknown = welcome.features & !side::features(config);
+    let unknown = welcome.features & !asked;
     if unknown != 0 {
         let text = format!("the server chose features {unknown:#x}, which the client lacks");
         return Err((Reason::Feature, ErrorKind::Feature, text));

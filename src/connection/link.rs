@@ -9,11 +9,11 @@ use super::outcome::Gone;
 use super::quota::Grant;
 use super::schemas::PeerSchemas;
 use super::shown::Segments;
-use crate::sys::credentials;
 use crate::sys::fork::Birth;
 use crate::sys::line::Line;
 use crate::sys::poll::Waiter;
 use crate::sys::socket::{self, Look};
+use crate::sys::{bell, credentials};
 
 /// Who is at the other end, by the kernel's word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub(crate) struct Link {
     pub(crate) schemas: PeerSchemas,
     pub(crate) kept: Kept,
     closed_at: Mutex<Option<Instant>>,
+    /// A ring of the peer was lost.
+    owes_a_ring: Mutex<bool>,
     /// By what each half waits, the one that sends first: both watch one socket, and what one takes from it may be meant for the other.
     waiters: [Mutex<Weak<Waiter>>; 2],
     /// How the connection ended for both halves, once one of them has heard it from the kernel. A goodbye is not that: it ends one lane.
@@ -83,6 +85,7 @@ impl Link {
             schemas,
             kept,
             closed_at: Mutex::new(None),
+            owes_a_ring: Mutex::new(false),
             waiters: Default::default(),
             verdict: OnceLock::new(),
         }
@@ -119,6 +122,18 @@ impl Link {
             other => other,
         };
         (life, look)
+    }
+
+    /// The kernel had no memory for a ring of the peer's bell. Whichever half sleeps next makes up for it.
+    pub(crate) fn owe_a_ring(&self) {
+        *lock(&self.owes_a_ring) = true;
+    }
+
+    /// Makes up for rings that were lost, through the socket, which wakes both of the peer's halves. `false`: there is no memory for that yet either.
+    pub(crate) fn make_up_rings(&self) -> bool {
+        let mut owes = lock(&self.owes_a_ring);
+        *owes = *owes && !bell::nudge(self.socket());
+        !*owes
     }
 
     /// Half `half` waits by `waiter` from now on. Who has just been woken through the one before, and has not heard it, is woken through this.

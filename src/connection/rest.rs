@@ -180,6 +180,7 @@ impl Rest {
             self.counts.wakes.add();
             if !ringer.ring(self.link.socket()) {
                 self.watch.forget();
+                self.link.owe_a_ring();
             }
         }
         false

@@ -138,15 +138,18 @@ impl Pending {
             } else {
                 &buffer[..received.length]
             };
+            // Of whom we do not admit not even a refusal is kept.
+            let admitted = |speaker: &Speaker| config.allows(speaker.uid);
+            let heard = self.agreed.is_some() || received.speaker.as_ref().is_some_and(admitted);
+            if heard && handshake::kind(bytes) == Some(Kind::Refuse) {
+                return Progress::Refused(self.line, refused(bytes));
+            }
             let outcome = match self.agreed.take() {
                 None => match self.hello(host, bytes, received) {
                     Ok(Role::Observer) => return Progress::Silent(self.line),
                     Ok(Role::Peer) => Ok(()),
                     Err(refused) => Err(refused),
                 },
-                Some(_) if handshake::kind(bytes) == Some(Kind::Refuse) => {
-                    return Progress::Refused(self.line, refused(bytes));
-                }
                 Some(_) if !host.peers => Err(taken_no_more()),
                 Some(agreed) => match self.attach(config, agreed, bytes, received) {
                     Ok(parts) => return Progress::Done(parts, self.line),

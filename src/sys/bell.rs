@@ -12,8 +12,8 @@
 //! `docs/architecture.md` has what the ways cost beside others. The first is used where the kernel has it, the second where it does not (a seccomp filter, `CONFIG_AIO=n`), and where the caller
 //! would rather have the bell's descriptor.
 //! Each of them needs a little memory of the kernel's, for a moment. The socket is tried too where the bell's way fails, so a ring is lost only if the kernel has
-//! memory for neither; then the half that rings asks again with its next look, at its next commit or release. If there is none, the peer sleeps on, to its deadline or the next
-//! ring or word of the socket. Nothing here waits for memory: a ring must not be able to block.
+//! memory for neither; then the half that rings asks again with its next look, at its next commit or release, and whichever half of our side sleeps next rings before it does
+//! (`connection/rest/barrier.rs`). Nothing here waits for memory: a ring must not be able to block.
 //!
 //! We never read a bell: the waiting side watches its own edge-triggered ([`poll`](super::poll)), so a peer that drains, fills
 //! or reconfigures it changes nothing but its own wakes.
@@ -59,11 +59,16 @@ impl Ringer {
             Some(bell) if aio::signal(bell.as_fd()).is_ok() => return true,
             _ => {}
         }
-        // A full socket (`EAGAIN`) means that the peer has nudges it has not taken, and will look when it does: `poll` says
-        // why nothing is lost.
-        let errno = socket::nudge(link).err().and_then(|e| e.raw_os_error());
-        !matches!(errno, Some(libc::ENOBUFS | libc::ENOMEM))
+        nudge(link)
     }
+}
+
+/// Wakes both halves of the peer, through the handshake socket. `false`: the kernel had no memory for it.
+pub(crate) fn nudge(link: BorrowedFd<'_>) -> bool {
+    // A full socket (`EAGAIN`) means that the peer has nudges it has not taken, and will look when it does: `poll` says
+    // why nothing is lost.
+    let errno = socket::nudge(link).err().and_then(|e| e.raw_os_error());
+    !matches!(errno, Some(libc::ENOBUFS | libc::ENOMEM))
 }
 
 fn write(bell: BorrowedFd<'_>) {

@@ -111,13 +111,14 @@ impl Lock {
     pub(crate) fn take(directory: &Path, patience: Duration) -> io::Result<Self> {
         let path = std::ffi::CString::new(directory.as_os_str().as_bytes())
             .map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
-        // SAFETY: `path` is a valid NUL-terminated string for the duration of the call.
-        let fd = check(unsafe {
-            libc::open(
-                path.as_ptr(),
-                libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC,
-            )
-        })?;
+        let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
+        let fd = loop {
+            // SAFETY: `path` is a valid NUL-terminated string for the duration of the call.
+            match check(unsafe { libc::open(path.as_ptr(), flags) }) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => break other?,
+            }
+        };
         // SAFETY: `fd` was just returned by the kernel and nothing else owns it.
         let directory = unsafe { OwnedFd::from_raw_fd(fd) };
         let deadline = Instant::now() + patience;
@@ -129,7 +130,8 @@ impl Lock {
                 });
             }
             let error = last_error();
-            if error.raw_os_error() != Some(libc::EWOULDBLOCK) || Instant::now() >= deadline {
+            let again = matches!(error.raw_os_error(), Some(libc::EWOULDBLOCK | libc::EINTR));
+            if !again || Instant::now() >= deadline {
                 return Err(error);
             }
             std::thread::sleep(Duration::from_millis(1));

@@ -88,7 +88,11 @@ pub(crate) fn listen(path: &Path) -> io::Result<OwnedFd> {
     // SAFETY: `address` is valid for reads of `length` bytes.
     check(unsafe { libc::bind(fd.as_raw_fd(), (&raw const address).cast(), length) })?;
     // SAFETY: no memory is passed.
-    check(unsafe { libc::listen(fd.as_raw_fd(), 1024) })?;
+    if let Err(error) = check(unsafe { libc::listen(fd.as_raw_fd(), 1024) }) {
+        // Nobody would listen there.
+        let _ = std::fs::remove_file(path);
+        return Err(error);
+    }
     Ok(fd)
 }
 
@@ -149,12 +153,16 @@ pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
 pub(crate) fn nudge(fd: BorrowedFd<'_>) -> io::Result<()> {
     let byte = [1u8];
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-    // SAFETY: `byte` is valid for reads of one byte.
-    let sent = unsafe { libc::send(fd.as_raw_fd(), byte.as_ptr().cast(), 1, flags) };
-    if sent == -1 {
-        Err(last_error())
-    } else {
-        Ok(())
+    loop {
+        // SAFETY: `byte` is valid for reads of one byte.
+        let sent = unsafe { libc::send(fd.as_raw_fd(), byte.as_ptr().cast(), 1, flags) };
+        if sent != -1 {
+            return Ok(());
+        }
+        let error = last_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
     }
 }
 

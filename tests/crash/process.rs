@@ -178,6 +178,12 @@ impl Page {
         unsafe { self.0.add(index).write_volatile(value) };
     }
 
+    /// Gives it up. Nobody else in this process has it.
+    pub(crate) fn unmap(self) {
+        // SAFETY: mapped by `new`, and `self` is the only handle.
+        unsafe { libc::munmap(self.0.cast(), 4096) };
+    }
+
     /// Waits until a word is `value`; the watchdog bounds it.
     pub(crate) fn until(&self, index: usize, value: u64) {
         while self.get(index) != value {

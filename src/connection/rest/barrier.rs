@@ -1,4 +1,5 @@
-//! The barrier that a half makes for a peer whose sender leaves its own out: between its epoch and its second look.
+//! What a half makes up for before it sleeps: the barrier, for a peer whose sender leaves its own out, between its epoch and its second look; and rings of
+//! ours that were lost, by either half, for want of the kernel's memory.
 //!
 //! Where none is to be had (the kernel refuses, or the ration is used up) the half does not sleep for longer than [`UNSURE`] at a stretch, and one that somebody
 //! else's loop would wake does not sleep at all.
@@ -17,7 +18,7 @@ pub(super) struct Barrier {
     /// What the peer's sender says; `None`: it always fences.
     fences: Option<Fences<MappedForeignWord>>,
     ration: Ration,
-    /// Armed without the barrier: when to look again.
+    /// Armed without the barrier, or with a ring lost: when to look again.
     until: Option<Instant>,
     /// How many were made.
     #[cfg(test)]
@@ -30,7 +31,8 @@ impl Rest {
         self.barrier.fences = Some(Fences::new(word));
     }
 
-    /// Says that we are about to sleep, with every barrier that the second look needs. Returns until when we may sleep; `None`: for ever.
+    /// Says that we are about to sleep, with every barrier that the second look needs, and rings the peer if that was in vain before: it may be asleep, and what we
+    /// wait for may be its answer. Returns until when we may sleep; `None`: for ever.
     pub(super) fn arm_epoch(&mut self) -> Option<Instant> {
         self.park.arm();
         let missing = self
@@ -38,7 +40,9 @@ impl Rest {
             .fences
             .as_ref()
             .is_some_and(Fences::are_missing);
-        self.barrier.until = if missing { self.make_up() } else { None };
+        let unsure = if missing { self.make_up() } else { None };
+        let unrung = (!self.link.make_up_rings()).then(|| Instant::now() + UNSURE);
+        self.barrier.until = [unsure, unrung].into_iter().flatten().min();
         self.barrier.until
     }
 

@@ -8,6 +8,7 @@ mod evidence;
 mod job;
 mod log;
 mod options;
+mod planted;
 mod sanitizers;
 mod soak;
 mod steps;

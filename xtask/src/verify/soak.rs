@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::evidence;
 use super::job::{Job, Stop, seconds};
+use super::planted::planted;
 use super::suite::Tally;
 use crate::output::{draw, say};
 
@@ -24,7 +25,7 @@ struct Soak {
 const SOAKS: &[Soak] = &[
     Soak {
         name: "frames exchanged",
-        percent: 35,
+        percent: 30,
         words: &["--test", "exchange"],
         // The test goes on by itself, with other seeds, for whole minutes.
         lap: |cargo, _, left| {
@@ -34,7 +35,7 @@ const SOAKS: &[Soak] = &[
     },
     Soak {
         name: "peers killed",
-        percent: 25,
+        percent: 20,
         words: &["--test", "crash", "killed_peers"],
         // A test that takes ten minutes ends itself, and these take two on a slow machine.
         lap: |cargo, lap, _| {
@@ -60,8 +61,27 @@ const SOAKS: &[Soak] = &[
         },
     },
     Soak {
+        name: "calls that fail",
+        percent: 10,
+        words: &["--test", "failing"],
+        // Two failures at once too, others in each lap.
+        lap: |cargo, lap, _| {
+            cargo.env("RINGWAY_PAIRS", "200");
+            cargo.env("RINGWAY_SEED", lap.to_string());
+        },
+    },
+    Soak {
+        name: "every instruction",
+        percent: 5,
+        // As the optimiser has them.
+        words: &["--release", "--test", "steps"],
+        lap: |cargo, _, _| {
+            cargo.env("RINGWAY_STEPS", "all");
+        },
+    },
+    Soak {
         name: "properties",
-        percent: 20,
+        percent: 15,
         // The module with the property test, which draws other cases in every run.
         words: &["--lib", "against_a_queue"],
         lap: |_, _, _| (),
@@ -78,6 +98,7 @@ pub(super) fn soak(job: &mut Job) -> Result<String, Stop> {
     let mut build = job.cargo("test");
     build.args(["--package", "ringway", "--tests", "--no-run"]);
     job.run(&mut build, seconds(400))?;
+    planted(job)?;
     let mut laps = Vec::new();
     for soak in SOAKS {
         let share = Duration::from_secs(minutes * 60) * soak.percent / 100;

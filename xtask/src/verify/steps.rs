@@ -87,7 +87,7 @@ pub(super) const ALL: &[Step] = &[
 /// Runs only with `--long`.
 pub(super) const SOAK: Step = Step {
     name: "soak",
-    about: "with --long: frames, kills, wakes, hostile peers and properties, again and again",
+    about: "with --long: planted faults; frames, kills, wakes, failing calls, hostile peers, properties, again and again",
     run: soak::soak,
     beside: false,
 };

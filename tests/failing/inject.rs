@@ -1,0 +1,233 @@
+//! One run of a scene, in which chosen system calls fail.
+
+use std::collections::HashMap;
+use std::mem;
+use std::path::Path;
+
+use crate::calls;
+use crate::process::{Page, fork, holdings, watchdog};
+use crate::scene::{
+    ATTEMPT, DONE, HEARD, HELD, LEFT, RUNNING, SAID, Scene, TEXTS, WANTED, read, write,
+};
+use crate::trace::sites::{Code, Site};
+use crate::trace::{self, Registers, Stop};
+
+/// How a call fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// Once.
+    Once,
+    /// Each time, from then on, wherever it is made: such a call is not to be had here.
+    Always,
+    /// It does nothing and answers zero: what a library would see that does not look at the answer. A planted fault.
+    Pretended,
+}
+
+/// Which call is to fail, from where, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Plan {
+    pub(crate) number: i64,
+    pub(crate) site: u64,
+    /// If it is not from there (what lies on a stack is not the same each time): which of its calls, from 0 on.
+    pub(crate) turn: Option<u32>,
+    /// Which it was when the calls were written down.
+    pub(crate) later: u32,
+    pub(crate) errno: i32,
+    pub(crate) manner: Manner,
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    /// The wait status of the failing process, and of its peer.
+    pub(crate) ended: [i32; 2],
+    /// How often the plan was carried out.
+    pub(crate) hits: u32,
+    /// What the failing process said of its attempts, and its peer.
+    pub(crate) texts: [String; 3],
+    /// Descriptors and shared mappings at its end.
+    pub(crate) held: [u64; 2],
+    /// A socket was left behind.
+    pub(crate) left: bool,
+    /// Frames committed and received, by attempt.
+    pub(crate) frames: [(u64, u64); 2],
+    /// Without a plan: the calls that were made, in order.
+    pub(crate) calls: Vec<Call>,
+}
+
+/// A system call that was made.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) number: i64,
+    pub(crate) site: Site,
+    /// Its second and third.
+    pub(crate) arguments: [u64; 2],
+    /// For people.
+    pub(crate) callers: Vec<u64>,
+}
+
+/// Descriptors and shared mappings of this process, when they are as wanted or some time has passed: some are closed on other threads.
+fn settled(wanted: [u64; 2], patience: u32) -> [u64; 2] {
+    let mut held = [0; 2];
+    for _ in 0..patience {
+        let (descriptors, _, shared) = holdings();
+        held = [descriptors as u64, shared as u64];
+        if held == wanted {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    held
+}
+
+fn failing(scene: Scene, page: &Page, path: &Path, filtered: Option<i64>) {
+    assert!(trace::be_traced());
+    watchdog(std::time::Duration::from_secs(25));
+    trace::filter(filtered);
+    for attempt in 0..2 {
+        page.set(ATTEMPT, attempt);
+        page.set(RUNNING, 1 - attempt);
+        let outcome = scene.attempt(page, path);
+        page.set(RUNNING, 0);
+        let wanted = [page.get(WANTED), page.get(WANTED + 1)];
+        match outcome {
+            // What it went on without, the next attempt has, so that what was lost shows.
+            Ok(()) if wanted[0] == 0 || settled(wanted, 20) == wanted => break,
+            Ok(()) => {}
+            Err(text) => {
+                write(page, TEXTS[attempt as usize], &text);
+                page.set(
+                    LEFT,
+                    page.get(LEFT) | u64::from(scene.listens() && path.exists()),
+                );
+            }
+        }
+    }
+    let held = settled([page.get(WANTED), page.get(WANTED + 1)], 500);
+    page.set(HELD, held[0]);
+    page.set(HELD + 1, held[1]);
+}
+
+/// Runs `scene` with up to two plans. `wanted`: what the failing process holds at the end of a run in which nothing fails.
+pub(crate) fn run(
+    scene: Scene,
+    path: &Path,
+    plans: &[Plan],
+    wanted: Option<[u64; 2]>,
+    code: &mut Code,
+) -> Ran {
+    let page = Page::new();
+    for (index, count) in wanted.into_iter().flatten().enumerate() {
+        page.set(WANTED + index, count);
+    }
+    let filtered = match plans {
+        [one] => Some(one.number),
+        _ => None,
+    };
+    let child = fork(|| failing(scene, &page, path, filtered));
+    let failing = child.pid;
+    mem::forget(child);
+    trace::take(failing);
+    let child = fork(|| {
+        watchdog(std::time::Duration::from_secs(25));
+        scene.accompany(&page, path);
+    });
+    let peer = child.pid;
+    mem::forget(child);
+    let mut ran = Ran {
+        ended: [0; 2],
+        hits: 0,
+        texts: Default::default(),
+        held: [0; 2],
+        left: false,
+        frames: [(0, 0); 2],
+        calls: Vec::new(),
+    };
+    let mut hits = vec![0u32; plans.len()];
+    let mut turns = HashMap::new();
+    trace::run(failing, 0);
+    let mut alive = [true; 2];
+    while alive != [false; 2] {
+        let (who, stop) = trace::wait(-1);
+        match stop {
+            Stop::Ended(status) if who == failing => {
+                (alive[0], ran.ended[0]) = (false, status);
+                page.set(DONE, 1);
+            }
+            Stop::Ended(status) if who == peer => (alive[1], ran.ended[1]) = (false, status),
+            Stop::Ended(_) => {}
+            Stop::Filtered if page.get(RUNNING) == 1 => {
+                let registers = trace::registers(who);
+                let number = registers.orig_rax as i64;
+                let arguments = [registers.rsi, registers.rdx];
+                let mut site = code.site(who, &registers);
+                // Other threads only close, once they have begun.
+                site.direct &= who == failing;
+                if plans.is_empty() {
+                    ran.calls.push(Call {
+                        number,
+                        site,
+                        arguments,
+                        callers: code.callers(who, &registers),
+                    });
+                }
+                let ours = calls::is_ours(number, site.direct);
+                let turn = turns.entry(number).or_insert(0u32);
+                let due = plans.iter().zip(&mut hits).find(|(plan, hits)| {
+                    let again = **hits > 0 && plan.manner == Manner::Always;
+                    let here = plan
+                        .turn
+                        .map_or(plan.site == site.hash, |wanted| wanted == *turn);
+                    let likely = calls::is_likely(number, plan.errno, arguments);
+                    plan.number == number && ours && likely && (again || (**hits == 0 && here))
+                });
+                *turn += u32::from(ours);
+                match due {
+                    Some((plan, hits)) => {
+                        *hits += 1;
+                        fail(who, registers, plan);
+                    }
+                    None => trace::run(who, 0),
+                }
+            }
+            Stop::Signal(libc::SIGSTOP | libc::SIGTRAP)
+            | Stop::Filtered
+            | Stop::Call
+            | Stop::Born => {
+                trace::run(who, 0);
+            }
+            Stop::Signal(signal) => trace::run(who, signal),
+        }
+    }
+    ran.hits = hits.iter().sum();
+    ran.texts = TEXTS.map(|at| read(&page, at));
+    ran.held = [page.get(HELD), page.get(HELD + 1)];
+    ran.frames = [0, 1].map(|attempt| (page.get(SAID + attempt), page.get(HEARD + attempt)));
+    ran.left = page.get(LEFT) != 0;
+    page.unmap();
+    ran
+}
+
+/// Has the call at whose entry `who` stands fail as planned.
+fn fail(who: libc::pid_t, mut registers: Registers, plan: &Plan) {
+    let answer = if plan.manner == Manner::Pretended {
+        0
+    } else {
+        (-i64::from(plan.errno)) as u64
+    };
+    if plan.number == libc::SYS_close && plan.manner != Manner::Pretended {
+        // Whatever it answers, it has closed.
+        trace::run_to_call(who, 0);
+        let (_, stop) = trace::wait(who);
+        if stop == Stop::Call {
+            registers = trace::registers(who);
+            registers.rax = answer;
+            trace::set_registers(who, &registers);
+        }
+    } else {
+        registers.orig_rax = u64::MAX;
+        registers.rax = answer;
+        trace::set_registers(who, &registers);
+    }
+    trace::run(who, 0);
+}

@@ -1,0 +1,170 @@
+//! Killed for good at a system call, beside a peer that is a process of the library's and lives on.
+
+use std::mem;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use ringway::{Config, Connection, ErrorKind, RecvError, SendError, Wait};
+
+use crate::operation::{
+    BOUND, COMMITTED, Case, DONE, Operation, RECEIVED, STAGE, Side, THEIRS, body, soon,
+};
+use crate::process::{Page, fork, holdings, watchdog};
+use crate::trace::{self, Stop};
+
+/// The peer's own connection, if it comes to one.
+fn join(case: &Case, page: &Page, path: &Path) -> Option<Connection> {
+    let config = Config::new()
+        .wait(Wait::Park)
+        .capacity(4096)
+        .peer_capacity(4096)
+        .handshake_timeout(Duration::from_secs(10));
+    let gone = |error: &ringway::Error| {
+        let kind = error.kind();
+        assert!(
+            matches!(kind, ErrorKind::PeerGone | ErrorKind::NotFound),
+            "{kind:?}: {error}"
+        );
+    };
+    if case.side == Side::Client {
+        let mut listener = config.bind(path).unwrap();
+        page.set(BOUND, 1);
+        loop {
+            let dead = page.get(DONE) == 1;
+            match listener.accept_deadline(Instant::now() + Duration::from_millis(5)) {
+                Ok(connection) => return Some(connection),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}"),
+            }
+            if dead {
+                listener.last_refusal().into_iter().for_each(gone);
+                return None;
+            }
+        }
+    }
+    loop {
+        let dead = page.get(DONE) == 1;
+        match config.connect(path) {
+            Ok(connection) => return Some(connection),
+            Err(error) => gone(&error),
+        }
+        if dead {
+            return None;
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// The peer, to its end.
+fn survive(case: &Case, page: &Page, path: &Path) {
+    let before = holdings().0;
+    let Some(mut connection) = join(case, page, path) else {
+        // A process keeps two for all its connections: its counters, and what is always readable. Others may be closed on another thread.
+        let until = soon();
+        while holdings().0 > before + 2 {
+            assert!(Instant::now() < until, "descriptors leak");
+            std::thread::yield_now();
+        }
+        return;
+    };
+    let (sender, receiver) = connection.halves();
+    let sent = THEIRS
+        .into_iter()
+        .enumerate()
+        .try_for_each(|(number, size)| sender.send_deadline(&body(100 + number, size), soon()));
+    let sizes = [case.before(), case.within()].concat();
+    let mut buffer = vec![0; 4096];
+    let mut count = 0;
+    let received = loop {
+        match receiver.recv_into_deadline(&mut buffer, soon()) {
+            Ok(length) => {
+                let wanted = body(count, sizes[count]);
+                assert!(buffer[..length] == wanted, "frame {count} is broken");
+                count += 1;
+                page.set(RECEIVED, count as u64);
+            }
+            Err(error) => break error,
+        }
+    };
+    let sent = sent.err().unwrap_or_else(|| {
+        loop {
+            if let Err(error) = sender.send_deadline(&[7; 1000], soon()) {
+                break error;
+            }
+        }
+    });
+    let ended = matches!(received, RecvError::PeerDied | RecvError::Closed)
+        && matches!(sent, SendError::PeerDied | SendError::Closed);
+    assert!(ended, "the end was {received:?}, {sent:?}");
+    // All of a group or nothing.
+    let whole = [case.before().len(), sizes.len()].contains(&count);
+    assert!(
+        whole || case.operation == Operation::Handshake,
+        "{count} frames came"
+    );
+}
+
+/// Runs a case with a peer of the library's, to the `last`th entry or exit of a system call within the operation, where it is killed; with none, to
+/// the operation's end. Returns how many there were.
+fn run(case: &Case, path: &Path, last: Option<u64>) -> u64 {
+    let page = Page::new();
+    let child = fork(|| {
+        assert!(trace::be_traced());
+        watchdog(Duration::from_secs(60));
+        // SAFETY: no memory is passed.
+        case.perform(&page, path, || {
+            assert_eq!(unsafe { libc::raise(libc::SIGSTOP) }, 0)
+        });
+    });
+    let pid = child.pid;
+    trace::take(pid);
+    let mut peer = fork(|| {
+        watchdog(Duration::from_secs(60));
+        survive(case, &page, path);
+    });
+    trace::run(pid, 0);
+    assert_eq!(
+        trace::wait(pid),
+        (pid, Stop::Signal(libc::SIGSTOP)),
+        "{case:?}"
+    );
+    if case.operation == Operation::Wake {
+        // The peer has read what there is, and sleeps.
+        page.until(RECEIVED, case.before().len() as u64);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let mut stops = 0;
+    while page.get(STAGE) != 2 && last != Some(stops) {
+        trace::run_to_call(pid, 0);
+        match trace::wait(pid).1 {
+            Stop::Call => stops += 1,
+            Stop::Signal(libc::SIGTRAP) => {}
+            other => panic!("{case:?}: {other:?} at stop {stops}"),
+        }
+    }
+    // Kills and reaps.
+    drop(child);
+    page.set(DONE, 1);
+    let status = peer.reap();
+    let (committed, received) = (page.get(COMMITTED), page.get(RECEIVED));
+    assert_eq!(
+        status, 0,
+        "{case:?}, killed at stop {last:?}: its peer's status"
+    );
+    assert!(
+        received >= committed,
+        "{case:?}, killed at stop {last:?}: {committed} frames were committed, {received} received"
+    );
+    mem::drop(peer);
+    page.unmap();
+    let _ = std::fs::remove_file(path);
+    stops
+}
+
+/// Kills the process at each entry and each exit of each system call of the operation. Returns how often.
+pub(crate) fn everywhere(case: &Case, path: &Path) -> u64 {
+    let all = run(case, path, None);
+    for last in 1..=all {
+        run(case, path, Some(last));
+    }
+    all + 1
+}

@@ -1,0 +1,80 @@
+//! Faults that are planted in the library, which its tests must find: a check that cannot fail is worthless.
+
+use super::job::{Job, Stop, seconds};
+use crate::place;
+
+/// A fault, by its name in the sources (`cfg(ringway_planted = "...")`), and what finds it.
+struct Fault {
+    name: &'static str,
+    /// The test target, and the test in it.
+    test: [&'static str; 2],
+    /// What it says.
+    says: &'static str,
+}
+
+const FAULTS: &[Fault] = &[
+    Fault {
+        name: "early_header",
+        test: [
+            "steps",
+            "a_survivor_of_any_instruction_finds_all_or_nothing",
+        ],
+        says: "neither nothing nor all",
+    },
+    Fault {
+        name: "unheeded_errno",
+        test: ["failing", "each_call_of_a_client_fails"],
+        says: "the segment is sparse",
+    },
+];
+
+/// One build has all of them: each is in the way of its own test alone.
+pub(super) fn planted(job: &mut Job) -> Result<(), Stop> {
+    let flags: Vec<String> = FAULTS
+        .iter()
+        .map(|fault| format!("--cfg ringway_planted=\"{}\"", fault.name))
+        .collect();
+    job.note("# Faults are planted here: the failures that follow are wanted.");
+    for fault in FAULTS {
+        let [target, test] = fault.test;
+        let mut cargo = job.cargo("test");
+        cargo.args(["--package", "ringway", "--test", target, "--", test]);
+        cargo
+            .env("RUSTFLAGS", flags.join(" "))
+            .env("CARGO_TARGET_DIR", place::target().join("planted"));
+        let (printed, status) = job.try_run(&mut cargo, seconds(900))?;
+        if printed.contains("this sandbox forbids ptrace") {
+            return Ok(());
+        }
+        if status.success() || !printed.contains(fault.says) {
+            return Err(Stop::failed(format!(
+                "the fault `{}` was planted, and `{test}` did not find it",
+                fault.name
+            )));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FAULTS;
+
+    #[test]
+    fn every_fault_is_in_the_sources_and_its_test_is_there() {
+        let read = |path: String| {
+            let path = crate::place::root().join(path);
+            std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"))
+        };
+        let sources = read("src/ring/producer.rs".into()) + &read("src/sys/memfd.rs".into());
+        for fault in FAULTS {
+            let planted = format!("cfg(ringway_planted = \"{}\")", fault.name);
+            assert!(sources.contains(&planted), "{planted}");
+            let [target, test] = fault.test;
+            assert!(
+                read(format!("tests/{target}/main.rs")).contains(test),
+                "{test}"
+            );
+        }
+    }
+}
