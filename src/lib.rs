@@ -80,11 +80,13 @@ mod wake;
 #[cfg(not(loom))]
 pub use connection::{
     Address, Arm, AtPriority, Attendant, Config, Connection, ConnectionCounters, Counters,
-    Direction, Frame, Frames, Group, LaneCounters, Limits, Listener, Lost, Observed, Peer,
-    Receiver, RecvError, Reservation, SendError, Sender, SharedSender, Tap, TapFrame, TapLane,
-    connect,
+    Direction, Frame, Frames, Group, LaneCounters, Limits, Lineage, Listener, Lost, NotResumed,
+    Observed, Peer, Receiver, RecvError, Redelivered, Reservation, Resumed, SendError, Sender,
+    SharedSender, Tap, TapFrame, TapLane, Unrelated, connect,
 };
 pub use error::{Error, ErrorKind};
+#[cfg(not(loom))]
+pub use layout::redelivery::Redelivery;
 pub use layout::violation::Violation;
 #[cfg(not(loom))]
 pub use poller::{Accept, Ended, Event, Polled, Poller, Token, Turn};

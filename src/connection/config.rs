@@ -47,6 +47,8 @@ pub struct Config {
     pub(crate) limits: Limits,
     pub(crate) timing: bool,
     pub(crate) drop_expired: bool,
+    /// The client can resume the connection.
+    pub(crate) resumable: bool,
     /// What our side sends, and what it expects to receive. `None`: bytes without a meaning.
     pub(crate) sends: Option<Schema>,
     pub(crate) expects: Option<Schema>,
@@ -79,6 +81,7 @@ impl Default for Config {
             limits: Limits::default(),
             timing: false,
             drop_expired: false,
+            resumable: false,
             sends: None,
             expects: None,
             codec: 0,
@@ -269,6 +272,18 @@ impl Config {
         self
     }
 
+    /// Lets a client that outlives its server resume the connection with the next one ([`Config::resume`]): what the server had not finished with is sent again, and says so
+    /// ([`Frame::redelivery`](crate::Frame::redelivery)). Off by default. Both sides have to ask for it.
+    ///
+    /// A server's receiver then tells, for each frame, that it hands it out and that it is finished with, which costs some nanoseconds more. It is finished with a frame when the
+    /// [`Frame`](crate::Frame) is dropped; with one that was returned by value (`recv_into`, messages of a typed connection), when it is asked for the next one. So **a handler commits its reply
+    /// first, and then drops the frame** or goes on: then a frame that is finished with has its reply, and one that is not is sent again. Who handles frames elsewhere, and later, holds them until
+    /// then ([`Receiver::hold`](crate::Receiver::hold), [`Receiver::release`](crate::Receiver::release)).
+    pub fn resumable(mut self, on: bool) -> Self {
+        self.resumable = on;
+        self
+    }
+
     /// What this side sends, for programs that know it as data. A typed connection sets it by itself. The peer reads it from our segment, and
     /// each side refuses the other if what one sends is not compatible with what the other expects.
     pub fn sends(mut self, schema: Schema) -> Self {
@@ -329,7 +344,7 @@ impl Config {
         Tap::new(self.clone(), path)
     }
 
-    fn prepare(&self) -> Result<(), Error> {
+    pub(super) fn prepare(&self) -> Result<(), Error> {
         self.check()?;
         if self.drop_expired {
             HostClock::here().map_err(receiver::unknown)?;

@@ -5,6 +5,7 @@ mod frames;
 mod held;
 mod lanes;
 mod polled;
+mod taken;
 
 pub(super) use expired::unknown;
 pub use frames::Frames;
@@ -20,6 +21,7 @@ use super::rest::{Ended, LIFE_EVERY, Rest};
 use super::timing::Timing;
 use crate::layout::counters;
 use crate::layout::header::frame_length;
+use crate::layout::redelivery::Redelivery;
 use crate::ring::{Consumer, Entry, Found, Halt, Several};
 use crate::segment::{MappedForeignRing, MappedOwnWord};
 use crate::sys::cpu;
@@ -47,8 +49,10 @@ pub struct Receiver {
     /// The others, where there are several.
     several: Option<Box<Others>>,
     birth: Birth,
-    /// The same where there is one lane. Where there are several it is always forked: what knows of one lane only asks it.
+    /// The same where there is one lane. Where there are several, or account is given of what is taken, it is always forked: what knows of neither only asks it.
     lone: Birth,
+    /// What was said of the frame that was handed out last.
+    redelivery: Redelivery,
     slip: Slip,
     gap: Gap,
     quiet: Quiet,
@@ -61,11 +65,18 @@ impl Receiver {
         if let Some(slot) = &rest.link.kept.slot {
             lane.count_into(slot.lane(counters::RECEIVES));
         }
+        let birth = rest.link.birth;
+        let lone = if lane.gives_account() {
+            birth.never()
+        } else {
+            birth
+        };
         Self {
             lane,
             several: None,
-            birth: rest.link.birth,
-            lone: rest.link.birth,
+            birth,
+            lone,
+            redelivery: Redelivery::First,
             slip: Slip::default(),
             gap: Gap::default(),
             quiet: Quiet::default(),
@@ -162,7 +173,7 @@ impl Receiver {
         if taken {
             return Ok(None);
         }
-        self.recv().map(Some)
+        self.recv().map(|frame| Some(frame.copied()))
     }
 
     /// Copies the next frame into `buffer` and releases it, if it is there, of kind 0 and fills it.
@@ -368,7 +379,10 @@ impl Receiver {
 
     #[inline(always)]
     fn try_next(&mut self) -> Result<Entry, RecvError> {
-        match self.peek()? {
+        if self.lone.is_forked() {
+            return self.try_next_of_lanes();
+        }
+        match self.look_at_lane()? {
             Some(entry) => Ok(entry),
             None => self.empty(),
         }
@@ -432,7 +446,7 @@ impl Receiver {
         }
         let copied = self.lane.copy(entry, 0, buffer);
         self.lane.advance(entry);
-        self.finish();
+        self.finish_copied();
         Ok(copied)
     }
 

@@ -7,11 +7,13 @@
 //! A plain receive compares the cursor's mark behind its frame with one word, the ring's gate: what ends there or before is in bounds and makes no
 //! step's worth of frames to release. What is rare is kept off its path by that: the gate is zero once the lane is broken, and in the child of a fork.
 
+mod account;
 mod expiry;
 mod warm;
 
 pub(crate) use expiry::Halt;
 
+use account::Account;
 use expiry::Expiry;
 
 use super::beside::Counted;
@@ -119,6 +121,8 @@ pub(crate) struct Consumer<R, W> {
     ended: bool,
     broken: Option<Violation>,
     expiry: Expiry,
+    /// Where the connection can be resumed.
+    account: Option<Account<W>>,
 }
 
 impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
@@ -147,6 +151,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
             ended: false,
             broken: None,
             expiry: Expiry::new(),
+            account: None,
         };
         consumer.open_gate();
         consumer
@@ -309,7 +314,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
     fn judge(&mut self, entry: Entry) -> Result<Entry, Violation> {
         let entry = self.in_bounds(entry)?;
         match entry.header.flags() {
-            _ if entry.header.is_frame() => return Ok(entry),
+            _ if self.is_frame(entry.header) => return Ok(entry),
             flags if flags != FLAG_FRAME | FLAG_PAD => {
                 return Err(Violation::UnknownFlags { flags });
             }
@@ -323,7 +328,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         // ORD: take: as in `take_exact`; partner: ring/producer.rs (commit).
         fence(Site::Take, Ordering::Acquire);
         match header.flags() {
-            _ if header.is_frame() => {}
+            _ if self.is_frame(header) => {}
             _ if header.0 == 0 || header.flags() == FLAG_FRAME | FLAG_PAD => {
                 return Err(Violation::PadWithoutFrame);
             }
@@ -413,7 +418,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         self.next() - self.published >= self.step
     }
 
-    /// Tells the producer all that is finished with. Returns whether there was anything to tell.
+    /// Tells the producer all that is finished with. Returns whether there was anything to tell that it is to be woken for.
     pub(crate) fn publish_release(&mut self) -> bool {
         self.settle();
         let freed = if self.hold { self.freed } else { self.next() };
@@ -428,11 +433,12 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
             self.due = freed + self.step;
         }
         self.open_gate();
+        let wakes = self.account_for(freed);
         // ORD: release: our copies out of the released space come before the producer's writes there; partner:
         // ring/producer/room.rs (reclaim).
         self.released
             .store(freed, order(Site::Release, Ordering::Release));
-        true
+        wakes
     }
 
     /// Where a release will be due.

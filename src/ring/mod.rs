@@ -18,6 +18,7 @@ mod precedence;
 mod producer;
 mod several;
 mod slot;
+mod standing;
 mod tally;
 mod tap;
 #[cfg(all(test, not(loom)))]
@@ -27,8 +28,9 @@ pub(crate) use beside::Beside;
 pub(crate) use consumer::{Consumer, Entry, Found, Halt, say_start};
 pub(crate) use fencing::FENCES;
 pub(crate) use manner::Published;
-pub(crate) use producer::{Producer, Readers};
+pub(crate) use producer::{Carried, Producer, Readers};
 pub(crate) use several::Several;
 pub(crate) use slot::{Refusal, Slot};
+pub(crate) use standing::Standing;
 pub(crate) use tally::{ONE, Tally};
 pub(crate) use tap::{Tap, Told};

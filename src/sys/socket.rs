@@ -11,7 +11,7 @@ use std::path::Path;
 
 use super::line::Line;
 use super::message::{self, First};
-use super::{check, last_error};
+use super::{check, last_error, poll};
 
 /// The longest path that a socket address holds, in bytes, without its terminating NUL.
 pub(crate) const MAX_PATH: usize =
@@ -167,6 +167,13 @@ pub(crate) struct Look {
     pub(crate) taken: bool,
     /// The look ended before the nudges did.
     pub(crate) more: bool,
+}
+
+/// Whether the other end is closed altogether: nobody holds it any more. One that has only been shut down for writing is not.
+pub(crate) fn is_closed(line: &Line) -> bool {
+    let ended = line.ended();
+    // What we have shut down ourselves looks the same.
+    !*ended && poll::is_hung_up(line.as_fd())
 }
 
 /// How many nudges one look takes; the rest stay for the next, so that a flood cannot keep us here.

@@ -98,6 +98,11 @@ impl Rest {
         }
     }
 
+    /// Whether the peer's half opposite has been closed in order.
+    pub(crate) fn hears_goodbye(&self) -> bool {
+        self.watch.is_closed()
+    }
+
     /// The kernel has something to say of the peer's socket or process.
     pub(crate) fn told(&mut self) {
         self.heard = Heard::Nothing;
