@@ -10,7 +10,6 @@ use super::process::Random;
 use super::server::payload;
 
 /// What a client has done.
-#[derive(Debug)]
 pub(crate) struct Client {
     /// Frames that were committed, by lane.
     pub(crate) sent: Vec<u64>,

@@ -110,11 +110,13 @@ pub(crate) fn check(records: &[Record], sent: &[u64]) -> Summary {
     let mut killed = None;
     for record in records {
         if record.server == KILLED {
-            killed = Some(record.at);
+            killed = Some((record.number, record.at));
             continue;
         }
-        if let Some(at) = killed.take() {
+        // What comes after the note of its death is still the old one's.
+        if let Some((_, at)) = killed.filter(|(server, _)| record.server > *server) {
             summary.gaps.push(Duration::from_nanos(record.at - at));
+            killed = None;
         }
         summary.servers = summary.servers.max(record.server + 1);
         let frame = (record.lane, record.number);
