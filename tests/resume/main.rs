@@ -4,7 +4,9 @@
 
 mod client;
 mod kills;
+mod orderly;
 #[path = "../crash/process.rs"]
 mod process;
 mod record;
+mod refusals;
 mod server;
