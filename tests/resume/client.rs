@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ringway::{Config, Connection, ErrorKind, RecvError, SendError};
 
 use super::process::Random;
-use super::server::payload;
+use super::server::{message, payload};
 
 /// What a client has done.
 pub(crate) struct Client {
@@ -18,6 +18,8 @@ pub(crate) struct Client {
     pub(crate) unseen: u64,
     pub(crate) in_doubt: u64,
     random: Random,
+    /// Its server takes messages.
+    typed: bool,
 }
 
 pub(crate) fn soon() -> Instant {
@@ -44,7 +46,7 @@ pub(crate) fn connect(config: &Config, path: &Path) -> Connection {
 }
 
 impl Client {
-    pub(crate) fn new(lanes: usize, seed: u64) -> Self {
+    pub(crate) fn new(lanes: usize, seed: u64, typed: bool) -> Self {
         Self {
             sent: vec![0; lanes],
             answered: HashSet::new(),
@@ -52,6 +54,7 @@ impl Client {
             unseen: 0,
             in_doubt: 0,
             random: Random::new(seed),
+            typed,
         }
     }
 
@@ -114,6 +117,11 @@ impl Client {
     fn send_one(&mut self, connection: &mut Connection) -> Result<(), SendError> {
         let lane = self.random.below(self.sent.len() as u64) as usize;
         let number = self.sent[lane];
+        if self.typed {
+            connection.sender().try_send(&message(number))?;
+            self.sent[lane] += 1;
+            return Ok(());
+        }
         let payload = payload(lane, number);
         let kind = (number % 7) as u16;
         let mut sender = connection.sender().at(lane)?;
@@ -137,7 +145,12 @@ impl Client {
 
     fn note(&mut self, reply: &[u8]) {
         let word = |at: usize| u64::from_ne_bytes(reply[at..at + 8].try_into().unwrap());
-        self.answered.insert((word(0), word(8)));
+        let frame = if self.typed {
+            (0, word(0))
+        } else {
+            (word(0), word(8))
+        };
+        self.answered.insert(frame);
     }
 
     fn has_all(&self) -> bool {

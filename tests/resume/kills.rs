@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
+use ringway::typed::Messages;
 use ringway::{Config, RecvError, Wait};
 
 use super::client::Client;
 use super::process::{Page, Random, alone, fork};
 use super::record::{self, KILLED, Record};
-use super::server::{Host, SERVING, Way, serve};
+use super::server::{Host, Request, SERVING, Way, serve};
 
 fn config(lanes: usize, wait: Wait) -> Config {
     Config::new()
@@ -54,7 +55,11 @@ fn host_all(way: Way, config: &Config, path: &Path, pipe: &std::fs::File, page: 
 fn kills(name: &str, way: Way, lanes: usize, wait: Wait) {
     alone(name, Duration::from_secs(300), || {
         let kills: u64 = std::env::var("RINGWAY_RESUMES").map_or(60, |text| text.parse().unwrap());
-        let config = config(lanes, wait);
+        let mut config = config(lanes, wait);
+        if way == Way::Typed {
+            let schema = Request::SCHEMA;
+            config = config.sends(schema.clone()).expects(schema.clone());
+        }
         // One of its own: whoever binds locks the directory for a moment.
         let folder = std::env::temp_dir().join(format!("ringway-resume-{}", std::process::id()));
         std::fs::create_dir(&folder).unwrap();
@@ -65,7 +70,7 @@ fn kills(name: &str, way: Way, lanes: usize, wait: Wait) {
         let mut hosts = fork(|| host_all(way, &config, &path, &write, &page, kills));
         drop(write);
         let reader = std::thread::spawn(move || record::read_all(read));
-        let mut client = Client::new(lanes, 7 ^ way as u64);
+        let mut client = Client::new(lanes, 7 ^ way as u64, way == Way::Typed);
         client.run(&config, &path, || page.get(SERVING) > kills);
         assert_eq!(hosts.reap(), 0);
         std::fs::remove_dir_all(&folder).unwrap();
@@ -116,6 +121,11 @@ fn frames_that_are_held() {
 #[test]
 fn a_poller() {
     kills("kills::a_poller", Way::Polled, 1, Wait::Adaptive);
+}
+
+#[test]
+fn messages() {
+    kills("kills::messages", Way::Typed, 1, Wait::Adaptive);
 }
 
 #[test]

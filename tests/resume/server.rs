@@ -72,6 +72,15 @@ pub(crate) fn payload(lane: usize, number: u64) -> Vec<u8> {
     payload
 }
 
+/// A request as it lies in memory.
+pub(crate) fn message(number: u64) -> Vec<u8> {
+    let request = Request {
+        number,
+        rest: mix(number),
+    };
+    request.as_bytes().to_vec()
+}
+
 fn number_of(lane: usize, bytes: &[u8]) -> u64 {
     let number = u64::from_ne_bytes(bytes[..8].try_into().unwrap());
     assert_eq!(bytes, payload(lane, number), "what was sent");
