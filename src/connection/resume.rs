@@ -125,20 +125,20 @@ impl<C: fmt::Debug> std::error::Error for NotResumed<C> {
 
 /// Halves that are not of one connection.
 #[derive(Debug)]
-pub struct Unrelated {
+pub struct Unrelated<S = Sender, R = Receiver> {
     /// The half that sends.
-    pub sender: Box<Sender>,
+    pub sender: Box<S>,
     /// The half that receives.
-    pub receiver: Box<Receiver>,
+    pub receiver: Box<R>,
 }
 
-impl fmt::Display for Unrelated {
+impl<S, R> fmt::Display for Unrelated<S, R> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("the two halves are of different connections")
     }
 }
 
-impl std::error::Error for Unrelated {}
+impl<S: fmt::Debug, R: fmt::Debug> std::error::Error for Unrelated<S, R> {}
 
 impl Connection {
     /// Puts the halves together that [`Connection::split`] took apart.

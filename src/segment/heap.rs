@@ -126,7 +126,7 @@ impl OwnRing for HeapRing {
     }
 
     unsafe fn load(&self, origin: u64, offset: u64) -> u64 {
-        // ORD: own-ring-word: Relaxed, this thread has written it; partner: itself.
+        // ORD: own-look: Relaxed, whoever asks has written it; partner: none.
         self.word(origin + offset).bits.load(Ordering::Relaxed)
     }
 

@@ -272,7 +272,7 @@ impl OwnRing for MappedOwnRing {
     unsafe fn load(&self, place: *mut u8, offset: u64) -> u64 {
         // SAFETY: as in `store`.
         let source = unsafe { word_at(place.add(offset as usize)) };
-        // ORD: own-ring-word: Relaxed, this thread has written it; partner: itself.
+        // ORD: own-look: Relaxed, whoever asks has written it; partner: none.
         source.load(Ordering::Relaxed)
     }
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::message::Messages;
 use super::{Connection, Receiver, Sender};
-use crate::connection::{self, Address, Config, Lineage, NotResumed, Resumed};
+use crate::connection::{self, Address, Config, Lineage, NotResumed, Resumed, Unrelated};
 use crate::layout::redelivery::Redelivery;
 
 impl<S: Messages + ?Sized, R: Messages + ?Sized> Connection<S, R> {
@@ -32,21 +32,19 @@ impl<S: Messages + ?Sized, R: Messages + ?Sized> Connection<S, R> {
     ///
     /// # Errors
     /// They are of different connections: they are given back.
-    #[expect(clippy::type_complexity, reason = "the halves, as they came")]
     pub fn reunite(
         sender: Sender<S>,
         receiver: Receiver<R>,
-    ) -> Result<Self, (Sender<S>, Receiver<R>)> {
+    ) -> Result<Self, Unrelated<Sender<S>, Receiver<R>>> {
         let halves = (sender.lane, receiver.into_untyped());
         match connection::Connection::reunite(halves.0, halves.1) {
             Ok(connection) => Ok(Self::new(connection)),
             Err(unrelated) => {
-                let (sender, receiver) = (*unrelated.sender, *unrelated.receiver);
-                let theirs = sender_schema(&receiver);
-                Err((
-                    Sender::new(sender),
-                    Receiver::new(receiver, theirs.as_ref()),
-                ))
+                let theirs = sender_schema(&unrelated.receiver);
+                Err(Unrelated {
+                    sender: Box::new(Sender::new(*unrelated.sender)),
+                    receiver: Box::new(Receiver::new(*unrelated.receiver, theirs.as_ref())),
+                })
             }
         }
     }

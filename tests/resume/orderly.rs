@@ -272,10 +272,8 @@ fn frames_keep_their_kind_their_alignment_and_their_moment() {
     assert_eq!((frame.kind(), frame.redelivery()), (8, Unseen));
     assert_eq!(frame.to_vec(), b"0123456789");
     // SAFETY: the peer is this test, and does not write.
-    assert_eq!(
-        unsafe { frame.as_trusted_slice() }.as_ptr() as usize % 64,
-        0
-    );
+    let place = unsafe { frame.as_trusted_slice() }.as_ptr();
+    assert_eq!(place as usize % 64, 0);
     drop(frame);
     let frame = receiver.recv().unwrap();
     assert_eq!((frame.kind(), frame.redelivery()), (9, Unseen));

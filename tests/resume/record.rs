@@ -33,7 +33,7 @@ pub(crate) fn now() -> u64 {
     };
     // SAFETY: `time` is valid for writes.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
-    (time.tv_sec * 1_000_000_000 + time.tv_nsec) as u64
+    u64::try_from(time.tv_sec * 1_000_000_000 + time.tv_nsec).unwrap()
 }
 
 pub(crate) fn number(redelivery: Redelivery) -> u64 {

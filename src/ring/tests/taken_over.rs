@@ -91,18 +91,15 @@ impl World {
             Err(other) => panic!("an honest consumer, and yet {other:?}"),
         };
         let ahead = slot.payload_place();
-        match expires {
-            Some(at) => {
-                self.producer.fill_expiring(&slot, &payload);
-                self.producer.commit_expiring(&slot, size as u32, kind, at);
-            }
-            None => {
-                self.producer.fill(&slot, &payload);
-                self.producer.append(&slot, size as u32, kind);
-                // A group may stay open until the next frame.
-                if way != 2 {
-                    self.producer.publish();
-                }
+        if let Some(at) = expires {
+            self.producer.fill_expiring(&slot, &payload);
+            self.producer.commit_expiring(&slot, size as u32, kind, at);
+        } else {
+            self.producer.fill(&slot, &payload);
+            self.producer.append(&slot, size as u32, kind);
+            // A group may stay open until the next frame.
+            if way != 2 {
+                self.producer.publish();
             }
         }
         self.frames.push_back(Sent {
