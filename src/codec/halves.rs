@@ -42,6 +42,11 @@ impl<C, S, R> Connection<C, S, R> {
         (self.sender, self.receiver)
     }
 
+    /// The connection that carries them: to resume it ([`Config::resume`](crate::Config::resume)), and to go [`over`] what comes of that.
+    pub fn into_inner(self) -> connection::Connection {
+        connection::Connection::new(self.sender.inner, self.receiver.inner)
+    }
+
     /// The half that sends.
     pub fn sender(&mut self) -> &mut Sender<C, S> {
         &mut self.sender

@@ -275,7 +275,8 @@ impl Config {
     /// Lets a client that outlives its server resume the connection with the next one ([`Config::resume`]): what the server had not finished with is sent again, and says so
     /// ([`Frame::redelivery`](crate::Frame::redelivery)). Off by default. Both sides have to ask for it.
     ///
-    /// A server's receiver then tells, for each frame, that it hands it out and that it is finished with, which costs some nanoseconds more. It is finished with a frame when the
+    /// A server's receiver then tells, for each frame, that it hands it out and that it is finished with: sending and receiving 64 bytes as a [`Frame`](crate::Frame) in one process took 378 instructions in
+    /// place of 130. What the server sends, and its client receives, costs no more than otherwise. The server is finished with a frame when the
     /// [`Frame`](crate::Frame) is dropped; with one that was returned by value (`recv_into`, messages of a typed connection), when it is asked for the next one. So **a handler commits its reply
     /// first, and then drops the frame** or goes on: then a frame that is finished with has its reply, and one that is not is sent again. Who handles frames elsewhere, and later, holds them until
     /// then ([`Receiver::hold`](crate::Receiver::hold), [`Receiver::release`](crate::Receiver::release)).

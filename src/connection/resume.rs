@@ -317,8 +317,7 @@ fn read_to_end(receiver: &mut Receiver) -> Result<(), Error> {
                 let text = "frames of the lost connection have not been received: receive until it says how it ended";
                 return Err(Error::new(ErrorKind::Unread, text));
             }
-            Look::Nothing if receiver.resting().fades_until().is_some() => {
-                // The socket is closed, and the process may have ended: the kernel says so in a moment.
+            Look::Nothing if receiver.resting().is_fading() => {
                 std::thread::sleep(Duration::from_millis(1));
             }
             Look::Nothing => return Err(lives()),

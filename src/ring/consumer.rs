@@ -426,14 +426,16 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
             return false;
         }
         self.high_water = self.high_water.max(self.next() - self.published);
-        self.releases += 1;
-        self.tell_numbers();
+        let wakes = self.account_for(freed);
+        if wakes {
+            self.releases += 1;
+            self.tell_numbers();
+        }
         self.published = freed;
         if !self.hold {
             self.due = freed + self.step;
         }
         self.open_gate();
-        let wakes = self.account_for(freed);
         // ORD: release: our copies out of the released space come before the producer's writes there; partner:
         // ring/producer/room.rs (reclaim).
         self.released

@@ -107,6 +107,42 @@ fn a_stopped_server_is_not_dead() {
 }
 
 #[test]
+fn the_child_of_a_fork_resumes_nothing_and_takes_nothing_away() {
+    alone(
+        "refusals::the_child_of_a_fork_resumes_nothing_and_takes_nothing_away",
+        Duration::from_secs(60),
+        || {
+            let config = config();
+            let at = path();
+            let mut server = fork(|| {
+                let mut listener = config.bind(at.as_path()).unwrap();
+                let _server = listener.accept().unwrap();
+                std::thread::sleep(Duration::from_secs(50));
+            });
+            let mut lost = super::client::connect(&config, &at);
+            send(lost.sender(), 0..3);
+            server.signal(libc::SIGKILL);
+            server.reap_killed();
+            assert_eq!(end(&mut lost), RecvError::PeerDied);
+            let mut slot = Some(lost);
+            let mut child = fork(|| {
+                let lost = slot.take().unwrap();
+                drop(refused(
+                    config.resume(at.as_path(), lost, shortly()),
+                    ErrorKind::Forked,
+                ));
+            });
+            assert_eq!(child.reap(), 0);
+            let lost = slot.take().unwrap();
+            let mut listener = config.bind(at.as_path()).unwrap();
+            let (mut server, resumed) = resume(&mut listener, &config, lost);
+            assert_eq!(resumed.unseen(), 3);
+            assert_eq!(rest(&mut server).len(), 3);
+        },
+    );
+}
+
+#[test]
 fn last_frames_are_received_first() {
     let config = config();
     let (mut listener, mut server, mut client) = pair(&config, &config);

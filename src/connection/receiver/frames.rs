@@ -113,8 +113,8 @@ impl Receiver {
         loop {
             match self.look_alike() {
                 Ok(found) => {
-                    if let Some(entry) = &found {
-                        self.say_taken(entry);
+                    if self.lane.gives_account() {
+                        found.iter().for_each(|entry| self.say_taken(entry));
                     }
                     return found;
                 }

@@ -43,7 +43,7 @@ impl Receiver {
 
     /// The handler has come back: it is done with what was copied out for it.
     pub(super) fn come_back(&mut self) {
-        if self.lane.gives_account() {
+        if self.lane.gives_account() && (self.lane.is_release_due() || self.several.is_some()) {
             self.finish_all();
         }
     }

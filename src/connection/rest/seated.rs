@@ -98,6 +98,11 @@ impl Rest {
         }
     }
 
+    /// Whether the socket is closed, and the process may have ended: the kernel says so in a moment.
+    pub(crate) fn is_fading(&self) -> bool {
+        matches!(self.heard, Heard::Fading(_))
+    }
+
     /// Whether the peer's half opposite has been closed in order.
     pub(crate) fn hears_goodbye(&self) -> bool {
         self.watch.is_closed()
