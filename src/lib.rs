@@ -29,6 +29,8 @@
 //!
 //! A receiver hears by itself. A sender that is not waiting hears when it looks: [`Sender::send`] says when that is, [`Sender::check`] looks.
 //!
+//! A client that outlives its server goes on with the next one: [`Config::resume`].
+//!
 //! Start with [`Listener`] and [`connect`]; options are in [`Config`]. `docs/PROTOCOL.md` has every byte, `docs/SAFETY.md` the argument
 //! that no byte of a peer's can harm us.
 

@@ -9,7 +9,7 @@ use ringway::{Config, RecvError, Wait};
 use super::client::Client;
 use super::process::{Page, Random, alone, fork};
 use super::record::{self, KILLED, Record};
-use super::server::{Host, Request, SERVING, Way, serve};
+use super::server::{BOUND, Host, Request, SERVING, Way, serve};
 
 fn config(lanes: usize, wait: Wait) -> Config {
     Config::new()
@@ -34,9 +34,14 @@ fn host_all(way: Way, config: &Config, path: &Path, pipe: &std::fs::File, page: 
             assert_eq!(child.reap(), 0, "the last one ends well");
             return;
         }
-        page.until(SERVING, number + 1);
-        // Most are killed at work, and some before they have done anything.
-        let delay = random.below(if number % 4 == 0 { 100 } else { 3_000 });
+        // Most are killed at work, some before they have done anything, and some while they shake hands, or before.
+        let (word, most) = match number % 5 {
+            1 => (SERVING, 100),
+            3 => (BOUND, 1_000),
+            _ => (SERVING, 3_000),
+        };
+        page.until(word, number + 1);
+        let delay = random.below(most);
         std::thread::sleep(Duration::from_micros(delay));
         let record = Record {
             server: KILLED,

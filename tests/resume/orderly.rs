@@ -114,6 +114,7 @@ fn what_was_released_is_not_sent_again_and_the_rest_is_unseen() {
         assert_eq!((lane.from, lane.taken, lane.to), (48, 48, 80));
         let after = server.lineage().unwrap();
         assert_eq!((after.token, after.generation), (before.token, 1));
+        assert_eq!(resumed.connection.sender().position(), lane.to);
         send(resumed.connection.sender(), 5..6);
         let found = rest(&mut server);
         assert_eq!(found, [(3, Unseen, 48), (4, Unseen, 64), (5, First, 80)]);
@@ -253,10 +254,12 @@ fn frames_keep_their_kind_their_alignment_and_their_moment() {
     let (mut listener, mut server, mut client) = pair(&config, &config);
     let expires = Instant::now() + Duration::from_secs(3600);
     let sender = client.sender();
+    assert_eq!(sender.position(), 0);
     sender.send_kind(7, b"first").unwrap();
     let mut reservation = sender.reserve_aligned(10, 64).unwrap().kind(8);
     reservation.copy_from_slice(b"0123456789");
     reservation.commit();
+    let third = sender.position();
     sender.send_kind_expiring(9, b"third", expires).unwrap();
     // And one that is lost in a guard, which the next call publishes.
     let mut group = sender.group();
@@ -277,6 +280,7 @@ fn frames_keep_their_kind_their_alignment_and_their_moment() {
     drop(frame);
     let frame = receiver.recv().unwrap();
     assert_eq!((frame.kind(), frame.redelivery()), (9, Unseen));
+    assert_eq!(frame.position(), third);
     let off = frame.expires().unwrap().max(expires) - frame.expires().unwrap().min(expires);
     assert!(off < Duration::from_millis(1), "{off:?}");
     assert_eq!(frame.to_vec(), b"third");

@@ -45,6 +45,8 @@ pub(crate) struct Host<'a> {
 
 /// Word of the page: so many servers have accepted.
 pub(crate) const SERVING: usize = 0;
+/// And so many have bound.
+pub(crate) const BOUND: usize = 1;
 
 impl Host<'_> {
     fn note(&self, lane: usize, number: u64, position: u64, redelivery: Redelivery) {
@@ -57,6 +59,10 @@ impl Host<'_> {
             at: record::now(),
         }
         .write(self.pipe);
+    }
+
+    fn is_bound(&self) {
+        self.page.set(BOUND, self.number + 1);
     }
 
     fn serves(&self) {
@@ -101,6 +107,7 @@ pub(crate) fn serve(way: Way, config: &Config, path: &Path, host: &Host<'_>) -> 
         _ => {}
     }
     let mut listener = config.bind(path).unwrap();
+    host.is_bound();
     let mut connection = listener.accept().unwrap();
     host.serves();
     let (sender, receiver) = connection.halves();
@@ -155,6 +162,7 @@ fn batch(sender: &mut Sender, receiver: &mut Receiver, host: &Host<'_>) -> Resul
 fn serve_polled(config: &Config, path: &Path, host: &Host<'_>) -> RecvError {
     let mut poller: Poller<Connection> = Poller::new().unwrap();
     let listener = config.bind(path).unwrap();
+    host.is_bound();
     poller.listen(listener, |connection| connection).unwrap();
     loop {
         match poller.event().unwrap() {
@@ -173,6 +181,7 @@ fn serve_polled(config: &Config, path: &Path, host: &Host<'_>) -> RecvError {
 
 fn serve_typed(config: &Config, path: &Path, host: &Host<'_>) -> RecvError {
     let mut listener = typed::Listener::<Request, Request>::bind_with(config, path).unwrap();
+    host.is_bound();
     let mut connection = listener.accept().unwrap();
     host.serves();
     let (sender, receiver) = connection.halves();

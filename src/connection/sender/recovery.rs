@@ -5,6 +5,12 @@ use crate::connection::resume::Redelivered;
 use crate::ring::Standing;
 
 impl Sender {
+    /// Where the next frame will be, at the priority at hand: what its [`Frame::position`](crate::Frame::position) will say, if it needs no padding (one that is aligned to more than 8 bytes may lie a little
+    /// behind). So a client knows which of its frames were sent again, and which of them are in doubt ([`Redelivered`]).
+    pub fn position(&self) -> u64 {
+        self.lane.tail()
+    }
+
     /// Where each lane stands, by the last words of a receiver that is gone for good. What was accepted and not published, because a guard was leaked, is published before. `None`: it cannot
     /// be resumed.
     pub(crate) fn standings(&mut self) -> Option<Vec<Standing>> {

@@ -35,6 +35,11 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
         self.recovery = Some(Recovery { taken, known });
     }
 
+    /// Where the next frame goes, or its pad.
+    pub(crate) fn tail(&self) -> u64 {
+        self.tail
+    }
+
     /// Takes nothing any more: every send, reserve and append is refused with [`Refusal::Shut`](crate::ring::Refusal::Shut).
     pub(crate) fn shut(&mut self) {
         if self.limit == 0 {
