@@ -44,6 +44,10 @@ pub enum ErrorKind {
     PeerGone,
     /// This endpoint was made by a process of which we are a forked child.
     Forked,
+    /// A connection cannot be resumed, since its peer lives and has not closed it.
+    PeerLives,
+    /// A connection cannot be resumed before its last frames have been received.
+    Unread,
     /// This process cannot tell the host's clock, by which frames expire.
     Clock,
     /// Anything else that the system answered.

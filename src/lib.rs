@@ -30,6 +30,8 @@
 //! A receiver hears by itself. A sender that is not waiting hears when it looks: [`Sender::send`] says when that is, [`Sender::check`] looks. `docs/RELIABILITY.md`
 //! has every step.
 //!
+//! A client that outlives its server goes on with the next one: [`Config::resume`].
+//!
 //! Start with [`Listener`] and [`connect`]; options are in [`Config`]. `docs/PROTOCOL.md` has every byte, `docs/SAFETY.md` the argument
 //! that no byte of a peer's can harm us.
 
@@ -81,11 +83,13 @@ mod wake;
 #[cfg(not(loom))]
 pub use connection::{
     Address, Arm, AtPriority, Attendant, Config, Connection, ConnectionCounters, Counters,
-    Direction, Frame, Frames, Group, LaneCounters, Limits, Listener, Lost, Observed, Peer,
-    PriorityCounters, Receiver, RecvError, Reservation, SendError, Sender, SharedSender, Tap,
-    TapFrame, TapLane, connect,
+    Direction, Frame, Frames, Group, LaneCounters, Limits, Lineage, Listener, Lost, NotResumed,
+    Observed, Peer, PriorityCounters, Receiver, RecvError, Redelivered, Reservation, Resumed,
+    SendError, Sender, SharedSender, Tap, TapFrame, TapLane, Unrelated, connect,
 };
 pub use error::{Error, ErrorKind};
+#[cfg(not(loom))]
+pub use layout::redelivery::Redelivery;
 pub use layout::violation::Violation;
 #[cfg(not(loom))]
 pub use poller::{Accept, Ended, Event, Polled, Poller, Token, Turn};

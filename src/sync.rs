@@ -102,6 +102,13 @@ pub(crate) fn light_fence() {
     core::sync::atomic::compiler_fence(Ordering::SeqCst);
 }
 
+/// Keeps the compiler from moving what is done with a frame before the word that says that it was handed out. Whoever was killed between two
+/// instructions has done what is before them: the processor stops it in the order of the program.
+pub(crate) fn handed_out() {
+    // ORD: taken-first: compiler only; partner: kernel (it is the death of this process that the reader has heard of).
+    core::sync::atomic::compiler_fence(Ordering::SeqCst);
+}
+
 #[cfg(not(loom))]
 use core::sync::atomic::fence as raw_fence;
 #[cfg(loom)]

@@ -172,3 +172,43 @@ fn an_encoded_connection_goes_into_a_poller() {
         assert!(client.receiver().recv().unwrap() == order);
     }
 }
+
+/// A server that closes with a message in its hands has the next one told so.
+#[test]
+fn what_is_encoded_is_sent_again_as_it_is() {
+    let config = Config::new().codec(Postcard::ID).resumable(true);
+    let path = std::env::temp_dir().join(format!("ringway-codec-again-{}", std::process::id()));
+    let mut listener = config.bind(path.as_path()).unwrap();
+    let (server, client) = std::thread::scope(|scope| {
+        let client = scope.spawn(|| config.connect(path.as_path()).unwrap());
+        let server = listener.accept_deadline(pair::soon()).unwrap();
+        (server, client.join().unwrap())
+    });
+    let mut server = codec::over::<Postcard, Order, Order>(server);
+    let mut client = codec::over::<Postcard, Order, Order>(client);
+    for order in &orders()[..3] {
+        client.sender().send(order).unwrap();
+    }
+    // The first is done with when the second is asked for.
+    assert!(server.receiver().recv().unwrap() == orders()[0]);
+    assert!(server.receiver().recv().unwrap() == orders()[1]);
+    drop(server);
+    assert!(client.receiver().recv().is_err());
+    let (server, resumed) = std::thread::scope(|scope| {
+        let client = scope.spawn(|| {
+            let lost = client.into_inner();
+            config.resume(path.as_path(), lost, pair::soon()).unwrap()
+        });
+        let server = listener.accept_deadline(pair::soon()).unwrap();
+        (server, client.join().unwrap())
+    });
+    assert_eq!((resumed.unseen(), resumed.in_doubt()), (1, 1));
+    let mut server = codec::over::<Postcard, Order, Order>(server);
+    for (order, said) in [
+        (1, ringway::Redelivery::InDoubt),
+        (2, ringway::Redelivery::Unseen),
+    ] {
+        assert!(server.receiver().recv().unwrap() == orders()[order]);
+        assert_eq!(server.receiver().inner().last_redelivery(), said);
+    }
+}

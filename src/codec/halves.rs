@@ -42,6 +42,11 @@ impl<C, S, R> Connection<C, S, R> {
         (self.sender, self.receiver)
     }
 
+    /// The connection that carries them: to resume it ([`Config::resume`](crate::Config::resume)), and to go [`over`] what comes of that.
+    pub fn into_inner(self) -> connection::Connection {
+        connection::Connection::new(self.sender.inner, self.receiver.inner)
+    }
+
     /// The half that sends.
     pub fn sender(&mut self) -> &mut Sender<C, S> {
         &mut self.sender
@@ -182,7 +187,7 @@ impl<C: Codec<R>, R> Receiver<C, R> {
     /// What the codec or the connection says.
     pub fn recv(&mut self) -> Result<R, RecvError<C::Error>> {
         let frame = self.inner.recv().map_err(RecvError::Recv)?;
-        decode::<C, R>(&frame, &mut self.bytes, &mut self.timing)
+        decode::<C, R>(&frame.copied(), &mut self.bytes, &mut self.timing)
     }
 
     /// As [`Receiver::recv`], until `deadline`.
@@ -194,7 +199,7 @@ impl<C: Codec<R>, R> Receiver<C, R> {
             .inner
             .recv_deadline(deadline)
             .map_err(RecvError::Recv)?;
-        decode::<C, R>(&frame, &mut self.bytes, &mut self.timing)
+        decode::<C, R>(&frame.copied(), &mut self.bytes, &mut self.timing)
     }
 
     /// As [`Receiver::recv`], without waiting.
@@ -203,7 +208,7 @@ impl<C: Codec<R>, R> Receiver<C, R> {
     /// Also [`Empty`](crate::RecvError::Empty).
     pub fn try_recv(&mut self) -> Result<R, RecvError<C::Error>> {
         let frame = self.inner.try_recv().map_err(RecvError::Recv)?;
-        decode::<C, R>(&frame, &mut self.bytes, &mut self.timing)
+        decode::<C, R>(&frame.copied(), &mut self.bytes, &mut self.timing)
     }
 
     /// The half that receives bytes, for all that has nothing to do with messages.

@@ -11,9 +11,11 @@ use super::Connection;
 use super::address::Address;
 use super::book::place;
 use super::config::Config;
+use super::lineage::Claim;
 use super::schemas::{self, Side, Told};
 use super::side::{self, Announcement, Own, Parts, Rings, Theirs};
 use crate::error::{self, Error, ErrorKind};
+use crate::layout::control::LANES;
 use crate::layout::handshake::{self, Attach, Hello, Kind, Prefix, Reason, Refuse, Welcome};
 use crate::layout::schemas::Announced;
 use crate::layout::{OLDEST_VERSION, VERSION};
@@ -43,7 +45,8 @@ pub(super) fn hello(config: &Config, announced: &Announced) -> Hello {
         priorities: [0; 4],
         resume_token: [0; 16],
         resume_position: 0,
-        reserved_first: [0; 8],
+        generation: 0,
+        reserved_first: [0; 4],
         observes: 0,
         reserved: [0; 4],
         after: 0,
@@ -57,8 +60,18 @@ pub(crate) fn connect(
     deadline: Instant,
 ) -> Result<Connection, Error> {
     let path = address.resolve(false)?;
-    let line = dial(&path, deadline)?;
-    match shake(config, &line, deadline) {
+    attempt(config, &path, deadline, &Claim::new(config)?)
+}
+
+/// The same, as what `claim` says.
+pub(super) fn attempt(
+    config: &Config,
+    path: &Path,
+    deadline: Instant,
+    claim: &Claim,
+) -> Result<Connection, Error> {
+    let line = dial(path, deadline)?;
+    match shake(config, claim, &line, deadline) {
         Ok(agreed) => {
             socket::end_handshake(line.as_fd());
             let Agreed {
@@ -66,7 +79,9 @@ pub(crate) fn connect(
                 theirs,
                 speaker,
             } = agreed;
-            Ok(Parts::new(own, theirs, &line, speaker)?.join(config, None, line, &place(&path)))
+            let mut parts = Parts::new(own, theirs, &line, speaker)?;
+            parts.lineage = claim.lineage;
+            Ok(parts.join(config, None, line, &place(path)))
         }
         Err(ended) => Err(ended.told(&line)),
     }
@@ -118,13 +133,15 @@ impl Ended {
 }
 
 /// The messages, in order. Whatever is wrong is said by the caller, in one place.
-fn shake(config: &Config, line: &Line, deadline: Instant) -> Result<Agreed, Ended> {
+fn shake(config: &Config, claim: &Claim, line: &Line, deadline: Instant) -> Result<Agreed, Ended> {
     let told = Told::new(config).map_err(failure)?;
-    let hello = hello(config, &told.announced);
+    let mut hello = hello(config, &told.announced);
+    claim.say(&mut hello);
     send(line, hello.as_bytes(), &[])?;
     let mut buffer = [0u8; handshake::LONGEST];
     let (welcome, speaker, descriptors) = welcomed(config, line, &mut buffer, deadline)?;
-    if let Err(unfit) = judge(config, hello.features, &welcome) {
+    let judged = judge(config, hello.features, &welcome);
+    if let Err(unfit) = judged.and_then(|()| claim.judge(&welcome)) {
         return Err(differing(unfit));
     }
     let largest = config.max_capacity as u64;
@@ -139,19 +156,23 @@ fn shake(config: &Config, line: &Line, deadline: Instant) -> Result<Agreed, Ende
     let most = Rings {
         capacity: largest,
         lanes: welcome.lanes.into(),
+        starts: [welcome.offer.start; LANES],
     };
     let theirs = Theirs::judge(config, &welcome.offer, &announcement, most, descriptors)
         .map_err(differing)?;
     let rings = Rings {
         capacity: welcome.send_capacity,
+        starts: claim.starts,
         ..most
     };
-    let own = Own::new(config, &told, rings, welcome.features).map_err(failure)?;
+    let token = claim.token(welcome.features);
+    let own = Own::new(config, &told, rings, welcome.features, token).map_err(failure)?;
     own.receive_from(&theirs);
     let attach = Attach {
         prefix: Prefix::new::<Attach>(Kind::Attach),
         offer: own.offer(),
-        reserved: [0; 64],
+        starts: claim.starts,
+        reserved: [0; 32],
     };
     send(line, attach.as_bytes(), &own.descriptors())?;
     let second = receive(line, &mut buffer, deadline)?;

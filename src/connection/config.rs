@@ -47,6 +47,8 @@ pub struct Config {
     pub(crate) limits: Limits,
     pub(crate) timing: bool,
     pub(crate) drop_expired: bool,
+    /// The client can resume the connection.
+    pub(crate) resumable: bool,
     /// What our side sends, and what it expects to receive. `None`: bytes without a meaning.
     pub(crate) sends: Option<Schema>,
     pub(crate) expects: Option<Schema>,
@@ -79,6 +81,7 @@ impl Default for Config {
             limits: Limits::default(),
             timing: false,
             drop_expired: false,
+            resumable: false,
             sends: None,
             expects: None,
             codec: 0,
@@ -266,6 +269,20 @@ impl Config {
     /// process cannot tell the host's clock.
     pub fn drop_expired(mut self, on: bool) -> Self {
         self.drop_expired = on;
+        self
+    }
+
+    /// Lets a client that outlives its server resume the connection with the next one ([`Config::resume`]): what the server had not finished with is sent again, and says so
+    /// ([`Frame::redelivery`](crate::Frame::redelivery)). Off by default. Both sides have to ask for it.
+    ///
+    /// A server's receiver then tells, for each frame, that it hands it out and that it is finished with: sending and receiving 64 bytes as a [`Frame`](crate::Frame) in one process took 378 instructions in
+    /// place of 130. What the server sends, and its client receives, costs no more than otherwise. The server is finished with a frame when the
+    /// [`Frame`](crate::Frame) is dropped; with one that was returned by value (`recv_into`, messages of a typed connection), when it is asked for the next one. So **a handler commits its reply
+    /// first, and then drops the frame** or goes on: then a frame that is finished with has its reply, and one that is not is sent again. (What a [`Batcher`](crate::batch::Batcher)
+    /// has accepted is not committed before it is flushed.) Who handles frames elsewhere, and later, holds them until
+    /// then ([`Receiver::hold`](crate::Receiver::hold), [`Receiver::release`](crate::Receiver::release)).
+    pub fn resumable(mut self, on: bool) -> Self {
+        self.resumable = on;
         self
     }
 

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::receiver::Receiver;
 use crate::layout::header::HEADER;
+use crate::layout::redelivery::Redelivery;
 use crate::ring::Entry;
 use crate::segment::Ring;
 use crate::sys::clock;
@@ -15,8 +16,19 @@ use crate::sys::clock;
 pub struct Frame<'a> {
     receiver: &'a mut Receiver,
     entry: Entry,
-    /// One of several, which are released together.
-    batched: bool,
+    /// Whether the drop finishes with it.
+    end: End,
+}
+
+/// What its drop does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// Finishes with it.
+    Finish,
+    /// Nothing: it is one of several, which are released together.
+    Batched,
+    /// Finishes with the copy of it that its caller goes on with, as far as that is known.
+    Copied,
 }
 
 impl<'a> Frame<'a> {
@@ -25,7 +37,7 @@ impl<'a> Frame<'a> {
         Self {
             receiver,
             entry,
-            batched: false,
+            end: End::Finish,
         }
     }
 
@@ -35,8 +47,21 @@ impl<'a> Frame<'a> {
         Self {
             receiver,
             entry,
-            batched: true,
+            end: End::Batched,
         }
+    }
+
+    /// The same, of which a copy will be handed on.
+    #[inline(always)]
+    pub(crate) fn copied(mut self) -> Self {
+        self.end = End::Copied;
+        self
+    }
+
+    /// The same, which is looked at where it lies.
+    pub(crate) fn viewed(mut self) -> Self {
+        self.end = End::Finish;
+        self
     }
 
     /// Payload bytes.
@@ -76,6 +101,13 @@ impl<'a> Frame<'a> {
             .lane
             .expires(&self.entry)
             .and_then(clock::instant)
+    }
+
+    /// Whether the frame was sent to an earlier incarnation of this side too, and what is known of what that one did with it: a client that outlived its server has resumed the connection
+    /// ([`Config::resume`](crate::Config::resume)). `First`, unless both sides have asked for that ([`Config::resumable`](crate::Config::resumable)).
+    #[inline]
+    pub fn redelivery(&self) -> Redelivery {
+        self.entry.redelivery()
     }
 
     /// Copies the payload into `target`, as much as fits. Returns the bytes copied; none in a forked child.
@@ -119,8 +151,10 @@ impl<'a> Frame<'a> {
 impl Drop for Frame<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        if !self.batched {
-            self.receiver.finish();
+        match self.end {
+            End::Finish => self.receiver.finish(),
+            End::Batched => {}
+            End::Copied => self.receiver.finish_copied(),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::book::Slot;
+use super::lineage::Lineage;
 use super::outcome::Gone;
 use super::quota::Grant;
 use super::schemas::PeerSchemas;
@@ -57,6 +58,8 @@ pub(crate) struct Kept {
     pub(crate) _segments: Option<Arc<Segments>>,
     /// What a listener has granted it.
     pub(crate) _grant: Option<Grant>,
+    /// The line of connections that it belongs to.
+    pub(crate) lineage: Option<Lineage>,
 }
 
 /// The answer of a look at the peer's life.
@@ -134,6 +137,11 @@ impl Link {
         let mut owes = lock(&self.owes_a_ring);
         *owes = *owes && !bell::nudge(self.socket());
         !*owes
+    }
+
+    /// Whether no half of the peer's is left, by the kernel's word: its process has ended, or has closed the socket, which both of its halves hold.
+    pub(crate) fn is_over(&self) -> bool {
+        self.pidfd().is_some_and(credentials::has_ended) || socket::is_closed(&self.line)
     }
 
     /// Half `half` waits by `waiter` from now on. Who has just been woken through the one before, and has not heard it, is woken through this.

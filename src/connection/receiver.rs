@@ -7,6 +7,7 @@ mod held;
 mod into;
 mod lanes;
 mod polled;
+mod taken;
 
 pub(super) use expired::unknown;
 pub(super) use follow::Following;
@@ -23,6 +24,7 @@ use super::rest::{Ended, LIFE_EVERY, Rest};
 use super::timing::Timing;
 use crate::layout::counters;
 use crate::layout::header::frame_length;
+use crate::layout::redelivery::Redelivery;
 use crate::ring::{Consumer, Entry, Found, Halt, LARGE, Several};
 use crate::segment::{MappedForeignRing, MappedOwnWord};
 use crate::sys::cpu;
@@ -46,13 +48,15 @@ type Others = Several<MappedForeignRing, MappedOwnWord>;
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub struct Receiver {
-    /// The same where there is one lane. Where there are several it is always forked: what knows of one lane only asks it.
+    /// That of the process where there is one lane. Where there are several, or account is given of what is taken, it is always forked: what knows of neither only asks it.
     lone: Birth,
     /// The one at hand.
     pub(crate) lane: Lane,
     /// The others, where there are several.
     several: Option<Box<Others>>,
     birth: Birth,
+    /// What was said of the frame that was handed out last.
+    redelivery: Redelivery,
     slip: Slip,
     gap: Gap,
     quiet: Quiet,
@@ -66,11 +70,18 @@ impl Receiver {
         if let Some(slot) = &rest.link.kept.slot {
             lane.count_into(slot.lane(counters::RECEIVES));
         }
+        let birth = rest.link.birth;
+        let lone = if lane.gives_account() {
+            birth.never()
+        } else {
+            birth
+        };
         Self {
             lane,
             several: None,
-            birth: rest.link.birth,
-            lone: rest.link.birth,
+            birth,
+            lone,
+            redelivery: Redelivery::First,
             slip: Slip::default(),
             gap: Gap::default(),
             quiet: Quiet::default(),
@@ -171,7 +182,7 @@ impl Receiver {
         if taken {
             return Ok(None);
         }
-        self.recv().map(Some)
+        self.recv().map(|frame| Some(frame.copied()))
     }
 
     /// Copies the next frame into `buffer` and releases it, if it is there, of kind 0 and fills it.
@@ -377,7 +388,10 @@ impl Receiver {
 
     #[inline(always)]
     fn try_next(&mut self) -> Result<Entry, RecvError> {
-        match self.peek()? {
+        if self.lone.is_forked() {
+            return self.try_next_of_lanes();
+        }
+        match self.look_at_lane()? {
             Some(entry) => Ok(entry),
             None => self.empty(),
         }

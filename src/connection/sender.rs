@@ -4,6 +4,7 @@ mod backlog;
 mod expiring;
 mod polled;
 mod priority;
+mod recovery;
 mod room;
 
 pub use priority::AtPriority;

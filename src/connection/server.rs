@@ -8,16 +8,18 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use super::client;
 use super::config::Config;
+use super::lineage::Claimed;
 use super::observer::Answer;
 use super::quota::{Grant, Quota};
 use super::schemas::{self, Side, Told};
 use super::shown::Shows;
 use super::side::{self, Announcement, Own, Parts, Rings, Theirs};
 use crate::error::{self, Error, ErrorKind};
-use crate::layout::control::CONTROL;
+use crate::layout::control::{CONTROL, LANES};
 use crate::layout::geometry::MIN_CAPACITY;
 use crate::layout::handshake::{
-    self, Attach, Hello, Kind, OBSERVES_PAYLOAD, Prefix, Ready, Reason, Refuse, Welcome,
+    self, Attach, FEATURE_RESUME, Hello, Kind, OBSERVES_PAYLOAD, Prefix, Ready, Reason, Refuse,
+    Welcome,
 };
 use crate::layout::schemas::Announced;
 use crate::layout::{OLDEST_VERSION, VERSION};
@@ -46,6 +48,7 @@ struct Agreed {
     announcement: Announcement,
     /// That the client shall make.
     rings: Rings,
+    claimed: Claimed,
 }
 
 /// Whose handshakes they are.
@@ -244,11 +247,17 @@ impl Pending {
         let capacity = grant(hello.send_capacity, cap)?;
         let ours = grant(hello.receive_capacity, cap.min(hello.receive_limit))?;
         let features = hello.features & side::features(config);
+        if hello.required_features & FEATURE_RESUME & !features != 0 {
+            let text = "the client resumes a connection, and the listener takes no frames that are sent again (Config::resumable)";
+            return Err((Reason::Feature, ErrorKind::Feature, text.to_owned()));
+        }
+        let claimed = Claimed::by(&hello, features)?;
         let told = Told::new(config).map_err(|error| resources(&error))?;
         let lanes = u32::from(hello.lanes).min(config.lanes as u32);
         let ours = Rings {
             capacity: ours,
             lanes,
+            starts: [0; LANES],
         };
         let mut bytes = Own::size(config, &told, ours).total();
         if config.lock {
@@ -257,13 +266,15 @@ impl Pending {
             bytes += rings + CONTROL as u64 + u64::from(hello.schema_bytes);
         }
         let grant = self.quota.admit(speaker.uid, bytes)?;
-        let own = Own::new(config, &told, ours, features).map_err(|error| resources(&error))?;
+        let own = Own::new(config, &told, ours, features, claimed.token())
+            .map_err(|error| resources(&error))?;
         let welcome = Welcome {
             lanes: lanes as u16,
             waits: side::waits(config),
             features,
             send_capacity: capacity,
             offer: own.offer(),
+            resume_token: claimed.token(),
             ..Welcome::new(hello.newest_version, config.codec, &told.announced)
         };
         self.say(welcome.as_bytes(), &own.descriptors())?;
@@ -279,7 +290,8 @@ impl Pending {
                     fingerprint: hello.schema_fingerprint,
                 },
             },
-            rings: Rings { capacity, lanes },
+            rings: Rings { capacity, ..ours },
+            claimed,
         });
         Ok(Role::Peer)
     }
@@ -344,8 +356,10 @@ impl Pending {
             grant,
             speaker,
             announcement,
-            rings,
+            mut rings,
+            claimed,
         } = agreed;
+        rings.starts = claimed.starts(&attach, rings.lanes)?;
         let theirs = Theirs::judge(
             config,
             &attach.offer,
@@ -360,6 +374,7 @@ impl Pending {
         };
         let mut parts = Parts::new(own, theirs, &self.line, speaker).map_err(|e| resources(&e))?;
         parts.grant = Some(grant);
+        parts.lineage = claimed.lineage;
         self.say(ready.as_bytes(), &[])?;
         socket::end_handshake(self.line());
         Ok(parts)

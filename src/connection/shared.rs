@@ -45,6 +45,17 @@ impl SharedSender {
         })
     }
 
+    /// The sender, if this is the last one that shares it.
+    ///
+    /// # Errors
+    /// It is not: it is given back.
+    pub fn into_sender(self) -> Result<Sender, Self> {
+        let priority = self.priority;
+        self.turns
+            .into_inner()
+            .map_err(|turns| Self { turns, priority })
+    }
+
     /// As [`Sender::priorities`].
     pub fn priorities(&self) -> usize {
         self.turns.facts().priorities

@@ -2,6 +2,9 @@
 //! put the two together.
 
 mod lanes;
+mod mapping;
+
+pub(crate) use mapping::{describe, map};
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -12,6 +15,7 @@ use zerocopy::IntoBytes;
 use super::Connection;
 use super::book::Slot;
 use super::config::Config;
+use super::lineage::Lineage;
 use super::link::{Kept, Link, Peer};
 use super::placement;
 use super::quota::Grant;
@@ -21,11 +25,11 @@ use super::schemas::{PeerSchemas, Side, Told};
 use super::sender::Sender;
 use super::shown::{Segments, Shows};
 use crate::error::{Error, ErrorKind};
-use crate::layout::control::{self, ControlBlock};
+use crate::layout::control::{self, ControlBlock, LANES};
 use crate::layout::counters;
 use crate::layout::geometry::Geometry;
 use crate::layout::handshake::{
-    FEATURE_MEMBARRIER, RECEIVER_SPINS, Reason, SEGMENT_HUGE, SENDER_SPINS, SegmentOffer, WAITS,
+    FEATURE_MEMBARRIER, FEATURE_RESUME, RECEIVER_SPINS, Reason, SENDER_SPINS, SegmentOffer, WAITS,
 };
 use crate::layout::schemas::{self, Announced};
 use crate::ring::say_start;
@@ -35,7 +39,7 @@ use crate::sys::bell::{self, Ringer};
 use crate::sys::credentials::Speaker;
 use crate::sys::line::Line;
 use crate::sys::membarrier;
-use crate::sys::memfd::{self, Defect};
+use crate::sys::memfd;
 use crate::sys::poll::Waiter;
 use crate::wake::ladder::{Ladder, Wait};
 use crate::wake::park::{Park, Watch};
@@ -47,6 +51,8 @@ pub(crate) struct Rings {
     pub(crate) capacity: u64,
     /// How many there are: one for each lane.
     pub(crate) lanes: u32,
+    /// Where each lane starts.
+    pub(crate) starts: [u64; LANES],
 }
 
 /// How our halves wait, as announced.
@@ -56,11 +62,13 @@ pub(crate) fn waits(config: &Config) -> u32 {
 
 /// The features that we offer.
 pub(crate) fn features(config: &Config) -> u64 {
-    if config.membarrier && membarrier::is_there() {
-        FEATURE_MEMBARRIER
-    } else {
-        0
-    }
+    let membarrier = config.membarrier && membarrier::is_there();
+    let offered = [
+        (membarrier, FEATURE_MEMBARRIER),
+        (config.resumable, FEATURE_RESUME),
+    ];
+    let offered = offered.into_iter().filter(|(offered, _)| *offered);
+    offered.fold(0, |features, (_, bit)| features | bit)
 }
 
 /// Our segment and bells.
@@ -68,6 +76,7 @@ pub(crate) fn features(config: &Config) -> u64 {
 pub(crate) struct Own {
     segment: OwnSegment,
     geometry: Geometry,
+    starts: [u64; LANES],
     huge: bool,
     size: SegmentSize,
     /// Those that both sides use.
@@ -93,9 +102,13 @@ impl Own {
         told: &Told,
         rings: Rings,
         features: u64,
+        token: [u8; 16],
     ) -> Result<Self, Error> {
         let capacity = rings.capacity;
-        let geometry = config.geometry(capacity);
+        let geometry = Geometry {
+            start: rings.starts[0],
+            ..config.geometry(capacity)
+        };
         geometry.check().map_err(|misfit| {
             let text = format!(
                 "a ring of {capacity} bytes cannot be used ({misfit:?}): ask for a larger capacity"
@@ -106,7 +119,8 @@ impl Own {
         let SegmentSize { control, huge, .. } = size;
         let mut segment = placement::segment(config, size)?;
         let block = ControlBlock::new(&geometry, rings.lanes, control as u64, features)
-            .with_schemas(config.codec, &told.announced);
+            .with_schemas(config.codec, &told.announced)
+            .with_lineage(token, &rings.starts);
         segment.write_control(0, block.as_bytes());
         segment.write_control(schemas::SCHEMAS, &told.area);
         let bell = |spins| -> Result<Option<OwnedFd>, Error> {
@@ -122,6 +136,7 @@ impl Own {
         Ok(Self {
             segment,
             geometry,
+            starts: rings.starts,
             huge,
             size,
             features,
@@ -130,11 +145,16 @@ impl Own {
         })
     }
 
-    /// Says where our receiver starts. To be called before the message after which the peer may send.
+    /// Says where our receiver starts, and that it has taken nothing yet. To be called before the message after which the peer may send.
     pub(crate) fn receive_from(&self, theirs: &Theirs) {
         for lane in 0..self.size.lanes {
-            let released = self.segment.word(control::RECEIVER + lane * control::APART);
-            say_start(&released, &theirs.geometry);
+            let geometry = theirs.geometry(lane);
+            for word in [control::RECEIVER, control::TAKEN] {
+                if word == control::RECEIVER || self.features & FEATURE_RESUME != 0 {
+                    let word = self.segment.word(word + lane * control::APART);
+                    say_start(&word, &geometry);
+                }
+            }
         }
     }
 
@@ -166,7 +186,9 @@ fn page(huge: bool) -> usize {
 #[derive(Debug)]
 pub(crate) struct Theirs {
     segment: ForeignSegment,
+    side: Side,
     geometry: Geometry,
+    starts: [u64; LANES],
     schemas: PeerSchemas,
     /// How the peer's halves wait.
     waits: u32,
@@ -226,13 +248,23 @@ impl Theirs {
         let sender_bell = bell(SENDER_SPINS);
         Ok(Self {
             segment,
+            side: announcement.side,
             geometry,
+            starts: most.starts,
             schemas,
             waits,
             receiver_bell,
             sender_bell,
             offered,
         })
+    }
+
+    /// That of a lane.
+    fn geometry(&self, lane: usize) -> Geometry {
+        Geometry {
+            start: self.starts[lane],
+            ..self.geometry
+        }
     }
 
     fn check(
@@ -272,74 +304,6 @@ impl Theirs {
     }
 }
 
-/// Judges an offered segment, with an area of schemas of `schema_bytes` and as many rings as `most` says, of at most so many bytes, and maps it.
-pub(crate) fn map(
-    offer: &SegmentOffer,
-    schema_bytes: u32,
-    most: Rings,
-    descriptor: BorrowedFd<'_>,
-    prefault: bool,
-) -> Result<(ForeignSegment, Geometry), Refused> {
-    let geometry = offer.geometry().map_err(|misfit| {
-        (
-            Reason::Geometry,
-            ErrorKind::Geometry,
-            format!("the offered ring breaks a rule: {misfit:?}"),
-        )
-    })?;
-    let huge = offer.flags & SEGMENT_HUGE != 0;
-    let page = page(huge);
-    let ring_offset = schemas::ring_offset(schema_bytes as usize, page);
-    let sound = geometry.capacity <= most.capacity
-        && offer.lanes == most.lanes
-        && offer.flags & !SEGMENT_HUGE == 0
-        && offer.ring_offset == ring_offset as u64
-        && geometry.capacity % page as u64 == 0
-        && offer.size == offer.ring_offset + u64::from(offer.lanes) * geometry.capacity;
-    if !sound {
-        let text = format!(
-            "the offered segment ({} bytes, lanes: {}, ring of {}) is not what was agreed",
-            offer.size, offer.lanes, offer.capacity
-        );
-        return Err((Reason::Geometry, ErrorKind::Geometry, text));
-    }
-    let size = SegmentSize {
-        control: ring_offset,
-        ring: geometry.capacity as usize,
-        lanes: offer.lanes as usize,
-        huge,
-    };
-    let mapped =
-        ForeignSegment::map(descriptor, size, prefault).map_err(|defect| describe(&defect))?;
-    Ok((mapped, geometry))
-}
-
-/// What is wrong with a memory file that a peer has sent.
-pub(crate) fn describe(defect: &Defect) -> Refused {
-    let text = match defect {
-        Defect::NotAMemoryFile => "the segment's descriptor is no memory file".to_owned(),
-        Defect::Seals(seals) => format!(
-            "the segment is not sealed: it has {seals:#x}, needed are {:#x}",
-            memfd::SEALS
-        ),
-        Defect::FileSystem => "the segment is on the wrong kind of file system".to_owned(),
-        Defect::Size { announced, actual } => {
-            format!("the segment has {actual} bytes, announced were {announced}")
-        }
-        Defect::Sparse { size, allocated } => {
-            format!("the segment is sparse: {allocated} of {size} bytes are allocated")
-        }
-        Defect::Unreadable(errno) => {
-            let text = format!(
-                "the segment cannot be mapped: {}",
-                std::io::Error::from_raw_os_error(*errno)
-            );
-            return (Reason::Resources, ErrorKind::Resources, text);
-        }
-    };
-    (Reason::Segment, ErrorKind::Segment, text)
-}
-
 /// All that a connection is made of, but for the line: what can fail has not.
 #[derive(Debug)]
 pub(crate) struct Parts {
@@ -353,6 +317,7 @@ pub(crate) struct Parts {
     peer: Peer,
     /// What a listener has granted it.
     pub(crate) grant: Option<Grant>,
+    pub(crate) lineage: Option<Lineage>,
 }
 
 impl Parts {
@@ -386,6 +351,7 @@ impl Parts {
                 pid: speaker.pid,
             },
             grant: None,
+            lineage: None,
         })
     }
 
@@ -405,8 +371,9 @@ impl Parts {
             pidfd,
             peer,
             grant,
+            lineage,
         } = self;
-        let (mut producers, mut consumers) = lanes::join(&own, &theirs, gates);
+        let (mut producers, mut consumers) = lanes::join(config, &own, &theirs, gates);
         let slot =
             Slot::take(&peer, place).map(|slot| slot.timed(config.timing).lanes(own.size.lanes));
         let segments = shows.zip(theirs.offered).map(|(shows, client)| {
@@ -422,6 +389,7 @@ impl Parts {
                 slot,
                 _segments: segments,
                 _grant: grant,
+                lineage,
             },
             own.segment.birth(),
         ));

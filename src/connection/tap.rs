@@ -218,6 +218,7 @@ fn answered(
             let most = Rings {
                 capacity: MAX_CAPACITY,
                 lanes: offer.lanes.clamp(1, LANES as u32),
+                starts: [offer.start; LANES],
             };
             side::map(offer, bytes, most, file.as_fd(), false)
                 .map(|(segment, _)| segment)

@@ -67,6 +67,15 @@ impl<S> Turns<S> {
         }
     }
 
+    /// What is shared, if nobody else has it.
+    pub(crate) fn into_inner(self) -> Result<S, Self> {
+        let facts = self.facts;
+        match Arc::try_unwrap(self.inner) {
+            Ok(inner) => Ok(inner.into_inner().unwrap_or_else(PoisonError::into_inner)),
+            Err(inner) => Err(Self { inner, facts }),
+        }
+    }
+
     pub(crate) fn facts(&self) -> &Facts {
         &self.facts
     }

@@ -23,8 +23,10 @@ pub(crate) const CLAIM: usize = SENDER + 8;
 pub(crate) const COMING: usize = SENDER + 16;
 /// Offset of the same number, stored behind the anchor.
 pub(crate) const COME: usize = SENDER + 24;
-/// Offset of the receiver's words of lane 0: released, taken (reserved).
+/// Offset of the receiver's words of lane 0: released, taken.
 pub(crate) const RECEIVER: usize = 0x600;
+/// Offset of lane 0's taken: the receiver has handed out nothing at or behind this position. Only where the connection can be resumed.
+pub(crate) const TAKEN: usize = RECEIVER + 8;
 /// Offset of the park epoch of the half that waits for data.
 pub(crate) const RECEIVER_EPOCH: usize = 0x800;
 /// Offset of the park epoch of the half that waits for space.
@@ -88,7 +90,7 @@ pub(crate) struct ControlBlock {
     pub(crate) schema_offset: u64,
     /// Fingerprint of the schema of what the owner sends; zero: bytes without a meaning.
     pub(crate) schema_fingerprint: [u8; 16],
-    /// Reserved: names the connection for a resume; zero: it cannot be resumed.
+    /// Names the line of connections that this one belongs to, of which each resumes the one before; zero: it cannot be resumed.
     pub(crate) resume_token: [u8; 16],
     /// Reserved, zero; brings the lane table to offset 128.
     pub(crate) reserved: [u8; 48],
@@ -139,6 +141,16 @@ impl ControlBlock {
             schema_fingerprint: announced.fingerprint,
             ..self
         }
+    }
+
+    /// The same of a line of connections, with a start for each lane.
+    pub(crate) fn with_lineage(mut self, token: [u8; 16], starts: &[u64; LANES]) -> Self {
+        self.resume_token = token;
+        let lanes = self.lane.iter_mut().filter(|entry| entry.capacity != 0);
+        for (entry, start) in lanes.zip(starts) {
+            entry.start = *start;
+        }
+        self
     }
 }
 

@@ -9,7 +9,8 @@
 //! The header's length counts the extension: whoever walks from header to header, or bounds a frame, need not know of it. And behind its header such a frame is laid out
 //! as an ordinary one whose header the extension would be: that is how a consumer hands it on, so that nothing else knows of it either.
 
-use super::header::{FLAG_EXPIRES, FLAG_FRAME, HEADER, Header};
+use super::header::{FLAG_DOUBT, FLAG_EXPIRES, FLAG_FRAME, HEADER, Header};
+use super::redelivery::FLAGS_REDELIVERY;
 use super::violation::Violation;
 
 /// Bytes of an extension.
@@ -29,12 +30,14 @@ impl Header {
 
     /// Whether the frame expires.
     pub(crate) const fn expires(self) -> bool {
-        self.flags() == FLAG_FRAME | FLAG_EXPIRES
+        self.flags() & FLAG_EXPIRES != 0 && self.is_frame()
     }
 
-    /// Whether a frame begins with it, with an extension or without.
+    /// Whether a frame begins with it, with an extension or without, sent for the first time or again.
     pub(crate) const fn is_frame(self) -> bool {
-        self.flags() == FLAG_FRAME || self.expires()
+        let flags = self.flags();
+        flags & !(FLAG_EXPIRES | FLAGS_REDELIVERY) == FLAG_FRAME
+            && flags & FLAGS_REDELIVERY != FLAG_DOUBT
     }
 
     /// As an ordinary frame that begins where the extension is.
@@ -44,7 +47,7 @@ impl Header {
     pub(crate) fn inner(self) -> Result<Self, Violation> {
         let length = self.payload();
         match length.checked_sub(EXTENSION as u32) {
-            Some(payload) => Ok(Self::frame(payload, self.kind())),
+            Some(payload) => Ok(Self::frame(payload, self.kind()).redelivered(self.redelivery())),
             None => Err(Violation::ExtensionTooShort { length }),
         }
     }

@@ -14,12 +14,12 @@ mod tests {
     use crate::layout::counters::{self, CountersHeader};
     use crate::layout::geometry::{Geometry, padding};
     use crate::layout::handshake::{
-        Attach, FEATURE_MEMBARRIER, FEATURES, Hello, Kind, Prefix, Ready, Reason, Refuse,
-        SegmentOffer, Shown, WAITS, Welcome,
+        Attach, FEATURE_MEMBARRIER, FEATURE_RESUME, FEATURES, Hello, Kind, Prefix, Ready, Reason,
+        Refuse, SegmentOffer, Shown, WAITS, Welcome,
     };
     use crate::layout::header::{
-        FLAG_EXPIRES, FLAG_FRAME, FLAG_PAD, FLAG_REDELIVERED, FLAGS_EXTENSION, HEADER, Header,
-        frame_length,
+        FLAG_DOUBT, FLAG_EXPIRES, FLAG_FRAME, FLAG_PAD, FLAG_REDELIVERED, FLAGS_EXTENSION, HEADER,
+        Header, frame_length,
     };
     use crate::layout::schemas::{self, Announced};
 
@@ -114,7 +114,8 @@ mod tests {
             priorities: [0x51, 0x52, 0x53, 0x54],
             resume_token: run(0x60),
             resume_position: 0x7172_7374_7576_7778,
-            reserved_first: [0; 8],
+            generation: 0x797a_7b7c,
+            reserved_first: [0; 4],
             observes: 0x8182_8384,
             reserved: [0; 4],
             after: 0x9192_9394_9596_9798,
@@ -149,7 +150,8 @@ mod tests {
         let attach = Attach {
             prefix: Prefix::new::<Attach>(Kind::Attach),
             offer: SegmentOffer::new(&GEOMETRY, 4, 0x20_0000, true),
-            reserved: [0; 64],
+            starts: [GEOMETRY.start, 0x31_0000, 0x32_0000, 0x33_0000],
+            reserved: [0; 32],
         };
         hold_value("attach", &attach);
     }
@@ -209,7 +211,8 @@ mod tests {
         };
         let ring = schemas::ring_offset(announced.bytes as usize, 4096) as u64;
         let block = ControlBlock::new(&GEOMETRY, 3, ring, 0x0102_0304_0506_0708)
-            .with_schemas(0x2122_2324, &announced);
+            .with_schemas(0x2122_2324, &announced)
+            .with_lineage(run(0x60), &[GEOMETRY.start, 0x31_0000, 0x32_0000, 0]);
         area[..size_of::<ControlBlock>()].copy_from_slice(block.as_bytes());
         // The words that change: each holds its own offset, repeated, save an epoch that says "closed".
         let words = [
@@ -218,6 +221,7 @@ mod tests {
             control::COMING,
             control::COME,
             control::RECEIVER,
+            control::TAKEN,
             control::SENDER + 3 * control::APART,
             control::RECEIVER + 3 * control::APART,
             control::RECEIVER_EPOCH,
@@ -282,12 +286,12 @@ mod tests {
     fn flags_keep_their_bits() {
         assert_eq!((FLAG_FRAME, FLAG_PAD), (1, 2));
         assert_eq!((FLAG_REDELIVERED, FLAGS_EXTENSION), (4, 0x78));
-        assert_eq!(FLAG_EXPIRES, 8);
+        assert_eq!((FLAG_EXPIRES, FLAG_DOUBT), (8, 0x80));
     }
 
     #[test]
     fn features_keep_their_bits() {
-        assert_eq!((FEATURE_MEMBARRIER, FEATURES), (1, 1));
+        assert_eq!((FEATURE_MEMBARRIER, FEATURE_RESUME, FEATURES), (1, 2, 3));
     }
 
     /// What a reader finds in the ring, from its position on: flags, kind, payload, up to the terminator.

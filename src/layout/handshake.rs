@@ -16,6 +16,7 @@
 
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
+use super::control::LANES;
 use super::geometry::{Geometry, Misfit};
 use super::schemas::Announced;
 use super::{MAGIC, VERSION, printable};
@@ -33,8 +34,12 @@ pub(crate) const SEGMENT_HUGE: u32 = 1 << 0;
 /// Feature: whoever sleeps has a barrier made everywhere (`membarrier`) when its peer's sender says that it leaves its own out.
 pub(crate) const FEATURE_MEMBARRIER: u64 = 1 << 0;
 
+/// Feature: the client can resume the connection with another incarnation of the server, which says for that how far it has handed frames out (`taken`), and takes frames that
+/// are sent again.
+pub(crate) const FEATURE_RESUME: u64 = 1 << 1;
+
 /// Features that this build knows.
-pub(crate) const FEATURES: u64 = FEATURE_MEMBARRIER;
+pub(crate) const FEATURES: u64 = FEATURE_MEMBARRIER | FEATURE_RESUME;
 
 /// The role of a peer that exchanges frames.
 pub(crate) const ROLE_PEER: u16 = 0;
@@ -109,10 +114,12 @@ pub(crate) struct Hello {
     pub(crate) schema_bytes: u32,
     /// Reserved: priorities of up to four lanes.
     pub(crate) priorities: [u8; 4],
-    /// Reserved: the connection to resume, and the sequence number from which; zero: a new one.
+    /// With [`FEATURE_RESUME`]: names the line of connections, the client's to choose and not zero; where the client's lane 0 starts; and how many connections of the line there were
+    /// before; zero: a new one.
     pub(crate) resume_token: [u8; 16],
     pub(crate) resume_position: u64,
-    pub(crate) reserved_first: [u8; 8],
+    pub(crate) generation: u32,
+    pub(crate) reserved_first: [u8; 4],
     /// What an observer asks for besides counters and schemas: [`OBSERVES_PAYLOAD`].
     pub(crate) observes: u32,
     pub(crate) reserved: [u8; 4],
@@ -188,7 +195,9 @@ pub(crate) struct Welcome {
     pub(crate) codec: u32,
     pub(crate) schema_bytes: u32,
     pub(crate) schema_fingerprint: [u8; 16],
+    /// That of the Hello, with [`FEATURE_RESUME`]; else zero.
     pub(crate) resume_token: [u8; 16],
+    /// Reserved.
     pub(crate) resume_position: u64,
     pub(crate) reserved_first: [u8; 8],
     pub(crate) reserved: [u8; 112],
@@ -200,7 +209,9 @@ pub(crate) struct Welcome {
 pub(crate) struct Attach {
     pub(crate) prefix: Prefix,
     pub(crate) offer: SegmentOffer,
-    pub(crate) reserved: [u8; 64],
+    /// With [`FEATURE_RESUME`]: where each lane starts; the first is that of the offer, and of lanes that are not there it is zero.
+    pub(crate) starts: [u64; LANES],
+    pub(crate) reserved: [u8; 32],
 }
 
 /// Server to client, last: both segments are mapped.

@@ -13,11 +13,7 @@ pub(crate) const HEADER: u64 = 8;
 pub(crate) const FLAG_FRAME: u16 = 1 << 0;
 /// The payload is padding; the frame behind it was published in the same store.
 pub(crate) const FLAG_PAD: u16 = 1 << 1;
-/// Reserved: sent again after a reconnection (docs/PROTOCOL.md, "Reserved").
-#[allow(
-    dead_code,
-    reason = "reserved in the layout; the golden test pins its value"
-)]
+/// Sent again, to another incarnation of the peer (`layout/redelivery.rs`).
 pub(crate) const FLAG_REDELIVERED: u16 = 1 << 2;
 /// An extension of eight bytes precedes the payload, and is counted as a part of it: when the frame expires (`layout/extension.rs`).
 pub(crate) const FLAG_EXPIRES: u16 = 1 << 3;
@@ -27,6 +23,8 @@ pub(crate) const FLAG_EXPIRES: u16 = 1 << 3;
     reason = "reserved in the layout; the golden test pins their values"
 )]
 pub(crate) const FLAGS_EXTENSION: u16 = 0b1111 << 3;
+/// Of a frame that is sent again: an earlier incarnation may have seen it.
+pub(crate) const FLAG_DOUBT: u16 = 1 << 7;
 
 /// A header word taken apart. Any 64-bit value can be taken apart; whether it is acceptable is the consumer's business.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

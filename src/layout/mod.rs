@@ -12,6 +12,7 @@ pub(crate) mod geometry;
 mod golden;
 pub(crate) mod handshake;
 pub(crate) mod header;
+pub(crate) mod redelivery;
 pub(crate) mod schemas;
 pub(crate) mod violation;
 

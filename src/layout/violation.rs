@@ -41,6 +41,20 @@ pub enum Violation {
         /// The most that is allowed.
         at_most: u64,
     },
+    /// The released position lies inside a frame. It is looked at where a connection can be resumed.
+    ReleasedInsideFrame {
+        /// The position that the peer published.
+        released: u64,
+    },
+    /// The position up to which frames were handed out is before what was released, ahead of what was sent, or not a multiple of 8.
+    TakenOutOfRange {
+        /// The position that the peer published.
+        taken: u64,
+        /// The least that is allowed.
+        at_least: u64,
+        /// The most that is allowed.
+        at_most: u64,
+    },
 }
 
 impl fmt::Display for Violation {
@@ -76,6 +90,19 @@ impl fmt::Display for Violation {
                 write!(
                     out,
                     "the released position {released} is not a multiple of 8 in {at_least} ..= {at_most}"
+                )
+            }
+            Self::ReleasedInsideFrame { released } => {
+                write!(out, "the released position {released} lies inside a frame")
+            }
+            Self::TakenOutOfRange {
+                taken,
+                at_least,
+                at_most,
+            } => {
+                write!(
+                    out,
+                    "the position {taken}, up to which frames were handed out, is not a multiple of 8 in {at_least} ..= {at_most}"
                 )
             }
         }

@@ -16,6 +16,10 @@ use crate::wake::park::{Park, Signal, Watch};
 pub(super) const MODELS: &[Model] = &[
     ("asleep for data", for_data),
     ("asleep for space", for_space),
+    (
+        "asleep for space, releases told at once",
+        for_space_told_at_once,
+    ),
     ("the last frame before a close", last_frame),
     ("a close wakes the sleeper", close_wakes),
     ("a close alone wakes the sleeper", close_alone_wakes),
@@ -110,6 +114,51 @@ fn for_data() {
             .try_send(&bytes(frame, 8), u16::from(frame))
             .unwrap();
         bell.ring_if(watch.look());
+    }
+    sleeper.join().unwrap();
+}
+
+/// A consumer that gives account tells each release, and wakes once in a step, which is two frames here: the sleeper needs no other wake.
+fn for_space_told_at_once() {
+    const COUNT: u8 = 5;
+    let geometry = Geometry {
+        capacity: 32,
+        step: 16,
+        ..GEOMETRY
+    };
+    let (mut producer, mut consumer) = lane(&geometry, false);
+    consumer.give_account(HeapWord::new(0));
+    let (mut park, mut watch) = epoch();
+    let bell = Bell::new();
+    let sleeper = thread::spawn({
+        let bell = bell.clone();
+        move || {
+            for frame in 0..COUNT {
+                wait(&mut park, &bell, || {
+                    match producer.try_send(&[], u16::from(frame)) {
+                        Ok(_) => Some(()),
+                        Err(Refusal::Full) => None,
+                        Err(other) => panic!("an honest consumer, and yet {other:?}"),
+                    }
+                });
+            }
+        }
+    });
+    for frame in 0..COUNT {
+        let entry = loop {
+            match consumer.peek().expect("an honest producer") {
+                Some(entry) => break entry,
+                None => thread::yield_now(),
+            }
+        };
+        consumer.say_taken(&entry);
+        assert_eq!(entry.kind(), u16::from(frame));
+        consumer.advance(&entry);
+        assert!(consumer.is_release_due(), "each at once");
+        if consumer.publish_release() {
+            Watch::<HeapWord>::barrier();
+            bell.ring_if(watch.look());
+        }
     }
     sleeper.join().unwrap();
 }

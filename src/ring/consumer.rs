@@ -7,6 +7,7 @@
 //! A plain receive compares the cursor's mark behind its frame with one word, the ring's gate: what ends there or before is in bounds and makes no
 //! step's worth of frames to release. What is rare is kept off its path by that: the gate is zero once the lane is broken, and in the child of a fork.
 
+mod account;
 mod expiry;
 mod follow;
 mod warm;
@@ -14,6 +15,7 @@ mod warm;
 pub(crate) use expiry::Halt;
 pub(crate) use follow::Early;
 
+use account::Account;
 use expiry::Expiry;
 
 use super::beside::Counted;
@@ -122,6 +124,8 @@ pub(crate) struct Consumer<R, W> {
     ended: bool,
     broken: Option<Violation>,
     expiry: Expiry,
+    /// Where the connection can be resumed.
+    account: Option<Account<W>>,
 }
 
 impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
@@ -150,6 +154,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
             ended: false,
             broken: None,
             expiry: Expiry::new(),
+            account: None,
         };
         consumer.open_gate();
         consumer
@@ -317,7 +322,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
     fn judge(&mut self, entry: Entry) -> Result<Entry, Violation> {
         let entry = self.in_bounds(entry)?;
         match entry.header.flags() {
-            _ if entry.header.is_frame() => return Ok(entry),
+            _ if self.is_frame(entry.header) => return Ok(entry),
             flags if flags != FLAG_FRAME | FLAG_PAD => {
                 return Err(Violation::UnknownFlags { flags });
             }
@@ -331,7 +336,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         // ORD: take: as in `take_exact`; partner: ring/producer.rs (commit).
         fence(Site::Take, Ordering::Acquire);
         match header.flags() {
-            _ if header.is_frame() => {}
+            _ if self.is_frame(header) => {}
             _ if header.0 == 0 || header.flags() == FLAG_FRAME | FLAG_PAD => {
                 return Err(Violation::PadWithoutFrame);
             }
@@ -421,7 +426,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         self.next() - self.published >= self.step
     }
 
-    /// Tells the producer all that is finished with. Returns whether there was anything to tell.
+    /// Tells the producer all that is finished with. Returns whether there was anything to tell that it is to be woken for.
     pub(crate) fn publish_release(&mut self) -> bool {
         self.settle();
         let freed = if self.hold { self.freed } else { self.next() };
@@ -429,8 +434,11 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
             return false;
         }
         self.high_water = self.high_water.max(self.next() - self.published);
-        self.releases += 1;
-        self.tell_numbers();
+        let wakes = self.account_for(freed);
+        if wakes {
+            self.releases += 1;
+            self.tell_numbers();
+        }
         self.published = freed;
         if !self.hold {
             self.due = freed + self.step;
@@ -440,7 +448,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         // ring/producer/room.rs (reclaim).
         self.released
             .store(freed, order(Site::Release, Ordering::Release));
-        true
+        wakes
     }
 
     /// Where a release will be due.

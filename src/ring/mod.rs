@@ -20,6 +20,7 @@ mod producer;
 mod racing;
 mod several;
 mod slot;
+mod standing;
 mod tally;
 mod tap;
 #[cfg(all(test, not(loom)))]
@@ -29,8 +30,9 @@ pub(crate) use beside::Beside;
 pub(crate) use consumer::{Consumer, Early, Entry, Found, Halt, say_start};
 pub(crate) use fencing::FENCES;
 pub(crate) use manner::Published;
-pub(crate) use producer::{LARGE, Producer, Readers};
+pub(crate) use producer::{Carried, LARGE, Producer, Readers};
 pub(crate) use several::Several;
 pub(crate) use slot::{Refusal, Slot};
+pub(crate) use standing::Standing;
 pub(crate) use tally::{ONE, Tally};
 pub(crate) use tap::{Tap, Told};

@@ -10,14 +10,17 @@
 mod announce;
 mod backlog;
 mod expiring;
+mod recovery;
 mod room;
 mod unfenced;
 mod warm;
 
 pub(crate) use announce::LARGE;
+pub(crate) use recovery::Carried;
 pub(crate) use room::Readers;
 
 use announce::Announcing;
+use recovery::Recovery;
 
 use super::ahead::Ahead;
 use super::fencing::Fencing;
@@ -74,6 +77,8 @@ pub(crate) struct Producer<R, W, T> {
     ahead: Ahead,
     /// Nanoseconds since some moment.
     clock: fn() -> u64,
+    /// Where the connection can be resumed.
+    recovery: Option<Recovery<W>>,
 }
 
 impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
@@ -117,6 +122,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
             alignment: geometry.alignment,
             ahead: Ahead::new(clock(), geometry.start),
             clock,
+            recovery: None,
         };
         producer.terminate(producer.ring.place(geometry.start), 0);
         producer.tell();
@@ -141,12 +147,6 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
         } else {
             self.group
         }
-    }
-
-    /// Takes nothing any more: every send, reserve and append is refused with [`Refusal::Shut`].
-    pub(crate) fn shut(&mut self) {
-        self.limit = 0;
-        self.open_gate();
     }
 
     /// Lets plain sends through that end, without their terminator, up to the gate; none while a group is open.

@@ -3,10 +3,11 @@
 mod against_a_queue;
 mod followed;
 mod lies;
+mod taken_over;
 mod tapped;
 
 use super::{Consumer, Producer, Readers, Refusal, Tap, Told, say_start};
-use crate::layout::control::{CLAIM, COME, COMING, CONTROL, RECEIVER, SENDER};
+use crate::layout::control::{CLAIM, COME, COMING, CONTROL, RECEIVER, SENDER, TAKEN};
 use crate::layout::geometry::Geometry;
 use crate::segment::{
     ForeignSegment, Gate, MappedForeignRing, MappedForeignWord, MappedOwnRing, MappedOwnWord,
@@ -69,6 +70,18 @@ impl Pair {
             ),
             receiving,
         )
+    }
+
+    /// The same of a lane that can be taken over, whose consumer gives account, or not.
+    fn lasting(&self, geometry: &Geometry, account: bool) -> (Sending, Receiving) {
+        let (mut producer, mut consumer) = self.halves(geometry, false);
+        say_start(&self.receiving.word(TAKEN), geometry);
+        let taken = account.then(|| self.receiving_seen.word(TAKEN));
+        producer.can_recover(taken);
+        if account {
+            consumer.give_account(self.receiving.word(TAKEN));
+        }
+        (producer, consumer)
     }
 
     /// One who reads along what `producer` sends.

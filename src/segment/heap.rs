@@ -125,6 +125,27 @@ impl OwnRing for HeapRing {
         target.bits.store(word, order);
     }
 
+    unsafe fn load(&self, origin: u64, offset: u64) -> u64 {
+        // ORD: own-look: Relaxed, whoever asks has written it; partner: none.
+        self.word(origin + offset).bits.load(Ordering::Relaxed)
+    }
+
+    unsafe fn carry(&mut self, from: &Self, position: u64, length: u64) {
+        for offset in (0..length).step_by(8) {
+            // SAFETY: the caller's promise, handed on.
+            let word = unsafe { OwnRing::load(from, position, offset) };
+            let bytes = word.to_le_bytes();
+            // SAFETY: the caller's promise, handed on.
+            unsafe {
+                self.write(
+                    position,
+                    offset,
+                    &bytes[..(length - offset).min(8) as usize],
+                )
+            };
+        }
+    }
+
     unsafe fn store_fenced(&self, origin: u64, word: u64, commit: Site, barrier: Site) {
         // Loom takes a sequentially consistent access for an acquire-release one, so the exchange is a store and a fence here.
         // SAFETY: the caller's promise, handed on.

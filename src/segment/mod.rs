@@ -87,6 +87,18 @@ pub(crate) trait OwnRing: Ring {
     /// `place` is of this ring and of a position that is a multiple of 8.
     unsafe fn store_fenced(&self, place: Self::Place, word: u64, commit: Site, barrier: Site);
 
+    /// Loads a word that we have written.
+    ///
+    /// # Safety
+    /// As for [`store`](OwnRing::store).
+    unsafe fn load(&self, place: Self::Place, offset: u64) -> u64;
+
+    /// Copies `length` bytes from where they lie in another ring of ours, which may have another capacity, to the same positions in this one.
+    ///
+    /// # Safety
+    /// `length` is at most either capacity, and the range lies in space of this ring that nobody has been told of.
+    unsafe fn carry(&mut self, from: &Self, position: u64, length: u64);
+
     /// Asks for the lines that frames written soon will need, so that the store that fills them does not wait for them. A hint: it
     /// changes nothing that a program can see.
     fn prepare(&self, _place: Self::Place) {}

@@ -269,6 +269,20 @@ impl OwnRing for MappedOwnRing {
         }
     }
 
+    unsafe fn load(&self, place: *mut u8, offset: u64) -> u64 {
+        // SAFETY: as in `store`.
+        let source = unsafe { word_at(place.add(offset as usize)) };
+        // ORD: own-look: Relaxed, whoever asks has written it; partner: none.
+        source.load(Ordering::Relaxed)
+    }
+
+    unsafe fn carry(&mut self, from: &Self, position: u64, length: u64) {
+        let (source, target) = (from.place(position), self.place(position));
+        // SAFETY: both ranges are inside a double mapping by the caller's contract, and of two segments. The source is written by this process only, through
+        // the producer that `from` is of, which is borrowed; nobody reads the target yet.
+        unsafe { core::ptr::copy_nonoverlapping(source, target, length as usize) };
+    }
+
     #[inline(always)]
     unsafe fn write(&mut self, place: *mut u8, offset: u64, bytes: &[u8]) {
         // SAFETY: in bounds by the caller's contract. An ordinary copy is right here: only we can write this memory, and an honest reader

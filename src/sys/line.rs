@@ -20,8 +20,17 @@ pub(crate) struct Line {
     socket: ManuallyDrop<OwnedFd>,
     /// `None`: it cannot be told whether we are the child of a fork, which is then assumed.
     birth: Option<Birth>,
-    /// Whether it has ended. Locked by whoever looks at the queue, so that nobody takes what another looked at.
-    ended: Mutex<bool>,
+    /// Locked by whoever looks at the queue, so that nobody takes what another looked at.
+    end: Mutex<End>,
+}
+
+/// What is known of a line's end.
+#[derive(Debug, Default)]
+pub(super) struct End {
+    /// It has ended.
+    pub(super) ended: bool,
+    /// Nobody holds the other end any more: it was closed, and not only shut down.
+    pub(super) closed: bool,
 }
 
 impl Line {
@@ -29,13 +38,13 @@ impl Line {
         Self {
             socket: ManuallyDrop::new(socket),
             birth: Birth::here().ok(),
-            ended: Mutex::new(false),
+            end: Mutex::default(),
         }
     }
 
     /// The right to look at the queue, and whether there is a point.
-    pub(super) fn ended(&self) -> MutexGuard<'_, bool> {
-        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn end(&self) -> MutexGuard<'_, End> {
+        self.end.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends it for both sides. What we have said stays readable.

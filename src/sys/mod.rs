@@ -28,6 +28,7 @@ pub(crate) mod message;
 pub(crate) mod place;
 pub(crate) mod poll;
 pub(crate) mod process;
+pub(crate) mod random;
 pub(crate) mod socket;
 pub(crate) mod tower;
 

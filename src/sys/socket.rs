@@ -11,7 +11,7 @@ use std::path::Path;
 
 use super::line::Line;
 use super::message::{self, First};
-use super::{check, last_error};
+use super::{check, last_error, poll};
 
 /// The longest path that a socket address holds, in bytes, without its terminating NUL.
 pub(crate) const MAX_PATH: usize =
@@ -177,26 +177,34 @@ pub(crate) struct Look {
     pub(crate) more: bool,
 }
 
+/// Whether the other end is closed altogether: nobody holds it any more. One that has only been shut down for writing is not.
+pub(crate) fn is_closed(line: &Line) -> bool {
+    let end = line.end();
+    end.closed || !end.ended && poll::is_hung_up(line.as_fd())
+}
+
 /// How many nudges one look takes; the rest stay for the next, so that a flood cannot keep us here.
 const NUDGES_PER_LOOK: usize = 64;
 
 /// Takes waiting nudges and says whether the other end is still open. A peer that sends anything else ends the connection, for good: it
 /// stays in the queue, and is released when the line is closed.
 pub(crate) fn look(line: &Line) -> Look {
-    let mut ended = line.ended();
+    let mut end = line.end();
     let mut look = Look {
-        open: !*ended,
+        open: !end.ended,
         taken: false,
         more: false,
     };
-    if *ended {
+    if end.ended {
         return look;
     }
     for _ in 0..NUDGES_PER_LOOK {
         match message::first(line.as_fd()) {
             Ok(First::Plain) if message::take(line.as_fd()).is_ok() => look.taken = true,
             Ok(First::Other) => {
-                *ended = true;
+                end.ended = true;
+                // What we have shut down ourselves looks the same, so it is asked before.
+                end.closed = poll::is_hung_up(line.as_fd());
                 line.shut();
                 look.open = false;
                 return look;
@@ -212,6 +220,27 @@ pub(crate) fn look(line: &Line) -> Look {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_closed_is_told_from_what_is_shut_down() {
+        for looked in [false, true] {
+            let (ours, theirs) = pair().unwrap();
+            let line = Line::new(ours);
+            assert!(!is_closed(&line) && look(&line).open);
+            let theirs = Line::new(theirs);
+            theirs.hang_up();
+            assert!(!is_closed(&line));
+            if looked {
+                assert!(!look(&line).open);
+                assert!(!is_closed(&line), "what we shut down ourselves");
+                continue;
+            }
+            drop(theirs);
+            assert!(is_closed(&line));
+            assert!(!look(&line).open);
+            assert!(is_closed(&line), "it stays so");
+        }
+    }
 
     #[test]
     fn a_look_takes_nudges_up_to_its_limit_and_sees_the_end() {

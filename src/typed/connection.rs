@@ -14,13 +14,18 @@ use crate::error::Error;
 
 /// A connection on which we send the messages of `S` and receive those of `R`.
 pub struct Connection<S: ?Sized, R: ?Sized> {
-    sender: Sender<S>,
-    receiver: Receiver<R>,
+    pub(super) sender: Sender<S>,
+    pub(super) receiver: Receiver<R>,
     deprecated: Vec<Deprecated>,
 }
 
 impl<S: Messages + ?Sized, R: Messages + ?Sized> Connection<S, R> {
-    fn new(connection: connection::Connection) -> Self {
+    /// The options, and what we send and expect.
+    pub(super) fn carried_by(config: &Config) -> Config {
+        carrying::<S, R>(config)
+    }
+
+    pub(super) fn new(connection: connection::Connection) -> Self {
         let theirs = connection.peer_sends().cloned();
         let mut deprecated = Vec::new();
         deprecated::collect(&mut deprecated, S::SCHEMA, connection.peer_expects());

@@ -172,6 +172,7 @@ fn next(
         Some(None) => receiver.recv(),
         Some(Some(deadline)) => receiver.recv_deadline(deadline),
     }
+    .map(Frame::copied)
 }
 
 /// A frame of a lane of one message, which did not fill it, or whose layout is another than ours.

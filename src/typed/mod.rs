@@ -99,6 +99,7 @@ mod priority;
 mod received;
 mod receiver;
 mod reserved;
+mod resume;
 mod sender;
 mod shared;
 #[cfg(all(test, feature = "derive"))]

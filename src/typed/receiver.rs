@@ -23,7 +23,7 @@ use crate::schema::Schema;
 /// frame that is no message is a [`RecvError::Invalid`] that says what is wrong with it; it is consumed, and the next call receives the one
 /// behind it.
 pub struct Receiver<M: ?Sized> {
-    inbox: Inbox,
+    pub(super) inbox: Inbox,
     of: PhantomData<fn(&M)>,
 }
 
@@ -36,6 +36,10 @@ impl<M: Messages + ?Sized> Receiver<M> {
             inbox: Inbox::new(lane, plan, first),
             of: PhantomData,
         }
+    }
+
+    pub(super) fn into_untyped(self) -> connection::Receiver {
+        self.inbox.receiver
     }
 
     /// The next message, waiting for it: a value of the enum where the lane carries several types.

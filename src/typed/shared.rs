@@ -38,6 +38,17 @@ impl<M: Messages + ?Sized> SharedSender<M> {
         })
     }
 
+    /// The sender, if this is the last one that shares it.
+    ///
+    /// # Errors
+    /// It is not: it is given back.
+    pub fn into_sender(self) -> Result<Sender<M>, Self> {
+        let priority = self.priority;
+        self.turns
+            .into_inner()
+            .map_err(|turns| Self { turns, priority })
+    }
+
     /// By turns with others where there are several priorities: then `attempt`, which does not wait; else `send`.
     fn either(
         &self,

@@ -45,7 +45,7 @@ impl<'a, T: Fixed + FromBytes> View<'a, T> {
         }
         each::<T>(bytes).map_err(|invalid| invalid.of(T::NAME))?;
         Ok(Self {
-            frame: parcel.frame,
+            frame: parcel.frame.viewed(),
             of: PhantomData,
         })
     }

@@ -16,5 +16,6 @@ mod polling;
 mod random;
 #[path = "../record/mod.rs"]
 mod record;
+mod resume;
 mod server;
 mod tables;

@@ -112,7 +112,12 @@ impl Receiver {
     fn peek_in_batch(&mut self, until: u64) -> Option<Entry> {
         loop {
             match self.look_alike() {
-                Ok(found) => return found,
+                Ok(found) => {
+                    if self.lane.gives_account() {
+                        found.iter().for_each(|entry| self.say_taken(entry));
+                    }
+                    return found;
+                }
                 // What another lane drops brings this one no nearer to its bound.
                 Err(Halt::Dropped) if self.several.is_none() && self.lane.next() < until => {
                     if self.lane.holds() {

@@ -49,7 +49,7 @@ impl Receiver {
         }
         let copied = self.lane.copy(entry, from, &mut buffer[from..]);
         self.lane.advance(entry);
-        self.finish();
+        self.finish_copied();
         Ok(copied)
     }
 }

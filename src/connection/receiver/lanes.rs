@@ -60,6 +60,7 @@ impl Receiver {
         if self.birth.is_forked() {
             return Err(RecvError::Forked);
         }
+        self.come_back();
         match self.look_once() {
             Ok(found) => Ok(found),
             Err(halt) => self.halted(halt),
@@ -94,6 +95,7 @@ impl Receiver {
 
     /// Puts the lane of a frame at hand that was found.
     pub(super) fn take_up(&mut self, (number, entry): (usize, Entry)) -> Entry {
+        // Where account is given, that was done when the handler came back.
         if number != self.last_priority() {
             // Of a frame whose guard was leaked: who waits for that room may have nothing more to send, which would bring us back here.
             self.finish();
@@ -106,8 +108,7 @@ impl Receiver {
     }
 
     /// The next frame, waiting for it.
-    #[inline(never)]
-    pub(super) fn next_of_lanes(&mut self, deadline: Option<Instant>) -> Result<Entry, RecvError> {
+    pub(super) fn wait_for_next(&mut self, deadline: Option<Instant>) -> Result<Entry, RecvError> {
         if let Some(entry) = self.peek_lanes()? {
             return Ok(entry);
         }

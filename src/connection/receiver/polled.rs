@@ -1,6 +1,9 @@
 //! The half that receives, in a poller.
 
+use std::sync::Arc;
+
 use super::Receiver;
+use crate::connection::link::Link;
 use crate::connection::polled::Look;
 use crate::connection::rest::Rest;
 
@@ -8,6 +11,11 @@ impl Receiver {
     /// Its means of waiting.
     pub(crate) fn resting(&mut self) -> &mut Rest {
         &mut self.rest
+    }
+
+    /// What it shares with the half that sends.
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        &self.rest.link
     }
 
     /// Has at hand what comes next. A hint.

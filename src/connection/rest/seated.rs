@@ -98,6 +98,16 @@ impl Rest {
         }
     }
 
+    /// Whether the socket is closed, and the process may have ended: the kernel says so in a moment.
+    pub(crate) fn is_fading(&self) -> bool {
+        matches!(self.heard, Heard::Fading(_))
+    }
+
+    /// Whether the peer's half opposite has been closed in order.
+    pub(crate) fn hears_goodbye(&self) -> bool {
+        self.watch.is_closed()
+    }
+
     /// The kernel has something to say of the peer's socket or process.
     pub(crate) fn told(&mut self) {
         self.heard = Heard::Nothing;

@@ -1,6 +1,9 @@
 //! The half that sends, in a poller, which looks at it while somebody waits for room.
 
+use std::sync::Arc;
+
 use super::{Lane, Sender};
+use crate::connection::link::Link;
 use crate::connection::outcome::SendError;
 use crate::connection::polled::{Look, end_of};
 use crate::connection::rest::Rest;
@@ -10,6 +13,11 @@ impl Sender {
     /// Its means of waiting.
     pub(crate) fn resting(&mut self) -> &mut Rest {
         &mut self.rest
+    }
+
+    /// What it shares with the half that receives.
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        &self.rest.link
     }
 
     /// Whether there is room for `len` bytes at `priority`, or else at the one at hand. For a payload that can never be sent there is: the send says so.

@@ -113,6 +113,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
                 at_most: self.published(),
             });
         }
+        self.check_boundary(known, released)?;
         self.high_water = self.high_water.max(self.published() - released);
         self.limit = released + self.ring.capacity();
         self.tell_claim();

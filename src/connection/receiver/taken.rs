@@ -1,0 +1,66 @@
+//! A receiver that gives account, because the connection can be resumed: of each frame before it is handed out, and of each that is finished with.
+//!
+//! A frame that is handed out as a [`Frame`](crate::Frame), or in a batch, is finished with when that is dropped. One that was copied out is with its handler when the call
+//! returns: it is finished with when the handler comes back for the next one.
+
+use std::time::Instant;
+
+use super::Receiver;
+use crate::connection::outcome::RecvError;
+use crate::layout::redelivery::Redelivery;
+use crate::ring::Entry;
+
+impl Receiver {
+    /// Of the frame that was received last, what [`Frame::redelivery`](crate::Frame::redelivery) says: for calls that return no [`Frame`](crate::Frame). `First` before the first one.
+    pub fn last_redelivery(&self) -> Redelivery {
+        self.redelivery
+    }
+
+    /// The next frame, waiting for it: where there are several lanes, or account is given.
+    #[inline(never)]
+    pub(super) fn next_of_lanes(&mut self, deadline: Option<Instant>) -> Result<Entry, RecvError> {
+        let entry = self.wait_for_next(deadline)?;
+        self.say_taken(&entry);
+        Ok(entry)
+    }
+
+    /// The same, without waiting.
+    #[inline(never)]
+    pub(super) fn try_next_of_lanes(&mut self) -> Result<Entry, RecvError> {
+        let entry = match self.peek_lanes()? {
+            Some(entry) => entry,
+            None => self.empty()?,
+        };
+        self.say_taken(&entry);
+        Ok(entry)
+    }
+
+    /// `entry`, of the lane at hand, is about to be handed out.
+    pub(super) fn say_taken(&mut self, entry: &Entry) {
+        self.redelivery = entry.redelivery();
+        self.lane.say_taken(entry);
+    }
+
+    /// The handler has come back: it is done with what was copied out for it.
+    pub(super) fn come_back(&mut self) {
+        if self.lane.gives_account() && (self.lane.is_release_due() || self.several.is_some()) {
+            self.finish_all();
+        }
+    }
+
+    /// The last frame handed out was copied out, and is not looked at any more.
+    #[inline(always)]
+    pub(crate) fn finish_copied(&mut self) {
+        if self.lane.is_release_due() {
+            self.publish_copied();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn publish_copied(&mut self) {
+        if !self.lane.gives_account() {
+            self.publish_release();
+        }
+    }
+}

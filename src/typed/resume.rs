@@ -1,0 +1,68 @@
+//! Typed connections that outlive their server.
+
+use std::time::Instant;
+
+use super::message::Messages;
+use super::{Connection, Receiver, Sender};
+use crate::connection::{self, Address, Config, Lineage, NotResumed, Resumed, Unrelated};
+use crate::layout::redelivery::Redelivery;
+
+impl<S: Messages + ?Sized, R: Messages + ?Sized> Connection<S, R> {
+    /// Connects anew, in the place of `lost`, whose server is gone, and sends again what that one had not finished with: see [`Config::resume`]. The schemas are compared again; what is
+    /// sent again is laid out as ours, as everything is that we send.
+    ///
+    /// A server is finished with a message that it received by value when it receives the next one.
+    ///
+    /// # Errors
+    /// As for that.
+    pub fn resume(
+        config: &Config,
+        address: impl Into<Address>,
+        lost: Self,
+        deadline: Instant,
+    ) -> Result<Resumed<Self>, NotResumed<Self>> {
+        let lost = connection::Connection::new(lost.sender.lane, lost.receiver.into_untyped());
+        match Self::carried_by(config).resume(address, lost, deadline) {
+            Ok(resumed) => Ok(resumed.map(Self::new)),
+            Err(error) => Err(error.map(Self::new)),
+        }
+    }
+
+    /// Puts the halves together that [`Connection::split`] took apart.
+    ///
+    /// # Errors
+    /// They are of different connections: they are given back.
+    pub fn reunite(
+        sender: Sender<S>,
+        receiver: Receiver<R>,
+    ) -> Result<Self, Unrelated<Sender<S>, Receiver<R>>> {
+        let halves = (sender.lane, receiver.into_untyped());
+        match connection::Connection::reunite(halves.0, halves.1) {
+            Ok(connection) => Ok(Self::new(connection)),
+            Err(unrelated) => {
+                let theirs = sender_schema(&unrelated.receiver);
+                Err(Unrelated {
+                    sender: Box::new(Sender::new(*unrelated.sender)),
+                    receiver: Box::new(Receiver::new(*unrelated.receiver, theirs.as_ref())),
+                })
+            }
+        }
+    }
+
+    /// The line of connections that this one belongs to: see [`ringway::Connection::lineage`](crate::Connection::lineage).
+    pub fn lineage(&self) -> Option<Lineage> {
+        self.sender.lane.lineage()
+    }
+}
+
+/// What the peer of a half says that it sends.
+fn sender_schema(receiver: &connection::Receiver) -> Option<crate::schema::Schema> {
+    receiver.link().schemas.sends.clone()
+}
+
+impl<M: Messages + ?Sized> Receiver<M> {
+    /// Of the message that was received last, whether it was sent before: see [`ringway::Receiver::last_redelivery`](crate::Receiver::last_redelivery).
+    pub fn last_redelivery(&self) -> Redelivery {
+        self.inbox.receiver.last_redelivery()
+    }
+}

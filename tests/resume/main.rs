@@ -1,0 +1,12 @@
+//! A client outlives its server, again and again: every frame that it has committed is handled, and one that is handled twice was said to be in doubt.
+//!
+//! `RINGWAY_RESUMES` sets how often the server is killed in each way of serving (60 unless told).
+
+mod client;
+mod kills;
+mod orderly;
+#[path = "../crash/process.rs"]
+mod process;
+mod record;
+mod refusals;
+mod server;
