@@ -67,6 +67,9 @@ mod layout;
 mod model;
 #[cfg(not(loom))]
 mod poller;
+#[cfg(all(test, ringway_tsan))]
+#[path = "model/racing.rs"]
+mod racing;
 mod ring;
 #[cfg(not(loom))]
 pub mod schema;

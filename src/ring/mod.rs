@@ -16,8 +16,6 @@ mod fencing;
 mod manner;
 mod precedence;
 mod producer;
-#[cfg(all(test, ringway_tsan))]
-mod racing;
 mod several;
 mod slot;
 mod standing;

@@ -69,11 +69,9 @@ impl PlainRing {
     }
 
     fn unless(&self, fault: Fault, order: Ordering) -> Ordering {
-        if self.fault == fault {
-            Ordering::Relaxed
-        } else {
-            order
-        }
+        // ORD: planted: Relaxed, which is the fault; partner: none, so that it is found.
+        let planted = Ordering::Relaxed;
+        if self.fault == fault { planted } else { order }
     }
 }
 
@@ -113,8 +111,9 @@ impl OwnRing for PlainRing {
     }
 
     unsafe fn store_fenced(&self, origin: u64, word: u64, _commit: Site, _barrier: Site) {
-        let order = self.unless(Fault::RelaxedCommit, Ordering::SeqCst);
         // ORD: commit: publishes the frame; partner: ring/consumer.rs (take).
+        let order = self.unless(Fault::RelaxedCommit, Ordering::SeqCst);
+        // ORD: commit: as above; partner: ring/consumer.rs (take).
         self.header(origin).swap(word, order);
     }
 
@@ -157,8 +156,10 @@ impl PlainWord {
 
 impl OwnWord for PlainWord {
     fn store(&self, value: u64, order: Ordering) {
+        // ORD: planted: Relaxed, which is the fault; partner: none, so that it is found.
+        let planted = Ordering::Relaxed;
         let order = if self.fault == Fault::RelaxedRelease {
-            Ordering::Relaxed
+            planted
         } else {
             order
         };
