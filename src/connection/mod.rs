@@ -63,7 +63,7 @@ pub struct Connection {
 
 impl Connection {
     pub(crate) fn new(sender: Sender, receiver: Receiver) -> Self {
-        Self { sender, receiver }
+        Self { receiver, sender }
     }
 
     /// Takes the halves apart: each may live in a thread of its own. The connection ends for the peer's half when ours is dropped.
