@@ -158,7 +158,7 @@ pub(crate) fn run(
             Stop::Ended(_) => {}
             Stop::Filtered if page.get(RUNNING) == 1 => {
                 let registers = trace::registers(who);
-                let number = registers.orig_rax as i64;
+                let number = i64::try_from(registers.orig_rax).unwrap_or(-1);
                 let arguments = [registers.rsi, registers.rdx];
                 let mut site = code.site(who, &registers);
                 // Other threads only close, once they have begun.
@@ -213,7 +213,7 @@ fn fail(who: libc::pid_t, mut registers: Registers, plan: &Plan) {
     let answer = if plan.manner == Manner::Pretended {
         0
     } else {
-        (-i64::from(plan.errno)) as u64
+        i64::from(plan.errno).unsigned_abs().wrapping_neg()
     };
     if plan.number == libc::SYS_close && plan.manner != Manner::Pretended {
         // Whatever it answers, it has closed.

@@ -50,7 +50,7 @@ fn fault(ran: &Ran, plans: &[Plan], wanted: Option<[u64; 2]>) -> Option<String> 
     {
         return Some("this was to go on".to_owned());
     }
-    let Some(wanted) = wanted else { return None };
+    let wanted = wanted?;
     // What a process makes once it may not have needed: whether anybody had to be rung depends on the moment.
     let more = |index: usize| ran.held[index].saturating_sub(wanted[index]);
     let failed = |number: i64| {
@@ -181,7 +181,7 @@ impl Series {
                 .places
                 .get(&number)
                 .iter()
-                .flat_map(|places| places.first())
+                .filter_map(|places| places.first())
             {
                 let failures = errnos.iter();
                 plans.extend(failures.map(|&errno| plan(number, place, errno, Manner::Always)));

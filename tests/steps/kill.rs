@@ -110,10 +110,7 @@ fn run(case: &Case, path: &Path, last: Option<u64>) -> u64 {
     let child = fork(|| {
         assert!(trace::be_traced());
         watchdog(Duration::from_secs(60));
-        // SAFETY: no memory is passed.
-        case.perform(&page, path, || {
-            assert_eq!(unsafe { libc::raise(libc::SIGSTOP) }, 0)
-        });
+        case.perform(&page, path, trace::stop);
     });
     let pid = child.pid;
     trace::take(pid);

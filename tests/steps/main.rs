@@ -15,10 +15,6 @@ mod process;
 mod record;
 mod survivor;
 #[path = "../trace/mod.rs"]
-#[allow(
-    dead_code,
-    reason = "filters are for the tests whose system calls fail"
-)]
 mod trace;
 
 use std::path::PathBuf;
@@ -217,13 +213,13 @@ fn stores_in_a_wrong_order_are_found() {
         trace::on_one_processor();
         // The header before the payload.
         let found = planted(Operation::Send, |case, recording| {
-            early(recording, header(case))
+            early(recording, header(case));
         });
         println!("an early header: {found:?}");
         assert!(found.unwrap().contains("neither nothing nor all"));
         // A group's first header before its second frame.
         let found = planted(Operation::Group, |case, recording| {
-            early(recording, header(case))
+            early(recording, header(case));
         });
         println!("an early group: {found:?}");
         assert!(found.unwrap().contains("neither nothing nor all"));

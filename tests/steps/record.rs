@@ -120,7 +120,7 @@ fn script(case: &Case, page: &Page, path: &Path, own: &Segment) {
             theirs
         }
     };
-    page.set(SEGMENT, theirs[0].as_raw_fd() as u64 + 1);
+    page.set(SEGMENT, u64::from(theirs[0].as_raw_fd().unsigned_abs()) + 1);
     loop {
         std::thread::sleep(Duration::from_secs(1));
     }
@@ -149,10 +149,7 @@ pub(crate) fn record(case: &Case, path: &Path) -> Recording {
     let child = fork(|| {
         assert!(trace::be_traced());
         watchdog(Duration::from_secs(300));
-        // SAFETY: no memory is passed.
-        case.perform(&page, path, || {
-            assert_eq!(unsafe { libc::raise(libc::SIGSTOP) }, 0)
-        });
+        case.perform(&page, path, trace::stop);
     });
     let pid = child.pid;
     trace::take(pid);
@@ -202,7 +199,7 @@ pub(crate) fn record(case: &Case, path: &Path) -> Recording {
             let registers = trace::registers(pid);
             let mut code = [0; 2];
             trace::peek(pid, registers.rip, &mut code);
-            handed = code == [0x0f, 0x05] && registers.rax as i64 == libc::SYS_sendmsg;
+            handed = code == [0x0f, 0x05] && registers.rax == libc::SYS_sendmsg.unsigned_abs();
         }
         trace::step(pid);
         match trace::wait(pid).1 {

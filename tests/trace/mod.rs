@@ -21,6 +21,12 @@ pub(crate) fn be_traced() -> bool {
     }
 }
 
+/// Stops the calling process, until its tracer lets it go on.
+pub(crate) fn stop() {
+    // SAFETY: no memory is passed.
+    assert_eq!(unsafe { libc::raise(libc::SIGSTOP) }, 0);
+}
+
 /// Whether this host permits tracing; some sandboxes do not, and then there is nothing to be seen here.
 pub(crate) fn is_there() -> bool {
     // SAFETY: the child makes one system call and leaves by `_exit`; `status` is valid for writes.
@@ -85,7 +91,13 @@ pub(crate) fn take(pid: libc::pid_t) {
         | libc::PTRACE_O_TRACECLONE
         | libc::PTRACE_O_TRACESYSGOOD
         | libc::PTRACE_O_EXITKILL;
-    call(libc::PTRACE_SETOPTIONS, pid, 0, options as usize).unwrap();
+    call(
+        libc::PTRACE_SETOPTIONS,
+        pid,
+        0,
+        options.unsigned_abs() as usize,
+    )
+    .unwrap();
 }
 
 /// Waits for a stop of `pid`; of any child where it is -1.
@@ -114,7 +126,7 @@ pub(crate) fn wait(pid: libc::pid_t) -> (libc::pid_t, Stop) {
 
 /// Lets a stopped thread go on, with a signal or none (0). A thread that was killed meanwhile is let go on as well.
 fn resume(request: libc::c_uint, pid: libc::pid_t, signal: i32) {
-    if let Err(error) = call(request, pid, 0, signal as usize) {
+    if let Err(error) = call(request, pid, 0, signal.unsigned_abs() as usize) {
         assert_eq!(error.raw_os_error(), Some(libc::ESRCH), "ptrace: {error}");
     }
 }
@@ -181,7 +193,8 @@ pub(crate) fn filter(number: Option<i64>) {
         None => vec![stop],
         Some(number) => {
             let test = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
-            vec![load, statement(test, number as u32, 0, 1), stop, allow]
+            let number = u32::try_from(number).unwrap();
+            vec![load, statement(test, number, 0, 1), stop, allow]
         }
     };
     let program = libc::sock_fprog {
