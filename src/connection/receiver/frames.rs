@@ -113,8 +113,8 @@ impl Receiver {
         loop {
             match self.look_alike() {
                 Ok(found) => {
-                    if self.lane.gives_account() {
-                        found.iter().for_each(|entry| self.say_taken(entry));
+                    if let Some(entry) = found.as_ref().filter(|_| self.lane.gives_account()) {
+                        self.say_taken(entry);
                     }
                     return found;
                 }
