@@ -120,9 +120,12 @@ impl Ended {
 /// The messages, in order. Whatever is wrong is said by the caller, in one place.
 fn shake(config: &Config, line: &Line, deadline: Instant) -> Result<Agreed, Ended> {
     let told = Told::new(config).map_err(failure)?;
+    step!("hello-before");
     send(line, hello(config, &told.announced).as_bytes(), &[])?;
+    step!("hello-sent");
     let mut buffer = [0u8; handshake::LONGEST];
     let (welcome, speaker, descriptors) = welcomed(config, line, &mut buffer, deadline)?;
+    step!("welcome-received");
     if let Err(unfit) = judge(config, &welcome) {
         return Err(differing(unfit));
     }
@@ -153,6 +156,7 @@ fn shake(config: &Config, line: &Line, deadline: Instant) -> Result<Agreed, Ende
         reserved: [0; 64],
     };
     send(line, attach.as_bytes(), &own.descriptors())?;
+    step!("attach-sent");
     let second = receive(line, &mut buffer, deadline)?;
     // The second message rules out that the pid was reused between the first and the opening of the pidfd.
     if !speaker.speaks_again(second.speaker.as_ref()) {
@@ -161,6 +165,7 @@ fn shake(config: &Config, line: &Line, deadline: Instant) -> Result<Agreed, Ende
         ));
     }
     let surplus = expect(Kind::Ready, second, &buffer)?;
+    step!("ready-received");
     if !surplus.is_empty() {
         let text = "a Ready carries no descriptors".to_owned();
         return Err(differing((

@@ -174,9 +174,11 @@ impl Rest {
         }
         if let Some(ringer) = &self.ringer {
             self.counts.wakes.add();
+            step!("wake-before");
             if !ringer.ring(self.link.socket()) {
                 self.watch.forget();
             }
+            step!("wake-after");
         }
         false
     }
@@ -276,6 +278,7 @@ impl Rest {
             };
             let until = [deadline, fading, sure].into_iter().flatten().min();
             self.counts.sleeps.add();
+            step!("park");
             let woken = self.settle().and_then(|()| self.waiter.wait(until));
             if woken.is_err() {
                 std::thread::yield_now();
@@ -388,7 +391,9 @@ impl Rest {
             self.link.abandon();
             return;
         }
+        step!("close-before");
         self.park.close();
+        step!("close-after");
         self.wake_peer();
     }
 }
