@@ -130,7 +130,13 @@ mod tests {
         );
         assert!(Asker { number, inode }.is_there());
         let other = inode + 1;
-        assert!(!Asker { number, inode: other }.is_there());
+        assert!(
+            !Asker {
+                number,
+                inode: other
+            }
+            .is_there()
+        );
         for rubbish in ["", "5", "5:", ":5", "-1:5", "5:x"] {
             assert!(parse(rubbish).is_none(), "{rubbish}");
         }
