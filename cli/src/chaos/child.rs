@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, Signal};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
 use nix::sys::stat::fstat;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
@@ -32,8 +32,8 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Starts it.
-    pub(super) fn start(words: &[OsString]) -> Result<Self, Failure> {
+    /// Starts it, with `mask` as the signals that it does not get.
+    pub(super) fn start(words: &[OsString], mask: SigSet) -> Result<Self, Failure> {
         let Some((program, arguments)) = words.split_first() else {
             return Err(Failure::new(Code::Usage, "no command was given"));
         };
@@ -64,9 +64,11 @@ impl Running {
             // In the child: its copy of the socket stays open across `exec`, and it does not outlive us.
             fcntl(&theirs, FcntlArg::F_SETFD(FdFlag::empty()))?;
             set_pdeathsig(Signal::SIGKILL)?;
+            // What we hold back is held back from us alone.
+            mask.thread_set_mask()?;
             Ok(())
         };
-        // SAFETY: the closure makes two system calls and neither allocates nor locks.
+        // SAFETY: the closure makes three system calls and neither allocates nor locks.
         unsafe { command.pre_exec(kept) };
         let child = command.spawn().map_err(|error| {
             let name = program.to_string_lossy();
@@ -100,11 +102,6 @@ impl Running {
     /// Where it asks.
     pub(super) fn line(&self) -> Option<BorrowedFd<'_>> {
         self.line.as_ref().map(AsFd::as_fd)
-    }
-
-    /// Nobody answers any more: whoever has come to a step goes on, and asks no more.
-    pub(super) fn hang_up(&mut self) {
-        self.line = None;
     }
 
     /// The label of somebody who has come to a step.

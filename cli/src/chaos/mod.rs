@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
+use nix::sys::signal::SigSet;
 
 use self::plan::{Manner, Plan, Span};
 use self::report::{Report, Verdict};
@@ -152,8 +153,9 @@ fn chaos(args: &ChaosArgs) -> Result<(), Failure> {
                 Failure::new(Code::Failed, format!("{}: {error}", path.display()))
             })?),
         };
+    let mask = SigSet::thread_get_mask().map_err(|error| Failure::new(Code::Failed, error))?;
     let interruption = Interruption::watch()?;
-    let torment = Torment::new(&order, plan, steps, Report::new(output, args.json))?;
+    let torment = Torment::new(&order, plan, steps, Report::new(output, args.json), mask)?;
     let (verdict, unmet) = torment.run(seed, &interruption)?;
     match verdict {
         Verdict::Interrupted => interruption.deliver(),

@@ -67,6 +67,8 @@ pub(super) struct Torment<'a> {
     done: Option<u64>,
     /// Readable when a child of ours has ended.
     ends: SignalFd,
+    /// The signals that the command does not get either.
+    mask: SigSet,
 }
 
 impl<'a> Torment<'a> {
@@ -75,6 +77,7 @@ impl<'a> Torment<'a> {
         plan: Option<Plan>,
         steps: Steps,
         report: Report,
+        mask: SigSet,
     ) -> Result<Self, Failure> {
         let mut signals = SigSet::empty();
         signals.add(Signal::SIGCHLD);
@@ -92,6 +95,7 @@ impl<'a> Torment<'a> {
             state: State::Peace,
             done: None,
             ends,
+            mask,
         })
     }
 
@@ -113,7 +117,7 @@ impl<'a> Torment<'a> {
 
     fn torment(&mut self, interruption: &Interruption) -> Result<Verdict, Failure> {
         loop {
-            let mut running = Running::start(&self.order.words)?;
+            let mut running = Running::start(&self.order.words, self.mask)?;
             self.state = State::Peace;
             self.report.starts(running.pid())?;
             let verdict = self.one_run(&mut running, interruption)?;
@@ -298,7 +302,9 @@ impl<'a> Torment<'a> {
 
     /// Tells it to end, and ends it when it has had its time.
     fn end(&mut self, running: &mut Running) -> Result<(), Failure> {
-        running.hang_up();
+        if let State::Stopped { asked: true, .. } = self.state {
+            running.answer();
+        }
         running.signal(Signal::SIGTERM);
         running.signal(Signal::SIGCONT);
         let until = self.report.now().saturating_add(self.order.grace);
@@ -310,11 +316,16 @@ impl<'a> Torment<'a> {
             }
             let left = until.saturating_sub(now);
             let left = if left == 0 { u64::MAX } else { left };
-            wait(
-                &mut [PollFd::new(self.ends.as_fd(), PollFlags::POLLIN)],
-                left,
-            )?;
+            let mut watched = vec![PollFd::new(self.ends.as_fd(), PollFlags::POLLIN)];
+            let line = running.line();
+            watched.extend(line.map(|line| PollFd::new(line, PollFlags::POLLIN)));
+            wait(&mut watched, left)?;
             while let Ok(Some(_)) = self.ends.read_signal() {}
+            if let Some(label) = running.asked() {
+                // On its way out it may come to steps like any other.
+                self.steps.pass(&label, false);
+                running.answer();
+            }
             status = running.ended();
         }
         if let Some(status) = status {
