@@ -88,6 +88,10 @@ impl Running {
     /// Sends a signal to its group.
     pub(super) fn signal(&self, what: Signal) {
         signal(-self.pid, what);
+        if what == Signal::SIGKILL {
+            // It may have gone into another group, as a shell does that controls jobs.
+            signal(self.pid, what);
+        }
     }
 
     /// How it ended, if it has; its number stays its own.
@@ -116,7 +120,9 @@ impl Running {
             }
             Ok(length) => {
                 let text = String::from_utf8_lossy(&bytes[..length]);
-                Some(text.trim_end_matches('\n').to_owned())
+                // It goes to a terminal.
+                let plain = |letter: char| if letter.is_control() { ' ' } else { letter };
+                Some(text.trim_end_matches('\n').chars().map(plain).collect())
             }
             Err(Errno::EAGAIN | Errno::EINTR) => None,
             Err(_) => {

@@ -34,6 +34,11 @@ pub(super) const ALL: &[Step] = &[
         run: suite::tests,
     },
     Step {
+        name: "chaos",
+        about: "killed at each labelled step, in a build that has them",
+        run: suite::chaos,
+    },
+    Step {
         name: "doctests",
         about: "the examples in the documentation",
         run: suite::doctests,
