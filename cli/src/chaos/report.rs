@@ -83,7 +83,7 @@ impl Report {
         let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
         let text = format!("seed {seed}: {}", words.join(" "));
         let object = json!({"event": "start", "seed": seed, "command": words});
-        self.say(text, object)
+        self.say(&text, &object)
     }
 
     pub(super) fn starts(&mut self, pid: i32) -> io::Result<()> {
@@ -91,7 +91,7 @@ impl Report {
         let (at, run) = (seconds(self.now()), self.runs);
         let text = format!("{at:.3} s  run {run} starts, process {pid}");
         let object = json!({"event": "run", "seconds": at, "run": run, "pid": pid});
-        self.say(text, object)
+        self.say(&text, &object)
     }
 
     /// A fault: as planned for a moment, or at a step.
@@ -104,18 +104,18 @@ impl Report {
         let Drawn { fault, lasts } = drawn;
         self.counts[fault as usize] += 1;
         let (at, lasts, planned) = (seconds(self.now()), seconds(lasts), planned.map(seconds));
-        let mut text = format!("{at:.3} s  {}", fault.name());
-        if fault != Fault::Kill {
-            text += &format!(" for {lasts:.3} s");
-        }
-        if let Some(label) = label {
-            text += &format!(" at {label}");
-        }
+        let length = if fault == Fault::Kill {
+            String::new()
+        } else {
+            format!(" for {lasts:.3} s")
+        };
+        let place = label.map_or_else(String::new, |label| format!(" at {label}"));
+        let text = format!("{at:.3} s  {}{length}{place}", fault.name());
         let object = json!({
             "event": "fault", "seconds": at, "run": self.runs, "fault": fault.name(),
             "lasts_seconds": lasts, "planned_seconds": planned, "label": label,
         });
-        self.say(text, object)
+        self.say(&text, &object)
     }
 
     /// The command has ended. `ours`: by what we did.
@@ -133,7 +133,7 @@ impl Report {
         let object = json!({
             "event": "end", "seconds": at, "run": run, "code": code, "signal": signal, "by_us": ours,
         });
-        self.say(text, object)
+        self.say(&text, &object)
     }
 
     /// The sum of it all.
@@ -144,15 +144,15 @@ impl Report {
             if !self.json {
                 let (passed, hit) = (step.passed, step.hit);
                 self.say(
-                    format!("step {label}: passed {passed}, hit {hit}"),
-                    Value::Null,
+                    &format!("step {label}: passed {passed}, hit {hit}"),
+                    &Value::Null,
                 )?;
             }
         }
         let unmet = steps.unmet();
         if !unmet.is_empty() && !self.json {
             let unmet = unmet.join(", ");
-            self.say(format!("not hit as often as asked: {unmet}"), Value::Null)?;
+            self.say(&format!("not hit as often as asked: {unmet}"), &Value::Null)?;
         }
         let [kills, stops, slows] = self.counts;
         let (at, runs) = (seconds(self.now()), self.runs);
@@ -164,11 +164,11 @@ impl Report {
             "event": "report", "seconds": at, "verdict": verdict.name(), "seed": seed, "runs": runs,
             "kills": kills, "stops": stops, "slows": slows, "labels": labels, "unmet": unmet,
         });
-        self.say(text, object)
+        self.say(&text, &object)
     }
 
     /// One line, at once: whoever reads along sees what happens when it does.
-    fn say(&mut self, text: String, object: Value) -> io::Result<()> {
+    fn say(&mut self, text: &str, object: &Value) -> io::Result<()> {
         let mut line = if self.json {
             object.to_string()
         } else {
