@@ -55,8 +55,21 @@
 )))]
 compile_error!("Ringway needs Linux on a 64-bit little-endian machine");
 
+/// A labelled step of `ringway chaos`. Nothing at all without the feature.
+macro_rules! step {
+    ($label:literal) => {
+        #[cfg(all(feature = "chaos", not(loom)))]
+        $crate::chaos::step(concat!("ringway.", $label));
+    };
+}
+
 #[cfg(not(loom))]
 pub mod batch;
+#[cfg(all(feature = "chaos", not(loom)))]
+pub mod chaos {
+    //! Steps at which `ringway chaos` may kill, stop or slow this process: the library's own, and those that a program names.
+    pub use crate::sys::chaos::step;
+}
 #[cfg(not(loom))]
 pub mod codec;
 #[cfg(not(loom))]

@@ -32,6 +32,10 @@ pub(crate) enum Code {
     Incompatible = 10,
     /// A load in which not every request was answered.
     Unanswered = 11,
+    /// A tormented command that failed though we had not killed it.
+    CommandFailed = 12,
+    /// A labelled step that was not hit as often as asked.
+    Unhit = 13,
     /// The reader of our output went away: 128 + SIGPIPE, what a shell reports for any program in a pipeline.
     BrokenPipe = 141,
 }
@@ -111,6 +115,17 @@ Exit codes:
   0    with --clients: so many clients came and went
   1    it could not listen
   2    bad usage";
+
+/// The same for `chaos`.
+pub(crate) const CHAOS_TABLE: &str = "\
+Exit codes:
+  0    the command ended well, the time was up, or we killed it and were not to restart it
+  1    the command cannot be started, or the report not be written
+  2    bad usage
+  12   the command failed by itself: another exit code than 0, or a signal that was not ours
+  13   a label of --at was not hit as often as asked
+  141  the reader of our output went away
+  An interrupted one ends the command first, reports, and dies by its signal.";
 
 /// The same for `tap`.
 pub(crate) const TAP_TABLE: &str = "\
@@ -202,6 +217,7 @@ mod tests {
             TAP_TABLE,
             LOAD_TABLE,
             ECHO_TABLE,
+            CHAOS_TABLE,
         ];
         for line in tables
             .iter()

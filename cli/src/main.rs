@@ -2,10 +2,12 @@
 
 mod answering;
 mod bench;
+mod chaos;
 mod copy;
 mod doctor;
 mod echo;
 mod exit;
+mod fault;
 mod hex;
 mod interruption;
 mod json;
@@ -47,6 +49,7 @@ enum Command {
     Ping(ping::PingArgs),
     Load(load::LoadArgs),
     Echo(echo::EchoArgs),
+    Chaos(chaos::ChaosArgs),
     Schema(schema::SchemaArgs),
     Tap(tap::TapArgs),
     Completions(manual::CompletionsArgs),
@@ -94,6 +97,7 @@ fn main() -> ExitCode {
         Command::Ping(args) => ping::run(&args),
         Command::Load(args) => load::run(&args),
         Command::Echo(args) => echo::run(&args),
+        Command::Chaos(args) => chaos::run(&args),
         Command::LoadClient => load::run_client(),
         Command::Inspect(args) => list::inspect(&args),
         Command::Schema(args) => schema::run(&args),

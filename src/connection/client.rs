@@ -137,9 +137,12 @@ fn shake(config: &Config, claim: &Claim, line: &Line, deadline: Instant) -> Resu
     let told = Told::new(config).map_err(failure)?;
     let mut hello = hello(config, &told.announced);
     claim.say(&mut hello);
+    step!("hello-before");
     send(line, hello.as_bytes(), &[])?;
+    step!("hello-sent");
     let mut buffer = [0u8; handshake::LONGEST];
     let (welcome, speaker, descriptors) = welcomed(config, line, &mut buffer, deadline)?;
+    step!("welcome-received");
     let judged = judge(config, hello.features, &welcome);
     if let Err(unfit) = judged.and_then(|()| claim.judge(&welcome)) {
         return Err(differing(unfit));
@@ -175,6 +178,7 @@ fn shake(config: &Config, claim: &Claim, line: &Line, deadline: Instant) -> Resu
         reserved: [0; 32],
     };
     send(line, attach.as_bytes(), &own.descriptors())?;
+    step!("attach-sent");
     let second = receive(line, &mut buffer, deadline)?;
     // The second message rules out that the pid was reused between the first and the opening of the pidfd.
     if !speaker.speaks_again(second.speaker.as_ref()) {
@@ -183,6 +187,7 @@ fn shake(config: &Config, claim: &Claim, line: &Line, deadline: Instant) -> Resu
         ));
     }
     let surplus = expect(Kind::Ready, second, &buffer)?;
+    step!("ready-received");
     if !surplus.is_empty() {
         let text = "a Ready carries no descriptors".to_owned();
         return Err(differing((

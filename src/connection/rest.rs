@@ -178,10 +178,12 @@ impl Rest {
         }
         if let Some(ringer) = &self.ringer {
             self.counts.wakes.add();
+            step!("wake-before");
             if !ringer.ring(self.link.socket()) {
                 self.watch.forget();
                 self.link.owe_a_ring();
             }
+            step!("wake-after");
         }
         false
     }
@@ -281,6 +283,7 @@ impl Rest {
             };
             let until = [deadline, fading, sure].into_iter().flatten().min();
             self.counts.sleeps.add();
+            step!("park");
             let woken = self.settle().and_then(|()| self.waiter.wait(until));
             if woken.is_err() {
                 std::thread::yield_now();
@@ -393,7 +396,9 @@ impl Rest {
             self.link.abandon();
             return;
         }
+        step!("close-before");
         self.park.close();
+        step!("close-after");
         self.wake_peer();
     }
 }

@@ -187,6 +187,7 @@ impl Pending {
             let text = format!("uid {} may not connect here", speaker.uid);
             return Err((Reason::Uid, ErrorKind::UidRefused, text));
         }
+        step!("hello-received");
         speaker.open_pidfd();
         let (Some(Kind::Hello), Ok(hello)) =
             (handshake::kind(bytes), Hello::read_from_bytes(bytes))
@@ -278,6 +279,7 @@ impl Pending {
             ..Welcome::new(hello.newest_version, config.codec, &told.announced)
         };
         self.say(welcome.as_bytes(), &own.descriptors())?;
+        step!("welcome-sent");
         self.agreed = Some(Agreed {
             own,
             grant,
@@ -338,6 +340,7 @@ impl Pending {
         received: Received,
     ) -> Result<Parts, side::Refused> {
         let malformed = |text: &str| (Reason::Malformed, ErrorKind::Malformed, text.to_owned());
+        step!("attach-received");
         if !agreed.speaker.speaks_again(received.speaker.as_ref()) {
             return Err(malformed(
                 "the client's two messages come from two processes",
@@ -376,6 +379,7 @@ impl Pending {
         parts.grant = Some(grant);
         parts.lineage = claimed.lineage;
         self.say(ready.as_bytes(), &[])?;
+        step!("ready-sent");
         socket::end_handshake(self.line());
         Ok(parts)
     }

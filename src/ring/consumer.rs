@@ -444,10 +444,12 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
             self.due = freed + self.step;
         }
         self.open_gate();
+        step!("release-before");
         // ORD: release: our copies out of the released space come before the producer's writes there; partner:
         // ring/producer/room.rs (reclaim).
         self.released
             .store(freed, order(Site::Release, Ordering::Release));
+        step!("release-after");
         wakes
     }
 

@@ -318,6 +318,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
             // The slot may be filled beyond that word, and then be committed shorter or aborted.
             self.cleared = 0;
         }
+        step!("reserve");
         Ok(Slot {
             origin: self.tail,
             pad,
@@ -464,6 +465,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
 
     #[inline(always)]
     fn publish_fenced(&mut self, place: R::Place, word: u64) -> Published {
+        step!("commit-before");
         // SAFETY: a place of this ring.
         // ORD: commit, wake-barrier: publishes the frames, and the look at the epoch stays behind; partner: ring/consumer.rs
         // (take), wake/park.rs (park-barrier).
@@ -471,16 +473,19 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
             self.ring
                 .store_fenced(place, word, Site::Commit, Site::WakeBarrier);
         };
+        step!("commit-after");
         Published::Fenced
     }
 
     #[inline(always)]
     fn publish_plain(&mut self, place: R::Place, word: u64) {
+        step!("commit-before");
         // SAFETY: a place of this ring.
         // ORD: commit: publishes the frames; partner: ring/consumer.rs (take).
         unsafe {
             self.ring
                 .store(place, 0, word, order(Site::Commit, Ordering::Release));
         };
+        step!("commit-after");
     }
 }

@@ -10,6 +10,8 @@ pub(crate) mod apart;
 pub(crate) mod aside;
 pub(crate) mod bell;
 pub(crate) mod cgroup;
+#[cfg(feature = "chaos")]
+pub(crate) mod chaos;
 pub(crate) mod clock;
 pub(crate) mod cpu;
 pub(crate) mod credentials;

@@ -29,6 +29,7 @@ impl<W: OwnWord> Park<W> {
         self.word.store(self.epoch, Ordering::Relaxed);
         // ORD: park-barrier: the epoch is visible before the lane is looked at again; partner: ring/producer.rs (wake-barrier).
         fence(Site::ParkBarrier, Ordering::SeqCst);
+        step!("arm");
     }
 
     /// Says that we are awake, so that the peer need not ring.

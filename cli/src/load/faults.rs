@@ -12,16 +12,15 @@ use std::thread::{Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use rand_distr::{Distribution, Exp};
 
 use super::arrivals::Schedule;
 use super::drive::{Sink, Spec, drive, now};
 use super::tally::{Outcome, RECORD_BYTES, Record, Tally};
 use crate::exit::{self, Code, Failure};
+use crate::fault::{self, Fault, Gaps};
 
 /// Faults per second, over all clients.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -54,12 +53,12 @@ impl Faults {
     fn times(self, end: u64, random: &mut SmallRng) -> Vec<(u64, Fault)> {
         let mut times = Vec::new();
         for (rate, fault) in [(self.kill, Fault::Kill), (self.stop, Fault::Stop)] {
-            let Some(gaps) = Exp::new(rate / 1e9).ok().filter(|_| rate > 0.0) else {
+            let Some(gaps) = Gaps::per_second(rate) else {
                 continue;
             };
             let mut at = 0.0;
             loop {
-                at += gaps.sample(random);
+                at += gaps.draw(random);
                 #[expect(clippy::cast_sign_loss, reason = "times are positive")]
                 let time = at as u64;
                 if time >= end {
@@ -71,12 +70,6 @@ impl Faults {
         times.sort_by_key(|(at, _)| *at);
         times
     }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
-    Kill,
-    Stop,
 }
 
 /// How many faults there were.
@@ -257,7 +250,7 @@ impl Running<'_> {
 fn signal(child: &Child, signal: Signal) {
     // Not waited for yet, so the number is still its own.
     if let Ok(pid) = i32::try_from(child.id()) {
-        let _ = kill(Pid::from_raw(pid), signal);
+        fault::signal(pid, signal);
     }
 }
 

@@ -40,6 +40,11 @@ pub(super) const ALL: &[Step] = &[
         beside: false,
     },
     Step {
+        name: "chaos",
+        about: "killed at each labelled step, in a build that has them",
+        run: suite::chaos,
+    },
+    Step {
         name: "doctests",
         about: "the examples in the documentation",
         run: suite::doctests,

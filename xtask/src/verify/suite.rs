@@ -48,6 +48,21 @@ pub(super) fn tests(job: &mut Job) -> Result<String, Stop> {
     Tally::read(&printed).note()
 }
 
+/// The builds of all other steps have no labelled steps.
+pub(super) fn chaos(job: &mut Job) -> Result<String, Stop> {
+    let suites: [&[&str]; 2] = [
+        &["ringway", "--lib", "sys::chaos"],
+        &["ringway-cli", "--test", "chaos_steps"],
+    ];
+    let mut printed = String::new();
+    for words in suites {
+        let mut cargo = job.cargo("test");
+        cargo.args(["--features", "chaos", "--package"]).args(words);
+        printed += &job.run(&mut cargo, seconds(600))?;
+    }
+    Tally::read(&printed).note()
+}
+
 pub(super) fn doctests(job: &mut Job) -> Result<String, Stop> {
     let mut cargo = job.cargo("test");
     cargo.args(["--doc", "--package", "ringway"]);

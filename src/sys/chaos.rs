@@ -1,0 +1,144 @@
+//! Labelled steps: a program says where it stands, and waits until whoever torments it (`ringway chaos`) has decided what to do about it.
+//!
+//! The variable `RINGWAY_CHAOS` names a socket that was left open for us, by number and inode, as in `inherit.rs` and for the same reason. A label is one message,
+//! and the answer to it one byte, whatever it is. Whoever is to be killed or stopped there gets none before that. Threads, and children that inherit both, may use one socket: all answers are alike.
+
+use std::io;
+use std::os::fd::{BorrowedFd, RawFd};
+use std::sync::OnceLock;
+
+use nix::sys::stat::fstat;
+
+use super::check;
+use crate::sync::{AtomicU64, Ordering};
+
+const VARIABLE: &str = "RINGWAY_CHAOS";
+
+/// Not zero once it is known that nobody asks.
+static OFF: AtomicU64 = AtomicU64::new(0);
+
+/// The socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Asker {
+    number: RawFd,
+    inode: u64,
+}
+
+/// Says that this thread has come to the step `label`, and returns when it may go on.
+///
+/// For `ringway chaos`, which kills, stops or slows a program at steps that it names. In every other process it costs one relaxed load and a branch; where somebody asks, a round trip
+/// to that process, and it does not return where that one kills us. Labels are 1 to 255 bytes of UTF-8; the library's own begin with `ringway.`. If whoever asks goes away, this process goes on as if nobody had asked.
+///
+/// May be called from any thread and in a forked child, not from a signal handler.
+///
+/// ```
+/// ringway::chaos::step("order written");
+/// ```
+#[inline(always)]
+pub fn step(label: &str) {
+    // ORD: chaos-off: Relaxed, whoever does not see it yet asks once more; partner: `tell`.
+    if OFF.load(Ordering::Relaxed) == 0 {
+        tell(label);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn tell(label: &str) {
+    static ASKER: OnceLock<Option<Asker>> = OnceLock::new();
+    let asker = ASKER.get_or_init(|| parse(&std::env::var(VARIABLE).ok()?));
+    let passed = asker.is_some_and(|asker| asker.is_there() && pass(asker.number, label).is_ok());
+    if !passed {
+        // ORD: chaos-off: Relaxed, nothing else is published; partner: `step`.
+        OFF.store(1, Ordering::Relaxed);
+    }
+}
+
+impl Asker {
+    /// Whether the number is still that socket: a program may have closed all that it did not open itself.
+    fn is_there(self) -> bool {
+        // SAFETY: only borrowed, to be asked what it is; a number that is not open is an error.
+        let socket = unsafe { BorrowedFd::borrow_raw(self.number) };
+        fstat(socket).is_ok_and(|status| status.st_ino == self.inode)
+    }
+}
+
+fn parse(text: &str) -> Option<Asker> {
+    let (number, inode) = text.split_once(':')?;
+    let number = number.parse().ok().filter(|number| *number >= 0)?;
+    let inode = inode.parse().ok()?;
+    Some(Asker { number, inode })
+}
+
+/// Sends the label and waits for the answer.
+fn pass(socket: RawFd, label: &str) -> io::Result<()> {
+    let again = |call: &dyn Fn() -> libc::ssize_t| loop {
+        let done = call();
+        // A length or -1.
+        match check(done as libc::c_int) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    };
+    // SAFETY: the text is valid for reads of its length.
+    again(&|| unsafe {
+        libc::send(
+            socket,
+            label.as_ptr().cast(),
+            label.len(),
+            libc::MSG_NOSIGNAL,
+        )
+    })?;
+    let answer = core::cell::Cell::new(0u8);
+    // SAFETY: the cell is valid for writes of one byte.
+    let length = again(&|| unsafe { libc::recv(socket, answer.as_ptr().cast(), 1, 0) })?;
+    if length == 1 {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixDatagram;
+
+    use super::*;
+
+    #[test]
+    fn a_step_waits_for_its_answer_and_an_asker_that_is_gone_for_none() {
+        let (ours, theirs) = UnixDatagram::pair().unwrap();
+        let asker = std::thread::spawn(move || {
+            let mut label = [0; 32];
+            let length = theirs.recv(&mut label).unwrap();
+            theirs.send(b"+").unwrap();
+            label[..length].to_vec()
+        });
+        pass(ours.as_raw_fd(), "first").unwrap();
+        assert_eq!(asker.join().unwrap(), b"first");
+        assert!(pass(ours.as_raw_fd(), "second").is_err());
+    }
+
+    #[test]
+    fn a_number_that_is_no_longer_that_socket_is_not_used() {
+        let (ours, _theirs) = UnixDatagram::pair().unwrap();
+        let (number, inode) = (ours.as_raw_fd(), fstat(&ours).unwrap().st_ino);
+        assert_eq!(
+            parse(&format!("{number}:{inode}")),
+            Some(Asker { number, inode })
+        );
+        assert!(Asker { number, inode }.is_there());
+        let other = inode + 1;
+        assert!(
+            !Asker {
+                number,
+                inode: other
+            }
+            .is_there()
+        );
+        for rubbish in ["", "5", "5:", ":5", "-1:5", "5:x"] {
+            assert!(parse(rubbish).is_none(), "{rubbish}");
+        }
+    }
+}
