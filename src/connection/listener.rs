@@ -11,7 +11,7 @@ use super::address::{Address, LOCK_PATIENCE};
 use super::book::place;
 use super::config::Config;
 use super::lack::lack;
-use super::quota::Quota;
+use super::quota::{HANDSHAKES, Quota};
 use super::server::{self, Host, Pending, Progress};
 use super::shown::Shows;
 use super::side::Parts;
@@ -21,9 +21,6 @@ use crate::sys::fork::Birth;
 use crate::sys::line::Line;
 use crate::sys::lobby::Lobby;
 use crate::sys::{directory, poll, socket};
-
-/// Handshakes under way at once; further clients wait in the kernel's queue.
-const HANDSHAKES: usize = 64;
 
 /// Accepts connections under a name or path. Dropping it frees the name; connections live on.
 ///
