@@ -20,10 +20,11 @@ fn try_to_connect(path: &Path) -> Result<(), Error> {
     short.connect(path).map(drop)
 }
 
-/// The name is not ours to take, and who connects is not answered.
-fn is_taken_and_silent(path: &Path, when: &str) {
+/// The name is not ours to take, and who connects is not answered. `why`: what is said of that.
+fn is_taken_and_silent(path: &Path, why: &str, when: &str) {
     let error = Listener::bind(path).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NameTaken, "{when}: {error}");
+    assert!(error.to_string().contains(why), "{when}: {error}");
     let error = try_to_connect(path).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut, "{when}: {error}");
 }
@@ -58,7 +59,7 @@ fn a_stopped_listener_keeps_its_name_and_its_clients_time_out() {
         });
         page.until(LISTENS, 1);
         stop(&child);
-        is_taken_and_silent(&path, "stopped");
+        is_taken_and_silent(&path, "a listener that is alive", "stopped");
         child.signal(libc::SIGCONT);
         let patient = Config::new().handshake_timeout(Duration::from_secs(20));
         drop(patient.connect(path.as_path()).unwrap());
@@ -104,7 +105,11 @@ fn a_forked_child_keeps_a_listener_s_name_until_it_lets_go() {
             let heir = page.get(LISTENS) as libc::pid_t;
             child.signal(libc::SIGKILL);
             child.reap_killed();
-            is_taken_and_silent(&path, way);
+            let why = format!(
+                "process {}, which began to listen there, has ended",
+                child.pid
+            );
+            is_taken_and_silent(&path, &why, way);
             assert!(path.exists());
             page.set(GO, 1);
             // Whatever it does, it takes a moment.
