@@ -55,11 +55,13 @@ fn a_peer_that_executes_another_program_has_closed() {
     );
 }
 
+type Call = fn(&mut Connection) -> SendError;
+
 /// The half that sends hears of it as well, whether it asks or waits for room.
 #[test]
 fn an_exec_is_heard_by_the_sending_half() {
     alone("forks::an_exec_is_heard_by_the_sending_half", LIMIT, || {
-        let calls: [(&str, fn(&mut Connection) -> SendError); 2] = [
+        let calls: [(&str, Call); 2] = [
             ("asks", |ours| {
                 loop {
                     if let Err(end) = ours.sender().check() {
