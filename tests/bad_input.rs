@@ -4,12 +4,15 @@
 mod role;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use ringway::{Address, Config, Connection, ErrorKind, Listener, RecvError, SendError, Wait};
 use role::play;
 
@@ -75,6 +78,14 @@ fn in_a_role() {
             listener.accept_deadline(soon()).unwrap();
             let why = listener.last_refusal().unwrap();
             println!("kind={:?} {why}", why.kind());
+        }
+        "stranger-holds" => {
+            become_nobody();
+            let lines: Vec<_> = (0..PLACES).map(|_| mute(&path)).collect();
+            println!("holds");
+            // Until it is told to end.
+            std::io::stdin().read_line(&mut String::new()).unwrap();
+            drop(lines);
         }
         "dies" => {
             let _listener = Listener::bind(path).unwrap();
@@ -219,6 +230,52 @@ fn another_uid_is_refused_until_it_is_allowed() {
     assert!(told.contains(words), "{told}");
 }
 
+/// Places for handshakes that a listener has.
+const PLACES: usize = 64;
+
+/// A client that connects and says nothing.
+fn mute(path: &Path) -> OwnedFd {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let line = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None).unwrap();
+    connect(line.as_raw_fd(), &UnixAddr::new(path).unwrap()).unwrap();
+    line
+}
+
+#[test]
+fn another_uid_that_holds_all_the_places_it_can_get_leaves_some_to_others() {
+    if !is_root() {
+        eprintln!("skipped: another uid needs root");
+        return;
+    }
+    let path = path("places");
+    let listener = Config::new().handshake_timeout(Duration::from_secs(50));
+    let mut listener = listener.allow_uid(NOBODY).bind(path.as_path()).unwrap();
+    let mut stranger = role("stranger-holds", &path)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = BufReader::new(stranger.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.ends_with("holds\n") {
+        line.clear();
+        assert!(told.read_line(&mut line).unwrap() > 0, "it has ended");
+    }
+    // All of them are in front of us.
+    thread::scope(|scope| {
+        let client = scope.spawn(|| patient().connect(path.as_path()).unwrap());
+        let accepted = listener.accept_deadline(soon()).unwrap();
+        assert_ne!(accepted.peer().uid, NOBODY);
+        client.join().unwrap();
+    });
+    assert_eq!(listener.handshakes(), PLACES / 2);
+    assert_eq!(listener.refusals(), PLACES as u64 / 2);
+    let why = listener.last_refusal().unwrap();
+    assert_eq!(why.kind(), ErrorKind::Resources, "{why}");
+    drop(stranger.stdin.take());
+    assert!(stranger.wait().unwrap().success());
+}
+
 #[test]
 fn a_payload_beyond_the_largest_is_refused() {
     let (mut server, _client) = pair(&path("large"));
@@ -290,4 +347,19 @@ fn signals(path: &Path) {
         let frame = server.receiver().recv().unwrap();
         assert_eq!(frame.to_vec(), b"at last");
     });
+}
+
+/// Who may open the socket: whoever owns it, or everybody, whose uid then decides.
+#[test]
+fn a_socket_is_its_owner_s_unless_others_are_admitted() {
+    for (config, mode) in [
+        (Config::new(), 0o600),
+        (Config::new().allow_uid(NOBODY), 0o666),
+    ] {
+        let path = path("mode");
+        let listener = config.bind(path.as_path()).unwrap();
+        let found = fs::symlink_metadata(&path).unwrap().permissions().mode();
+        assert_eq!(found & 0o7777, mode);
+        drop(listener);
+    }
 }

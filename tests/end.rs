@@ -1,6 +1,7 @@
 //! What each half hears of the connection's end: from the other half, from a panic, from a process that drops nothing. Each test runs in a
 //! process of its own with a watchdog.
 
+mod forbid;
 #[path = "crash/process.rs"]
 mod process;
 
@@ -8,7 +9,8 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use process::{Child, alone, fork};
+use forbid::{forbid, forbid_with};
+use process::{Child, Page, alone, fork};
 use ringway::{Arm, Config, Connection, Listener, RecvError, SendError, Sender, Wait};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -270,4 +272,161 @@ fn a_connection_made_while_unwinding_ends_in_order() {
             reporter.join().unwrap();
         },
     );
+}
+
+/// As any drop does; and that it was a panic's the end says, behind the last frame.
+#[test]
+fn a_panic_inside_a_group_publishes_it() {
+    alone("a_panic_inside_a_group_publishes_it", LIMIT, || {
+        let (mut ours, theirs) = pair("group");
+        let panicked = thread::spawn(move || {
+            let (mut sender, _receiver) = theirs.split();
+            let mut group = sender.group();
+            (0..3u8).for_each(|n| group.send(&[n]).unwrap());
+            std::panic::resume_unwind(Box::new("the test's own panic"));
+        });
+        assert!(panicked.join().is_err());
+        for n in 0..3 {
+            assert_eq!(ours.receiver().recv_deadline(soon()).unwrap().to_vec(), [n]);
+        }
+        assert_eq!(
+            ours.receiver().recv_deadline(soon()).map(drop),
+            Err(RecvError::PeerClosed)
+        );
+    });
+}
+
+/// Nobody can tell it from a half that has nothing to say.
+#[test]
+fn a_half_that_is_leaked_is_silent() {
+    alone("a_half_that_is_leaked_is_silent", LIMIT, || {
+        let (mut ours, theirs) = pair("leaked");
+        let (mut sender, receiver) = theirs.split();
+        sender.send(b"committed").unwrap();
+        std::mem::forget((sender, receiver));
+        assert_eq!(ours.receiver().recv().unwrap().to_vec(), b"committed");
+        // Longer than it takes until a closed socket is told as such.
+        let late = Instant::now() + Duration::from_millis(300);
+        assert_eq!(
+            ours.receiver().recv_deadline(late).map(drop),
+            Err(RecvError::TimedOut)
+        );
+        while ours.sender().try_send(&[0; 1000]).is_ok() {}
+        assert_eq!(
+            ours.sender().send_deadline(&[0; 1000], Instant::now()),
+            Err(SendError::TimedOut)
+        );
+        ours.sender().check().unwrap();
+    });
+}
+
+/// The grace that `PeerClosed` is given has no timer in somebody else's loop: it is told to come back until then.
+#[test]
+fn arm_is_ready_while_the_end_is_not_certain() {
+    alone("arm_is_ready_while_the_end_is_not_certain", LIMIT, || {
+        let (mut ours, theirs) = pair("grace");
+        assert_eq!(ours.receiver().arm(), Ok(Arm::Armed));
+        assert_eq!(ours.sender().arm(8), Ok(Arm::Ready), "there is room");
+        while ours.sender().try_send(&[0; 1000]).is_ok() {}
+        assert_eq!(ours.sender().arm(1000), Ok(Arm::Armed));
+        let began = Instant::now();
+        drop_by_panic(theirs);
+        let mut turns = 0;
+        let end = loop {
+            assert_eq!(ours.receiver().arm(), Ok(Arm::Ready));
+            assert_eq!(ours.sender().arm(1000), Ok(Arm::Ready));
+            match ours.receiver().try_recv().map(drop) {
+                Err(RecvError::Empty) => turns += 1,
+                other => break other,
+            }
+        };
+        assert_eq!(end, Err(RecvError::PeerClosed));
+        assert!(began.elapsed() >= Duration::from_millis(200));
+        assert!(turns > 0);
+        assert_eq!(ours.receiver().arm(), Ok(Arm::Ready), "for good");
+    });
+}
+
+/// Behind a commit a sender looks whether there is somebody to wake, and sees a goodbye there. Whoever only spins need not be woken, and nobody looks.
+#[test]
+fn a_receiver_that_spun_is_missed_when_the_lap_is_over() {
+    let name = "a_receiver_that_spun_is_missed_when_the_lap_is_over";
+    alone(name, LIMIT, || {
+        for wait in [Wait::Adaptive, Wait::Spin] {
+            let path = path("spun");
+            let mut listener = Listener::bind(path.as_path()).unwrap();
+            let waiting = Config::new().wait(wait);
+            let (mut ours, theirs) = thread::scope(|scope| {
+                let client = scope.spawn(|| waiting.connect(path.as_path()).unwrap());
+                let ours = listener.accept_deadline(soon()).unwrap();
+                (ours, client.join().unwrap())
+            });
+            let (_sender, receiver) = theirs.split();
+            drop(receiver);
+            let sent = (0..).take_while(|_| ours.sender().try_send(&[0; 56]).is_ok());
+            let (sent, lap) = (sent.count(), ours.sender().capacity() / 64);
+            assert_eq!(ours.sender().try_send(&[0; 56]), Err(SendError::Closed));
+            if wait == Wait::Spin {
+                assert!((2..=lap).contains(&sent), "{sent} frames, {lap} to a lap");
+            } else {
+                assert_eq!(sent, 1, "the next send looks, and the one after is refused");
+            }
+        }
+    });
+}
+
+/// Where no pidfd is to be had a closed socket is all that the kernel tells: there is nothing to wait for.
+#[test]
+fn without_a_pidfd_a_death_is_told_as_a_close_and_at_once() {
+    const SO_PASSPIDFD: u32 = 76;
+    let name = "without_a_pidfd_a_death_is_told_as_a_close_and_at_once";
+    alone(name, LIMIT, || {
+        forbid(libc::SYS_pidfd_open, libc::ENOSYS);
+        forbid_with(libc::SYS_setsockopt, 2, SO_PASSPIDFD, libc::ENOPROTOOPT);
+        let page = Page::new();
+        for heir in [false, true] {
+            page.set(0, 0);
+            let (mut ours, mut child) = with_child("pidfd", Wait::Adaptive, |mut theirs| {
+                theirs.sender().send(b"last words").unwrap();
+                if heir {
+                    let _heir = fork(|| {
+                        // It must outlive its parent: the test ends it.
+                        // SAFETY: no memory is passed.
+                        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, 0) };
+                        page.set(0, u64::from(std::process::id()));
+                        thread::sleep(Duration::from_secs(50));
+                    });
+                    thread::sleep(Duration::from_secs(50));
+                }
+                page.set(0, 1);
+                thread::sleep(Duration::from_secs(50));
+            });
+            while page.get(0) == 0 {
+                thread::yield_now();
+            }
+            child.signal(libc::SIGKILL);
+            child.reap_killed();
+            if heir {
+                ours.sender().check().unwrap();
+                assert_eq!(ours.receiver().recv().unwrap().len(), 10);
+                let late = Instant::now() + Duration::from_millis(50);
+                assert_eq!(
+                    ours.receiver().recv_deadline(late).map(drop),
+                    Err(RecvError::TimedOut),
+                    "the heir has the socket"
+                );
+                let heir = page.get(0) as libc::pid_t;
+                // SAFETY: no memory is passed; it is the process that we have had forked, and it sleeps.
+                assert_eq!(unsafe { libc::kill(heir, libc::SIGKILL) }, 0);
+            } else {
+                // The first question is answered, and not with 200 ms of grace.
+                assert_eq!(ours.sender().check(), Err(SendError::PeerClosed));
+                assert_eq!(ours.receiver().recv().unwrap().len(), 10);
+            }
+            assert_eq!(
+                ours.receiver().recv_deadline(soon()).map(drop),
+                Err(RecvError::PeerClosed)
+            );
+        }
+    });
 }

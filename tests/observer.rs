@@ -1,5 +1,7 @@
 //! An observer sees counters and schemas of a process that listens, is no peer of it, and costs its clients nothing.
 
+#[path = "crash/process.rs"]
+mod process;
 mod record;
 
 use std::path::PathBuf;
@@ -8,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use ringway::{Arm, Config, ErrorKind, Listener, Observed};
 
+use process::{Page, alone, fork};
 use record::quote;
 
 fn soon() -> Instant {
@@ -88,4 +91,66 @@ fn a_listener_without_schemas_is_observed_too_and_one_that_is_not_there_is_not_f
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut);
     assert!(began.elapsed() >= patience);
+}
+
+/// Its segment is memory that we have mapped: nobody takes it away, and nobody writes to it again.
+#[test]
+fn counters_of_a_killed_process_stand_still_and_are_a_lap_old_at_most() {
+    let name = "counters_of_a_killed_process_stand_still_and_are_a_lap_old_at_most";
+    alone(name, Duration::from_secs(60), || {
+        const FRAMES: u64 = 1_000;
+        const SENT: usize = 0;
+        const READ: usize = 1;
+        let (page, path) = (Page::new(), path("killed"));
+        let config = Config::new().capacity(4096).peer_capacity(4096);
+        let mut child = fork(|| {
+            let mut listener = config.bind(path.as_path()).unwrap();
+            let mut connection = listener.accept().unwrap();
+            // For as long as the observer needs.
+            while page.get(SENT) == 0 {
+                assert!(listener.try_accept().unwrap().is_none());
+            }
+            let (sender, receiver) = connection.halves();
+            for _ in 0..FRAMES {
+                sender.send(&[0; 56]).unwrap();
+                drop(receiver.recv().unwrap());
+            }
+            page.set(READ, 1);
+            thread::sleep(Duration::from_secs(50));
+        });
+        let mut ours = loop {
+            match config.connect(path.as_path()) {
+                Ok(connection) => break connection,
+                Err(error) => assert_eq!(error.kind(), ErrorKind::NotFound, "{error}"),
+            }
+        };
+        let observed = Config::new()
+            .handshake_timeout(Duration::from_secs(10))
+            .observe(path.as_path())
+            .unwrap();
+        page.set(SENT, 1);
+        for _ in 0..FRAMES {
+            drop(ours.receiver().recv_deadline(soon()).unwrap());
+            ours.sender().send_deadline(&[0; 56], soon()).unwrap();
+        }
+        page.until(READ, 1);
+        child.signal(libc::SIGKILL);
+        child.reap_killed();
+        let end = ours.receiver().recv_deadline(soon()).map(drop);
+        assert_eq!(end, Err(ringway::RecvError::PeerDied));
+        drop(ours);
+        let before = observed.counters().connections().unwrap();
+        let [one] = before.as_slice() else {
+            panic!("its connection is shown as if it lived: {before:?}");
+        };
+        assert_eq!(one.peer_pid, Some(std::process::id()));
+        let lap = 4096 / 64;
+        let (sent, read) = (one.sends.frames, one.receives.frames);
+        assert!((FRAMES - lap..=FRAMES).contains(&sent), "{sent} sent");
+        assert!(
+            (FRAMES - lap / 8..=FRAMES).contains(&read),
+            "{read} received"
+        );
+        assert_eq!(observed.counters().connections().unwrap(), before);
+    });
 }

@@ -253,3 +253,42 @@ fn a_leaked_group_is_published_by_the_next_call() {
         while receiver.try_recv().is_ok() {}
     }
 }
+
+/// What is in it by then is published, or nobody could make the room.
+#[test]
+fn a_group_that_waits_for_room_is_seen_in_parts() {
+    let config = Config::new().capacity(4096).peer_capacity(4096);
+    let (server, client) = pair("parts", &config, &config);
+    let (mut sender, _keep) = client.split();
+    let (_unused, mut receiver) = server.split();
+    let (go_on, told) = std::sync::mpsc::channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut group = sender.group();
+            (0..100u8).for_each(|n| group.send(&[n; 56]).unwrap());
+            // Of the last lap nobody has seen anything: it is not published.
+            told.recv().unwrap();
+            group.publish();
+            sender
+        });
+        let mut next = 0;
+        let mut receive = |deadline| {
+            let frame = receiver.recv_deadline(deadline)?;
+            assert_eq!(frame.to_vec(), [next; 56]);
+            next += 1;
+            Ok(next)
+        };
+        // So many lie beyond what the ring holds: there must have been room for them.
+        while receive(soon()) != Ok(36) {}
+        while receive(Instant::now() + Duration::from_millis(20)) != Err(RecvError::TimedOut) {}
+        let early = next;
+        assert!(
+            (36..100).contains(&early),
+            "{early} of 100 before the publishing"
+        );
+        go_on.send(()).unwrap();
+        for n in early..100 {
+            assert_eq!(receiver.recv_deadline(soon()).unwrap().to_vec(), [n; 56]);
+        }
+    });
+}

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use ringway::schema::{Field, Record, Schema, Shared, Type};
 use ringway::{Config, Connection, Counters};
-use support::Place;
+use support::{Place, Running, until};
 
 fn text(text: &str) -> Shared<str> {
     text.to_owned().into()
@@ -294,4 +294,62 @@ fn who_accepts_answers_a_ping() {
     }
     drop(silent);
     assert_eq!(printed(&place, &["ping", "no/../"]).0, 1);
+}
+
+/// A listener in a process of its own: what is shown of it while it is stopped, and when it was killed.
+#[test]
+fn who_was_stopped_or_killed_is_shown_as_such() {
+    use nix::sys::signal::{Signal, kill};
+    use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+    let place = Place::new();
+    let mut listener = place.receiver("feed", Stdio::null());
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(listener.child.id()).unwrap());
+    let line = || {
+        let (code, text) = printed(&place, &["list", "--wait", "0.3"]);
+        assert_eq!(code, 0, "{}", place.words("list"));
+        let line = text.lines().find(|line| line.starts_with("feed "));
+        line.map(str::to_owned)
+    };
+    let nobody_answers = || {
+        for ask in [
+            &["inspect", "feed", "--wait", "0.2"][..],
+            &["ping", "feed", "--count", "1", "--wait", "0.2"],
+        ] {
+            assert_eq!(printed(&place, ask).0, 5, "{ask:?}");
+        }
+    };
+    let shown = line().unwrap();
+    let process = pid.to_string();
+    assert_eq!(shown.split_whitespace().nth(1), Some(&*process), "{shown}");
+    let output = place.file("watched");
+    let watch = ["inspect", "feed", "--watch", "0.02", "--wait", "20"];
+    let mut watcher = Running::start(
+        place
+            .command("watch", &watch)
+            .stdout(std::fs::File::create(&output).unwrap()),
+    );
+    let times = || {
+        let text = std::fs::read_to_string(&output).unwrap();
+        text.matches("0 connections").count()
+    };
+    until("the counters are watched", || times() > 1);
+
+    kill(pid, Signal::SIGSTOP).unwrap();
+    let stopped = waitpid(pid, Some(WaitPidFlag::WUNTRACED)).unwrap();
+    assert_eq!(stopped, WaitStatus::Stopped(pid, Signal::SIGSTOP));
+    let shown = line().unwrap();
+    assert_eq!(shown.split_whitespace().nth(1), Some("?"), "{shown}");
+    assert!(shown.contains("in time"), "{shown}");
+    nobody_answers();
+    let before = times();
+    until("its counters can still be read", || times() > before);
+
+    listener.child.kill().unwrap();
+    listener.child.wait().unwrap();
+    assert_eq!(watcher.code(), 0);
+    let text = std::fs::read_to_string(&output).unwrap();
+    assert!(text.ends_with("the process has ended\n"), "{text}");
+    assert_eq!(line(), None, "its socket is no listener");
+    nobody_answers();
+    assert!(place.words("list").contains("no answer"));
 }

@@ -11,7 +11,7 @@ use super::address::{Address, LOCK_PATIENCE};
 use super::book::place;
 use super::config::Config;
 use super::lack::lack;
-use super::quota::Quota;
+use super::quota::{HANDSHAKES, Quota};
 use super::server::{self, Host, Pending, Progress};
 use super::shown::Shows;
 use super::side::Parts;
@@ -20,10 +20,7 @@ use crate::sys::door::Door;
 use crate::sys::fork::Birth;
 use crate::sys::line::Line;
 use crate::sys::lobby::Lobby;
-use crate::sys::{directory, poll, socket};
-
-/// Handshakes under way at once; further clients wait in the kernel's queue.
-const HANDSHAKES: usize = 64;
+use crate::sys::{credentials, directory, poll, socket};
 
 /// Accepts connections under a name or path. Dropping it frees the name; connections live on.
 ///
@@ -390,9 +387,16 @@ fn bind(path: &Path) -> Result<Door, Error> {
     match socket::connect(path) {
         Err(error) if error.raw_os_error() == Some(libc::ECONNREFUSED) => {}
         Ok(socket) => {
+            let ended = credentials::ended_listener(socket.as_fd());
             // Whoever listens there may have sent us something already.
             drop(Line::new(socket));
-            return taken("is taken by a listener that is alive: stop it, or use another name");
+            let Some(pid) = ended else {
+                return taken("is taken by a listener that is alive: stop it, or use another name");
+            };
+            let text = format!(
+                "is taken: process {pid}, which began to listen there, has ended, but another one, such as its child, still has its socket: end that one, or use another name"
+            );
+            return taken(&text);
         }
         Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => {
             return taken("is taken by a listener whose queue is full");

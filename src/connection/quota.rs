@@ -6,7 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::side::Refused;
 use crate::error::ErrorKind;
 use crate::layout::handshake::Reason;
+use crate::sys::credentials;
 use crate::sys::fork::Birth;
+
+/// Handshakes under way at once, of all clients of a listener; further ones wait in the kernel's queue.
+pub(super) const HANDSHAKES: usize = 64;
 
 /// The most that the clients of one uid may have of a listener at a time. The defaults stop nobody but a runaway.
 ///
@@ -21,7 +25,8 @@ use crate::sys::fork::Birth;
 pub struct Limits {
     connections: u64,
     bytes: u64,
-    handshakes: u64,
+    /// `None`: all places for our own uid, half of them for another.
+    handshakes: Option<u64>,
 }
 
 impl Default for Limits {
@@ -29,7 +34,7 @@ impl Default for Limits {
         Self {
             connections: 65_536,
             bytes: 64 << 30,
-            handshakes: 64,
+            handshakes: None,
         }
     }
 }
@@ -54,11 +59,20 @@ impl Limits {
         self
     }
 
-    /// Handshakes under way. Default 64, which is as many as a listener has under way altogether. With fewer, clients of one uid that all come at
-    /// once are refused beyond them, and have to try again.
+    /// Handshakes under way. A listener has 64 under way altogether; by default the clients of its own effective uid may have all of them, and those of each other uid 32, so
+    /// that none of these keeps everybody else out. Clients of one uid that all come at once are refused beyond their limit, and have to try again; beyond 64 they wait.
     pub fn handshakes(mut self, most: u64) -> Self {
-        self.handshakes = most;
+        self.handshakes = Some(most);
         self
+    }
+
+    /// Handshakes that the clients of `uid` may have under way.
+    fn handshakes_of(&self, uid: u32) -> u64 {
+        let places = HANDSHAKES as u64;
+        // A process of our own uid could end us: to be held up is the least that it can do.
+        let own = uid == credentials::effective_uid();
+        let unsaid = if own { places } else { places / 2 };
+        self.handshakes.unwrap_or(unsaid)
     }
 }
 
@@ -89,17 +103,14 @@ impl Quota {
 
     /// Lets a client begin its handshake.
     pub(crate) fn begin(&self, uid: u32) -> Result<Grant, Refused> {
-        let limits = self.limits;
+        let most = self.limits.handshakes_of(uid);
         self.grant(
             uid,
             Usage {
                 handshakes: 1,
                 ..Usage::default()
             },
-            |had| {
-                (had.handshakes >= limits.handshakes)
-                    .then(|| format!("{} handshakes under way", limits.handshakes))
-            },
+            |had| (had.handshakes >= most).then(|| format!("{most} handshakes under way")),
         )
     }
 
@@ -211,5 +222,27 @@ mod tests {
         drop(quota.admit(7, 100).unwrap());
         drop(others);
         assert!(lock(&quota.users).is_empty(), "nothing is kept of anybody");
+    }
+
+    #[test]
+    fn by_default_no_other_uid_has_every_place() {
+        let begun = |quota: &Quota, uid| {
+            let grants = std::iter::from_fn(|| quota.begin(uid).ok());
+            grants.take(HANDSHAKES + 1).collect::<Vec<_>>()
+        };
+        let own = credentials::effective_uid();
+        let (one, other) = (own.wrapping_add(1), own.wrapping_add(2));
+        let quota = Quota::new(Limits::new(), Birth::here().unwrap());
+        let held = begun(&quota, one);
+        assert_eq!(held.len(), HANDSHAKES / 2);
+        let text = quota.begin(one).unwrap_err().2;
+        assert!(text.contains("no more than 32 handshakes"), "{text}");
+        drop(quota.begin(other).unwrap());
+        assert_eq!(begun(&quota, own).len(), HANDSHAKES);
+        // What is said is meant for each.
+        let quota = Quota::new(Limits::new().handshakes(5), Birth::here().unwrap());
+        assert_eq!(begun(&quota, one).len(), 5);
+        assert_eq!(begun(&quota, own).len(), 5);
+        drop(held);
     }
 }

@@ -79,17 +79,7 @@ pub(crate) fn close(descriptors: Vec<OwnedFd>) {
         // No page for a `Birth`, which is no memory at all: they stay open, which is better than a close that hangs.
         return mem::forget(descriptors);
     };
-    let wanted = {
-        let mut work = closer.work();
-        work.queue.extend(descriptors);
-        let wanted = work.threads < THREADS;
-        work.threads += usize::from(wanted);
-        wanted
-    };
-    if wanted && !spawn(closer) {
-        // No thread can be had: what is queued stays open until one can. The next call tries again.
-        closer.work().threads -= 1;
-    }
+    closer.close(descriptors);
 }
 
 /// Starts a thread that no signal is delivered to: those are the application's.
@@ -115,6 +105,20 @@ fn spawn(closer: &'static Closer) -> bool {
 }
 
 impl Closer {
+    fn close(&'static self, descriptors: Vec<OwnedFd>) {
+        let wanted = {
+            let mut work = self.work();
+            work.queue.extend(descriptors);
+            let wanted = work.threads < THREADS;
+            work.threads += usize::from(wanted);
+            wanted
+        };
+        if wanted && !spawn(self) {
+            // No thread can be had: what is queued stays open until one can. The next call tries again.
+            self.work().threads -= 1;
+        }
+    }
+
     /// The lock is held for some instructions, by threads of this process.
     fn work(&self) -> MutexGuard<'_, Work> {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
@@ -136,9 +140,12 @@ fn closer() -> Option<&'static Closer> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
     use std::os::unix::net::UnixStream;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
+
+    use nix::sys::socket::sockopt;
 
     use super::*;
 
@@ -168,6 +175,62 @@ mod tests {
         assert!(watchers[0].read(&mut [0]).is_err(), "taken, and so open");
         drop(taken);
         assert_eq!(watchers[0].read(&mut [0]).unwrap(), 0);
+    }
+
+    /// A connection with bytes that nobody reads, whose last close waits until its other end is closed, or for a minute.
+    fn slow() -> (OwnedFd, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let small = 4096usize;
+        nix::sys::socket::setsockopt(&listener, sockopt::RcvBuf, &small).unwrap();
+        let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        nix::sys::socket::setsockopt(&stream, sockopt::SndBuf, &small).unwrap();
+        let (peer, _) = listener.accept().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        while stream.write(&[0; 4096]).is_ok() {}
+        stream.set_nonblocking(false).unwrap();
+        let minute = libc::linger {
+            l_onoff: 1,
+            l_linger: 60,
+        };
+        nix::sys::socket::setsockopt(&stream, sockopt::Linger, &minute).unwrap();
+        (stream.into(), peer)
+    }
+
+    #[test]
+    fn closes_that_hang_take_sixteen_threads_and_no_more() {
+        const MORE: usize = 3;
+        let closer: &'static Closer = Box::leak(Box::default());
+        let mut others = Vec::new();
+        for _ in 0..THREADS {
+            let (descriptor, other) = slow();
+            others.push(other);
+            closer.close(vec![descriptor]);
+        }
+        let state = || {
+            let work = closer.work();
+            (work.threads, work.queue.len())
+        };
+        let until = |wanted: (usize, usize)| {
+            let late = Instant::now() + Duration::from_secs(30);
+            while state() != wanted {
+                assert!(Instant::now() < late, "{:?} and not {wanted:?}", state());
+                thread::sleep(Duration::from_millis(1));
+            }
+        };
+        // Each has its descriptor, and hangs.
+        until((THREADS, 0));
+        let mut watchers = Vec::new();
+        for _ in 0..MORE {
+            let (descriptor, watcher) = watched();
+            watchers.push(watcher);
+            closer.close(vec![descriptor]);
+        }
+        assert_eq!(state(), (THREADS, MORE), "what is easy to close waits too");
+        drop(others);
+        for watcher in &mut watchers {
+            assert_eq!(watcher.read(&mut [0]).unwrap(), 0);
+        }
+        until((0, 0));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Who speaks on the handshake socket, and whether that process still lives.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::sys::socket::{getsockopt, sockopt};
 
@@ -64,6 +64,19 @@ pub(crate) fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
 /// The user id of whoever connected a socket.
 pub(crate) fn connected_by(socket: BorrowedFd<'_>) -> io::Result<libc::uid_t> {
     Ok(getsockopt(&socket, sockopt::PeerCredentials)?.uid())
+}
+
+/// The process that began to listen where `socket` is connected, if it has ended: another one has its socket then.
+pub(crate) fn ended_listener(socket: BorrowedFd<'_>) -> Option<libc::pid_t> {
+    let pid = getsockopt(&socket, sockopt::PeerCredentials).ok()?.pid();
+    if pid <= 0 {
+        return None;
+    }
+    let ended = match pidfd_open(pid) {
+        Ok(pidfd) => has_ended(pidfd.as_fd()),
+        Err(error) => error.raw_os_error() == Some(libc::ESRCH),
+    };
+    ended.then_some(pid)
 }
 
 /// Our effective user id: what the kernel checks our own files against.

@@ -2,7 +2,7 @@
 
 #![allow(
     dead_code,
-    reason = "two test binaries share this file, and neither needs all of it"
+    reason = "several test binaries share this file, and none needs all of it"
 )]
 
 use std::process::Command;
@@ -189,6 +189,30 @@ impl Page {
         while self.get(index) != value {
             std::thread::sleep(Duration::from_micros(200));
         }
+    }
+}
+
+/// What names this thread to [`until_it_sleeps`].
+pub(crate) fn this_thread() -> libc::pid_t {
+    // SAFETY: no preconditions.
+    unsafe { libc::gettid() }
+}
+
+/// Waits until a thread of this process sleeps in an epoll instance; the watchdog bounds it.
+pub(crate) fn until_it_sleeps(thread: libc::pid_t) {
+    let waits = [
+        libc::SYS_epoll_pwait,
+        libc::SYS_epoll_pwait2,
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_epoll_wait,
+    ];
+    loop {
+        let line = std::fs::read_to_string(format!("/proc/self/task/{thread}/syscall")).unwrap();
+        let call = line.split_whitespace().next().unwrap_or_default().parse();
+        if call.is_ok_and(|call: libc::c_long| waits.contains(&call)) {
+            return;
+        }
+        std::thread::sleep(Duration::from_micros(200));
     }
 }
 

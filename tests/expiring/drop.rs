@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ringway::{Arm, Config, Event, Poller, Receiver, RecvError, Wait};
+use ringway::{Arm, Config, Event, Poller, Receiver, RecvError, SendError, Wait};
 
 use crate::pair::{pair, soon};
 use crate::{halves, hour, send_stale, stale};
@@ -329,4 +329,39 @@ fn what_expires_is_counted_where_others_can_read_it() {
         .collect();
     assert!(ours.iter().any(|one| one.receives.expired == 1), "{ours:?}");
     assert!(ours.iter().any(|one| one.sends.expired >= 1), "{ours:?}");
+}
+
+/// Whether it is in time is asked when it is reserved: what is filled for longer is sent, and its receiver knows what to do with it.
+#[test]
+fn what_was_reserved_in_time_is_committed_though_it_has_expired() {
+    let (mut sender, mut receiver, _) = halves("reserved", &Config::new());
+    for drops in [true, false] {
+        receiver.drop_expired(drops).unwrap();
+        let dropped = receiver.expired();
+        let expires = loop {
+            let expires = Instant::now() + Duration::from_millis(2);
+            match sender.reserve_expiring(8, expires) {
+                Ok(mut place) => {
+                    place.copy_from_slice(b"too late");
+                    while Instant::now() <= expires {
+                        std::thread::sleep(Duration::from_micros(100));
+                    }
+                    place.commit();
+                    break expires;
+                }
+                Err(SendError::Expired | SendError::QueueTooLong) => {}
+                Err(error) => panic!("{error}"),
+            }
+        };
+        if drops {
+            assert_eq!(receiver.try_recv().map(drop), Err(RecvError::Empty));
+            assert_eq!(receiver.expired(), dropped + 1);
+        } else {
+            let frame = receiver.try_recv().unwrap();
+            assert_eq!(
+                (frame.to_vec(), frame.expires()),
+                (b"too late".to_vec(), Some(expires))
+            );
+        }
+    }
 }

@@ -1,10 +1,13 @@
 //! Many things at once: rings, and clients that come and go.
 
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use ringway::{Arm, Config, Connection, Event, Listener, Poller, RecvError, Wait};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use ringway::{Arm, Config, Connection, ErrorKind, Event, Listener, Poller, RecvError, Wait};
 
 use crate::process::alone;
 use crate::server::{path, smallest, soon};
@@ -216,4 +219,56 @@ fn a_listener_is_no_connection() {
     assert!(poller.remove(connection).is_some() && poller.stop(door));
     assert_eq!(poller.hot(), 0);
     drop(client);
+}
+
+/// Connects without a word, if the kernel's queue has room.
+fn queue_up(path: &Path) -> Result<OwnedFd, nix::Error> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let line = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None)?;
+    connect(line.as_raw_fd(), &UnixAddr::new(path)?)?;
+    Ok(line)
+}
+
+/// While the kernel has no room for one more client, those who come try again, to their deadlines; those who are there notice nothing.
+#[test]
+fn a_full_queue_of_clients_only_delays_others() {
+    alone(
+        "storm::a_full_queue_of_clients_only_delays_others",
+        LIMIT,
+        full_queue,
+    );
+}
+
+fn full_queue() {
+    let name = path("queue");
+    let config = smallest().raise_descriptor_limit(true);
+    let mut listener = config.bind(name.as_path()).unwrap();
+    let (mut ours, mut theirs) = thread::scope(|scope| {
+        let client = scope.spawn(|| config.connect(name.as_path()).unwrap());
+        let ours = listener.accept_deadline(soon()).unwrap();
+        (ours, client.join().unwrap())
+    });
+    let mut queue = Vec::new();
+    let full = loop {
+        match queue_up(&name) {
+            Ok(line) => queue.push(line),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(full, nix::Error::EAGAIN, "behind {} clients", queue.len());
+    // One more than was asked for, or what the host allows.
+    assert!(queue.len() <= 1025, "{} in the queue", queue.len());
+    let short = config.clone().handshake_timeout(Duration::from_millis(50));
+    let error = short.connect(name.as_path()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+    theirs.sender().send(b"as before").unwrap();
+    let frame = ours.receiver().recv_deadline(soon()).unwrap();
+    assert_eq!(frame.to_vec(), b"as before");
+    thread::scope(|scope| {
+        let client = scope.spawn(|| config.connect(name.as_path()).unwrap());
+        drop(queue);
+        drop(listener.accept_deadline(soon()).unwrap());
+        client.join().unwrap();
+    });
+    assert_eq!(listener.refusals(), 0, "who said nothing is no refusal");
 }

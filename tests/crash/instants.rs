@@ -1,0 +1,256 @@
+//! A peer at exactly the instruction that matters: on its way through a publishing, and between what it has stored and the ring of the bell.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ringway::{
+    Config, Connection, Counters, LaneCounters, Receiver, RecvError, SendError, Sender, Wait,
+};
+
+use super::process::{Child, Page, alone};
+use super::traced::{Traced, halt};
+use super::{path, soon, with_child_by};
+
+const LIMIT: Duration = Duration::from_secs(60);
+/// How a bell is rung: the second where there is no AIO.
+const RINGS: [libc::c_long; 2] = [libc::SYS_io_submit, libc::SYS_sendto];
+
+type Way = (&'static str, usize, fn(&mut Sender));
+
+/// A name, how many frames become visible, and what makes them so behind the halt.
+const WAYS: [Way; 3] = [
+    ("send", 1, |sender| {
+        halt();
+        sender.send(&[0; 40]).unwrap();
+    }),
+    ("commit", 1, |sender| {
+        let reservation = sender.reserve(40).unwrap();
+        halt();
+        reservation.commit();
+    }),
+    ("group", 5, |sender| {
+        let mut group = sender.group();
+        (0..5).for_each(|n| group.send(&[n; 40]).unwrap());
+        halt();
+        group.publish();
+    }),
+];
+
+fn small(wait: Wait) -> Config {
+    let config = Config::new().capacity(4096).peer_capacity(4096);
+    config.wait(wait).handshake_timeout(Duration::from_secs(20))
+}
+
+/// How many frames there are; they can be read again.
+fn seen(receiver: &mut Receiver) -> usize {
+    let mut frames = 0;
+    while receiver.try_recv().is_ok() {
+        frames += 1;
+    }
+    receiver.rewind();
+    frames
+}
+
+fn at_the_halt(way: fn(&mut Sender)) -> (Connection, Traced) {
+    let (ours, child) = with_child_by(&small(Wait::Adaptive), "instant", |mut theirs| {
+        way(theirs.sender());
+        panic!("it was to be killed before");
+    });
+    (ours, Traced::new(child))
+}
+
+/// All that a kill leaves is what lies in the ring: so it is looked at behind each instruction, and killed behind some.
+#[test]
+fn killed_at_any_instruction_of_a_publishing_leaves_all_or_nothing() {
+    let name = "instants::killed_at_any_instruction_of_a_publishing_leaves_all_or_nothing";
+    alone(name, LIMIT, || {
+        for (way, frames, publish) in WAYS {
+            let (mut ours, child) = at_the_halt(publish);
+            ours.receiver().hold(true);
+            let mut steps = 0;
+            loop {
+                match seen(ours.receiver()) {
+                    0 => {}
+                    all if all == frames => break,
+                    part => panic!("{way}: {part} of {frames} after {steps} instructions"),
+                }
+                child.step();
+                steps += 1;
+            }
+            println!("{way}: {steps} instructions");
+            assert!(steps > 10, "{way}: it was there after {steps} instructions");
+            child.kill();
+            assert_eq!(seen(ours.receiver()), frames, "{way}");
+            for at in [0, steps / 2, steps - 1, steps] {
+                let (mut ours, child) = at_the_halt(publish);
+                ours.receiver().hold(true);
+                (0..at).for_each(|_| child.step());
+                let before = seen(ours.receiver());
+                child.kill();
+                let case = format!("{way}, killed behind {at} of {steps}");
+                assert!(before == 0 || before == frames, "{case}: {before}");
+                assert_eq!(seen(ours.receiver()), before, "{case}");
+                (0..before).for_each(|_| drop(ours.receiver().recv().unwrap()));
+                let end = ours.receiver().recv_deadline(soon()).map(drop);
+                assert_eq!(end, Err(RecvError::PeerDied), "{case}");
+            }
+        }
+    });
+}
+
+/// The counters of our end of the connection called `name`.
+fn counted(name: &str, half: fn(&ringway::ConnectionCounters) -> LaneCounters) -> LaneCounters {
+    let all = Counters::own().unwrap().connections().unwrap();
+    let name = path(name);
+    let ours = all.iter().find(|one| one.name == name.to_string_lossy());
+    half(ours.expect("it lives"))
+}
+
+/// Runs `wait` on another thread, and `then` once that sleeps. Returns what the wait came to, when it ended, and what `then` returned.
+fn while_asleep<T: Send, U>(
+    name: &str,
+    half: fn(&ringway::ConnectionCounters) -> LaneCounters,
+    wait: impl FnOnce() -> T + Send,
+    then: impl FnOnce() -> U,
+) -> (T, Instant, U) {
+    let before = counted(name, half).sleeps;
+    thread::scope(|scope| {
+        let sleeper = scope.spawn(|| {
+            let outcome = wait();
+            (outcome, Instant::now())
+        });
+        // It has said that it sleeps before it counts that.
+        while counted(name, half).sleeps == before {
+            thread::sleep(Duration::from_micros(200));
+        }
+        let done = then();
+        let (outcome, ended) = sleeper.join().unwrap();
+        (outcome, ended, done)
+    })
+}
+
+/// So long a sleeper waits, within which its peer must have come to its bell.
+fn in_a_second() -> Instant {
+    Instant::now() + Duration::from_secs(1)
+}
+
+#[test]
+fn a_sender_stopped_before_its_bell_is_found_at_the_deadline_or_when_it_goes_on() {
+    let name =
+        "instants::a_sender_stopped_before_its_bell_is_found_at_the_deadline_or_when_it_goes_on";
+    alone(name, LIMIT, || {
+        let start = |name: &str| {
+            let (ours, child) = with_child_by(&small(Wait::Park), name, |mut theirs| {
+                halt();
+                theirs.sender().send(b"committed").unwrap();
+                assert_eq!(theirs.receiver().recv().map(drop), Err(RecvError::Closed));
+            });
+            (ours, Traced::new(child))
+        };
+        let receives = |counters: &ringway::ConnectionCounters| counters.receives;
+
+        let (mut ours, child) = start("late");
+        let deadline = in_a_second();
+        let wait = || {
+            ours.receiver()
+                .recv_deadline(deadline)
+                .map(|frame| frame.to_vec())
+        };
+        let (found, ended, ()) = while_asleep("late", receives, wait, || child.enter(&RINGS));
+        assert_eq!(found, Ok(b"committed".to_vec()));
+        assert!(ended >= deadline, "nobody has rung");
+        drop(ours);
+        assert_eq!(child.let_go().reap(), 0);
+
+        let (mut ours, child) = start("goes-on");
+        let wait = || ours.receiver().recv().map(|frame| frame.to_vec());
+        let (found, _, mut child) = while_asleep("goes-on", receives, wait, || {
+            child.enter(&RINGS);
+            child.let_go()
+        });
+        assert_eq!(found, Ok(b"committed".to_vec()));
+        drop(ours);
+        assert_eq!(child.reap(), 0);
+    });
+}
+
+#[test]
+fn a_receiver_stopped_before_its_bell_is_found_at_the_deadline_or_when_it_goes_on() {
+    let name =
+        "instants::a_receiver_stopped_before_its_bell_is_found_at_the_deadline_or_when_it_goes_on";
+    alone(name, LIMIT, || {
+        let start = |name: &str| {
+            let (mut ours, child) = with_child_by(&small(Wait::Park), name, |mut theirs| {
+                halt();
+                while let Ok(frame) = theirs.receiver().recv() {
+                    drop(frame);
+                }
+            });
+            while ours.sender().try_send(&[0; 56]).is_ok() {}
+            (ours, Traced::new(child))
+        };
+        let sends = |counters: &ringway::ConnectionCounters| counters.sends;
+
+        let (mut ours, child) = start("late");
+        let deadline = in_a_second();
+        let wait = || ours.sender().send_deadline(&[1; 56], deadline);
+        let (sent, ended, ()) = while_asleep("late", sends, wait, || child.enter(&RINGS));
+        assert_eq!(sent, Ok(()));
+        assert!(ended >= deadline, "nobody has rung");
+        drop(ours);
+        assert_eq!(child.let_go().reap(), 0);
+
+        let (mut ours, child) = start("goes-on");
+        let wait = || ours.sender().send(&[1; 56]);
+        let (sent, _, mut child) = while_asleep("goes-on", sends, wait, || {
+            child.enter(&RINGS);
+            child.let_go()
+        });
+        assert_eq!(sent, Ok(()));
+        drop(ours);
+        assert_eq!(child.reap(), 0);
+    });
+}
+
+/// What a receiver had read when it was killed, and what its sender knows of that.
+#[test]
+fn a_killed_receiver_leaves_its_released_position_short_by_less_than_a_step() {
+    let name = "instants::a_killed_receiver_leaves_its_released_position_short_by_less_than_a_step";
+    alone(name, LIMIT, || {
+        const FRAME: u64 = 64;
+        const STEP: u64 = 4096 / 8;
+        let page = Page::new();
+        let (mut short, mut exact) = (0, 0);
+        for reads in 1..=20 {
+            page.set(0, 0);
+            let (mut ours, mut child): (Connection, Child) =
+                with_child_by(&small(Wait::Adaptive), "short", |mut theirs| {
+                    (0..reads).for_each(|_| drop(theirs.receiver().recv().unwrap()));
+                    page.set(0, 1);
+                    thread::sleep(Duration::from_secs(50));
+                });
+            let sender = ours.sender();
+            let fill = |sender: &mut Sender| {
+                let mut sent = 0;
+                while sender.try_send(&[0; 56]).is_ok() {
+                    sent += 1;
+                }
+                sent
+            };
+            let lap = fill(sender);
+            page.until(0, 1);
+            let more = fill(sender);
+            child.signal(libc::SIGKILL);
+            child.reap_killed();
+            // The room that there is now is what was released. (Some may have been so before the first lap was over.)
+            let released = (lap + more) * FRAME - (4096 - FRAME);
+            let read = reads * FRAME;
+            assert!(released <= read, "{released} released, {read} read");
+            assert!(read - released < STEP, "{released} released, {read} read");
+            short += u32::from(released < read);
+            exact += u32::from(released == read);
+            assert_eq!(sender.check(), Err(SendError::PeerDied));
+        }
+        assert!(short > 0 && exact > 0, "{short} short, {exact} exact");
+    });
+}
