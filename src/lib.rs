@@ -60,9 +60,12 @@ pub mod codec;
 #[cfg(not(loom))]
 mod connection;
 mod error;
+#[cfg(all(any(test, fuzzing), not(loom)))]
+mod fuzz;
 mod layout;
 #[cfg(all(test, loom))]
 mod model;
+mod planted;
 #[cfg(not(loom))]
 mod poller;
 mod ring;
@@ -86,6 +89,9 @@ pub use connection::{
     connect,
 };
 pub use error::{Error, ErrorKind};
+/// Tries an input on a target of that name: what the fuzzers in the folder `fuzz` call. Only in a build with `--cfg fuzzing`.
+#[cfg(all(fuzzing, not(loom)))]
+pub use fuzz::run as fuzz;
 pub use layout::violation::Violation;
 #[cfg(not(loom))]
 pub use poller::{Accept, Ended, Event, Polled, Poller, Token, Turn};

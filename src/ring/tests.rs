@@ -4,97 +4,9 @@ mod against_a_queue;
 mod lies;
 mod tapped;
 
-use super::{Consumer, Producer, Readers, Refusal, Tap, Told, say_start};
-use crate::layout::control::{CLAIM, COME, COMING, CONTROL, RECEIVER, SENDER};
+use super::Refusal;
+use super::pair::{Pair, Receiving, Sending};
 use crate::layout::geometry::Geometry;
-use crate::segment::{
-    ForeignSegment, Gate, MappedForeignRing, MappedForeignWord, MappedOwnRing, MappedOwnWord,
-    OwnSegment, SegmentSize,
-};
-
-type Sending = Producer<MappedOwnRing, MappedForeignWord, MappedOwnWord>;
-type Receiving = Consumer<MappedForeignRing, MappedOwnWord>;
-type Tapping = Tap<MappedForeignRing, MappedForeignWord>;
-
-/// Two segments, each with a mapping of its owner's and one of its peer's.
-struct Pair {
-    sending: OwnSegment,
-    sending_seen: ForeignSegment,
-    receiving: OwnSegment,
-    receiving_seen: ForeignSegment,
-}
-
-impl Pair {
-    fn new(capacity: u64) -> Self {
-        let size = |ring| SegmentSize {
-            control: CONTROL,
-            ring,
-            lanes: 1,
-            huge: false,
-        };
-        let make = |size| {
-            let own = OwnSegment::new(c"ringway-test", size, false).unwrap();
-            let foreign = ForeignSegment::map(own.descriptor(), size, false).unwrap();
-            (own, foreign)
-        };
-        let (sending, sending_seen) = make(size(capacity as usize));
-        let (receiving, receiving_seen) = make(size(4096));
-        Self {
-            sending,
-            sending_seen,
-            receiving,
-            receiving_seen,
-        }
-    }
-
-    /// Both halves, the consumer first: it says where it starts.
-    fn halves(&self, geometry: &Geometry, fenced: bool) -> (Sending, Receiving) {
-        geometry.check().unwrap();
-        let (sending, receiving) = Gate::pair().unwrap();
-        say_start(&self.receiving.word(RECEIVER), geometry);
-        let receiving = Consumer::new(
-            self.sending_seen.ring(0, receiving),
-            self.receiving.word(RECEIVER),
-            geometry,
-        );
-        (
-            Producer::new(
-                self.sending.ring(0, sending),
-                self.receiving_seen.word(RECEIVER),
-                self.sending.word(SENDER),
-                geometry,
-                fenced,
-                || 0,
-            ),
-            receiving,
-        )
-    }
-
-    /// One who reads along what `producer` sends.
-    fn tapped(&self, producer: &mut Sending) -> Tapping {
-        producer.tell_readers(Readers {
-            claim: self.sending.word(CLAIM),
-            coming: self.sending.word(COMING),
-            come: self.sending.word(COME),
-        });
-        let mut tap = self.tap();
-        // The first look finds its place.
-        assert_eq!(tap.try_next(&mut Vec::new()), Ok(None));
-        tap
-    }
-
-    fn tap(&self) -> Tapping {
-        Tap::new(
-            self.sending_seen.ring(0, Gate::pair().unwrap().0),
-            Told {
-                claim: self.sending_seen.word(CLAIM),
-                coming: self.sending_seen.word(COMING),
-                come: self.sending_seen.word(COME),
-                tail: self.sending_seen.word(SENDER),
-            },
-        )
-    }
-}
 
 /// A largest frame fits at every place of the ring, once the reader has read everything and owes less than a step.
 #[test]

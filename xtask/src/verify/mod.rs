@@ -4,6 +4,7 @@
 //! under the target directory, and is shown while it runs (CI, `--verbose`) or when the step fails (a person).
 
 mod evidence;
+mod fuzz;
 mod job;
 mod log;
 mod options;

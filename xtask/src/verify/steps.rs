@@ -1,10 +1,10 @@
 //! The steps, in the order in which they run: what is cheap first, then what shares its build with the step before it.
 //!
 //! clippy and docs need metadata only and share it; tests, doctests, examples and package share one full build;
-//! loom and asan change how everything is compiled, so each has a target directory of its own.
+//! loom, asan and fuzz change how everything is compiled, so each has a target directory of its own.
 
 use super::job::{Job, Stop, seconds};
-use super::{Step, soak, suite, supply};
+use super::{Step, fuzz, soak, suite, supply};
 use crate::place;
 
 pub(super) const ALL: &[Step] = &[
@@ -59,6 +59,11 @@ pub(super) const ALL: &[Step] = &[
         run: suite::asan,
     },
     Step {
+        name: "fuzz",
+        about: "every reader of a peer's bytes under a coverage-guided fuzzer",
+        run: fuzz::fuzz,
+    },
+    Step {
         name: "msrv",
         about: "the oldest declared compiler",
         run: supply::msrv,
@@ -78,6 +83,10 @@ fn fmt(job: &mut Job) -> Result<String, Stop> {
     let mut cargo = place::cargo();
     cargo.args(["fmt", "--all", "--check"]);
     job.run(&mut cargo, seconds(60))?;
+    // Outside of the workspace.
+    let mut fuzz = place::cargo();
+    fuzz.args(["fmt", "--check", "--manifest-path", "fuzz/Cargo.toml"]);
+    job.run(&mut fuzz, seconds(60))?;
     Ok(String::new())
 }
 

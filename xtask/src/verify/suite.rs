@@ -91,9 +91,11 @@ pub(super) fn loom(job: &mut Job) -> Result<String, Stop> {
     Tally::read(&printed).note()
 }
 
-/// Needs the nightly compiler. No package of any registry brings one, so its absence is a skip in CI too.
-pub(super) fn asan(job: &mut Job) -> Result<String, Stop> {
-    const HOST: &str = "x86_64-unknown-linux-gnu";
+/// What the sanitizers are set up for.
+pub(super) const HOST: &str = "x86_64-unknown-linux-gnu";
+
+/// The nightly compiler, which the sanitizers need. No package of any registry brings one, so its absence is a skip in CI too.
+pub(super) fn needs_nightly() -> Result<(), Stop> {
     if !place::answers("rustup", &["run", "nightly", "rustc", "--version"]) {
         let why = "no nightly compiler, in CI as little as here: the project cannot install one (rustup toolchain install nightly)";
         return Err(Stop::Skipped(why.into()));
@@ -101,6 +103,11 @@ pub(super) fn asan(job: &mut Job) -> Result<String, Stop> {
     if std::env::consts::ARCH != "x86_64" {
         return Err(Stop::Skipped("set up for x86_64 only".into()));
     }
+    Ok(())
+}
+
+pub(super) fn asan(job: &mut Job) -> Result<String, Stop> {
+    needs_nightly()?;
     let names = targets("tests", "hostile");
     if names.is_empty() {
         return Err(Stop::failed("there are no hostile tests: tests/hostile*"));
