@@ -181,8 +181,11 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
     pub(crate) fn end(&mut self) {
         self.settle();
         self.ended = true;
-        self.bound = self.next();
-        self.open_gate();
+        // A broken lane stays shut, or it would look like an empty one.
+        if self.broken.is_none() {
+            self.bound = self.next();
+            self.open_gate();
+        }
     }
 
     /// Tells what is counted to observers from now on.

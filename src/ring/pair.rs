@@ -49,7 +49,7 @@ impl Pair {
     pub(crate) fn wipe(&self) {
         for segment in [&self.sending, &self.receiving] {
             for offset in (0..CONTROL).step_by(8) {
-                // ORD: wipe: Relaxed, nobody reads meanwhile; partner: none.
+                // ORD: lie: Relaxed, nobody reads meanwhile; partner: none.
                 segment.word(offset).store(0, Ordering::Relaxed);
             }
         }
