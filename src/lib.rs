@@ -75,9 +75,12 @@ pub mod codec;
 #[cfg(not(loom))]
 mod connection;
 mod error;
+#[cfg(all(any(test, fuzzing), not(loom)))]
+mod fuzz;
 mod layout;
 #[cfg(all(test, loom))]
 mod model;
+mod planted;
 #[cfg(not(loom))]
 mod poller;
 #[cfg(all(test, ringway_tsan))]
@@ -104,6 +107,9 @@ pub use connection::{
     SendError, Sender, SharedSender, Tap, TapFrame, TapLane, Unrelated, connect,
 };
 pub use error::{Error, ErrorKind};
+/// Tries an input on a target of that name: what the fuzzers in the folder `fuzz` call. Only in a build with `--cfg fuzzing`.
+#[cfg(all(fuzzing, not(loom)))]
+pub use fuzz::run as fuzz;
 #[cfg(not(loom))]
 pub use layout::redelivery::Redelivery;
 pub use layout::violation::Violation;

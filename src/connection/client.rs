@@ -239,7 +239,7 @@ pub(super) fn welcomed(
 
 /// What a Welcome says, to a client that asked for the features `asked`, apart from the server's offer. Fields that version 1 reserves are not looked at, except those that
 /// would change what the rest means.
-fn judge(config: &Config, asked: u64, welcome: &Welcome) -> Result<(), side::Refused> {
+pub(super) fn judge(config: &Config, asked: u64, welcome: &Welcome) -> Result<(), side::Refused> {
     let malformed = |text: String| (Reason::Malformed, ErrorKind::Malformed, text);
     judge_version(welcome)?;
     let unknown = welcome.features & !asked;

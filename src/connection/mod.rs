@@ -11,6 +11,8 @@ mod config;
 mod counters;
 mod frame;
 mod handover;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod judged;
 mod lack;
 mod lineage;
 mod link;

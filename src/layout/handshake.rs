@@ -20,6 +20,7 @@ use super::control::LANES;
 use super::geometry::{Geometry, Misfit};
 use super::schemas::Announced;
 use super::{MAGIC, VERSION, printable};
+use crate::planted::{Check, is_left_out};
 
 /// The receiver of this side will only ever spin: no barrier and no bell is needed to send to it.
 pub(crate) const RECEIVER_SPINS: u32 = 1 << 0;
@@ -331,6 +332,9 @@ impl Refuse {
 
     /// The text, with anything unprintable replaced: it comes from a peer and goes to a terminal.
     pub(crate) fn text(&self) -> String {
+        if is_left_out(Check::RefusalText) {
+            return printable(&self.text[..self.text_bytes as usize]);
+        }
         let bytes = self
             .text
             .get(..self.text_bytes as usize)

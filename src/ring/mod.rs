@@ -14,6 +14,8 @@ mod consumer;
 mod cursor;
 mod fencing;
 mod manner;
+#[cfg(all(any(test, fuzzing), not(loom)))]
+pub(crate) mod pair;
 mod precedence;
 mod producer;
 mod several;
@@ -23,6 +25,8 @@ mod tally;
 mod tap;
 #[cfg(all(test, not(loom)))]
 mod tests;
+#[cfg(all(any(test, fuzzing), not(loom)))]
+pub(crate) mod world;
 
 pub(crate) use beside::Beside;
 pub(crate) use consumer::{Consumer, Early, Entry, Found, Halt, say_start};

@@ -11,6 +11,7 @@ use crate::layout::extension::EXTENSION;
 use crate::layout::geometry::MAX_START;
 use crate::layout::header::{FLAG_FRAME, FLAG_PAD, HEADER, Header};
 use crate::layout::violation::Violation;
+use crate::planted::{Check, is_left_out};
 use crate::segment::{ForeignRing, ForeignWord};
 use crate::sync::{Ordering, Site, fence};
 
@@ -105,7 +106,7 @@ impl<R: ForeignRing, W: ForeignWord> Tap<R, W> {
     }
 
     /// Frames before the next one.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn frames(&self) -> u64 {
         self.frames
     }
@@ -182,7 +183,9 @@ impl<R: ForeignRing, W: ForeignWord> Tap<R, W> {
         fence(Site::Take, Ordering::Acquire);
         let pad = header.flags() == FLAG_FRAME | FLAG_PAD;
         let limit = self.ring.capacity() - HEADER;
-        let too_short = header.expires() && u64::from(header.payload()) < EXTENSION;
+        let too_short = header.expires()
+            && u64::from(header.payload()) < EXTENSION
+            && !is_left_out(Check::ExtensionRead);
         let sound =
             header.length() <= limit && (header.is_frame() && !too_short || pad && !self.padded);
         if header.0 != 0 && sound && !pad {

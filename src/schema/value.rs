@@ -5,6 +5,7 @@
 use core::fmt;
 
 use super::{Content, Enumeration, Record, Schema, Type};
+use crate::planted::{Check, is_left_out};
 
 /// What a frame, or a part of it, says. Names are the schema's.
 #[derive(Clone, Debug, PartialEq)]
@@ -193,6 +194,9 @@ fn value<'s>(ty: &'s Type, bytes: &[u8]) -> Result<Value<'s>, Invalid> {
                 return Err(Invalid::new("its bytes are missing"));
             };
             let count = usize::from(u16::from_le_bytes(*count));
+            if is_left_out(Check::BytesRoom) {
+                return Ok(Value::Bytes(rest[..count].to_vec()));
+            }
             let held = rest.get(..count).ok_or_else(|| {
                 Invalid::new(format!("{count} bytes, where there is room for {room}"))
             })?;

@@ -17,9 +17,10 @@ const LAYERS: &[&str] = &[
     "codec",
     "batch",
     "model",
+    "fuzz",
 ];
 /// Usable by every layer, and themselves without a layer.
-const BELOW: &[&str] = &["sync", "error"];
+const BELOW: &[&str] = &["sync", "error", "planted"];
 /// The layers that make no system call, and what none of their files may therefore name.
 const PURE: &[&str] = &["layout", "ring", "schema"];
 const IMPURE: &[&str] = &[

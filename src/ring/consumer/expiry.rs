@@ -7,6 +7,7 @@
 use super::{Consumer, Entry};
 use crate::layout::extension::EXTENSION;
 use crate::layout::violation::Violation;
+use crate::planted::{Check, is_left_out};
 use crate::segment::{ForeignRing, OwnWord};
 
 /// The most frames that one look drops: so many are dropped in a microsecond or two, and then the caller has its turn, for its deadline and for the release.
@@ -160,7 +161,9 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
             };
             // SAFETY: the place of a multiple of 8.
             let expires = unsafe { self.ring.load(self.ring.place(inner.position)) };
-            if found.position == self.expiry.spared || !self.has_expired(expires, &mut now) {
+            let spared =
+                found.position == self.expiry.spared && !is_left_out(Check::AnnouncedFrame);
+            if spared || !self.has_expired(expires, &mut now) {
                 self.expiry.spared = found.position;
                 self.expiry.skipped = inner.position;
                 self.expiry.expires = expires;

@@ -131,7 +131,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
     }
 
     /// The released position as last seen.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn known_released(&self) -> u64 {
         self.limit - self.ring.capacity()
     }

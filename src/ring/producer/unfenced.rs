@@ -14,7 +14,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
     }
 
     /// Whether commits carry no barrier now although the consumer may sleep.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn is_unfenced(&self) -> bool {
         self.manner.barrier == Barrier::Spared
     }

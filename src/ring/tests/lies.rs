@@ -259,6 +259,9 @@ fn a_lane_that_was_broken_stays_broken() {
         assert_eq!(consumer.take_exact(&mut [0; 8]), Found::Other);
         assert!(!consumer.publish_release(), "nothing more is said");
     }
+    // Also when the connection is over.
+    consumer.end();
+    assert_eq!(consumer.peek(), Err(broken.into()));
 }
 
 /// The same for a sender, which its owner shuts.

@@ -5,6 +5,7 @@
 
 mod beside;
 mod evidence;
+mod fuzz;
 mod job;
 mod log;
 mod options;

@@ -7,7 +7,7 @@ use super::job::{Job, Stop, seconds};
 use super::suite::{Tally, targets};
 use crate::place;
 
-const HOST: &str = "x86_64-unknown-linux-gnu";
+pub(super) const HOST: &str = "x86_64-unknown-linux-gnu";
 
 /// How a process ends that has found a race, and what it says.
 const FOUND: i32 = 66;
@@ -19,8 +19,8 @@ const PLANTED: [&str; 2] = ["commit", "release"];
 /// What the sanitizer is to keep quiet about: the test harness hands its results on by the standard library, whose own atomics it does not see.
 const QUIET: &str = "race:CompletedTest\n";
 
-/// `cargo test` of the library's package, built with a sanitizer.
-fn cargo(sanitizer: &str, flags: &str) -> Result<Command, Stop> {
+/// The nightly compiler, on a machine that the sanitizers are set up for.
+pub(super) fn needs_nightly() -> Result<(), Stop> {
     if !place::answers("rustup", &["run", "nightly", "rustc", "--version"]) {
         let why = "no nightly compiler, in CI as little as here: the project cannot install one (rustup toolchain install nightly)";
         return Err(Stop::Skipped(why.into()));
@@ -28,6 +28,12 @@ fn cargo(sanitizer: &str, flags: &str) -> Result<Command, Stop> {
     if std::env::consts::ARCH != "x86_64" {
         return Err(Stop::Skipped("set up for x86_64 only".into()));
     }
+    Ok(())
+}
+
+/// `cargo test` of the library's package, built with a sanitizer.
+fn cargo(sanitizer: &str, flags: &str) -> Result<Command, Stop> {
+    needs_nightly()?;
     let mut cargo = place::command("rustup");
     cargo
         .args(["run", "nightly", "cargo", "test", "--target", HOST])

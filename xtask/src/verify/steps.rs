@@ -2,10 +2,10 @@
 //! others, and so does `tsan`, with a smaller share of the processors.
 //!
 //! clippy and docs need metadata only and share it; tests, doctests, examples and package share one full build;
-//! loom, asan and tsan change how everything is compiled, so each has a target directory of its own.
+//! loom, asan, tsan and fuzz change how everything is compiled, so each has a target directory of its own.
 
 use super::job::{Job, Stop, seconds};
-use super::{Step, sanitizers, soak, suite, supply};
+use super::{Step, fuzz, sanitizers, soak, suite, supply};
 use crate::place;
 
 pub(super) const ALL: &[Step] = &[
@@ -81,6 +81,12 @@ pub(super) const ALL: &[Step] = &[
         beside: true,
     },
     Step {
+        name: "fuzz",
+        about: "every reader of a peer's bytes under a coverage-guided fuzzer",
+        run: fuzz::fuzz,
+        beside: false,
+    },
+    Step {
         name: "msrv",
         about: "the oldest declared compiler",
         run: supply::msrv,
@@ -102,6 +108,10 @@ fn fmt(job: &mut Job) -> Result<String, Stop> {
     let mut cargo = place::cargo();
     cargo.args(["fmt", "--all", "--check"]);
     job.run(&mut cargo, seconds(60))?;
+    // Outside of the workspace.
+    let mut fuzz = place::cargo();
+    fuzz.args(["fmt", "--check", "--manifest-path", "fuzz/Cargo.toml"]);
+    job.run(&mut fuzz, seconds(60))?;
     Ok(String::new())
 }
 

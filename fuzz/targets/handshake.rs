@@ -1,0 +1,8 @@
+//! `src/fuzz/handshake.rs`, as libFuzzer calls it.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| ringway::fuzz(
+    "handshake",
+    ringway_fuzz::is_planted(),
+    bytes
+));

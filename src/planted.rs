@@ -1,0 +1,42 @@
+//! Checks that can be left out in tests and in fuzzed builds, so that each fuzzed target proves that it finds what it is there for.
+//!
+//! In every other build [`is_left_out`] is a constant, and no check can be left out.
+
+/// A check. Each is looked for by one of the fuzzed targets (`fuzz`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Check {
+    /// A refusal's text ends where the message does, whatever length it has by its own word.
+    RefusalText,
+    /// The bytes of a field are no more than it has room for.
+    BytesRoom,
+    /// A frame ends within a lap of what was released.
+    FrameBound,
+    /// A frame that was announced is not dropped, though it expires meanwhile.
+    AnnouncedFrame,
+    /// A frame that was read along is no shorter than its extension.
+    ExtensionRead,
+}
+
+#[cfg(any(test, fuzzing))]
+thread_local! {
+    static LEFT_OUT: core::cell::Cell<Option<Check>> = const { core::cell::Cell::new(None) };
+}
+
+/// Whether a check is left out on this thread.
+#[inline(always)]
+pub(crate) fn is_left_out(check: Check) -> bool {
+    #[cfg(any(test, fuzzing))]
+    return LEFT_OUT.get() == Some(check);
+    #[cfg(not(any(test, fuzzing)))]
+    {
+        let _ = check;
+        false
+    }
+}
+
+/// Leaves a check out on this thread, or none.
+#[cfg(any(test, fuzzing))]
+#[cfg_attr(loom, allow(dead_code, reason = "the models leave none out"))]
+pub(crate) fn leave_out(check: Option<Check>) {
+    LEFT_OUT.set(check);
+}

@@ -1,0 +1,307 @@
+//! The step `fuzz`: each target of `src/fuzz` under libFuzzer and AddressSanitizer, first with the check left out that it has to find, then for some seconds as it is; with `--long`
+//! for its share of the minutes, and then what it has learned goes into `fuzz/corpus`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+use std::{env, fs, io};
+
+use super::evidence;
+use super::job::{Job, Stop, seconds};
+use super::sanitizers::{HOST, needs_nightly};
+use crate::output::say;
+use crate::place;
+
+/// The percent of `--long`'s minutes that all targets together take.
+pub(super) const PERCENT: u32 = 20;
+
+/// Sets how many seconds each target is given without `--long`.
+const SECONDS: &str = "RINGWAY_FUZZ_SECONDS";
+const USUAL: u64 = 10;
+
+/// How long it may take until what was left out is found. It takes seconds.
+const PLANTED: u64 = 180;
+
+/// The targets, and the most bytes of an input.
+const TARGETS: [(&str, u32); 5] = [
+    ("handshake", 1024),
+    ("tables", 1024),
+    ("words", 512),
+    ("program", 160),
+    ("tap", 256),
+];
+
+/// The most bytes of a target's corpus.
+const MOST: u64 = (300 << 10) / TARGETS.len() as u64;
+/// Inputs that once found something are named so, and stay.
+const FOUND: &str = "found-";
+
+/// What `cargo fuzz` tells the compiler.
+const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+    -Cllvm-args=-sanitizer-coverage-trace-compares -Cllvm-args=-simplifycfg-branch-fold-threshold=0 \
+    -Zsanitizer=address -Ccodegen-units=1";
+
+pub(super) fn fuzz(job: &mut Job) -> Result<String, Stop> {
+    needs_nightly()?;
+    if !place::answers("c++", &["--version"]) {
+        return Err(Stop::Missing {
+            what: "a C++ compiler, which builds libFuzzer,".to_owned(),
+            install: "apt-get install g++".to_owned(),
+        });
+    }
+    let time = time(job.long())?;
+    let mut build = place::command("rustup");
+    build.args(["run", "nightly", "cargo", "build", "--release", "--locked"]);
+    build.args(["--bins", "--manifest-path", "fuzz/Cargo.toml"]);
+    build.args(["--target", HOST]);
+    build
+        .env("RUSTFLAGS", FLAGS)
+        .env("CARGO_TARGET_DIR", folder())
+        .env("CARGO_TERM_COLOR", "never");
+    job.run(&mut build, seconds(900))?;
+    let mut notes = Vec::new();
+    for (name, longest) in TARGETS {
+        let fuzzer = Fuzzer::new(name, longest).map_err(|error| unwritable(&error))?;
+        fuzzer.finds_what_is_left_out(job)?;
+        notes.push(fuzzer.run(job, time)?);
+        if job.long().is_some() {
+            fuzzer.keep(job)?;
+        }
+    }
+    Ok(notes.join("; "))
+}
+
+/// How long each target is tried.
+fn time(long: Option<u64>) -> Result<Duration, Stop> {
+    let given = env::var(SECONDS).ok();
+    if let Some(minutes) = long {
+        let targets = TARGETS.len() as u32;
+        return Ok(seconds(60 * minutes) * PERCENT / 100 / targets);
+    }
+    let count = given.map_or(Ok(USUAL), |given| given.parse());
+    let count = count.ok().filter(|count| (1..=3600).contains(count));
+    count
+        .map(seconds)
+        .ok_or_else(|| Stop::failed(format!("{SECONDS} takes seconds, 1 to 3600")))
+}
+
+fn folder() -> PathBuf {
+    place::target().join("fuzz")
+}
+
+fn unwritable(error: &io::Error) -> Stop {
+    Stop::failed(format!("the inputs of the fuzzer: {error}"))
+}
+
+/// One target: its program and its folders.
+struct Fuzzer {
+    name: &'static str,
+    longest: u32,
+    program: PathBuf,
+    /// Inputs that earlier runs on this machine have learned.
+    learned: PathBuf,
+    /// What is in the repository: written by hand, and found worth keeping.
+    seeds: PathBuf,
+    corpus: PathBuf,
+}
+
+impl Fuzzer {
+    fn new(name: &'static str, longest: u32) -> io::Result<Self> {
+        let fuzzer = Self {
+            name,
+            longest,
+            program: folder().join(HOST).join("release").join(name),
+            learned: folder().join("learned").join(name),
+            seeds: place::root().join("fuzz/seeds").join(name),
+            corpus: place::root().join("fuzz/corpus").join(name),
+        };
+        fs::create_dir_all(&fuzzer.learned)?;
+        fs::create_dir_all(&fuzzer.corpus)?;
+        Ok(fuzzer)
+    }
+
+    /// Its program. `found`: the beginning of the name of the file for an input that finds something.
+    fn command(&self, found: &Path, folders: &[&Path]) -> Command {
+        let mut command = place::command(&self.program);
+        command.arg(format!("-artifact_prefix={}", found.display()));
+        command.args([
+            format!("-max_len={}", self.longest),
+            // Long ones from the beginning: a program takes some bytes until anything can go wrong.
+            "-len_control=0".to_owned(),
+            "-timeout=20".to_owned(),
+            "-detect_leaks=0".to_owned(),
+            "-print_final_stats=1".to_owned(),
+        ]);
+        command.args(folders);
+        command
+    }
+
+    /// From the seeds alone, none of which finds it.
+    fn finds_what_is_left_out(&self, job: &mut Job) -> Result<(), Stop> {
+        let fresh = folder().join("planted").join(self.name);
+        empty(&fresh).map_err(|error| unwritable(&error))?;
+        let mut command = self.command(&folder().join("planted/found-"), &[&fresh, &self.seeds]);
+        command.arg(format!("-max_total_time={PLANTED}"));
+        command.env("RINGWAY_PLANTED", "1");
+        let (printed, status) = job.try_run(&mut command, seconds(PLANTED + 60))?;
+        if status.success() || !printed.contains("Test unit written to") {
+            let name = self.name;
+            return Err(Stop::failed(format!(
+                "`{name}` did not find within {PLANTED} s that a check is left out"
+            )));
+        }
+        Ok(())
+    }
+
+    /// As it is, for so long. Returns what there is to say.
+    fn run(&self, job: &mut Job, time: Duration) -> Result<String, Stop> {
+        let found = folder().join(format!("{FOUND}{}-", self.name));
+        let mut command = self.command(&found, &[&self.learned, &self.seeds, &self.corpus]);
+        command.arg(format!("-max_total_time={}", time.as_secs().max(1)));
+        let began = Instant::now();
+        let (printed, status) = job.try_run(&mut command, time + seconds(120))?;
+        let stats = Stats::read(&printed);
+        if job.long().is_some() {
+            let what = (!status.success()).then_some("an input that fails");
+            let check = format!("inputs tried: {}", self.name);
+            evidence::add(&check, stats.inputs, began.elapsed(), what).map_err(|error| {
+                Stop::failed(format!("docs/EVIDENCE.md cannot be added to: {error}"))
+            })?;
+        }
+        if !status.success() {
+            let (name, program) = (self.name, self.program.display());
+            return Err(Stop::failed(format!(
+                "`{name}` found something: `{program} FILE` shows it again, with the file that the log names; \
+                 mend it and put the file into fuzz/corpus/{name}, as {FOUND}WHAT"
+            )));
+        }
+        Ok(format!(
+            "{} {} inputs, {}/s, {} edges",
+            self.name, stats.inputs, stats.rate, stats.edges
+        ))
+    }
+
+    /// Puts the smallest set of inputs that reaches all that was reached into the repository.
+    fn keep(&self, job: &mut Job) -> Result<(), Stop> {
+        let kept = folder().join("kept").join(self.name);
+        empty(&kept).map_err(|error| unwritable(&error))?;
+        let folders = [kept.as_path(), &self.corpus, &self.learned];
+        let mut merge = self.command(&folder().join(FOUND), &folders);
+        merge.arg("-merge=1");
+        job.run(&mut merge, seconds(600))?;
+        let size = replace(&self.corpus, &kept).map_err(|error| unwritable(&error))?;
+        say!("    {}: {size} bytes of inputs are kept", self.name);
+        Ok(())
+    }
+}
+
+/// An empty folder, whatever was there.
+fn empty(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    fs::create_dir_all(folder)
+}
+
+/// Puts the inputs in `kept` in the place of those in `corpus`, the short ones first, up to the limit; those that once found something stay. Returns the
+/// bytes of all.
+fn replace(corpus: &Path, kept: &Path) -> io::Result<u64> {
+    let mut size = 0;
+    for entry in fs::read_dir(corpus)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(FOUND) {
+            size += entry.metadata()?.len();
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    let mut inputs = Vec::new();
+    for entry in fs::read_dir(kept)? {
+        let entry = entry?;
+        inputs.push((entry.metadata()?.len(), entry.file_name()));
+    }
+    inputs.sort();
+    for (length, name) in inputs {
+        if size + length < MOST {
+            fs::copy(kept.join(&name), corpus.join(&name))?;
+            size += length;
+        }
+    }
+    Ok(size)
+}
+
+/// What libFuzzer says at its end.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Stats {
+    inputs: u64,
+    rate: u64,
+    edges: u64,
+}
+
+impl Stats {
+    fn read(printed: &str) -> Self {
+        let number = |start: &str| {
+            let line = printed.lines().rev().find_map(|line| {
+                let (_, rest) = line.split_once(start)?;
+                rest.split_whitespace().next()?.parse().ok()
+            });
+            line.unwrap_or(0)
+        };
+        Self {
+            inputs: number("stat::number_of_executed_units:"),
+            rate: number("stat::average_exec_per_sec:"),
+            edges: number(" cov: "),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_fuzzer_says_is_read() {
+        let printed = "#2\tINITED cov: 10 ft: 11 corp: 1/1b\n#9\tDONE   cov: 523 ft: 1800 corp: 200/9Kb\nstat::number_of_executed_units: 12345\nstat::average_exec_per_sec:     1234\n";
+        let stats = Stats {
+            inputs: 12_345,
+            rate: 1234,
+            edges: 523,
+        };
+        assert_eq!(Stats::read(printed), stats);
+        assert_eq!(Stats::read(""), Stats::default());
+    }
+
+    #[test]
+    fn the_minutes_of_a_long_run_are_shared() {
+        let share = seconds(3600) * PERCENT / 100 / TARGETS.len() as u32;
+        assert_eq!(time(Some(60)).unwrap(), share);
+    }
+
+    #[test]
+    fn what_once_found_something_stays_in_the_corpus() {
+        let folder = env::temp_dir().join(format!("ringway-corpus-{}", std::process::id()));
+        let (corpus, kept) = (folder.join("corpus"), folder.join("kept"));
+        for (path, bytes) in [("corpus/found-a", 3), ("corpus/old", 3), ("kept/new", 5)] {
+            let path = folder.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, vec![0; bytes]).unwrap();
+        }
+        fs::write(kept.join("long"), vec![0; MOST as usize]).unwrap();
+        assert_eq!(replace(&corpus, &kept).unwrap(), 8);
+        let names = fs::read_dir(&corpus).unwrap();
+        let mut names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["found-a", "new"]);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn every_target_has_a_program() {
+        for (name, _) in TARGETS {
+            let program = place::root().join(format!("fuzz/targets/{name}.rs"));
+            assert!(program.is_file(), "{program:?}");
+        }
+    }
+}
