@@ -1,7 +1,7 @@
 //! The judgements of the handshake that need no descriptor: what fuzzed bytes are tried on.
 
 use super::schemas::{self, PeerSchemas, Side};
-use super::{Config, client};
+use super::{Config, client, side};
 use crate::error::Error;
 use crate::layout::handshake::{Refuse, Welcome};
 use crate::schema::Schema;
@@ -15,7 +15,7 @@ pub(crate) fn announced(config: &Config, codec: u32, schema_bytes: u32) -> Resul
 
 /// Of a Welcome, apart from the offer in it.
 pub(crate) fn welcome(config: &Config, welcome: &Welcome) -> Result<(), Refused> {
-    client::judge(config, welcome)
+    client::judge(config, side::features(config), welcome)
 }
 
 /// What a refusal is told as.

@@ -340,6 +340,16 @@ impl OwnRing for Careful {
         unsafe { self.0.store_fenced(spot.place, word, commit, barrier) };
     }
 
+    unsafe fn load(&self, spot: Spot, offset: u64) -> u64 {
+        spot.has_word(offset);
+        // SAFETY: as just checked.
+        unsafe { self.0.load(spot.place, offset) }
+    }
+
+    unsafe fn carry(&mut self, _from: &Self, _position: u64, _length: u64) {
+        unreachable!("nothing that is fuzzed is taken over");
+    }
+
     unsafe fn write(&mut self, spot: Spot, offset: u64, bytes: &[u8]) {
         spot.has(offset, bytes.len());
         // SAFETY: as just checked; nobody reads there.

@@ -117,6 +117,15 @@ impl OwnRing for PlainRing {
         self.header(origin).swap(word, order);
     }
 
+    unsafe fn load(&self, origin: u64, offset: u64) -> u64 {
+        // ORD: own-look: Relaxed, whoever asks has written it; partner: none.
+        self.header(origin + offset).load(Ordering::Relaxed)
+    }
+
+    unsafe fn carry(&mut self, _from: &Self, _position: u64, _length: u64) {
+        unreachable!("no lane is taken over under this sanitizer");
+    }
+
     unsafe fn write(&mut self, origin: u64, offset: u64, bytes: &[u8]) {
         for (place, from, to) in self.pieces(origin + offset, bytes.len()) {
             // SAFETY: inside the allocation; nobody reads there meanwhile, which is what the sanitizer checks.

@@ -43,6 +43,7 @@ pub(super) const ALL: &[Step] = &[
         name: "chaos",
         about: "killed at each labelled step, in a build that has them",
         run: suite::chaos,
+        beside: false,
     },
     Step {
         name: "doctests",
