@@ -136,6 +136,7 @@ fn counters_of_a_killed_process_stand_still_and_are_a_lap_old_at_most() {
         page.until(READ, 1);
         child.signal(libc::SIGKILL);
         child.reap_killed();
+        std::fs::remove_file(&path).unwrap();
         let end = ours.receiver().recv_deadline(soon()).map(drop);
         assert_eq!(end, Err(ringway::RecvError::PeerDied));
         drop(ours);

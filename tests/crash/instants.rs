@@ -18,13 +18,19 @@ const RINGS: [libc::c_long; 2] = [libc::SYS_io_submit, libc::SYS_sendto];
 type Way = (&'static str, usize, fn(&mut Sender));
 
 /// A name, how many frames become visible, and what makes them so behind the halt.
-const WAYS: [Way; 3] = [
+const WAYS: [Way; 4] = [
     ("send", 1, |sender| {
         halt();
         sender.send(&[0; 40]).unwrap();
     }),
     ("commit", 1, |sender| {
         let reservation = sender.reserve(40).unwrap();
+        halt();
+        reservation.commit();
+    }),
+    // With a frame before it that pads, and is none.
+    ("aligned", 1, |sender| {
+        let reservation = sender.reserve_aligned(40, 64).unwrap();
         halt();
         reservation.commit();
     }),
@@ -51,8 +57,8 @@ fn seen(receiver: &mut Receiver) -> usize {
     frames
 }
 
-fn at_the_halt(way: fn(&mut Sender)) -> (Connection, Traced) {
-    let (ours, child) = with_child_by(&small(Wait::Adaptive), "instant", |mut theirs| {
+fn at_the_halt(config: &Config, way: fn(&mut Sender)) -> (Connection, Traced) {
+    let (ours, child) = with_child_by(config, "instant", |mut theirs| {
         way(theirs.sender());
         panic!("it was to be killed before");
     });
@@ -64,38 +70,50 @@ fn at_the_halt(way: fn(&mut Sender)) -> (Connection, Traced) {
 fn killed_at_any_instruction_of_a_publishing_leaves_all_or_nothing() {
     let name = "instants::killed_at_any_instruction_of_a_publishing_leaves_all_or_nothing";
     alone(name, LIMIT, || {
-        for (way, frames, publish) in WAYS {
-            let (mut ours, child) = at_the_halt(publish);
-            ours.receiver().hold(true);
-            let mut steps = 0;
-            loop {
-                match seen(ours.receiver()) {
-                    0 => {}
-                    all if all == frames => break,
-                    part => panic!("{way}: {part} of {frames} after {steps} instructions"),
-                }
-                child.step();
-                steps += 1;
-            }
-            println!("{way}: {steps} instructions");
-            assert!(steps > 10, "{way}: it was there after {steps} instructions");
-            child.kill();
-            assert_eq!(seen(ours.receiver()), frames, "{way}");
-            for at in [0, steps / 2, steps - 1, steps] {
-                let (mut ours, child) = at_the_halt(publish);
-                ours.receiver().hold(true);
-                (0..at).for_each(|_| child.step());
-                let before = seen(ours.receiver());
-                child.kill();
-                let case = format!("{way}, killed behind {at} of {steps}");
-                assert!(before == 0 || before == frames, "{case}: {before}");
-                assert_eq!(seen(ours.receiver()), before, "{case}");
-                (0..before).for_each(|_| drop(ours.receiver().recv().unwrap()));
-                let end = ours.receiver().recv_deadline(soon()).map(drop);
-                assert_eq!(end, Err(RecvError::PeerDied), "{case}");
+        // Each has its own way to commit.
+        let manners = [
+            ("fenced", small(Wait::Adaptive).alignment(64)),
+            ("without a fence", small(Wait::Spin).alignment(64)),
+        ];
+        for (manner, config) in manners {
+            for (way, frames, publish) in WAYS {
+                let way = format!("{way}, {manner}");
+                each_instruction(&way, frames, || at_the_halt(&config, publish));
             }
         }
     });
+}
+
+fn each_instruction(way: &str, frames: usize, start: impl Fn() -> (Connection, Traced)) {
+    let (mut ours, child) = start();
+    ours.receiver().hold(true);
+    let mut steps = 0;
+    loop {
+        match seen(ours.receiver()) {
+            0 => {}
+            all if all == frames => break,
+            part => panic!("{way}: {part} of {frames} after {steps} instructions"),
+        }
+        child.step();
+        steps += 1;
+    }
+    println!("{way}: {steps} instructions");
+    assert!(steps > 10, "{way}: it was there after {steps} instructions");
+    child.kill();
+    assert_eq!(seen(ours.receiver()), frames, "{way}");
+    for at in [0, steps / 2, steps - 1, steps] {
+        let (mut ours, child) = start();
+        ours.receiver().hold(true);
+        (0..at).for_each(|_| child.step());
+        let before = seen(ours.receiver());
+        child.kill();
+        let case = format!("{way}, killed behind {at} of {steps}");
+        assert!(before == 0 || before == frames, "{case}: {before}");
+        assert_eq!(seen(ours.receiver()), before, "{case}");
+        (0..before).for_each(|_| drop(ours.receiver().recv().unwrap()));
+        let end = ours.receiver().recv_deadline(soon()).map(drop);
+        assert_eq!(end, Err(RecvError::PeerDied), "{case}");
+    }
 }
 
 /// The counters of our end of the connection called `name`.
