@@ -116,6 +116,8 @@ pub(crate) fn run(
     wanted: Option<[u64; 2]>,
     code: &mut Code,
 ) -> Ran {
+    // What an earlier run was not permitted to remove.
+    let _ = std::fs::remove_file(path);
     let page = Page::new();
     for (index, count) in wanted.into_iter().flatten().enumerate() {
         page.set(WANTED + index, count);

@@ -7,7 +7,7 @@ use super::{Registers, peek};
 
 /// How much of the stack is looked at, and for how many callers.
 const STACK: usize = 6144;
-const CALLERS: usize = 12;
+const CALLERS: usize = 8;
 
 /// The code of the test's own program and that of its libraries. A child of a fork has the same.
 pub(crate) struct Code {
