@@ -220,13 +220,14 @@ fn a_client_is_killed_at_every_step_and_the_service_goes_on() {
     let at = at(&labels);
     let mut more: Vec<&str> = at.iter().map(String::as_str).collect();
     more.extend(["--restart", "--for", "60"]);
+    // With long pauses, or a busy machine is late with all of them and never sleeps in between.
     let load = [
         "load",
         "service",
         "--seconds",
-        "0.2",
+        "1",
         "--rate",
-        "200",
+        "60",
         "--capacity",
         "4K",
         "--wait-mode",
