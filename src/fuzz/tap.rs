@@ -4,12 +4,12 @@ use std::rc::Rc;
 
 use super::input::Input;
 use super::memory::{CAPACITY, Owner, Said, position, word};
-use crate::ring::{Tap, Told};
+use crate::ring::{HISTORY, Tap, Told};
 
 /// The most looks of a call: at each header of a history, and at the claim behind it, and some more.
-const LOOKS: u32 = 2 * (1 << 16) + 64;
+const LOOKS: u32 = 2 * HISTORY + 64;
 /// The most looks of an input: a liar can make each call walk through a history.
-const MOST: u32 = 2 * LOOKS;
+const MOST: u32 = 4 * LOOKS;
 
 pub(super) fn run(bytes: &[u8]) {
     let mut input = Input::new(bytes);

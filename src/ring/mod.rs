@@ -37,4 +37,6 @@ pub(crate) use several::Several;
 pub(crate) use slot::{Refusal, Slot};
 pub(crate) use standing::Standing;
 pub(crate) use tally::{ONE, Tally};
+#[cfg(all(any(test, fuzzing), not(loom)))]
+pub(crate) use tap::HISTORY;
 pub(crate) use tap::{Tap, Told};
