@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-//! The step `fuzz`: each target of `src/fuzz` under `libFuzzer` and `AddressSanitizer`, first with the check left out that it has to find, then for some seconds as it is; with `--long`
-=======
 //! The step `fuzz`: each target of `src/fuzz` under libFuzzer with `-Zsanitizer=address`, first with the check left out that it has to find, then for some seconds as it is; with `--long`
->>>>>>> fuzz
 //! for its share of the minutes, and then what it has learned goes into `fuzz/corpus`.
 
 use std::path::{Path, PathBuf};
