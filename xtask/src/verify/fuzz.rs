@@ -188,7 +188,7 @@ impl Fuzzer {
         empty(&kept).map_err(|error| unwritable(&error))?;
         let folders = [kept.as_path(), &self.corpus, &self.learned];
         let mut merge = self.command(&folder().join(FOUND), &folders);
-        merge.arg("-merge=1");
+        merge.arg("-set_cover_merge=1");
         job.run(&mut merge, seconds(600))?;
         let size = replace(&self.corpus, &kept).map_err(|error| unwritable(&error))?;
         say!("    {}: {size} bytes of inputs are kept", self.name);
