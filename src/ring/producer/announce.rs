@@ -101,7 +101,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
     }
 
     /// As [`try_send_waking`](Self::try_send_waking), to a consumer that nobody wakes early.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn try_send(&mut self, payload: &[u8], kind: u16) -> Result<Published, Refusal> {
         self.try_send_waking(payload, kind, || false)
     }
