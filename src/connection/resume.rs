@@ -173,7 +173,8 @@ impl Config {
     /// receiver has received everything, and says [`PeerDied`](crate::RecvError::PeerDied), [`Closed`](crate::RecvError::Closed) or [`PeerClosed`](crate::RecvError::PeerClosed) (a
     /// [`Poller`](crate::Poller) gives it back in [`Ended`](crate::Ended)). A server that is stopped, or merely silent, is not gone.
     ///
-    /// While nobody listens there, or whoever does goes away in the handshake, or takes no clients now, it is tried again until `deadline`; once in any case.
+    /// While nobody listens there, or whoever does goes away in the handshake, or takes no clients now, it is tried again until `deadline`; once in any case. Whether the server has
+    /// ended can take up to 200 ms to be told, whatever the deadline.
     ///
     /// ```
     /// # use ringway::{Config, RecvError, Redelivery};
