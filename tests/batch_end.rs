@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use process::{Child, Page, Random, alone, die_after, fork};
 use ringway::batch::{Batcher, Bounds};
-use ringway::{Connection, Listener, Receiver, RecvError, SendError};
+use ringway::{Config, Connection, Listener, Receiver, RecvError, SendError};
 
 /// In the page: frames that were accepted, that are certain to be published, and a word to go on.
 const ACCEPTED: usize = 0;
@@ -25,10 +25,7 @@ fn path(name: &str) -> PathBuf {
 
 /// A child that connects to us and runs `body`; our connection to it.
 fn with_child(name: &str, body: impl FnOnce(Connection)) -> (Connection, Child) {
-    let path = path(name);
-    let mut listener = Listener::bind(path.as_path()).unwrap();
-    let child = fork(|| body(ringway::connect(path.as_path()).unwrap()));
-    (listener.accept_deadline(soon()).unwrap(), child)
+    process::with_child(&path(name), &Config::new(), soon(), body)
 }
 
 /// Sends numbers, and notes how far they are certain to be published.

@@ -25,11 +25,7 @@ fn path(name: &str) -> PathBuf {
 
 /// A child that connects to us and runs `body`; our connection to it.
 fn with_child(name: &str, wait: Wait, body: impl FnOnce(Connection)) -> (Connection, Child) {
-    let path = path(name);
-    let config = Config::new().wait(wait);
-    let mut listener = config.bind(path.as_path()).unwrap();
-    let child = fork(|| body(config.connect(path.as_path()).unwrap()));
-    (listener.accept_deadline(soon()).unwrap(), child)
+    process::with_child(&path(name), &Config::new().wait(wait), soon(), body)
 }
 
 /// Two ends in this process.

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::Listener;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::sys::fork::Birth;
 use crate::sys::{aside, poll};
 
@@ -16,7 +16,7 @@ use crate::sys::{aside, poll};
 const BREATH: Duration = Duration::from_millis(100);
 
 /// A thread that answers observers and taps in the place of a service that has all the clients that it wants. Clients are refused
-/// ([`ErrorKind::Busy`]). Dropping it ends the thread and frees the name.
+/// ([`ErrorKind::Busy`](crate::ErrorKind::Busy)). Dropping it ends the thread and frees the name.
 #[derive(Debug)]
 pub struct Attendant {
     /// The thread hears when this is dropped.
@@ -32,10 +32,7 @@ impl Listener {
     /// # Errors
     /// What the system answers: no descriptor or no thread is left. The name is free then.
     pub fn attend(mut self) -> Result<Attendant, Error> {
-        if self.birth().is_forked() {
-            let text = "the listener belongs to the process that forked this one";
-            return Err(Error::new(ErrorKind::Forked, text));
-        }
+        self.refuse_child()?;
         self.take_no_more();
         let (birth, path) = (self.birth(), self.path().to_path_buf());
         let (stop, stopped) =

@@ -357,12 +357,17 @@ impl Receiver {
         }
     }
 
-    #[cold]
-    #[inline(never)]
-    fn wait(&mut self, deadline: Option<Instant>) -> Result<Entry, RecvError> {
+    /// What the peer and observers are told before a wait: nobody tells them later.
+    fn tell_of_wait(&mut self) {
         self.tell_owed();
         self.tell_numbers();
         self.rest.look_in_vain();
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wait(&mut self, deadline: Option<Instant>) -> Result<Entry, RecvError> {
+        self.tell_of_wait();
         loop {
             let Self {
                 lane,

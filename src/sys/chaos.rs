@@ -4,25 +4,17 @@
 //! and the answer to it one byte, whatever it is. Whoever is to be killed or stopped there gets none before that. Threads, and children that inherit both, may use one socket: all answers are alike.
 
 use std::io;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::RawFd;
 use std::sync::OnceLock;
 
-use nix::sys::stat::fstat;
-
-use super::check;
+use super::inherit::Left;
+use super::{again, check_length};
 use crate::sync::{AtomicU64, Ordering};
 
 const VARIABLE: &str = "RINGWAY_CHAOS";
 
 /// Not zero once it is known that nobody asks.
 static OFF: AtomicU64 = AtomicU64::new(0);
-
-/// The socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Asker {
-    number: RawFd,
-    inode: u64,
-}
 
 /// Says that this thread has come to the step `label`, and returns when it may go on.
 ///
@@ -45,8 +37,8 @@ pub fn step(label: &str) {
 #[cold]
 #[inline(never)]
 fn tell(label: &str) {
-    static ASKER: OnceLock<Option<Asker>> = OnceLock::new();
-    let asker = ASKER.get_or_init(|| parse(&std::env::var(VARIABLE).ok()?));
+    static ASKER: OnceLock<Option<Left>> = OnceLock::new();
+    let asker = ASKER.get_or_init(|| Left::parse(&std::env::var(VARIABLE).ok()?));
     let passed = asker.is_some_and(|asker| asker.is_there() && pass(asker.number, label).is_ok());
     if !passed {
         // ORD: chaos-off: Relaxed, nothing else is published; partner: `step`.
@@ -54,44 +46,15 @@ fn tell(label: &str) {
     }
 }
 
-impl Asker {
-    /// Whether the number is still that socket: a program may have closed all that it did not open itself.
-    fn is_there(self) -> bool {
-        // SAFETY: only borrowed, to be asked what it is; a number that is not open is an error.
-        let socket = unsafe { BorrowedFd::borrow_raw(self.number) };
-        fstat(socket).is_ok_and(|status| status.st_ino == self.inode)
-    }
-}
-
-fn parse(text: &str) -> Option<Asker> {
-    let (number, inode) = text.split_once(':')?;
-    let number = number.parse().ok().filter(|number| *number >= 0)?;
-    let inode = inode.parse().ok()?;
-    Some(Asker { number, inode })
-}
-
 /// Sends the label and waits for the answer.
 fn pass(socket: RawFd, label: &str) -> io::Result<()> {
-    let again = |call: &dyn Fn() -> libc::ssize_t| loop {
-        let done = call();
-        // A length or -1.
-        match check(done as libc::c_int) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            other => return other,
-        }
-    };
+    let (text, flags) = (label.as_ptr().cast(), libc::MSG_NOSIGNAL);
     // SAFETY: the text is valid for reads of its length.
-    again(&|| unsafe {
-        libc::send(
-            socket,
-            label.as_ptr().cast(),
-            label.len(),
-            libc::MSG_NOSIGNAL,
-        )
-    })?;
-    let answer = core::cell::Cell::new(0u8);
-    // SAFETY: the cell is valid for writes of one byte.
-    let length = again(&|| unsafe { libc::recv(socket, answer.as_ptr().cast(), 1, 0) })?;
+    again(|| check_length(unsafe { libc::send(socket, text, label.len(), flags) }))?;
+    let mut answer = 0u8;
+    // SAFETY: `answer` is valid for writes of one byte.
+    let length =
+        again(|| check_length(unsafe { libc::recv(socket, (&raw mut answer).cast(), 1, 0) }))?;
     if length == 1 {
         Ok(())
     } else {
@@ -103,6 +66,8 @@ fn pass(socket: RawFd, label: &str) -> io::Result<()> {
 mod tests {
     use std::os::fd::AsRawFd;
     use std::os::unix::net::UnixDatagram;
+
+    use nix::sys::stat::fstat;
 
     use super::*;
 
@@ -125,20 +90,20 @@ mod tests {
         let (ours, _theirs) = UnixDatagram::pair().unwrap();
         let (number, inode) = (ours.as_raw_fd(), fstat(&ours).unwrap().st_ino);
         assert_eq!(
-            parse(&format!("{number}:{inode}")),
-            Some(Asker { number, inode })
+            Left::parse(&format!("{number}:{inode}")),
+            Some(Left { number, inode })
         );
-        assert!(Asker { number, inode }.is_there());
+        assert!(Left { number, inode }.is_there());
         let other = inode + 1;
         assert!(
-            !Asker {
+            !Left {
                 number,
                 inode: other
             }
             .is_there()
         );
         for rubbish in ["", "5", "5:", ":5", "-1:5", "5:x"] {
-            assert!(parse(rubbish).is_none(), "{rubbish}");
+            assert!(Left::parse(rubbish).is_none(), "{rubbish}");
         }
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::credentials::effective_uid;
-use super::{check, last_error};
+use super::{again, check, last_error};
 
 /// Why a directory cannot hold named sockets.
 #[derive(Debug)]
@@ -112,13 +112,8 @@ impl Lock {
         let path = std::ffi::CString::new(directory.as_os_str().as_bytes())
             .map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
         let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
-        let fd = loop {
-            // SAFETY: `path` is a valid NUL-terminated string for the duration of the call.
-            match check(unsafe { libc::open(path.as_ptr(), flags) }) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                other => break other?,
-            }
-        };
+        // SAFETY: `path` is a valid NUL-terminated string for the duration of the call.
+        let fd = again(|| check(unsafe { libc::open(path.as_ptr(), flags) }))?;
         // SAFETY: `fd` was just returned by the kernel and nothing else owns it.
         let directory = unsafe { OwnedFd::from_raw_fd(fd) };
         let deadline = Instant::now() + patience;

@@ -34,6 +34,29 @@ pub(crate) struct Inherited {
     pub(crate) succeeds: bool,
 }
 
+/// A descriptor that was left open for us, as a variable names it: `NUMBER:INODE`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Left {
+    pub(super) number: RawFd,
+    pub(super) inode: u64,
+}
+
+impl Left {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (number, inode) = text.split_once(':')?;
+        let number = number.parse().ok().filter(|number| *number >= 0)?;
+        let inode = inode.parse().ok()?;
+        Some(Self { number, inode })
+    }
+
+    /// Whether the number is still that: a program may have closed all that it did not open itself.
+    pub(super) fn is_there(self) -> bool {
+        // SAFETY: only borrowed, to be asked what it is; a number that is not open is an error.
+        let socket = unsafe { BorrowedFd::borrow_raw(self.number) };
+        fstat(socket).is_ok_and(|status| status.st_ino == self.inode)
+    }
+}
+
 /// Takes them all: those that listen as we do. None the second time.
 pub(crate) fn take() -> Vec<Inherited> {
     // ORD: inherit-taken: Relaxed, only who came first matters, and a read-modify-write tells; partner: itself.
@@ -43,16 +66,12 @@ pub(crate) fn take() -> Vec<Inherited> {
     let variable = |name: &str| std::env::var(name).ok();
     let ours = variable(OURS).map_or_else(Vec::new, |text| parse(&text));
     let of_systemd = given_by_systemd(variable("LISTEN_PID"), variable("LISTEN_FDS"));
-    let ours = ours.into_iter().filter(|&(number, inode)| {
-        // SAFETY: only borrowed, to be asked what it is; a number that is not open is an error.
-        let socket = unsafe { BorrowedFd::borrow_raw(number) };
-        fstat(socket).is_ok_and(|status| status.st_ino == inode)
-    });
-    let numbers = ours.map(|(number, _)| (number, true));
+    let ours = ours.into_iter().filter(|left| left.is_there());
+    let numbers = ours.map(|left| (left.number, true));
     let numbers = numbers.chain(of_systemd.into_iter().map(|number| (number, false)));
     let mut found = Vec::<Inherited>::new();
     for (number, succeeds) in numbers {
-        // SAFETY: as above.
+        // SAFETY: only borrowed, to be asked what it is; a number that is not open is an error.
         let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
         let known = found.iter().any(|one| one.socket.as_raw_fd() == number);
         if known || door::listens_at(borrowed).is_err() {
@@ -65,16 +84,9 @@ pub(crate) fn take() -> Vec<Inherited> {
     found
 }
 
-fn parse(text: &str) -> Vec<(RawFd, u64)> {
-    let one = |part: &str| {
-        let (number, inode) = part.split_once(':')?;
-        let number = number
-            .parse()
-            .ok()
-            .filter(|number| (0..MOST).contains(number))?;
-        Some((number, inode.parse().ok()?))
-    };
-    text.split(',').filter_map(one).collect()
+fn parse(text: &str) -> Vec<Left> {
+    let all = text.split(',').filter_map(Left::parse);
+    all.filter(|left| left.number < MOST).collect()
 }
 
 /// The numbers that systemd has left open, if it means this process.
@@ -126,7 +138,8 @@ mod tests {
 
     #[test]
     fn ours_is_read_and_rubbish_is_not() {
-        assert_eq!(parse("5:77,9:1"), [(5, 77), (9, 1)]);
+        let left = |number, inode| Left { number, inode };
+        assert_eq!(parse("5:77,9:1"), [left(5, 77), left(9, 1)]);
         for rubbish in ["", ",", "5", "5:", ":5", "-1:5", "5:x", "99999:1", "5:1:2"] {
             assert!(parse(rubbish).is_empty(), "{rubbish}");
         }

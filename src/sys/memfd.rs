@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use super::check;
+use super::{again, check};
 
 /// The four seals that make a descriptor safe to hand out and safe to map: its size is fixed for ever, and nobody who
 /// receives it can map it writable.
@@ -44,13 +44,8 @@ fn memfd_create(name: &CStr, flags: libc::c_uint) -> io::Result<OwnedFd> {
 /// Sets the size. No page is allocated yet.
 pub(crate) fn resize(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
     let length = length(bytes)?;
-    loop {
-        // SAFETY: no memory is passed; the descriptor is open for the duration of the borrow.
-        match check(unsafe { libc::ftruncate(fd.as_raw_fd(), length) }) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            other => return other.map(drop),
-        }
-    }
+    // SAFETY: no memory is passed; the descriptor is open for the duration of the borrow.
+    again(|| check(unsafe { libc::ftruncate(fd.as_raw_fd(), length) })).map(drop)
 }
 
 fn length(bytes: usize) -> io::Result<libc::off_t> {
@@ -64,17 +59,12 @@ fn length(bytes: usize) -> io::Result<libc::off_t> {
 pub(crate) fn allocate(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
     resize(fd, bytes)?;
     let length = length(bytes)?;
-    loop {
-        // SAFETY: no memory is passed; the descriptor is open for the duration of the borrow.
-        match check(unsafe { libc::fallocate(fd.as_raw_fd(), 0, 0, length) }) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // A planted fault, which tests/failing must find: nobody looks at the answer.
-            #[cfg(ringway_planted = "unheeded_errno")]
-            _ => return Ok(()),
-            #[cfg(not(ringway_planted = "unheeded_errno"))]
-            other => return other.map(drop),
-        }
-    }
+    // SAFETY: no memory is passed; the descriptor is open for the duration of the borrow.
+    let allocated = again(|| check(unsafe { libc::fallocate(fd.as_raw_fd(), 0, 0, length) }));
+    // A planted fault, which tests/failing must find: nobody looks at the answer.
+    #[cfg(ringway_planted = "unheeded_errno")]
+    let allocated = allocated.or(Ok(0));
+    allocated.map(drop)
 }
 
 /// Applies the [`SEALS`]. Must come after our own writable mapping was made: `F_SEAL_FUTURE_WRITE` refuses later ones.

@@ -10,7 +10,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use super::aside::Descriptors;
 use super::credentials::Speaker;
-use super::last_error;
+use super::{again, check_length, last_error};
 
 /// The most descriptors that one message of the handshake carries.
 pub(crate) const MAX_DESCRIPTORS: usize = 3;
@@ -92,23 +92,12 @@ pub(crate) fn send(
             );
         }
     }
-    loop {
+    let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+    again(|| {
         // SAFETY: `message` points to `part`, `bytes` and `control`, which all live until the call returns.
-        let sent = unsafe {
-            libc::sendmsg(
-                fd.as_raw_fd(),
-                &raw const message,
-                libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT,
-            )
-        };
-        if sent != -1 {
-            return Ok(());
-        }
-        let error = last_error();
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
-        }
-    }
+        check_length(unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, flags) })
+    })
+    .map(drop)
 }
 
 /// Takes the next message into `buffer`; `None` when there is none yet. To be called by one thread at a time.

@@ -39,6 +39,16 @@ pub(crate) fn last_error() -> std::io::Error {
     std::io::Error::last_os_error()
 }
 
+/// Calls until no signal comes in between.
+pub(crate) fn again<T>(mut call: impl FnMut() -> std::io::Result<T>) -> std::io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
 /// Turns libc's "-1 and errno" into a `Result`.
 pub(crate) fn check(result: libc::c_int) -> std::io::Result<libc::c_int> {
     if result == -1 {
@@ -46,4 +56,9 @@ pub(crate) fn check(result: libc::c_int) -> std::io::Result<libc::c_int> {
     } else {
         Ok(result)
     }
+}
+
+/// The same of a call that answers with a length.
+pub(crate) fn check_length(result: libc::ssize_t) -> std::io::Result<usize> {
+    usize::try_from(result).map_err(|_| last_error())
 }

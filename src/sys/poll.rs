@@ -39,8 +39,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 
-use super::check;
 use super::tower::Seat;
+use super::{again, check};
 use crate::sync::{AtomicI32, AtomicU64, Ordering};
 
 const BELL: u64 = 1;
@@ -181,13 +181,7 @@ impl Waiter {
 
     /// Blocks until something happens or `deadline` passes; `None` waits for ever. A signal does not end the wait.
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> io::Result<Woken> {
-        loop {
-            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-            match self.collect(left) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                other => return other,
-            }
-        }
+        again(|| self.collect(deadline.map(|at| at.saturating_duration_since(Instant::now()))))
     }
 
     /// Collects the edges that are there now, without blocking.

@@ -2,22 +2,20 @@
 
 use std::io;
 
-use super::last_error;
+use super::{again, check_length};
 
 /// Sixteen bytes that nobody can guess.
 pub(crate) fn token() -> io::Result<[u8; 16]> {
     let mut token = [0; 16];
-    loop {
+    let got = again(|| {
         // SAFETY: `token` is valid for writes of its length.
-        let got = unsafe { libc::getrandom(token.as_mut_ptr().cast(), token.len(), 0) };
-        // So few come at once, or not at all.
-        if usize::try_from(got) == Ok(token.len()) {
-            return Ok(token);
-        }
-        let error = last_error();
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
-        }
+        check_length(unsafe { libc::getrandom(token.as_mut_ptr().cast(), token.len(), 0) })
+    })?;
+    // So few come at once, or not at all.
+    if got == token.len() {
+        Ok(token)
+    } else {
+        Err(io::ErrorKind::UnexpectedEof.into())
     }
 }
 

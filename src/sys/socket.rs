@@ -11,7 +11,7 @@ use std::path::Path;
 
 use super::line::Line;
 use super::message::{self, First};
-use super::{check, last_error, poll};
+use super::{again, check, check_length, last_error, poll};
 
 /// The longest path that a socket address holds, in bytes, without its terminating NUL.
 pub(crate) const MAX_PATH: usize =
@@ -100,14 +100,11 @@ pub(crate) fn listen(path: &Path) -> io::Result<OwnedFd> {
 pub(crate) fn connect(path: &Path) -> io::Result<OwnedFd> {
     let (address, length) = address(path)?;
     let fd = new()?;
-    loop {
+    again(|| {
         // SAFETY: `address` is valid for reads of `length` bytes.
-        match check(unsafe { libc::connect(fd.as_raw_fd(), (&raw const address).cast(), length) }) {
-            Ok(_) => return Ok(fd),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
+        check(unsafe { libc::connect(fd.as_raw_fd(), (&raw const address).cast(), length) })
+    })?;
+    Ok(fd)
 }
 
 /// Takes the next connection, if there is one.
@@ -153,17 +150,11 @@ pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
 pub(crate) fn nudge(fd: BorrowedFd<'_>) -> io::Result<()> {
     let byte = [1u8];
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-    loop {
+    again(|| {
         // SAFETY: `byte` is valid for reads of one byte.
-        let sent = unsafe { libc::send(fd.as_raw_fd(), byte.as_ptr().cast(), 1, flags) };
-        if sent != -1 {
-            return Ok(());
-        }
-        let error = last_error();
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
-        }
-    }
+        check_length(unsafe { libc::send(fd.as_raw_fd(), byte.as_ptr().cast(), 1, flags) })
+    })
+    .map(drop)
 }
 
 /// What a look at the handshake socket found.

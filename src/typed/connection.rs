@@ -20,11 +20,6 @@ pub struct Connection<S: ?Sized, R: ?Sized> {
 }
 
 impl<S: Messages + ?Sized, R: Messages + ?Sized> Connection<S, R> {
-    /// The options, and what we send and expect.
-    pub(super) fn carried_by(config: &Config) -> Config {
-        carrying::<S, R>(config)
-    }
-
     pub(super) fn new(connection: connection::Connection) -> Self {
         let theirs = connection.peer_sends().cloned();
         let mut deprecated = Vec::new();
@@ -112,7 +107,7 @@ pub fn connect_with<S: Messages + ?Sized, R: Messages + ?Sized>(
 }
 
 /// The options, and what we send and expect.
-fn carrying<S: Messages + ?Sized, R: Messages + ?Sized>(config: &Config) -> Config {
+pub(super) fn carrying<S: Messages + ?Sized, R: Messages + ?Sized>(config: &Config) -> Config {
     let mut config = config.clone();
     config.sends = Some(S::SCHEMA.clone());
     config.expects = Some(R::SCHEMA.clone());

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::connection::carrying;
 use super::message::Messages;
 use super::{Connection, Receiver, Sender};
 use crate::connection::{self, Address, Config, Lineage, NotResumed, Resumed, Unrelated};
@@ -22,7 +23,7 @@ impl<S: Messages + ?Sized, R: Messages + ?Sized> Connection<S, R> {
         deadline: Instant,
     ) -> Result<Resumed<Self>, NotResumed<Self>> {
         let lost = connection::Connection::new(lost.sender.lane, lost.receiver.into_untyped());
-        match Self::carried_by(config).resume(address, lost, deadline) {
+        match carrying::<S, R>(config).resume(address, lost, deadline) {
             Ok(resumed) => Ok(resumed.map(Self::new)),
             Err(error) => Err(error.map(Self::new)),
         }

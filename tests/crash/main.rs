@@ -329,10 +329,7 @@ fn with_child_by(
     name: &str,
     body: impl FnOnce(Connection),
 ) -> (Connection, Child) {
-    let path = path(name);
-    let mut listener = config.bind(path.as_path()).unwrap();
-    let child = fork(|| body(config.connect(path.as_path()).unwrap()));
-    (listener.accept_deadline(soon()).unwrap(), child)
+    process::with_child(&path(name), config, soon(), body)
 }
 
 #[test]

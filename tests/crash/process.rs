@@ -5,9 +5,12 @@
     reason = "several test binaries share this file, and none needs all of it"
 )]
 
+use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use ringway::{Config, Connection};
 
 const INSIDE: &str = "RINGWAY_TEST_INSIDE";
 
@@ -60,6 +63,18 @@ pub(crate) fn fork(body: impl FnOnce()) -> Child {
         unsafe { libc::_exit(if outcome.is_ok() { 0 } else { 101 }) };
     }
     Child { pid, reaped: false }
+}
+
+/// A child that connects to us at `path` and runs `body`, and our connection to it, which is there before `deadline`.
+pub(crate) fn with_child(
+    path: &Path,
+    config: &Config,
+    deadline: Instant,
+    body: impl FnOnce(Connection),
+) -> (Connection, Child) {
+    let mut listener = config.bind(path).unwrap();
+    let child = fork(|| body(config.connect(path).unwrap()));
+    (listener.accept_deadline(deadline).unwrap(), child)
 }
 
 impl Child {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use ringway::{Config, Connection, RecvError, SendError, Wait};
 
-use crate::process::{Child, Page, alone, fork};
+use crate::process::{self, Child, Page, alone};
 
 const READY: usize = 0;
 const FOUND: usize = 1;
@@ -17,11 +17,8 @@ fn path(name: &str) -> std::path::PathBuf {
 
 /// Our end, and a child that has the other and runs `body` with it.
 fn with_child(name: &str, config: &Config, body: impl FnOnce(Connection)) -> (Connection, Child) {
-    let path = path(name);
-    let mut listener = config.bind(path.as_path()).unwrap();
-    let child = fork(|| body(config.connect(path.as_path()).unwrap()));
     let soon = Instant::now() + Duration::from_secs(20);
-    (listener.accept_deadline(soon).unwrap(), child)
+    process::with_child(&path(name), config, soon, body)
 }
 
 fn stop(child: &Child) {

@@ -8,6 +8,7 @@ mod role;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use ringway::{Config, Connection, ErrorKind, Event, Listener, Poller, connect};
@@ -42,6 +43,12 @@ fn ask(path: &Path, word: &[u8]) -> u32 {
     sender.send(word).unwrap();
     let frame = receiver.recv_deadline(soon()).unwrap().to_vec();
     u32::from_ne_bytes(frame.try_into().unwrap())
+}
+
+/// The same on a thread of its own.
+fn asking(path: &Path, word: &'static [u8]) -> JoinHandle<u32> {
+    let path = path.to_path_buf();
+    std::thread::spawn(move || ask(&path, word))
 }
 
 fn waited(mut child: Child) {
@@ -108,10 +115,7 @@ fn generation(left: u32) {
 fn the_next_process_lets_in_who_came_meanwhile_and_has_the_name() {
     let path = path("pass");
     let mut old = Listener::bind(path.as_path()).unwrap();
-    let early = {
-        let path = path.clone();
-        std::thread::spawn(move || ask(&path, b"early"))
-    };
+    let early = asking(&path, b"early");
     while !old.try_accept().unwrap().is_some_and(|mut client| {
         answer(&mut client);
         true
@@ -120,10 +124,7 @@ fn the_next_process_lets_in_who_came_meanwhile_and_has_the_name() {
     let mut command = role::process("successor");
     old.pass_to(&mut command).unwrap();
     // Nobody takes it yet.
-    let between = {
-        let path = path.clone();
-        std::thread::spawn(move || ask(&path, b"between"))
-    };
+    let between = asking(&path, b"between");
     std::thread::sleep(Duration::from_millis(50));
     assert!(old.try_accept().unwrap().is_none());
     let new = command.spawn().unwrap();
@@ -145,10 +146,7 @@ fn a_successor_that_does_not_come_up_costs_nothing() {
     command.spawn().unwrap_err();
     drop(command);
     old.take_back();
-    let client = {
-        let path = path.clone();
-        std::thread::spawn(move || ask(&path, b"still there"))
-    };
+    let client = asking(&path, b"still there");
     answer(&mut old.accept_deadline(soon()).unwrap());
     assert_eq!(client.join().unwrap(), std::process::id());
     drop(old);
@@ -163,10 +161,7 @@ fn a_successor_that_does_not_come_up_costs_nothing() {
 fn a_handshake_that_has_begun_ends_where_it_began() {
     let path = path("begun");
     let mut old = Listener::bind(path.as_path()).unwrap();
-    let client = {
-        let path = path.clone();
-        std::thread::spawn(move || ask(&path, b"begun"))
-    };
+    let client = asking(&path, b"begun");
     let deadline = soon();
     let mut done = None;
     while old.handshakes() == 0 && done.is_none() {
@@ -184,10 +179,7 @@ fn a_handshake_that_has_begun_ends_where_it_began() {
     drop(old);
     let mut new = Config::new().listen_on(socket).unwrap();
     assert_eq!(new.path(), path);
-    let client = {
-        let path = path.clone();
-        std::thread::spawn(move || ask(&path, b"next"))
-    };
+    let client = asking(&path, b"next");
     answer(&mut new.accept_deadline(soon()).unwrap());
     client.join().unwrap();
     drop(new);

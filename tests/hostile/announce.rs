@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ringway::{Config, Connection, RecvError, Wait};
 
-use crate::peer::{self, Hostile, Segment, Watchdog, attach, eventfd, hello, soon};
+use crate::peer::{self, Hostile, Segment, Watchdog, attach, hello, soon};
 use crate::random::Random;
 
 /// Bytes of the ring, in which a frame may be large.
@@ -25,27 +25,12 @@ fn victim(name: &str, wait: Wait) -> (Connection, Hostile) {
     let path = listener.path().to_path_buf();
     thread::scope(|scope| {
         let hostile = scope.spawn(move || {
-            let line = peer::dial(&path).unwrap();
             let hello = hello().u64(40, RING as u64).u64(48, RING as u64);
-            peer::send(&line, &hello.0, &[]);
-            let (welcome, mut theirs) = peer::receive(&line);
-            assert_eq!(welcome[8], 2, "a Welcome was expected");
-            theirs.remove(0);
-            let own = Segment::of(peer::CONTROL + RING);
-            let bells = [eventfd(), eventfd()];
-            let gifts = [&own.file, &bells[0], &bells[1]].map(AsRawFd::as_raw_fd);
             let offer = attach()
                 .u64(16, (peer::CONTROL + RING) as u64)
                 .u64(32, RING as u64)
                 .u32(48, RING as u32 / 8);
-            peer::send(&line, &offer.0, &gifts);
-            assert_eq!(peer::receive(&line).0[8], 4, "a Ready was expected");
-            Hostile {
-                line,
-                own,
-                theirs,
-                bells,
-            }
+            peer::join_as(&path, &hello, &offer, Segment::of(peer::CONTROL + RING))
         });
         let connection = listener.accept_deadline(soon()).unwrap();
         (connection, hostile.join().unwrap())

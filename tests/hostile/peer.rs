@@ -1,6 +1,9 @@
 //! A peer that keeps no rule unless the script says so: written against the bytes of `docs/PROTOCOL.md`, with nothing of the
 //! library in it.
 
+#[path = "segment.rs"]
+mod segment;
+
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
@@ -8,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
+
+pub(crate) use segment::Segment;
 
 /// Seals that a segment must have: shrink, grow, future write, seal.
 pub(crate) const SEALS: i32 =
@@ -378,70 +383,6 @@ pub(crate) fn pipe() -> (OwnedFd, OwnedFd) {
     (owned(ends[0]), owned(ends[1]))
 }
 
-/// A segment of the script's own, whose every word it can write at any time.
-pub(crate) struct Segment {
-    pub(crate) file: OwnedFd,
-    base: *mut u8,
-    size: usize,
-}
-
-// SAFETY: the mapping is the segment's own and lives as long as it; words in it are accessed volatile, whole and aligned.
-unsafe impl Send for Segment {}
-
-impl Segment {
-    pub(crate) fn new(lanes: usize) -> Self {
-        Self::of(CONTROL + lanes * RING)
-    }
-
-    pub(crate) fn of(size: usize) -> Self {
-        let file = memory(size, 0, true);
-        // SAFETY: a new mapping at an address of the kernel's choice.
-        let base = unsafe {
-            libc::mmap(
-                core::ptr::null_mut(),
-                size,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_SHARED,
-                file.as_raw_fd(),
-                0,
-            )
-        };
-        assert_ne!(base, libc::MAP_FAILED);
-        // SAFETY: no memory is passed.
-        let sealed = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, SEALS) };
-        assert_eq!(sealed, 0);
-        Self {
-            file,
-            base: base.cast(),
-            size,
-        }
-    }
-
-    /// Writes any word.
-    pub(crate) fn set(&self, offset: usize, value: u64) {
-        assert!(offset % 8 == 0 && offset + 8 <= self.size);
-        // SAFETY: aligned and inside the mapping, as just checked.
-        unsafe { self.base.add(offset).cast::<u64>().write_volatile(value) };
-    }
-
-    /// Writes a word of the first ring.
-    pub(crate) fn ring(&self, position: usize, value: u64) {
-        self.lane(0, position, value);
-    }
-
-    /// Writes a word of a lane's ring.
-    pub(crate) fn lane(&self, lane: usize, position: usize, value: u64) {
-        self.set(CONTROL + lane * RING + position % RING, value);
-    }
-}
-
-impl Drop for Segment {
-    fn drop(&mut self) {
-        // SAFETY: the range is our own mapping, and nobody uses it any more.
-        unsafe { libc::munmap(self.base.cast(), self.size) };
-    }
-}
-
 /// A hostile peer behind a good handshake.
 pub(crate) struct Hostile {
     pub(crate) line: OwnedFd,
@@ -479,16 +420,25 @@ pub(crate) fn join_for(path: &Path, lanes: usize) -> Hostile {
 
 /// The same with lanes that start at this position.
 pub(crate) fn join_from(path: &Path, lanes: usize, start: u64) -> Hostile {
-    let (line, mut theirs) = greet_for(path, lanes);
-    let own = Segment::new(lanes);
-    let bells = [eventfd(), eventfd()];
-    let descriptors = [
-        own.file.as_raw_fd(),
-        bells[0].as_raw_fd(),
-        bells[1].as_raw_fd(),
-    ];
+    let (line, theirs) = greet_for(path, lanes);
     let offer = attach().offer(16, lanes).u64(40, start);
-    send(&line, &offer.0, &descriptors);
+    enter(line, theirs, Segment::new(lanes), &offer)
+}
+
+/// Shakes hands as a client that says this, and has this segment.
+pub(crate) fn join_as(path: &Path, hello: &Message, attach: &Message, own: Segment) -> Hostile {
+    let line = dial(path).unwrap();
+    send(&line, &hello.0, &[]);
+    let (answer, theirs) = receive(&line);
+    assert_eq!(answer[8], 2, "a Welcome was expected");
+    enter(line, theirs, own, attach)
+}
+
+/// The second half of a handshake, behind a Welcome that came with these descriptors.
+fn enter(line: OwnedFd, mut theirs: Vec<OwnedFd>, own: Segment, attach: &Message) -> Hostile {
+    let bells = [eventfd(), eventfd()];
+    let files = [&own.file, &bells[0], &bells[1]].map(AsRawFd::as_raw_fd);
+    send(&line, &attach.0, &files);
     assert_eq!(receive(&line).0[8], 4, "a Ready was expected");
     theirs.remove(0);
     Hostile {

@@ -133,24 +133,7 @@ fn every_absurd_claim_is_refused_by_name() {
 fn join(listener: &mut Listener, hello: &Message, attach: &Message) -> (Connection, Hostile) {
     let path = listener.path().to_path_buf();
     thread::scope(|scope| {
-        let hostile = scope.spawn(|| {
-            let line = peer::dial(&path).unwrap();
-            peer::send(&line, &hello.0, &[]);
-            let (answer, mut theirs) = peer::receive(&line);
-            assert_eq!(answer[8], 2, "a Welcome was expected");
-            let own = Segment::new(1);
-            let bells = [eventfd(), eventfd()];
-            let files = [&own.file, &bells[0], &bells[1]].map(AsRawFd::as_raw_fd);
-            peer::send(&line, &attach.0, &files);
-            assert_eq!(peer::receive(&line).0[8], 4, "a Ready was expected");
-            theirs.remove(0);
-            Hostile {
-                line,
-                own,
-                theirs,
-                bells,
-            }
-        });
+        let hostile = scope.spawn(|| peer::join_as(&path, hello, attach, Segment::new(1)));
         let connection = listener.accept_deadline(soon()).unwrap();
         (connection, hostile.join().unwrap())
     })

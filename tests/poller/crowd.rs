@@ -8,7 +8,7 @@ use ringway::{Config, Connection, Event, Poller, RecvError, SendError, Wait};
 
 use crate::peer;
 use crate::process::{alone, fork};
-use crate::server::{Client, Seen, answer, ask, path, serve, smallest, soon};
+use crate::server::{Client, Seen, answer, ask, path, serve, smallest, soon, two_clients};
 
 const LIMIT: Duration = Duration::from_secs(120);
 const CROWD: usize = 100;
@@ -88,16 +88,7 @@ fn a_flood_without_end_starves_nobody() {
     let name = path("endless");
     let mut poller = Poller::new().unwrap();
     let config = smallest().wait(Wait::Adaptive);
-    poller
-        .listen(config.bind(name.as_path()).unwrap(), Client::new)
-        .unwrap();
-    let (mut flooder, mut other) = thread::scope(|scope| {
-        let connect = || config.connect(name.as_path()).unwrap();
-        let connecting = scope.spawn(move || (connect(), connect()));
-        let mut seen = Seen::default();
-        serve(&mut poller, &mut seen, |seen| seen.connected == 2);
-        connecting.join().unwrap()
-    });
+    let (mut flooder, mut other) = two_clients(&mut poller, &config, &name);
     let mut asked = None;
     for turns in 0u32.. {
         while flooder.receiver().try_recv().is_ok() {}

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use ringway::{Arm, Config, Connection, Event, Poller, RecvError, SendError, Wait};
 
-use crate::process::{Child, Page, alone, fork, this_thread, until_it_sleeps};
-use crate::server::{Client, Seen, answer, path, serve, smallest, soon};
+use crate::process::{self, Child, Page, alone, this_thread, until_it_sleeps};
+use crate::server::{answer, path, smallest, soon, two_clients};
 
 const LIMIT: Duration = Duration::from_secs(60);
 /// Frames in a turn.
@@ -19,10 +19,7 @@ const GO: usize = 1;
 
 /// Our end of a connection to a child that runs `body`.
 fn with_child(name: &str, config: &Config, body: impl FnOnce(Connection)) -> (Connection, Child) {
-    let path = path(name);
-    let mut listener = config.bind(path.as_path()).unwrap();
-    let child = fork(|| body(config.connect(path.as_path()).unwrap()));
-    (listener.accept_deadline(soon()).unwrap(), child)
+    process::with_child(&path(name), config, soon(), body)
 }
 
 fn kill(child: &mut Child) {
@@ -129,16 +126,7 @@ fn a_goodbye_is_heard_while_others_keep_the_thread_busy() {
         let name = path(&format!("busy-{whole}"));
         let mut poller = Poller::new().unwrap();
         let config = smallest().wait(Wait::Adaptive);
-        poller
-            .listen(config.bind(name.as_path()).unwrap(), Client::new)
-            .unwrap();
-        let (mut flooder, mut other) = thread::scope(|scope| {
-            let connect = || config.connect(name.as_path()).unwrap();
-            let connecting = scope.spawn(move || (connect(), connect()));
-            let mut seen = Seen::default();
-            serve(&mut poller, &mut seen, |seen| seen.connected == 2);
-            connecting.join().unwrap()
-        });
+        let (mut flooder, mut other) = two_clients(&mut poller, &config, &name);
         other.sender().send(b"question").unwrap();
         let (mut other, mut kept, mut gone) = (Some(other), None, None);
         let limit = soon();

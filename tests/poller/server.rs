@@ -1,6 +1,7 @@
 //! A server that answers each frame with the same bytes, every one increased by one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use ringway::{
@@ -111,6 +112,24 @@ impl core::fmt::Debug for Client {
     fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         self.connection.fmt(out)
     }
+}
+
+/// Has the poller listen there, and two clients connect.
+pub(crate) fn two_clients(
+    poller: &mut Poller<Client>,
+    config: &Config,
+    at: &Path,
+) -> (Connection, Connection) {
+    poller
+        .listen(config.bind(at).unwrap(), Client::new)
+        .unwrap();
+    thread::scope(|scope| {
+        let connect = || config.connect(at).unwrap();
+        let connecting = scope.spawn(move || (connect(), connect()));
+        let mut seen = Seen::default();
+        serve(poller, &mut seen, |seen| seen.connected == 2);
+        connecting.join().unwrap()
+    })
 }
 
 /// Asks `times` times, and compares the answers.

@@ -10,7 +10,7 @@ use super::kit::{Kit, Side};
 use super::limits::commit::{Commit, Fenced, Grouped, Stored, Swapped};
 use super::limits::{bell, bells, bulk, exchange, frames, lanes, queued, ring, slots, socket};
 use super::ours::batches::BATCH;
-use super::ours::crowd::{Backlog, Crowd, Visits};
+use super::ours::crowd::{Backlog, Crowd, Laps, Visits};
 use super::ours::{Batched, Batches, Connecting, Duplex, Idlers, InPlace, Tapping, Thinking};
 use super::sweep::trial::Trial;
 use super::work::{RoundTrip, Stream, Work};
@@ -302,7 +302,7 @@ impl Task {
             Task::BellVisits => Box::new(Visits(bells::Bells::new(kit, side)?)),
             Task::Ring(way) => ring::make(way, kit, side)?,
             Task::Lanes => Box::new(RoundTrip::<_, 64>::new(lanes::Lanes::new(kit, side)?)),
-            Task::Queued => Box::new(queued::Queued::new(kit)?),
+            Task::Queued => Box::new(Laps(queued::Queued::new(kit)?)),
             Task::Crowd => Box::new(RoundTrip::<_, 64>::new(crowd(address, side)?)),
             Task::CrowdVisits => Box::new(Visits(crowd(address, side)?)),
             Task::Thinking(waiting, micros) => {
@@ -310,7 +310,7 @@ impl Task {
                 Box::new(Thinking::new(&waiting.config(), pause, address, side)?)
             }
             Task::Idlers => Box::new(Idlers::new(address, side)?),
-            Task::Backlog => Box::new(Backlog::new(address, side)?),
+            Task::Backlog => Box::new(Laps(Backlog::new(address, side)?)),
             Task::Codec(form, shape) => codecs::make(form, shape, address, side)?,
             Task::Sweep(trial) => trial.make(side, address)?,
             Task::Connect => Box::new(Connecting::new(Config::new(), address, side)?),

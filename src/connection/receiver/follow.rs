@@ -65,11 +65,11 @@ impl Receiver {
         if self.rest.spins() {
             self.slip();
         }
-        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+        let is_late = |now| deadline.is_some_and(|deadline| now >= deadline);
+        if is_late(Instant::now()) {
             // Whoever only polls would have the same bytes copied each time, of a frame that is perhaps never committed.
             return self.next(deadline);
         }
-        let is_late = |now| deadline.is_some_and(|deadline| now >= deadline);
         // Behind a first part more will come soon.
         let mut until = None;
         loop {
@@ -133,9 +133,7 @@ impl Receiver {
         early: &mut Early,
         deadline: Option<Instant>,
     ) -> Result<Option<Entry>, RecvError> {
-        self.tell_owed();
-        self.lane.tell_numbers();
-        self.rest.look_in_vain();
+        self.tell_of_wait();
         let Self {
             lane,
             rest,

@@ -7,6 +7,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::job::Stop;
 use crate::place;
 
 /// The line in front of the table.
@@ -125,7 +126,12 @@ pub(super) fn laps(check: &str) -> u64 {
 }
 
 /// Adds laps to the document. `found`: what went wrong in them.
-pub(super) fn add(check: &str, laps: u64, time: Duration, found: Option<&str>) -> io::Result<()> {
+pub(super) fn add(check: &str, laps: u64, time: Duration, found: Option<&str>) -> Result<(), Stop> {
+    try_add(check, laps, time, found)
+        .map_err(|error| Stop::failed(format!("docs/EVIDENCE.md cannot be added to: {error}")))
+}
+
+fn try_add(check: &str, laps: u64, time: Duration, found: Option<&str>) -> io::Result<()> {
     let text = fs::read_to_string(path())?;
     let mut document = Document::read(&text)
         .ok_or_else(|| io::Error::other(format!("docs/EVIDENCE.md has no line `{MARK}`")))?;

@@ -18,7 +18,7 @@ pub(crate) struct Bell {
 }
 
 /// Combined with each message: a counter can hold neither zero nor the largest value, and the patterns make both.
-pub(super) const MASK: u64 = 0x5ca1_ab1e_0ddb_a115;
+const MASK: u64 = 0x5ca1_ab1e_0ddb_a115;
 
 impl Bell {
     pub(crate) fn new(kit: &Kit, side: Side) -> io::Result<Self> {
@@ -30,28 +30,46 @@ impl Bell {
     }
 }
 
+/// Rings `bell` with a message.
+#[inline(always)]
+pub(super) fn ring(bell: &OwnedFd, payload: &[u8]) {
+    let mut value = [0; 8];
+    value.copy_from_slice(&payload[..8]);
+    let value = u64::from_ne_bytes(value) ^ MASK;
+    if let Err(error) = nix::unistd::write(bell, &value.to_ne_bytes()) {
+        fail(&error);
+    }
+}
+
+/// Takes the message of a bell that was rung.
+#[inline(always)]
+pub(super) fn take(bell: &OwnedFd, payload: &mut [u8]) {
+    let mut value = [0; 8];
+    if let Err(error) = nix::unistd::read(bell, &mut value) {
+        fail(&error);
+    }
+    payload[..8].copy_from_slice(&(u64::from_ne_bytes(value) ^ MASK).to_ne_bytes());
+}
+
+/// Sleeps until `bell` is rung.
+#[inline(always)]
+pub(super) fn wait(bell: &OwnedFd) {
+    let mut ready = [PollFd::new(bell.as_fd(), PollFlags::POLLIN)];
+    if let Err(error) = ppoll(&mut ready, None, None) {
+        fail(&error);
+    }
+}
+
 impl Link for Bell {
     #[inline(always)]
     fn send(&mut self, payload: &[u8]) {
-        let mut value = [0; 8];
-        value.copy_from_slice(&payload[..8]);
-        let value = u64::from_ne_bytes(value) ^ MASK;
-        if let Err(error) = nix::unistd::write(&self.peer, &value.to_ne_bytes()) {
-            fail(&error);
-        }
+        ring(&self.peer, payload);
     }
 
     #[inline(always)]
     fn recv(&mut self, payload: &mut [u8]) {
-        let mut ready = [PollFd::new(self.own.as_fd(), PollFlags::POLLIN)];
-        if let Err(error) = ppoll(&mut ready, None, None) {
-            fail(&error);
-        }
-        let mut value = [0; 8];
-        if let Err(error) = nix::unistd::read(&self.own, &mut value) {
-            fail(&error);
-        }
-        payload[..8].copy_from_slice(&(u64::from_ne_bytes(value) ^ MASK).to_ne_bytes());
+        wait(&self.own);
+        take(&self.own, payload);
     }
 
     fn ack(&mut self) {}

@@ -2,9 +2,8 @@
 //! on that pair's own. The eight bytes of a counter are the message.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
-use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -14,7 +13,7 @@ use super::super::fail;
 use super::super::kit::{Kit, Side};
 use super::super::ours::crowd::CROWD;
 use super::super::work::Link;
-use super::bell::MASK;
+use super::bell;
 
 /// The kernel takes no more than 253 descriptors in a message.
 const AT_ONCE: usize = 250;
@@ -109,12 +108,7 @@ fn take(socket: RawFd, taken: &mut Vec<OwnedFd>) -> io::Result<()> {
 impl Link for Bells {
     #[inline(always)]
     fn send(&mut self, payload: &[u8]) {
-        let mut value = [0; 8];
-        value.copy_from_slice(&payload[..8]);
-        let value = u64::from_ne_bytes(value) ^ MASK;
-        if let Err(error) = nix::unistd::write(&self.peer[self.at], &value.to_ne_bytes()) {
-            fail(&error);
-        }
+        bell::ring(&self.peer[self.at], payload);
     }
 
     #[inline(always)]
@@ -126,16 +120,9 @@ impl Link for Bells {
                 other => fail(&format!("no bell: {other:?}")),
             }
         } else {
-            let own = self.own[self.at].as_fd();
-            if let Err(error) = ppoll(&mut [PollFd::new(own, PollFlags::POLLIN)], None, None) {
-                fail(&error);
-            }
+            bell::wait(&self.own[self.at]);
         }
-        let mut value = [0; 8];
-        if let Err(error) = nix::unistd::read(&self.own[self.at], &mut value) {
-            fail(&error);
-        }
-        payload[..8].copy_from_slice(&(u64::from_ne_bytes(value) ^ MASK).to_ne_bytes());
+        bell::take(&self.own[self.at], payload);
         if self.tower.is_none() {
             self.at = (self.at + 1) % CROWD;
         }

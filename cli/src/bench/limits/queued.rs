@@ -13,10 +13,8 @@ use zerocopy::IntoBytes;
 
 use super::super::fail;
 use super::super::kit::{Area, Kit};
-use super::super::meter::{Meter, Sample};
-use super::super::ours::crowd::{CROWD, QUEUED, laps_for};
+use super::super::ours::crowd::{CROWD, Lap, QUEUED};
 use super::super::pattern::{Broadcast, Pattern};
-use super::super::work::{Pass, Work};
 use super::control::{Batches, START};
 use super::{LINE, copy_in, copy_out, pauses};
 
@@ -55,8 +53,9 @@ impl Queued {
     fn place(number: u64) -> usize {
         (number % PLACES) as usize * SPAN
     }
+}
 
-    /// Queues on every lane, says so, and waits until all was read. Returns how long that took.
+impl Lap for Queued {
     fn queue(&mut self) -> Duration {
         let mut words = [0u64; LINE / 8];
         for lane in &self.lanes {
@@ -101,32 +100,5 @@ impl Queued {
         }
         self.turn += QUEUED;
         self.read.ack(&self.control);
-    }
-}
-
-impl Work for Queued {
-    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-    fn lead(&mut self, count: u64, _: Pass) -> Sample {
-        let laps = laps_for(count);
-        let meter = Meter::start();
-        let spent: Duration = (0..laps).map(|_| self.queue()).sum();
-        Sample {
-            nanos: spent.as_secs_f64() * 1e9 * count as f64 / (laps * QUEUED * CROWD as u64) as f64,
-            ..meter.stop()
-        }
-    }
-
-    fn follow(&mut self, count: u64, _: Pass) -> Sample {
-        let meter = Meter::start();
-        for _ in 0..laps_for(count) {
-            self.drain();
-        }
-        meter.stop()
-    }
-
-    fn tune(&mut self, _: u32) {}
-
-    fn idle(&mut self, time: Duration) {
-        std::thread::sleep(time);
     }
 }

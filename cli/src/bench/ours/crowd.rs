@@ -188,8 +188,9 @@ impl Backlog {
             turn: 0,
         })
     }
+}
 
-    /// The client's part of one lap: queues the frames, says so, and waits until all were read. Returns how long that took.
+impl Lap for Backlog {
     fn queue(&mut self) -> Duration {
         let Crowd::Client { connections, .. } = &mut self.crowd else {
             fail(&"only the client queues");
@@ -210,7 +211,6 @@ impl Backlog {
         started.elapsed()
     }
 
-    /// The server's part: waits for the word, and reads everything.
     fn drain(&mut self) {
         self.control.recv(&mut [0; 8]);
         let Crowd::Server { poller, .. } = &mut self.crowd else {
@@ -246,16 +246,29 @@ impl Backlog {
 }
 
 /// Laps for so many frames.
-pub(crate) fn laps_for(count: u64) -> u64 {
+fn laps_for(count: u64) -> u64 {
     count.div_ceil(QUEUED * CROWD as u64).min(16)
 }
 
-impl Work for Backlog {
+/// Laps in each of which so much is queued on all lanes, and then is read. What queues it is not timed.
+#[derive(Debug)]
+pub(crate) struct Laps<L>(pub(crate) L);
+
+/// The two sides of a lap.
+pub(crate) trait Lap {
+    /// The client's part: queues on every lane, says so, and waits until all was read. Returns how long that took.
+    fn queue(&mut self) -> Duration;
+
+    /// The server's part: waits for the word, and reads everything.
+    fn drain(&mut self);
+}
+
+impl<L: Lap> Work for Laps<L> {
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
     fn lead(&mut self, count: u64, _: Pass) -> Sample {
         let laps = laps_for(count);
         let meter = Meter::start();
-        let spent: Duration = (0..laps).map(|_| self.queue()).sum();
+        let spent: Duration = (0..laps).map(|_| self.0.queue()).sum();
         let frames = laps * QUEUED * CROWD as u64;
         Sample {
             nanos: spent.as_secs_f64() * 1e9 * count as f64 / frames as f64,
@@ -266,7 +279,7 @@ impl Work for Backlog {
     fn follow(&mut self, count: u64, _: Pass) -> Sample {
         let meter = Meter::start();
         for _ in 0..laps_for(count) {
-            self.drain();
+            self.0.drain();
         }
         meter.stop()
     }
