@@ -65,8 +65,10 @@ pub(super) fn tsan(job: &mut Job) -> Result<String, Stop> {
         cargo.args(["--lib", "racing"]);
         let quiet = place::target().join("tsan.quiet");
         fs::write(&quiet, QUIET).map_err(|error| Stop::failed(error.to_string()))?;
+        // With the longest history: a race is not reported when it is no longer known where the first of its two accesses was, such as behind many looks in vain of
+        // a thread that was not scheduled for long.
         let options = format!(
-            "suppressions={} exitcode={FOUND} halt_on_error=1",
+            "suppressions={} exitcode={FOUND} halt_on_error=1 history_size=7",
             quiet.display()
         );
         cargo.env("TSAN_OPTIONS", options);
