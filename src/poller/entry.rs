@@ -161,8 +161,9 @@ impl<C: Polled> Entry<C> {
     }
 
     /// Whether a frame is there.
+    #[inline(always)]
     pub(super) fn has_frame(&mut self) -> bool {
-        self.polled.lanes().1.look() == Look::Something
+        self.polled.lanes().1.has_more()
     }
 
     /// Looks, and decides whether it is to be looked at again. `hot`: how many are; `over`: nothing more is looked for.

@@ -30,6 +30,9 @@ const LOOK: u64 = 500;
 /// The clock is read once for so many finds, if not more often.
 const CLOCK_EVERY: u32 = 8;
 
+/// So many lines of a connection have what a turn of frames touches.
+const ENTRY_LINES: usize = 14;
+
 /// Not before so many are remembered are those who have left looked for among them.
 const FORGOTTEN_FROM: usize = 32;
 
@@ -120,6 +123,9 @@ impl<C: Polled> Poller<C> {
                 let next = self.ring.front().copied();
                 if let Some(next) = next.and_then(|next| self.entries.get_mut(next)) {
                     next.approach();
+                }
+                if let Some(second) = self.ring.get(1) {
+                    self.entries.warm(*second, ENTRY_LINES);
                 }
                 return Some(self.found(token, self.budget));
             }

@@ -1,5 +1,7 @@
 //! Places by number, each with a generation: a token of what has left names nothing, whoever has the place now.
 
+use crate::sys::prefetch;
+
 /// Names a connection or a listener of one [`Poller`](super::Poller). It is never given twice (not before 2³⁰ others have had the same place),
 /// and names nothing once what it named has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,6 +75,14 @@ impl<T> Slab<T> {
             place.value.as_mut()
         } else {
             None
+        }
+    }
+
+    /// Asks for the first `lines` of what is named. A hint.
+    #[inline]
+    pub(super) fn warm(&self, token: Token, lines: usize) {
+        if let Some(place) = self.places.get(self.at(token.index)) {
+            prefetch::value(place, lines);
         }
     }
 

@@ -65,6 +65,14 @@ impl<W: OwnWord> Tally<W> {
         self
     }
 
+    /// Asks for what will be told next. A hint.
+    #[inline(always)]
+    pub(crate) fn warm(&self) {
+        if let Some([first, ..]) = &self.words {
+            first.warm();
+        }
+    }
+
     /// What is told includes these numbers from now on, which are of the half's other lanes.
     pub(crate) fn count_beside(&mut self, others: Numbers) {
         self.beside = others;

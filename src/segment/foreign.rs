@@ -10,6 +10,7 @@ use crate::sync::{AtomicU64, Ordering};
 use crate::sys::gate::Gate;
 use crate::sys::map::{Access, Mapping};
 use crate::sys::memfd::{self, Defect};
+use crate::sys::prefetch;
 
 /// A segment that the peer writes and we read.
 #[derive(Debug)]
@@ -111,6 +112,11 @@ impl ForeignWord for MappedForeignWord {
         // ORD: foreign-word: Relaxed; the caller fences; partner: named at each call.
         word.load(Ordering::Relaxed)
     }
+
+    #[inline(always)]
+    fn warm(&self) {
+        prefetch::to_read(self.word.as_ptr().cast());
+    }
 }
 
 /// The peer's ring.
@@ -134,23 +140,13 @@ impl ForeignRing for MappedForeignRing {
     #[inline(always)]
     fn warm(&self, place: *mut u8) {
         // Enough for the processor's own prefetcher to see where this goes.
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: a prefetch has no effect that a program can see, whatever the address.
-        unsafe {
-            core::arch::asm!(
-                "prefetcht0 [{0}]",
-                "prefetcht0 [{0} + 64]",
-                "prefetcht0 [{0} + 128]",
-                "prefetcht0 [{0} + 192]",
-                "prefetcht0 [{0} + 256]",
-                "prefetcht0 [{0} + 320]",
-                "prefetcht0 [{0} + 384]",
-                "prefetcht0 [{0} + 448]",
-                in(reg) place,
-                options(nostack, preserves_flags, readonly)
-            );
+        for line in 0..8 {
+            prefetch::to_read(place.wrapping_add(line * 64));
         }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = place;
+    }
+
+    #[inline(always)]
+    fn warm_behind(&self, place: *mut u8) {
+        prefetch::to_read(place.wrapping_add(512));
     }
 }

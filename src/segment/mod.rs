@@ -33,12 +33,20 @@ use crate::sync::{Ordering, Site};
 pub(crate) trait OwnWord {
     /// Stores `value`.
     fn store(&self, value: u64, order: Ordering);
+
+    /// Asks for its line, which will soon be written. A hint.
+    #[inline(always)]
+    fn warm(&self) {}
 }
 
 /// A word in the peer's segment. It may change at any time and hold anything.
 pub(crate) trait ForeignWord {
     /// Loads it once, relaxed: an acquire load from a read-only mapping is not promised, so callers fence.
     fn load(&self) -> u64;
+
+    /// Asks for its line, which will soon be read. A hint.
+    #[inline(always)]
+    fn warm(&self) {}
 }
 
 /// The memory of a ring, as the one half that uses it holds it.
@@ -130,4 +138,8 @@ pub(crate) trait ForeignRing: Ring {
     /// Asks for the lines at `place`, which will soon be read. A hint.
     #[inline(always)]
     fn warm(&self, _place: Self::Place) {}
+
+    /// Asks for the line a few lines behind `place`. A hint.
+    #[inline(always)]
+    fn warm_behind(&self, _place: Self::Place) {}
 }

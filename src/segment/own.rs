@@ -13,6 +13,7 @@ use crate::sys::fork::Birth;
 use crate::sys::gate::Gate;
 use crate::sys::map::{Access, Mapping};
 use crate::sys::memfd;
+use crate::sys::prefetch;
 
 /// The sizes of a segment, in bytes: multiples of its page size, the ring a power of two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,6 +168,11 @@ impl OwnWord for MappedOwnWord {
         let word = unsafe { self.word.as_ref() };
         // ORD: own-word: the caller's; partner: named at each call.
         word.store(value, order);
+    }
+
+    #[inline(always)]
+    fn warm(&self) {
+        prefetch::to_write(self.word.as_ptr().cast());
     }
 }
 

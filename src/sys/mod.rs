@@ -29,6 +29,7 @@ pub(crate) mod memfd;
 pub(crate) mod message;
 pub(crate) mod place;
 pub(crate) mod poll;
+pub(crate) mod prefetch;
 pub(crate) mod process;
 pub(crate) mod random;
 pub(crate) mod socket;

@@ -106,6 +106,12 @@ impl<W: ForeignWord> Watch<W> {
         }
     }
 
+    /// Has what a look reads at hand. A hint.
+    #[inline(always)]
+    pub(crate) fn warm(&self) {
+        self.word.warm();
+    }
+
     #[cold]
     fn odd(&mut self, epoch: u64) -> Signal {
         if epoch == CLOSED_EPOCH {

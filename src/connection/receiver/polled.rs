@@ -21,6 +21,17 @@ impl Receiver {
     /// Has at hand what comes next. A hint.
     pub(crate) fn warm(&self) {
         self.lane.warm();
+        self.rest.approach();
+    }
+
+    /// Whether there is one more frame for who drains the lane.
+    #[inline(always)]
+    pub(crate) fn has_more(&mut self) -> bool {
+        if !self.lone.is_forked() && self.lane.sees_frame() {
+            self.lane.warm_behind();
+            return true;
+        }
+        self.look() == Look::Something
     }
 
     /// Whether there is a frame: a load and a test while there is none.

@@ -62,6 +62,12 @@ impl Rest {
         core::hint::black_box((self.peer_has_waited(), self.link.verdict()));
     }
 
+    /// Asks for what a release looks at. A hint.
+    #[inline(always)]
+    pub(crate) fn approach(&self) {
+        self.watch.warm();
+    }
+
     /// Whether it can be rung. One that cannot only ever spins.
     pub(crate) fn can_sleep(&self) -> bool {
         self.waiter.can_sleep()

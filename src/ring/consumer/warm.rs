@@ -7,5 +7,13 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
     /// Asks for the first lines of what lies at the cursor: by whoever has many lanes and knows which one comes next. A hint.
     pub(crate) fn warm(&self) {
         self.ring.warm(self.ring.place(self.next()));
+        self.released.warm();
+        self.tally.warm();
+    }
+
+    /// Asks for a line of what will be read after the next few frames. A hint.
+    #[inline(always)]
+    pub(crate) fn warm_behind(&self) {
+        self.ring.warm_behind(self.place());
     }
 }
