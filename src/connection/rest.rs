@@ -3,6 +3,7 @@
 mod barrier;
 mod cores;
 mod follow;
+mod lately;
 #[cfg(test)]
 mod one_core;
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod seated;
 mod unfenced;
 
 pub(crate) use cores::cores_with;
+use lately::with_lately;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -210,10 +212,11 @@ impl Rest {
         }
         self.counts.waits.add();
         let began = Instant::now();
-        self.ladder.begin(began);
+        with_lately(|lately| self.ladder.begin(began, lately));
         let outcome = self.climb(began, deadline, look)?;
         if self.ladder.learns() {
-            self.ladder.end(Instant::now(), outcome.is_ok());
+            let found = outcome.is_ok();
+            with_lately(|lately| self.ladder.end(Instant::now(), found, lately));
         }
         Ok(outcome)
     }

@@ -12,6 +12,11 @@ const LONGEST: u64 = 2 * WORTH;
 /// What a sleep adds to the gap in which it lies, in nanoseconds: of a frame that was rung for, how soon it would have been found is not known, for the wake is
 /// in it. Were all of that counted, frames that are far apart only because each is slept for would be slept for ever.
 const WAKE: u64 = WORTH / 2;
+/// Finds in a trial: so many that a client whose every wait sleeps meanwhile has tried a spin of its own (`wake/patience.rs`), and found.
+const TRIAL: u32 = 24;
+/// Finds that were slept for and yet came soon, before the first trial; and at most, where trials are in vain.
+const SOON: u32 = 8;
+const SELDOM: u32 = 32 * SOON;
 /// What it costs to let one connection go and to have it back, in nanoseconds: so much longer is looked for each.
 const EACH: u64 = 250;
 /// A gap counts as no longer than this: so that one that is long among short ones, such as when the thread did not run, changes nothing, and
@@ -20,7 +25,7 @@ const FORGOTTEN: u64 = 3 * WORTH;
 /// So long is a connection kept that nobody uses, while others are in use.
 ///
 /// Long enough for the rotation of a thousand whose frames all have to be rung for, as they are in the first one.
-const KEPT: u64 = 100_000_000;
+const KEPT: u64 = 200_000_000;
 /// So many may be kept without anybody's time being cut.
 const ROOM: u64 = 1024;
 
@@ -33,6 +38,11 @@ pub(crate) struct Pulse {
     gap: u64,
     /// The thread has slept since.
     slept: bool,
+    /// Finds that are left of a trial: where both sides sleep, each finds that the other takes long, and neither learns by itself that they need not.
+    trial: u32,
+    /// Finds before the next trial, and behind one that is in vain.
+    until_trial: u32,
+    between: u32,
 }
 
 impl Pulse {
@@ -42,17 +52,42 @@ impl Pulse {
             last: now,
             gap: 0,
             slept: false,
+            trial: 0,
+            until_trial: SOON,
+            between: SOON,
         }
     }
 
     /// Something was found `now`.
     pub(crate) fn found(&mut self, now: u64) {
         let wake = if self.slept { WAKE } else { 0 };
-        let gap = now.saturating_sub(self.last).saturating_sub(wake);
-        let gap = gap.min(FORGOTTEN);
+        let since = now.saturating_sub(self.last);
+        let gap = since.saturating_sub(wake).min(FORGOTTEN);
+        let slept = core::mem::take(&mut self.slept);
         self.last = now;
-        self.slept = false;
         self.gap = (3 * self.gap + gap) / 4;
+        self.attempt(slept, since);
+    }
+
+    /// Goes on with a trial, or begins one.
+    fn attempt(&mut self, slept: bool, since: u64) {
+        if self.trial > 0 {
+            self.trial -= 1;
+            let over = slept || self.trial == 0;
+            if self.gap <= WORTH {
+                // It goes on by itself.
+                (self.trial, self.between) = (0, SOON);
+            } else if over {
+                self.trial = 0;
+                self.between = (2 * self.between).min(SELDOM);
+            }
+            self.until_trial = self.between;
+        } else if slept && since < FORGOTTEN && self.gap > WORTH {
+            self.until_trial -= 1;
+            if self.until_trial == 0 {
+                self.trial = TRIAL;
+            }
+        }
     }
 
     /// The thread goes to sleep.
@@ -83,7 +118,9 @@ impl Pulse {
 
     /// How long is looked for one connection after something was found: twice as long as it lately took; not at all where that is in vain.
     fn patience(&self) -> u64 {
-        if self.gap > WORTH {
+        if self.trial > 0 {
+            LONGEST
+        } else if self.gap > WORTH {
             0
         } else {
             (2 * self.gap).clamp(WORTH / 2, LONGEST)
@@ -139,6 +176,7 @@ mod tests {
             spent += now - from;
             if now < due {
                 sleeps += 1;
+                pulse.sleeps();
                 now = due;
             }
             pulse.found(now);
@@ -193,6 +231,36 @@ mod tests {
             pulse.found(now);
         }
         assert!(!pulse.is_lively());
+    }
+
+    /// A client that sleeps until it is answered, and so for ever where each frame is slept for; once it is answered soon it spins, and asks again at once.
+    #[test]
+    fn two_who_sleep_for_each_other_find_out_that_they_need_not() {
+        let (mut pulse, mut now) = (Pulse::new(0), 0);
+        let mut answered_soon = 0;
+        for _ in 0..40 {
+            let patience = pulse.patience();
+            let comes_after = if answered_soon >= 16 { 2_000 } else { 60_000 };
+            if patience < comes_after {
+                pulse.sleeps();
+                now += comes_after + 2 * WAKE;
+                answered_soon = 0;
+            } else {
+                now += comes_after;
+                answered_soon += 1;
+            }
+            pulse.found(now);
+        }
+        assert!(answered_soon > 16 && pulse.is_lively(), "{answered_soon}");
+    }
+
+    /// Where trials are in vain they get seldom.
+    #[test]
+    fn what_is_not_worth_looking_for_is_seldom_tried() {
+        for gap in [WORTH + WAKE + 10_000, FORGOTTEN - 1_000] {
+            let (spent, _) = simulate(&[gap; 10_000], 1000);
+            assert!(spent < gap * 10_000 / 8, "{spent} ns, for gaps of {gap}");
+        }
     }
 
     #[test]

@@ -51,6 +51,10 @@ const ASK_SOON: Duration = Duration::from_millis(100);
 /// Twice as long each time that nothing has changed, up to this: there may be a thousand halves that ask.
 const ASK_LATER: Duration = Duration::from_millis(1600);
 
+/// What a half learned longer ago than this is stale: it waits now and then, and its thread may know better. A client of many servers that asks each in turn
+/// learns from all of them at once how soon they answer, and not from each once in a rotation.
+const STALE: Duration = Duration::from_millis(10);
+
 /// Looks between two glances at the clock, deadline and sign of life.
 pub(crate) const LOOKS_PER_CHECK: u32 = 128;
 
@@ -73,6 +77,8 @@ pub(crate) struct Ladder {
     spin: Duration,
     yielded: bool,
     slept: bool,
+    /// When the wait before it was over.
+    ended: Option<Instant>,
 }
 
 impl Ladder {
@@ -92,6 +98,7 @@ impl Ladder {
             spin: Duration::ZERO,
             yielded: false,
             slept: false,
+            ended: None,
         };
         ladder.spins = ladder.spins_now();
         ladder
@@ -155,15 +162,21 @@ impl Ladder {
         self.wait == Wait::Adaptive && self.cores == Cores::Several
     }
 
-    /// A wait begins.
-    pub(crate) fn begin(&mut self, now: Instant) {
+    /// A wait begins. `lately`: what was learned from the waits of its thread, on whichever connection.
+    pub(crate) fn begin(&mut self, now: Instant, lately: &mut Patience) {
         self.began = Some(now);
         self.yielded = false;
         self.slept = false;
         self.spin = Duration::ZERO;
         if self.learns() {
-            self.patience.found_soon(std::mem::take(&mut self.soon));
-            let spin = self.patience.spin();
+            let soon = std::mem::take(&mut self.soon);
+            self.patience.found_soon(soon);
+            lately.found_soon(soon);
+            let mut spin = self.patience.spin();
+            let is_stale = |ended| now.saturating_duration_since(ended) >= STALE;
+            if self.ended.is_some_and(is_stale) {
+                spin = spin.max(lately.spin());
+            }
             let affords = |budget: &mut Budget| budget.affords(now, spin);
             if self.budget.as_mut().is_none_or(affords) {
                 self.spin = spin;
@@ -200,19 +213,17 @@ impl Ladder {
     }
 
     /// The wait is over. `found`: because of what it waited for, and not of its deadline.
-    pub(crate) fn end(&mut self, now: Instant, found: bool) {
+    pub(crate) fn end(&mut self, now: Instant, found: bool, lately: &mut Patience) {
         let lasted = self.elapsed(now);
         self.spent(lasted);
-        let denied = self.spin.is_zero() && !self.patience.spin().is_zero();
-        let course = match self.yielded || self.slept {
-            false => Course::Spun,
-            true if denied => Course::Denied,
-            true => Course::Slept,
-        };
         // One that its deadline cut short says nothing, unless it has slept through what a spin would have found.
         if self.learns() && (found || (self.slept && lasted > 4 * LONGEST)) {
-            self.patience.ended(lasted, course);
+            let denied = self.spin.is_zero() && !self.patience.spin().is_zero();
+            self.patience.ended(lasted, self.course(denied));
+            // Nothing is said of a spin that it was not asked for.
+            lately.ended(lasted, self.course(self.spin < lately.spin()));
         }
+        self.ended = Some(now);
         self.began = None;
         self.spins = self.spins_now();
     }
@@ -224,6 +235,15 @@ impl Ladder {
                 self.learns() && self.budget.is_none() && !self.patience.spin().is_zero()
             }
             Wait::Park => false,
+        }
+    }
+
+    /// How the wait ended. `denied`: a longer spin was asked for than it had.
+    fn course(&self, denied: bool) -> Course {
+        match self.yielded || self.slept {
+            false => Course::Spun,
+            true if denied => Course::Denied,
+            true => Course::Slept,
         }
     }
 

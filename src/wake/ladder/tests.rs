@@ -10,6 +10,7 @@ const WAKE: Duration = Duration::from_micros(30);
 
 struct Run {
     ladder: Ladder,
+    lately: Patience,
     now: Instant,
     spun: Duration,
     sleeps: u32,
@@ -18,6 +19,7 @@ struct Run {
 fn new(wait: Wait, cores: Cores, budget: Option<Duration>) -> Run {
     Run {
         ladder: Ladder::new(wait, cores, budget),
+        lately: Patience::default(),
         now: Instant::now(),
         spun: Duration::ZERO,
         sleeps: 0,
@@ -27,7 +29,7 @@ fn new(wait: Wait, cores: Cores, budget: Option<Duration>) -> Run {
 impl Run {
     fn wait(&mut self, lasts: Duration) {
         let due = self.now + lasts;
-        self.ladder.begin(self.now);
+        self.ladder.begin(self.now, &mut self.lately);
         while self.now < due {
             match self.ladder.step(self.now) {
                 Pause | Yield => {
@@ -40,7 +42,7 @@ impl Run {
                 }
             }
         }
-        self.ladder.end(self.now, true);
+        self.ladder.end(self.now, true, &mut self.lately);
     }
 
     fn waits(&mut self, lasts: Duration, times: u32) {
@@ -55,7 +57,7 @@ const LONG: Duration = Duration::from_millis(1);
 fn each_way_climbs_its_own_ladder() {
     let first = |wait, cores| {
         let mut run = new(wait, cores, None);
-        run.ladder.begin(run.now);
+        run.ladder.begin(run.now, &mut run.lately);
         [0, 40, 100].map(|micros| run.ladder.step(run.now + Duration::from_micros(micros)))
     };
     assert_eq!(first(Wait::Spin, Cores::Several), [Pause; 3]);
@@ -116,13 +118,13 @@ fn a_spin_that_a_yield_ends_was_in_vain() {
     let mut run = new(Wait::Adaptive, Cores::Several, None);
     let mut spun = [0, 0];
     for round in 0..1000 {
-        run.ladder.begin(run.now);
+        run.ladder.begin(run.now, &mut run.lately);
         while run.ladder.step(run.now) == Pause {
             run.now += LOOK;
             spun[usize::from(round >= 100)] += 1;
         }
         run.now += Duration::from_micros(4);
-        run.ladder.end(run.now, true);
+        run.ladder.end(run.now, true, &mut run.lately);
     }
     assert!(spun[0] > 0);
     assert!(LOOK * spun[1] < Duration::from_micros(3) * 900, "{spun:?}");
@@ -168,13 +170,13 @@ fn what_times_out_is_learned_from() {
     let mut run = new(Wait::Adaptive, Cores::Several, None);
     let mut spins = 0;
     for _ in 0..1000 {
-        run.ladder.begin(run.now);
+        run.ladder.begin(run.now, &mut run.lately);
         while run.ladder.step(run.now) != Sleep {
             run.now += LOOK;
             spins += 1;
         }
         run.now += LONG;
-        run.ladder.end(run.now, false);
+        run.ladder.end(run.now, false, &mut run.lately);
     }
     assert!(spins < 1000, "{spins}");
 }
@@ -262,4 +264,31 @@ fn what_there_is_to_spin_on_may_change() {
     );
     let mut park = new(Wait::Park, Cores::One, None);
     assert!(!park.ladder.asks(park.now));
+}
+
+/// A thread that asks a thousand others in turn: of each it hears once in a rotation, and what it learns from one it knows for all.
+#[test]
+fn who_waits_seldom_learns_from_its_thread() {
+    let mut runs: Vec<Run> = (0..1000).map(|_| new(Wait::Adaptive, Cores::Several, None)).collect();
+    let (mut now, mut lately) = (Instant::now(), Patience::default());
+    let mut rotate = |lasts: Duration| {
+        let (mut sleeps, mut spun) = (0, Duration::ZERO);
+        for run in &mut runs {
+            (run.now, run.lately, run.spun, run.sleeps) = (now, lately, Duration::ZERO, 0);
+            run.wait(lasts);
+            (now, lately) = (run.now, run.lately);
+            sleeps += run.sleeps;
+            spun += run.spun;
+        }
+        (sleeps, spun)
+    };
+    // They answer late, and then soon.
+    for _ in 0..30 {
+        rotate(LONG);
+    }
+    let (_, spun) = rotate(LONG);
+    assert!(spun < Duration::from_millis(4), "{spun:?} of a second");
+    rotate(SHORT);
+    let (sleeps, _) = rotate(SHORT);
+    assert!(sleeps < 100, "{sleeps} of a thousand sleep through an answer that is near");
 }
