@@ -13,6 +13,7 @@ use super::shown::Segments;
 use crate::sys::fork::Birth;
 use crate::sys::line::Line;
 use crate::sys::poll::Waiter;
+use crate::sys::prefetch;
 use crate::sys::socket::{self, Look};
 use crate::sys::{bell, credentials};
 
@@ -100,6 +101,12 @@ impl Link {
 
     pub(crate) fn pidfd(&self) -> Option<BorrowedFd<'_>> {
         self.pidfd.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Asks for what [`verdict`](Self::verdict) looks at. A hint.
+    #[inline(always)]
+    pub(crate) fn approach(&self) {
+        prefetch::value(&self.verdict, 1);
     }
 
     /// How the connection ended, if either half has heard it: a load and a test, and no system call.

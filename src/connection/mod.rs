@@ -21,6 +21,7 @@ mod observer;
 mod outcome;
 mod placement;
 mod polled;
+mod prefetch;
 mod quota;
 mod receiver;
 mod reservation;

@@ -146,6 +146,11 @@ impl ForeignRing for MappedForeignRing {
     }
 
     #[inline(always)]
+    fn warm_before(&self, place: *mut u8) {
+        prefetch::to_read(place.wrapping_sub(64));
+    }
+
+    #[inline(always)]
     fn warm_behind(&self, place: *mut u8) {
         prefetch::to_read(place.wrapping_add(512));
     }

@@ -139,6 +139,10 @@ pub(crate) trait ForeignRing: Ring {
     #[inline(always)]
     fn warm(&self, _place: Self::Place) {}
 
+    /// Asks for the line before `place`. A hint.
+    #[inline(always)]
+    fn warm_before(&self, _place: Self::Place) {}
+
     /// Asks for the line a few lines behind `place`. A hint.
     #[inline(always)]
     fn warm_behind(&self, _place: Self::Place) {}

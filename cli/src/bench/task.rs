@@ -13,7 +13,7 @@ use super::ours::batches::BATCH;
 use super::ours::crowd::{Backlog, Crowd, Laps, Visits};
 use super::ours::{Batched, Batches, Connecting, Duplex, Idlers, InPlace, Tapping, Thinking};
 use super::sweep::trial::Trial;
-use super::work::{RoundTrip, Stream, Work};
+use super::work::{Middle, RoundTrip, Stream, Work};
 use super::{Failure, codecs};
 
 /// A piece of work.
@@ -35,6 +35,8 @@ pub(crate) enum Task {
     Unix(Form),
     /// Ringway: round trips of 8, 32, 56, 64 or 1024 bytes.
     RoundTrip(usize, Waiting),
+    /// Ringway: round trips of 64 bytes by the default wait, of which the median counts.
+    Single,
     /// Ringway: a stream of 64 bytes in groups of so many: 1, 16, 64 or 256.
     Stream(u64, Waiting),
     /// Ringway: a stream of 64 bytes, or round trips of as many, through a batcher.
@@ -301,9 +303,16 @@ impl Task {
             }
             Task::BellVisits => Box::new(Visits(bells::Bells::new(kit, side)?)),
             Task::Ring(way) => ring::make(way, kit, side)?,
-            Task::Lanes => Box::new(RoundTrip::<_, 64>::new(lanes::Lanes::new(kit, side)?)),
+            Task::Lanes => {
+                let link = lanes::Lanes::new(kit, side)?;
+                Box::new(Middle(RoundTrip::<_, 64>::new(link)))
+            }
+            Task::Single => {
+                let link = Duplex::new(&Waiting::Adaptive.config(), address, side)?;
+                Box::new(Middle(RoundTrip::<_, 64>::new(link)))
+            }
             Task::Queued => Box::new(Laps(queued::Queued::new(kit)?)),
-            Task::Crowd => Box::new(RoundTrip::<_, 64>::new(crowd(address, side)?)),
+            Task::Crowd => Box::new(Middle(RoundTrip::<_, 64>::new(crowd(address, side)?))),
             Task::CrowdVisits => Box::new(Visits(crowd(address, side)?)),
             Task::Thinking(waiting, micros) => {
                 let pause = Duration::from_micros(micros.into());

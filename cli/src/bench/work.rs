@@ -84,6 +84,35 @@ const fn warm_up(count: u64) -> u64 {
     64 + count / 8
 }
 
+/// The work, of which the value is the median of what each message took, and not their mean.
+#[derive(Debug)]
+pub(crate) struct Middle<W>(pub(crate) W);
+
+impl<W: Work> Work for Middle<W> {
+    fn lead(&mut self, count: u64, pass: Pass) -> Sample {
+        self.0.lead(count, each(pass))
+    }
+
+    fn follow(&mut self, count: u64, pass: Pass) -> Sample {
+        self.0.follow(count, each(pass))
+    }
+
+    fn tune(&mut self, choice: u32) {
+        self.0.tune(choice);
+    }
+
+    fn idle(&mut self, time: Duration) {
+        self.0.idle(time);
+    }
+}
+
+fn each(pass: Pass) -> Pass {
+    match pass {
+        Pass::Batch => Pass::Each,
+        other => other,
+    }
+}
+
 /// Message out, message back, one at a time.
 #[derive(Debug)]
 pub(crate) struct RoundTrip<L, const SIZE: usize> {

@@ -24,6 +24,15 @@ impl Receiver {
         self.rest.approach();
     }
 
+    /// Has at hand where the next frame will be, but not its line, which the sender still writes. A hint.
+    #[inline]
+    pub(crate) fn approach(&self) {
+        if !self.birth.is_forked() {
+            self.lane.warm_before();
+            self.rest.approach();
+        }
+    }
+
     /// Whether there is one more frame for who drains the lane.
     #[inline(always)]
     pub(crate) fn has_more(&mut self) -> bool {

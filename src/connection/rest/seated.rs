@@ -62,10 +62,11 @@ impl Rest {
         core::hint::black_box((self.peer_has_waited(), self.link.verdict()));
     }
 
-    /// Asks for what a release looks at. A hint.
+    /// Asks for what a commit or a release looks at. A hint.
     #[inline(always)]
     pub(crate) fn approach(&self) {
         self.watch.warm();
+        self.link.approach();
     }
 
     /// Whether it can be rung. One that cannot only ever spins.

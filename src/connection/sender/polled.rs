@@ -43,6 +43,15 @@ impl Sender {
         }
     }
 
+    /// Has at hand what the next frame will touch, without a wait for any of it. A hint.
+    #[inline]
+    pub(crate) fn approach(&self) {
+        if !self.birth.is_forked() {
+            self.lane.warm();
+            self.rest.approach();
+        }
+    }
+
     /// Has at hand what a send will touch. In a child of a fork nothing is mapped, and the gate is shut.
     pub(crate) fn warm(&self) {
         if !self.birth.is_forked() {

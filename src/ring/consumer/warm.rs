@@ -11,6 +11,12 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         self.tally.warm();
     }
 
+    /// Asks for the line before the cursor's, and so for the address of its page. A hint.
+    #[inline(always)]
+    pub(crate) fn warm_before(&self) {
+        self.ring.warm_before(self.ring.place(self.next()));
+    }
+
     /// Asks for a line of what will be read after the next few frames. A hint.
     #[inline(always)]
     pub(crate) fn warm_behind(&self) {
