@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -97,14 +98,14 @@ impl Pair {
         let peer = self.peer(By::Ringway, &self.ours.0)?;
         let connection = self.ours.1.accept_deadline(Instant::now() + PATIENCE)?;
         let wait = self.wait;
-        self.watch(peer, move || outlive(connection, wait))
+        self.watch(peer, move |begins| outlive(connection, wait, begins))
     }
 
     pub(super) fn by_hand(&mut self) -> Result<Seen, Failure> {
         let peer = self.peer(By::Socket, &self.by_hand.0)?;
         let (stream, _) = self.by_hand.1.accept()?;
         let wait = self.wait;
-        self.watch(peer, move || outlive_by_hand(&stream, wait))
+        self.watch(peer, move |begins| outlive_by_hand(&stream, wait, begins))
     }
 
     fn peer(&self, by: By, address: &Path) -> Result<Member, Failure> {
@@ -124,19 +125,22 @@ impl Pair {
     fn watch(
         &mut self,
         mut peer: Member,
-        wait: impl FnOnce() -> Result<Instant, Failure> + Send + 'static,
+        wait: impl FnOnce(&Sender<()>) -> Result<Instant, Failure> + Send + 'static,
     ) -> Result<Seen, Failure> {
         let cpu = self.placement.cpus[0];
+        let (begins, begun) = mpsc::channel();
         let survivor = thread::spawn(move || -> Result<_, Failure> {
             pin(cpu)?;
             let (began, used) = (Instant::now(), used());
-            let heard = wait()?;
+            let heard = wait(&begins)?;
             Ok((
                 heard,
                 heard.saturating_duration_since(began),
                 self::used().saturating_sub(used),
             ))
         });
+        // Where it ends without having begun, its error says why.
+        let _ = begun.recv();
         settle(&mut self.kills);
         let began = peer.kill()?;
         let (heard, wall, cpu) = survivor.join().map_err(|_| "the survivor panicked")??;
@@ -152,17 +156,23 @@ fn used() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 
-/// Waits until the peer has died, and says when that was told. The connection is dropped behind it.
-fn outlive(mut connection: Connection, wait: Waiting) -> Result<Instant, Failure> {
+/// Waits until the peer has died, and says when that was told. The connection is dropped behind it. `begins` hears when nothing but the end is waited for.
+fn outlive(
+    mut connection: Connection,
+    wait: Waiting,
+    begins: &Sender<()>,
+) -> Result<Instant, Failure> {
+    if matches!(wait, Waiting::Rung | Waiting::RungByByte) {
+        drop(connection.receiver().recv()?);
+    }
+    begins.send(())?;
     match wait {
-        Waiting::Rung | Waiting::RungByByte => {
-            drop(connection.receiver().recv()?);
-            outlive(connection, Waiting::Receives)
+        Waiting::Receives | Waiting::Spins | Waiting::Rung | Waiting::RungByByte => {
+            match connection.receiver().recv() {
+                Err(RecvError::PeerDied) => Ok(Instant::now()),
+                other => Err(format!("not the death of the peer: {:?}", other.err()).into()),
+            }
         }
-        Waiting::Receives | Waiting::Spins => match connection.receiver().recv() {
-            Err(RecvError::PeerDied) => Ok(Instant::now()),
-            other => Err(format!("not the death of the peer: {:?}", other.err()).into()),
-        },
         Waiting::Sends => {
             let sender = connection.sender();
             let full = loop {
@@ -187,12 +197,17 @@ fn outlive(mut connection: Connection, wait: Waiting) -> Result<Instant, Failure
     }
 }
 
-fn outlive_by_hand(stream: &UnixStream, wait: Waiting) -> Result<Instant, Failure> {
+fn outlive_by_hand(
+    stream: &UnixStream,
+    wait: Waiting,
+    begins: &Sender<()>,
+) -> Result<Instant, Failure> {
     let socket = stream.as_raw_fd();
     let mut bytes = [0; 64];
     if matches!(wait, Waiting::Rung | Waiting::RungByByte) {
         recv(socket, &mut bytes, MsgFlags::empty())?;
     }
+    begins.send(())?;
     let end = match wait {
         Waiting::Receives | Waiting::Rung | Waiting::RungByByte => {
             recv(socket, &mut bytes, MsgFlags::empty())
