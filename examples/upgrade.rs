@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use ringway::{
-    Config, Connection, Event, Lineage, Poller, RecvError, Redelivery, SendError, Token,
+    Config, Connection, ErrorKind, Event, Lineage, Listener, Poller, RecvError, Redelivery,
+    SendError, Token,
 };
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -48,7 +49,8 @@ pub(crate) fn run(replacements: &[How]) -> Outcome<()> {
     let (Some(way), Some(name), Some(book)) = (words.next(), words.next(), words.next()) else {
         return Err("not a desk".into());
     };
-    serve(way == "heir", name, Path::new(book))
+    serve(way == "heir", name, Path::new(book))?;
+    std::process::exit(0)
 }
 
 fn config() -> Config {
@@ -76,12 +78,14 @@ fn serve(inherits: bool, name: &str, book: &Path) -> Outcome<()> {
             .pop()
             .ok_or("no socket was left to us")?
     } else {
-        config().bind(name)?
+        bind(name)?
     };
     let mut poller: Poller = Poller::new()?;
     let door = poller.listen(listener, |connection| connection)?;
     let mut file = OpenOptions::new().read(true).append(true).open(book)?;
-    println!("{READY}");
+    if inherits {
+        println!("{READY}");
+    }
     let words = words();
     let (mut replaced, mut leaves) = (false, false);
     // What has begun to come in comes in here.
@@ -112,6 +116,19 @@ fn serve(inherits: bool, name: &str, book: &Path) -> Outcome<()> {
         drop(connection);
     }
     Ok(())
+}
+
+/// Who was killed keeps its name until the kernel has taken it apart.
+fn bind(name: &str) -> Outcome<Listener> {
+    let until = soon();
+    loop {
+        match config().bind(name) {
+            Err(error) if error.kind() == ErrorKind::NameTaken && Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            other => return Ok(other?),
+        }
+    }
 }
 
 /// What a desk says when it can let clients in.
