@@ -359,7 +359,7 @@ impl Config {
     }
 
     pub(crate) fn allows(&self, uid: u32) -> bool {
-        uid == credentials::effective_uid() || self.uids.contains(&uid)
+        self.uids.contains(&uid) || credentials::is_own(uid)
     }
 
     pub(crate) fn geometry(&self, capacity: u64) -> Geometry {

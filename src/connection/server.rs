@@ -313,7 +313,7 @@ impl Pending {
                 "the listener does not let its frames be read along (Config::allow_tap)".to_owned(),
             );
         }
-        if payload && uid != credentials::effective_uid() {
+        if payload && !credentials::is_own(uid) {
             let text = format!("uid {uid} may not read along: only the listener's own uid may");
             return Err((Reason::Uid, ErrorKind::UidRefused, text));
         }
