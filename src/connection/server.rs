@@ -184,7 +184,11 @@ impl Pending {
             .speaker
             .ok_or_else(|| malformed("the kernel did not say who speaks"))?;
         if !config.allows(speaker.uid) {
-            let text = format!("uid {} may not connect here", speaker.uid);
+            let text = format!(
+                "uid {}{} may not connect here",
+                speaker.uid,
+                credentials::remark(speaker.uid)
+            );
             return Err((Reason::Uid, ErrorKind::UidRefused, text));
         }
         step!("hello-received");

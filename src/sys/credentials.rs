@@ -92,6 +92,15 @@ pub(crate) fn is_own(uid: libc::uid_t) -> bool {
     uid == effective_uid() && (uid != OVERFLOW || has_every_user())
 }
 
+/// What has to be known of a uid that is refused; empty for most.
+pub(crate) fn remark(uid: libc::uid_t) -> &'static str {
+    if uid == OVERFLOW && !has_every_user() {
+        " (which stands for every user that has no uid in this user namespace)"
+    } else {
+        ""
+    }
+}
+
 /// Whether each user of the host has an id of its own here, as in the first user namespace. Not known: no.
 fn has_every_user() -> bool {
     std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| is_whole(&map))
