@@ -22,7 +22,7 @@ fn until_zombie(child: &Child) {
     }
 }
 
-/// A child that listens at `name`, and serves one connection until it is killed; and our end.
+/// A child that listens at `name`, has said something to whoever connected, and waits to be killed; and our end.
 fn served(name: &str, page: &Page, then: impl FnOnce(&mut Connection)) -> (Connection, Child) {
     let path = path(name);
     page.set(LISTENS, 0);
@@ -32,12 +32,15 @@ fn served(name: &str, page: &Page, then: impl FnOnce(&mut Connection)) -> (Conne
         let mut connection = listener.accept().unwrap();
         connection.sender().send(b"last words").unwrap();
         then(&mut connection);
+        page.set(LISTENS, 2);
         loop {
             std::thread::park();
         }
     });
     page.until(LISTENS, 1);
-    (connect(path.as_path()).unwrap(), child)
+    let ours = connect(path.as_path()).unwrap();
+    page.until(LISTENS, 2);
+    (ours, child)
 }
 
 /// Whoever waits for it hears, its name is free, and all that before anybody has asked how it ended.
@@ -88,9 +91,6 @@ fn a_program_that_was_given_every_descriptor_does_not_hide_a_death() {
                 let heir = Command::new("sleep").arg("50").spawn().unwrap();
                 page.set(HEIR, u64::from(heir.id()));
             });
-            while page.get(HEIR) == 0 {
-                std::thread::yield_now();
-            }
             let heir = page.get(HEIR) as libc::pid_t;
             assert_eq!(
                 ours.receiver().recv_deadline(soon()).unwrap().to_vec(),
