@@ -89,7 +89,13 @@ const OVERFLOW: libc::uid_t = 65_534;
 
 /// Whether `uid`, as the kernel told it, is our own user and nobody else. Where we have the overflow uid, in a namespace that lacks some users, it is those users' too: then it is not.
 pub(crate) fn is_own(uid: libc::uid_t) -> bool {
-    uid == effective_uid() && (uid != OVERFLOW || has_every_user())
+    // A planted fault, which tests/hidden must find: everybody without a uid is we.
+    #[cfg(ringway_planted = "everybody_is_us")]
+    return uid == effective_uid();
+    #[cfg(not(ringway_planted = "everybody_is_us"))]
+    {
+        uid == effective_uid() && (uid != OVERFLOW || has_every_user())
+    }
 }
 
 /// What has to be known of a uid that is refused; empty for most.

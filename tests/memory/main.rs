@@ -2,6 +2,7 @@
 //! for it: neither then nor later, since every page of a ring is there from the start. The limits belong to a whole process, so each case is this
 //! binary started again, in a role.
 
+#[path = "../role/mod.rs"]
 mod role;
 
 use std::fs;
