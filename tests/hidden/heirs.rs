@@ -88,6 +88,7 @@ fn a_program_that_was_given_every_descriptor_does_not_hide_a_death() {
             let page = Page::new();
             let (mut ours, mut child) = served("given", &page, |_| {
                 leave_everything_open();
+                #[expect(clippy::zombie_processes, reason = "it outlives us: the test ends it")]
                 let heir = Command::new("sleep").arg("50").spawn().unwrap();
                 page.set(HEIR, u64::from(heir.id()));
             });

@@ -87,7 +87,7 @@ fn elsewhere(
             assert_eq!(std::process::id(), 1, "it has pids of its own");
             body();
         });
-        page.set(base + INSIDE, inside.pid as u64);
+        page.set(base + INSIDE, u64::from(inside.pid.unsigned_abs()));
         let status = inside.reap();
         // Killed, as it was to be, or at its own end.
         assert!(status == 0 || libc::WIFSIGNALED(status), "{status:#x}");
