@@ -116,7 +116,13 @@ impl Error {
             Some(libc::ENOMEM | libc::ENOSPC) => (
                 ErrorKind::Resources,
                 format!(
-                    "{doing}: not enough memory (or huge pages: see vm.nr_hugepages); use smaller rings"
+                    "{doing}: not enough memory, or address space (`ulimit -v`), or huge pages (vm.nr_hugepages); use smaller rings"
+                ),
+            ),
+            Some(libc::EFBIG) => (
+                ErrorKind::Resources,
+                format!(
+                    "{doing}: the limit on a file's size (RLIMIT_FSIZE), which holds for memory files too, is lower; raise `ulimit -f`, or use smaller rings"
                 ),
             ),
             _ => (ErrorKind::Io, doing.to_owned()),

@@ -359,7 +359,7 @@ fn a_socket_is_its_owner_s_unless_others_are_admitted() {
         let path = path("mode");
         let listener = config.bind(path.as_path()).unwrap();
         let found = fs::symlink_metadata(&path).unwrap().permissions().mode();
-        assert_eq!(found & 0o7777, mode);
+        assert_eq!(found & 0o777, mode);
         drop(listener);
     }
 }

@@ -63,6 +63,9 @@ enum Command {
     /// The processes of `bench jitter`.
     #[command(name = "bench-jitter", hide = true)]
     BenchJitter(bench::MemberArgs),
+    /// Who is killed by `bench death`, and the servers of `bench next-client`.
+    #[command(name = "bench-death", hide = true)]
+    BenchDeath(bench::RoleArgs),
     /// What the benchmark counts instructions of.
     #[command(name = "bench-count", hide = true)]
     BenchCount(bench::CountArgs),
@@ -106,6 +109,7 @@ fn main() -> ExitCode {
         Command::Man(args) => manual::man(&args, &Cli::command()),
         Command::BenchPeer(args) => bench::run_peer(&args),
         Command::BenchJitter(args) => bench::run_member(&args),
+        Command::BenchDeath(args) => bench::run_role(&args),
         Command::BenchCount(args) => bench::run_count(&args),
     }
 }

@@ -118,7 +118,8 @@ fn the_list_says_what_each_row_measures() {
     assert!(list.lines().count() > 20, "{list}");
     for line in list.lines() {
         let (name, about) = line.split_once(' ').expect("a name and what it measures");
-        let named = name.contains(':') || ["codecs", "sweep", "jitter"].contains(&name);
+        let alone = ["codecs", "sweep", "jitter", "death", "next-client"];
+        let named = name.contains(':') || alone.contains(&name);
         assert!(named && about.trim().len() > 20, "{line}");
     }
 }
@@ -236,4 +237,37 @@ fn jitter_is_told_for_each_option_and_prefaulting_saves_faults() {
     assert!(faults("none") > faults("prefault"), "{variants:?}");
     let drawn = std::fs::read_to_string(drawing).unwrap();
     assert_eq!(drawn.matches("<path").count(), 14);
+}
+
+#[test]
+fn deaths_are_timed_in_each_way_to_wait_beside_a_socket() {
+    let place = Place::new();
+    for (name, ways) in [("death", 6), ("next-client", 2)] {
+        let (code, lines) = bench(&place, &[name, "--rounds", "3"], None);
+        assert_eq!(code, 0, "{}", place.words("bench"));
+        assert_eq!(lines.len(), ways, "{lines:?}");
+        for line in &lines {
+            assert_eq!((&line["name"], &line["kills"]), (&name.into(), &3.into()));
+            for side in ["ringway", "by_hand"] {
+                let at = |figure: &str| {
+                    let found = line[side][figure].as_f64();
+                    found.unwrap_or_else(|| panic!("no {figure} of {side}: {line}"))
+                };
+                assert!(at("p50_us") > 0.0, "{line}");
+                assert!(at("p50_us") <= at("p99_us") && at("p99_us") <= at("max_us"));
+                assert!(at("cpu_percent") >= 0.0, "{line}");
+            }
+            // Whether it is met depends on who else runs here.
+            let most = line["target_p99_us"].as_f64().unwrap();
+            let met = line["ringway"]["p99_us"].as_f64().unwrap() <= most;
+            assert_eq!(line["met"], met, "{line}");
+        }
+    }
+    for wrong in [
+        &["death", "--ways"][..],
+        &["death", "next-client"],
+        &["next-client", "--svg", "x"],
+    ] {
+        assert_eq!(bench(&place, wrong, None).0, 2, "{wrong:?}");
+    }
 }

@@ -20,7 +20,7 @@ use crate::layout::handshake::{self, Attach, Hello, Kind, Prefix, Reason, Refuse
 use crate::layout::schemas::Announced;
 use crate::layout::{OLDEST_VERSION, VERSION};
 use crate::sys::aside::Descriptors;
-use crate::sys::credentials::Speaker;
+use crate::sys::credentials::{self, Speaker};
 use crate::sys::line::Line;
 use crate::sys::message::{self, Loss, Received};
 use crate::sys::{poll, socket};
@@ -220,8 +220,9 @@ pub(super) fn welcomed(
             speaker.uid
         );
         let text = format!(
-            "the server runs as uid {}, which is not allowed here: see Config::allow_uid, or `--allow-uid` of the command",
-            speaker.uid
+            "the server runs as uid {}{}, which is not allowed here: see Config::allow_uid, or `--allow-uid` of the command",
+            speaker.uid,
+            credentials::remark(speaker.uid)
         );
         return Err(Ended::Ours(
             Reason::Uid,

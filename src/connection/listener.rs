@@ -87,7 +87,7 @@ impl Listener {
             .map_err(|error| unlocked(&path, error))?;
         let door = bind(&path)?;
         // The uid check in the handshake decides who gets in; the socket's mode must not stand in the way of those it admits.
-        let mode = if config.uids.is_empty() { 0o600 } else { 0o666 };
+        let mode = if config.uids.is_empty() { 0o600 } else { 0o666 } | directory::KEPT;
         let lobby = std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode))
             .map_err(|error| Error::io("setting the socket's mode", error))
             .and_then(|()| {
@@ -209,8 +209,11 @@ impl Listener {
 
     /// The listening socket for another process.
     pub(super) fn share_door(&mut self) -> Result<OwnedFd, Error> {
-        let shared = self.door.share();
-        shared.map_err(|error| Error::io("handing a listener over", error))
+        // First: were we killed between the two, the name would be anybody's while another process serves there.
+        self.identity
+            .map_or(Ok(()), |it| directory::keep_no_more(&self.path, it))
+            .and_then(|()| self.door.share())
+            .map_err(|error| Error::io("handing a listener over", error))
     }
 
     /// Whether another process lets clients in.
@@ -393,10 +396,13 @@ fn bind(path: &Path) -> Result<Door, Error> {
             let Some(pid) = ended else {
                 return taken("is taken by a listener that is alive: stop it, or use another name");
             };
-            let text = format!(
-                "is taken: process {pid}, which began to listen there, has ended, but another one, such as its child, still has its socket: end that one, or use another name"
-            );
-            return taken(&text);
+            // Else only children of that process have the socket, and a child lets nobody in.
+            if !directory::is_kept(path) {
+                let text = format!(
+                    "is taken: process {pid}, which began to listen there, has ended, but another one, to which it handed its socket over, still has it: end that one, or use another name"
+                );
+                return taken(&text);
+            }
         }
         Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => {
             return taken("is taken by a listener whose queue is full");

@@ -10,6 +10,7 @@ use super::side::Refused;
 use crate::error::{Error, ErrorKind};
 use crate::layout::handshake::Reason;
 use crate::segment::{ForeignSegment, OwnSegment, SegmentSize};
+use crate::sys::memory::{self, Shortage};
 use crate::sys::place;
 
 /// Our own segment, where `config` wants it.
@@ -20,6 +21,9 @@ pub(super) fn segment(config: &Config, size: SegmentSize) -> Result<OwnSegment, 
             error,
         )
     };
+    if let Some(shortage) = memory::shortage(size.total()).filter(|_| !size.huge) {
+        return Err(short_of_memory(size, &shortage));
+    }
     let file = OwnSegment::file(c"ringway", size).map_err(failed)?;
     if let Some(node) = config.node {
         place::bind_to_node(file.as_fd(), size.total() as usize, node)
@@ -34,6 +38,17 @@ pub(super) fn segment(config: &Config, size: SegmentSize) -> Result<OwnSegment, 
         })?;
     }
     Ok(segment)
+}
+
+fn short_of_memory(size: SegmentSize, shortage: &Shortage) -> Error {
+    let Shortage { group, limit, used } = shortage;
+    let text = format!(
+        "making a segment of {} bytes: the memory control group {} may have {limit} bytes and keeps {used}, and the kernel would end a process of it; raise its limit (memory.max, memory.limit_in_bytes), \
+         or use smaller rings",
+        size.total(),
+        group.display()
+    );
+    Error::new(ErrorKind::Resources, text)
 }
 
 /// Locks the peer's segment if `config` wants that.

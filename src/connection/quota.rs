@@ -70,7 +70,7 @@ impl Limits {
     fn handshakes_of(&self, uid: u32) -> u64 {
         let places = HANDSHAKES as u64;
         // A process of our own uid could end us: to be held up is the least that it can do.
-        let own = uid == credentials::effective_uid();
+        let own = credentials::is_own(uid);
         let unsaid = if own { places } else { places / 2 };
         self.handshakes.unwrap_or(unsaid)
     }

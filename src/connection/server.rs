@@ -184,7 +184,11 @@ impl Pending {
             .speaker
             .ok_or_else(|| malformed("the kernel did not say who speaks"))?;
         if !config.allows(speaker.uid) {
-            let text = format!("uid {} may not connect here", speaker.uid);
+            let text = format!(
+                "uid {}{} may not connect here",
+                speaker.uid,
+                credentials::remark(speaker.uid)
+            );
             return Err((Reason::Uid, ErrorKind::UidRefused, text));
         }
         step!("hello-received");
@@ -313,7 +317,7 @@ impl Pending {
                 "the listener does not let its frames be read along (Config::allow_tap)".to_owned(),
             );
         }
-        if payload && uid != credentials::effective_uid() {
+        if payload && !credentials::is_own(uid) {
             let text = format!("uid {uid} may not read along: only the listener's own uid may");
             return Err((Reason::Uid, ErrorKind::UidRefused, text));
         }

@@ -1,19 +1,28 @@
-//! How much processor time the control groups of this process grant it, from version 1 (`cpu.cfs_quota_us`) and 2 (`cpu.max`).
+//! The control groups of this process, of version 1 and 2, and how much processor time they grant it (`cpu.cfs_quota_us`, `cpu.max`).
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 /// Whether some control group that this process is in grants it one CPU's time or less. What cannot be read grants everything.
 pub(crate) fn is_rationed() -> bool {
+    groups_of("cpu").iter().any(is_rationed_by)
+}
+
+/// The folders of all groups that this process is in and that `controller` may limit, from its own outwards.
+pub(crate) fn around_us(controller: &str) -> Vec<PathBuf> {
+    let groups = groups_of(controller);
+    let each = groups.iter().flat_map(Group::around);
+    each.map(Path::to_path_buf).collect()
+}
+
+fn groups_of(controller: &str) -> Vec<Group> {
     // A name that is no text, of a mount that has nothing to do with us, hides no other.
     let read = |path: &str| {
         let bytes = fs::read(path).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     };
     let groups = read("/proc/self/cgroup");
-    folders(&groups, &read("/proc/self/mountinfo"))
-        .iter()
-        .any(is_rationed_by)
+    folders(controller, &groups, &read("/proc/self/mountinfo"))
 }
 
 /// Where one hierarchy is mounted, and the group in it: its quota counts, and that of each group around it.
@@ -23,8 +32,17 @@ struct Group {
     folder: PathBuf,
 }
 
-/// The groups that may have a quota. `groups` and `mounts`: the texts of `/proc/self/cgroup` and `mountinfo`.
-fn folders(groups: &str, mounts: &str) -> Vec<Group> {
+impl Group {
+    /// Its folder and those around it.
+    fn around(&self) -> impl Iterator<Item = &Path> {
+        self.folder
+            .ancestors()
+            .take_while(|folder| folder.starts_with(&self.mount))
+    }
+}
+
+/// The groups that `controller` may limit. `groups` and `mounts`: the texts of `/proc/self/cgroup` and `mountinfo`.
+fn folders(controller: &str, groups: &str, mounts: &str) -> Vec<Group> {
     let mut found = Vec::new();
     for line in mounts.lines() {
         let Some((front, back)) = line.split_once(" - ") else {
@@ -35,7 +53,7 @@ fn folders(groups: &str, mounts: &str) -> Vec<Group> {
         let (&[_, _, _, root, mount, ..], &[kind, _, options, ..]) = (&front[..], &back[..]) else {
             continue;
         };
-        let version_1 = kind == "cgroup" && options.split(',').any(|option| option == "cpu");
+        let version_1 = kind == "cgroup" && options.split(',').any(|option| option == controller);
         if !version_1 && kind != "cgroup2" {
             continue;
         }
@@ -43,7 +61,7 @@ fn folders(groups: &str, mounts: &str) -> Vec<Group> {
             let mut parts = line.splitn(3, ':');
             let (_, controllers, group) = (parts.next()?, parts.next()?, parts.next()?);
             let ours = if version_1 {
-                controllers.split(',').any(|name| name == "cpu")
+                controllers.split(',').any(|name| name == controller)
             } else {
                 controllers.is_empty()
             };
@@ -84,21 +102,17 @@ fn unescaped(field: &str) -> String {
 }
 
 fn is_rationed_by(group: &Group) -> bool {
-    group
-        .folder
-        .ancestors()
-        .take_while(|folder| folder.starts_with(&group.mount))
-        .any(|folder| {
-            let read = |name| fs::read_to_string(folder.join(name)).unwrap_or_default();
-            let max = read("cpu.max");
-            let (quota, period) = if max.is_empty() {
-                (read("cpu.cfs_quota_us"), read("cpu.cfs_period_us"))
-            } else {
-                let (quota, period) = max.split_once(' ').unwrap_or((&max, ""));
-                (quota.to_owned(), period.to_owned())
-            };
-            is_one_at_most(&quota, &period)
-        })
+    group.around().any(|folder| {
+        let read = |name| fs::read_to_string(folder.join(name)).unwrap_or_default();
+        let max = read("cpu.max");
+        let (quota, period) = if max.is_empty() {
+            (read("cpu.cfs_quota_us"), read("cpu.cfs_period_us"))
+        } else {
+            let (quota, period) = max.split_once(' ').unwrap_or((&max, ""));
+            (quota.to_owned(), period.to_owned())
+        };
+        is_one_at_most(&quota, &period)
+    })
 }
 
 /// Whether `quota` in each `period`, both in microseconds, is one CPU's time or less. "max" and -1 are no quota.
@@ -135,7 +149,7 @@ mod tests {
     fn version_2_and_version_1_are_found() {
         let two = "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate";
         assert_eq!(
-            folders("0::/user.slice/a.scope\n", two),
+            folders("cpu", "0::/user.slice/a.scope\n", two),
             [group("/sys/fs/cgroup", "/sys/fs/cgroup/user.slice/a.scope")]
         );
         let one = "\
@@ -143,7 +157,7 @@ mod tests {
             32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw shared:9 - cgroup cgroup rw,cpu,cpuacct\n\
             34 31 0:31 / /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset";
         assert_eq!(
-            folders("3:cpuset:/\n2:cpu,cpuacct:/job\n0::/", one),
+            folders("cpu", "3:cpuset:/\n2:cpu,cpuacct:/job\n0::/", one),
             [group(
                 "/sys/fs/cgroup/cpu,cpuacct",
                 "/sys/fs/cgroup/cpu,cpuacct/job"
@@ -157,13 +171,19 @@ mod tests {
         let mounts = "9 8 0:1 /docker/abc /sys/fs/cgroup/cpu ro - cgroup cgroup rw,cpu";
         let at = |folder| [group("/sys/fs/cgroup/cpu", folder)];
         assert_eq!(
-            folders("2:cpu:/docker/abc/x", mounts),
+            folders("cpu", "2:cpu:/docker/abc/x", mounts),
             at("/sys/fs/cgroup/cpu/x")
         );
-        assert_eq!(folders("2:cpu:/other", mounts), at("/sys/fs/cgroup/cpu"));
+        assert_eq!(
+            folders("cpu", "2:cpu:/other", mounts),
+            at("/sys/fs/cgroup/cpu")
+        );
         let mounts = "9 8 0:1 / /sys/fs/cgroup/cpu ro - cgroup cgroup rw,cpu";
-        assert_eq!(folders("2:cpu:/../x", mounts), at("/sys/fs/cgroup/cpu"));
-        assert_eq!(folders("nonsense", "nonsense - \n\n"), []);
+        assert_eq!(
+            folders("cpu", "2:cpu:/../x", mounts),
+            at("/sys/fs/cgroup/cpu")
+        );
+        assert_eq!(folders("cpu", "nonsense", "nonsense - \n\n"), []);
     }
 
     /// The kernel writes a backslash and a space of a path as digits in one of its files, and as they are in the other.
@@ -172,10 +192,13 @@ mod tests {
         let mounts = "9 8 0:1 /a\\134x2dc.slice /mnt/my\\040groups ro shared:1 - cgroup2 none rw";
         let at = |folder| [group("/mnt/my groups", folder)];
         assert_eq!(
-            folders("0::/a\\x2dc.slice/b\\x20.scope", mounts),
+            folders("cpu", "0::/a\\x2dc.slice/b\\x20.scope", mounts),
             at("/mnt/my groups/b\\x20.scope")
         );
-        assert_eq!(folders("0::/a\\x2dd.slice", mounts), at("/mnt/my groups"));
+        assert_eq!(
+            folders("cpu", "0::/a\\x2dd.slice", mounts),
+            at("/mnt/my groups")
+        );
         for (field, path) in [
             ("", ""),
             ("/", "/"),
@@ -195,12 +218,12 @@ mod tests {
         let mounts = "9 8 0:1 / /sys/fs/cgroup ro - cgroup2 none rw";
         let at = |folder| [group("/sys/fs/cgroup", folder)];
         assert_eq!(
-            folders("0::/a.slice/b.scope (deleted)", mounts),
+            folders("cpu", "0::/a.slice/b.scope (deleted)", mounts),
             at("/sys/fs/cgroup/a.slice/b.scope")
         );
         let mounts = "9 8 0:1 /a.slice /sys/fs/cgroup ro - cgroup2 none rw";
         assert_eq!(
-            folders("0::/a.slice (deleted)", mounts),
+            folders("cpu", "0::/a.slice (deleted)", mounts),
             at("/sys/fs/cgroup/")
         );
     }
@@ -211,8 +234,16 @@ mod tests {
         let at = |folder| [group("/sys/fs/cgroup", folder)];
         for root in ["/..", "/../..", "/../other"] {
             let mounts = format!("9 8 0:1 {root} /sys/fs/cgroup ro - cgroup2 none rw");
-            assert_eq!(folders("0::/", &mounts), at("/sys/fs/cgroup"), "{root}");
-            assert_eq!(folders("0::/a", &mounts), at("/sys/fs/cgroup"), "{root}");
+            assert_eq!(
+                folders("cpu", "0::/", &mounts),
+                at("/sys/fs/cgroup"),
+                "{root}"
+            );
+            assert_eq!(
+                folders("cpu", "0::/a", &mounts),
+                at("/sys/fs/cgroup"),
+                "{root}"
+            );
         }
     }
 

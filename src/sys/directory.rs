@@ -4,11 +4,11 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::credentials::effective_uid;
+use super::credentials::{effective_uid, is_own};
 use super::{again, check, last_error};
 
 /// Why a directory cannot hold named sockets.
@@ -90,7 +90,7 @@ pub(crate) fn verify(path: &Path) -> Result<(), Unfit> {
     if !status.is_dir() {
         return Err(Unfit::NotADirectory(what(status.file_type())));
     }
-    if status.uid() != effective_uid() {
+    if !is_own(status.uid()) {
         return Err(Unfit::Owner(status.uid()));
     }
     if status.mode() & 0o077 != 0 {
@@ -134,6 +134,26 @@ impl Lock {
     }
 }
 
+/// The bit of a socket's mode which says that whoever made it has handed it to nobody (the sticky bit, which means nothing for a socket). When that process has ended, nobody serves there.
+pub(crate) const KEPT: u32 = libc::S_ISVTX;
+
+/// Whether it says so of the socket at `path`, and is ours, so that nobody else can have said it.
+pub(crate) fn is_kept(path: &Path) -> bool {
+    let status = fs::symlink_metadata(path);
+    status.is_ok_and(|it| it.file_type().is_socket() && it.mode() & KEPT != 0 && is_own(it.uid()))
+}
+
+/// Takes the bit back, before the socket is handed over. `identity`: what the path led to when we made it. A path that leads nowhere by now leads nobody to the socket either.
+pub(crate) fn keep_no_more(path: &Path, identity: (u64, u64)) -> io::Result<()> {
+    let mode = match fs::symlink_metadata(path) {
+        Ok(status) if (status.dev(), status.ino()) == identity => status.mode() & 0o7777,
+        Ok(_) => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    fs::set_permissions(path, fs::Permissions::from_mode(mode & !KEPT))
+}
+
 /// What a file is, in words.
 pub(crate) fn what(kind: fs::FileType) -> &'static str {
     if kind.is_file() {
@@ -161,7 +181,6 @@ pub(crate) fn identity(path: &Path) -> Option<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     fn scratch(name: &str) -> PathBuf {
         let path =

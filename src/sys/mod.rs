@@ -26,6 +26,7 @@ pub(crate) mod lobby;
 pub(crate) mod map;
 pub(crate) mod membarrier;
 pub(crate) mod memfd;
+pub(crate) mod memory;
 pub(crate) mod message;
 pub(crate) mod place;
 pub(crate) mod poll;

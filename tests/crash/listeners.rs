@@ -69,10 +69,10 @@ fn a_stopped_listener_keeps_its_name_and_its_clients_time_out() {
     });
 }
 
-/// A child has a copy of the socket that its parent listens with. The kernel then has a listener, and nobody calls `accept`.
+/// A child has a copy of the socket that its parent listens with. The kernel then has a listener, and nobody calls `accept`: whoever binds next has the name.
 #[test]
-fn a_forked_child_keeps_a_listener_s_name_until_it_lets_go() {
-    let name = "listeners::a_forked_child_keeps_a_listener_s_name_until_it_lets_go";
+fn a_forked_child_of_a_dead_listener_does_not_keep_its_name() {
+    let name = "listeners::a_forked_child_of_a_dead_listener_does_not_keep_its_name";
     alone(name, LIMIT, || {
         for way in ["drops it", "ends", "executes another program"] {
             let (page, path) = (Page::new(), path("heir"));
@@ -85,10 +85,7 @@ fn a_forked_child_keeps_a_listener_s_name_until_it_lets_go() {
                     page.set(LISTENS, u64::from(std::process::id()));
                     page.until(GO, 1);
                     match way {
-                        "drops it" => {
-                            drop(listener.take());
-                            page.until(GO, 3);
-                        }
+                        "drops it" => drop(listener.take()),
                         "ends" => {}
                         _ => {
                             use std::os::unix::process::CommandExt;
@@ -96,6 +93,8 @@ fn a_forked_child_keeps_a_listener_s_name_until_it_lets_go() {
                             panic!("{error}");
                         }
                     }
+                    page.set(LISTENS, 0);
+                    page.until(GO, 3);
                 });
                 heir.reap();
             });
@@ -103,28 +102,105 @@ fn a_forked_child_keeps_a_listener_s_name_until_it_lets_go() {
                 std::thread::yield_now();
             }
             let heir = page.get(LISTENS) as libc::pid_t;
+            let why = "a listener that is alive";
+            is_taken_and_silent(&path, why, "its parent lives");
             child.signal(libc::SIGKILL);
             child.reap_killed();
-            let why = format!(
-                "process {}, which began to listen there, has ended",
-                child.pid
-            );
-            is_taken_and_silent(&path, &why, way);
-            assert!(path.exists());
+            // Until somebody binds it, clients come to a socket that nobody looks at.
+            let error = try_to_connect(&path).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::TimedOut, "{way}: {error}");
+            let mut next = Listener::bind(path.as_path()).unwrap();
+            serves(&mut next, &path);
             page.set(GO, 1);
-            // Whatever it does, it takes a moment.
-            let until = soon();
-            while try_to_connect(&path).unwrap_err().kind() != ErrorKind::NotFound {
-                assert!(Instant::now() < until, "{way}: the name stays taken");
+            if way.starts_with("executes") {
+                until_it_is(heir, "sleep\n");
+            } else {
+                let until = soon();
+                while page.get(LISTENS) != 0 {
+                    assert!(Instant::now() < until, "{way}");
+                    std::thread::yield_now();
+                }
             }
-            assert!(path.exists(), "a child removes no file of its parent's");
-            is_free(&path, way);
+            serves(&mut next, &path);
+            drop(next);
+            is_free_behind(&path, way);
             page.set(GO, 3);
             if way.starts_with("executes") {
                 // SAFETY: no memory is passed; it is the process that we have had forked, and it sleeps.
                 assert_eq!(unsafe { libc::kill(heir, libc::SIGKILL) }, 0);
             }
         }
+    });
+}
+
+/// A client is let in.
+fn serves(listener: &mut Listener, path: &Path) {
+    std::thread::scope(|scope| {
+        let patient = Config::new().handshake_timeout(Duration::from_secs(20));
+        let client = scope.spawn(move || drop(patient.connect(path).unwrap()));
+        drop(listener.accept_deadline(soon()).unwrap());
+        client.join().unwrap();
+    });
+}
+
+/// An orderly end has removed the name.
+fn is_free_behind(path: &Path, when: &str) {
+    assert!(!path.exists(), "{when}");
+    let error = try_to_connect(path).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{when}: {error}");
+}
+
+fn until_it_is(pid: libc::pid_t, program: &str) {
+    let until = soon();
+    while std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap() != program {
+        assert!(Instant::now() < until);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// To be the child of a dead listener is one thing, to have its socket by its will another: then its name is taken, though whoever made it has ended.
+#[test]
+fn a_socket_that_was_handed_over_keeps_its_name_when_its_maker_has_ended() {
+    let name = "listeners::a_socket_that_was_handed_over_keeps_its_name_when_its_maker_has_ended";
+    alone(name, LIMIT, || {
+        let (page, path) = (Page::new(), path("handed-over"));
+        let mut maker = fork(|| {
+            let mut listener = Listener::bind(path.as_path()).unwrap();
+            let socket = listener.hand_over().unwrap();
+            let mut heir = fork(|| {
+                // It must outlive its parent: the test ends it.
+                // SAFETY: no memory is passed.
+                unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, 0) };
+                let mut listener = Config::new().listen_on(socket).unwrap();
+                page.set(LISTENS, u64::from(std::process::id()));
+                while page.get(GO) == 0 {
+                    let _ = listener.accept_deadline(Instant::now() + Duration::from_millis(5));
+                }
+            });
+            heir.reap();
+        });
+        while page.get(LISTENS) == 0 {
+            std::thread::yield_now();
+        }
+        maker.signal(libc::SIGKILL);
+        maker.reap_killed();
+        let error = Listener::bind(path.as_path()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NameTaken, "{error}");
+        let why = format!(
+            "process {}, which began to listen there, has ended, but another one, to which it handed its socket over",
+            maker.pid
+        );
+        assert!(error.to_string().contains(&why), "{error}");
+        let patient = Config::new().handshake_timeout(Duration::from_secs(20));
+        drop(patient.connect(path.as_path()).unwrap());
+        page.set(GO, 1);
+        let until = soon();
+        while try_to_connect(&path).is_ok()
+            || try_to_connect(&path).unwrap_err().kind() != ErrorKind::NotFound
+        {
+            assert!(Instant::now() < until);
+        }
+        is_free(&path, "the heir has ended");
     });
 }
 

@@ -7,6 +7,7 @@ mod expiry;
 mod fences;
 mod lane;
 mod lanes;
+mod late;
 mod noise;
 mod nudge;
 mod observer;

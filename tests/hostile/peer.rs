@@ -166,6 +166,11 @@ struct Control([u8; 1280]);
 
 /// One message with descriptors. Errors are no business of a hostile peer.
 pub(crate) fn send(line: &OwnedFd, bytes: &[u8], descriptors: &[RawFd]) {
+    let _ = try_send(line, bytes, descriptors);
+}
+
+/// The same for who has to know.
+pub(crate) fn try_send(line: &OwnedFd, bytes: &[u8], descriptors: &[RawFd]) -> io::Result<()> {
     let mut part = libc::iovec {
         iov_base: bytes.as_ptr().cast_mut().cast(),
         iov_len: bytes.len(),
@@ -195,7 +200,11 @@ pub(crate) fn send(line: &OwnedFd, bytes: &[u8], descriptors: &[RawFd]) {
         }
     }
     // SAFETY: all that `message` points to lives until the call returns.
-    unsafe { libc::sendmsg(line.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) };
+    let sent = unsafe { libc::sendmsg(line.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) };
+    if sent == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
 }
 
 /// Whether a descriptor is readable within so many milliseconds.

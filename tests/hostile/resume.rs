@@ -204,7 +204,7 @@ fn serve(at: &Path) -> Hostile {
     }
 }
 
-fn victim(name: &str) -> (PathBuf, Connection, Hostile) {
+pub(crate) fn victim(name: &str) -> (PathBuf, Connection, Hostile) {
     let at = peer::path(name);
     thread::scope(|scope| {
         let hostile = scope.spawn(|| serve(&at));

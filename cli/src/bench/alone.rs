@@ -3,13 +3,15 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use super::{BenchArgs, Code, codecs, exit, jitter, meeting, sweep};
+use super::{BenchArgs, Code, codecs, death, exit, jitter, meeting, sweep};
 
 /// Each by its name and what it is.
-const ALL: [(&str, &str); 3] = [
+const ALL: [(&str, &str); 5] = [
     (codecs::NAME, codecs::ABOUT),
     (sweep::NAME, sweep::ABOUT),
     (jitter::NAME, jitter::ABOUT),
+    (death::DEATH, death::ABOUT_DEATH),
+    (death::NEXT, death::ABOUT_NEXT),
 ];
 
 /// A line for each.
@@ -47,14 +49,18 @@ fn run_named(
         // One of the sweep's sizes may be named.
         size == Some("") || (name == sweep::NAME && size.is_some_and(|size| size.starts_with(':')))
     });
-    if !only || args.ways || (args.check && name != sweep::NAME) {
+    let checked = [sweep::NAME, death::DEATH, death::NEXT].contains(&name);
+    if !only || args.ways || (args.check && !checked) {
         return usage(match name {
+            death::DEATH | death::NEXT => {
+                "`death` and `next-client` come by themselves, without --ways"
+            }
             sweep::NAME => "`sweep` comes by itself, without --ways",
             codecs::NAME => "`codecs` is compared by itself, without --check and --ways",
             _ => "`jitter` comes by itself, without --check and --ways",
         });
     }
-    if args.svg.is_some() && name == codecs::NAME {
+    if args.svg.is_some() && ![sweep::NAME, jitter::NAME].contains(&name) {
         return usage("--svg draws what `sweep` or `jitter` found");
     }
     if args.list {
@@ -82,6 +88,18 @@ fn run_named(
                 sizes,
             };
             sweep::run(&effort, &mut meeting()?, output)
+        }
+        death::DEATH | death::NEXT => {
+            let effort = death::Effort {
+                kills: rounds(50, 500),
+                json: args.json,
+                check: args.check,
+            };
+            if name == death::DEATH {
+                death::run_death(effort, &mut meeting()?, output)
+            } else {
+                death::run_next(effort, &mut meeting()?, output)
+            }
         }
         _ => {
             let effort = jitter::Effort {

@@ -38,14 +38,22 @@ fn activity(pids: [u32; 2]) -> Result<Activity, Failure> {
         for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
             let thread = thread?.path();
             total.wake_ups += switches(&fs::read_to_string(thread.join("status"))?);
-            // The first number is the time on a processor in nanoseconds. Kernels built without it lack the file.
-            let times = fs::read_to_string(thread.join("schedstat")).unwrap_or_default();
-            total.cpu_nanos += times
-                .split(' ')
-                .next()
-                .and_then(|nanos| nanos.parse().ok())
-                .unwrap_or(0);
         }
+        total.cpu_nanos += processor_nanos(pid)?;
+    }
+    Ok(total)
+}
+
+/// Processor time of all threads that a process has now.
+pub(crate) fn processor_nanos(pid: u32) -> Result<u64, Failure> {
+    let mut total = 0;
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        // The first number is the time on a processor in nanoseconds. Kernels built without it lack the file.
+        let times = fs::read_to_string(thread?.path().join("schedstat")).unwrap_or_default();
+        let first = times.split(' ').next();
+        total += first
+            .and_then(|nanos| nanos.parse::<u64>().ok())
+            .unwrap_or(0);
     }
     Ok(total)
 }

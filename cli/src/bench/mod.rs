@@ -18,6 +18,7 @@ mod alone;
 mod chart;
 mod codecs;
 mod crew;
+mod death;
 mod holdings;
 mod idle;
 mod instructions;
@@ -57,6 +58,7 @@ use self::row::{Measured, Row};
 use self::rows::ROWS;
 use self::work::Pass;
 
+pub(crate) use self::death::{RoleArgs, run_role};
 pub(crate) use self::instructions::{CountArgs, run as run_count};
 pub(crate) use self::jitter::{MemberArgs, run_member};
 pub(crate) use self::peer::{PeerArgs, run as run_peer};

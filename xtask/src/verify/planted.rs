@@ -26,6 +26,16 @@ const FAULTS: &[Fault] = &[
         test: ["failing", "each_call_of_a_client_fails"],
         says: "the segment is sparse",
     },
+    Fault {
+        name: "everybody_is_us",
+        test: ["hidden", "who_has_no_uid_here_is_not_taken_for_ourselves"],
+        says: "was taken for ourselves",
+    },
+    Fault {
+        name: "unasked_limit",
+        test: ["memory", "a_limit_on_files_refuses_rings_and_kills_nobody"],
+        says: "no client connected before the deadline",
+    },
 ];
 
 /// One build has all of them: each is in the way of its own test alone.
@@ -39,12 +49,16 @@ pub(super) fn planted(job: &mut Job) -> Result<(), Stop> {
         let [target, test] = fault.test;
         let mut cargo = job.cargo("test");
         cargo.args(["--package", "ringway", "--test", target, "--", test]);
+        cargo.arg("--nocapture");
         cargo
             .env("RUSTFLAGS", flags.join(" "))
             .env("CARGO_TARGET_DIR", place::target().join("planted"));
         let (printed, status) = job.try_run(&mut cargo, seconds(900))?;
         if printed.contains("this sandbox forbids ptrace") {
             return Ok(());
+        }
+        if printed.contains("SKIPPED: no namespaces") {
+            continue;
         }
         if status.success() || !printed.contains(fault.says) {
             return Err(Stop::failed(format!(
@@ -66,15 +80,17 @@ mod tests {
             let path = crate::place::root().join(path);
             std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"))
         };
-        let sources = read("src/ring/producer.rs".into()) + &read("src/sys/memfd.rs".into());
+        let sources = read("src/ring/producer.rs".into())
+            + &read("src/sys/memfd.rs".into())
+            + &read("src/sys/credentials.rs".into());
         for fault in FAULTS {
             let planted = format!("cfg(ringway_planted = \"{}\")", fault.name);
             assert!(sources.contains(&planted), "{planted}");
             let [target, test] = fault.test;
-            assert!(
-                read(format!("tests/{target}/main.rs")).contains(test),
-                "{test}"
-            );
+            let folder = crate::place::root().join("tests").join(target);
+            let files = std::fs::read_dir(folder).unwrap();
+            let mut texts = files.map(|it| std::fs::read_to_string(it.unwrap().path()).unwrap());
+            assert!(texts.any(|text| text.contains(test)), "{test}");
         }
     }
 }

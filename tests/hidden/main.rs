@@ -1,0 +1,22 @@
+//! Deaths that hide: of zombies, of processes whose descriptors others were given on purpose, and across namespaces, where pids, clocks and uids mean
+//! something else. What a machine does not permit is skipped, and says so.
+
+mod heirs;
+mod space;
+mod users;
+
+#[path = "../crash/process.rs"]
+mod process;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn path(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("ringway-hidden-{name}-{}", std::process::id()))
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(20)
+}

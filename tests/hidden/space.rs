@@ -1,0 +1,247 @@
+//! Peers in namespaces of their own: two containers that share nothing but the path of a socket.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use ringway::{Config, Connection, RecvError, SendError, Wait};
+
+use super::process::{Page, alone, fork};
+use super::{LIMIT, path, soon};
+
+const READY: usize = 0;
+const INSIDE: usize = 1;
+const HEARD: usize = 2;
+const GONE: usize = 3;
+/// Words of one container behind those of the other.
+const NEXT: usize = 8;
+
+const NEWTIME: i32 = 0x80;
+const CONTAINER: i32 = libc::CLONE_NEWNS
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWNET
+    | libc::CLONE_NEWUTS
+    | NEWTIME;
+
+fn done(result: i32) -> io::Result<()> {
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// Moves this process, or its children (pids, clocks), into namespaces of their own. With one of users, our uid is called `known_as` there, if that is given, and has no name
+/// there if it is not.
+pub(super) fn unshare(namespaces: i32, known_as: Option<u32>) -> io::Result<()> {
+    // SAFETY: no preconditions.
+    let uid = unsafe { libc::geteuid() };
+    // SAFETY: no memory is passed.
+    done(unsafe { libc::unshare(namespaces) })?;
+    if let Some(known_as) = known_as.filter(|_| namespaces & libc::CLONE_NEWUSER != 0) {
+        std::fs::write("/proc/self/setgroups", "deny")?;
+        std::fs::write("/proc/self/uid_map", format!("{known_as} {uid} 1"))?;
+    }
+    if namespaces & NEWTIME != 0 {
+        std::fs::write("/proc/self/timens_offsets", "monotonic 5000 0")?;
+    }
+    if namespaces & libc::CLONE_NEWNS != 0 {
+        let (none, shm) = (std::ptr::null(), c"/dev/shm".as_ptr());
+        // SAFETY: the strings live during the calls.
+        unsafe {
+            let private = libc::MS_REC | libc::MS_PRIVATE;
+            let root = c"/".as_ptr();
+            done(libc::mount(none, root, none, private, none.cast()))?;
+            // Nothing of ours is there.
+            let kind = c"tmpfs".as_ptr();
+            done(libc::mount(kind, shm, kind, 0, none.cast()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether it can be done here; says so where it cannot.
+pub(super) fn can(namespaces: i32, known_as: Option<u32>) -> bool {
+    let page = Page::new();
+    let mut trial = fork(|| {
+        if let Err(error) = unshare(namespaces, known_as) {
+            println!("SKIPPED: no namespaces {namespaces:#x} can be made here: {error}");
+            page.set(READY, 1);
+        }
+    });
+    assert_eq!(trial.reap(), 0);
+    page.get(READY) == 0
+}
+
+/// Runs `body` in namespaces of its own, in a process whose pid out here is in the page.
+fn elsewhere(
+    page: &Page,
+    base: usize,
+    namespaces: i32,
+    known_as: Option<u32>,
+    body: impl FnOnce(),
+) -> super::process::Child {
+    fork(|| {
+        unshare(namespaces, known_as).unwrap();
+        let mut inside = fork(|| {
+            assert_eq!(std::process::id(), 1, "it has pids of its own");
+            body();
+        });
+        page.set(base + INSIDE, u64::from(inside.pid.unsigned_abs()));
+        let status = inside.reap();
+        // Killed, as it was to be, or at its own end.
+        assert!(status == 0 || libc::WIFSIGNALED(status), "{status:#x}");
+        page.set(base + GONE, 1);
+    })
+}
+
+/// Waits for the other side's end, and says how it was: 1: died, 2: closed, 3 something else.
+fn outlive(mut connection: Connection, page: &Page, base: usize) {
+    let (sender, receiver) = connection.halves();
+    page.set(base + READY, 1);
+    let end = receiver.recv_deadline(soon()).err();
+    let told = match end {
+        Some(RecvError::PeerDied) => 1,
+        Some(RecvError::PeerClosed) => 2,
+        _ => 3,
+    };
+    let same = matches!(
+        (told, sender.check()),
+        (1, Err(SendError::PeerDied)) | (2, Err(SendError::PeerClosed))
+    );
+    page.set(base + HEARD, if same { told } else { 4 });
+}
+
+/// Each says something by turns; who begins knows before when it is too late. Then `outlive`.
+fn exchange(mut connection: Connection, begins: bool, page: &Page, base: usize) {
+    let (sender, receiver) = connection.halves();
+    if begins {
+        let early = receiver.recv_deadline(Instant::now() + Duration::from_millis(20));
+        assert_eq!(early.err(), Some(RecvError::TimedOut));
+    }
+    for number in 0..100u64 {
+        if begins {
+            sender.send(&number.to_le_bytes()).unwrap();
+        }
+        let told = receiver.recv_deadline(soon()).unwrap().to_vec();
+        assert_eq!(told, number.to_le_bytes());
+        if !begins {
+            sender.send(&told).unwrap();
+        }
+    }
+    outlive(connection, page, base);
+}
+
+/// One is killed; the other hears it, and as a death. In turns: the one that listens, and the one that connects.
+fn one_of_two_dies(users: bool) {
+    let (flags, known_as) = if users {
+        (CONTAINER | libc::CLONE_NEWUSER, Some(0))
+    } else {
+        (CONTAINER, None)
+    };
+    if !can(flags, known_as) {
+        return;
+    }
+    for (wait, victim) in [
+        (Wait::Park, 0),
+        (Wait::Park, 1),
+        (Wait::Spin, 0),
+        (Wait::Adaptive, 1),
+    ] {
+        let (page, path) = (Page::new(), path("containers"));
+        let config = Config::new()
+            .wait(wait)
+            .handshake_timeout(Duration::from_secs(20));
+        let server = elsewhere(&page, 0, flags, known_as, || {
+            let mut listener = config.bind(path.as_path()).unwrap();
+            page.set(READY, 2);
+            let accepted = listener.accept_deadline(soon()).unwrap();
+            exchange(accepted, true, &page, 0);
+        });
+        page.until(READY, 2);
+        let client = elsewhere(&page, NEXT, flags, known_as, || {
+            let connected = config.connect(path.as_path()).unwrap();
+            exchange(connected, false, &page, NEXT);
+        });
+        page.until(READY, 1);
+        page.until(NEXT + READY, 1);
+        let (dies, lives) = if victim == 0 { (0, NEXT) } else { (NEXT, 0) };
+        // SAFETY: no memory is passed; a grandchild of ours, whose parent reaps it when it has ended and not before.
+        let killed = unsafe { libc::kill(page.get(dies + INSIDE) as libc::pid_t, libc::SIGKILL) };
+        assert_eq!(killed, 0);
+        while page.get(lives + HEARD) == 0 {
+            std::thread::yield_now();
+        }
+        // Neither has a pid for the other; what the kernel attaches to a message (Linux 6.5) needs none.
+        let told = page.get(lives + HEARD);
+        println!("{wait:?}, victim {victim}: heard as {told}");
+        assert!(told == 1 || told == 2, "{wait:?}, victim {victim}: {told}");
+        page.until(lives + GONE, 1);
+        drop((server, client));
+        let _ = std::fs::remove_file(&path);
+    }
+}
+
+#[test]
+fn two_containers_that_share_only_a_path_hear_of_each_other_s_death() {
+    let name = "space::two_containers_that_share_only_a_path_hear_of_each_other_s_death";
+    alone(name, LIMIT, || one_of_two_dies(false));
+}
+
+/// The same, each with users of its own: both are the same user to the kernel, and root where they are.
+#[test]
+fn two_rootless_containers_hear_of_each_other_s_death() {
+    let name = "space::two_rootless_containers_hear_of_each_other_s_death";
+    alone(name, LIMIT, || one_of_two_dies(true));
+}
+
+/// From inside, whoever is outside has no pid; from outside, whoever is inside has one.
+#[test]
+fn a_death_inside_is_heard_outside_and_one_outside_inside() {
+    let name = "space::a_death_inside_is_heard_outside_and_one_outside_inside";
+    alone(name, LIMIT, || {
+        let flags = libc::CLONE_NEWPID;
+        let (flags, known_as) = if can(flags, None) {
+            (flags, None)
+        } else if can(flags | libc::CLONE_NEWUSER, Some(0)) {
+            (flags | libc::CLONE_NEWUSER, Some(0))
+        } else {
+            return;
+        };
+        for dies_inside in [true, false] {
+            let (page, path) = (Page::new(), path("inside"));
+            let mut outside = fork(|| {
+                let mut listener = Config::new().bind(path.as_path()).unwrap();
+                page.set(READY, 2);
+                outlive(listener.accept_deadline(soon()).unwrap(), &page, 0);
+            });
+            page.until(READY, 2);
+            let inside = elsewhere(&page, NEXT, flags, known_as, || {
+                outlive(ringway::connect(path.as_path()).unwrap(), &page, NEXT);
+            });
+            page.until(READY, 1);
+            page.until(NEXT + READY, 1);
+            let (victim, lives) = if dies_inside {
+                (page.get(NEXT + INSIDE) as libc::pid_t, 0)
+            } else {
+                (outside.pid, NEXT)
+            };
+            // SAFETY: no memory is passed; not reaped by then.
+            assert_eq!(unsafe { libc::kill(victim, libc::SIGKILL) }, 0);
+            while page.get(lives + HEARD) == 0 {
+                std::thread::yield_now();
+            }
+            let told = page.get(lives + HEARD);
+            println!("dies inside: {dies_inside}: heard as {told}");
+            if dies_inside {
+                assert_eq!(told, 1);
+                assert_eq!(outside.reap(), 0);
+            } else {
+                assert!(told == 1 || told == 2, "{told}");
+                outside.reap_killed();
+            }
+            drop(inside);
+            let _ = std::fs::remove_file(&path);
+        }
+    });
+}

@@ -1,0 +1,24 @@
+//! A server is replaced under load, again and again, in order and by a kill: the example does it, and says by a panic what went wrong. Here it is
+//! run through more replacements, in each order of the two.
+
+use std::time::Duration;
+
+#[path = "crash/process.rs"]
+mod process;
+#[path = "../examples/upgrade.rs"]
+#[allow(dead_code, reason = "its `main` is not ours")]
+mod upgrade;
+
+use upgrade::How::{ByCrash, InOrder};
+
+/// No frame is lost, none is handled twice without having been called in doubt, and replies come in order. The time without an answer is printed, not judged.
+#[test]
+fn a_server_is_replaced_under_load_and_nothing_is_lost_or_doubled() {
+    let name = "a_server_is_replaced_under_load_and_nothing_is_lost_or_doubled";
+    process::alone(name, Duration::from_secs(60), || {
+        upgrade::run(&[
+            InOrder, InOrder, ByCrash, ByCrash, InOrder, ByCrash, InOrder,
+        ])
+        .unwrap();
+    });
+}
