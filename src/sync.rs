@@ -9,10 +9,18 @@
 
 pub(crate) use core::sync::atomic::Ordering;
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, ringway_shuttle)))]
 pub(crate) use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64};
+#[cfg(any(loom, ringway_shuttle))]
+pub(crate) use engine::sync::atomic::AtomicU64;
+/// What runs the models: every interleaving of small ones, or random schedules of larger ones.
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::AtomicU64;
+pub(crate) use loom as engine;
+#[cfg(all(ringway_shuttle, not(loom)))]
+pub(crate) use shuttle as engine;
+
+#[cfg(any(loom, ringway_shuttle))]
+pub(crate) mod mortal;
 
 /// A place in the protocol whose ordering is load-bearing; `docs/SAFETY.md` has the table of pairs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +85,8 @@ pub(crate) fn order(site: Site, intended: Ordering) -> Ordering {
 /// A fence at `site`, left out when a model is weakening that site.
 #[inline(always)]
 pub(crate) fn fence(site: Site, intended: Ordering) {
+    #[cfg(any(loom, ringway_shuttle))]
+    mortal::step();
     #[cfg(loom)]
     if weaken::is(site) {
         return;
@@ -109,10 +119,10 @@ pub(crate) fn handed_out() {
     core::sync::atomic::compiler_fence(Ordering::SeqCst);
 }
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, ringway_shuttle)))]
 use core::sync::atomic::fence as raw_fence;
-#[cfg(loom)]
-use loom::sync::atomic::fence as raw_fence;
+#[cfg(any(loom, ringway_shuttle))]
+use engine::sync::atomic::fence as raw_fence;
 
 /// Which site the running model weakens. Absent from every build but the models'.
 ///

@@ -3,8 +3,9 @@
 
 use loom::thread;
 
+use super::bell::{Bell, epoch, wait};
 use super::lane::bytes;
-use super::sleep::{Bell, GEOMETRY, NARROW, epoch, wait};
+use super::sleep::{GEOMETRY, NARROW};
 use super::{Model, lane, run};
 use crate::ring::{Consumer, Refusal, Several};
 use crate::segment::heap::{HeapRing, HeapWord};

@@ -4,6 +4,8 @@
 //! Run with `cargo verify --only loom`, or `RUSTFLAGS="--cfg loom" cargo test -p ringway --lib --release model`. A model has two threads or three, a ring of
 //! a few words that wraps, and no system call: a bell is a condition variable, so that a lost wake is a deadlock, which loom reports.
 
+mod bell;
+mod crash;
 mod fence;
 mod follow;
 mod lane;
@@ -15,6 +17,7 @@ mod tap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::layout::geometry::Geometry;
+use crate::planted::{Check, leave_out};
 use crate::ring::{Consumer, Producer, say_start};
 use crate::segment::heap::{HeapRing, HeapWord};
 // ORD: sites: named here to be weakened, not accessed; partner: none.
@@ -88,17 +91,34 @@ fn lane(
     )
 }
 
-/// Runs `model` as loom does with `site` weakened, on a thread of its own: loom leaves its state in the thread that panicked, and the weakened site belongs to it too.
+/// Runs `model` as loom does with `site` weakened.
 fn run(site: Option<Site>, model: fn()) -> Result<(), String> {
-    let outcome = std::thread::spawn(move || {
+    apart(move || {
         weaken::set(site);
-        let mut builder = loom::model::Builder::new();
-        builder.preemption_bound = builder.preemption_bound.or(Some(2));
-        builder.max_branches = 5_000;
-        catch_unwind(AssertUnwindSafe(|| builder.check(model)))
+        explore(0, model);
     })
-    .join();
-    match outcome {
+}
+
+/// Runs `model` with a check left out.
+fn run_planted(check: Option<Check>, model: impl FnOnce() + Send + 'static) -> Result<(), String> {
+    apart(move || {
+        leave_out(check);
+        model();
+    })
+}
+
+/// Runs `model` in every interleaving of a few preemptions, so many fewer than usual.
+fn explore(fewer: usize, model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    let bound = builder.preemption_bound.unwrap_or(2);
+    builder.preemption_bound = Some(bound.saturating_sub(fewer).max(1));
+    builder.max_branches = 5_000;
+    builder.check(model);
+}
+
+/// Runs it on a thread of its own: loom leaves its state in the thread that panicked, and what is planted belongs to it too.
+fn apart(run: impl FnOnce() + Send + 'static) -> Result<(), String> {
+    match std::thread::spawn(move || catch_unwind(AssertUnwindSafe(run))).join() {
         Ok(Ok(())) => Ok(()),
         Ok(Err(cause)) | Err(cause) => Err(message(&*cause)),
     }

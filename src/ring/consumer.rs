@@ -433,7 +433,8 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
     /// Tells the producer all that is finished with. Returns whether there was anything to tell that it is to be woken for.
     pub(crate) fn publish_release(&mut self) -> bool {
         self.settle();
-        let freed = if self.hold { self.freed } else { self.next() };
+        let held = self.hold && !is_left_out(Check::HeldKept);
+        let freed = if held { self.freed } else { self.next() };
         if self.published == freed || self.broken.is_some() {
             return false;
         }
