@@ -16,7 +16,7 @@ pub(crate) use engine::sync::atomic::AtomicU64;
 /// What runs the models: every interleaving of small ones, or random schedules of larger ones.
 #[cfg(loom)]
 pub(crate) use loom as engine;
-#[cfg(all(ringway_shuttle, not(loom)))]
+#[cfg(ringway_shuttle)]
 pub(crate) use shuttle as engine;
 
 #[cfg(any(loom, ringway_shuttle))]

@@ -1,17 +1,30 @@
-//! Loom models of the shipped `ring` and `wake`, and the proof that they see something: each ordering that the protocol rests on is weakened
-//! in turn, and a model must fail.
+//! Models of the shipped `ring` and `wake`. A bell is a condition variable, so that a lost wake is a deadlock, which is reported; no system call is made.
 //!
-//! Run with `cargo verify --only loom`, or `RUSTFLAGS="--cfg loom" cargo test -p ringway --lib --release model`. A model has two threads or three, a ring of
-//! a few words that wraps, and no system call: a bell is a condition variable, so that a lost wake is a deadlock, which loom reports.
+//! - With `--cfg loom` (`cargo verify --only loom`, or `RUSTFLAGS="--cfg loom" cargo test -p ringway --lib --release model`) small programs run in every interleaving of a few
+//!   preemptions, with the memory model of the language: two threads or three, a ring of a few words that wraps. Each ordering that the protocol rests on is weakened in turn, and a model
+//!   must fail (`sites`). Where one side dies, it dies at each of its steps (`crash`).
+//! - With `--cfg ringway_shuttle` (`cargo verify --only shuttle`) larger programs run in random schedules (`random`), every access being sequentially consistent.
 
 mod bell;
+#[cfg(loom)]
 mod crash;
+#[cfg(loom)]
 mod fence;
+#[cfg(loom)]
 mod follow;
+#[cfg(loom)]
 mod lane;
+#[cfg(loom)]
 mod lanes;
+#[cfg(loom)]
 mod nudge;
+#[cfg(ringway_shuttle)]
+mod random;
+#[cfg(loom)]
+mod sites;
+#[cfg(loom)]
 mod sleep;
+#[cfg(loom)]
 mod tap;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,58 +33,8 @@ use crate::layout::geometry::Geometry;
 use crate::planted::{Check, leave_out};
 use crate::ring::{Consumer, Producer, say_start};
 use crate::segment::heap::{HeapRing, HeapWord};
-// ORD: sites: named here to be weakened, not accessed; partner: none.
-use crate::sync::Site::{
-    self, Announce, AnnounceBarrier, Claim, Close, CloseBarrier, Come, Coming, Commit, Glimpse,
-    ParkBarrier, Reclaim, Refence, Release, SeeAnnounced, SeeClose, SeeCome, SeeFenceMode, SeeTail,
-    SpaceBarrier, Take, UnfenceBarrier, WakeBarrier,
-};
-use crate::sync::weaken;
-
-/// A model's name, for the message, and its body, which loom runs in every interleaving of a few preemptions.
-type Model = (&'static str, fn());
-
-/// All models, the quick ones first: a weakened site is tried on each until one fails.
-const MODELS: &[&[Model]] = &[
-    lane::MODELS,
-    sleep::MODELS,
-    follow::MODELS,
-    fence::MODELS,
-    tap::MODELS,
-    lanes::MODELS,
-];
-
-/// Every site.
-const SITES: &[Site] = &[
-    Commit,
-    Take,
-    Announce,
-    SeeAnnounced,
-    AnnounceBarrier,
-    Release,
-    Reclaim,
-    WakeBarrier,
-    ParkBarrier,
-    SpaceBarrier,
-    UnfenceBarrier,
-    Refence,
-    SeeFenceMode,
-    Close,
-    CloseBarrier,
-    SeeClose,
-    Claim,
-    Glimpse,
-    Coming,
-    Come,
-    SeeCome,
-    SeeTail,
-];
-/// Does not compile while a site is missing here, and then it belongs into `SITES` too.
-const _: fn(Site) = |site| match site {
-    Commit | Take | Announce | SeeAnnounced | AnnounceBarrier | Release | Reclaim | WakeBarrier
-    | ParkBarrier | SpaceBarrier | UnfenceBarrier | Refence | SeeFenceMode | Close
-    | CloseBarrier | SeeClose | Claim | Glimpse | Coming | Come | SeeCome | SeeTail => (),
-};
+#[cfg(loom)]
+use sites::{Model, explore, hold, run};
 
 /// A producer and a consumer on one heap ring.
 fn lane(
@@ -91,29 +54,12 @@ fn lane(
     )
 }
 
-/// Runs `model` as loom does with `site` weakened.
-fn run(site: Option<Site>, model: fn()) -> Result<(), String> {
-    apart(move || {
-        weaken::set(site);
-        explore(0, model);
-    })
-}
-
 /// Runs `model` with a check left out.
 fn run_planted(check: Option<Check>, model: impl FnOnce() + Send + 'static) -> Result<(), String> {
     apart(move || {
         leave_out(check);
         model();
     })
-}
-
-/// Runs `model` in every interleaving of a few preemptions, so many fewer than usual.
-fn explore(fewer: usize, model: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    let bound = builder.preemption_bound.unwrap_or(2);
-    builder.preemption_bound = Some(bound.saturating_sub(fewer).max(1));
-    builder.max_branches = 5_000;
-    builder.check(model);
 }
 
 /// Runs it on a thread of its own: loom leaves its state in the thread that panicked, and what is planted belongs to it too.
@@ -128,28 +74,4 @@ fn message(cause: &(dyn std::any::Any + Send)) -> String {
     let text = cause.downcast_ref::<String>().cloned();
     text.or_else(|| cause.downcast_ref::<&str>().map(ToString::to_string))
         .unwrap_or_else(|| "a panic without words".to_owned())
-}
-
-/// Runs a module's models as they are: none may fail.
-fn hold(models: &[Model]) {
-    for (name, model) in models {
-        if let Err(cause) = run(None, *model) {
-            panic!("model `{name}`: {cause}");
-        }
-    }
-}
-
-#[test]
-fn each_weakened_ordering_is_noticed() {
-    let mut unnoticed = Vec::new();
-    for site in SITES {
-        let mut models = MODELS.iter().copied().flatten();
-        if !models.any(|(_, model)| run(Some(*site), *model).is_err()) {
-            unnoticed.push(site);
-        }
-    }
-    assert!(
-        unnoticed.is_empty(),
-        "no model notices when these are weakened: {unnoticed:?}"
-    );
 }

@@ -1,4 +1,4 @@
-//! A lane's memory on the heap, instrumented by loom: what the models put in the place of two mappings of one page.
+//! A lane's memory on the heap, instrumented: what the models put in the place of two mappings of one page.
 //!
 //! Each word of the ring has three faces. The atomic holds the bits, as header loads see them. Two shadow cells make loom report what the
 //! atomic alone would hide, since on the real machine payload is copied by ordinary instructions:
@@ -11,7 +11,7 @@
 //! | header load   |                | read          |
 //!
 //! So everything that touches payload must be ordered against everything that touches the same word, and only a header store and a header
-//! load may meet: that pair is the protocol. Positions wrap at the capacity, which may be as small as a few words, so that payload
+//! load may meet: that pair is the protocol. (Where schedules are random, nothing but what was read tells: see `cell`.) Positions wrap at the capacity, which may be as small as a few words, so that payload
 //! comes to lie on payload and on headers within a few frames.
 
 use std::sync::Arc;
@@ -199,6 +199,9 @@ impl ForeignRing for HeapRing {
         );
         for (source, within, to, count) in self.pieces(position + offset, target.len()) {
             mortal::step();
+            #[cfg(ringway_shuttle)]
+            // ORD: payload: Relaxed, for others to come in between two words; partner: itself.
+            source.bits.load(Ordering::Relaxed);
             // SAFETY: loom hands out the pointer for the closure and reports a conflict.
             let word = source
                 .payload
@@ -293,5 +296,26 @@ impl ForeignWord for HeapWord {
         mortal::step();
         // ORD: foreign-word: Relaxed; the caller fences; partner: named at each call.
         self.word.load(Ordering::Relaxed)
+    }
+}
+
+/// In the place of loom's cells, where schedules are random: nothing is reported, and what is torn or written over shows in the bytes.
+#[cfg(ringway_shuttle)]
+mod cell {
+    #[derive(Debug)]
+    pub(super) struct UnsafeCell<T>(core::cell::UnsafeCell<T>);
+
+    impl<T> UnsafeCell<T> {
+        pub(super) fn new(value: T) -> Self {
+            Self(core::cell::UnsafeCell::new(value))
+        }
+
+        pub(super) fn with<R>(&self, read: impl FnOnce(*const T) -> R) -> R {
+            read(self.0.get())
+        }
+
+        pub(super) fn with_mut<R>(&self, write: impl FnOnce(*mut T) -> R) -> R {
+            write(self.0.get())
+        }
     }
 }

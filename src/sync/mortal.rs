@@ -12,7 +12,13 @@ use super::engine::thread::{self, ThreadId};
 std::thread_local! {
     /// Who is to die, and the steps that are left to it. All threads of a model are coroutines of one thread.
     static DOOMED: Cell<Option<(ThreadId, u32)>> = const { Cell::new(None) };
+    /// How many have died.
+    static DEAD: Cell<u64> = const { Cell::new(0) };
 }
+
+/// More steps than anybody makes.
+#[cfg(test)]
+pub(crate) const FOR_EVER: u32 = u32::MAX;
 
 /// What unwinds.
 struct Death;
@@ -27,14 +33,19 @@ pub(crate) fn step() {
     }
     if left == 0 {
         DOOMED.set(None);
+        DEAD.set(DEAD.get() + 1);
         resume_unwind(Box::new(Death));
     }
     DOOMED.set(Some((who, left - 1)));
 }
 
-/// Lives for `steps` at most. Returns whether that was too short for `life`.
+/// Lives for `steps` at most, one at a time of all threads of a model; or, with [`FOR_EVER`], as everybody else does. Returns whether that was too short for `life`.
 #[cfg(test)]
 pub(crate) fn live(steps: u32, life: impl FnOnce()) -> bool {
+    if steps == FOR_EVER {
+        life();
+        return false;
+    }
     DOOMED.set(Some((thread::current().id(), steps)));
     let end = catch_unwind(AssertUnwindSafe(life));
     DOOMED.set(None);
@@ -43,4 +54,10 @@ pub(crate) fn live(steps: u32, life: impl FnOnce()) -> bool {
         Err(cause) if cause.is::<Death>() => true,
         Err(cause) => resume_unwind(cause),
     }
+}
+
+/// How many have died until now, in all models that this thread has run.
+#[cfg(all(test, ringway_shuttle))]
+pub(crate) fn deaths() -> u64 {
+    DEAD.get()
 }
