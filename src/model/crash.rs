@@ -89,12 +89,8 @@ impl Ledger {
 #[test]
 fn a_survivor_of_each_step_finds_what_was_committed() {
     for (name, model) in MODELS.iter().copied().flatten() {
-        let began = std::time::Instant::now();
         match at_each_step(None, *model) {
-            Ok(steps) => {
-                println!("{name}: {steps} steps, {:.1?}", began.elapsed());
-                assert!(steps >= 8, "`{name}` died at {steps} steps only");
-            }
+            Ok(steps) => assert!(steps >= 8, "`{name}` died at {steps} steps only"),
             Err(cause) => panic!("model `{name}`, {cause}"),
         }
     }

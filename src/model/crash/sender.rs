@@ -1,6 +1,7 @@
 //! The sender dies.
 
 use super::{Ledger, Mortal};
+use crate::layout::geometry::Geometry;
 use crate::model::bell::{Bell, epoch, wait_or_end};
 use crate::model::lane;
 use crate::model::lane::{bytes, try_take};
@@ -13,7 +14,9 @@ use crate::wake::park::Watch;
 
 pub(super) const MODELS: &[(&str, Mortal)] = &[
     ("the sender of frames dies", frames),
+    ("the sender of frames that wrap dies", wrapping),
     ("the sender of a group dies", groups),
+    ("the sender of a pad and its frame dies", pads),
     ("the sender of a frame that is followed dies", followed),
     ("the sender over two lanes dies", lanes),
     ("the sender dies while it closes", closing),
@@ -29,6 +32,11 @@ enum Wrong {
 
 fn frames(steps: u32) -> bool {
     frames_but(steps, 3, Wrong::Nothing)
+}
+
+/// What was sent a lap before, and lies where the dead would have written, is no frame.
+fn wrapping(steps: u32) -> bool {
+    frames_but(steps, 5, Wrong::Nothing)
 }
 
 pub(super) fn without_a_last_look(steps: u32) -> bool {
@@ -49,7 +57,9 @@ fn frames_but(steps: u32, count: u8, wrong: Wrong) -> bool {
             let died = mortal::live(steps, || {
                 for frame in 0..count {
                     ledger.begin(1);
-                    producer.try_send(&bytes(frame, 8), frame.into()).unwrap();
+                    while producer.try_send(&bytes(frame, 8), frame.into()).is_err() {
+                        thread::yield_now();
+                    }
                     ledger.done(1);
                     bell.ring_if(watch.look());
                 }
@@ -112,6 +122,42 @@ fn groups(steps: u32) -> bool {
     }
     let died = doomed.join().unwrap();
     assert_eq!(found % 2, 0, "half of a group");
+    ledger.check(found);
+    died
+}
+
+/// A pad without its frame would be a broken rule.
+fn pads(steps: u32) -> bool {
+    let geometry = Geometry {
+        alignment: 16,
+        ..GEOMETRY
+    };
+    let (mut producer, mut consumer) = lane(&geometry, true);
+    let (mut park, mut watch) = epoch();
+    let (bell, ledger) = (Bell::new(), Ledger::default());
+    let doomed = thread::spawn({
+        let (bell, ledger) = (bell.clone(), ledger.clone());
+        move || {
+            let died = mortal::live(steps, || {
+                for frame in 0..2 {
+                    let slot = producer.try_reserve(8, 16).unwrap();
+                    producer.fill(&slot, &bytes(frame, 8));
+                    ledger.begin(1);
+                    producer.commit(&slot, 8, frame.into());
+                    ledger.done(1);
+                    bell.ring_if(watch.look());
+                }
+            });
+            bell.tell_death();
+            died
+        }
+    });
+    let mut found = 0;
+    while let Some(kind) = wait_or_end(&mut park, &bell, || try_take(&mut consumer, |_| 8)) {
+        assert_eq!(u32::from(kind), found);
+        found += 1;
+    }
+    let died = doomed.join().unwrap();
     ledger.check(found);
     died
 }
