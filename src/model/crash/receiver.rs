@@ -13,11 +13,11 @@ use crate::sync::engine::thread;
 use crate::sync::mortal;
 use crate::wake::park::{Signal, Watch};
 
-pub(super) const MODELS: &[(&str, Mortal)] = &[
-    ("the receiver dies, and nobody releases", releases),
-    ("the receiver dies, asleep or not", sleeps),
-    ("the receiver dies, and gave account", gives_account),
-    ("the receiver dies, and held frames", holds),
+pub(super) const MODELS: &[(&str, usize, Mortal)] = &[
+    ("the receiver dies, and nobody releases", 0, releases),
+    ("the receiver dies, asleep or not", 0, sleeps),
+    ("the receiver dies, and gave account", 0, gives_account),
+    ("the receiver dies, and held frames", 0, holds),
 ];
 
 type Half = Consumer<HeapRing, HeapWord>;

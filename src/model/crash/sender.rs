@@ -12,14 +12,14 @@ use crate::sync::engine::thread;
 use crate::sync::mortal;
 use crate::wake::park::Watch;
 
-pub(super) const MODELS: &[(&str, Mortal)] = &[
-    ("the sender of frames dies", frames),
-    ("the sender of frames that wrap dies", wrapping),
-    ("the sender of a group dies", groups),
-    ("the sender of a pad and its frame dies", pads),
-    ("the sender of a frame that is followed dies", followed),
-    ("the sender over two lanes dies", lanes),
-    ("the sender dies while it closes", closing),
+pub(super) const MODELS: &[(&str, usize, Mortal)] = &[
+    ("the sender of frames dies", 0, frames),
+    ("the sender of frames that wrap dies", 1, wrapping),
+    ("the sender of a group dies", 0, groups),
+    ("the sender of a pad and its frame dies", 0, pads),
+    ("the sender of a frame that is followed dies", 0, followed),
+    ("the sender over two lanes dies", 0, lanes),
+    ("the sender dies while it closes", 0, closing),
 ];
 
 /// What a survivor does wrong, on purpose.
