@@ -36,7 +36,7 @@
 //! that no byte of a peer's can harm us.
 
 #![cfg_attr(
-    loom,
+    any(loom, ringway_shuttle),
     allow(
         dead_code,
         unused_imports,
@@ -58,48 +58,48 @@ compile_error!("Ringway needs Linux on a 64-bit little-endian machine");
 /// A labelled step of `ringway chaos`. Nothing at all without the feature.
 macro_rules! step {
     ($label:literal) => {
-        #[cfg(all(feature = "chaos", not(loom)))]
+        #[cfg(all(feature = "chaos", not(any(loom, ringway_shuttle))))]
         $crate::chaos::step(concat!("ringway.", $label));
     };
 }
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, ringway_shuttle)))]
 pub mod batch;
-#[cfg(all(feature = "chaos", not(loom)))]
+#[cfg(all(feature = "chaos", not(any(loom, ringway_shuttle))))]
 pub mod chaos {
     //! Steps at which `ringway chaos` may kill, stop or slow this process: the library's own, and those that a program names.
     pub use crate::sys::chaos::step;
 }
-#[cfg(not(loom))]
+#[cfg(not(any(loom, ringway_shuttle)))]
 pub mod codec;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, ringway_shuttle)))]
 mod connection;
 mod error;
-#[cfg(all(any(test, fuzzing), not(loom)))]
+#[cfg(all(any(test, fuzzing), not(any(loom, ringway_shuttle))))]
 mod fuzz;
 mod layout;
-#[cfg(all(test, loom))]
+#[cfg(all(test, any(loom, ringway_shuttle)))]
 mod model;
 mod planted;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, ringway_shuttle)))]
 mod poller;
 #[cfg(all(test, ringway_tsan))]
 #[path = "model/racing.rs"]
 mod racing;
 mod ring;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, ringway_shuttle)))]
 pub mod schema;
 mod segment;
 mod sync;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, ringway_shuttle)))]
 mod sys;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, ringway_shuttle)))]
 pub mod thread;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, ringway_shuttle)))]
 pub mod typed;
 mod wake;
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, ringway_shuttle)))]
 pub use connection::{
     Address, Arm, AtPriority, Attendant, Config, Connection, ConnectionCounters, Counters,
     Direction, Frame, Frames, Group, LaneCounters, Limits, Lineage, Listener, Lost, NotResumed,
@@ -108,19 +108,19 @@ pub use connection::{
 };
 pub use error::{Error, ErrorKind};
 /// Tries an input on a target of that name: what the fuzzers in the folder `fuzz` call. Only in a build with `--cfg fuzzing`.
-#[cfg(all(fuzzing, not(loom)))]
+#[cfg(all(fuzzing, not(any(loom, ringway_shuttle))))]
 pub use fuzz::run as fuzz;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, ringway_shuttle)))]
 pub use layout::redelivery::Redelivery;
 pub use layout::violation::Violation;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, ringway_shuttle)))]
 pub use poller::{Accept, Ended, Event, Polled, Poller, Token, Turn};
 pub use wake::ladder::Wait;
 /// The crate whose traits vouch for the bytes of messages ([`typed`]).
-#[cfg(not(loom))]
+#[cfg(not(any(loom, ringway_shuttle)))]
 pub use zerocopy;
 
 /// The README's example is a test.
-#[cfg(all(doctest, not(loom)))]
+#[cfg(all(doctest, not(any(loom, ringway_shuttle))))]
 #[doc = include_str!("../README.md")]
 struct Readme;

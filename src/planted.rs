@@ -2,7 +2,7 @@
 //!
 //! In every other build [`is_left_out`] is a constant, and no check can be left out.
 
-/// A check. Each is looked for by one of the fuzzed targets (`fuzz`).
+/// A check. Each is looked for by one of the fuzzed targets (`fuzz`), but for the last ones, which the models look for (`model`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Check {
     /// A refusal's text ends where the message does, whatever length it has by its own word.
@@ -15,6 +15,10 @@ pub(crate) enum Check {
     AnnouncedFrame,
     /// A frame that was read along is no shorter than its extension.
     ExtensionRead,
+    /// A frame is said to be taken before it is handed out.
+    TakenFirst,
+    /// What is held is not released.
+    HeldKept,
 }
 
 #[cfg(any(test, fuzzing))]
@@ -36,7 +40,6 @@ pub(crate) fn is_left_out(check: Check) -> bool {
 
 /// Leaves a check out on this thread, or none.
 #[cfg(any(test, fuzzing))]
-#[cfg_attr(loom, allow(dead_code, reason = "the models leave none out"))]
 pub(crate) fn leave_out(check: Option<Check>) {
     LEFT_OUT.set(check);
 }

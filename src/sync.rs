@@ -9,13 +9,23 @@
 
 pub(crate) use core::sync::atomic::Ordering;
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, ringway_shuttle)))]
 pub(crate) use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64};
+#[cfg(any(loom, ringway_shuttle))]
+pub(crate) use engine::sync::atomic::AtomicU64;
+/// What runs the models: every interleaving of small ones, or random schedules of larger ones.
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::AtomicU64;
+pub(crate) use loom as engine;
+#[cfg(ringway_shuttle)]
+pub(crate) use shuttle as engine;
+
+#[cfg(any(loom, ringway_shuttle))]
+pub(crate) mod mortal;
+#[cfg(loom)]
+pub(crate) mod weaken;
 
 /// A place in the protocol whose ordering is load-bearing; `docs/SAFETY.md` has the table of pairs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Site {
     /// Header store that makes a frame, or a group, visible.
     Commit,
@@ -64,6 +74,7 @@ pub(crate) enum Site {
 }
 
 /// The ordering to use at `site`: `intended`, unless a model is weakening that site.
+#[cfg_attr(loom, track_caller)]
 #[inline(always)]
 pub(crate) fn order(site: Site, intended: Ordering) -> Ordering {
     #[cfg(loom)]
@@ -75,8 +86,11 @@ pub(crate) fn order(site: Site, intended: Ordering) -> Ordering {
 }
 
 /// A fence at `site`, left out when a model is weakening that site.
+#[cfg_attr(loom, track_caller)]
 #[inline(always)]
 pub(crate) fn fence(site: Site, intended: Ordering) {
+    #[cfg(any(loom, ringway_shuttle))]
+    mortal::step();
     #[cfg(loom)]
     if weaken::is(site) {
         return;
@@ -109,29 +123,7 @@ pub(crate) fn handed_out() {
     core::sync::atomic::compiler_fence(Ordering::SeqCst);
 }
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, ringway_shuttle)))]
 use core::sync::atomic::fence as raw_fence;
-#[cfg(loom)]
-use loom::sync::atomic::fence as raw_fence;
-
-/// Which site the running model weakens. Absent from every build but the models'.
-///
-/// It belongs to the thread, so that models run side by side: all threads of one model are coroutines of the thread that runs it.
-#[cfg(loom)]
-pub(crate) mod weaken {
-    use super::Site;
-    use core::cell::Cell;
-
-    std::thread_local! {
-        static WEAKENED: Cell<Option<Site>> = const { Cell::new(None) };
-    }
-
-    pub(crate) fn is(site: Site) -> bool {
-        WEAKENED.get() == Some(site)
-    }
-
-    #[cfg(test)]
-    pub(crate) fn set(site: Option<Site>) {
-        WEAKENED.set(site);
-    }
-}
+#[cfg(any(loom, ringway_shuttle))]
+use engine::sync::atomic::fence as raw_fence;

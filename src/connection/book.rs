@@ -197,7 +197,9 @@ impl Slot {
 
 impl Book {
     fn live(&self, slot: usize, life: u64) {
-        // ORD: counter-life: Release, what the slot holds comes before; partner: none (an observer reads it before and after).
+        // ORD: counter-life: Release, what the slot holds comes before; partner: none (an observer reads it before and after). proof: it makes
+        // a slot's words come before the odd number that shows them; who takes the slot anew has held the lock of `pages` since the even one. An
+        // observer reads the file by system calls, and nothing but what it shows rests on it.
         self.segment
             .word(slot + counters::LIFE)
             .store(life, Ordering::Release);

@@ -4,11 +4,11 @@
 //! Absent on purpose: system calls, pointers, atomics and policy. Everything here is a value and can be tested as one.
 
 pub(crate) mod control;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, ringway_shuttle)))]
 pub(crate) mod counters;
 pub(crate) mod extension;
 pub(crate) mod geometry;
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, ringway_shuttle))))]
 mod golden;
 pub(crate) mod handshake;
 pub(crate) mod header;

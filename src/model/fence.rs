@@ -11,8 +11,9 @@ use std::sync::Arc;
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 
+use super::bell::{Bell, epoch};
 use super::lane::{bytes, try_take};
-use super::sleep::{Bell, GEOMETRY, epoch};
+use super::sleep::GEOMETRY;
 use super::{Model, lane, run};
 use crate::ring::Producer;
 use crate::segment::heap::{HeapRing, HeapWord};

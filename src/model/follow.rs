@@ -2,8 +2,9 @@
 
 use loom::thread;
 
+use super::bell::{Bell, epoch, wait};
 use super::lane::bytes;
-use super::sleep::{Bell, GEOMETRY, epoch, wait};
+use super::sleep::GEOMETRY;
 use super::{Model, lane};
 use crate::ring::{Consumer, Early, Producer};
 use crate::segment::heap::{HeapRing, HeapWord};

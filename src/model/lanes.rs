@@ -3,13 +3,15 @@
 
 use loom::thread;
 
+use super::bell::{Bell, epoch, wait};
 use super::lane::bytes;
-use super::sleep::{Bell, GEOMETRY, NARROW, epoch, wait};
+use super::sleep::{GEOMETRY, NARROW};
 use super::{Model, lane, run};
 use crate::ring::{Consumer, Refusal, Several};
 use crate::segment::heap::{HeapRing, HeapWord};
 // ORD: sites: named here to be weakened, not accessed; partner: none.
 use crate::sync::Site::{Commit, ParkBarrier, SpaceBarrier, Take, WakeBarrier};
+use crate::sync::weaken::Weakened;
 use crate::wake::park::Watch;
 
 pub(super) const MODELS: &[Model] = &[
@@ -108,6 +110,9 @@ fn each_barrier_is_noticed_over_two_lanes() {
         (SpaceBarrier, for_room),
     ];
     for (site, model) in needed {
-        assert!(run(Some(site), model).is_err(), "{site:?} is not missed");
+        assert!(
+            run(Some(Weakened::Site(site)), model).is_err(),
+            "{site:?} is not missed"
+        );
     }
 }

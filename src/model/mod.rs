@@ -1,74 +1,40 @@
-//! Loom models of the shipped `ring` and `wake`, and the proof that they see something: each ordering that the protocol rests on is weakened
-//! in turn, and a model must fail.
+//! Models of the shipped `ring` and `wake`. A bell is a condition variable, so that a lost wake is a deadlock, which is reported; no system call is made.
 //!
-//! Run with `cargo verify --only loom`, or `RUSTFLAGS="--cfg loom" cargo test -p ringway --lib --release model`. A model has two threads or three, a ring of
-//! a few words that wraps, and no system call: a bell is a condition variable, so that a lost wake is a deadlock, which loom reports.
+//! - With `--cfg loom` (`cargo verify --only loom`, or `RUSTFLAGS="--cfg loom" cargo test -p ringway --lib --release model`) small programs run in every interleaving of a few
+//!   preemptions, with the memory model of the language: two threads or three, a ring of a few words that wraps. Each ordering that the protocol rests on is weakened in turn, and a model
+//!   must fail (`sites`). Where one side dies, it dies at each of its steps (`crash`).
+//! - With `--cfg ringway_shuttle` (`cargo verify --only shuttle`) larger programs run in random schedules (`random`), every access being sequentially consistent.
 
+mod bell;
+#[cfg(loom)]
+mod crash;
+#[cfg(loom)]
 mod fence;
+#[cfg(loom)]
 mod follow;
+#[cfg(loom)]
 mod lane;
+#[cfg(loom)]
 mod lanes;
+#[cfg(loom)]
 mod nudge;
+#[cfg(ringway_shuttle)]
+mod random;
+#[cfg(loom)]
+mod sites;
+#[cfg(loom)]
 mod sleep;
+#[cfg(loom)]
 mod tap;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::layout::geometry::Geometry;
+use crate::planted::{Check, leave_out};
 use crate::ring::{Consumer, Producer, say_start};
 use crate::segment::heap::{HeapRing, HeapWord};
-// ORD: sites: named here to be weakened, not accessed; partner: none.
-use crate::sync::Site::{
-    self, Announce, AnnounceBarrier, Claim, Close, CloseBarrier, Come, Coming, Commit, Glimpse,
-    ParkBarrier, Reclaim, Refence, Release, SeeAnnounced, SeeClose, SeeCome, SeeFenceMode, SeeTail,
-    SpaceBarrier, Take, UnfenceBarrier, WakeBarrier,
-};
-use crate::sync::weaken;
-
-/// A model's name, for the message, and its body, which loom runs in every interleaving of a few preemptions.
-type Model = (&'static str, fn());
-
-/// All models, the quick ones first: a weakened site is tried on each until one fails.
-const MODELS: &[&[Model]] = &[
-    lane::MODELS,
-    sleep::MODELS,
-    follow::MODELS,
-    fence::MODELS,
-    tap::MODELS,
-    lanes::MODELS,
-];
-
-/// Every site.
-const SITES: &[Site] = &[
-    Commit,
-    Take,
-    Announce,
-    SeeAnnounced,
-    AnnounceBarrier,
-    Release,
-    Reclaim,
-    WakeBarrier,
-    ParkBarrier,
-    SpaceBarrier,
-    UnfenceBarrier,
-    Refence,
-    SeeFenceMode,
-    Close,
-    CloseBarrier,
-    SeeClose,
-    Claim,
-    Glimpse,
-    Coming,
-    Come,
-    SeeCome,
-    SeeTail,
-];
-/// Does not compile while a site is missing here, and then it belongs into `SITES` too.
-const _: fn(Site) = |site| match site {
-    Commit | Take | Announce | SeeAnnounced | AnnounceBarrier | Release | Reclaim | WakeBarrier
-    | ParkBarrier | SpaceBarrier | UnfenceBarrier | Refence | SeeFenceMode | Close
-    | CloseBarrier | SeeClose | Claim | Glimpse | Coming | Come | SeeCome | SeeTail => (),
-};
+#[cfg(loom)]
+use sites::{Model, explore, hold, run};
 
 /// A producer and a consumer on one heap ring.
 fn lane(
@@ -88,17 +54,17 @@ fn lane(
     )
 }
 
-/// Runs `model` as loom does with `site` weakened, on a thread of its own: loom leaves its state in the thread that panicked, and the weakened site belongs to it too.
-fn run(site: Option<Site>, model: fn()) -> Result<(), String> {
-    let outcome = std::thread::spawn(move || {
-        weaken::set(site);
-        let mut builder = loom::model::Builder::new();
-        builder.preemption_bound = builder.preemption_bound.or(Some(2));
-        builder.max_branches = 5_000;
-        catch_unwind(AssertUnwindSafe(|| builder.check(model)))
+/// Runs `model` with a check left out.
+fn run_planted(check: Option<Check>, model: impl FnOnce() + Send + 'static) -> Result<(), String> {
+    apart(move || {
+        leave_out(check);
+        model();
     })
-    .join();
-    match outcome {
+}
+
+/// Runs it on a thread of its own: loom leaves its state in the thread that panicked, and what is planted belongs to it too.
+fn apart(run: impl FnOnce() + Send + 'static) -> Result<(), String> {
+    match std::thread::spawn(move || catch_unwind(AssertUnwindSafe(run))).join() {
         Ok(Ok(())) => Ok(()),
         Ok(Err(cause)) | Err(cause) => Err(message(&*cause)),
     }
@@ -108,28 +74,4 @@ fn message(cause: &(dyn std::any::Any + Send)) -> String {
     let text = cause.downcast_ref::<String>().cloned();
     text.or_else(|| cause.downcast_ref::<&str>().map(ToString::to_string))
         .unwrap_or_else(|| "a panic without words".to_owned())
-}
-
-/// Runs a module's models as they are: none may fail.
-fn hold(models: &[Model]) {
-    for (name, model) in models {
-        if let Err(cause) = run(None, *model) {
-            panic!("model `{name}`: {cause}");
-        }
-    }
-}
-
-#[test]
-fn each_weakened_ordering_is_noticed() {
-    let mut unnoticed = Vec::new();
-    for site in SITES {
-        let mut models = MODELS.iter().copied().flatten();
-        if !models.any(|(_, model)| run(Some(*site), *model).is_err()) {
-            unnoticed.push(site);
-        }
-    }
-    assert!(
-        unnoticed.is_empty(),
-        "no model notices when these are weakened: {unnoticed:?}"
-    );
 }

@@ -1,17 +1,15 @@
-//! Sleeping for data and for space, and closing. A bell is a flag under loom's mutex: a wake that is lost leaves a thread blocked, which
+//! Sleeping for data and for space, and closing. A wake that is lost leaves a thread blocked, which
 //! loom reports as a deadlock.
 
-use std::sync::Arc;
-
-use loom::sync::{Condvar, Mutex};
 use loom::thread;
 
+use super::bell::{Bell, epoch, wait};
 use super::lane::{bytes, try_take};
 use super::{Model, lane};
 use crate::layout::geometry::Geometry;
 use crate::ring::Refusal;
 use crate::segment::heap::HeapWord;
-use crate::wake::park::{Park, Signal, Watch};
+use crate::wake::park::Watch;
 
 pub(super) const MODELS: &[Model] = &[
     ("asleep for data", for_data),
@@ -38,62 +36,6 @@ pub(super) const NARROW: Geometry = Geometry {
     alignment: 8,
     start: 0,
 };
-
-/// What an eventfd is to the protocol: rings add up until they are taken.
-#[derive(Clone)]
-pub(super) struct Bell(Arc<(Mutex<bool>, Condvar)>);
-
-impl Bell {
-    pub(super) fn new() -> Self {
-        Self(Arc::new((Mutex::new(false), Condvar::new())))
-    }
-
-    pub(super) fn ring(&self) {
-        *self.0.0.lock().unwrap() = true;
-        self.0.1.notify_one();
-    }
-
-    /// Blocks until rung.
-    pub(super) fn wait(&self) {
-        let mut rung = self.0.0.lock().unwrap();
-        while !*rung {
-            rung = self.0.1.wait(rung).unwrap();
-        }
-        *rung = false;
-    }
-
-    pub(super) fn ring_if(&self, signal: Signal) {
-        if signal == Signal::Ring {
-            self.ring();
-        }
-    }
-}
-
-/// An epoch: its owner's half and its peer's.
-pub(super) fn epoch() -> (Park<HeapWord>, Watch<HeapWord>) {
-    let word = HeapWord::new(0);
-    (Park::new(word.clone()), Watch::new(word))
-}
-
-/// Waits until `look` finds something, as the shipped waits do: look, arm, look again, block once.
-pub(super) fn wait<T>(
-    park: &mut Park<HeapWord>,
-    bell: &Bell,
-    mut look: impl FnMut() -> Option<T>,
-) -> T {
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        park.arm();
-        if let Some(found) = look() {
-            park.awake();
-            return found;
-        }
-        bell.wait();
-        park.awake();
-    }
-}
 
 fn for_data() {
     const COUNT: u8 = 2;

@@ -339,13 +339,11 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
             }
             _ => {}
         }
-        // The frame behind a pad was published in the same store; a second pad, or nothing, is against the rules, and so there is
-        // never a chain of pads to walk.
+        // The frame behind a pad was published in the same store, so that the fence behind the pad's header is enough for both; a second
+        // pad, or nothing, is against the rules, and so there is never a chain of pads to walk.
         let position = entry.end();
         // SAFETY: the place of `position`, a multiple of 8.
         let header = Header(unsafe { self.ring.load(self.ring.place(position)) });
-        // ORD: take: as in `take_exact`; partner: ring/producer.rs (commit).
-        fence(Site::Take, Ordering::Acquire);
         match header.flags() {
             _ if self.is_frame(header) => {}
             _ if header.0 == 0 || header.flags() == FLAG_FRAME | FLAG_PAD => {
@@ -440,7 +438,8 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
     /// Tells the producer all that is finished with. Returns whether there was anything to tell that it is to be woken for.
     pub(crate) fn publish_release(&mut self) -> bool {
         self.settle();
-        let freed = if self.hold { self.freed } else { self.next() };
+        let held = self.hold && !is_left_out(Check::HeldKept);
+        let freed = if held { self.freed } else { self.next() };
         if self.published == freed || self.broken.is_some() {
             return false;
         }

@@ -14,7 +14,7 @@ mod consumer;
 mod cursor;
 mod fencing;
 mod manner;
-#[cfg(all(any(test, fuzzing), not(loom)))]
+#[cfg(all(any(test, fuzzing), not(any(loom, ringway_shuttle))))]
 pub(crate) mod pair;
 mod precedence;
 mod producer;
@@ -23,9 +23,9 @@ mod slot;
 mod standing;
 mod tally;
 mod tap;
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, ringway_shuttle))))]
 mod tests;
-#[cfg(all(any(test, fuzzing), not(loom)))]
+#[cfg(all(any(test, fuzzing), not(any(loom, ringway_shuttle))))]
 pub(crate) mod world;
 
 pub(crate) use beside::Beside;
@@ -37,6 +37,6 @@ pub(crate) use several::Several;
 pub(crate) use slot::{Refusal, Slot};
 pub(crate) use standing::Standing;
 pub(crate) use tally::{ONE, Tally};
-#[cfg(all(any(test, fuzzing), not(loom)))]
+#[cfg(all(any(test, fuzzing), not(any(loom, ringway_shuttle))))]
 pub(crate) use tap::HISTORY;
 pub(crate) use tap::{Tap, Told};

@@ -1,4 +1,4 @@
-//! A lane's memory on the heap, instrumented by loom: what the models put in the place of two mappings of one page.
+//! A lane's memory on the heap, instrumented: what the models put in the place of two mappings of one page.
 //!
 //! Each word of the ring has three faces. The atomic holds the bits, as header loads see them. Two shadow cells make loom report what the
 //! atomic alone would hide, since on the real machine payload is copied by ordinary instructions:
@@ -11,15 +11,18 @@
 //! | header load   |                | read          |
 //!
 //! So everything that touches payload must be ordered against everything that touches the same word, and only a header store and a header
-//! load may meet: that pair is the protocol. Positions wrap at the capacity, which may be as small as a few words, so that payload
+//! load may meet: that pair is the protocol. (Where schedules are random, nothing but what was read tells: see `cell`.) Positions wrap at the capacity, which may be as small as a few words, so that payload
 //! comes to lie on payload and on headers within a few frames.
 
 use std::sync::Arc;
 
+#[cfg(ringway_shuttle)]
+use cell::UnsafeCell;
+#[cfg(loom)]
 use loom::cell::UnsafeCell;
 
 use super::{ForeignRing, ForeignWord, OwnRing, OwnWord, Ring};
-use crate::sync::{AtomicU64, Ordering, Site, fence, order};
+use crate::sync::{AtomicU64, Ordering, Site, fence, mortal, order};
 
 /// One word of the ring.
 #[derive(Debug)]
@@ -116,6 +119,7 @@ impl OwnRing for HeapRing {
             (origin | offset) % 8 == 0 && offset + 8 <= self.capacity(),
             "store out of bounds"
         );
+        mortal::step();
         let target = self.word(origin + offset);
         // SAFETY: loom hands out the pointer for the closure and reports a conflict.
         target
@@ -161,6 +165,7 @@ impl OwnRing for HeapRing {
             "write out of bounds"
         );
         for (target, within, from, count) in self.pieces(origin + offset, bytes.len()) {
+            mortal::step();
             let bits = target.payload.with_mut(|payload| {
                 // SAFETY: loom hands out the pointer for the closure and reports a conflict.
                 let payload = unsafe { &mut *payload };
@@ -179,6 +184,7 @@ impl OwnRing for HeapRing {
 impl ForeignRing for HeapRing {
     unsafe fn load(&self, position: u64) -> u64 {
         assert!(position % 8 == 0, "load of no word");
+        mortal::step();
         let source = self.word(position);
         source.header.with(|_| ());
         // ORD: foreign-ring-word: Relaxed; the caller fences (take); partner: ring/producer.rs (commit).
@@ -192,6 +198,10 @@ impl ForeignRing for HeapRing {
             "read out of bounds"
         );
         for (source, within, to, count) in self.pieces(position + offset, target.len()) {
+            mortal::step();
+            #[cfg(ringway_shuttle)]
+            // ORD: payload: Relaxed, for others to come in between two words; partner: itself.
+            source.bits.load(Ordering::Relaxed);
             // SAFETY: loom hands out the pointer for the closure and reports a conflict.
             let word = source
                 .payload
@@ -239,6 +249,7 @@ impl Ring for TappedRing {
 impl ForeignRing for TappedRing {
     unsafe fn load(&self, position: u64) -> u64 {
         assert!(position % 8 == 0, "load of no word");
+        mortal::step();
         // ORD: foreign-ring-word: Relaxed; the caller fences (take); partner: ring/producer.rs (commit).
         self.0.word(position).bits.load(Ordering::Relaxed)
     }
@@ -250,6 +261,7 @@ impl ForeignRing for TappedRing {
             "read out of bounds"
         );
         for (source, within, to, count) in self.0.pieces(position + offset, target.len()) {
+            mortal::step();
             // ORD: payload: Relaxed, what races is thrown away; partner: ring/tap.rs (glimpse).
             let word = source.bits.load(Ordering::Relaxed).to_le_bytes();
             target[to..to + count].copy_from_slice(&word[within..within + count]);
@@ -273,6 +285,7 @@ impl HeapWord {
 
 impl OwnWord for HeapWord {
     fn store(&self, value: u64, order: Ordering) {
+        mortal::step();
         // ORD: own-word: the caller's; partner: named at each call.
         self.word.store(value, order);
     }
@@ -280,7 +293,29 @@ impl OwnWord for HeapWord {
 
 impl ForeignWord for HeapWord {
     fn load(&self) -> u64 {
+        mortal::step();
         // ORD: foreign-word: Relaxed; the caller fences; partner: named at each call.
         self.word.load(Ordering::Relaxed)
+    }
+}
+
+/// In the place of loom's cells, where schedules are random: nothing is reported, and what is torn or written over shows in the bytes.
+#[cfg(ringway_shuttle)]
+mod cell {
+    #[derive(Debug)]
+    pub(super) struct UnsafeCell<T>(core::cell::UnsafeCell<T>);
+
+    impl<T> UnsafeCell<T> {
+        pub(super) fn new(value: T) -> Self {
+            Self(core::cell::UnsafeCell::new(value))
+        }
+
+        pub(super) fn with<R>(&self, read: impl FnOnce(*const T) -> R) -> R {
+            read(self.0.get())
+        }
+
+        pub(super) fn with_mut<R>(&self, write: impl FnOnce(*mut T) -> R) -> R {
+            write(self.0.get())
+        }
     }
 }

@@ -7,24 +7,24 @@
 //! Absent on purpose: offsets with a meaning (`layout`), frames (`ring`), and any `&` or `&mut` into foreign memory: it leaves
 //! by copy only ([`copy`]), save through the pointer that the trusted mode asks for by name.
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, ringway_shuttle)))]
 pub(crate) mod copy;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, ringway_shuttle)))]
 mod foreign;
-#[cfg(loom)]
+#[cfg(any(loom, ringway_shuttle))]
 pub(crate) mod heap;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, ringway_shuttle)))]
 mod mapped;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, ringway_shuttle)))]
 mod own;
 #[cfg(all(test, ringway_tsan))]
 pub(crate) mod plain;
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, ringway_shuttle)))]
 pub(crate) use crate::sys::gate::Gate;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, ringway_shuttle)))]
 pub(crate) use foreign::{ForeignSegment, MappedForeignRing, MappedForeignWord};
-#[cfg(not(loom))]
+#[cfg(not(any(loom, ringway_shuttle)))]
 pub(crate) use own::{MappedOwnRing, MappedOwnWord, OwnSegment, SegmentSize};
 
 use crate::sync::{Ordering, Site};

@@ -263,7 +263,8 @@ impl OwnRing for MappedOwnRing {
         {
             let _ = commit;
             // ORD: commit, wake-barrier: publishes the frame, and later loads stay behind it; partner: ring/consumer.rs (take),
-            // wake/park.rs (park-barrier).
+            // wake/park.rs (park-barrier). proof: on this processor every exchange is a locked instruction, which is the release store and
+            // the full barrier that the models weaken; SeqCst has the compiler keep both sides of it.
             target.swap(word, Ordering::SeqCst);
         }
         #[cfg(not(target_arch = "x86_64"))]

@@ -69,7 +69,8 @@ impl Birth {
 }
 
 fn page() -> io::Result<*const AtomicU64> {
-    // ORD: fork-page-made: Acquire, the page is ready for use; partner: the exchange in this file.
+    // ORD: fork-page-made: Acquire, the page is ready for use; partner: the exchange in this file. proof: what is read behind it was
+    // written before the exchange that stored the address; with Relaxed a thread could find a page that is not yet wiped by a fork.
     let known = PAGE.load(Ordering::Acquire);
     if !known.is_null() {
         return Ok(known);
@@ -79,7 +80,8 @@ fn page() -> io::Result<*const AtomicU64> {
     map::wipe_on_fork(page, bytes)?;
     let made: *mut AtomicU64 = page.cast();
     let none = core::ptr::null_mut();
-    // ORD: fork-page-made: AcqRel, the page is ready before its address is seen; partner: the load in this file.
+    // ORD: fork-page-made: AcqRel, the page is ready before its address is seen; partner: the load in this file. proof: Release for
+    // whoever loads it; Acquire for who comes too late and goes on with the other's page. The Acquire of the winner is redundant: it found null.
     match PAGE.compare_exchange(none, made, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => Ok(made),
         Err(first) => {

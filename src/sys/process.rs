@@ -37,7 +37,8 @@ impl<T: Send + Sync> PerProcess<T> {
     /// # Errors
     /// What `make` answers, or the system where there is no page to know a child by. The next call tries again.
     pub(crate) fn get(&self, make: impl FnOnce() -> io::Result<T>) -> io::Result<&'static T> {
-        // ORD: per-process: Acquire, what it points to is made; partner: the exchange in this file (`compare_exchange`).
+        // ORD: per-process: Acquire, what it points to is made; partner: the exchange in this file (`compare_exchange`). proof: the value is
+        // read through the address, and was written before the exchange; with Relaxed that would be a race.
         let known = self.kept.load(Ordering::Acquire);
         // SAFETY: null, or leaked by whoever stored it; a child has a copy of it.
         let found = unsafe { known.as_ref() };
@@ -47,7 +48,8 @@ impl<T: Send + Sync> PerProcess<T> {
         let birth = Birth::here()?;
         let value = make()?;
         let made = Box::into_raw(Box::new(Kept { birth, value }));
-        // ORD: per-process: AcqRel, it is made before its address is seen; partner: the load in this file (`load`).
+        // ORD: per-process: AcqRel, it is made before its address is seen; partner: the load in this file (`load`). proof: Release for whoever
+        // loads it; Acquire for who comes too late and reads the other's value. The Acquire of the winner is redundant: it reads its own.
         let exchanged =
             self.kept
                 .compare_exchange(known, made, Ordering::AcqRel, Ordering::Acquire);

@@ -124,6 +124,6 @@ impl Drain {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, ringway_shuttle))))]
 #[path = "drain/tests.rs"]
 mod tests;

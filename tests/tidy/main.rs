@@ -10,6 +10,7 @@ mod pairs;
 mod proofs;
 mod shape;
 mod source;
+mod strengths;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -124,6 +125,24 @@ fn the_table_of_orderings_is_that_of_the_source() {
         "no labels in src: the check has lost its subject"
     );
     report(&pairs::compare(&all, &read("docs/SAFETY.md")));
+}
+
+/// `cargo test --test tidy strong -- --nocapture` prints the number of each.
+#[test]
+fn every_ordering_is_as_strong_as_something_shows() {
+    let mut all = Vec::new();
+    let mut findings = Vec::new();
+    for source in &sources(&["src"]) {
+        let (kinds, unproven) = strengths::kinds(source);
+        findings.extend(unproven);
+        all.extend(kinds.into_iter().map(|(_, kind)| kind));
+    }
+    let sentence = strengths::sentence(&all);
+    println!("{sentence}");
+    if !read("docs/SAFETY.md").contains(&sentence) {
+        findings.push(format!("docs/SAFETY.md does not say: {sentence}"));
+    }
+    report(&findings);
 }
 
 #[test]

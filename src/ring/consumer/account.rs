@@ -6,6 +6,7 @@
 use super::{Consumer, Entry};
 use crate::layout::header::{HEADER, Header};
 use crate::layout::redelivery::Redelivery;
+use crate::planted::{Check, is_left_out};
 use crate::segment::{ForeignRing, OwnWord};
 use crate::sync::{Ordering, handed_out};
 
@@ -50,7 +51,9 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
 
     /// `entry` is about to be handed out.
     pub(crate) fn say_taken(&mut self, entry: &Entry) {
-        self.say_taken_to(entry.end());
+        if !is_left_out(Check::TakenFirst) {
+            self.say_taken_to(entry.end());
+        }
     }
 
     fn say_taken_to(&mut self, position: u64) {

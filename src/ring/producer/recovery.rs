@@ -95,7 +95,8 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
             taken: recovery.taken.as_ref().map(ForeignWord::load),
         };
         // ORD: see-taken: Acquire, as for any released position; that the words are final the kernel has said, or the close; partner:
-        // ring/consumer/account.rs (taken).
+        // ring/consumer/account.rs (taken). redundant: either news comes behind all that the consumer has done (see-close, or a system
+        // call); it costs nothing, and need not be thought of when somebody asks elsewhere.
         fence(Site::Reclaim, Ordering::Acquire);
         Some(Standing::judge(known, self.published(), said, |released| {
             self.leads(known, released)

@@ -5,6 +5,7 @@
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::job::Stop;
@@ -125,6 +126,9 @@ pub(super) fn laps(check: &str) -> u64 {
         .map_or(0, |row| row.laps)
 }
 
+/// Whose turn it is to add: some steps run beside others.
+static TURN: Mutex<()> = Mutex::new(());
+
 /// Adds laps to the document. `found`: what went wrong in them.
 pub(super) fn add(check: &str, laps: u64, time: Duration, found: Option<&str>) -> Result<(), Stop> {
     try_add(check, laps, time, found)
@@ -132,6 +136,7 @@ pub(super) fn add(check: &str, laps: u64, time: Duration, found: Option<&str>) -
 }
 
 fn try_add(check: &str, laps: u64, time: Duration, found: Option<&str>) -> io::Result<()> {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let text = fs::read_to_string(path())?;
     let mut document = Document::read(&text)
         .ok_or_else(|| io::Error::other(format!("docs/EVIDENCE.md has no line `{MARK}`")))?;

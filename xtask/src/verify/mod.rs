@@ -11,6 +11,7 @@ mod log;
 mod options;
 mod planted;
 mod sanitizers;
+mod schedules;
 mod soak;
 mod steps;
 mod suite;

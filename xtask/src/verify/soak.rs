@@ -14,7 +14,7 @@ use crate::output::{draw, say};
 /// One kind of test, run in laps until its share of the time is over. Each runs one lap at least.
 struct Soak {
     name: &'static str,
-    /// Its part of the minutes; together with that of the step `fuzz` they are 100.
+    /// Its part of the minutes; together with those of the steps `fuzz` and `shuttle` they are 100.
     percent: u32,
     /// What `cargo test --package ringway` is told.
     words: &'static [&'static str],
@@ -25,7 +25,7 @@ struct Soak {
 const SOAKS: &[Soak] = &[
     Soak {
         name: "frames exchanged",
-        percent: 25,
+        percent: 15,
         words: &["--test", "exchange"],
         // The test goes on by itself, with other seeds, for whole minutes.
         lap: |cargo, _, left| {
@@ -190,14 +190,14 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fuzz;
+    use super::super::{fuzz, schedules};
     use super::{Progress, SOAKS};
     use std::time::Duration;
 
     #[test]
     fn the_shares_are_all_of_the_time() {
         let soaks = SOAKS.iter().map(|soak| soak.percent).sum::<u32>();
-        assert_eq!(soaks + fuzz::PERCENT, 100);
+        assert_eq!(soaks + fuzz::PERCENT + schedules::PERCENT, 100);
     }
 
     #[test]

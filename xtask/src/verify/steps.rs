@@ -1,11 +1,11 @@
 //! The steps, in the order in which they run: what is cheap first, then what shares its build with the step before it. `loom` begins with the first one, beside the
-//! others, and so does `tsan`, with a smaller share of the processors.
+//! others, and so do `shuttle` and `tsan`, with a smaller share of the processors.
 //!
 //! clippy and docs need metadata only and share it; tests, doctests, examples and package share one full build;
-//! loom, asan, tsan and fuzz change how everything is compiled, so each has a target directory of its own.
+//! loom, shuttle, asan, tsan and fuzz change how everything is compiled, so each has a target directory of its own.
 
 use super::job::{Job, Stop, seconds};
-use super::{Step, fuzz, sanitizers, soak, suite, supply};
+use super::{Step, fuzz, sanitizers, schedules, soak, suite, supply};
 use crate::place;
 
 pub(super) const ALL: &[Step] = &[
@@ -65,8 +65,14 @@ pub(super) const ALL: &[Step] = &[
     },
     Step {
         name: "loom",
-        about: "models of the shipped ring and wake, every interleaving",
+        about: "models of the shipped ring and wake: every interleaving, and a death at every step",
         run: suite::loom,
+        beside: true,
+    },
+    Step {
+        name: "shuttle",
+        about: "larger programs on the same sources in random schedules, with a death at a random step",
+        run: schedules::shuttle,
         beside: true,
     },
     Step {

@@ -1,0 +1,57 @@
+//! The step `shuttle`: the programs of `src/model/random` in random schedules; with `--long` for its share of the minutes, behind those that were tried before.
+
+use std::time::{Duration, Instant};
+
+use super::evidence;
+use super::job::{Job, Stop, seconds};
+use super::suite::Tally;
+use crate::place;
+
+/// The percent of `--long`'s minutes.
+pub(super) const PERCENT: u32 = 10;
+
+/// So many are tried, of all programs together, and with `--long` in each lap.
+const USUAL: u64 = 100_000;
+const LAP: u64 = 500_000;
+
+/// What they are called in the document, where each counts for itself.
+const CHECK: &str = "schedules tried";
+
+pub(super) fn shuttle(job: &mut Job) -> Result<String, Stop> {
+    let Some(minutes) = job.long() else {
+        run(job, 0, USUAL, seconds(900))?;
+        return Ok(format!("{USUAL} schedules"));
+    };
+    let share = seconds(60 * minutes) * PERCENT / 100;
+    let known = evidence::laps(CHECK);
+    let began = Instant::now();
+    let mut tried = 0;
+    loop {
+        let lap = Instant::now();
+        let outcome = run(job, known + tried, LAP, seconds(3_600));
+        tried += LAP;
+        // A whole run of other seeds is behind each: nothing is tried twice.
+        let found = outcome
+            .is_err()
+            .then(|| format!("RINGWAY_SEED={}", known + tried - LAP));
+        evidence::add(CHECK, LAP, lap.elapsed(), found.as_deref())?;
+        outcome?;
+        if began.elapsed() >= share {
+            return Ok(format!("{tried} schedules, {} in all", known + tried));
+        }
+    }
+}
+
+fn run(job: &mut Job, seed: u64, schedules: u64, limit: Duration) -> Result<(), Stop> {
+    let mut cargo = job.cargo("test");
+    // Unit tests, as the models are: they run the library's own, private source. What runs in every schedule is optimised, as there.
+    cargo.args(["--profile", "loom", "--package", "ringway", "--lib"]);
+    cargo.arg("model::random");
+    cargo
+        .env("RUSTFLAGS", "--cfg ringway_shuttle")
+        .env("CARGO_TARGET_DIR", place::target().join("shuttle"))
+        .env("RINGWAY_SCHEDULES", schedules.to_string())
+        .env("RINGWAY_SEED", seed.to_string());
+    let printed = job.run(&mut job.manner(cargo), limit)?;
+    Tally::read(&printed).note().map(|_| ())
+}
