@@ -27,7 +27,6 @@ pub(crate) enum Access {
 #[derive(Debug)]
 pub(crate) struct Mapping {
     reserved: Reservation,
-    birth: Birth,
 }
 
 impl Mapping {
@@ -86,7 +85,7 @@ impl Mapping {
         let (start, length) = reserved.whole();
         // SAFETY: the range is ours, and the advice changes only what a fork copies.
         check(unsafe { libc::madvise(start.cast(), length, libc::MADV_DONTFORK) })?;
-        Ok(Self { reserved, birth })
+        Ok(Self { reserved })
     }
 
     /// The first byte of the control area.
@@ -101,7 +100,7 @@ impl Mapping {
             control + 2 * ring * rings <= self.reserved.bytes,
             "other sizes"
         );
-        if self.birth.is_forked() {
+        if self.birth().is_forked() {
             return Err(io::Error::from_raw_os_error(libc::ENOMEM));
         }
         let others = (1..rings).map(|index| (control + 2 * index * ring, ring));
@@ -114,7 +113,7 @@ impl Mapping {
 
     /// The mark of the process that made this mapping.
     pub(crate) fn birth(&self) -> Birth {
-        self.birth
+        self.reserved.birth
     }
 }
 

@@ -13,9 +13,11 @@ mod observer;
 mod peer;
 mod poison;
 mod polling;
+mod racing;
 mod random;
 #[path = "../record/mod.rs"]
 mod record;
 mod resume;
 mod server;
+mod storm;
 mod tables;
