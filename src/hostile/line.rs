@@ -82,8 +82,8 @@ pub fn accept(listener: &OwnedFd) -> OwnedFd {
 #[repr(C, align(8))]
 struct Control([u8; 1280]);
 
-/// One message with descriptors. Errors are no business of a hostile peer.
-pub fn send(line: &OwnedFd, bytes: &[u8], descriptors: &[RawFd]) {
+/// One message with descriptors. Says whether the kernel took it: there are descriptors that it sends to nobody (`io_uring` instances, from Linux 6.7 on), and the line may be closed.
+pub fn send(line: &OwnedFd, bytes: &[u8], descriptors: &[RawFd]) -> bool {
     let mut part = libc::iovec {
         iov_base: bytes.as_ptr().cast_mut().cast(),
         iov_len: bytes.len(),
@@ -113,7 +113,7 @@ pub fn send(line: &OwnedFd, bytes: &[u8], descriptors: &[RawFd]) {
         }
     }
     // SAFETY: all that `message` points to lives until the call returns.
-    unsafe { libc::sendmsg(line.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) };
+    unsafe { libc::sendmsg(line.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) >= 0 }
 }
 
 /// Whether a descriptor is readable within so many milliseconds.

@@ -5,6 +5,7 @@ mod bells;
 mod client;
 mod expiry;
 mod fences;
+mod gifts;
 mod lane;
 mod lanes;
 mod noise;

@@ -29,7 +29,7 @@ const LIVES: u64 = 240;
 /// Liars one after the other, each with victims of another kind.
 const PARTS: u64 = 12;
 /// Nothing happens for so long only where something hangs. (A machine whose processors are all taken for minutes is no such case.)
-const STALL: Duration = Duration::from_secs(120);
+const STALL: Duration = Duration::from_secs(240);
 
 fn lies() -> u64 {
     std::env::var("RINGWAY_LIES").map_or(10_000_000, |lies| lies.parse().unwrap())
@@ -176,7 +176,7 @@ impl Liars {
     }
 
     /// A segment with schemas in it, and what is said of them in a Hello (at 72 and 88) or a Welcome (at 92 and 96).
-    fn segment(&mut self, lanes: usize, ring: usize) -> Segment {
+    fn segment(lanes: usize, ring: usize) -> Segment {
         let first = CONTROL + SHELF;
         let own = Segment::with_rings(first + lanes * ring, first, ring);
         let table = schema::encode(&ours()).unwrap();
@@ -216,7 +216,7 @@ impl Liars {
         move |own| {
             round += 1;
             let draw = random.next();
-            let offset = CONTROL + (draw >> 8) as usize % Self::area() as usize & !7;
+            let offset = CONTROL + (((draw >> 8) as usize % Self::area() as usize) & !7);
             let before = own.get(offset);
             own.set(offset, before ^ 1 << (draw % 64));
             if draw & 3 != 0 {
@@ -251,7 +251,7 @@ impl Liars {
                     let lanes = usize::from(welcome.0[18]);
                     let ring = welcome.read_u64(32) as usize;
                     let attach = peer::attach().offer_of(16, lanes, CONTROL + SHELF, ring);
-                    (attach, self.segment(lanes, ring))
+                    (attach, Self::segment(lanes, ring))
                 },
                 meanwhile,
             );
@@ -279,7 +279,7 @@ impl Liars {
                         .u32(92, Self::area())
                         .bytes(96, &schema::fingerprint(&ours()))
                         .bytes(112, &hello.0[96..112]);
-                    (welcome, self.segment(lanes, grant))
+                    (welcome, Self::segment(lanes, grant))
                 },
                 meanwhile,
             );
