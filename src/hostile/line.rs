@@ -129,12 +129,12 @@ pub fn readable(fd: BorrowedFd<'_>, milliseconds: i32) -> bool {
     answered == 1
 }
 
-/// Waits for an answer, for at most ten seconds.
+/// Waits for an answer, for at most a minute.
 pub fn wait_readable(line: &OwnedFd) {
-    assert!(readable(line.as_fd(), 10_000), "no answer");
+    assert!(readable(line.as_fd(), 60_000), "no answer");
 }
 
-/// The next message and its descriptors; empty when the other end is closed. Waits for at most ten seconds.
+/// The next message and its descriptors; empty when the other end is closed. Waits for at most a minute.
 pub fn receive(line: &OwnedFd) -> (Vec<u8>, Vec<OwnedFd>) {
     wait_readable(line);
     let mut bytes = vec![0u8; 4096];

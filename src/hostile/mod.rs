@@ -30,7 +30,7 @@
 //! | bells that are drained, filled, made blocking, or rung without end | [`Spoil`] |
 //! | handshakes that stop half way | [`HalfOpen`] |
 //!
-//! A call that its host does not let it make panics: a script that did not do what it says proves nothing. Waits end after ten seconds, with a panic. Nothing here can do
+//! A call that its host does not let it make panics: a script that did not do what it says proves nothing. Waits end after a minute, with a panic. Nothing here can do
 //! what another process could not; but what it is aimed at should have no users.
 
 #![allow(

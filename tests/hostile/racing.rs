@@ -344,6 +344,15 @@ fn judge(who: &str, told: &BTreeMap<String, u64>, ends: &Ends) {
     assert!(ends.received > 0 && ends.sent > 0, "{ends:?}");
 }
 
+/// Ends who reads along, after a panic too.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Reads along what the liar sends, and what is sent to it, until it is over. Returns the frames that were seen, and the lanes that a broken rule ended.
 fn read_along(path: &Path, over: &AtomicBool) -> (u64, u64) {
     let (mut frames, mut broken) = (0, 0);
@@ -388,6 +397,7 @@ fn whatever_a_client_writes_while_it_is_read_ends_in_a_named_rule() {
         let mut liar = Process::new("client", &path, share, seed);
         let over = AtomicBool::new(false);
         thread::scope(|scope| {
+            let until = Over(&over);
             let along = scope.spawn(|| read_along(&path, &over));
             while !liar.is_over() {
                 let soon = Instant::now() + Duration::from_millis(20);
@@ -396,7 +406,7 @@ fn whatever_a_client_writes_while_it_is_read_ends_in_a_named_rule() {
                 }
                 pulse.beat();
             }
-            over.store(true, Ordering::Relaxed);
+            drop(until);
             while !along.is_finished() {
                 assert!(listener.try_accept().unwrap().is_none());
                 thread::sleep(Duration::from_millis(1));
