@@ -68,7 +68,7 @@ impl<'a> Liar<'a> {
             lanes: (0..count)
                 .map(|lane| Lane::new(lane, first, ring))
                 .collect(),
-            patience: 6 + dice.below(12) as u32,
+            patience: 6 + dice.below(8) as u32,
             dice,
             past: [(Word::ReceiverEpoch.offset(), 0); PAST],
             lies: Lies::default(),

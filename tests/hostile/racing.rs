@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -39,40 +40,29 @@ fn ours() -> Schema {
     quote(&[("price", 8), ("size", 8)])
 }
 
-/// Ends the process when a count has stood still for long.
-struct Pulse {
-    beats: &'static AtomicU64,
-    over: &'static AtomicBool,
-}
+/// Ends the process when nobody says for long that something has happened.
+struct Pulse(Sender<()>);
 
 impl Pulse {
     fn new() -> Self {
-        let beats: &AtomicU64 = Box::leak(Box::default());
-        let over: &AtomicBool = Box::leak(Box::default());
-        thread::spawn(|| {
-            let (mut seen, mut since) = (0, Instant::now());
-            while !over.load(Ordering::Relaxed) {
-                thread::sleep(Duration::from_millis(100));
-                let now = beats.load(Ordering::Relaxed);
-                if now != seen {
-                    (seen, since) = (now, Instant::now());
-                } else if since.elapsed() > STALL {
-                    eprintln!("the victim of a liar hangs");
-                    std::process::abort();
+        let (beat, beats) = mpsc::channel();
+        thread::spawn(move || {
+            loop {
+                match beats.recv_timeout(STALL) {
+                    Ok(()) => {}
+                    Err(RecvTimeoutError::Disconnected) => return,
+                    Err(RecvTimeoutError::Timeout) => {
+                        eprintln!("the victim of a liar hangs");
+                        std::process::abort();
+                    }
                 }
             }
         });
-        Self { beats, over }
+        Self(beat)
     }
 
     fn beat(&self) {
-        self.beats.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Pulse {
-    fn drop(&mut self) {
-        self.over.store(true, Ordering::Relaxed);
+        self.0.send(()).unwrap();
     }
 }
 
