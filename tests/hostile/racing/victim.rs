@@ -138,8 +138,10 @@ pub(super) fn live(
 
 /// The bytes of a frame leave the ring whole, whatever its header says.
 fn took(length: usize, ring: usize, ends: &mut Ends) {
+    // Where the bound is left out, the page behind the ring is to find that, and not this look.
+    let is_planted = cfg!(ringway_planted = "far_frame");
     assert!(
-        length < ring,
+        length < ring || is_planted,
         "a frame of {length} bytes of a ring of {ring}"
     );
     ends.received += 1;
