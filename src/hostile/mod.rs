@@ -25,7 +25,7 @@
 //! | --- | --- |
 //! | any message, with any bytes changed and any descriptors attached | [`hello`], [`welcome`], [`attach`], [`ready`], [`refuse`], [`Message`], [`send`] |
 //! | descriptors of every wrong kind | [`Gift`], [`memory`] |
-//! | a good handshake, and then anything | [`join`], [`serve`], [`Segment::say`], [`Segment::set`] |
+//! | a good handshake, and then anything | [`join()`], [`serve`], [`Segment::say`], [`Segment::set`] |
 //! | lies in every word, at full rate, replayed and with holes punched | [`Liar`] |
 //! | bells that are drained, filled, made blocking, or rung without end | [`Spoil`] |
 //! | handshakes that stop half way | [`HalfOpen`] |
