@@ -77,6 +77,8 @@ mod connection;
 mod error;
 #[cfg(all(any(test, fuzzing), not(any(loom, ringway_shuttle))))]
 mod fuzz;
+#[cfg(all(feature = "hostile", not(loom)))]
+pub mod hostile;
 mod layout;
 #[cfg(all(test, any(loom, ringway_shuttle)))]
 mod model;

@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! file     | control | ring | next ring |
-//! address  | control | ring | ring again | next ring | next ring again |
+//! address  | guard | control | ring | ring again | next ring | next ring again | guard |
 //! ```
 //!
-//! The second copy makes every frame contiguous in the address space, wherever in the ring it starts. Absent on purpose:
-//! access to the bytes. A [`Mapping`] is an address range with an owner; `segment` is the layer that touches it.
+//! The second copy makes every frame contiguous in the address space, wherever in the ring it starts. A guard is a page that nobody can access: a bound that
+//! is missed ends the process, and reads nothing of what happens to lie beside the segment. Absent on purpose: access to the bytes. A [`Mapping`] is an address range with an owner; `segment` is the layer that touches it.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -23,18 +23,11 @@ pub(crate) enum Access {
     ReadOnly,
 }
 
-/// An address range that is unmapped on drop, but never in the child of a fork, where the range is somebody else's.
+/// An address range between two guards that is unmapped on drop, but never in the child of a fork, where the range is somebody else's.
 #[derive(Debug)]
 pub(crate) struct Mapping {
-    base: *mut u8,
-    bytes: usize,
-    birth: Birth,
+    reserved: Reservation,
 }
-
-// SAFETY: a `Mapping` only owns an address range; it gives no access to what is in it.
-unsafe impl Send for Mapping {}
-// SAFETY: as above.
-unsafe impl Sync for Mapping {}
 
 impl Mapping {
     /// Maps `control` bytes of `fd` and each of the `rings` rings of `ring` bytes behind them twice; a ring may have no bytes. Sizes are multiples
@@ -54,7 +47,7 @@ impl Mapping {
         } else {
             super::memfd::page_size()
         };
-        let reserved = Reservation::new(bytes, align)?;
+        let reserved = Reservation::new(bytes, align, birth)?;
         let protection = match access {
             Access::ReadWrite => libc::PROT_READ | libc::PROT_WRITE,
             Access::ReadOnly => libc::PROT_READ,
@@ -88,88 +81,101 @@ impl Mapping {
                 return Err(last_error());
             }
         }
+        // The guards too: the kernel keeps one record for guards that lie side by side and are treated alike.
+        let (start, length) = reserved.whole();
         // SAFETY: the range is ours, and the advice changes only what a fork copies.
-        check(unsafe { libc::madvise(reserved.base.cast(), bytes, libc::MADV_DONTFORK) })?;
-        let base = reserved.into_base();
-        Ok(Self { base, bytes, birth })
+        check(unsafe { libc::madvise(start.cast(), length, libc::MADV_DONTFORK) })?;
+        Ok(Self { reserved })
     }
 
     /// The first byte of the control area.
     pub(crate) fn base(&self) -> *mut u8 {
-        self.base
+        self.reserved.base
     }
 
     /// Keeps the pages of a mapping of these sizes in memory until they are unmapped. The second copy of a ring shows the same pages, so it need
     /// not be locked too, and is not charged.
     pub(crate) fn lock(&self, control: usize, (ring, rings): (usize, usize)) -> io::Result<()> {
-        assert!(control + 2 * ring * rings <= self.bytes, "other sizes");
-        if self.birth.is_forked() {
+        assert!(
+            control + 2 * ring * rings <= self.reserved.bytes,
+            "other sizes"
+        );
+        if self.birth().is_forked() {
             return Err(io::Error::from_raw_os_error(libc::ENOMEM));
         }
         let others = (1..rings).map(|index| (control + 2 * index * ring, ring));
         for (at, length) in std::iter::once((0, control + ring)).chain(others) {
             // SAFETY: the range is inside the mapping, by the check above, which `self` keeps, in the process that made it.
-            unsafe { super::place::lock(self.base.add(at), length) }?;
+            unsafe { super::place::lock(self.base().add(at), length) }?;
         }
         Ok(())
     }
 
     /// The mark of the process that made this mapping.
     pub(crate) fn birth(&self) -> Birth {
-        self.birth
+        self.reserved.birth
     }
 }
 
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        if !self.birth.is_forked() {
-            unmap(self.base, self.bytes);
-        }
-    }
-}
-
-/// Address space without access, to map into. Given back on drop unless [`Reservation::into_base`] kept it.
+/// Address space without access, to map into, between two guards. Given back on drop, but never in the child of a fork.
+#[derive(Debug)]
 struct Reservation {
+    /// Behind the first guard.
     base: *mut u8,
+    /// Up to the second one.
     bytes: usize,
+    birth: Birth,
 }
+
+// SAFETY: a `Reservation` only owns an address range; it gives no access to what is in it.
+unsafe impl Send for Reservation {}
+// SAFETY: as above.
+unsafe impl Sync for Reservation {}
 
 impl Reservation {
-    fn new(bytes: usize, align: usize) -> io::Result<Self> {
-        let slack = if align > super::memfd::page_size() {
-            align
-        } else {
-            0
-        };
-        let total = bytes
-            .checked_add(slack)
+    /// `bytes` behind a multiple of `align`, which is one of the page size.
+    fn new(bytes: usize, align: usize, birth: Birth) -> io::Result<Self> {
+        let guard = super::memfd::page_size();
+        // Wherever the kernel begins, a multiple of `align` with a guard before it is no further than that.
+        let most = bytes
+            .checked_add(align + guard)
             .ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))?;
         let raw = map(
-            total,
+            most,
             libc::PROT_NONE,
             libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
         )?;
-        let head = raw.align_offset(align);
-        // SAFETY: `head <= slack`, so the result and `bytes` behind it are inside the range just mapped.
-        let base = unsafe { raw.add(head) };
+        // SAFETY: the range has the guard.
+        let base = unsafe { raw.add(guard) };
+        let head = base.align_offset(align);
+        // SAFETY: `head < align`, and both are multiples of the page size, so that `head + guard <= align`: the guard, `head` and `bytes` with a guard behind
+        // them are inside the range just mapped.
+        let base = unsafe { base.add(head) };
         if head > 0 {
             unmap(raw, head);
         }
-        if slack > head {
-            // SAFETY: `head + bytes <= total`: the tail that alignment did not need.
-            unmap(unsafe { base.add(bytes) }, slack - head);
+        let tail = align - guard - head;
+        if tail > 0 {
+            // SAFETY: what alignment did not need, behind the second guard.
+            unmap(unsafe { base.add(bytes + guard) }, tail);
         }
-        Ok(Self { base, bytes })
+        Ok(Self { base, bytes, birth })
     }
 
-    fn into_base(self) -> *mut u8 {
-        core::mem::ManuallyDrop::new(self).base
+    /// Where it begins and how many bytes it has, with its guards.
+    fn whole(&self) -> (*mut u8, usize) {
+        let guard = super::memfd::page_size();
+        // SAFETY: the guard is there, by `new`.
+        (unsafe { self.base.sub(guard) }, self.bytes + 2 * guard)
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        unmap(self.base, self.bytes);
+        if !self.birth.is_forked() {
+            let (start, length) = self.whole();
+            unmap(start, length);
+        }
     }
 }
 
@@ -256,6 +262,49 @@ mod tests {
                 assert_eq!(first.add(2 * page - 1).read_volatile(), mark);
                 assert_eq!(first.add(4 * page - 1).read_volatile(), mark);
             }
+        }
+    }
+
+    /// The lines of `/proc/self/maps` that touch an address range, as start, end and permissions.
+    fn maps(range: core::ops::Range<usize>) -> Vec<(usize, usize, String)> {
+        let text = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let line = |line: &str| {
+            let (ends, rest) = line.split_once(' ')?;
+            let (start, end) = ends.split_once('-')?;
+            let hex = |text| usize::from_str_radix(text, 16).ok();
+            Some((hex(start)?, hex(end)?, rest.get(..4)?.to_owned()))
+        };
+        let all = text.lines().filter_map(line);
+        all.filter(|(start, end, _)| *start < range.end && range.start < *end)
+            .collect()
+    }
+
+    #[test]
+    fn a_guard_stands_on_either_side() {
+        let page = memfd::page_size();
+        // Huge alignment of ordinary pages: where the guard is does not depend on the size of the pages.
+        for (align, lanes) in [(page, 1), (page, 3), (memfd::HUGE_PAGE, 1)] {
+            let fd = memfd::create(c"ringway-test", false).unwrap();
+            let control = align;
+            memfd::allocate(fd.as_fd(), control + lanes * align).unwrap();
+            let huge = align > page;
+            let sizes = (align, lanes);
+            let access = Access::ReadWrite;
+            let mapping =
+                Mapping::doubled(fd.as_fd(), control, sizes, huge, access, false).unwrap();
+            let base = mapping.base() as usize;
+            assert_eq!(base % align, 0);
+            let end = base + control + 2 * align * lanes;
+            let (before, behind) = (maps(base - page..base), maps(end..end + page));
+            for (guard, edge) in [(before, base - page), (behind, end)] {
+                let [(start, stop, mode)] = &guard[..] else {
+                    panic!("no guard beside {align} bytes: {guard:?}");
+                };
+                assert!(*start <= edge && edge + page <= *stop, "{guard:?}");
+                assert_eq!(mode, "---p");
+            }
+            let inside = maps(base..end);
+            assert!(inside.iter().all(|(_, _, mode)| mode == "rw-s"));
         }
     }
 

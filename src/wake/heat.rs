@@ -258,7 +258,7 @@ mod tests {
     #[test]
     fn what_is_not_worth_looking_for_is_seldom_tried() {
         for gap in [WORTH + WAKE + 10_000, FORGOTTEN - 1_000] {
-            let (spent, _) = simulate(&[gap; 10_000], 1000);
+            let (spent, _) = simulate(&vec![gap; 10_000], 1000);
             assert!(spent < gap * 10_000 / 8, "{spent} ns, for gaps of {gap}");
         }
     }

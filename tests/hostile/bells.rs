@@ -1,43 +1,19 @@
 //! Bells that a hostile holder has made blocking, drained or filled: for each half and for a poller.
 
-use std::os::fd::{AsRawFd, OwnedFd};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use ringway::{Event, Poller, RecvError, SendError, Wait};
 
 use crate::lane::victim;
-use crate::peer::{self, RECEIVER_EPOCH, RELEASED, SENDER_EPOCH, Watchdog, soon};
+use crate::peer::{self, FRAME, RECEIVER_EPOCH, RELEASED, SENDER_EPOCH, Spoil, Watchdog, soon};
 
-const FRAME: u64 = 1 << 48;
-
-/// What a hostile holder of a bell can do to it.
-#[derive(Clone, Copy, Debug)]
-enum Spoil {
-    Blocking,
-    Drained,
-    Full,
-    /// It blocks, and is full.
-    Both,
-}
-
-const ALL: [Spoil; 4] = [Spoil::Blocking, Spoil::Drained, Spoil::Full, Spoil::Both];
-
-fn spoil(bell: &OwnedFd, how: Spoil) {
-    let full = (u64::MAX - 1).to_ne_bytes();
-    let mut drained = [0u8; 8];
-    let bell = bell.as_raw_fd();
-    // SAFETY: eight valid bytes each; `F_SETFL` passes no memory. All are non-blocking until the last.
-    unsafe {
-        libc::read(bell, drained.as_mut_ptr().cast(), 8);
-        if matches!(how, Spoil::Full | Spoil::Both) {
-            assert_eq!(libc::write(bell, full.as_ptr().cast(), 8), 8);
-        }
-        if matches!(how, Spoil::Blocking | Spoil::Both) {
-            assert_eq!(libc::fcntl(bell, libc::F_SETFL, 0), 0);
-        }
-    }
-}
+const ALL: [Spoil; 4] = [
+    Spoil::Blocking,
+    Spoil::Drained,
+    Spoil::Full,
+    Spoil::FullAndBlocking,
+];
 
 /// A sender that waits for room: its wait ends with its deadline, and by a byte on the line; and our releases ring bells that would block.
 #[test]
@@ -50,7 +26,7 @@ fn the_half_that_sends_waits_and_is_woken() {
             .theirs
             .iter()
             .chain(&hostile.bells)
-            .for_each(|bell| spoil(bell, how));
+            .for_each(|bell| how.spoil(bell));
         let mut sent = 0;
         while victim.sender().try_send(&[0; 56]).is_ok() {
             sent += 64;
@@ -86,7 +62,7 @@ fn the_half_that_receives_waits_and_is_woken() {
             .theirs
             .iter()
             .chain(&hostile.bells)
-            .for_each(|bell| spoil(bell, how));
+            .for_each(|bell| how.spoil(bell));
         for round in 0..20 {
             hostile.own.set(RECEIVER_EPOCH, 2 * round + 1);
             victim.sender().send_deadline(&[0; 8], soon()).unwrap();
@@ -116,7 +92,7 @@ fn a_poller_waits_and_is_woken() {
             .theirs
             .iter()
             .chain(&hostile.bells)
-            .for_each(|bell| spoil(bell, how));
+            .for_each(|bell| how.spoil(bell));
         for _ in 0..3 {
             let over = Instant::now() + Duration::from_millis(20);
             let event = poller.event_deadline(over).unwrap();

@@ -1,12 +1,11 @@
 //! A peer that lies about how its sender fences: it has us make barriers, within our ration, and nothing else.
 
-use std::os::fd::AsRawFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use ringway::{Config, Connection, RecvError, Wait};
 
-use crate::peer::{self, Hostile, Segment, Watchdog, attach, eventfd, hello, soon};
+use crate::peer::{self, Hostile, Segment, Watchdog, attach, hello, soon};
 
 const FRAME: u64 = 1 << 48;
 /// The word by which a sender says how it fences.
@@ -31,23 +30,10 @@ fn victim(name: &str, asks: bool, offered: u64) -> (Connection, Hostile, u64) {
     let path = listener.path().to_path_buf();
     thread::scope(|scope| {
         let hostile = scope.spawn(move || {
-            let line = peer::dial(&path).unwrap();
-            peer::send(&line, &hello().u64(24, offered).0, &[]);
-            let (welcome, mut theirs) = peer::receive(&line);
-            assert_eq!(welcome[8], 2, "a Welcome was expected");
-            theirs.remove(0);
-            let own = Segment::new(1);
-            let bells = [eventfd(), eventfd()];
-            let gifts = [&own.file, &bells[0], &bells[1]].map(AsRawFd::as_raw_fd);
-            peer::send(&line, &attach().0, &gifts);
-            assert_eq!(peer::receive(&line).0[8], 4, "a Ready was expected");
-            let hostile = Hostile {
-                line,
-                own,
-                theirs,
-                bells,
-            };
-            (hostile, features(&welcome))
+            let hello = hello().u64(24, offered);
+            let hostile = peer::join_as(&path, &hello, &attach(), Segment::new(1));
+            let chosen = features(&hostile.told.0);
+            (hostile, chosen)
         });
         let connection = listener.accept_deadline(soon()).unwrap();
         let (hostile, chosen) = hostile.join().unwrap();

@@ -1,12 +1,13 @@
 //! A peer that shook hands in order and then lies in every word that it owns.
 
-use std::os::fd::AsRawFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use ringway::{Config, Connection, RecvError, SendError, Violation, Wait};
 
-use crate::peer::{self, Hostile, RECEIVER_EPOCH, RELEASED, SENDER_EPOCH, Watchdog, soon};
+use crate::peer::{
+    self, FRAME, Hostile, PAD, RECEIVER_EPOCH, RELEASED, SENDER_EPOCH, Spoil, Watchdog, soon,
+};
 use crate::random::Random;
 
 pub(crate) fn victim(name: &str, wait: Wait) -> (Connection, Hostile) {
@@ -18,9 +19,6 @@ pub(crate) fn victim(name: &str, wait: Wait) -> (Connection, Hostile) {
         (connection, hostile.join().unwrap())
     })
 }
-
-const FRAME: u64 = 1 << 48;
-const PAD: u64 = 3 << 48;
 
 #[test]
 fn every_false_header_is_named() {
@@ -219,24 +217,13 @@ fn random_words_lead_to_the_errors_that_name_them_only() {
     assert!(ended.0 > 0 && ended.1 > 0, "{ended:?} broken rules");
 }
 
-/// What a hostile holder of a bell can do to it: make it block, and fill it.
-fn spoil(bell: &std::os::fd::OwnedFd) {
-    let full = (u64::MAX - 1).to_ne_bytes();
-    let mut drained = [0u8; 8];
-    // SAFETY: eight valid bytes each; `F_SETFL` passes no memory.
-    unsafe {
-        libc::read(bell.as_raw_fd(), drained.as_mut_ptr().cast(), 8);
-        libc::fcntl(bell.as_raw_fd(), libc::F_SETFL, 0);
-        libc::write(bell.as_raw_fd(), full.as_ptr().cast(), 8);
-    }
-}
-
 #[test]
 fn spoiled_bells_hold_up_neither_waits_nor_rings() {
     let _alone = peer::alone();
     let _dog = Watchdog::new("spoiled bells");
     let (mut victim, hostile) = victim("bells", Wait::Park);
-    hostile.theirs.iter().chain(&hostile.bells).for_each(spoil);
+    let bells = hostile.theirs.iter().chain(&hostile.bells);
+    bells.for_each(|bell| Spoil::FullAndBlocking.spoil(bell));
     // Every send finds a new odd epoch and rings a full, blocking bell.
     for round in 0..20 {
         hostile.own.set(RECEIVER_EPOCH, 2 * round + 1);

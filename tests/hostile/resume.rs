@@ -12,7 +12,7 @@ use ringway::{
 
 use crate::peer::{
     self, CONTROL, Hostile, Message, RELEASED, RING, Segment, Watchdog, attach, eventfd, hello,
-    ready, soon, welcome,
+    soon, welcome,
 };
 use crate::server::{is_refused, told_by};
 
@@ -183,25 +183,13 @@ fn flags_of_frames_that_are_sent_again_are_looked_at() {
 /// A server that shakes hands in order with the next client. Its Hello's token is repeated.
 fn serve(at: &Path) -> Hostile {
     let listener = peer::listen(at);
-    let line = peer::accept(&listener);
-    let hello = peer::receive(&line).0;
-    let own = Segment::new(1);
-    let bells = [eventfd(), eventfd()];
-    let files = [&own.file, &bells[0], &bells[1]].map(AsRawFd::as_raw_fd);
-    let mut answer = welcome().u64(24, RESUME);
-    answer.0[112..128].copy_from_slice(&hello[96..112]);
-    peer::send(&line, &answer.0, &files);
-    let (attach, mut theirs) = peer::receive(&line);
-    assert_eq!(attach[8], 3, "an Attach was expected");
-    peer::send(&line, &ready().0, &[]);
-    theirs.remove(0);
+    let welcome = |hello: &Message| {
+        let welcome = welcome().u64(24, RESUME);
+        (welcome.bytes(112, &hello.0[96..112]), Segment::new(1))
+    };
+    let hostile = peer::serve_with(&listener, welcome, |_| false);
     std::fs::remove_file(at).unwrap();
-    Hostile {
-        line,
-        own,
-        theirs,
-        bells,
-    }
+    hostile.expect("an Attach was expected")
 }
 
 pub(crate) fn victim(name: &str) -> (PathBuf, Connection, Hostile) {

@@ -12,6 +12,8 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// What is promised for one idle connection.
 const DESCRIPTORS: usize = 4;
 const BYTES: usize = 24 << 10;
+/// In hundredths: of two segments two of the file each, and the guards between neighbours; and a sixteenth, of the page of private words.
+const MAPPINGS: usize = 620;
 
 /// A thousand, or as many as two processes may have on a host with a low hard limit.
 fn crowd() -> usize {
@@ -81,6 +83,12 @@ fn own_segments() -> usize {
     segments.sum()
 }
 
+/// Mappings of this process.
+fn mappings() -> usize {
+    let maps = fs::read_to_string("/proc/self/maps").unwrap();
+    maps.lines().count()
+}
+
 #[test]
 fn a_thousand_idle_clients_cost_no_cpu_and_little_else() {
     alone(
@@ -116,7 +124,7 @@ fn a_thousand_idle_clients_cost_no_cpu_and_little_else() {
             let mut seen = Seen::default();
             // What a process has once, and what grows in steps, is there after the first few.
             serve(&mut poller, &mut seen, |seen| seen.connected == 50);
-            let before = (holdings().0, private(), own_segments());
+            let before = (holdings().0, private(), own_segments(), mappings());
             serve(&mut poller, &mut seen, |seen| seen.connected == crowd);
             let quiet = Instant::now() + Duration::from_millis(500);
             while let Some(event) = poller.event_deadline(quiet).unwrap() {
@@ -145,8 +153,9 @@ fn a_thousand_idle_clients_cost_no_cpu_and_little_else() {
             let descriptors = holdings().0 - before.0;
             let segments = own_segments() - before.2;
             let private = private().saturating_sub(before.1);
+            let mappings = (mappings() - before.3) * 100 / count;
             println!(
-                "{count} idle connections: {} descriptors, {} bytes of segments and {} of private memory each; {used:?} of CPU in 500 ms",
+                "{count} idle connections: {} descriptors, {} bytes of segments and {} of private memory each, {mappings} hundredths of a mapping; {used:?} of CPU in 500 ms",
                 descriptors / count,
                 segments / count,
                 private / count
@@ -164,6 +173,8 @@ fn a_thousand_idle_clients_cost_no_cpu_and_little_else() {
                 segments + private <= count * BYTES,
                 "{segments} and {private} bytes"
             );
+
+            assert!(mappings <= MAPPINGS, "{mappings} hundredths of a mapping");
 
             let token = poller.tokens().next().unwrap();
             poller

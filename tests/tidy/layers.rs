@@ -18,6 +18,7 @@ const LAYERS: &[&str] = &[
     "batch",
     "model",
     "fuzz",
+    "hostile",
 ];
 /// Usable by every layer, and themselves without a layer.
 const BELOW: &[&str] = &["sync", "error", "planted"];

@@ -20,18 +20,21 @@ struct Soak {
     words: &'static [&'static str],
     /// Sets how much a lap does, from its number and the time that is left.
     lap: fn(&mut Command, u64, Duration),
+    /// What is added up in the place of laps: each line of this end that is printed begins with a number of it.
+    counts: Option<&'static str>,
 }
 
 const SOAKS: &[Soak] = &[
     Soak {
         name: "frames exchanged",
-        percent: 15,
+        percent: 10,
         words: &["--test", "exchange"],
         // The test goes on by itself, with other seeds, for whole minutes.
         lap: |cargo, _, left| {
             cargo.env("RINGWAY_FRAMES", "4000000");
             cargo.env("RINGWAY_LONG_MINUTES", (left.as_secs() / 60).to_string());
         },
+        counts: None,
     },
     Soak {
         name: "peers killed",
@@ -42,6 +45,7 @@ const SOAKS: &[Soak] = &[
             cargo.env("RINGWAY_KILLS", (2_000 * lap.min(4)).to_string());
             cargo.env("RINGWAY_SEED", lap.to_string());
         },
+        counts: None,
     },
     Soak {
         name: "sleepers woken",
@@ -51,14 +55,34 @@ const SOAKS: &[Soak] = &[
             cargo.env("RINGWAY_PARKS", "1000000");
             cargo.env("RINGWAY_SEED", lap.to_string());
         },
+        counts: None,
     },
     Soak {
         name: "hostile peers",
-        percent: 10,
+        percent: 5,
         words: &["--test", "hostile"],
         lap: |cargo, lap, _| {
             cargo.env("RINGWAY_SEED", lap.to_string());
         },
+        counts: None,
+    },
+    Soak {
+        name: "words of liars",
+        percent: 10,
+        // As the optimiser has them: the victim looks more often.
+        words: &[
+            "--release",
+            "--test",
+            "hostile",
+            "writes_while",
+            "--",
+            "--nocapture",
+        ],
+        lap: |cargo, lap, _| {
+            cargo.env("RINGWAY_LIES", "500000000");
+            cargo.env("RINGWAY_SEED", lap.to_string());
+        },
+        counts: Some(" lies told"),
     },
     Soak {
         name: "calls that fail",
@@ -69,6 +93,7 @@ const SOAKS: &[Soak] = &[
             cargo.env("RINGWAY_PAIRS", "200");
             cargo.env("RINGWAY_SEED", lap.to_string());
         },
+        counts: None,
     },
     Soak {
         name: "every instruction",
@@ -78,6 +103,7 @@ const SOAKS: &[Soak] = &[
         lap: |cargo, _, _| {
             cargo.env("RINGWAY_STEPS", "all");
         },
+        counts: None,
     },
     Soak {
         name: "properties",
@@ -85,6 +111,7 @@ const SOAKS: &[Soak] = &[
         // The module with the property test, which draws other cases in every run.
         words: &["--lib", "against_a_queue"],
         lap: |_, _, _| (),
+        counts: None,
     },
 ];
 
@@ -116,9 +143,10 @@ pub(super) fn soak(job: &mut Job) -> Result<String, Stop> {
     Ok(format!("laps: {}", laps.join(", ")))
 }
 
-/// Runs laps for as long as `share`; returns how many. Their numbers, and so their seeds, go on behind those that are `known`.
+/// Runs laps for as long as `share`; returns how many, or how much of what the soak counts. Their numbers, and so their seeds, go on behind those that are `known`.
 fn run(job: &mut Job, soak: &Soak, share: Duration, known: u64) -> Result<u64, (u64, Stop)> {
     let mut progress = Progress::new(soak.name, share);
+    let mut counted = 0;
     for lap in 1.. {
         let left = share.saturating_sub(progress.began.elapsed());
         let mut cargo = job.cargo("test");
@@ -126,15 +154,31 @@ fn run(job: &mut Job, soak: &Soak, share: Duration, known: u64) -> Result<u64, (
         (soak.lap)(&mut cargo, known + lap, left);
         let printed = job.watch(&mut cargo, left + LAST_LAP, || progress.show(lap));
         // A name that no test has any more would let every lap pass.
-        printed
-            .and_then(|printed| Tally::read(&printed).note())
-            .map_err(|stop| (lap, stop))?;
+        let checked = printed.and_then(|printed| {
+            Tally::read(&printed).note()?;
+            let Some(what) = soak.counts else {
+                return Ok(1);
+            };
+            match count(&printed, what) {
+                0 => Err(Stop::failed(format!("no line says how many{what}"))),
+                count => Ok(count),
+            }
+        });
+        counted += checked.map_err(|stop| (counted + 1, stop))?;
         if progress.began.elapsed() >= share {
             progress.end(lap);
-            return Ok(lap);
+            return Ok(counted);
         }
     }
     unreachable!("the laps have no end of their own")
+}
+
+/// The sum of the numbers in front of `what`, in all lines that consist of both.
+fn count(printed: &str, what: &str) -> u64 {
+    let numbers = printed.lines().filter_map(|line| line.strip_suffix(what));
+    numbers
+        .filter_map(|number| number.parse::<u64>().ok())
+        .sum()
 }
 
 /// How far a soak is: drawn over itself on a terminal, elsewhere a line per minute.
@@ -191,13 +235,20 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::super::{fuzz, schedules};
-    use super::{Progress, SOAKS};
+    use super::{Progress, SOAKS, count};
     use std::time::Duration;
 
     #[test]
     fn the_shares_are_all_of_the_time() {
         let soaks = SOAKS.iter().map(|soak| soak.percent).sum::<u32>();
         assert_eq!(soaks + fuzz::PERCENT + schedules::PERCENT, 100);
+    }
+
+    #[test]
+    fn what_a_soak_counts_is_added_up() {
+        let printed = "12 lies told\ntest a ... ok\nx 7 lies told\n30 lies told\n";
+        assert_eq!(count(printed, " lies told"), 42);
+        assert_eq!(count("", " lies told"), 0);
     }
 
     #[test]

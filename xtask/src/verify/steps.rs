@@ -153,7 +153,13 @@ fn docs(job: &mut Job) -> Result<String, Stop> {
             "--package",
             "ringway-derive",
         ],
-        &["--package", "ringway", "--document-private-items"],
+        &[
+            "--package",
+            "ringway",
+            "--document-private-items",
+            "--features",
+            "hostile",
+        ],
         &["--package", "ringway"],
     ];
     for words in commands {

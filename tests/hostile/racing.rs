@@ -1,0 +1,486 @@
+//! Another process writes lies into every word of its segment at full rate, while the library reads, sends, follows and reads along: ten million of them.
+//!
+//! `RINGWAY_LIES`: how many, of all tests here together.
+
+mod victim;
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ringway::schema::{self, Schema};
+use ringway::{Config, ErrorKind, Wait};
+
+use crate::peer::{self, CONTROL, Gift, Hostile, Liar, Lies, Message, Segment};
+use crate::random::Random;
+use crate::record::quote;
+use victim::{Ends, live};
+
+/// What the liar is told: its role, the path and how many words.
+const ROLE: &str = "RINGWAY_LIAR";
+/// Bytes of the schemas' area, in pages.
+const SHELF: usize = 4096;
+/// Lives of victims, of each test, at least: a rule that is broken ends one, and however many words follow, they end nothing any more.
+const LIVES: u64 = 240;
+/// Liars one after the other, each with victims of another kind.
+const PARTS: u64 = 12;
+/// Nothing happens for so long only where something hangs. (A machine whose processors are all taken for minutes is no such case.)
+const STALL: Duration = Duration::from_secs(240);
+
+fn lies() -> u64 {
+    std::env::var("RINGWAY_LIES").map_or(10_000_000, |lies| lies.parse().unwrap())
+}
+
+fn ours() -> Schema {
+    quote(&[("price", 8), ("size", 8)])
+}
+
+/// Ends the process when nobody says for long that something has happened.
+struct Pulse(Sender<()>);
+
+impl Pulse {
+    fn new() -> Self {
+        let (beat, beats) = mpsc::channel();
+        thread::spawn(move || {
+            loop {
+                match beats.recv_timeout(STALL) {
+                    Ok(()) => {}
+                    Err(RecvTimeoutError::Disconnected) => return,
+                    Err(RecvTimeoutError::Timeout) => {
+                        eprintln!("the victim of a liar hangs");
+                        std::process::abort();
+                    }
+                }
+            }
+        });
+        Self(beat)
+    }
+
+    fn beat(&self) {
+        self.0.send(()).unwrap();
+    }
+}
+
+/// The liar's process, in a role at a path.
+struct Process(Child);
+
+impl Process {
+    fn new(role: &str, path: &Path, (words, lives): (u64, u64), seed: u64) -> Self {
+        let told = format!("{role} {words} {lives} {seed} {}", path.display());
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "racing::in_a_role", "--nocapture"])
+            .env(ROLE, told)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn();
+        Self(child.unwrap())
+    }
+
+    fn is_over(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_some()
+    }
+
+    /// Adds what it did, by its own words.
+    fn told(mut self, all: &mut BTreeMap<String, u64>) {
+        let mut text = String::new();
+        let mut output = self.0.stdout.take().unwrap();
+        output.read_to_string(&mut text).unwrap();
+        let status = self.0.wait().unwrap();
+        assert!(status.success(), "the liar: {status}\n{text}");
+        let line = text.lines().find_map(|line| line.strip_prefix("lies: "));
+        let pairs = line.expect("it tells").split(", ");
+        for pair in pairs {
+            let (count, what) = pair.split_once(' ').unwrap();
+            *all.entry(what.to_owned()).or_default() += count.parse::<u64>().unwrap();
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended, and is then waited for already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The liar itself; nothing at all in the process that runs the tests.
+#[test]
+fn in_a_role() {
+    let Ok(told) = std::env::var(ROLE) else {
+        return;
+    };
+    // SAFETY: no memory is passed; the process dies with the one that runs the tests.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+    let words: Vec<&str> = told.splitn(5, ' ').collect();
+    let [role, words, lives, seed, path] = words[..] else {
+        panic!("{told}");
+    };
+    let number = |text: &str| text.parse().unwrap();
+    let mut liar = Liars::new((number(words), number(lives)), number(seed));
+    match role {
+        "client" => liar.clients(Path::new(path)),
+        "server" => liar.servers(Path::new(path)),
+        other => panic!("{other}"),
+    }
+    let Lies { words, broken, .. } = liar.done;
+    let Lies {
+        punches, punched, ..
+    } = liar.done;
+    let Lies { frames, pranks, .. } = liar.done;
+    println!(
+        "\nlies: {words} words, {broken} broken, {frames} frames, {pranks} pranks, {punches} punches, {punched} punched, {} lives, {} refused",
+        liar.lives, liar.refused
+    );
+}
+
+/// One liar after the other.
+struct Liars {
+    /// Words and lives.
+    target: (u64, u64),
+    random: Random,
+    done: Lies,
+    lives: u64,
+    refused: u64,
+}
+
+impl Liars {
+    fn new(target: (u64, u64), seed: u64) -> Self {
+        Self {
+            target,
+            random: Random::new(seed),
+            done: Lies::default(),
+            lives: 0,
+            refused: 0,
+        }
+    }
+
+    /// The bytes of a ring: mostly the smallest, in which a lap is short, or one in which frames are large enough to be followed.
+    fn ring(&mut self) -> usize {
+        [4096, 4096, 16 << 10, 256 << 10][self.random.next() as usize % 4]
+    }
+
+    /// A segment with schemas in it, and what is said of them in a Hello (at 72 and 88) or a Welcome (at 92 and 96).
+    fn segment(lanes: usize, ring: usize) -> Segment {
+        let first = CONTROL + SHELF;
+        let own = Segment::with_rings(first + lanes * ring, first, ring);
+        let table = schema::encode(&ours()).unwrap();
+        let mut area = Vec::new();
+        for _ in 0..2 {
+            area.extend((table.len() as u32).to_ne_bytes());
+        }
+        area.extend([0; 8]);
+        area.extend(schema::fingerprint(&ours()));
+        for _ in 0..2 {
+            area.extend(&table);
+            area.resize(area.len().next_multiple_of(8), 0);
+        }
+        for (index, word) in area.chunks_exact(8).enumerate() {
+            own.set(
+                CONTROL + 8 * index,
+                u64::from_ne_bytes(word.try_into().unwrap()),
+            );
+        }
+        own
+    }
+
+    fn area() -> u32 {
+        let table = schema::encode(&ours()).unwrap().len().next_multiple_of(8);
+        32 + 2 * table as u32
+    }
+
+    /// Lies about the schemas while the victim takes them, in one life of four.
+    fn meanwhile(&mut self) -> impl FnMut(&Segment) -> bool + use<> {
+        let rounds = if self.random.next() % 4 == 0 {
+            20_000
+        } else {
+            0
+        };
+        let mut random = Random::new(self.random.next() | 1);
+        let mut round = 0;
+        move |own| {
+            round += 1;
+            let draw = random.next();
+            let offset = CONTROL + (((draw >> 8) as usize % Self::area() as usize) & !7);
+            let before = own.get(offset);
+            own.set(offset, before ^ 1 << (draw % 64));
+            if draw & 3 != 0 {
+                own.set(offset, before);
+            }
+            round < rounds
+        }
+    }
+
+    fn enough(&self) -> bool {
+        self.done.words >= self.target.0 && self.lives >= self.target.1
+    }
+
+    fn clients(&mut self, path: &Path) {
+        while !self.enough() {
+            let lanes = 1 + self.random.next() as usize % 2;
+            let ring = self.ring();
+            let features = self.random.next() % 2;
+            let hello = peer::hello()
+                .u16(22, lanes as u16)
+                .u64(24, features)
+                .u64(40, ring as u64)
+                .u64(48, ring as u64)
+                .bytes(72, &schema::fingerprint(&ours()))
+                .u32(88, Self::area());
+            let meanwhile = self.meanwhile();
+            let joined = peer::join_with(
+                path,
+                &hello,
+                |welcome| {
+                    // As many lanes as there are at the victim's, and as much room as was granted.
+                    let lanes = usize::from(welcome.0[18]);
+                    let ring = welcome.read_u64(32) as usize;
+                    let attach = peer::attach().offer_of(16, lanes, CONTROL + SHELF, ring);
+                    (attach, Self::segment(lanes, ring))
+                },
+                meanwhile,
+            );
+            self.race(joined);
+        }
+    }
+
+    fn servers(&mut self, path: &Path) {
+        let listener = peer::listen(path);
+        while !self.enough() {
+            let ring = self.ring();
+            let meanwhile = self.meanwhile();
+            let served = peer::serve_with(
+                &listener,
+                |hello| {
+                    let wanted = hello.read_u64(40) as usize;
+                    let grant = ring.min(wanted);
+                    let lanes = usize::from(hello.0[22]);
+                    let features = hello.read_u64(24);
+                    let welcome = peer::welcome()
+                        .u16(18, lanes as u16)
+                        .u64(24, features)
+                        .u64(32, grant as u64)
+                        .offer_of(40, lanes, CONTROL + SHELF, grant)
+                        .u32(92, Self::area())
+                        .bytes(96, &schema::fingerprint(&ours()))
+                        .bytes(112, &hello.0[96..112]);
+                    (welcome, Self::segment(lanes, grant))
+                },
+                meanwhile,
+            );
+            self.race(served);
+        }
+        std::fs::remove_file(path).unwrap();
+    }
+
+    /// Lies until the victim hangs up.
+    fn race(&mut self, joined: Result<Hostile, Message>) {
+        let Ok(hostile) = joined else {
+            self.refused += 1;
+            return;
+        };
+        self.lives += 1;
+        let mut liar = Liar::new(&hostile, self.random.next());
+        while !peer::is_gone(&hostile.line) {
+            liar.lie(256);
+        }
+        let Lies { words, broken, .. } = liar.lies();
+        self.done.words += words;
+        self.done.broken += broken;
+        self.done.frames += liar.lies().frames;
+        self.done.pranks += liar.lies().pranks;
+        self.done.punches += liar.lies().punches;
+        self.done.punched += liar.lies().punched;
+    }
+}
+
+/// The options of a victim, of which each kind meets liars.
+fn config(random: &mut Random) -> Config {
+    let wait = [Wait::Spin, Wait::Adaptive, Wait::Park][random.next() as usize % 3];
+    Config::new()
+        .wait(wait)
+        .lanes(1 + random.next() as usize % 2)
+        .capacity(256 << 10)
+        .peer_capacity([4096, 16 << 10, 256 << 10][random.next() as usize % 3])
+        .max_capacity(256 << 10)
+        .membarrier(random.next() % 2 == 0)
+        .resumable(random.next() % 2 == 0)
+        .few_descriptors(random.next() % 4 == 0)
+        .sends(ours())
+        .expects(ours())
+        .handshake_timeout(Duration::from_secs(60))
+}
+
+/// What both sides did has to be something.
+fn judge(who: &str, told: &BTreeMap<String, u64>, ends: &Ends) {
+    println!("{who}: {told:?}\n  {ends:?}");
+    println!("{} lies told", told["words"]);
+    assert_eq!(told["punched"], 0, "a hole in a sealed segment");
+    assert!(told["broken"] > 0 && told["frames"] > 0 && told["pranks"] > 0);
+    // Connections in which nothing was found, or nothing came, would prove nothing.
+    for rule in [
+        "FrameTooLong",
+        "UnknownFlags",
+        "PadWithoutFrame",
+        "ReleasedOutOfRange",
+    ] {
+        assert!(ends.named.contains_key(rule), "{rule}: {ends:?}");
+    }
+    assert!(ends.received > 0 && ends.sent > 0, "{ends:?}");
+}
+
+/// Ends who reads along, after a panic too.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Reads along what the liar sends, and what is sent to it, until it is over. Returns the frames that were seen, and the lanes that a broken rule ended.
+fn read_along(path: &Path, over: &AtomicBool) -> (u64, u64) {
+    let (mut frames, mut broken) = (0, 0);
+    let mut payload = Vec::new();
+    while !over.load(Ordering::Relaxed) {
+        // The victim may be busy for longer than this waits.
+        let Ok(mut tap) = Config::new().tap(path) else {
+            continue;
+        };
+        for _ in 0..64 {
+            for lane in tap.lanes() {
+                for _ in 0..16 {
+                    match lane.try_recv(&mut payload) {
+                        Ok(Some(_)) => frames += 1,
+                        Ok(None) => break,
+                        Err(error) => {
+                            assert_eq!(error.kind(), ErrorKind::Malformed, "{error}");
+                            broken += 1;
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    (frames, broken)
+}
+
+#[test]
+fn whatever_a_client_writes_while_it_is_read_ends_in_a_named_rule() {
+    let _alone = peer::alone();
+    let pulse = Pulse::new();
+    let mut random = Random::new(0x0bad_c11e_27aa);
+    let before = peer::open_descriptors();
+    let (mut told, mut ends, mut seen) = (BTreeMap::new(), Ends::default(), (0, 0));
+    for part in 0..PARTS {
+        let config = config(&mut random).allow_tap(true);
+        let mut listener = config.bind(peer::path(&format!("racing-{part}"))).unwrap();
+        let seed = random.next() >> 1;
+        let share = (lies() / 2 / PARTS, LIVES / PARTS);
+        let path = listener.path().to_path_buf();
+        let mut liar = Process::new("client", &path, share, seed);
+        let over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let until = Over(&over);
+            let along = scope.spawn(|| read_along(&path, &over));
+            while !liar.is_over() {
+                let soon = Instant::now() + Duration::from_millis(20);
+                if let Ok(connection) = listener.accept_deadline(soon) {
+                    live(connection, Some(&mut listener), &mut random, &mut ends);
+                }
+                pulse.beat();
+            }
+            drop(until);
+            while !along.is_finished() {
+                assert!(listener.try_accept().unwrap().is_none());
+                thread::sleep(Duration::from_millis(1));
+            }
+            let (frames, broken) = along.join().unwrap();
+            seen = (seen.0 + frames, seen.1 + broken);
+        });
+        liar.told(&mut told);
+    }
+    judge("clients", &told, &ends);
+    println!("read along: {} frames, {} rules broken", seen.0, seen.1);
+    assert!(seen.0 > 0, "nobody read along");
+    peer::no_leak(before);
+}
+
+#[test]
+fn whatever_a_server_writes_while_it_is_read_ends_in_a_named_rule() {
+    let _alone = peer::alone();
+    let pulse = Pulse::new();
+    let mut random = Random::new(0x0bad_5e1f_e127);
+    let before = peer::open_descriptors();
+    let path: PathBuf = peer::path("racing-server");
+    let seed = random.next() >> 1;
+    let share = (lies() - lies() / 2, LIVES);
+    let mut liar = Process::new("server", &path, share, seed);
+    let mut ends = Ends::default();
+    while !liar.is_over() {
+        match config(&mut random).connect(path.as_path()) {
+            Ok(connection) => live(connection, None, &mut random, &mut ends),
+            // Not there yet, there no more, or its schemas are lies.
+            Err(_) => thread::sleep(Duration::from_millis(1)),
+        }
+        pulse.beat();
+    }
+    let mut told = BTreeMap::new();
+    liar.told(&mut told);
+    judge("servers", &told, &ends);
+    let rule = "ReleasedInsideFrame";
+    assert!(ends.named.contains_key(rule), "{rule}: {ends:?}");
+    peer::no_leak(before);
+}
+
+/// Both kinds of memory that a connection maps stand between guards, and the peer's is for reading only.
+#[test]
+fn guards_stand_beside_everything_that_a_peer_is_read_from_or_written_for() {
+    let _alone = peer::alone();
+    let mut listener = Config::new().bind(peer::path("guards")).unwrap();
+    let path = listener.path().to_path_buf();
+    let (victim, hostile) = thread::scope(|scope| {
+        let hostile = scope.spawn(|| peer::join(&path));
+        let connection = listener.accept_deadline(peer::soon()).unwrap();
+        (connection, hostile.join().unwrap())
+    });
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let lines: Vec<(usize, usize, &str, &str)> = maps
+        .lines()
+        .map(|line| {
+            let (ends, rest) = line.split_once(' ').unwrap();
+            let (start, end) = ends.split_once('-').unwrap();
+            let hex = |text| usize::from_str_radix(text, 16).unwrap();
+            let name = rest.rsplit_once(' ').map_or("", |(_, name)| name);
+            (
+                hex(start),
+                hex(end),
+                &rest[..4],
+                if rest.contains("memfd:") { rest } else { name },
+            )
+        })
+        .collect();
+    let mut guarded = 0;
+    for (index, (start, end, mode, name)) in lines.iter().enumerate() {
+        let is_ours = name.contains("memfd:ringway ") && *mode == "rw-s";
+        let is_theirs = name.contains("memfd:hostile") && *mode == "r--s";
+        if !is_ours && !is_theirs {
+            continue;
+        }
+        // A ring's second copy lies beside the first.
+        let beside = |(from, to, mode, _): &(usize, usize, &str, &str)| {
+            (*to == *start || *from == *end) && (*mode == "---p" || mode.ends_with('s'))
+        };
+        assert!(beside(&lines[index - 1]), "{maps}");
+        assert!(beside(&lines[index + 1]), "{maps}");
+        guarded += 1;
+    }
+    assert_eq!(guarded, 4, "{maps}");
+    drop((victim, hostile, Gift::ALL));
+}
