@@ -292,3 +292,38 @@ fn a_group_that_waits_for_room_is_seen_in_parts() {
         }
     });
 }
+
+/// A hint: whatever state the connection is in, it says and does nothing.
+#[test]
+fn prefetching_changes_nothing() {
+    for lanes in [1, 3] {
+        let config = Config::new()
+            .lanes(lanes)
+            .capacity(4096)
+            .peer_capacity(4096);
+        let (mut server, mut client) = pair(&format!("prefetch{lanes}"), &config, &config);
+        let mut buffer = [0; 64];
+        for round in 0..500u64 {
+            client.prefetch();
+            server.prefetch();
+            client.sender().send(&round.to_ne_bytes()).unwrap();
+            server.prefetch();
+            assert_eq!(server.receiver().try_recv_into(&mut buffer), Ok(8));
+            assert_eq!(buffer[..8], round.to_ne_bytes());
+        }
+        while client.sender().try_send(&[7; 100]).is_ok() {}
+        client.prefetch();
+        let held = server.receiver().recv_deadline(soon()).unwrap().to_vec();
+        server.receiver().prefetch();
+        assert_eq!(held, [7; 100]);
+        drop(client);
+        server.prefetch();
+        let left = std::iter::from_fn(|| server.receiver().recv_deadline(soon()).map(drop).ok());
+        assert!(left.count() > 10);
+        server.prefetch();
+        assert_eq!(
+            server.receiver().try_recv().map(drop),
+            Err(RecvError::Closed)
+        );
+    }
+}

@@ -58,6 +58,13 @@ impl<S: Messages + ?Sized, R: Messages + ?Sized> Connection<S, R> {
         (&mut self.sender, &mut self.receiver)
     }
 
+    /// Asks the processor for what the next message and its answer will touch: see [`ringway::Connection::prefetch`](crate::Connection::prefetch).
+    #[inline]
+    pub fn prefetch(&self) {
+        self.sender.lane.prefetch();
+        self.receiver.inbox.receiver.prefetch();
+    }
+
     /// Who is at the other end.
     pub fn peer(&self) -> &Peer {
         self.sender.peer()

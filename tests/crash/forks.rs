@@ -289,3 +289,20 @@ fn a_grandchild_that_holds_the_socket_does_not_keep_the_peer_alive() {
         },
     );
 }
+
+/// In the child nothing of the connection is mapped, and a hint about it is none.
+#[test]
+fn prefetching_in_a_child_does_nothing() {
+    alone("forks::prefetching_in_a_child_does_nothing", LIMIT, || {
+        let (mut ours, child) = with_child("prefetch", |mut theirs| {
+            assert_eq!(fork(|| theirs.prefetch()).reap(), 0);
+            theirs.sender().send(b"done").unwrap();
+        });
+        ours.prefetch();
+        assert_eq!(
+            ours.receiver().recv_deadline(soon()).unwrap().to_vec(),
+            b"done"
+        );
+        drop(child);
+    });
+}
