@@ -285,13 +285,6 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         self.peek_unusual(entry)
     }
 
-    /// Whether a plain frame lies at the read cursor: [`peek`](Self::peek) has the whole answer.
-    #[inline(always)]
-    pub(crate) fn sees_frame(&self) -> bool {
-        let Entry { header, .. } = self.look();
-        header.flags() == FLAG_FRAME && self.cursor.behind(header.length()) <= self.bound_mark
-    }
-
     /// Whatever lies at the read cursor.
     #[inline(always)]
     fn look(&self) -> Entry {

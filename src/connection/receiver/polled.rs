@@ -36,11 +36,7 @@ impl Receiver {
     /// Whether there is one more frame for who drains the lane.
     #[inline(always)]
     pub(crate) fn has_more(&mut self) -> bool {
-        if !self.lone.is_forked() && self.lane.sees_frame() {
-            self.lane.warm_behind();
-            return true;
-        }
-        self.look() == Look::Something
+        (!self.lone.is_forked() && self.lane.sees_more()) || self.look() == Look::Something
     }
 
     /// Whether there is a frame: a load and a test while there is none.

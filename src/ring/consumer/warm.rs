@@ -1,6 +1,7 @@
 //! Having at hand what will be read next, where there is time for it.
 
 use super::Consumer;
+use crate::layout::header::FLAG_FRAME;
 use crate::segment::{ForeignRing, OwnWord};
 
 impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
@@ -17,9 +18,16 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         self.ring.warm_before(self.ring.place(self.next()));
     }
 
-    /// Asks for a line of what will be read after the next few frames. A hint.
+    /// Whether a plain frame lies at the read cursor ([`peek`](Self::peek) has the whole answer), for who drains the lane: then a line of what will be read after
+    /// the next few frames is asked for.
     #[inline(always)]
-    pub(crate) fn warm_behind(&self) {
-        self.ring.warm_behind(self.place());
+    pub(crate) fn sees_more(&self) -> bool {
+        let header = self.look().header;
+        let there =
+            header.flags() == FLAG_FRAME && self.cursor.behind(header.length()) <= self.bound_mark;
+        if there {
+            self.ring.warm_behind(self.place());
+        }
+        there
     }
 }
