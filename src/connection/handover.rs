@@ -8,7 +8,6 @@ use std::process::Command;
 
 use super::{Config, Listener};
 use crate::error::{Error, ErrorKind};
-use crate::sys::directory;
 use crate::sys::door::{Door, Unfit};
 use crate::sys::fork::Birth;
 use crate::sys::inherit::{self, Inherited};
@@ -24,7 +23,7 @@ impl Config {
     /// A bad option; [`ErrorKind::Descriptors`]: it is no such socket; or what the system answers.
     pub fn listen_on(&self, socket: OwnedFd) -> Result<Listener, Error> {
         self.prepare()?;
-        adopt(self, socket, false)
+        adopt(self, socket, None)
     }
 
     /// Listens on each socket that whoever started this process has left open for it: a predecessor ([`Listener::pass_to`]), or systemd by socket activation
@@ -48,12 +47,16 @@ impl Config {
     /// As for [`Config::listen_on`]. All of them are closed then.
     pub fn inherit(&self) -> Result<Vec<Listener>, Error> {
         self.prepare()?;
-        let adopted = |one: Inherited| adopt(self, one.socket, one.succeeds);
+        let adopted = |one: Inherited| adopt(self, one.socket, one.name);
         inherit::take().into_iter().map(adopted).collect()
     }
 }
 
-fn adopt(config: &Config, socket: OwnedFd, succeeds: bool) -> Result<Listener, Error> {
+fn adopt(
+    config: &Config,
+    socket: OwnedFd,
+    identity: Option<(u64, u64)>,
+) -> Result<Listener, Error> {
     let birth = Birth::here().map_err(|error| Error::io("preparing for forks", error))?;
     let (door, path) = Door::adopt(socket).map_err(|unfit| match unfit {
         Unfit::Kind(what) => Error::new(
@@ -64,11 +67,6 @@ fn adopt(config: &Config, socket: OwnedFd, succeeds: bool) -> Result<Listener, E
     })?;
     let lobby =
         Lobby::new(door.as_fd()).map_err(|error| Error::io("watching for clients", error))?;
-    let identity = if succeeds {
-        directory::identity(&path)
-    } else {
-        None
-    };
     Ok(Listener::over(
         config.clone(),
         path,
@@ -120,7 +118,7 @@ impl Listener {
     /// As for [`Listener::hand_over`].
     pub fn pass_to(&mut self, command: &mut Command) -> Result<(), Error> {
         let socket = self.hand_over()?;
-        inherit::leave(command, socket).map_err(|error| {
+        inherit::leave(command, socket, self.identity()).map_err(|error| {
             self.set_handed_over(false);
             Error::io("leaving a socket to another process", error)
         })
@@ -130,5 +128,6 @@ impl Listener {
     /// if it would have been before.
     pub fn take_back(&mut self) {
         self.set_handed_over(false);
+        self.reopen();
     }
 }

@@ -143,6 +143,7 @@ impl Listener {
             if let Some(connection) = self.step()? {
                 return Ok(connection);
             }
+            self.refuse_idle()?;
             self.sleep(None)?;
         }
     }
@@ -195,6 +196,17 @@ impl Listener {
         self.pending.len()
     }
 
+    /// Nobody could ever come.
+    fn refuse_idle(&self) -> Result<(), Error> {
+        if self.handed_over && self.pending.is_empty() {
+            return Err(Error::new(
+                ErrorKind::Busy,
+                "the listener was handed over, and no handshake of its own is left",
+            ));
+        }
+        Ok(())
+    }
+
     /// # Errors
     /// [`ErrorKind::Forked`].
     pub(super) fn refuse_child(&self) -> Result<(), Error> {
@@ -216,6 +228,18 @@ impl Listener {
     /// Whether another process lets clients in.
     pub(super) fn set_handed_over(&mut self, on: bool) {
         self.handed_over = on;
+    }
+
+    /// Of what lies at the path, if it is ours to remove.
+    pub(super) fn identity(&self) -> Option<(u64, u64)> {
+        self.identity
+    }
+
+    /// Has the lobby tell of clients again, at the latest with the step that it asks for.
+    pub(super) fn reopen(&mut self) {
+        if self.lobby.admit(self.door.as_fd(), true).is_err() {
+            let _ = self.lobby.ring_at(Some(Instant::now()));
+        }
     }
 
     /// Takes new clients in, moves every handshake on, and has the lobby watch for what comes next.

@@ -75,6 +75,8 @@ impl Door {
         let flags = OFlag::from_bits_retain(fcntl(&socket, FcntlArg::F_GETFL)?);
         fcntl(&socket, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
         socket::ask_for_credentials(&socket).map_err(Unfit::Io)?;
+        // Whoever asks the kernel who listens there is told of us from now on.
+        nix::sys::socket::listen(&socket, nix::sys::socket::Backlog::MAXCONN)?;
         let door = Self {
             socket: ManuallyDrop::new(socket),
             birth,

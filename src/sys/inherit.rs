@@ -30,8 +30,8 @@ static TAKEN: AtomicU64 = AtomicU64::new(0);
 #[derive(Debug)]
 pub(crate) struct Inherited {
     pub(crate) socket: OwnedFd,
-    /// By a process that this one succeeds: its name is ours to remove in the end.
-    pub(crate) succeeds: bool,
+    /// By a process that this one succeeds: what its name is, device and inode, which is ours to remove in the end.
+    pub(crate) name: Option<(u64, u64)>,
 }
 
 /// A descriptor that was left open for us, as a variable names it: `NUMBER:INODE`.
@@ -64,29 +64,49 @@ pub(crate) fn take() -> Vec<Inherited> {
         return Vec::new();
     }
     let variable = |name: &str| std::env::var(name).ok();
-    let ours = variable(OURS).map_or_else(Vec::new, |text| parse(&text));
+    let ours = variable(OURS).map_or_else(Vec::new, |text| parse_ours(&text));
     let of_systemd = given_by_systemd(variable("LISTEN_PID"), variable("LISTEN_FDS"));
-    let ours = ours.into_iter().filter(|left| left.is_there());
-    let numbers = ours.map(|left| (left.number, true));
-    let numbers = numbers.chain(of_systemd.into_iter().map(|number| (number, false)));
+    let ours = ours.into_iter().filter(|(left, _)| left.is_there());
+    let numbers = ours.map(|(left, name)| (left.number, name));
+    let numbers = numbers.chain(of_systemd.into_iter().map(|number| (number, None)));
     let mut found = Vec::<Inherited>::new();
-    for (number, succeeds) in numbers {
+    for (number, name) in numbers {
         // SAFETY: only borrowed, to be asked what it is; a number that is not open is an error.
         let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
         let known = found.iter().any(|one| one.socket.as_raw_fd() == number);
-        if known || door::listens_at(borrowed).is_err() {
+        // What came through `exec` has the flag off, and what this process has opened since has it on.
+        let ours = fcntl(borrowed, FcntlArg::F_GETFD)
+            .is_ok_and(|flags| FdFlag::from_bits_truncate(flags).contains(FdFlag::FD_CLOEXEC));
+        if known || ours || door::listens_at(borrowed).is_err() {
             continue;
         }
         // SAFETY: it is open, whoever started this process left it to us by name, and it is taken once: numbers are told apart, and `TAKEN` is set.
         let socket = unsafe { OwnedFd::from_raw_fd(number) };
-        found.push(Inherited { socket, succeeds });
+        found.push(Inherited { socket, name });
     }
     found
 }
 
+/// `NUMBER:INODE`, or `NUMBER:INODE@DEVICE:INODE` where the name is passed on too.
+fn parse_ours(text: &str) -> Vec<(Left, Option<(u64, u64)>)> {
+    let one = |text: &str| {
+        let (left, name) = match text.split_once('@') {
+            None => (text, None),
+            Some((left, name)) => {
+                let (device, inode) = name.split_once(':')?;
+                (left, Some((device.parse().ok()?, inode.parse().ok()?)))
+            }
+        };
+        Left::parse(left)
+            .filter(|left| left.number < MOST)
+            .map(|left| (left, name))
+    };
+    text.split(',').filter_map(one).collect()
+}
+
+#[cfg(test)]
 fn parse(text: &str) -> Vec<Left> {
-    let all = text.split(',').filter_map(Left::parse);
-    all.filter(|left| left.number < MOST).collect()
+    parse_ours(text).into_iter().map(|(left, _)| left).collect()
 }
 
 /// The numbers that systemd has left open, if it means this process.
@@ -100,7 +120,11 @@ fn given_by_systemd(pid: Option<String>, count: Option<String>) -> Vec<RawFd> {
 }
 
 /// Has the process that `command` starts inherit `socket`.
-pub(crate) fn leave(command: &mut Command, socket: OwnedFd) -> io::Result<()> {
+pub(crate) fn leave(
+    command: &mut Command,
+    socket: OwnedFd,
+    name: Option<(u64, u64)>,
+) -> io::Result<()> {
     let before = command.get_envs().find(|(name, _)| *name == OURS);
     let before = before.and_then(|(_, value)| value).map(OsString::from);
     let mut text = before
@@ -109,6 +133,9 @@ pub(crate) fn leave(command: &mut Command, socket: OwnedFd) -> io::Result<()> {
     let comma = if text.is_empty() { "" } else { "," };
     let inode = fstat(&socket)?.st_ino;
     let _ = write!(text, "{comma}{}:{inode}", socket.as_raw_fd());
+    if let Some((device, inode)) = name {
+        let _ = write!(text, "@{device}:{inode}");
+    }
     command.env(OURS, text);
     let keep = move || {
         // In the child: its copy of the number stays open across `exec`. One system call, which a signal handler may make too.

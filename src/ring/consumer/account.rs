@@ -39,6 +39,8 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
             step: self.step,
         });
         self.step = HEADER;
+        // While frames are held no release is due, and the gate would let them pass.
+        self.shut = true;
         self.due = self.published + self.step;
         self.open_gate();
     }

@@ -269,7 +269,9 @@ fn what_there_is_to_spin_on_may_change() {
 /// A thread that asks a thousand others in turn: of each it hears once in a rotation, and what it learns from one it knows for all.
 #[test]
 fn who_waits_seldom_learns_from_its_thread() {
-    let mut runs: Vec<Run> = (0..1000).map(|_| new(Wait::Adaptive, Cores::Several, None)).collect();
+    let mut runs: Vec<Run> = (0..1000)
+        .map(|_| new(Wait::Adaptive, Cores::Several, None))
+        .collect();
     let (mut now, mut lately) = (Instant::now(), Patience::default());
     let mut rotate = |lasts: Duration| {
         let (mut sleeps, mut spun) = (0, Duration::ZERO);
@@ -290,5 +292,8 @@ fn who_waits_seldom_learns_from_its_thread() {
     assert!(spun < Duration::from_millis(4), "{spun:?} of a second");
     rotate(SHORT);
     let (sleeps, _) = rotate(SHORT);
-    assert!(sleeps < 100, "{sleeps} of a thousand sleep through an answer that is near");
+    assert!(
+        sleeps < 100,
+        "{sleeps} of a thousand sleep through an answer that is near"
+    );
 }
