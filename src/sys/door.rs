@@ -75,8 +75,6 @@ impl Door {
         let flags = OFlag::from_bits_retain(fcntl(&socket, FcntlArg::F_GETFL)?);
         fcntl(&socket, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
         socket::ask_for_credentials(&socket).map_err(Unfit::Io)?;
-        // Whoever asks the kernel who listens there is told of us from now on.
-        nix::sys::socket::listen(&socket, nix::sys::socket::Backlog::MAXCONN)?;
         let door = Self {
             socket: ManuallyDrop::new(socket),
             birth,
@@ -91,6 +89,11 @@ impl Door {
         let copy = self.socket.try_clone()?;
         self.shared = true;
         Ok(copy)
+    }
+
+    /// Whoever asks the kernel who listens there is told of this process from now on, and not of one that may have ended. Where a sandbox forbids it, such an advice is less good.
+    pub(crate) fn answer_for(&self) {
+        let _ = socket::listen_anew(self.as_fd());
     }
 
     fn nobody_waits(&self) -> bool {

@@ -53,7 +53,7 @@ fn a_socket_of_systemd_is_listened_on_and_its_name_is_left_alone() {
     ask(&path, b"end");
     waited(child);
     assert!(path.exists());
-    systemd.take_back();
+    systemd.take_back().unwrap();
     drop(systemd);
     assert!(!path.exists());
 }

@@ -145,7 +145,7 @@ fn a_successor_that_does_not_come_up_costs_nothing() {
     old.pass_to(&mut command).unwrap();
     command.spawn().unwrap_err();
     drop(command);
-    old.take_back();
+    old.take_back().unwrap();
     let client = asking(&path, b"still there");
     answer(&mut old.accept_deadline(soon()).unwrap());
     assert_eq!(client.join().unwrap(), std::process::id());
