@@ -1,6 +1,9 @@
 //! Listening sockets that change hands: from a server to its successor, and by systemd's protocol. Nobody who connects meanwhile is refused.
 
+mod back;
 mod given;
+mod last;
+mod name;
 #[path = "../role/mod.rs"]
 #[allow(dead_code, reason = "what a role prints is of no interest here")]
 mod role;
@@ -71,6 +74,11 @@ fn in_a_role() {
         }
         "generation" => generation(argument.parse().unwrap()),
         "heir of none" => assert!(Config::new().inherit().unwrap().is_empty()),
+        "finds its own" => given::find_own(),
+        "quits" => name::quit(),
+        "passes on" => name::pass_on(),
+        "relative" => name::pass_relative(Path::new(argument)),
+        "founder" => name::found(Path::new(argument)),
         other => panic!("no role {other}"),
     }
 }
