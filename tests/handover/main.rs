@@ -2,6 +2,7 @@
 
 mod back;
 mod given;
+mod kills;
 mod last;
 mod name;
 #[path = "../role/mod.rs"]
@@ -54,6 +55,13 @@ fn asking(path: &Path, word: &'static [u8]) -> JoinHandle<u32> {
     std::thread::spawn(move || ask(&path, word))
 }
 
+/// Somebody is served at `path` by `listener`.
+fn serves(listener: &mut Listener, path: &Path) {
+    let client = asking(path, b"still there");
+    answer(&mut listener.accept_deadline(soon()).unwrap());
+    assert_eq!(client.join().unwrap(), std::process::id());
+}
+
 fn waited(mut child: Child) {
     assert!(child.wait().unwrap().success());
 }
@@ -78,6 +86,7 @@ fn in_a_role() {
         "quits" => name::quit(),
         "passes on" => name::pass_on(),
         "relative" => name::pass_relative(Path::new(argument)),
+        "killed founder" => kills::be_killed(Path::new(argument)),
         "founder" => name::found(Path::new(argument)),
         other => panic!("no role {other}"),
     }
@@ -154,9 +163,7 @@ fn a_successor_that_does_not_come_up_costs_nothing() {
     command.spawn().unwrap_err();
     drop(command);
     old.take_back().unwrap();
-    let client = asking(&path, b"still there");
-    answer(&mut old.accept_deadline(soon()).unwrap());
-    assert_eq!(client.join().unwrap(), std::process::id());
+    serves(&mut old, &path);
     drop(old);
     assert!(!path.exists());
     assert_eq!(

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use ringway::{Config, ErrorKind, Listener};
+use ringway::{Config, ErrorKind, Listener, connect};
 
-use super::{answer, ask, asking, path, role, soon, waited};
+use super::{ask, path, role, serves, waited};
 
 /// In the role of one that finds that it cannot go on, and ends in order.
 pub(super) fn quit() {
@@ -37,23 +37,22 @@ pub(super) fn pass_relative(base: &Path) {
 
 /// In the role of one that listens, passes that on, and ends.
 pub(super) fn found(path: &Path) {
+    drop(founded(path));
+}
+
+/// A listener that was passed on to a successor, which runs.
+pub(super) fn founded(path: &Path) -> Listener {
     let mut listener = Listener::bind(path).unwrap();
     let mut command = role::process("successor");
     // The pipes of who waits for this process are not kept open.
     command.stdout(Stdio::null()).stderr(Stdio::null());
     listener.pass_to(&mut command).unwrap();
     drop(command.spawn().unwrap());
+    listener
 }
 
 fn run(command: &mut Command) {
     waited(command.spawn().unwrap());
-}
-
-/// Somebody is served at `path` by `listener`.
-fn serves(listener: &mut Listener, path: &Path) {
-    let client = asking(path, b"still there");
-    answer(&mut listener.accept_deadline(soon()).unwrap());
-    assert_eq!(client.join().unwrap(), std::process::id());
 }
 
 #[test]
@@ -83,6 +82,21 @@ fn a_successor_has_the_name_when_its_predecessor_has_left() {
     drop(old);
     assert!(path.exists());
     run(&mut command);
+    assert!(!path.exists());
+}
+
+#[test]
+fn what_nobody_takes_back_is_free() {
+    let path = path("nobody");
+    let mut old = Listener::bind(path.as_path()).unwrap();
+    let mut command = role::process("quits");
+    old.pass_to(&mut command).unwrap();
+    run(&mut command);
+    drop((old, command));
+    assert!(path.exists());
+    let nobody = connect(path.as_path()).unwrap_err();
+    assert_eq!(nobody.kind(), ErrorKind::NotFound, "{nobody}");
+    drop(Listener::bind(path.as_path()).unwrap());
     assert!(!path.exists());
 }
 

@@ -1,7 +1,7 @@
 //! What a consumer gives account of where its connection can be resumed: how far it has handed frames out, and what it has finished with, at once and not in steps.
 //!
 //! If it dies, its producer, which then knows that these words are final, tells apart what nobody has seen (behind *taken*), what was finished with (before *released*), and what lies
-//! between the two. No frame passes the gate: each is due to be released, so that the fast paths need not know of any of this.
+//! between the two. No frame passes the gate, which stays shut: each is due to be released or, while frames are held, to be asked for, so that the fast paths need not know of any of this.
 
 use super::{Consumer, Entry};
 use crate::layout::header::{HEADER, Header};
