@@ -154,7 +154,7 @@ fn replace(poller: &mut Poller, door: Token, name: &str, book: &Path) -> Outcome
     let mut said = output.into_iter().flat_map(|it| BufReader::new(it).lines());
     let up = said.any(|line| line.is_ok_and(|line| line.ends_with(READY)));
     if !up {
-        listener.take_back();
+        listener.take_back()?;
     }
     Ok(up)
 }

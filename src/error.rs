@@ -36,7 +36,7 @@ pub enum ErrorKind {
     Resources,
     /// The two sides disagree about what the bytes of their frames mean: the schema of one direction, or the codec.
     Schema,
-    /// The listener takes no more clients.
+    /// The listener takes no more clients, or was handed over and has none left.
     Busy,
     /// The deadline passed.
     TimedOut,

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use forbid::forbid;
 use process::{Random, alone, fork};
-use ringway::{Arm, Config, Connection, ErrorKind, Receiver, Sender, Wait};
+use ringway::{Arm, Config, Connection, ErrorKind, Receiver, RecvError, Sender, Wait};
 
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -46,8 +46,12 @@ fn soon() -> Instant {
 }
 
 fn connect(path: &Path) -> Connection {
+    connect_as(&config(), path)
+}
+
+fn connect_as(config: &Config, path: &Path) -> Connection {
     loop {
-        match config().connect(path) {
+        match config.connect(path) {
             Ok(connection) => return connection,
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 thread::sleep(Duration::from_millis(1));
@@ -235,6 +239,93 @@ fn a_nudge_that_the_kernel_had_no_memory_for_is_sent_with_the_next_frame() {
             assert!(is_woken(&receiver));
         },
     );
+}
+
+/// Sends a request in vain, by a thread that alone has no memory for a ring: it says so, and keeps the sender until it is told to end.
+fn ring_in_vain(mut sender: Sender, kept: mpsc::Receiver<()>) -> thread::JoinHandle<Sender> {
+    let (tell, told) = mpsc::channel();
+    let poor = thread::spawn(move || {
+        forbid(libc::SYS_sendto, libc::ENOBUFS);
+        sender.send(b"request").unwrap();
+        tell.send(()).unwrap();
+        let _ = kept.recv();
+        sender
+    });
+    told.recv().unwrap();
+    poor
+}
+
+/// A client of a server that sleeps, and answers what it is woken for.
+fn of_a_sleeping_server(name: &str, client: &Config, act: impl FnOnce(Sender, Receiver)) {
+    let path = path(name);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let (mut sender, mut receiver) = accept(&path).split();
+            while let Ok(frame) = receiver.recv_deadline(soon() + LIMIT) {
+                let request = frame.to_vec();
+                drop(frame);
+                sender.send(&request).unwrap();
+            }
+        });
+        let (mut sender, mut receiver) = connect_as(client, &path).split();
+        sender.send(b"hello").unwrap();
+        drop(receiver.recv_deadline(soon()).unwrap());
+        thread::sleep(Duration::from_millis(200));
+        act(sender, receiver);
+    });
+}
+
+#[test]
+fn a_lost_ring_is_made_up_for_by_a_half_that_slept_already() {
+    let name = "a_lost_ring_is_made_up_for_by_a_half_that_slept_already";
+    alone(name, LIMIT, || {
+        forbid_aio(libc::ENOSYS);
+        of_a_sleeping_server("sibling", &config(), |sender, mut receiver| {
+            let reader = thread::spawn(move || {
+                let answer = receiver.recv_deadline(soon()).map(|frame| frame.to_vec());
+                (answer, receiver)
+            });
+            thread::sleep(Duration::from_millis(200));
+            // The thread that has rung in vain has other things to do now.
+            let (end, kept) = mpsc::channel();
+            let writer = ring_in_vain(sender, kept);
+            let (answer, receiver) = reader.join().unwrap();
+            assert_eq!(answer.unwrap(), b"request");
+            end.send(()).unwrap();
+            drop((writer.join().unwrap(), receiver));
+        });
+    });
+}
+
+#[test]
+fn a_lost_ring_is_made_up_for_by_a_half_that_never_sleeps() {
+    let name = "a_lost_ring_is_made_up_for_by_a_half_that_never_sleeps";
+    alone(name, LIMIT, || {
+        forbid_aio(libc::ENOSYS);
+        let spins = config().wait(Wait::Spin);
+        of_a_sleeping_server("spins", &spins, |sender, mut receiver| {
+            let (end, kept) = mpsc::channel();
+            let writer = ring_in_vain(sender, kept);
+            let answer = receiver.recv_deadline(soon()).map(|frame| frame.to_vec());
+            assert_eq!(answer.unwrap(), b"request", "one that spins");
+            end.send(()).unwrap();
+            drop((writer.join().unwrap(), receiver));
+        });
+        of_a_sleeping_server("polls", &config(), |sender, mut receiver| {
+            let (end, kept) = mpsc::channel();
+            let writer = ring_in_vain(sender, kept);
+            let until = soon();
+            let answer = loop {
+                match receiver.try_recv() {
+                    Err(RecvError::Empty) if Instant::now() < until => {}
+                    other => break other.map(|frame| frame.to_vec()),
+                }
+            };
+            assert_eq!(answer.unwrap(), b"request", "one that only polls");
+            end.send(()).unwrap();
+            drop((writer.join().unwrap(), receiver));
+        });
+    });
 }
 
 /// Sizes of the frames of one burst: more than the ring holds at times, and at times a single frame.

@@ -13,7 +13,8 @@ use crate::sys::{directory, socket};
 pub enum Address {
     /// 1 to 64 letters, digits, `.`, `_` or `-`, not beginning with a dot.
     Name(String),
-    /// A path of at most 107 bytes, in a directory that the caller has made.
+    /// A path of at most 107 bytes, in a directory that the caller has made. A listener makes a relative one absolute, unless it is longer than that then: its working directory may change, and
+    /// that of a successor is another.
     Path(PathBuf),
 }
 
@@ -122,6 +123,11 @@ impl Address {
             ));
         }
         look(&path, listening)?;
+        if listening && path.is_relative() {
+            let absolute = std::path::absolute(&path).ok();
+            let fits = absolute.filter(|path| path.as_os_str().len() <= socket::MAX_PATH);
+            return Ok(fits.unwrap_or(path));
+        }
         Ok(path)
     }
 }

@@ -10,6 +10,7 @@ use super::Connection;
 use super::address::{Address, LOCK_PATIENCE};
 use super::book::place;
 use super::config::Config;
+use super::handover::Succession;
 use super::lack::lack;
 use super::quota::{HANDSHAKES, Quota};
 use super::server::{self, Host, Pending, Progress};
@@ -57,8 +58,7 @@ pub struct Listener {
     /// What lies at the path, if it is ours to remove.
     identity: Option<(u64, u64)>,
     door: Door,
-    /// Another process lets clients in.
-    handed_over: bool,
+    pub(super) succession: Succession,
     lobby: Lobby,
     /// Handshakes under way, the next to be moved on first.
     pending: VecDeque<Pending>,
@@ -121,7 +121,7 @@ impl Listener {
             path,
             identity,
             door,
-            handed_over: false,
+            succession: Succession::default(),
             lobby,
             pending: VecDeque::new(),
             refusals: 0,
@@ -137,12 +137,13 @@ impl Listener {
     /// passed over.
     ///
     /// # Errors
-    /// What the system answers, such as a descriptor limit.
+    /// What the system answers, such as a descriptor limit; [`ErrorKind::Busy`], at once: another process lets clients in ([`Listener::hand_over`]), and no handshake of ours is left.
     pub fn accept(&mut self) -> Result<Connection, Error> {
         loop {
             if let Some(connection) = self.step()? {
                 return Ok(connection);
             }
+            self.refuse_idle()?;
             self.sleep(None)?;
         }
     }
@@ -156,6 +157,7 @@ impl Listener {
             if let Some(connection) = self.step()? {
                 return Ok(connection);
             }
+            self.refuse_idle()?;
             if Instant::now() >= deadline {
                 return Err(Error::new(
                     ErrorKind::TimedOut,
@@ -216,9 +218,19 @@ impl Listener {
             .map_err(|error| Error::io("handing a listener over", error))
     }
 
-    /// Whether another process lets clients in.
-    pub(super) fn set_handed_over(&mut self, on: bool) {
-        self.handed_over = on;
+    /// What lies at the path, if it is ours to remove.
+    pub(super) fn identity(&self) -> Option<(u64, u64)> {
+        self.identity
+    }
+
+    /// Has the lobby tell of clients again, at the latest with the step that it asks for.
+    pub(super) fn reopen(&mut self) {
+        if self.identity.is_some() {
+            self.door.answer_for();
+        }
+        if self.lobby.admit(self.door.as_fd(), true).is_err() {
+            let _ = self.lobby.ring_at(Some(Instant::now()));
+        }
     }
 
     /// Takes new clients in, moves every handshake on, and has the lobby watch for what comes next.
@@ -227,7 +239,7 @@ impl Listener {
         let queue = self.let_in()?;
         let before = self.pending.len();
         let done = self.move_on();
-        let room = self.pending.len() < HANDSHAKES && !self.handed_over;
+        let room = self.pending.len() < HANDSHAKES && !self.succession.is_handed_over();
         // Without descriptors a look at the queue is in vain until a handshake has ended and given some back.
         let open = room && (queue != Queue::Stuck || self.pending.len() < before);
         // Who is told by edges must hear once more of clients that were there and were not taken; epoll makes no new edge of what is
@@ -252,7 +264,7 @@ impl Listener {
     /// Takes clients from the kernel's queue while there is room; so many at a time, because one that is refused at once takes no room and can
     /// come again at once.
     fn let_in(&mut self) -> Result<Queue, Error> {
-        if self.handed_over {
+        if self.succession.is_handed_over() {
             return Ok(Queue::Empty);
         }
         for _ in self.pending.len()..HANDSHAKES {
@@ -436,7 +448,7 @@ impl Drop for Listener {
         if self.birth.is_forked() {
             return;
         }
-        if self.identity.is_none() || self.handed_over {
+        if self.identity.is_none() || self.succession.leaves_name() {
             return;
         }
         // Only what is still ours: another listener may have taken the name since somebody removed our socket.

@@ -184,6 +184,8 @@ impl Rest {
             if !ringer.ring(self.link.socket()) {
                 self.watch.forget();
                 self.link.owe_a_ring();
+                // It may sleep already, on what the peer would answer: whoever arms anew makes up for the ring first.
+                self.link.wake_sibling(self.place);
             }
             step!("wake-after");
         }
@@ -342,6 +344,8 @@ impl Rest {
 
     /// Asks the kernel, and passes on the nudges that are taken in doing so: the rules and their reasons are in `sys/poll.rs`.
     fn life(&mut self, now: Instant) -> Option<Gone> {
+        // Who never sleeps has no other occasion.
+        let _ = self.link.make_up_rings();
         let (life, nudges) = self.link.life();
         if nudges.taken {
             self.link.wake_sibling(self.place);

@@ -77,6 +77,11 @@ impl<C> Door<C> {
         self.leaf.listener()
     }
 
+    /// Whether nobody can come of it: it was handed over, and no handshake of its own is left.
+    pub(super) fn is_idle(&mut self) -> bool {
+        self.listener().is_some_and(|listener| listener.is_idle())
+    }
+
     pub(super) fn accept(&mut self) -> Accepted<C> {
         match self.leaf.accept() {
             Ok(Some(client)) => Accepted::Client(client),

@@ -337,7 +337,7 @@ impl<C: Polled> Poller<C> {
         self.wakes
     }
 
-    /// Waits for the next event. `None`: it holds nothing that one could come from.
+    /// Waits for the next event. `None`: it holds nothing that one could come from. Nothing comes from a listener that was handed over ([`Listener::hand_over`]), once none of its handshakes is left.
     ///
     /// # Errors
     /// [`ErrorKind::Forked`], or what the system answers.

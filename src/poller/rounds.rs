@@ -3,7 +3,7 @@
 use core::cmp::Reverse;
 use std::time::{Duration, Instant};
 
-use super::door::Accepted;
+use super::door::{Accepted, Door};
 use super::entry::{Visit, Want};
 use super::polled::Polled;
 use super::slab::{Token, Topic};
@@ -281,7 +281,7 @@ impl<C: Polled> Poller<C> {
                 return Ok(true);
             }
             Patience::Until(deadline) => Some(deadline),
-            Patience::Endless if idle && self.entries.len() == 0 && self.doors.len() == 0 => {
+            Patience::Endless if idle && self.entries.len() == 0 && self.are_doors_idle() => {
                 return Ok(false);
             }
             Patience::Endless => None,
@@ -312,6 +312,10 @@ impl<C: Polled> Poller<C> {
         self.ask(left)?;
         self.wakes += u64::from(sleeps);
         Ok(true)
+    }
+
+    fn are_doors_idle(&mut self) -> bool {
+        self.doors.iter_mut().all(Door::is_idle)
     }
 
     /// Takes what the kernel has to tell, for which it waits for up to `left`.

@@ -91,6 +91,11 @@ impl Door {
         Ok(copy)
     }
 
+    /// Whoever asks the kernel who listens there is told of this process from now on, and not of one that may have ended. Where a sandbox forbids it, such an advice is less good.
+    pub(crate) fn answer_for(&self) {
+        let _ = socket::listen_anew(self.as_fd());
+    }
+
     fn nobody_waits(&self) -> bool {
         // In a forked child clients wait for the parent, but if that has closed its copy, they go with ours.
         if self.birth.is_forked() {

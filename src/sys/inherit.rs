@@ -4,7 +4,7 @@
 //! Ours names each socket by number and inode. A number alone would be believed by every process further down that inherits the variable without the socket.
 
 use std::ffi::OsString;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
@@ -14,9 +14,10 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::stat::fstat;
 
 use super::door;
+use super::elder::Elder;
 use crate::sync::{AtomicU64, Ordering};
 
-/// Ours: `NUMBER:INODE`, with a comma between two.
+/// Ours: a [`Legacy`] each, with a comma between two.
 const OURS: &str = "RINGWAY_LISTEN_FDS";
 /// The first one that systemd leaves open.
 const FIRST: RawFd = 3;
@@ -30,8 +31,17 @@ static TAKEN: AtomicU64 = AtomicU64::new(0);
 #[derive(Debug)]
 pub(crate) struct Inherited {
     pub(crate) socket: OwnedFd,
-    /// By a process that this one succeeds: its name is ours to remove in the end.
-    pub(crate) succeeds: bool,
+    /// By a predecessor whose name it was to remove, and is ours from then on.
+    pub(crate) name: Option<Name>,
+}
+
+/// A name that passes from process to process.
+#[derive(Debug)]
+pub(crate) struct Name {
+    /// What lies at the path, device and inode: whatever else does by then is somebody else's.
+    pub(crate) identity: (u64, u64),
+    /// Who had it before, the one that left it to us last.
+    pub(crate) elders: Vec<Elder>,
 }
 
 /// A descriptor that was left open for us, as a variable names it: `NUMBER:INODE`.
@@ -55,6 +65,60 @@ impl Left {
         let socket = unsafe { BorrowedFd::borrow_raw(self.number) };
         fstat(socket).is_ok_and(|status| status.st_ino == self.inode)
     }
+
+    fn of(descriptor: &OwnedFd) -> io::Result<Self> {
+        let number = descriptor.as_raw_fd();
+        let inode = fstat(descriptor)?.st_ino;
+        Ok(Self { number, inode })
+    }
+}
+
+impl fmt::Display for Left {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}:{}", self.number, self.inode)
+    }
+}
+
+/// A socket as our variable names it: `NUMBER:INODE`, and behind it, where the name is left too, `@DEVICE:INODE` and a `+NUMBER:INODE` for each elder.
+#[derive(Debug, PartialEq, Eq)]
+struct Legacy {
+    socket: Left,
+    name: Option<((u64, u64), Vec<Left>)>,
+}
+
+impl Legacy {
+    fn parse(text: &str) -> Option<Self> {
+        let left = |text| Left::parse(text).filter(|left| left.number < MOST);
+        let Some((socket, name)) = text.split_once('@') else {
+            let socket = left(text)?;
+            return Some(Self { socket, name: None });
+        };
+        let mut parts = name.split('+');
+        let (device, inode) = parts.next()?.split_once(':')?;
+        let identity = (device.parse().ok()?, inode.parse().ok()?);
+        let elders = parts.map(left).collect::<Option<_>>()?;
+        Some(Self {
+            socket: left(socket)?,
+            name: Some((identity, elders)),
+        })
+    }
+
+    /// Takes it. Without one of its elders the name is not ours: nobody could tell whether that one has taken it back.
+    fn take(self) -> Option<Inherited> {
+        if !self.socket.is_there() {
+            return None;
+        }
+        let socket = own_listening(self.socket.number)?;
+        let name = self.name.and_then(|(identity, elders)| {
+            let elder = |left: Left| {
+                let there = left.is_there().then_some(left.number);
+                there.and_then(own).map(Elder::over)
+            };
+            let elders = elders.into_iter().map(elder).collect::<Option<_>>()?;
+            Some(Name { identity, elders })
+        });
+        Some(Inherited { socket, name })
+    }
 }
 
 /// Takes them all: those that listen as we do. None the second time.
@@ -66,27 +130,38 @@ pub(crate) fn take() -> Vec<Inherited> {
     let variable = |name: &str| std::env::var(name).ok();
     let ours = variable(OURS).map_or_else(Vec::new, |text| parse(&text));
     let of_systemd = given_by_systemd(variable("LISTEN_PID"), variable("LISTEN_FDS"));
-    let ours = ours.into_iter().filter(|left| left.is_there());
-    let numbers = ours.map(|left| (left.number, true));
-    let numbers = numbers.chain(of_systemd.into_iter().map(|number| (number, false)));
-    let mut found = Vec::<Inherited>::new();
-    for (number, succeeds) in numbers {
-        // SAFETY: only borrowed, to be asked what it is; a number that is not open is an error.
-        let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
-        let known = found.iter().any(|one| one.socket.as_raw_fd() == number);
-        if known || door::listens_at(borrowed).is_err() {
-            continue;
-        }
-        // SAFETY: it is open, whoever started this process left it to us by name, and it is taken once: numbers are told apart, and `TAKEN` is set.
-        let socket = unsafe { OwnedFd::from_raw_fd(number) };
-        found.push(Inherited { socket, succeeds });
-    }
-    found
+    let ours = ours.into_iter().filter_map(Legacy::take);
+    let of_systemd = of_systemd.into_iter().filter_map(|number| {
+        let socket = own_listening(number)?;
+        Some(Inherited { socket, name: None })
+    });
+    ours.chain(of_systemd).collect()
 }
 
-fn parse(text: &str) -> Vec<Left> {
-    let all = text.split(',').filter_map(Left::parse);
-    all.filter(|left| left.number < MOST).collect()
+/// The same of a socket that listens as ours do. Others are not touched.
+fn own_listening(number: RawFd) -> Option<OwnedFd> {
+    // SAFETY: only borrowed, to be asked what it is; a number that is not open is an error.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+    door::listens_at(borrowed).ok()?;
+    own(number)
+}
+
+/// Takes a descriptor that was left open for us. Not one that this process has opened since, or has taken before: `exec` closes whatever has the flag, so that what came through it has none, and ours
+/// have it, as have those of the standard library.
+fn own(number: RawFd) -> Option<OwnedFd> {
+    // SAFETY: as above.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+    let flags = FdFlag::from_bits_retain(fcntl(borrowed, FcntlArg::F_GETFD).ok()?);
+    if flags.contains(FdFlag::FD_CLOEXEC) {
+        return None;
+    }
+    fcntl(borrowed, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).ok()?;
+    // SAFETY: it is open, whoever started this process left it to us by name, and it is taken once: it had not the flag, which it has now, and `TAKEN` keeps other threads out.
+    Some(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+fn parse(text: &str) -> Vec<Legacy> {
+    text.split(',').filter_map(Legacy::parse).collect()
 }
 
 /// The numbers that systemd has left open, if it means this process.
@@ -99,23 +174,33 @@ fn given_by_systemd(pid: Option<String>, count: Option<String>) -> Vec<RawFd> {
     }
 }
 
-/// Has the process that `command` starts inherit `socket`.
-pub(crate) fn leave(command: &mut Command, socket: OwnedFd) -> io::Result<()> {
+/// Has the process that `command` starts inherit `socket`, and its name.
+pub(crate) fn leave(command: &mut Command, socket: OwnedFd, name: Option<Name>) -> io::Result<()> {
     let before = command.get_envs().find(|(name, _)| *name == OURS);
     let before = before.and_then(|(_, value)| value).map(OsString::from);
     let mut text = before
         .and_then(|text| text.into_string().ok())
         .unwrap_or_default();
     let comma = if text.is_empty() { "" } else { "," };
-    let inode = fstat(&socket)?.st_ino;
-    let _ = write!(text, "{comma}{}:{inode}", socket.as_raw_fd());
+    let _ = write!(text, "{comma}{}", Left::of(&socket)?);
+    let mut all = vec![socket];
+    if let Some(name) = name {
+        let (device, inode) = name.identity;
+        let _ = write!(text, "@{device}:{inode}");
+        for elder in name.elders.into_iter().map(OwnedFd::from) {
+            let _ = write!(text, "+{}", Left::of(&elder)?);
+            all.push(elder);
+        }
+    }
     command.env(OURS, text);
     let keep = move || {
-        // In the child: its copy of the number stays open across `exec`. One system call, which a signal handler may make too.
-        fcntl(&socket, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        // In the child: its copies of the numbers stay open across `exec`. System calls that a signal handler may make too.
+        for descriptor in &all {
+            fcntl(descriptor, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        }
         Ok(())
     };
-    // SAFETY: the closure makes one system call and neither allocates nor locks.
+    // SAFETY: the closure makes system calls and neither allocates nor locks.
     unsafe { command.pre_exec(keep) };
     Ok(())
 }
@@ -139,8 +224,33 @@ mod tests {
     #[test]
     fn ours_is_read_and_rubbish_is_not() {
         let left = |number, inode| Left { number, inode };
-        assert_eq!(parse("5:77,9:1"), [left(5, 77), left(9, 1)]);
-        for rubbish in ["", ",", "5", "5:", ":5", "-1:5", "5:x", "99999:1", "5:1:2"] {
+        let legacy = |socket, name| Legacy { socket, name };
+        assert_eq!(
+            parse("5:77,9:1@3:4+6:7+8:9,7:8@1:2"),
+            [
+                legacy(left(5, 77), None),
+                legacy(left(9, 1), Some(((3, 4), vec![left(6, 7), left(8, 9)]))),
+                legacy(left(7, 8), Some(((1, 2), vec![]))),
+            ]
+        );
+        for rubbish in [
+            "",
+            ",",
+            "5",
+            "5:",
+            ":5",
+            "-1:5",
+            "5:x",
+            "99999:1",
+            "5:1:2",
+            "5:1@",
+            "5:1@2",
+            "5:1@2:x",
+            "5:1@2:3+",
+            "5:1@2:3+4",
+            "5:1@2:3+99999:1",
+            "@2:3",
+        ] {
             assert!(parse(rubbish).is_empty(), "{rubbish}");
         }
     }

@@ -17,6 +17,7 @@ pub(crate) mod cpu;
 pub(crate) mod credentials;
 pub(crate) mod directory;
 pub(crate) mod door;
+pub(crate) mod elder;
 pub(crate) mod fork;
 pub(crate) mod gate;
 pub(crate) mod inherit;

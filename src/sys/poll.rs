@@ -312,7 +312,7 @@ pub(crate) fn readable(fd: BorrowedFd<'_>) -> bool {
     ready(&mut [entry(fd)], Some(Instant::now())).is_ok_and(|count| count > 0)
 }
 
-/// Whether the other end of `fd`, a connected socket, is closed, or both ends have been shut down for writing.
+/// Whether the other end of `fd`, a connected socket or the reading end of a pipe, is closed, or both ends have been shut down for writing.
 pub(crate) fn is_hung_up(fd: BorrowedFd<'_>) -> bool {
     let mut entry = [entry(fd)];
     ready(&mut entry, Some(Instant::now())).is_ok() && entry[0].revents & libc::POLLHUP != 0

@@ -87,13 +87,18 @@ pub(crate) fn listen(path: &Path) -> io::Result<OwnedFd> {
     let fd = new()?;
     // SAFETY: `address` is valid for reads of `length` bytes.
     check(unsafe { libc::bind(fd.as_raw_fd(), (&raw const address).cast(), length) })?;
-    // SAFETY: no memory is passed.
-    if let Err(error) = check(unsafe { libc::listen(fd.as_raw_fd(), 1024) }) {
+    if let Err(error) = listen_anew(fd.as_fd()) {
         // Nobody would listen there.
         let _ = std::fs::remove_file(path);
         return Err(error);
     }
     Ok(fd)
+}
+
+/// Listens, or listens still: by this process, as the kernel tells it to whoever connects.
+pub(crate) fn listen_anew(socket: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: no memory is passed.
+    check(unsafe { libc::listen(socket.as_raw_fd(), 1024) }).map(drop)
 }
 
 /// Connects. `ECONNREFUSED`: nobody listens; `EAGAIN`: somebody does, and the queue is full.

@@ -333,6 +333,14 @@ fn a_handshake_under_way_ends_when_the_listener_takes_no_more() {
         let line = peer::dial(&path).unwrap();
         peer::send(&line, &peer::hello().0, &[]);
         assert!(listener.try_accept().unwrap().is_none());
+        assert_eq!(peer::receive(&line).0[8], 2);
+        drop(listener);
+        assert!(peer::receive(&line).0.is_empty(), "closed by the drop");
+
+        let mut listener = patient().bind(path.as_path()).unwrap();
+        let line = peer::dial(&path).unwrap();
+        peer::send(&line, &peer::hello().0, &[]);
+        assert!(listener.try_accept().unwrap().is_none());
         let (welcome, _gifts) = peer::receive(&line);
         assert_eq!(welcome[8], 2);
         let attendant = listener.attend().unwrap();

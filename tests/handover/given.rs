@@ -42,6 +42,33 @@ fn activated(command: &Command, socket: OwnedFd, pid: &str) -> Command {
     shell
 }
 
+/// In the role of one that was left nothing, and has opened by itself what has such a number.
+pub(super) fn find_own() {
+    let path = path("own");
+    let own = Listener::bind(path.as_path()).unwrap();
+    let inherited = Config::new().inherit().unwrap();
+    let twice = inherited.iter().any(|one| one.path() == own.path());
+    // What is owned twice is closed once here.
+    inherited.into_iter().for_each(std::mem::forget);
+    assert!(!twice);
+}
+
+#[test]
+fn what_the_process_has_opened_itself_is_not_inherited() {
+    let command = role::process("finds its own");
+    let mut shell = Command::new("sh");
+    shell
+        .arg("-c")
+        .arg("LISTEN_FDS=64 LISTEN_PID=$$ exec \"$@\"")
+        .arg("sh")
+        .arg(command.get_program())
+        .args(command.get_args());
+    for (name, value) in command.get_envs() {
+        shell.env(name, value.unwrap());
+    }
+    waited(shell.spawn().unwrap());
+}
+
 #[test]
 fn a_socket_of_systemd_is_listened_on_and_its_name_is_left_alone() {
     let path = path("systemd");
@@ -53,7 +80,7 @@ fn a_socket_of_systemd_is_listened_on_and_its_name_is_left_alone() {
     ask(&path, b"end");
     waited(child);
     assert!(path.exists());
-    systemd.take_back();
+    systemd.take_back().unwrap();
     drop(systemd);
     assert!(!path.exists());
 }

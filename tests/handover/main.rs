@@ -1,6 +1,10 @@
 //! Listening sockets that change hands: from a server to its successor, and by systemd's protocol. Nobody who connects meanwhile is refused.
 
+mod back;
 mod given;
+mod kills;
+mod last;
+mod name;
 #[path = "../role/mod.rs"]
 #[allow(dead_code, reason = "what a role prints is of no interest here")]
 mod role;
@@ -51,6 +55,13 @@ fn asking(path: &Path, word: &'static [u8]) -> JoinHandle<u32> {
     std::thread::spawn(move || ask(&path, word))
 }
 
+/// Somebody is served at `path` by `listener`.
+fn serves(listener: &mut Listener, path: &Path) {
+    let client = asking(path, b"still there");
+    answer(&mut listener.accept_deadline(soon()).unwrap());
+    assert_eq!(client.join().unwrap(), std::process::id());
+}
+
 fn waited(mut child: Child) {
     assert!(child.wait().unwrap().success());
 }
@@ -71,6 +82,12 @@ fn in_a_role() {
         }
         "generation" => generation(argument.parse().unwrap()),
         "heir of none" => assert!(Config::new().inherit().unwrap().is_empty()),
+        "finds its own" => given::find_own(),
+        "quits" => name::quit(),
+        "passes on" => name::pass_on(),
+        "relative" => name::pass_relative(Path::new(argument)),
+        "killed founder" => kills::be_killed(Path::new(argument)),
+        "founder" => name::found(Path::new(argument)),
         other => panic!("no role {other}"),
     }
 }
@@ -145,10 +162,8 @@ fn a_successor_that_does_not_come_up_costs_nothing() {
     old.pass_to(&mut command).unwrap();
     command.spawn().unwrap_err();
     drop(command);
-    old.take_back();
-    let client = asking(&path, b"still there");
-    answer(&mut old.accept_deadline(soon()).unwrap());
-    assert_eq!(client.join().unwrap(), std::process::id());
+    old.take_back().unwrap();
+    serves(&mut old, &path);
     drop(old);
     assert!(!path.exists());
     assert_eq!(

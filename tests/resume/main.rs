@@ -3,6 +3,7 @@
 //! `RINGWAY_RESUMES` sets how often the server is killed in each way of serving (60 unless told).
 
 mod client;
+mod held;
 mod kills;
 mod orderly;
 #[path = "../crash/process.rs"]

@@ -15,7 +15,7 @@ impl Receiver {
     }
 
     /// Releases every frame that has been read. The sender is told in steps of an eighth of the ring. Where the connection can be resumed ([`Config::resumable`](crate::Config::resumable)) it is told at once, and a frame
-    /// that was copied out is released too, which otherwise is when the next one is asked for.
+    /// that was copied out is released too, which otherwise is when the next one is asked for, by whatever call looks for a frame.
     pub fn release(&mut self) {
         if self.birth.is_forked() {
             return;

@@ -1,7 +1,7 @@
 //! A receiver that gives account, because the connection can be resumed: of each frame before it is handed out, and of each that is finished with.
 //!
 //! A frame that is handed out as a [`Frame`](crate::Frame), or in a batch, is finished with when that is dropped. One that was copied out is with its handler when the call
-//! returns: it is finished with when the handler comes back for the next one.
+//! returns: it is finished with when the handler comes back for the next one, whether there is one or not: every way to look for a frame comes by here.
 
 use std::time::Instant;
 

@@ -1,7 +1,7 @@
 //! What a consumer gives account of where its connection can be resumed: how far it has handed frames out, and what it has finished with, at once and not in steps.
 //!
 //! If it dies, its producer, which then knows that these words are final, tells apart what nobody has seen (behind *taken*), what was finished with (before *released*), and what lies
-//! between the two. No frame passes the gate: each is due to be released, so that the fast paths need not know of any of this.
+//! between the two. No frame passes the gate, which stays shut: each is due to be released or, while frames are held, to be asked for, so that the fast paths need not know of any of this.
 
 use super::{Consumer, Entry};
 use crate::layout::header::{HEADER, Header};
@@ -40,6 +40,8 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
             step: self.step,
         });
         self.step = HEADER;
+        // While frames are held no release is due, and the gate would let them pass.
+        self.shut = true;
         self.due = self.published + self.step;
         self.open_gate();
     }

@@ -1,0 +1,58 @@
+//! A listener that is taken back hears of clients again, though it had looked meanwhile and found that they are another's.
+
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::{Duration, Instant};
+
+use ringway::{Event, Listener, Poller};
+
+use super::{answer, asking, path, soon};
+
+#[test]
+fn a_loop_hears_of_clients_again() {
+    let path = path("loop");
+    let mut old = Listener::bind(path.as_path()).unwrap();
+    let socket = old.hand_over().unwrap();
+    assert!(old.try_accept().unwrap().is_none());
+    old.take_back().unwrap();
+    let client = asking(&path, b"hello");
+    let mut connection = loop {
+        let mut entry = libc::pollfd {
+            fd: old.as_fd().as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        // SAFETY: one valid entry.
+        let ready = unsafe { libc::poll(&raw mut entry, 1, 15_000) };
+        assert_eq!(ready, 1, "nobody tells of the client");
+        if let Some(connection) = old.try_accept().unwrap() {
+            break connection;
+        }
+    };
+    answer(&mut connection);
+    assert_eq!(client.join().unwrap(), std::process::id());
+    drop(socket);
+}
+
+#[test]
+fn a_poller_hears_of_clients_again() {
+    let path = path("poller");
+    let mut poller: Poller = Poller::new().unwrap();
+    let listener = Listener::bind(path.as_path()).unwrap();
+    let token = poller.listen(listener, |connection| connection).unwrap();
+    let socket = poller.listener(token).unwrap().hand_over().unwrap();
+    // Somebody comes, for whom the listener looks, and closes its door.
+    let client = asking(&path, b"hello");
+    let shortly = Instant::now() + Duration::from_millis(300);
+    assert!(poller.event_deadline(shortly).unwrap().is_none());
+    poller.listener(token).unwrap().take_back().unwrap();
+    let until = soon();
+    loop {
+        let event = poller.event_deadline(until).unwrap();
+        if let Event::Ready(mut turn) = event.expect("nobody tells of the client") {
+            answer(&mut turn);
+            break;
+        }
+    }
+    assert_eq!(client.join().unwrap(), std::process::id());
+    drop(socket);
+}
