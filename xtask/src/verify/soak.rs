@@ -20,6 +20,8 @@ struct Soak {
     words: &'static [&'static str],
     /// Sets how much a lap does, from its number and the time that is left.
     lap: fn(&mut Command, u64, Duration),
+    /// What its tests count, in lines like `600 kills`: the table has these then, and not laps.
+    counts: Option<&'static str>,
 }
 
 const SOAKS: &[Soak] = &[
@@ -32,16 +34,27 @@ const SOAKS: &[Soak] = &[
             cargo.env("RINGWAY_FRAMES", "4000000");
             cargo.env("RINGWAY_LONG_MINUTES", (left.as_secs() / 60).to_string());
         },
+        counts: None,
     },
     Soak {
         name: "peers killed",
-        percent: 15,
+        percent: 8,
         words: &["--test", "crash", "killed_peers"],
         // A test that takes ten minutes ends itself, and these take two on a slow machine.
         lap: |cargo, lap, _| {
             cargo.env("RINGWAY_KILLS", (2_000 * lap.min(4)).to_string());
             cargo.env("RINGWAY_SEED", lap.to_string());
         },
+        counts: Some("kills"),
+    },
+    Soak {
+        name: "killed at labels",
+        percent: 7,
+        words: &["--features", "chaos", "--test", "killed"],
+        lap: |cargo, lap, _| {
+            cargo.env("RINGWAY_SEED", lap.to_string());
+        },
+        counts: Some("kills"),
     },
     Soak {
         name: "sleepers woken",
@@ -51,6 +64,7 @@ const SOAKS: &[Soak] = &[
             cargo.env("RINGWAY_PARKS", "1000000");
             cargo.env("RINGWAY_SEED", lap.to_string());
         },
+        counts: None,
     },
     Soak {
         name: "hostile peers",
@@ -59,6 +73,7 @@ const SOAKS: &[Soak] = &[
         lap: |cargo, lap, _| {
             cargo.env("RINGWAY_SEED", lap.to_string());
         },
+        counts: None,
     },
     Soak {
         name: "calls that fail",
@@ -69,6 +84,7 @@ const SOAKS: &[Soak] = &[
             cargo.env("RINGWAY_PAIRS", "200");
             cargo.env("RINGWAY_SEED", lap.to_string());
         },
+        counts: None,
     },
     Soak {
         name: "every instruction",
@@ -78,6 +94,7 @@ const SOAKS: &[Soak] = &[
         lap: |cargo, _, _| {
             cargo.env("RINGWAY_STEPS", "all");
         },
+        counts: None,
     },
     Soak {
         name: "properties",
@@ -85,6 +102,7 @@ const SOAKS: &[Soak] = &[
         // The module with the property test, which draws other cases in every run.
         words: &["--lib", "against_a_queue"],
         lap: |_, _, _| (),
+        counts: None,
     },
 ];
 
@@ -107,7 +125,7 @@ pub(super) fn soak(job: &mut Job) -> Result<String, Stop> {
         let run = run(job, soak, share, known);
         let (count, found) = match &run {
             Ok(count) => (*count, None),
-            Err((count, _)) => (*count, Some(format!("lap {} failed", known + count))),
+            Err((count, _)) => (*count, Some(format!("one behind {} failed", known + count))),
         };
         evidence::add(soak.name, count, began.elapsed(), found.as_deref())?;
         run.map_err(|(_, stop)| stop)?;
@@ -116,9 +134,18 @@ pub(super) fn soak(job: &mut Job) -> Result<String, Stop> {
     Ok(format!("laps: {}", laps.join(", ")))
 }
 
-/// Runs laps for as long as `share`; returns how many. Their numbers, and so their seeds, go on behind those that are `known`.
+/// The sum of the lines that are a number and `word`.
+fn counted(printed: &str, word: &str) -> u64 {
+    let lines = printed.lines().filter_map(|line| line.strip_suffix(word));
+    lines
+        .filter_map(|count| count.trim().parse::<u64>().ok())
+        .sum()
+}
+
+/// Runs laps for as long as `share`; returns how many, or how much they counted. Their numbers, and so their seeds, go on behind those that are `known`.
 fn run(job: &mut Job, soak: &Soak, share: Duration, known: u64) -> Result<u64, (u64, Stop)> {
     let mut progress = Progress::new(soak.name, share);
+    let mut count = 0;
     for lap in 1.. {
         let left = share.saturating_sub(progress.began.elapsed());
         let mut cargo = job.cargo("test");
@@ -126,12 +153,13 @@ fn run(job: &mut Job, soak: &Soak, share: Duration, known: u64) -> Result<u64, (
         (soak.lap)(&mut cargo, known + lap, left);
         let printed = job.watch(&mut cargo, left + LAST_LAP, || progress.show(lap));
         // A name that no test has any more would let every lap pass.
-        printed
-            .and_then(|printed| Tally::read(&printed).note())
-            .map_err(|stop| (lap, stop))?;
+        let printed = printed
+            .and_then(|printed| Tally::read(&printed).note().map(|_| printed))
+            .map_err(|stop| (count, stop))?;
+        count += soak.counts.map_or(1, |word| counted(&printed, word));
         if progress.began.elapsed() >= share {
             progress.end(lap);
-            return Ok(lap);
+            return Ok(count);
         }
     }
     unreachable!("the laps have no end of their own")
@@ -191,13 +219,19 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::super::fuzz;
-    use super::{Progress, SOAKS};
+    use super::{Progress, SOAKS, counted};
     use std::time::Duration;
 
     #[test]
     fn the_shares_are_all_of_the_time() {
         let soaks = SOAKS.iter().map(|soak| soak.percent).sum::<u32>();
         assert_eq!(soaks + fuzz::PERCENT, 100);
+    }
+
+    #[test]
+    fn kills_are_counted() {
+        let printed = "ringway.arm: 60 as client\n600 kills\nok\n512 kills\nx kills\n";
+        assert_eq!(counted(printed, "kills"), 1112);
     }
 
     #[test]
