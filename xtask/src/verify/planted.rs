@@ -44,7 +44,7 @@ const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "late_commit",
-        test: ["killed", "killed_at_every_label_third_share"],
+        test: ["killed", "killed_at_every_label_second_share"],
         says: "frames arrived where",
         features: "chaos",
     },
