@@ -68,7 +68,7 @@ pub mod batch;
 #[cfg(all(feature = "chaos", not(any(loom, ringway_shuttle))))]
 pub mod chaos {
     //! Steps at which `ringway chaos` may kill, stop or slow this process: the library's own, and those that a program names.
-    pub use crate::sys::chaos::step;
+    pub use crate::sys::chaos::{die_at, step};
 }
 #[cfg(not(any(loom, ringway_shuttle)))]
 pub mod codec;

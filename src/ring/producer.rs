@@ -466,6 +466,9 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
     #[inline(always)]
     fn publish_fenced(&mut self, place: R::Place, word: u64) -> Published {
         step!("commit-before");
+        // A planted fault, which tests/killed must find: it is called committed before it is.
+        #[cfg(ringway_planted = "late_commit")]
+        step!("commit-after");
         // SAFETY: a place of this ring.
         // ORD: commit, wake-barrier: publishes the frames, and the look at the epoch stays behind; partner: ring/consumer.rs
         // (take), wake/park.rs (park-barrier).

@@ -34,10 +34,41 @@ pub fn step(label: &str) {
     }
 }
 
+/// Where this process is to end, and how often it has yet to pass there.
+static FATAL: OnceLock<String> = OnceLock::new();
+static PASSES: AtomicU64 = AtomicU64::new(0);
+
+/// This process kills itself (`SIGKILL`) when it comes to `label` for the `passage`-th time from now, the first being 1.
+/// For tests that fork: once in a process that is to die, and nobody is asked in it.
+#[doc(hidden)]
+pub fn die_at(label: &str, passage: u64) {
+    // ORD: chaos-off: Relaxed, it is for this thread and those it will start; partner: `tell`.
+    PASSES.store(passage, Ordering::Relaxed);
+    assert!(FATAL.set(label.to_owned()).is_ok(), "it dies once");
+    // ORD: chaos-off: Relaxed, as above; partner: `step`.
+    OFF.store(0, Ordering::Relaxed);
+}
+
+/// Ends this process where `die_at` wants it.
+fn come_to(label: &str, fatal: &str) {
+    // ORD: chaos-off: Relaxed, one thread gets the last passage, whichever; partner: `die_at`.
+    if label == fatal && PASSES.fetch_sub(1, Ordering::Relaxed) == 1 {
+        // SAFETY: no memory is passed, and nothing of this process runs on.
+        unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
+        // Another thread may be the one to take it.
+        loop {
+            std::thread::park();
+        }
+    }
+}
+
 #[cold]
 #[inline(never)]
 fn tell(label: &str) {
     static ASKER: OnceLock<Option<Left>> = OnceLock::new();
+    if let Some(fatal) = FATAL.get() {
+        return come_to(label, fatal);
+    }
     let asker = ASKER.get_or_init(|| Left::parse(&std::env::var(VARIABLE).ok()?));
     let passed = asker.is_some_and(|asker| asker.is_there() && pass(asker.number, label).is_ok());
     if !passed {

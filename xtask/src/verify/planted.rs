@@ -10,6 +10,8 @@ struct Fault {
     test: [&'static str; 2],
     /// What it says.
     says: &'static str,
+    /// The features that it takes, for cargo.
+    features: &'static str,
 }
 
 const FAULTS: &[Fault] = &[
@@ -20,21 +22,31 @@ const FAULTS: &[Fault] = &[
             "a_survivor_of_any_instruction_finds_all_or_nothing",
         ],
         says: "neither nothing nor all",
+        features: "",
     },
     Fault {
         name: "unheeded_errno",
         test: ["failing", "each_call_of_a_client_fails"],
         says: "the segment is sparse",
+        features: "",
     },
     Fault {
         name: "everybody_is_us",
         test: ["hidden", "who_has_no_uid_here_is_not_taken_for_ourselves"],
         says: "was taken for ourselves",
+        features: "",
     },
     Fault {
         name: "unasked_limit",
         test: ["memory", "a_limit_on_files_refuses_rings_and_kills_nobody"],
         says: "no client connected before the deadline",
+        features: "",
+    },
+    Fault {
+        name: "late_commit",
+        test: ["killed", "killed_at_every_label_second_share"],
+        says: "frames arrived where",
+        features: "chaos",
     },
     Fault {
         name: "far_frame",
@@ -44,6 +56,7 @@ const FAULTS: &[Fault] = &[
         ],
         // By the guard behind the ring.
         says: "SIGSEGV",
+        features: "",
     },
 ];
 
@@ -57,8 +70,8 @@ pub(super) fn planted(job: &mut Job) -> Result<(), Stop> {
     for fault in FAULTS {
         let [target, test] = fault.test;
         let mut cargo = job.cargo("test");
-        cargo.args(["--package", "ringway", "--test", target, "--", test]);
-        cargo.arg("--nocapture");
+        cargo.args(["--package", "ringway", "--features", fault.features]);
+        cargo.args(["--test", target, "--", test, "--nocapture"]);
         cargo
             .env("RUSTFLAGS", flags.join(" "))
             .env("CARGO_TARGET_DIR", place::target().join("planted"));

@@ -38,14 +38,30 @@ const SOAKS: &[Soak] = &[
     },
     Soak {
         name: "peers killed",
-        percent: 15,
-        words: &["--test", "crash", "killed_peers"],
+        percent: 8,
+        words: &["--test", "crash", "killed_peers", "--", "--nocapture"],
         // A test that takes ten minutes ends itself, and these take two on a slow machine.
         lap: |cargo, lap, _| {
             cargo.env("RINGWAY_KILLS", (2_000 * lap.min(4)).to_string());
             cargo.env("RINGWAY_SEED", lap.to_string());
         },
-        counts: None,
+        counts: Some(" kills"),
+    },
+    Soak {
+        name: "killed at labels",
+        percent: 7,
+        words: &[
+            "--features",
+            "chaos",
+            "--test",
+            "killed",
+            "--",
+            "--nocapture",
+        ],
+        lap: |cargo, lap, _| {
+            cargo.env("RINGWAY_SEED", lap.to_string());
+        },
+        counts: Some(" kills"),
     },
     Soak {
         name: "sleepers woken",
@@ -134,7 +150,7 @@ pub(super) fn soak(job: &mut Job) -> Result<String, Stop> {
         let run = run(job, soak, share, known);
         let (count, found) = match &run {
             Ok(count) => (*count, None),
-            Err((count, _)) => (*count, Some(format!("lap {} failed", known + count))),
+            Err((count, _)) => (*count, Some(format!("one behind {} failed", known + count))),
         };
         evidence::add(soak.name, count, began.elapsed(), found.as_deref())?;
         run.map_err(|(_, stop)| stop)?;
@@ -249,6 +265,8 @@ mod tests {
         let printed = "12 lies told\ntest a ... ok\nx 7 lies told\n30 lies told\n";
         assert_eq!(count(printed, " lies told"), 42);
         assert_eq!(count("", " lies told"), 0);
+        let printed = "ringway.arm: 60 as client\n600 kills\nok\n512 kills\nx kills\n";
+        assert_eq!(count(printed, " kills"), 1112);
     }
 
     #[test]

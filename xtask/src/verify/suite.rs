@@ -50,8 +50,9 @@ pub(super) fn tests(job: &mut Job) -> Result<String, Stop> {
 
 /// The builds of all other steps have no labelled steps.
 pub(super) fn chaos(job: &mut Job) -> Result<String, Stop> {
-    let suites: [&[&str]; 2] = [
+    let suites: [&[&str]; 3] = [
         &["ringway", "--lib", "sys::chaos"],
+        &["ringway", "--test", "killed"],
         &["ringway-cli", "--test", "chaos_steps"],
     ];
     let mut printed = String::new();
