@@ -113,7 +113,8 @@ impl Closer {
             work.threads += usize::from(wanted);
             wanted
         };
-        if wanted && !spawn(self) {
+        // Twice: nobody may call again for long, and a lack of threads may be over in a moment.
+        if wanted && !spawn(self) && !spawn(self) {
             // No thread can be had: what is queued stays open until one can. The next call tries again.
             self.work().threads -= 1;
         }
