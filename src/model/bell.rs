@@ -2,6 +2,11 @@
 
 use std::sync::Arc;
 
+#[cfg(ringway_shuttle)]
+use crate::ring::Consumer;
+use crate::ring::Refusal;
+#[cfg(ringway_shuttle)]
+use crate::segment::heap::HeapRing;
 use crate::segment::heap::HeapWord;
 use crate::sync::engine::sync::{Condvar, Mutex};
 use crate::sync::mortal;
@@ -92,4 +97,30 @@ pub(super) fn wait<T>(
     look: impl FnMut() -> Option<T>,
 ) -> T {
     wait_or_end(park, bell, look).expect("nobody has died")
+}
+
+/// Tells the sender what is finished with, and wakes it if it waits for that.
+#[cfg(ringway_shuttle)]
+pub(super) fn tell_release(
+    consumer: &mut Consumer<HeapRing, HeapWord>,
+    sender: &mut Watch<HeapWord>,
+    space: &Bell,
+) {
+    if consumer.publish_release() {
+        Watch::<HeapWord>::barrier();
+        space.ring_if(sender.look());
+    }
+}
+
+/// Tries until there is room. `None`: there will be none, for the peer is dead.
+pub(super) fn until_room<T>(
+    park: &mut Park<HeapWord>,
+    space: &Bell,
+    mut attempt: impl FnMut() -> Result<T, Refusal>,
+) -> Option<T> {
+    wait_or_end(park, space, || match attempt() {
+        Ok(done) => Some(done),
+        Err(Refusal::Full) => None,
+        Err(other) => panic!("an honest consumer, and yet {other:?}"),
+    })
 }

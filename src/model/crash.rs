@@ -9,8 +9,12 @@ mod sender;
 
 use std::sync::{Arc, Mutex};
 
-use super::{explore, run_planted};
+use super::bell::Bell;
+use super::run_planted;
+use super::sites::explore;
 use crate::planted::Check;
+use crate::sync::engine::thread::{self, JoinHandle};
+use crate::sync::mortal;
 
 /// The body of a model, by the number of steps that one side lives. Returns whether it died.
 type Mortal = fn(u32) -> bool;
@@ -85,6 +89,16 @@ impl Ledger {
             "{found} were found, {done} were done and {begun} begun"
         );
     }
+}
+
+/// Leads `life` for so many steps on a thread of its own, and has the survivor hear of its end. Whether it died is what the thread returns. What it holds is dropped behind that.
+fn doom(steps: u32, news: &Bell, mut life: impl FnMut() + Send + 'static) -> JoinHandle<bool> {
+    let news = news.clone();
+    thread::spawn(move || {
+        let died = mortal::live(steps, &mut life);
+        news.tell_death();
+        died
+    })
 }
 
 #[test]

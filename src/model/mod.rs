@@ -31,8 +31,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::layout::geometry::Geometry;
 use crate::planted::{Check, leave_out};
-use crate::ring::{Consumer, Producer, say_start};
-use crate::segment::heap::{HeapRing, HeapWord};
+use crate::ring::{Consumer, Producer, Readers, Tap, Told, say_start};
+use crate::segment::heap::{HeapRing, HeapWord, TappedRing};
 #[cfg(loom)]
 use sites::{Model, explore, hold, run};
 
@@ -52,6 +52,35 @@ fn lane(
         Producer::new(ring, released, HeapWord::new(0), geometry, fenced, || 0),
         consumer,
     )
+}
+
+/// Both halves of a lane, and one who reads along.
+type Tapped = (
+    Producer<HeapRing, HeapWord, HeapWord>,
+    Consumer<HeapRing, HeapWord>,
+    Tap<TappedRing, HeapWord>,
+);
+
+/// `fenced`: as of [`lane`].
+fn lane_with_tap(geometry: &Geometry, fenced: bool) -> Tapped {
+    let ring = HeapRing::new(geometry.capacity);
+    let word = || HeapWord::new(0);
+    let (released, tail, claim, coming, come) = (word(), word(), word(), word(), word());
+    say_start(&released, geometry);
+    let consumer = Consumer::new(ring.clone(), released.clone(), geometry);
+    let mut producer = Producer::new(ring.clone(), released, tail.clone(), geometry, fenced, || 0);
+    producer.tell_readers(Readers {
+        claim: claim.clone(),
+        coming: coming.clone(),
+        come: come.clone(),
+    });
+    let told = Told {
+        claim,
+        coming,
+        come,
+        tail,
+    };
+    (producer, consumer, Tap::new(TappedRing(ring), told))
 }
 
 /// Runs `model` with a check left out.

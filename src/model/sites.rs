@@ -60,9 +60,14 @@ const _: fn(Site) = |site| match site {
 
 /// Runs `model` as loom does with something weakened.
 pub(super) fn run(weakened: Option<Weakened>, model: fn()) -> Result<(), String> {
+    run_less(0, weakened, model)
+}
+
+/// The same with so many preemptions fewer than usual.
+fn run_less(fewer: usize, weakened: Option<Weakened>, model: fn()) -> Result<(), String> {
     apart(move || {
         weaken::set(weakened);
-        explore(0, model);
+        explore(fewer, model);
     })
 }
 
@@ -100,16 +105,10 @@ fn places() -> BTreeSet<Place> {
 
 /// Whether a model fails when the ordering of that place is weakened. With few preemptions first: that is mostly enough, and is soon done.
 fn is_noticed(place: Place) -> bool {
+    let weakened = Some(Weakened::Place(place));
     [2, 1, 0].into_iter().any(|fewer| {
         let mut models = MODELS.iter().copied().flatten();
-        models.any(|(_, model)| run_less(fewer, place, *model).is_err())
-    })
-}
-
-fn run_less(fewer: usize, place: Place, model: fn()) -> Result<(), String> {
-    apart(move || {
-        weaken::set(Some(Weakened::Place(place)));
-        explore(fewer, model);
+        models.any(|(_, model)| run_less(fewer, weakened, *model).is_err())
     })
 }
 

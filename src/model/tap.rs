@@ -2,8 +2,8 @@
 
 use loom::thread;
 
-use super::Model;
 use super::lane::{bytes, try_take};
+use super::{Model, lane_with_tap};
 use crate::layout::geometry::Geometry;
 use crate::ring::{Consumer, Producer, Readers, Tap, Told, say_start};
 use crate::segment::heap::{HeapRing, HeapWord, TappedRing};
@@ -20,34 +20,6 @@ const GEOMETRY: Geometry = Geometry {
     alignment: 8,
     start: 0,
 };
-
-/// Both halves of a lane, and one who reads along.
-type Tapped = (
-    Producer<HeapRing, HeapWord, HeapWord>,
-    Consumer<HeapRing, HeapWord>,
-    Tap<TappedRing, HeapWord>,
-);
-
-fn tapped(geometry: &Geometry) -> Tapped {
-    let ring = HeapRing::new(geometry.capacity);
-    let word = || HeapWord::new(0);
-    let (released, tail, claim, coming, come) = (word(), word(), word(), word(), word());
-    say_start(&released, geometry);
-    let consumer = Consumer::new(ring.clone(), released.clone(), geometry);
-    let mut producer = Producer::new(ring.clone(), released, tail.clone(), geometry, false, || 0);
-    producer.tell_readers(Readers {
-        claim: claim.clone(),
-        coming: coming.clone(),
-        come: come.clone(),
-    });
-    let told = Told {
-        claim,
-        coming,
-        come,
-        tail,
-    };
-    (producer, consumer, Tap::new(TappedRing(ring), told))
-}
 
 /// Sends a frame of one word, and takes it.
 fn pass(
@@ -83,7 +55,7 @@ fn look(tap: &mut Tap<TappedRing, HeapWord>, times: usize) {
 
 /// The tap stands at the first frame while two more wrap over it.
 fn lapped() {
-    let (mut producer, mut consumer, mut tap) = tapped(&GEOMETRY);
+    let (mut producer, mut consumer, mut tap) = lane_with_tap(&GEOMETRY, false);
     look(&mut tap, 1);
     let reader = thread::spawn(move || {
         look(&mut tap, 1);
@@ -96,7 +68,7 @@ fn lapped() {
 
 /// The tap has lost its place, and looks for an anchor while the producer tells new ones.
 fn found_again() {
-    let (mut producer, mut consumer, mut tap) = tapped(&GEOMETRY);
+    let (mut producer, mut consumer, mut tap) = lane_with_tap(&GEOMETRY, false);
     look(&mut tap, 1);
     for frame in 0..3 {
         pass(&mut producer, &mut consumer, frame);
@@ -120,7 +92,7 @@ fn found() {
         capacity: 64,
         ..GEOMETRY
     };
-    let (mut producer, _consumer, mut tap) = tapped(&geometry);
+    let (mut producer, _consumer, mut tap) = lane_with_tap(&geometry, false);
     let reader = thread::spawn(move || {
         look(&mut tap, 1);
         tap

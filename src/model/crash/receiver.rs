@@ -1,16 +1,15 @@
 //! The receiver dies.
 
-use super::{Ledger, Mortal};
+use super::{Ledger, Mortal, doom};
 use crate::layout::geometry::Geometry;
 use crate::layout::redelivery::Redelivery;
-use crate::model::bell::{Bell, epoch, wait, wait_or_end};
+use crate::model::bell::{Bell, epoch, until_room, wait};
 use crate::model::lane;
 use crate::model::lane::{bytes, try_take};
 use crate::model::sleep::{GEOMETRY, NARROW};
-use crate::ring::{Consumer, Entry, Producer, Refusal};
+use crate::ring::{Consumer, Entry, Producer};
 use crate::segment::heap::{HeapRing, HeapWord};
 use crate::sync::engine::thread;
-use crate::sync::mortal;
 use crate::wake::park::{Signal, Watch};
 
 pub(super) const MODELS: &[(&str, usize, Mortal)] = &[
@@ -32,33 +31,25 @@ fn releases(steps: u32) -> bool {
     let (mut producer, mut consumer) = lane(&NARROW, false);
     let (mut park, mut watch) = epoch();
     let (bell, taken) = (Bell::new(), Ledger::default());
-    let doomed = thread::spawn({
+    let doomed = doom(steps, &bell, {
         let (bell, taken) = (bell.clone(), taken.clone());
         move || {
-            let died = mortal::live(steps, || {
-                for _ in 0..COUNT {
-                    taken.begin(1);
-                    while try_take(&mut consumer, |_| 8).is_none() {
-                        thread::yield_now();
-                    }
-                    taken.done(1);
-                    // Steps are a word here, so that what was taken has been released.
-                    Watch::<HeapWord>::barrier();
-                    bell.ring_if(watch.look());
+            for _ in 0..COUNT {
+                taken.begin(1);
+                while try_take(&mut consumer, |_| 8).is_none() {
+                    thread::yield_now();
                 }
-            });
-            bell.tell_death();
-            died
+                taken.done(1);
+                // Steps are a word here, so that what was taken has been released.
+                Watch::<HeapWord>::barrier();
+                bell.ring_if(watch.look());
+            }
         }
     });
     let mut sent = 0;
     for frame in 0..COUNT {
-        let accepted = wait_or_end(&mut park, &bell, || {
-            match producer.try_send(&bytes(frame, 8), frame.into()) {
-                Ok(_) => Some(()),
-                Err(Refusal::Full) => None,
-                Err(other) => panic!("the dead were honest, and yet {other:?}"),
-            }
+        let accepted = until_room(&mut park, &bell, || {
+            producer.try_send(&bytes(frame, 8), frame.into())
         });
         if accepted.is_none() {
             break;
@@ -80,17 +71,13 @@ fn sleeps(steps: u32) -> bool {
     let (mut producer, mut consumer) = lane(&GEOMETRY, true);
     let (mut park, mut watch) = epoch();
     let (bell, news) = (Bell::new(), Bell::new());
-    let doomed = thread::spawn({
-        let (bell, news) = (bell.clone(), news.clone());
+    let doomed = doom(steps, &news, {
+        let bell = bell.clone();
         move || {
-            let died = mortal::live(steps, || {
-                for _ in 0..COUNT {
-                    wait(&mut park, &bell, || try_take(&mut consumer, |_| 8));
-                }
-                park.close();
-            });
-            news.tell_death();
-            died
+            for _ in 0..COUNT {
+                wait(&mut park, &bell, || try_take(&mut consumer, |_| 8));
+            }
+            park.close();
         }
     });
     for frame in 0..COUNT {
@@ -116,21 +103,17 @@ pub(super) fn gives_account(steps: u32) -> bool {
     consumer.give_account(word);
     let (news, handled) = (Bell::new(), Ledger::default());
     send(&mut producer, 0);
-    let doomed = thread::spawn({
-        let (news, handled) = (news.clone(), handled.clone());
+    let doomed = doom(steps, &news, {
+        let handled = handled.clone();
         move || {
-            let died = mortal::live(steps, || {
-                for _ in 0..COUNT {
-                    let entry = next(&mut consumer);
-                    consumer.say_taken(&entry);
-                    handled.begin(1);
-                    read(&mut consumer, &entry);
-                    handled.done(1);
-                    consumer.publish_release();
-                }
-            });
-            news.tell_death();
-            died
+            for _ in 0..COUNT {
+                let entry = next(&mut consumer);
+                consumer.say_taken(&entry);
+                handled.begin(1);
+                read(&mut consumer, &entry);
+                handled.done(1);
+                consumer.publish_release();
+            }
         }
     });
     send(&mut producer, 1);
@@ -154,25 +137,21 @@ pub(super) fn holds(steps: u32) -> bool {
     producer.can_recover(None);
     consumer.hold(true);
     let (news, finished) = (Bell::new(), Ledger::default());
-    let doomed = thread::spawn({
-        let (news, finished) = (news.clone(), finished.clone());
+    let doomed = doom(steps, &news, {
+        let finished = finished.clone();
         move || {
-            let died = mortal::live(steps, || {
+            let entry = next(&mut consumer);
+            read(&mut consumer, &entry);
+            consumer.release();
+            finished.done(1);
+            let entry = next(&mut consumer);
+            read(&mut consumer, &entry);
+            consumer.publish_release();
+            assert_eq!(consumer.rewind(), FRAME);
+            for _ in 1..COUNT {
                 let entry = next(&mut consumer);
                 read(&mut consumer, &entry);
-                consumer.release();
-                finished.done(1);
-                let entry = next(&mut consumer);
-                read(&mut consumer, &entry);
-                consumer.publish_release();
-                assert_eq!(consumer.rewind(), FRAME);
-                for _ in 1..COUNT {
-                    let entry = next(&mut consumer);
-                    read(&mut consumer, &entry);
-                }
-            });
-            news.tell_death();
-            died
+            }
         }
     });
     for frame in 0..COUNT as u8 {

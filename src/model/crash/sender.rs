@@ -1,6 +1,6 @@
 //! The sender dies.
 
-use super::{Ledger, Mortal};
+use super::{Ledger, Mortal, doom};
 use crate::layout::geometry::Geometry;
 use crate::model::bell::{Bell, epoch, wait_or_end};
 use crate::model::lane;
@@ -9,8 +9,7 @@ use crate::model::sleep::GEOMETRY;
 use crate::ring::{Early, Several};
 use crate::segment::heap::HeapWord;
 use crate::sync::engine::thread;
-use crate::sync::mortal;
-use crate::wake::park::Watch;
+use crate::wake::park::{Park, Watch};
 
 pub(super) const MODELS: &[(&str, usize, Mortal)] = &[
     ("the sender of frames dies", 0, frames),
@@ -28,6 +27,16 @@ enum Wrong {
     Nothing,
     NoLastLook,
     NoNews,
+}
+
+/// Returns how many frames `take` finds, each of the kind that is its number, until the sender is dead and there are no more.
+fn find_all(park: &mut Park<HeapWord>, bell: &Bell, mut take: impl FnMut() -> Option<u16>) -> u32 {
+    let mut found = 0;
+    while let Some(kind) = wait_or_end(park, bell, &mut take) {
+        assert_eq!(u32::from(kind), found);
+        found += 1;
+    }
+    found
 }
 
 fn frames(steps: u32) -> bool {
@@ -51,40 +60,35 @@ fn frames_but(steps: u32, count: u8, wrong: Wrong) -> bool {
     let (mut producer, mut consumer) = lane(&GEOMETRY, true);
     let (mut park, mut watch) = epoch();
     let (bell, ledger) = (Bell::new(), Ledger::default());
-    let doomed = thread::spawn({
+    let news = match wrong {
+        // Told to nobody.
+        Wrong::NoNews => Bell::new(),
+        Wrong::Nothing | Wrong::NoLastLook => bell.clone(),
+    };
+    let doomed = doom(steps, &news, {
         let (bell, ledger) = (bell.clone(), ledger.clone());
         move || {
-            let died = mortal::live(steps, || {
-                for frame in 0..count {
-                    ledger.begin(1);
-                    while producer.try_send(&bytes(frame, 8), frame.into()).is_err() {
-                        thread::yield_now();
-                    }
-                    ledger.done(1);
-                    bell.ring_if(watch.look());
+            for frame in 0..count {
+                ledger.begin(1);
+                while producer.try_send(&bytes(frame, 8), frame.into()).is_err() {
+                    thread::yield_now();
                 }
-            });
-            if wrong != Wrong::NoNews {
-                bell.tell_death();
+                ledger.done(1);
+                bell.ring_if(watch.look());
             }
-            died
         }
     });
-    let mut found = 0;
-    loop {
-        let mut looks = 0;
-        let next = wait_or_end(&mut park, &bell, || {
-            looks += 1;
-            // The third look of a wait is the one behind the news.
-            if wrong == Wrong::NoLastLook && looks == 3 {
-                return None;
-            }
-            try_take(&mut consumer, |_| 8)
-        });
-        let Some(kind) = next else { break };
-        assert_eq!(u32::from(kind), found);
-        found += 1;
-    }
+    let mut looks = 0;
+    let found = find_all(&mut park, &bell, || {
+        looks += 1;
+        // The third look of a wait is the one behind the news.
+        if wrong == Wrong::NoLastLook && looks == 3 {
+            return None;
+        }
+        let found = try_take(&mut consumer, |_| 8);
+        looks = if found.is_some() { 0 } else { looks };
+        found
+    });
     let died = doomed.join().unwrap();
     ledger.check(found);
     died
@@ -96,30 +100,22 @@ fn groups(steps: u32) -> bool {
     let (mut producer, mut consumer) = lane(&GEOMETRY, true);
     let (mut park, mut watch) = epoch();
     let (bell, ledger) = (Bell::new(), Ledger::default());
-    let doomed = thread::spawn({
+    let doomed = doom(steps, &bell, {
         let (bell, ledger) = (bell.clone(), ledger.clone());
         move || {
-            let died = mortal::live(steps, || {
-                for first in [0, 2] {
-                    for frame in [first, first + 1] {
-                        let payload = bytes(frame, length(frame));
-                        producer.try_append(&payload, frame.into()).unwrap();
-                    }
-                    ledger.begin(2);
-                    let _ = producer.publish();
-                    ledger.done(2);
-                    bell.ring_if(watch.look());
+            for first in [0, 2] {
+                for frame in [first, first + 1] {
+                    let payload = bytes(frame, length(frame));
+                    producer.try_append(&payload, frame.into()).unwrap();
                 }
-            });
-            bell.tell_death();
-            died
+                ledger.begin(2);
+                let _ = producer.publish();
+                ledger.done(2);
+                bell.ring_if(watch.look());
+            }
         }
     });
-    let mut found = 0;
-    while let Some(kind) = wait_or_end(&mut park, &bell, || try_take(&mut consumer, length)) {
-        assert_eq!(u32::from(kind), found);
-        found += 1;
-    }
+    let found = find_all(&mut park, &bell, || try_take(&mut consumer, length));
     let died = doomed.join().unwrap();
     assert_eq!(found % 2, 0, "half of a group");
     ledger.check(found);
@@ -135,28 +131,20 @@ fn pads(steps: u32) -> bool {
     let (mut producer, mut consumer) = lane(&geometry, true);
     let (mut park, mut watch) = epoch();
     let (bell, ledger) = (Bell::new(), Ledger::default());
-    let doomed = thread::spawn({
+    let doomed = doom(steps, &bell, {
         let (bell, ledger) = (bell.clone(), ledger.clone());
         move || {
-            let died = mortal::live(steps, || {
-                for frame in 0..2 {
-                    let slot = producer.try_reserve(8, 16).unwrap();
-                    producer.fill(&slot, &bytes(frame, 8));
-                    ledger.begin(1);
-                    producer.commit(&slot, 8, frame.into());
-                    ledger.done(1);
-                    bell.ring_if(watch.look());
-                }
-            });
-            bell.tell_death();
-            died
+            for frame in 0..2 {
+                let slot = producer.try_reserve(8, 16).unwrap();
+                producer.fill(&slot, &bytes(frame, 8));
+                ledger.begin(1);
+                producer.commit(&slot, 8, frame.into());
+                ledger.done(1);
+                bell.ring_if(watch.look());
+            }
         }
     });
-    let mut found = 0;
-    while let Some(kind) = wait_or_end(&mut park, &bell, || try_take(&mut consumer, |_| 8)) {
-        assert_eq!(u32::from(kind), found);
-        found += 1;
-    }
+    let found = find_all(&mut park, &bell, || try_take(&mut consumer, |_| 8));
     let died = doomed.join().unwrap();
     ledger.check(found);
     died
@@ -170,24 +158,20 @@ fn followed(steps: u32) -> bool {
     producer.announce_from(word.clone(), 16, 8);
     let (mut park, mut watch) = epoch();
     let (bell, ledger) = (Bell::new(), Ledger::default());
-    let doomed = thread::spawn({
+    let doomed = doom(steps, &bell, {
         let (bell, ledger) = (bell.clone(), ledger.clone());
         move || {
-            let died = mortal::live(steps, || {
-                ledger.begin(1);
-                let told = || {
-                    Watch::<HeapWord>::announce_barrier();
-                    bell.ring_if(watch.look());
-                    true
-                };
-                producer
-                    .try_send_waking(&bytes(0, LENGTH), 0, told)
-                    .unwrap();
-                ledger.done(1);
+            ledger.begin(1);
+            let told = || {
+                Watch::<HeapWord>::announce_barrier();
                 bell.ring_if(watch.look());
-            });
-            bell.tell_death();
-            died
+                true
+            };
+            producer
+                .try_send_waking(&bytes(0, LENGTH), 0, told)
+                .unwrap();
+            ledger.done(1);
+            bell.ring_if(watch.look());
         }
     });
     let (mut early, mut copied) = (Early::default(), [0; LENGTH]);
@@ -215,19 +199,15 @@ fn lanes(steps: u32) -> bool {
     let (mut park, mut watch) = epoch();
     let bell = Bell::new();
     let ledgers = [Ledger::default(), Ledger::default()];
-    let doomed = thread::spawn({
+    let doomed = doom(steps, &bell, {
         let (bell, ledgers) = (bell.clone(), ledgers.clone());
         move || {
-            let died = mortal::live(steps, || {
-                for (number, producer) in [(1, &mut second), (0, &mut first)] {
-                    ledgers[number].begin(1);
-                    producer.try_send(&bytes(number as u8, 8), 0).unwrap();
-                    ledgers[number].done(1);
-                    bell.ring_if(watch.look());
-                }
-            });
-            bell.tell_death();
-            died
+            for (number, producer) in [(1, &mut second), (0, &mut first)] {
+                ledgers[number].begin(1);
+                producer.try_send(&bytes(number as u8, 8), 0).unwrap();
+                ledgers[number].done(1);
+                bell.ring_if(watch.look());
+            }
         }
     });
     let mut several = Several::new(&mut consumer, vec![other], 1);
@@ -255,19 +235,15 @@ fn closing(steps: u32) -> bool {
     let (mut own, watch_own) = epoch();
     let (mut park, mut watch) = epoch();
     let (bell, ledger) = (Bell::new(), Ledger::default());
-    let doomed = thread::spawn({
+    let doomed = doom(steps, &bell, {
         let (bell, ledger) = (bell.clone(), ledger.clone());
         move || {
-            let died = mortal::live(steps, || {
-                ledger.begin(1);
-                producer.try_send(&bytes(0, 8), 0).unwrap();
-                ledger.done(1);
-                bell.ring_if(watch.look());
-                own.close();
-                bell.ring_if(watch.look());
-            });
-            bell.tell_death();
-            died
+            ledger.begin(1);
+            producer.try_send(&bytes(0, 8), 0).unwrap();
+            ledger.done(1);
+            bell.ring_if(watch.look());
+            own.close();
+            bell.ring_if(watch.look());
         }
     });
     let mut found = 0;

@@ -6,9 +6,9 @@ use shuttle::thread;
 
 use super::plan::{Death, death, draw, life, numbers, payload};
 use crate::layout::geometry::Geometry;
-use crate::model::bell::{Bell, epoch, wait_or_end};
+use crate::model::bell::{Bell, epoch, tell_release, until_room, wait_or_end};
 use crate::model::lane;
-use crate::ring::{Early, Refusal};
+use crate::ring::Early;
 use crate::segment::heap::HeapWord;
 use crate::sync::mortal;
 use crate::wake::park::Watch;
@@ -59,9 +59,8 @@ pub(super) fn followed() {
                     }
                     assert_eq!(copied, bytes, "frame {found}");
                     found += 1;
-                    if consumer.is_release_due() && consumer.publish_release() {
-                        Watch::<HeapWord>::barrier();
-                        space.ring_if(watch_sender.look());
+                    if consumer.is_release_due() {
+                        tell_release(&mut consumer, &mut watch_sender, &space);
                     }
                 }
             });
@@ -76,17 +75,13 @@ pub(super) fn followed() {
         for frame in 0..COUNT {
             let bytes = payload(frame as u32, lengths[frame] as usize);
             published.lock().unwrap()[1] += 1;
-            let sent = wait_or_end(&mut sends, &space, || {
+            let sent = until_room(&mut sends, &space, || {
                 let told = || {
                     Watch::<HeapWord>::announce_barrier();
                     data.ring_if(watch_receiver.look());
                     true
                 };
-                match producer.try_send_waking(&bytes, frame as u16, told) {
-                    Ok(_) => Some(()),
-                    Err(Refusal::Full) => None,
-                    Err(other) => panic!("an honest consumer, and yet {other:?}"),
-                }
+                producer.try_send_waking(&bytes, frame as u16, told)
             });
             if sent.is_none() {
                 break;

@@ -9,9 +9,9 @@ use super::plan::{draw, payload};
 use crate::layout::geometry::Geometry;
 use crate::layout::header::HEADER;
 use crate::layout::redelivery::Redelivery;
-use crate::model::bell::{Bell, epoch, wait_or_end};
+use crate::model::bell::{Bell, epoch, tell_release, until_room, wait_or_end};
 use crate::model::lane;
-use crate::ring::{Consumer, Producer, Refusal};
+use crate::ring::{Consumer, Producer};
 use crate::segment::heap::{HeapRing, HeapWord};
 use crate::sync::mortal;
 use crate::wake::park::{Park, Watch};
@@ -110,12 +110,8 @@ impl Served {
     fn send(&mut self, frame: usize) -> bool {
         let bytes = payload(frame as u32, length(frame));
         let producer = &mut self.producer;
-        let sent = wait_or_end(&mut self.park, &self.space, || {
-            match producer.try_send(&bytes, frame as u16) {
-                Ok(_) => Some(()),
-                Err(Refusal::Full) => None,
-                Err(other) => panic!("an honest consumer, and yet {other:?}"),
-            }
+        let sent = until_room(&mut self.park, &self.space, || {
+            producer.try_send(&bytes, frame as u16)
         });
         if sent.is_some() {
             self.data.ring_if(self.watch.look());
@@ -178,10 +174,7 @@ impl Server {
             for fate in &mut self.fates.lock().unwrap()[..=last] {
                 fate.finished = true;
             }
-            if self.consumer.publish_release() {
-                Watch::<HeapWord>::barrier();
-                self.space.ring_if(self.watch.look());
-            }
+            tell_release(&mut self.consumer, &mut self.watch, &self.space);
             for fate in &mut self.fates.lock().unwrap()[..=last] {
                 fate.released = true;
             }

@@ -6,9 +6,9 @@ use shuttle::thread;
 
 use super::plan::{Death, death, draw, life, numbers, payload};
 use crate::layout::geometry::Geometry;
-use crate::model::bell::{Bell, epoch, wait_or_end};
+use crate::model::bell::{Bell, epoch, tell_release, until_room, wait_or_end};
 use crate::model::lane;
-use crate::ring::{Refusal, Several};
+use crate::ring::Several;
 use crate::segment::heap::HeapWord;
 use crate::sync::mortal;
 use crate::wake::park::Watch;
@@ -56,9 +56,8 @@ pub(super) fn lanes() {
                     assert_eq!(copied, payload(frame as u32, lengths[frame] as usize));
                     lane.advance(&entry);
                     found[number] += 1;
-                    if lane.is_release_due() && lane.publish_release() {
-                        Watch::<HeapWord>::barrier();
-                        space.ring_if(watch_sender.look());
+                    if lane.is_release_due() {
+                        tell_release(&mut lane, &mut watch_sender, &space);
                     }
                 }
             });
@@ -75,12 +74,8 @@ pub(super) fn lanes() {
             let producer = &mut producers[turn as usize];
             let bytes = payload(frame as u32, lengths[frame] as usize);
             published.lock().unwrap()[turn as usize][1] += 1;
-            let sent = wait_or_end(&mut sends, &space, || {
-                match producer.try_send(&bytes, frame as u16) {
-                    Ok(_) => Some(()),
-                    Err(Refusal::Full) => None,
-                    Err(other) => panic!("an honest consumer, and yet {other:?}"),
-                }
+            let sent = until_room(&mut sends, &space, || {
+                producer.try_send(&bytes, frame as u16)
             });
             if sent.is_none() {
                 break;

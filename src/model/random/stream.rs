@@ -6,7 +6,7 @@ use shuttle::thread;
 
 use super::plan::{Death, death, draw, life, numbers, payload};
 use crate::layout::geometry::Geometry;
-use crate::model::bell::{Bell, epoch, wait_or_end};
+use crate::model::bell::{Bell, epoch, tell_release, until_room, wait_or_end};
 use crate::model::lane;
 use crate::ring::{Consumer, Producer, Refusal};
 use crate::segment::heap::{HeapRing, HeapWord};
@@ -133,11 +133,7 @@ impl Sends {
         mut attempt: impl FnMut(&mut Producer<HeapRing, HeapWord, HeapWord>) -> Result<T, Refusal>,
     ) -> Option<T> {
         let producer = &mut self.producer;
-        wait_or_end(&mut self.park, &self.space, || match attempt(producer) {
-            Ok(done) => Some(done),
-            Err(Refusal::Full) => None,
-            Err(other) => panic!("an honest consumer, and yet {other:?}"),
-        })
+        until_room(&mut self.park, &self.space, || attempt(producer))
     }
 
     fn begin(&self, count: usize) {
@@ -280,9 +276,6 @@ impl Receives {
     }
 
     fn tell(&mut self) {
-        if self.consumer.publish_release() {
-            Watch::<HeapWord>::barrier();
-            self.space.ring_if(self.watch.look());
-        }
+        tell_release(&mut self.consumer, &mut self.watch, &self.space);
     }
 }

@@ -4,11 +4,9 @@ use shuttle::thread;
 
 use super::plan::{Death, death, draw, life, payload};
 use crate::layout::geometry::Geometry;
-use crate::model::bell::{Bell, epoch, wait_or_end};
-use crate::ring::{Consumer, Producer, Readers, Refusal, Tap, Told, say_start};
-use crate::segment::heap::{HeapRing, HeapWord, TappedRing};
+use crate::model::bell::{Bell, epoch, tell_release, until_room, wait_or_end};
+use crate::model::lane_with_tap;
 use crate::sync::mortal;
-use crate::wake::park::Watch;
 
 const COUNT: u32 = 16;
 const STEPS: u32 = 300;
@@ -22,24 +20,7 @@ pub(super) fn tapped() {
         start: draw(8) * 8,
     };
     let death = death(STEPS);
-    let ring = HeapRing::new(geometry.capacity);
-    let word = || HeapWord::new(0);
-    let (released, tail, claim, coming, come) = (word(), word(), word(), word(), word());
-    say_start(&released, &geometry);
-    let mut consumer = Consumer::new(ring.clone(), released.clone(), &geometry);
-    let mut producer = Producer::new(ring.clone(), released, tail.clone(), &geometry, true, || 0);
-    producer.tell_readers(Readers {
-        claim: claim.clone(),
-        coming: coming.clone(),
-        come: come.clone(),
-    });
-    let told = Told {
-        claim,
-        coming,
-        come,
-        tail,
-    };
-    let mut tap = Tap::new(TappedRing(ring), told);
+    let (mut producer, mut consumer, mut tap) = lane_with_tap(&geometry, true);
     let reader = thread::spawn(move || {
         let mut seen = Vec::new();
         for _ in 0..LOOKS {
@@ -68,9 +49,8 @@ pub(super) fn tapped() {
                     consumer.copy(&entry, 0, &mut copied);
                     assert_eq!(copied[..], payload(entry.kind().into(), 8));
                     consumer.advance(&entry);
-                    if consumer.is_release_due() && consumer.publish_release() {
-                        Watch::<HeapWord>::barrier();
-                        space.ring_if(watch_sender.look());
+                    if consumer.is_release_due() {
+                        tell_release(&mut consumer, &mut watch_sender, &space);
                     }
                 }
             });
@@ -80,12 +60,8 @@ pub(super) fn tapped() {
     mortal::live(life(death, Death::Sender), || {
         for frame in 0..COUNT {
             let bytes = payload(frame, 8);
-            let sent = wait_or_end(&mut sends, &space, || {
-                match producer.try_send(&bytes, frame as u16) {
-                    Ok(_) => Some(()),
-                    Err(Refusal::Full) => None,
-                    Err(other) => panic!("an honest consumer, and yet {other:?}"),
-                }
+            let sent = until_room(&mut sends, &space, || {
+                producer.try_send(&bytes, frame as u16)
             });
             if sent.is_none() {
                 break;
