@@ -5,6 +5,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use crate::sys::message::{Control, attach};
+
 pub(super) fn owned(fd: RawFd) -> OwnedFd {
     assert!(fd >= 0, "{}", io::Error::last_os_error());
     // SAFETY: the kernel has just returned `fd`, and nothing else owns it.
@@ -79,9 +81,6 @@ pub fn accept(listener: &OwnedFd) -> OwnedFd {
     })
 }
 
-#[repr(C, align(8))]
-struct Control([u8; 1280]);
-
 /// One message with descriptors. Says whether the kernel took it: there are descriptors that it sends to nobody (`io_uring` instances, from Linux 6.7 on), and the line may be closed.
 pub fn send(line: &OwnedFd, bytes: &[u8], descriptors: &[RawFd]) -> bool {
     let mut part = libc::iovec {
@@ -93,24 +92,8 @@ pub fn send(line: &OwnedFd, bytes: &[u8], descriptors: &[RawFd]) -> bool {
     let mut message: libc::msghdr = unsafe { core::mem::zeroed() };
     message.msg_iov = &raw mut part;
     message.msg_iovlen = 1;
-    let payload = size_of_val(descriptors) as u32;
-    if payload > 0 {
-        message.msg_control = control.0.as_mut_ptr().cast();
-        // SAFETY: arithmetic only.
-        message.msg_controllen = unsafe { libc::CMSG_SPACE(payload) } as _;
-        assert!(message.msg_controllen as usize <= control.0.len());
-        // SAFETY: the buffer is aligned and long enough for one header and `payload` bytes.
-        unsafe {
-            let header = libc::CMSG_FIRSTHDR(&raw const message);
-            (*header).cmsg_level = libc::SOL_SOCKET;
-            (*header).cmsg_type = libc::SCM_RIGHTS;
-            (*header).cmsg_len = libc::CMSG_LEN(payload) as _;
-            core::ptr::copy_nonoverlapping(
-                descriptors.as_ptr().cast::<u8>(),
-                libc::CMSG_DATA(header),
-                payload as usize,
-            );
-        }
+    if !descriptors.is_empty() {
+        attach(&mut message, &mut control, descriptors);
     }
     // SAFETY: all that `message` points to lives until the call returns.
     unsafe { libc::sendmsg(line.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) >= 0 }

@@ -231,18 +231,8 @@ impl OwnRing for MappedOwnRing {
 
     #[inline(always)]
     fn warm(&self, place: *mut u8) {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: as in `prepare`.
-        unsafe {
-            core::arch::asm!(
-                "prefetchw [{0}]",
-                "prefetchw [{0} + 64]",
-                in(reg) place,
-                options(nostack, preserves_flags, readonly)
-            );
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = place;
+        prefetch::to_write(place);
+        prefetch::to_write(place.wrapping_add(64));
     }
 
     #[inline(always)]

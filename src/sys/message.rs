@@ -21,8 +21,9 @@ const SCM_PIDFD: libc::c_int = 4;
 /// that there are too many. Aligned as `cmsghdr` asks.
 const CONTROL: usize = 88;
 
+/// Room for what comes along with a message, aligned as its headers have to be.
 #[repr(C, align(8))]
-struct Control([u8; CONTROL]);
+pub(crate) struct Control<const ROOM: usize>(pub(crate) [u8; ROOM]);
 
 /// Room for as much as one message can bring, and for who speaks.
 const ROOM: usize = 1280;
@@ -74,23 +75,7 @@ pub(crate) fn send(
             return Err(io::Error::from_raw_os_error(libc::EINVAL));
         }
         let raw: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
-        let payload = u32::try_from(size_of_val(raw.as_slice())).unwrap_or(0);
-        message.msg_control = control.0.as_mut_ptr().cast();
-        // SAFETY: `CMSG_SPACE` is arithmetic.
-        message.msg_controllen = unsafe { libc::CMSG_SPACE(payload) } as _;
-        // SAFETY: the control buffer is aligned and longer than `CMSG_SPACE` of at most three descriptors, so the first
-        // header and its data lie inside it.
-        unsafe {
-            let header = libc::CMSG_FIRSTHDR(&raw const message);
-            (*header).cmsg_level = libc::SOL_SOCKET;
-            (*header).cmsg_type = libc::SCM_RIGHTS;
-            (*header).cmsg_len = libc::CMSG_LEN(payload) as _;
-            core::ptr::copy_nonoverlapping(
-                raw.as_ptr().cast::<u8>(),
-                libc::CMSG_DATA(header),
-                payload as usize,
-            );
-        }
+        attach(&mut message, &mut control, &raw);
     }
     let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
     again(|| {
@@ -98,6 +83,32 @@ pub(crate) fn send(
         check_length(unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, flags) })
     })
     .map(drop)
+}
+
+/// Has `message` bring descriptors along, in `control`, which has to live for as long as it is used.
+pub(crate) fn attach<const ROOM: usize>(
+    message: &mut libc::msghdr,
+    control: &mut Control<ROOM>,
+    descriptors: &[RawFd],
+) {
+    let payload = size_of_val(descriptors) as u32;
+    message.msg_control = control.0.as_mut_ptr().cast();
+    // SAFETY: `CMSG_SPACE` is arithmetic.
+    let space = unsafe { libc::CMSG_SPACE(payload) };
+    assert!(space as usize <= ROOM, "no such room");
+    message.msg_controllen = space as _;
+    // SAFETY: the control buffer is aligned and as long as the message says, so the first header and its data lie inside it.
+    unsafe {
+        let header = libc::CMSG_FIRSTHDR(&raw const *message);
+        (*header).cmsg_level = libc::SOL_SOCKET;
+        (*header).cmsg_type = libc::SCM_RIGHTS;
+        (*header).cmsg_len = libc::CMSG_LEN(payload) as _;
+        core::ptr::copy_nonoverlapping(
+            descriptors.as_ptr().cast::<u8>(),
+            libc::CMSG_DATA(header),
+            payload as usize,
+        );
+    }
 }
 
 /// Takes the next message into `buffer`; `None` when there is none yet. To be called by one thread at a time.

@@ -83,16 +83,18 @@ impl Crowd {
 impl Link for Crowd {
     #[inline(always)]
     fn send(&mut self, payload: &[u8]) {
-        let connection = match self {
+        let sent = match self {
             Self::Client { connections, at } => {
                 let sent = connections[*at].sender().send(payload);
                 // As one does who knows which comes next.
                 connections[(*at + 1) % CROWD].prefetch();
-                return sent.unwrap_or_else(|error| fail(&error));
+                Some(sent)
             }
-            Self::Server { poller, from } => from.and_then(|from| poller.get_mut(from)),
+            Self::Server { poller, from } => from
+                .and_then(|from| poller.get_mut(from))
+                .map(|connection| connection.sender().send(payload)),
         };
-        match connection.map(|connection| connection.sender().send(payload)) {
+        match sent {
             Some(Ok(())) => {}
             Some(Err(error)) => fail(&error),
             None => fail(&"nobody to send to"),
