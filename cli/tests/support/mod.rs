@@ -78,9 +78,22 @@ impl Place {
     pub(crate) fn listening(&self, command: &mut Command) -> Running {
         let mut running = Running::start(command);
         until("the receiver listens", || {
-            self.sockets() > 0 || matches!(running.child.try_wait(), Ok(Some(_)))
+            self.somebody_listens() || matches!(running.child.try_wait(), Ok(Some(_)))
         });
         running
+    }
+
+    /// Whether somebody listens in the directory: a socket lies there a moment before that.
+    fn somebody_listens(&self) -> bool {
+        const LISTENS: &str = "00010000";
+        let sockets = fs::read_to_string("/proc/net/unix").expect("the kernel's sockets");
+        sockets.lines().any(|line| {
+            let mut fields = line.split_whitespace();
+            fields.nth(3) == Some(LISTENS)
+                && fields
+                    .nth(3)
+                    .is_some_and(|path| Path::new(path).starts_with(&self.path))
+        })
     }
 
     /// Starts a sender to `name`.
