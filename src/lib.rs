@@ -97,6 +97,8 @@ mod sync;
 mod sys;
 #[cfg(not(any(loom, ringway_shuttle)))]
 pub mod thread;
+#[cfg(all(feature = "tokio", not(any(loom, ringway_shuttle))))]
+pub mod tokio;
 #[cfg(not(any(loom, ringway_shuttle)))]
 pub mod typed;
 mod wake;

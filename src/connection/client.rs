@@ -9,18 +9,17 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use super::Connection;
 use super::address::Address;
-use super::book::place;
 use super::config::Config;
 use super::lineage::Claim;
-use super::schemas::{self, Side, Told};
-use super::side::{self, Announcement, Own, Parts, Rings, Theirs};
+use super::schemas::{self, Side};
+use super::shake::{self, Agreed};
+use super::side;
 use crate::error::{self, Error, ErrorKind};
-use crate::layout::control::LANES;
-use crate::layout::handshake::{self, Attach, Hello, Kind, Prefix, Reason, Refuse, Welcome};
+use crate::layout::handshake::{self, Hello, Kind, Prefix, Reason, Refuse, Welcome};
 use crate::layout::schemas::Announced;
 use crate::layout::{OLDEST_VERSION, VERSION};
 use crate::sys::aside::Descriptors;
-use crate::sys::credentials::{self, Speaker};
+use crate::sys::credentials::Speaker;
 use crate::sys::line::Line;
 use crate::sys::message::{self, Loss, Received};
 use crate::sys::{poll, socket};
@@ -72,17 +71,7 @@ pub(super) fn attempt(
 ) -> Result<Connection, Error> {
     let line = dial(path, deadline)?;
     match shake(config, claim, &line, deadline) {
-        Ok(agreed) => {
-            socket::end_handshake(line.as_fd());
-            let Agreed {
-                own,
-                theirs,
-                speaker,
-            } = agreed;
-            let mut parts = Parts::new(own, theirs, &line, speaker)?;
-            parts.lineage = claim.lineage;
-            Ok(parts.join(config, None, line, &place(path)))
-        }
+        Ok(agreed) => agreed.join(config, claim, line, path),
         Err(ended) => Err(ended.told(&line)),
     }
 }
@@ -101,13 +90,6 @@ pub(super) fn dial(path: &Path, deadline: Instant) -> Result<Line, Error> {
             Err(error) => return Err(unreachable_peer(path, error)),
         }
     }
-}
-
-/// What both sides have agreed on.
-struct Agreed {
-    own: Own,
-    theirs: Theirs,
-    speaker: Speaker,
 }
 
 /// A handshake that ended without a connection.
@@ -134,73 +116,12 @@ impl Ended {
 
 /// The messages, in order. Whatever is wrong is said by the caller, in one place.
 fn shake(config: &Config, claim: &Claim, line: &Line, deadline: Instant) -> Result<Agreed, Ended> {
-    let told = Told::new(config).map_err(failure)?;
-    let mut hello = hello(config, &told.announced);
-    claim.say(&mut hello);
-    step!("hello-before");
-    send(line, hello.as_bytes(), &[])?;
-    step!("hello-sent");
+    let greeted = shake::greet(config, claim, line)?;
     let mut buffer = [0u8; handshake::LONGEST];
-    let (welcome, speaker, descriptors) = welcomed(config, line, &mut buffer, deadline)?;
-    step!("welcome-received");
-    let judged = judge(config, hello.features, &welcome);
-    if let Err(unfit) = judged.and_then(|()| claim.judge(&welcome)) {
-        return Err(differing(unfit));
-    }
-    let largest = config.max_capacity as u64;
-    let announcement = Announcement {
-        side: Side::Server,
-        waits: welcome.waits,
-        schemas: Announced {
-            bytes: welcome.schema_bytes,
-            fingerprint: welcome.schema_fingerprint,
-        },
-    };
-    let most = Rings {
-        capacity: largest,
-        lanes: welcome.lanes.into(),
-        starts: [welcome.offer.start; LANES],
-    };
-    let theirs = Theirs::judge(config, &welcome.offer, &announcement, most, descriptors)
-        .map_err(differing)?;
-    let rings = Rings {
-        capacity: welcome.send_capacity,
-        starts: claim.starts,
-        ..most
-    };
-    let token = claim.token(welcome.features);
-    let own = Own::new(config, &told, rings, welcome.features, token).map_err(failure)?;
-    own.receive_from(&theirs);
-    let attach = Attach {
-        prefix: Prefix::new::<Attach>(Kind::Attach),
-        offer: own.offer(),
-        starts: claim.starts,
-        reserved: [0; 32],
-    };
-    send(line, attach.as_bytes(), &own.descriptors())?;
-    step!("attach-sent");
+    let first = receive(line, &mut buffer, deadline)?;
+    let attached = greeted.welcomed(config, claim, line, first, &mut buffer)?;
     let second = receive(line, &mut buffer, deadline)?;
-    // The second message rules out that the pid was reused between the first and the opening of the pidfd.
-    if !speaker.speaks_again(second.speaker.as_ref()) {
-        return Err(malformed(
-            "the server's two messages come from two processes",
-        ));
-    }
-    let surplus = expect(Kind::Ready, second, &buffer)?;
-    step!("ready-received");
-    if !surplus.is_empty() {
-        let text = "a Ready carries no descriptors".to_owned();
-        return Err(differing((
-            Reason::Descriptors,
-            ErrorKind::Descriptors,
-            text,
-        )));
-    }
-    Ok(Agreed {
-        own,
-        theirs,
-        speaker,
-    })
+    attached.ready(second, &buffer)
 }
 
 /// The server's answer to a Hello, if a server whom we admit gives it.
@@ -210,32 +131,8 @@ pub(super) fn welcomed(
     buffer: &mut [u8; handshake::LONGEST],
     deadline: Instant,
 ) -> Result<(Welcome, Speaker, Descriptors), Ended> {
-    let mut first = receive(line, buffer, deadline)?;
-    let Some(mut speaker) = first.speaker.take() else {
-        return Err(malformed("the kernel did not say who speaks"));
-    };
-    if !config.allows(speaker.uid) {
-        let told = format!(
-            "the server runs as uid {}, which the client does not allow",
-            speaker.uid
-        );
-        let text = format!(
-            "the server runs as uid {}{}, which is not allowed here: see Config::allow_uid, or `--allow-uid` of the command",
-            speaker.uid,
-            credentials::remark(speaker.uid)
-        );
-        return Err(Ended::Ours(
-            Reason::Uid,
-            told,
-            Error::new(ErrorKind::UidRefused, text),
-        ));
-    }
-    speaker.open_pidfd();
-    let descriptors = expect(Kind::Welcome, first, buffer)?;
-    let Ok(welcome) = Welcome::read_from_bytes(buffer) else {
-        return Err(malformed("the Welcome has the wrong length"));
-    };
-    Ok((welcome, speaker, descriptors))
+    let first = receive(line, buffer, deadline)?;
+    shake::admit(config, first, buffer)
 }
 
 /// What a Welcome says, to a client that asked for the features `asked`, apart from the server's offer. Fields that version 1 reserves are not looked at, except those that
@@ -282,7 +179,7 @@ pub(super) fn judge_version(welcome: &Welcome) -> Result<(), side::Refused> {
     Err((Reason::Version, ErrorKind::Version, text))
 }
 
-fn unreachable_peer(path: &Path, error: std::io::Error) -> Error {
+pub(super) fn unreachable_peer(path: &Path, error: std::io::Error) -> Error {
     let shown = path.display();
     match error.raw_os_error() {
         Some(libc::ENOENT | libc::ECONNREFUSED) => Error::new(
@@ -322,12 +219,15 @@ pub(super) fn send(
 }
 
 fn receive(line: &Line, buffer: &mut [u8], deadline: Instant) -> Result<Received, Ended> {
-    receive_or_end(line, buffer, deadline)?.ok_or_else(|| {
-        Ended::Theirs(Error::new(
-            ErrorKind::PeerGone,
-            "the server went away during the handshake",
-        ))
-    })
+    receive_or_end(line, buffer, deadline)?.ok_or_else(went_away)
+}
+
+/// The server closed the line before the handshake was over.
+pub(super) fn went_away() -> Ended {
+    Ended::Theirs(Error::new(
+        ErrorKind::PeerGone,
+        "the server went away during the handshake",
+    ))
 }
 
 /// The server's next message. `None`: it has closed the line.
@@ -337,25 +237,33 @@ pub(super) fn receive_or_end(
     deadline: Instant,
 ) -> Result<Option<Received>, Ended> {
     loop {
-        match message::receive(line.as_fd(), buffer) {
-            Ok(Some(received)) if received.length == 0 => return Ok(None),
-            Ok(Some(received)) => return Ok(Some(received)),
-            Ok(None) => {}
-            Err(error) => return Err(failure(Error::io("listening to the server", error))),
+        if let Some(received) = receive_now(line, buffer)? {
+            return Ok(Some(received).filter(|received| received.length > 0));
         }
         if Instant::now() >= deadline {
-            return Err(Ended::Ours(
-                Reason::Deadline,
-                "the client waited for the server until its deadline".to_owned(),
-                Error::new(
-                    ErrorKind::TimedOut,
-                    "the server did not answer in time: is it calling accept?",
-                ),
-            ));
+            return Err(unanswered());
         }
         poll::ready(&mut [poll::entry(line.as_fd())], Some(deadline))
             .map_err(|error| failure(Error::io("waiting for the server", error)))?;
     }
+}
+
+/// The server's next message, if it has come. One without a byte: it has closed the line.
+pub(super) fn receive_now(line: &Line, buffer: &mut [u8]) -> Result<Option<Received>, Ended> {
+    message::receive(line.as_fd(), buffer)
+        .map_err(|error| failure(Error::io("listening to the server", error)))
+}
+
+/// The server has not answered before the deadline.
+pub(super) fn unanswered() -> Ended {
+    Ended::Ours(
+        Reason::Deadline,
+        "the client waited for the server until its deadline".to_owned(),
+        Error::new(
+            ErrorKind::TimedOut,
+            "the server did not answer in time: is it calling accept?",
+        ),
+    )
 }
 
 /// Checks that a message arrived whole and is of `kind`, and returns its descriptors; a refusal becomes the error that it names.

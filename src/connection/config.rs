@@ -349,7 +349,7 @@ impl Config {
         Tap::new(self.clone(), path)
     }
 
-    pub(super) fn prepare(&self) -> Result<(), Error> {
+    pub(crate) fn prepare(&self) -> Result<(), Error> {
         self.check()?;
         if self.drop_expired {
             HostClock::here().map_err(receiver::unknown)?;

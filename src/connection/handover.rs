@@ -196,7 +196,9 @@ impl Listener {
         self.succession.handed_over && self.handshakes() == 0
     }
 
-    pub(super) fn refuse_idle(&self) -> Result<(), Error> {
+    /// # Errors
+    /// [`ErrorKind::Busy`]: nobody will ever come.
+    pub(crate) fn refuse_idle(&self) -> Result<(), Error> {
         if self.is_idle() {
             let text = "the listener was handed over, and no handshake of its own is left: drop it, or take it back";
             return Err(Error::new(ErrorKind::Busy, text));

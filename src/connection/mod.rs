@@ -9,6 +9,8 @@ mod book;
 mod client;
 mod config;
 mod counters;
+#[cfg(feature = "tokio")]
+mod dial;
 mod frame;
 mod handover;
 #[cfg(any(test, fuzzing))]
@@ -30,6 +32,7 @@ mod resume;
 mod schemas;
 mod sender;
 mod server;
+mod shake;
 mod shared;
 mod shown;
 mod side;
@@ -41,6 +44,8 @@ pub use address::Address;
 pub use attendant::Attendant;
 pub use config::Config;
 pub use counters::{ConnectionCounters, Counters, LaneCounters, PriorityCounters};
+#[cfg(feature = "tokio")]
+pub(crate) use dial::{Dial, Dialled};
 pub use frame::Frame;
 pub use lineage::Lineage;
 pub use link::Peer;
@@ -51,6 +56,8 @@ pub(crate) use polled::Look;
 pub use quota::Limits;
 pub use receiver::{Frames, Receiver};
 pub use reservation::{Group, Reservation};
+#[cfg(feature = "tokio")]
+pub(crate) use rest::{Rest, Rested};
 pub use resume::{NotResumed, Redelivered, Resumed, Unrelated};
 pub use sender::{AtPriority, Sender};
 pub use shared::SharedSender;

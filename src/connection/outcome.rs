@@ -73,6 +73,13 @@ pub enum SendError {
     /// This is a child of the process that made the connection.
     #[error("the connection belongs to the process that forked this one; connect again here")]
     Forked,
+    /// The runtime does not watch the connection's descriptor: it is shut down, or has not got room for it (`epoll` has a limit for each user). The connection
+    /// is as it was.
+    #[cfg(feature = "tokio")]
+    #[error(
+        "the runtime does not watch this connection: it is shut down, or the kernel grants no watch (fs.epoll.max_user_watches)"
+    )]
+    Runtime,
 }
 
 impl SendError {
@@ -118,6 +125,13 @@ pub enum RecvError {
     /// This is a child of the process that made the connection.
     #[error("the connection belongs to the process that forked this one; connect again here")]
     Forked,
+    /// The runtime does not watch the connection's descriptor: it is shut down, or has not got room for it (`epoll` has a limit for each user). The connection
+    /// is as it was.
+    #[cfg(feature = "tokio")]
+    #[error(
+        "the runtime does not watch this connection: it is shut down, or the kernel grants no watch (fs.epoll.max_user_watches)"
+    )]
+    Runtime,
 }
 
 /// The answer of `arm`: whether to go on or to poll the descriptor.

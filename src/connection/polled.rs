@@ -28,5 +28,7 @@ pub(crate) fn end_of(error: SendError) -> Option<RecvError> {
         | SendError::TooLarge { .. }
         | SendError::Priority { .. }
         | SendError::Alignment { .. } => None,
+        #[cfg(feature = "tokio")]
+        SendError::Runtime => None,
     }
 }

@@ -7,6 +7,8 @@ mod held;
 mod into;
 mod lanes;
 mod polled;
+#[cfg(feature = "tokio")]
+mod polls;
 mod taken;
 
 pub(super) use expired::unknown;

@@ -8,6 +8,8 @@ mod lately;
 mod one_core;
 #[cfg(test)]
 mod pair;
+#[cfg(feature = "tokio")]
+mod polls;
 mod seated;
 #[cfg(test)]
 mod unfenced;
@@ -50,6 +52,15 @@ enum Heard {
 pub(crate) enum Ended {
     TimedOut,
     Gone(Gone),
+}
+
+/// What came of going to sleep in somebody else's loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rested {
+    /// There is something to do.
+    Ready,
+    /// It sleeps, and is to be asked again at that moment if nothing wakes it.
+    Until(Option<Instant>),
 }
 
 /// What one half counts of its waits and wakes.
@@ -363,13 +374,28 @@ impl Rest {
         gone
     }
 
-    /// Prepares for polling the descriptor in somebody else's loop.
+    /// Prepares for polling the descriptor in somebody else's loop, which has no timer: what is to be looked at again at some moment keeps it coming back until then.
     pub(crate) fn arm<T, E>(
         &mut self,
         look: &mut impl FnMut() -> Result<Option<T>, E>,
     ) -> Result<Arm, E> {
+        match self.arm_until(look)? {
+            Rested::Until(None) => Ok(Arm::Armed),
+            Rested::Until(Some(_)) => {
+                self.park.awake();
+                Ok(Arm::Ready)
+            }
+            Rested::Ready => Ok(Arm::Ready),
+        }
+    }
+
+    /// The same, for a loop that has a timer.
+    pub(crate) fn arm_until<T, E>(
+        &mut self,
+        look: &mut impl FnMut() -> Result<Option<T>, E>,
+    ) -> Result<Rested, E> {
         if !self.waiter.can_sleep() {
-            return Ok(Arm::Ready);
+            return Ok(Rested::Ready);
         }
         let woken = self.settle().and_then(|()| self.waiter.consume());
         let unwatched = woken.is_err();
@@ -377,12 +403,9 @@ impl Rest {
         // Awake while the kernel is asked, so that nudges taken there need not wake us: we look behind the arming. It is asked only
         // if there was an edge: the loop polls for the next one.
         self.park.awake();
-        let gone = self.ask(Instant::now(), Duration::MAX).is_some();
-        // The loop has no timer for the end of the fading: it comes back until then.
-        let ending = gone || unwatched || matches!(self.heard, Heard::Fading(_));
-        // Nor has it one for a sleep that may be for a short time only.
-        let unsure = self.arm_epoch().is_some();
-        let found = if ending || unsure {
+        let ending = self.ask(Instant::now(), Duration::MAX).is_some() || unwatched;
+        self.arm_epoch();
+        let found = if ending {
             Ok(true)
         } else {
             look().map(|found| found.is_some() || self.watch.is_closed())
@@ -390,7 +413,13 @@ impl Rest {
         if !matches!(found, Ok(false)) {
             self.park.awake();
         }
-        found.map(|found| if found { Arm::Ready } else { Arm::Armed })
+        found.map(|found| {
+            if found {
+                Rested::Ready
+            } else {
+                Rested::Until(self.fades_until())
+            }
+        })
     }
 
     /// Says goodbye and wakes the peer's half, unless this is a forked child, to which nothing here belongs. A half that a panic drops

@@ -3,6 +3,8 @@
 mod backlog;
 mod expiring;
 mod polled;
+#[cfg(feature = "tokio")]
+mod polls;
 mod priority;
 mod recovery;
 mod room;

@@ -79,7 +79,7 @@ impl Receiver {
 
 impl<'a> Frames<'a> {
     #[inline]
-    fn new(receiver: &'a mut Receiver, first: Entry, max: usize) -> Self {
+    pub(super) fn new(receiver: &'a mut Receiver, first: Entry, max: usize) -> Self {
         Self {
             until: receiver.lane.next() + receiver.lane.capacity() / 2,
             // A batch without a frame would be made again and again, for ever.

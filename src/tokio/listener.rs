@@ -1,0 +1,119 @@
+//! Accepting clients in a task.
+
+use core::task::{Context, Poll, ready};
+use std::future::Future;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::pin::Pin;
+
+use super::Connection;
+use super::watched::Watched;
+use crate::connection::{self, Address};
+use crate::error::Error;
+
+/// Accepts connections in a task. Handshakes go step by step, each as far as its client has got, and never wait for a client.
+#[derive(Debug)]
+pub struct Listener {
+    // Before the listener, whose descriptor is watched.
+    watched: Watched,
+    listener: connection::Listener,
+}
+
+impl Listener {
+    /// Listens with the default [`Config`](crate::Config). For another, [`Listener::new`] of what [`Config::bind`](crate::Config::bind) returns.
+    ///
+    /// # Errors
+    /// As for [`Config::bind`](crate::Config::bind).
+    ///
+    /// # Panics
+    /// Outside of a runtime, or in one without I/O (`enable_all` of its builder).
+    pub fn bind(address: impl Into<Address>) -> Result<Self, Error> {
+        Self::new(connection::Listener::bind(address)?)
+    }
+
+    /// Has the runtime watch `listener` from now on.
+    ///
+    /// # Errors
+    /// What the system answers where the runtime cannot watch one more descriptor.
+    ///
+    /// # Panics
+    /// Outside of a runtime, or in one without I/O (`enable_all` of its builder).
+    pub fn new(listener: connection::Listener) -> Result<Self, Error> {
+        // SAFETY: nobody is given the listener to exchange it, and it is dropped behind the watch, by its place here and in `into_inner`.
+        let watched = unsafe { Watched::new(listener.as_fd()) }
+            .map_err(|error| Error::io("having the runtime watch a listener", error))?;
+        Ok(Self { watched, listener })
+    }
+
+    /// Waits for the next client that completes the handshake. Clients that are refused are counted and passed over.
+    ///
+    /// Cancel-safe: a client is accepted by the poll that returns it, and handshakes that are under way stay so. They move on only while somebody waits here.
+    ///
+    /// # Errors
+    /// As for [`ringway::Listener::accept`](crate::Listener::accept).
+    pub async fn accept(&mut self) -> Result<Connection, Error> {
+        let accepted = Accepted(self).await?;
+        Connection::new(accepted)
+    }
+
+    fn poll_accepted(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<connection::Connection, Error>> {
+        loop {
+            if let Some(accepted) = self.listener.try_accept()? {
+                return Poll::Ready(Ok(accepted));
+            }
+            self.listener.refuse_idle()?;
+            if let Err(error) = ready!(self.watched.poll(cx)) {
+                // The runtime that watched is shut down: the one that we are in does from now on.
+                if ::tokio::runtime::Handle::try_current().is_err() {
+                    return Poll::Ready(Err(Error::io("waiting for clients", error)));
+                }
+                // SAFETY: as in `new`.
+                self.watched = unsafe { Watched::new(self.listener.as_fd()) }
+                    .map_err(|_| Error::io("waiting for clients", error))?;
+            }
+        }
+    }
+
+    /// The listener itself, to be asked.
+    pub fn get_ref(&self) -> &connection::Listener {
+        &self.listener
+    }
+
+    /// The listener, which the runtime watches no more.
+    pub fn into_inner(self) -> connection::Listener {
+        let Self { watched, listener } = self;
+        drop(watched);
+        listener
+    }
+
+    /// The socket's path.
+    pub fn path(&self) -> &Path {
+        self.listener.path()
+    }
+}
+
+/// Accepts the next client. When it is dropped nobody is left with the runtime.
+struct Accepted<'a>(&'a mut Listener);
+
+impl Future for Accepted<'_> {
+    type Output = Result<connection::Connection, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll_accepted(cx)
+    }
+}
+
+impl Drop for Accepted<'_> {
+    fn drop(&mut self) {
+        self.0.watched.forget();
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
+    }
+}

@@ -1,0 +1,19 @@
+//! Connections in tasks of [tokio](::tokio): the same halves, whose waits are futures.
+//!
+//! Absent on purpose: threads and tasks of ours. What waits, waits in its caller's future.
+
+mod connect;
+mod connection;
+mod glance;
+mod listener;
+mod pace;
+mod receiver;
+mod sender;
+mod vigil;
+mod watched;
+
+pub use connect::{connect, connect_with};
+pub use connection::Connection;
+pub use listener::Listener;
+pub use receiver::Receiver;
+pub use sender::Sender;

@@ -1,0 +1,195 @@
+//! How a half waits in a task: a moment of looks, a few turns of the other tasks, and then a sleep that the runtime's `epoll` ends.
+//!
+//! The half's descriptor is an `epoll` instance of its own, which the runtime watches for edges. Each poll that looked in vain arms it anew, which collects what it has to tell and
+//! looks behind that; so what comes later makes a new edge, and wakes the task that has been left with the runtime before.
+//!
+//! Whoever waits no more, because it was dropped in the middle, is awake again for the peer, which then rings nobody, and leaves no task with the runtime.
+
+use core::task::{Context, Poll};
+use std::cell::Cell;
+use std::future::Future;
+use std::os::fd::{BorrowedFd, RawFd};
+use std::pin::{Pin, pin};
+use std::time::Instant;
+
+use ::tokio::task::yield_now;
+use ::tokio::time::{Sleep, sleep_until};
+
+use super::glance::Glance;
+use super::watched::Watched;
+use crate::connection::{Rest, Rested};
+use crate::error::Error;
+use crate::sys::cpu;
+use crate::wake::ladder::Step;
+
+/// A poll looks again and again for no longer than this, in nanoseconds.
+const MOMENT: u32 = 2_000;
+
+/// The runtime watches nothing for us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NoRuntime;
+
+/// What waits: a half, for what it waits for.
+pub(super) trait Waits {
+    fn rest(&mut self) -> &mut Rest;
+    fn descriptor(&self) -> BorrowedFd<'_>;
+    /// Whether there is something, an end too: then the call that follows is not in vain.
+    fn look(&mut self) -> bool;
+    /// Goes to sleep. What is wrong is told by the call that follows.
+    fn arm(&mut self) -> Rested;
+}
+
+/// One half's.
+#[derive(Debug)]
+pub(super) struct Vigil {
+    watched: Watched,
+    /// Only where a sleep is for some time.
+    timer: Option<Pin<Box<Sleep>>>,
+    glance: Glance,
+    /// A wait has begun and is not over.
+    waits: bool,
+    /// A task is left with the runtime, and the peer rings.
+    armed: bool,
+}
+
+impl Vigil {
+    /// Of the half with this descriptor.
+    ///
+    /// # Safety
+    /// The half outlives it, and has this descriptor as long. The same half is handed to [`Vigil::poll`].
+    pub(super) unsafe fn new(fd: BorrowedFd<'_>) -> Result<Self, Error> {
+        // A runtime without a timer is found here, and not when a peer is gone.
+        drop(sleep_until(Instant::now().into()));
+        // SAFETY: the promise is the caller's.
+        let watched = unsafe { Watched::new(fd) }
+            .map_err(|error| Error::io("having the runtime watch a connection", error))?;
+        Ok(Self {
+            watched,
+            timer: None,
+            glance: Glance::default(),
+            waits: false,
+            armed: false,
+        })
+    }
+
+    /// A poll has looked in vain. `Ready`: it shall look again now. Whoever finds something or is dropped says so ([`Vigil::over`]).
+    #[cold]
+    #[inline(never)]
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        half: &mut impl Waits,
+    ) -> Poll<Result<(), NoRuntime>> {
+        let alone = is_alone(self.watched.number());
+        let mut takes = alone && half.rest().spins() && self.glance.pays();
+        if !self.waits {
+            if takes && self.looks(half) {
+                half.rest().found_soon();
+                return Poll::Ready(Ok(()));
+            }
+            takes = false;
+            self.waits = true;
+            half.rest().begin_wait(Instant::now());
+        }
+        match half.rest().step(Instant::now()) {
+            Step::Sleep => self.sleep(cx, half),
+            Step::Pause if takes && self.looks(half) => Poll::Ready(Ok(())),
+            Step::Pause | Step::Yield => come_back(cx),
+        }
+    }
+
+    /// Looks for a moment.
+    fn looks(&mut self, half: &mut impl Waits) -> bool {
+        let found = (0..cpu::pauses(MOMENT)).any(|_| {
+            core::hint::spin_loop();
+            half.look()
+        });
+        self.glance.ended(found);
+        found
+    }
+
+    fn sleep(
+        &mut self,
+        cx: &mut Context<'_>,
+        half: &mut impl Waits,
+    ) -> Poll<Result<(), NoRuntime>> {
+        // A second time where an edge from before was still to be told.
+        for _ in 0..2 {
+            match self.watched.poll(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => self.move_here(half)?,
+                // The task is left with the runtime: what comes from here on wakes it.
+                Poll::Pending => return self.arm(cx, half),
+            }
+        }
+        come_back(cx)
+    }
+
+    fn arm(&mut self, cx: &mut Context<'_>, half: &mut impl Waits) -> Poll<Result<(), NoRuntime>> {
+        self.armed = true;
+        match half.arm() {
+            Rested::Until(None) => self.timer = None,
+            Rested::Until(Some(moment)) => {
+                let timer = self
+                    .timer
+                    .get_or_insert_with(|| Box::pin(sleep_until(moment.into())));
+                timer.as_mut().reset(moment.into());
+                if timer.as_mut().poll(cx).is_ready() {
+                    return come_back(cx);
+                }
+            }
+            Rested::Ready if half.look() => return Poll::Ready(Ok(())),
+            Rested::Ready => return come_back(cx),
+        }
+        half.rest().count_sleep();
+        Poll::Pending
+    }
+
+    /// The runtime that watched is shut down: the one that we are in does from now on.
+    #[cold]
+    fn move_here(&mut self, half: &impl Waits) -> Result<(), NoRuntime> {
+        if ::tokio::runtime::Handle::try_current().is_err() {
+            return Err(NoRuntime);
+        }
+        self.timer = None;
+        // SAFETY: it is the half that was promised to outlive us with the same descriptor.
+        self.watched = unsafe { Watched::new(half.descriptor()) }.map_err(|_| NoRuntime)?;
+        Ok(())
+    }
+
+    /// Whether a wait has begun.
+    #[inline(always)]
+    pub(super) fn waits(&self) -> bool {
+        self.waits
+    }
+
+    /// The wait is over: it was `found`, or nobody waits any more.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn over(&mut self, rest: &mut Rest, found: bool) {
+        self.waits = false;
+        rest.end_wait(Instant::now(), found);
+        if std::mem::take(&mut self.armed) {
+            rest.rise();
+            if !found {
+                self.watched.forget();
+            }
+        }
+        self.timer = None;
+    }
+}
+
+/// The task is polled again when the others of its thread have had their turn, and the runtime has asked the kernel.
+pub(super) fn come_back<T>(cx: &mut Context<'_>) -> Poll<T> {
+    // Its first poll leaves the task with the scheduler.
+    let _ = pin!(yield_now()).poll(cx);
+    Poll::Pending
+}
+
+/// Whether no other half of this thread has looked in vain since this one last did: then there is nobody whose turn a moment of looks would take.
+fn is_alone(half: RawFd) -> bool {
+    thread_local! {
+        static LAST: Cell<RawFd> = const { Cell::new(-1) };
+    }
+    LAST.replace(half) == half
+}

@@ -1,0 +1,57 @@
+//! A descriptor of ours that the runtime watches, for edges.
+
+use core::task::{Context, Poll, Waker};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+
+use ::tokio::io::Interest;
+use ::tokio::io::unix::AsyncFd;
+
+/// A watch of a descriptor that somebody else owns: a copy would cost each half one more.
+#[derive(Debug)]
+pub(super) struct Watched(AsyncFd<Number>);
+
+/// The number of a descriptor.
+#[derive(Debug)]
+struct Number(RawFd);
+
+impl AsRawFd for Number {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0
+    }
+}
+
+impl Watched {
+    /// Has the runtime that we are in watch it, for readability.
+    ///
+    /// # Panics
+    /// Outside of a runtime, or in one without I/O.
+    ///
+    /// # Safety
+    /// The descriptor stays open, and is the same, until the watch is dropped.
+    pub(super) unsafe fn new(fd: BorrowedFd<'_>) -> io::Result<Self> {
+        let number = Number(fd.as_raw_fd());
+        // SAFETY: the promise is the caller's, and a number stays the same.
+        let watched = unsafe { AsyncFd::register_with_interest(number, Interest::READABLE) };
+        Ok(Self(watched?))
+    }
+
+    /// `Pending`: the task is left with the runtime, and is woken by what comes from now on. `Ready`: something may have come before; that is forgotten, and the task is not left there.
+    pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let edge = self.0.poll_read_ready(cx);
+        edge.map_ok(|mut edge| edge.clear_ready())
+    }
+
+    /// Leaves no task of ours with the runtime.
+    pub(super) fn forget(&self) {
+        // In place of the one that may be there.
+        let _ = self
+            .0
+            .poll_read_ready(&mut Context::from_waker(Waker::noop()));
+    }
+
+    /// Tells watches apart.
+    pub(super) fn number(&self) -> RawFd {
+        self.0.get_ref().0
+    }
+}

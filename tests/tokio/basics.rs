@@ -1,0 +1,133 @@
+//! What is sent arrives, in every way of sending and receiving.
+
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use ringway::tokio::{Connection, Listener, Receiver, Sender, connect};
+use ringway::{RecvError, SendError};
+
+use crate::scene::{on_both, pair, path};
+
+fn is_send<T: Send>(value: T) -> T {
+    value
+}
+
+#[test]
+fn halves_and_their_futures_are_send() {
+    is_send::<Option<(Sender, Receiver, Connection, Listener)>>(None);
+    on_both(|| async {
+        let (a, b) = pair().await;
+        let (mut sender, _) = a.split();
+        let (_, mut receiver) = b.split();
+        is_send(sender.send(b"1")).await.unwrap();
+        is_send(sender.reserve(1)).await.unwrap().commit();
+        is_send(receiver.recv()).await.unwrap();
+        is_send(receiver.recv_batch(4)).await.unwrap();
+        is_send(connect(path())).await.unwrap_err();
+    });
+}
+
+#[test]
+fn a_client_and_a_server_ask_and_answer() {
+    on_both(|| async {
+        let path = path();
+        let mut listener = Listener::bind(path.as_path()).unwrap();
+        let client = tokio::spawn(async move {
+            let (mut sender, mut receiver) = connect(path).await.unwrap().split();
+            for n in 0..1000u32 {
+                sender.send(&n.to_le_bytes()).await.unwrap();
+                assert_eq!(receiver.recv().await.unwrap().to_vec(), n.to_le_bytes());
+            }
+        });
+        let (mut sender, mut receiver) = listener.accept().await.unwrap().split();
+        loop {
+            match receiver.recv().await {
+                Ok(frame) => sender.send(&frame.to_vec()).await.unwrap(),
+                Err(error) => break assert_eq!(error, RecvError::Closed),
+            }
+        }
+        client.await.unwrap();
+        assert_eq!(sender.check(), Err(SendError::Closed));
+        assert_eq!(sender.send(b"more").await, Err(SendError::Closed));
+    });
+}
+
+#[test]
+fn a_stream_through_a_small_ring_arrives_in_order() {
+    on_both(|| async {
+        let (a, b) = pair().await;
+        let (mut sender, _a) = a.split();
+        let (_b, mut receiver) = b.split();
+        let count = 20_000u32;
+        let sending = tokio::spawn(async move {
+            for n in 0..count {
+                let frame = vec![n as u8; (n % 3000) as usize];
+                match n % 3 {
+                    0 => sender.send(&frame).await.unwrap(),
+                    1 => {
+                        let mut place = sender.reserve(frame.len()).await.unwrap();
+                        place.copy_from_slice(&frame);
+                        place.commit();
+                    }
+                    _ => SinkExt::send(&mut sender, Bytes::from(frame))
+                        .await
+                        .unwrap(),
+                }
+            }
+        });
+        let mut n = 0;
+        let mut check = |frame: Vec<u8>| {
+            assert_eq!(frame, vec![n as u8; (n % 3000) as usize]);
+            n += 1;
+            n
+        };
+        let mut turn = 0;
+        loop {
+            turn += 1;
+            let got = match turn % 4 {
+                0 => check(receiver.next().await.unwrap().unwrap().to_vec()),
+                1 => {
+                    let mut frames = receiver.recv_batch(5).await.unwrap();
+                    let mut last = 0;
+                    while let Some(frame) = frames.next_frame() {
+                        last = check(frame.to_vec());
+                    }
+                    last
+                }
+                2 => {
+                    let mut buffer = vec![0; 4096];
+                    let len = receiver.recv_into(&mut buffer).await.unwrap();
+                    check(buffer[..len].to_vec())
+                }
+                _ => check(receiver.recv().await.unwrap().to_vec()),
+            };
+            if got == count {
+                break;
+            }
+        }
+        sending.await.unwrap();
+        assert!(receiver.next().await.is_none());
+    });
+}
+
+#[test]
+fn what_is_fed_is_seen_at_the_latest_when_it_is_flushed() {
+    on_both(|| async {
+        let (a, b) = pair().await;
+        let (mut sender, _a) = a.split();
+        let (_b, mut receiver) = b.split();
+        for n in 0..500u32 {
+            let item = Bytes::copy_from_slice(&n.to_le_bytes());
+            sender.feed(item).await.unwrap();
+        }
+        sender.flush().await.unwrap();
+        for n in 0..500u32 {
+            let frame = receiver.try_recv().unwrap();
+            assert_eq!(frame.to_vec(), n.to_le_bytes());
+        }
+        // The drop publishes too.
+        sender.feed(Bytes::from_static(b"last")).await.unwrap();
+        drop(sender);
+        assert_eq!(receiver.next().await.unwrap().unwrap(), "last");
+        assert!(receiver.next().await.is_none());
+    });
+}

@@ -1,0 +1,5 @@
+//! Connections in tasks of tokio.
+#![cfg(feature = "tokio")]
+
+mod basics;
+mod scene;
