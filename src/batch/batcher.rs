@@ -1,5 +1,6 @@
 //! A sender whose frames are published in groups.
 
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use super::bounds::Bounds;
@@ -312,6 +313,13 @@ impl Batcher {
         let Self { sender, policy, .. } = self;
         let now = u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
         policy.turn(now, cause, || has_backlog(sender));
+    }
+}
+
+impl AsFd for Batcher {
+    /// The sender's, which has nothing to tell while frames are kept back: see [`Sender::arm`].
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.sender.as_fd()
     }
 }
 

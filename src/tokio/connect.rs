@@ -33,11 +33,19 @@ pub async fn connect_with(
     config: &Config,
     address: impl Into<Address>,
 ) -> Result<Connection, Error> {
+    Connection::new(dial(config, address.into()).await?)
+}
+
+/// The same, without the runtime's watch of what was made.
+pub(super) async fn dial(
+    config: &Config,
+    address: Address,
+) -> Result<connection::Connection, Error> {
     config.prepare()?;
-    let mut dial = Dial::new(config, &address.into())?;
+    let mut dial = Dial::new(config, &address)?;
     let deadline = dial.deadline.into();
     match timeout_at(deadline, dialled(&mut dial)).await {
-        Ok(made) => Connection::new(made?),
+        Ok(made) => made,
         Err(_) => Err(dial.late()),
     }
 }

@@ -52,8 +52,12 @@ impl Listener {
     /// # Errors
     /// As for [`ringway::Listener::accept`](crate::Listener::accept).
     pub async fn accept(&mut self) -> Result<Connection, Error> {
-        let accepted = Accepted(self).await?;
-        Connection::new(accepted)
+        Connection::new(self.accepted().await?)
+    }
+
+    /// The same, without the runtime's watch of what was accepted.
+    pub(super) async fn accepted(&mut self) -> Result<connection::Connection, Error> {
+        Accepted(self).await
     }
 
     fn poll_accepted(

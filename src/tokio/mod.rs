@@ -2,16 +2,22 @@
 //!
 //! Absent on purpose: threads and tasks of ours. What waits, waits in its caller's future.
 
+mod attended;
+mod batcher;
 mod connect;
 mod connection;
 mod glance;
+mod halves;
 mod listener;
 mod pace;
 mod receiver;
 mod sender;
+mod sink;
+pub mod typed;
 mod vigil;
 mod watched;
 
+pub use batcher::Batcher;
 pub use connect::{connect, connect_with};
 pub use connection::Connection;
 pub use listener::Listener;

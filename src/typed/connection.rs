@@ -20,7 +20,7 @@ pub struct Connection<S: ?Sized, R: ?Sized> {
 }
 
 impl<S: Messages + ?Sized, R: Messages + ?Sized> Connection<S, R> {
-    pub(super) fn new(connection: connection::Connection) -> Self {
+    pub(crate) fn new(connection: connection::Connection) -> Self {
         let theirs = connection.peer_sends().cloned();
         let mut deprecated = Vec::new();
         deprecated::collect(&mut deprecated, S::SCHEMA, connection.peer_expects());
@@ -114,7 +114,7 @@ pub fn connect_with<S: Messages + ?Sized, R: Messages + ?Sized>(
 }
 
 /// The options, and what we send and expect.
-pub(super) fn carrying<S: Messages + ?Sized, R: Messages + ?Sized>(config: &Config) -> Config {
+pub(crate) fn carrying<S: Messages + ?Sized, R: Messages + ?Sized>(config: &Config) -> Config {
     let mut config = config.clone();
     config.sends = Some(S::SCHEMA.clone());
     config.expects = Some(R::SCHEMA.clone());
@@ -169,6 +169,11 @@ impl<S: Messages + ?Sized, R: Messages + ?Sized> Listener<S, R> {
             sends: PhantomData,
             expects: PhantomData,
         }
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) fn into_untyped(self) -> connection::Listener {
+        self.inner
     }
 
     /// The listener below, to hand it over ([`ringway::Listener::hand_over`](crate::Listener::hand_over), [`ringway::Listener::pass_to`](crate::Listener::pass_to)). What it accepts by itself has no types.

@@ -113,6 +113,8 @@ pub mod __derived;
 
 pub use batch::{Batch, Iter};
 pub use bytes::Bytes;
+#[cfg(feature = "tokio")]
+pub(crate) use connection::carrying;
 pub use connection::{Connection, Listener, connect, connect_with};
 pub use deprecated::Deprecated;
 pub use error::RecvError;
@@ -125,6 +127,8 @@ pub use priority::AtPriority;
 pub use received::Received;
 pub use receiver::Receiver;
 pub use reserved::Reserved;
+#[cfg(feature = "tokio")]
+pub(crate) use reserved::align as reserved_align;
 #[cfg(feature = "derive")]
 pub use ringway_derive::{Enumeration, Message};
 pub use sender::Sender;

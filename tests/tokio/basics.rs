@@ -20,8 +20,8 @@ fn halves_and_their_futures_are_send() {
         let (_, mut receiver) = b.split();
         is_send(sender.send(b"1")).await.unwrap();
         is_send(sender.reserve(1)).await.unwrap().commit();
-        is_send(receiver.recv()).await.unwrap();
-        is_send(receiver.recv_batch(4)).await.unwrap();
+        drop(is_send(receiver.recv()).await.unwrap());
+        drop(is_send(receiver.recv_batch(4)).await.unwrap());
         is_send(connect(path())).await.unwrap_err();
     });
 }

@@ -1,0 +1,86 @@
+//! What each kind of half waits for, and how.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use super::attended::Half;
+use crate::batch::Batcher;
+use crate::connection::{self, Look, Rest, Rested};
+use crate::typed::{self, Messages};
+
+/// Room for a frame.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    /// Bytes.
+    pub(super) len: usize,
+    /// Of its address.
+    pub(super) align: usize,
+}
+
+impl Room {
+    pub(super) fn of(len: usize) -> Self {
+        Self { len, align: 8 }
+    }
+}
+
+/// A half that receives waits for a frame.
+macro_rules! receives {
+    ($({$($of:tt)*})? $half:ty, $this:ident => $lane:expr) => {
+        impl$(<$($of)*>)? Half for $half {
+            type Want = ();
+
+            fn rest(&mut self) -> &mut Rest {
+                let $this = self;
+                $lane.resting()
+            }
+
+            fn descriptor(&self) -> BorrowedFd<'_> {
+                self.as_fd()
+            }
+
+            fn look(&mut self, (): ()) -> bool {
+                let $this = self;
+                $lane.look() != Look::Nothing
+            }
+
+            fn arm(&mut self, (): ()) -> Rested {
+                let $this = self;
+                $lane.arm_until().unwrap_or(Rested::Ready)
+            }
+        }
+    };
+}
+
+/// One that sends waits for room.
+macro_rules! sends {
+    ($({$($of:tt)*})? $half:ty, $this:ident => $lane:expr) => {
+        impl$(<$($of)*>)? Half for $half {
+            type Want = Room;
+
+            fn rest(&mut self) -> &mut Rest {
+                let $this = self;
+                $lane.resting()
+            }
+
+            fn descriptor(&self) -> BorrowedFd<'_> {
+                self.as_fd()
+            }
+
+            fn look(&mut self, want: Room) -> bool {
+                let $this = self;
+                $lane.looks_roomy(want.len, want.align)
+            }
+
+            fn arm(&mut self, want: Room) -> Rested {
+                let $this = self;
+                $lane.arm_until(want.len, want.align).unwrap_or(Rested::Ready)
+            }
+        }
+    };
+}
+
+receives!(connection::Receiver, half => half);
+receives!({M: Messages + ?Sized} typed::Receiver<M>, half => half.untyped());
+sends!(connection::Sender, half => half);
+sends!({M: Messages + ?Sized} typed::Sender<M>, half => half.untyped());
+// What a batcher keeps back is published before anybody waits.
+sends!(Batcher, half => half.sender());

@@ -1,0 +1,147 @@
+//! Connections that carry messages, in a task.
+
+use core::fmt;
+use core::marker::PhantomData;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+
+use super::{Receiver, Sender};
+use crate::connection::{Address, Config, Peer};
+use crate::error::Error;
+use crate::tokio::{self, connect::dial};
+use crate::typed::{self, Messages};
+
+/// A connection on which we send the messages of `S` and receive those of `R`, in a task.
+#[derive(Debug)]
+pub struct Connection<S: Messages + ?Sized, R: Messages + ?Sized> {
+    sender: Sender<S>,
+    receiver: Receiver<R>,
+}
+
+impl<S: Messages + ?Sized, R: Messages + ?Sized> Connection<S, R> {
+    /// Has the runtime watch both halves of `connection` from now on.
+    ///
+    /// # Errors
+    /// What the system answers where the runtime cannot watch more descriptors.
+    ///
+    /// # Panics
+    /// Outside of a runtime, or in one without I/O or time (`enable_all` of its builder).
+    pub fn new(connection: typed::Connection<S, R>) -> Result<Self, Error> {
+        let (sender, receiver) = connection.split();
+        Ok(Self {
+            sender: Sender::new(sender)?,
+            receiver: Receiver::new(receiver)?,
+        })
+    }
+
+    /// Takes the halves apart: each may live in a task of its own.
+    pub fn split(self) -> (Sender<S>, Receiver<R>) {
+        (self.sender, self.receiver)
+    }
+
+    /// The half that sends.
+    pub fn sender(&mut self) -> &mut Sender<S> {
+        &mut self.sender
+    }
+
+    /// The half that receives.
+    pub fn receiver(&mut self) -> &mut Receiver<R> {
+        &mut self.receiver
+    }
+
+    /// Both halves at once.
+    pub fn halves(&mut self) -> (&mut Sender<S>, &mut Receiver<R>) {
+        (&mut self.sender, &mut self.receiver)
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> &Peer {
+        self.sender.peer()
+    }
+}
+
+/// Connects with the default [`Config`], to send the messages of `S` and receive those of `R`.
+///
+/// # Errors
+/// As for [`connect_with`].
+pub async fn connect<S: Messages + ?Sized, R: Messages + ?Sized>(
+    address: impl Into<Address>,
+) -> Result<Connection<S, R>, Error> {
+    connect_with(&Config::new(), address).await
+}
+
+/// As [`connect`], with other options: see [`ringway::tokio::connect_with`](crate::tokio::connect_with). Cancel-safe, as that is.
+///
+/// # Errors
+/// As for [`Config::connect`].
+///
+/// # Panics
+/// Outside of a runtime, or in one without I/O or time (`enable_all` of its builder).
+pub async fn connect_with<S: Messages + ?Sized, R: Messages + ?Sized>(
+    config: &Config,
+    address: impl Into<Address>,
+) -> Result<Connection<S, R>, Error> {
+    let connection = dial(&typed::carrying::<S, R>(config), address.into()).await?;
+    Connection::new(typed::Connection::new(connection))
+}
+
+/// Waits in a task for clients, to each of which it sends the messages of `S`, and from which it receives those of `R`.
+pub struct Listener<S: ?Sized, R: ?Sized> {
+    inner: tokio::Listener,
+    sends: PhantomData<fn(&S)>,
+    expects: PhantomData<fn(&R)>,
+}
+
+impl<S: Messages + ?Sized, R: Messages + ?Sized> Listener<S, R> {
+    /// Listens with the default [`Config`].
+    ///
+    /// # Errors
+    /// As for [`Config::bind`].
+    ///
+    /// # Panics
+    /// Outside of a runtime, or in one without I/O (`enable_all` of its builder).
+    pub fn bind(address: impl Into<Address>) -> Result<Self, Error> {
+        Self::new(typed::Listener::bind(address)?)
+    }
+
+    /// Has the runtime watch `listener` from now on.
+    ///
+    /// # Errors
+    /// What the system answers where the runtime cannot watch one more descriptor.
+    ///
+    /// # Panics
+    /// Outside of a runtime, or in one without I/O (`enable_all` of its builder).
+    pub fn new(listener: typed::Listener<S, R>) -> Result<Self, Error> {
+        Ok(Self {
+            inner: tokio::Listener::new(listener.into_untyped())?,
+            sends: PhantomData,
+            expects: PhantomData,
+        })
+    }
+
+    /// Waits for the next client that completes the handshake. Cancel-safe, as [`ringway::tokio::Listener::accept`](crate::tokio::Listener::accept) is.
+    ///
+    /// # Errors
+    /// As for that.
+    pub async fn accept(&mut self) -> Result<Connection<S, R>, Error> {
+        let accepted = self.inner.accepted().await?;
+        Connection::new(typed::Connection::new(accepted))
+    }
+
+    /// The socket's path.
+    pub fn path(&self) -> &Path {
+        self.inner.path()
+    }
+}
+
+impl<S: ?Sized, R: ?Sized> AsFd for Listener<S, R> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inner.as_fd()
+    }
+}
+
+impl<S: ?Sized, R: ?Sized> fmt::Debug for Listener<S, R> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_tuple("Listener").field(&self.inner).finish()
+    }
+}

@@ -1,0 +1,164 @@
+//! The half that sends messages, in a task.
+
+use core::fmt;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use zerocopy::{FromBytes, IntoBytes};
+
+use crate::connection::{Peer, SendError};
+use crate::error::Error;
+use crate::tokio::attended::Attended;
+use crate::tokio::halves::Room;
+use crate::typed::{self, Carries, Fixed, Messages, Reserved, Tailed};
+
+/// The half that sends the messages of `M`, in a task: [`ringway::typed::Sender`](crate::typed::Sender), whose waits are futures.
+pub struct Sender<M: Messages + ?Sized> {
+    lane: Attended<typed::Sender<M>>,
+}
+
+impl<M: Messages + ?Sized> Sender<M> {
+    /// Has the runtime watch `half` from now on.
+    ///
+    /// # Errors
+    /// What the system answers where the runtime cannot watch one more descriptor.
+    ///
+    /// # Panics
+    /// Outside of a runtime, or in one without I/O or time (`enable_all` of its builder).
+    pub fn new(half: typed::Sender<M>) -> Result<Self, Error> {
+        Attended::new(half).map(|lane| Self { lane })
+    }
+
+    /// Sends a copy of `message`, waiting for space.
+    ///
+    /// Cancel-safe: it is committed by the poll that returns `Ok`, so that of a call that was dropped nothing was sent.
+    ///
+    /// # Errors
+    /// As for [`ringway::tokio::Sender::send`](crate::tokio::Sender::send).
+    #[inline]
+    pub async fn send<T: Fixed>(&mut self, message: &T) -> Result<(), SendError>
+    where
+        M: Carries<T>,
+    {
+        let send = |half: &mut typed::Sender<M>| half.try_send(message);
+        self.within(size_of::<T>(), send).await
+    }
+
+    /// Sends what a receiver of `M` would give: a value of the enum, or a message with a variable part that was received. Cancel-safe, as [`Sender::send`] is.
+    ///
+    /// # Errors
+    /// As for [`Sender::send`].
+    #[inline]
+    pub async fn send_any(&mut self, message: &M::Received) -> Result<(), SendError> {
+        let (kind, bytes) = M::encode(message);
+        let send = |half: &mut typed::Sender<M>| half.untyped().try_send_kind(kind, bytes);
+        self.within(bytes.len(), send).await
+    }
+
+    /// Sends any number of messages in one frame, waiting for space. Cancel-safe, as [`Sender::send`] is.
+    ///
+    /// # Errors
+    /// As for [`Sender::send`]: all of them must fit into one frame ([`ringway::typed::Sender::max_batch`](crate::typed::Sender::max_batch)).
+    #[inline]
+    pub async fn send_slice<T: Fixed>(&mut self, messages: &[T]) -> Result<(), SendError>
+    where
+        M: Carries<T>,
+    {
+        let send = |half: &mut typed::Sender<M>| half.try_send_slice(messages);
+        self.within(size_of_val(messages), send).await
+    }
+
+    /// Sends a message with a variable part, from its two parts, waiting for space. Cancel-safe, as [`Sender::send`] is.
+    ///
+    /// # Errors
+    /// As for [`Sender::send`].
+    #[inline]
+    pub async fn send_with<T: Tailed + ?Sized>(
+        &mut self,
+        head: &T::Head,
+        tail: &T::Tail,
+    ) -> Result<(), SendError>
+    where
+        M: Carries<T>,
+    {
+        let len = size_of::<T::Head>().saturating_add(tail.as_bytes().len());
+        let send = |half: &mut typed::Sender<M>| half.try_send_with::<T>(head, tail);
+        self.within(len, send).await
+    }
+
+    /// Space for one message, to be filled in place; waits for it. Cancel-safe: the space is reserved by the poll that returns it.
+    ///
+    /// # Errors
+    /// As for [`ringway::typed::Sender::reserve`](crate::typed::Sender::reserve).
+    #[inline]
+    pub async fn reserve<T: Fixed + FromBytes>(&mut self) -> Result<Reserved<'_, T>, SendError>
+    where
+        M: Carries<T>,
+    {
+        let room = Room {
+            len: size_of::<T>(),
+            align: typed::reserved_align::<T>(),
+        };
+        let find = |half: &mut typed::Sender<M>| half.try_reserve::<T>().map(drop);
+        self.lane.until(room, find).await?;
+        self.lane.passed(room.len);
+        self.lane.half.try_reserve()
+    }
+
+    /// Sends a copy of `message` if there is space now. Never waits.
+    ///
+    /// # Errors
+    /// Also [`SendError::Full`].
+    #[inline]
+    pub fn try_send<T: Fixed>(&mut self, message: &T) -> Result<(), SendError>
+    where
+        M: Carries<T>,
+    {
+        self.lane.half.try_send(message)
+    }
+
+    /// Whether the peer's receiver is still there: see [`ringway::Sender::check`](crate::Sender::check).
+    ///
+    /// # Errors
+    /// How the connection ended.
+    pub fn check(&mut self) -> Result<(), SendError> {
+        self.lane.half.check()
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> &Peer {
+        self.lane.half.peer()
+    }
+
+    /// The half itself, to be asked.
+    pub fn get_ref(&self) -> &typed::Sender<M> {
+        &self.lane.half
+    }
+
+    /// The half, which the runtime watches no more: for whatever is not done in a task.
+    pub fn into_inner(self) -> typed::Sender<M> {
+        self.lane.into_inner()
+    }
+
+    #[inline]
+    async fn within(
+        &mut self,
+        len: usize,
+        send: impl FnMut(&mut typed::Sender<M>) -> Result<(), SendError> + Unpin,
+    ) -> Result<(), SendError> {
+        self.lane.until(Room::of(len), send).await?;
+        self.lane.passed(len);
+        Ok(())
+    }
+}
+
+impl<M: Messages + ?Sized> AsFd for Sender<M> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.lane.half.as_fd()
+    }
+}
+
+impl<M: Messages + ?Sized> fmt::Debug for Sender<M> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_tuple("Sender").field(&self.lane.half).finish()
+    }
+}
