@@ -285,7 +285,7 @@ fn frames_without_a_byte_are_passed_over() {
     let config = Config::new().byte_stream();
     let (server, client) = pair("stream-empty", &config, &config);
     let (mut reader, _) = ByteStream::over(server).unwrap().split();
-    let (mut raw, _back) = client.split();
+    let (mut raw, back) = client.split();
     for _ in 0..100 {
         raw.send(b"").unwrap();
     }
@@ -307,7 +307,7 @@ fn frames_without_a_byte_are_passed_over() {
         let read = reader.read(&mut vec![0; len]);
         assert_eq!(read.unwrap_err().kind(), ErrorKind::TimedOut);
     }
-    drop((reader, _back));
+    drop((reader, back));
     assert!(flood.join().unwrap() > 64);
 }
 
