@@ -92,6 +92,8 @@ mod ring;
 #[cfg(not(any(loom, ringway_shuttle)))]
 pub mod schema;
 mod segment;
+#[cfg(not(any(loom, ringway_shuttle)))]
+pub mod stream;
 mod sync;
 #[cfg(not(any(loom, ringway_shuttle)))]
 mod sys;

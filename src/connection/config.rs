@@ -302,7 +302,7 @@ impl Config {
         self
     }
 
-    /// The number of the format that messages are encoded in (`ringway::codec`); 0, the default: they travel as they lie in memory. A peer with
+    /// The number of the format that messages are encoded in (`ringway::codec`), or of a stream of bytes ([`Config::byte_stream`]); 0, the default: they travel as they lie in memory. A peer with
     /// another number is refused. Numbers from 2³¹ on are for formats of your own.
     pub fn codec(mut self, id: u32) -> Self {
         self.codec = id;

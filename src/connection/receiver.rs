@@ -6,6 +6,7 @@ mod frames;
 mod held;
 mod into;
 mod lanes;
+mod part;
 mod polled;
 #[cfg(feature = "tokio")]
 mod polls;
@@ -446,6 +447,14 @@ impl Receiver {
         self.birth.is_forked()
     }
 
+    /// Tells the peer that nothing more is read. After that this half neither receives nor waits.
+    pub(crate) fn say_goodbye(&mut self) {
+        if !self.is_forked() {
+            self.tell_numbers();
+        }
+        self.rest.close();
+    }
+
     /// The last frame handed out is done with.
     #[inline(always)]
     pub(crate) fn finish(&mut self) {
@@ -472,9 +481,6 @@ impl AsFd for Receiver {
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        if !self.is_forked() {
-            self.tell_numbers();
-        }
-        self.rest.close();
+        self.say_goodbye();
     }
 }

@@ -336,7 +336,7 @@ impl Sender {
         self.link().kept.lineage
     }
 
-    fn is_of(&self, receiver: &Receiver) -> bool {
+    pub(crate) fn is_of(&self, receiver: &Receiver) -> bool {
         std::sync::Arc::ptr_eq(self.link(), receiver.link())
     }
 

@@ -425,6 +425,17 @@ impl Sender {
         }
     }
 
+    /// Tells the peer that nothing more comes. After that this half is neither sent through nor waited with.
+    pub(crate) fn say_goodbye(&mut self) {
+        if !self.is_forked() {
+            if self.flushes {
+                self.publish_group();
+            }
+            self.tell_all();
+        }
+        self.rest.close();
+    }
+
     /// Whether this is a child of the process that made the connection, where nothing of it is mapped.
     #[inline(always)]
     pub(crate) fn is_forked(&self) -> bool {
@@ -461,12 +472,6 @@ impl AsFd for Sender {
 
 impl Drop for Sender {
     fn drop(&mut self) {
-        if !self.is_forked() {
-            if self.flushes {
-                self.publish_group();
-            }
-            self.tell_all();
-        }
-        self.rest.close();
+        self.say_goodbye();
     }
 }

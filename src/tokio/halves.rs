@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use super::attended::Half;
 use crate::batch::Batcher;
 use crate::connection::{self, Look, Rest, Rested};
+use crate::stream;
 use crate::typed::{self, Messages};
 
 /// Room for a frame.
@@ -80,7 +81,9 @@ macro_rules! sends {
 
 receives!(connection::Receiver, half => half);
 receives!({M: Messages + ?Sized} typed::Receiver<M>, half => half.untyped());
+receives!(stream::ByteReader, half => half.receiver());
 sends!(connection::Sender, half => half);
+sends!(stream::ByteWriter, half => half.sender());
 sends!({M: Messages + ?Sized} typed::Sender<M>, half => half.untyped());
 // What a batcher keeps back is published before anybody waits.
 sends!(Batcher, half => half.sender());

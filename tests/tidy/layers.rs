@@ -16,6 +16,7 @@ const LAYERS: &[&str] = &[
     "typed",
     "codec",
     "batch",
+    "stream",
     "tokio",
     "model",
     "fuzz",

@@ -23,6 +23,7 @@ mod holdings;
 mod idle;
 mod instructions;
 mod jitter;
+mod kinds;
 mod kit;
 mod limits;
 mod meter;

@@ -1,159 +1,16 @@
 //! The table of what is measured: each row's work, its limit and its target.
 
+use super::kinds::{
+    beside, bytes, comparison, instructions, large, ring, round_trip, stream, think,
+};
 use super::limits::ring::Way;
 use super::ours::batches::BATCH;
 use super::row::{Counted, Measured, Row, Target, Unit};
 use super::task::{Form, Publish, Shape, Task, Waiting};
-use super::think::by_processor_time;
 use super::work::Pass;
 
-const KIB_64: usize = 64 << 10;
+pub(super) const KIB_64: usize = 64 << 10;
 const MIB: usize = 1 << 20;
-
-/// A row on two cores that has a limit.
-const fn beside(
-    name: &'static str,
-    about: &'static str,
-    size: usize,
-    unit: Unit,
-    limits: &'static [Task],
-    ours: Task,
-    target: Target,
-) -> Row {
-    Row {
-        name,
-        size,
-        about,
-        unit,
-        work: Measured::Beside { limits, ours },
-        target,
-        one_core: false,
-    }
-}
-
-const fn round_trip(size: usize, limits: &'static [Task], most: f64) -> Row {
-    let ours = Task::RoundTrip(size, Waiting::Spin);
-    beside(
-        "round-trip",
-        "one message there and one back, both sides spinning",
-        size,
-        Unit::Nanoseconds,
-        limits,
-        ours,
-        Target::AtMost(most),
-    )
-}
-
-const fn stream(
-    name: &'static str,
-    about: &'static str,
-    limits: &'static [Task],
-    ours: Task,
-    least: f64,
-) -> Row {
-    beside(
-        name,
-        about,
-        64,
-        Unit::MillionPerSecond,
-        limits,
-        ours,
-        Target::AtLeast(least),
-    )
-}
-
-const fn large(size: usize, limits: &'static [Task]) -> Row {
-    beside(
-        "stream-large",
-        "large messages one after the other, copied in and out",
-        size,
-        Unit::GigabytesPerSecond,
-        limits,
-        Task::Large(size),
-        Target::AtLeast(0.85),
-    )
-}
-
-/// A row on two cores for comparison.
-const fn comparison(
-    name: &'static str,
-    about: &'static str,
-    size: usize,
-    unit: Unit,
-    ours: Task,
-) -> Row {
-    let work = Measured::Alone {
-        ours,
-        pass: Pass::Batch,
-    };
-    Row {
-        name,
-        size,
-        about,
-        unit,
-        work,
-        target: Target::None,
-        one_core: false,
-    }
-}
-
-/// A row of instructions in one process.
-const fn instructions(
-    name: &'static str,
-    about: &'static str,
-    what: Counted,
-    target: Target,
-) -> Row {
-    Row {
-        name,
-        size: 64,
-        about,
-        unit: Unit::Instructions,
-        work: Measured::Instructions(what),
-        target,
-        one_core: true,
-    }
-}
-
-/// A row with a time to think between two round trips.
-const fn think(name: &'static str, micros: u32, target: Target) -> Row {
-    let (about, unit) = if by_processor_time(micros) {
-        (
-            "processor time of both sides for a round trip by the default wait and the pause before it; the limit parks",
-            Unit::ProcessorMicroseconds,
-        )
-    } else {
-        (
-            "p50 of round trips by the default wait with such a pause before each; the limit spins",
-            Unit::Microseconds,
-        )
-    };
-    Row {
-        name,
-        size: 64,
-        about,
-        unit,
-        work: Measured::Thinking { micros },
-        target,
-        one_core: false,
-    }
-}
-
-/// A row for one way to ring a bell that cannot block.
-const fn ring(name: &'static str, about: &'static str, way: Way) -> Row {
-    Row {
-        name,
-        size: 8,
-        about,
-        unit: Unit::Nanoseconds,
-        work: Measured::Beside {
-            limits: &[Task::Ring(Way::Write)],
-            ours: Task::Ring(way),
-        },
-        target: Target::None,
-        one_core: true,
-    }
-}
 
 /// The limit of rows that compare Ringway with itself.
 const SPINNING: Task = Task::RoundTrip(64, Waiting::Spin);
@@ -211,6 +68,18 @@ pub(crate) const ROWS: &[Row] = &[
     ),
     large(KIB_64, &[Task::Bulk(KIB_64)]),
     large(MIB, &[Task::Bulk(MIB)]),
+    bytes(
+        "bytes",
+        "a stream of bytes (ByteStream), so many written and read at a time; the limit is stream-large of as many",
+        &[Task::Large(KIB_64)],
+        0.8,
+    ),
+    bytes(
+        "bytes-unix",
+        "the same; in the place of the limit a Unix stream socket",
+        &[Task::Unix(Form::Stream(KIB_64))],
+        3.0,
+    ),
     beside(
         "batch",
         "1,000 records of 32 bytes in one frame, sent as a slice and received as a checked batch; the limit is memcpy of as many bytes",

@@ -11,9 +11,11 @@ use super::limits::commit::{Commit, Fenced, Grouped, Stored, Swapped};
 use super::limits::{bell, bells, bulk, exchange, frames, lanes, queued, ring, slots, socket};
 use super::ours::batches::BATCH;
 use super::ours::crowd::{Backlog, Crowd, Laps, Visits};
-use super::ours::{Batched, Batches, Connecting, Duplex, Idlers, InPlace, Tapping, Thinking};
+use super::ours::{
+    Batched, Batches, Bytes, Connecting, Duplex, Idlers, InPlace, Tapping, Thinking,
+};
 use super::sweep::trial::Trial;
-use super::work::{Middle, RoundTrip, Stream, Work};
+use super::work::{Link, Middle, RoundTrip, Stream, Work};
 use super::{Failure, codecs};
 
 /// A piece of work.
@@ -47,6 +49,8 @@ pub(crate) enum Task {
     Tap,
     /// Ringway: a stream of 64 KiB or 1 MiB, or of the bytes of batches.
     Large(usize),
+    /// Ringway: a stream of bytes, with round trips of 64, or so many written at a time.
+    Bytes(Form),
     /// Ringway: a stream of batches of records.
     Batches,
     /// Ringway: round trips of 1 MiB in place, by a receiver that trusts its peer and touches the head.
@@ -245,8 +249,8 @@ impl Task {
             }
             Task::Bulk(MIB) => Box::new(Stream::<_, MIB, 1>::new(bulk::Bulk::<MIB>::new(kit)?)),
             Task::Bell => Box::new(RoundTrip::<_, 8>::new(bell::Bell::new(kit, side)?)),
-            Task::Pipe(form) => by_socket(form, socket::Socket::pipe(kit, side)?)?,
-            Task::Unix(form) => by_socket(form, socket::Socket::unix(kit, side)?)?,
+            Task::Pipe(form) => of_bytes(form, socket::Socket::pipe(kit, side)?)?,
+            Task::Unix(form) => of_bytes(form, socket::Socket::unix(kit, side)?)?,
             Task::RoundTrip(size, waiting) => {
                 let link = Duplex::new(&waiting.config(), address, side)?;
                 match size {
@@ -288,6 +292,13 @@ impl Task {
                     BATCH => Box::new(Stream::<_, BATCH, 1>::new(link)),
                     _ => return Err(UNKNOWN.into()),
                 }
+            }
+            Task::Bytes(form) => {
+                let config = match form {
+                    Form::RoundTrip => Waiting::Adaptive.config(),
+                    Form::Stream(size) => large(size.max(KIB_64)),
+                };
+                of_bytes(form, Bytes::new(config, address, side)?)?
             }
             Task::Batches => {
                 let link = Batches::new(&large(BATCH), address, side)?;
@@ -361,12 +372,12 @@ fn exchange<const SIZE: usize>(kit: &Kit, side: Side) -> Result<Box<dyn Work>, F
     Ok(Box::new(RoundTrip::<_, SIZE>::new(link)))
 }
 
-fn by_socket(form: Form, socket: socket::Socket) -> Result<Box<dyn Work>, Failure> {
+fn of_bytes(form: Form, link: impl Link + 'static) -> Result<Box<dyn Work>, Failure> {
     Ok(match form {
-        Form::RoundTrip => Box::new(RoundTrip::<_, 64>::new(socket)),
-        Form::Stream(64) => Box::new(Stream::<_, 64, 1>::new(socket)),
-        Form::Stream(KIB_64) => Box::new(Stream::<_, KIB_64, 1>::new(socket)),
-        Form::Stream(MIB) => Box::new(Stream::<_, MIB, 1>::new(socket)),
+        Form::RoundTrip => Box::new(RoundTrip::<_, 64>::new(link)),
+        Form::Stream(64) => Box::new(Stream::<_, 64, 1>::new(link)),
+        Form::Stream(KIB_64) => Box::new(Stream::<_, KIB_64, 1>::new(link)),
+        Form::Stream(MIB) => Box::new(Stream::<_, MIB, 1>::new(link)),
         Form::Stream(_) => return Err(UNKNOWN.into()),
     })
 }

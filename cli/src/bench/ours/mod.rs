@@ -2,6 +2,7 @@
 
 mod batched;
 pub(crate) mod batches;
+mod bytes;
 mod connecting;
 pub(crate) mod crowd;
 pub(crate) mod duplex;
@@ -22,6 +23,7 @@ use super::{Failure, fail};
 
 pub(crate) use self::batched::Batched;
 pub(crate) use self::batches::Batches;
+pub(crate) use self::bytes::Bytes;
 pub(crate) use self::connecting::Connecting;
 pub(crate) use self::duplex::Duplex;
 pub(crate) use self::idlers::Idlers;

@@ -1,0 +1,348 @@
+//! A stream of bytes: what is written is read, byte for byte, however it is cut; each end is told for what it is; a reader that stops stops the writer.
+
+mod pair;
+#[path = "crash/process.rs"]
+mod process;
+
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
+use std::net::Shutdown;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use pair::pair;
+use process::{Page, fork};
+use ringway::hostile::{self, Word};
+use ringway::stream::{ByteListener, ByteReader, ByteStream, ByteWriter};
+use ringway::{Arm, Config, RecvError, SendError, Violation};
+
+fn path(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("ringway-stream-{name}-{}", std::process::id()))
+}
+
+/// Two ends of a stream in this process, with rings of `capacity` bytes.
+fn streams(name: &str, capacity: usize) -> (ByteStream, ByteStream) {
+    let config = Config::new()
+        .byte_stream()
+        .capacity(capacity)
+        .peer_capacity(capacity);
+    let (server, client) = pair(&format!("stream-{name}"), &config, &config);
+    (
+        ByteStream::over(server).unwrap(),
+        ByteStream::over(client).unwrap(),
+    )
+}
+
+/// The byte at each place, so that one that is lost, doubled or moved is seen.
+fn byte(place: usize) -> u8 {
+    (place ^ (place >> 7) ^ (place >> 13)) as u8
+}
+
+/// Small numbers that are the same in each run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (self.0 >> 33) as usize % limit
+    }
+
+    /// Mostly small, now and then large: as programs write.
+    fn length(&mut self, most: usize) -> usize {
+        let magnitude = 1 << self.below(usize::BITS as usize - most.leading_zeros() as usize);
+        self.below(magnitude.min(most) + 1)
+    }
+}
+
+fn write_all(mut writer: ByteWriter, total: usize, seed: u64) {
+    let mut dice = Dice(seed);
+    let mut place = 0;
+    while place < total {
+        let len = dice.length(200_000).min(total - place);
+        let bytes: Vec<u8> = (place..place + len).map(byte).collect();
+        if dice.below(3) == 0 {
+            let (first, rest) = bytes.split_at(dice.below(len + 1));
+            let (second, third) = rest.split_at(dice.below(rest.len() + 1));
+            let slices = [first, &[], second, third].map(IoSlice::new);
+            place += writer.write_vectored(&slices).unwrap();
+        } else {
+            place += writer.write(&bytes).unwrap();
+        }
+    }
+}
+
+fn read_all(mut reader: ByteReader, seed: u64) -> usize {
+    let mut dice = Dice(seed);
+    let mut place = 0;
+    loop {
+        let mut buffer = vec![0; dice.length(300_000) + 1];
+        let read = if dice.below(3) == 0 {
+            let middle = dice.below(buffer.len());
+            let (first, second) = buffer.split_at_mut(middle);
+            let mut buffers = [first, &mut [], second].map(IoSliceMut::new);
+            reader.read_vectored(&mut buffers).unwrap()
+        } else {
+            reader.read(&mut buffer).unwrap()
+        };
+        if read == 0 {
+            return place;
+        }
+        for (at, &found) in buffer[..read].iter().enumerate() {
+            assert_eq!(found, byte(place + at), "at {}", place + at);
+        }
+        place += read;
+    }
+}
+
+#[test]
+fn what_is_written_is_read_however_it_is_cut() {
+    const TOTAL: usize = 12 << 20;
+    for (seed, capacity) in [(1, 4 << 10), (2, 64 << 10), (3, 256 << 10), (4, 1 << 20)] {
+        let (server, client) = streams(&format!("cut-{seed}"), capacity);
+        let (_back, writer) = server.split();
+        let (reader, _forth) = client.split();
+        thread::scope(|scope| {
+            scope.spawn(move || write_all(writer, TOTAL, seed));
+            assert_eq!(read_all(reader, seed + 100), TOTAL);
+        });
+    }
+}
+
+#[test]
+fn std_copies_in_both_directions_at_once() {
+    let (left, right) = streams("copy", 64 << 10);
+    let (mut there, mut back) = left.split();
+    let sent: Vec<u8> = (0..3 << 20).map(byte).collect();
+    let received = thread::scope(|scope| {
+        scope.spawn(move || {
+            let (mut reader, mut writer) = right.split();
+            io::copy(&mut reader, &mut writer).unwrap();
+        });
+        scope.spawn(|| {
+            back.write_all(&sent).unwrap();
+            drop(back);
+        });
+        let mut received = Vec::new();
+        there.read_to_end(&mut received).unwrap();
+        received
+    });
+    assert!(received == sent);
+}
+
+#[test]
+fn each_direction_ends_by_itself() {
+    let (mut left, mut right) = streams("half", 64 << 10);
+    left.write_all(b"question").unwrap();
+    left.shutdown(Shutdown::Write).unwrap();
+    left.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(
+        left.write(b"more").unwrap_err().kind(),
+        ErrorKind::BrokenPipe
+    );
+    let mut question = String::new();
+    right.read_to_string(&mut question).unwrap();
+    assert_eq!(question, "question");
+    assert_eq!(right.read(&mut [0; 8]).unwrap(), 0, "the end stays");
+    right.write_all(b"answer").unwrap();
+    let mut answer = [0; 6];
+    left.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"answer");
+    drop(right);
+    assert_eq!(left.read(&mut [0; 8]).unwrap(), 0);
+}
+
+#[test]
+fn a_reader_that_closes_breaks_the_pipe() {
+    let (mut left, mut right) = streams("closed-reader", 64 << 10);
+    left.write_all(b"unread").unwrap();
+    right.shutdown(Shutdown::Read).unwrap();
+    assert_eq!(right.read(&mut [0; 8]).unwrap(), 0);
+    // Told as soon as the ring has to be looked at closely, at the latest when it is full.
+    let end = (0..1000).find_map(|_| left.write(&[0; 1000]).err());
+    let end = end.expect("a ring of 64 KiB is full by then");
+    assert_eq!(end.kind(), ErrorKind::BrokenPipe);
+    right.write_all(b"still").unwrap();
+    let mut still = [0; 5];
+    left.read_exact(&mut still).unwrap();
+}
+
+#[test]
+fn a_reader_that_stops_stops_the_writer() {
+    let (mut left, mut right) = streams("stopped", 64 << 10);
+    let (_, writer) = left.halves();
+    let mut written = 0;
+    let end = loop {
+        match writer.try_write(&[7; 5000]) {
+            Ok(some) => written += some,
+            Err(error) => break error,
+        }
+        assert!(written <= 64 << 10, "more than the ring holds");
+    };
+    assert_eq!(end.kind(), ErrorKind::WouldBlock);
+    assert!(written >= 32 << 10);
+    assert_eq!(writer.arm(5000).unwrap(), Arm::Armed);
+    writer.set_timeout(Some(Duration::from_millis(20)));
+    assert_eq!(
+        writer.write(&[7; 5000]).unwrap_err().kind(),
+        ErrorKind::TimedOut
+    );
+    let mut buffer = vec![0; written];
+    right.read_exact(&mut buffer).unwrap();
+    assert_eq!(writer.arm(5000).unwrap(), Arm::Ready);
+    assert_eq!(writer.write(&[8; 5000]).unwrap(), 5000);
+}
+
+#[test]
+fn a_read_that_finds_nothing_says_so() {
+    let (mut left, mut right) = streams("nothing", 64 << 10);
+    let (reader, _) = right.halves();
+    assert_eq!(reader.try_read(&mut []).unwrap(), 0);
+    assert_eq!(
+        reader.try_read(&mut [0; 8]).unwrap_err().kind(),
+        ErrorKind::WouldBlock
+    );
+    assert_eq!(reader.arm().unwrap(), Arm::Armed);
+    for len in [8, 1 << 17] {
+        reader.set_timeout(Some(Duration::from_millis(20)));
+        let read = reader.read(&mut vec![0; len]);
+        assert_eq!(read.unwrap_err().kind(), ErrorKind::TimedOut);
+    }
+    left.write_all(b"abc").unwrap();
+    assert_eq!(reader.arm().unwrap(), Arm::Ready);
+    assert_eq!(reader.try_read(&mut [0; 2]).unwrap(), 2);
+    assert_eq!(reader.arm().unwrap(), Arm::Ready, "a byte is left");
+    assert_eq!(reader.read(&mut [0; 2]).unwrap(), 1);
+}
+
+/// A killed peer is no end of the stream: what it wrote is read, and then the error says what happened.
+#[test]
+fn a_peer_that_is_killed_is_no_end_of_the_stream() {
+    let name = "a_peer_that_is_killed_is_no_end_of_the_stream";
+    process::alone(name, Duration::from_secs(60), || {
+        let path = path("killed");
+        let mut listener = ByteListener::bind(path.as_path()).unwrap();
+        let page = Page::new();
+        let mut child = fork(|| {
+            let mut stream = ByteStream::connect(path.as_path()).unwrap();
+            stream.write_all(b"half of an ans").unwrap();
+            page.set(0, 1);
+            loop {
+                thread::park();
+            }
+        });
+        let mut stream = listener.accept_deadline(pair::soon()).unwrap();
+        page.until(0, 1);
+        child.signal(libc::SIGKILL);
+        let mut answer = Vec::new();
+        let end = stream.read_to_end(&mut answer).unwrap_err();
+        child.reap_killed();
+        assert_eq!(answer, b"half of an ans");
+        assert_eq!(end.kind(), ErrorKind::ConnectionReset);
+        assert_eq!(source(&end), Some(&RecvError::PeerDied));
+        let end = stream.write(b"?").unwrap_err();
+        assert_eq!(end.kind(), ErrorKind::ConnectionReset);
+        assert_eq!(source(&end), Some(&SendError::PeerDied));
+    });
+}
+
+/// What an error of a stream comes from.
+fn source<E: std::error::Error + 'static>(error: &io::Error) -> Option<&E> {
+    error.get_ref().and_then(|source| source.downcast_ref())
+}
+
+#[test]
+fn whoever_sends_messages_is_no_stream() {
+    let path = path("messages");
+    let mut listener = ByteListener::bind(path.as_path()).unwrap();
+    let client = thread::spawn(move || ringway::connect(path.as_path()));
+    let refused = listener.accept_deadline(Instant::now() + Duration::from_secs(2));
+    let told = client.join().unwrap().unwrap_err();
+    assert_eq!(told.kind(), ringway::ErrorKind::Schema, "{told}");
+    assert!(refused.is_err());
+}
+
+#[test]
+fn lanes_and_strangers_are_refused() {
+    let config = Config::new().byte_stream().lanes(2);
+    let (server, _client) = pair("stream-lanes", &config, &config);
+    let refused = ByteStream::over(server).unwrap_err();
+    assert_eq!(refused.kind(), ringway::ErrorKind::InvalidConfig);
+
+    let (one, _its_peer) = streams("one", 64 << 10);
+    let (other, _others_peer) = streams("other", 64 << 10);
+    let (reader, own) = one.split();
+    let (_, foreign) = other.split();
+    let given_back = ByteStream::reunite(reader, foreign).unwrap_err();
+    assert!(ByteStream::reunite(*given_back.receiver, own).is_ok());
+}
+
+/// Frames without a byte are no end of the stream, and a flood of them outlasts no deadline.
+#[test]
+fn frames_without_a_byte_are_passed_over() {
+    let config = Config::new().byte_stream();
+    let (server, client) = pair("stream-empty", &config, &config);
+    let (mut reader, _) = ByteStream::over(server).unwrap().split();
+    let (mut raw, back) = client.split();
+    for _ in 0..100 {
+        raw.send(b"").unwrap();
+    }
+    raw.send(b"x").unwrap();
+    assert_eq!(reader.read(&mut [0; 8]).unwrap(), 1);
+    let flood = thread::spawn(move || {
+        let mut sent = 0_u64;
+        while raw.send(b"").is_ok() {
+            sent += 1;
+        }
+        sent
+    });
+    assert_eq!(
+        reader.try_read(&mut [0; 8]).unwrap_err().kind(),
+        ErrorKind::WouldBlock
+    );
+    for len in [8, 1 << 17] {
+        reader.set_timeout(Some(Duration::from_millis(50)));
+        let read = reader.read(&mut vec![0; len]);
+        assert_eq!(read.unwrap_err().kind(), ErrorKind::TimedOut);
+    }
+    drop((reader, back));
+    assert!(flood.join().unwrap() > 64);
+}
+
+/// The header of a frame that is half read becomes shorter than what was read, or reaches out of the ring: no byte from elsewhere is read, and a broken rule is named.
+#[test]
+fn a_frame_that_changes_while_it_is_read_harms_nobody() {
+    for (lie, names_a_rule) in [(hostile::FRAME | 2, false), (hostile::FRAME | 0xffff, true)] {
+        let path = path("lies");
+        let mut listener = Config::new().bind(path.as_path()).unwrap();
+        let peer = thread::spawn(move || hostile::join(&path));
+        let (mut reader, _writer) =
+            ByteStream::over(listener.accept_deadline(pair::soon()).unwrap())
+                .unwrap()
+                .split();
+        let peer = peer.join().unwrap();
+        peer.own.ring(8, u64::from_le_bytes(*b"abcdefgh"));
+        peer.own.ring(0, hostile::FRAME | 8);
+        let mut four = [0; 4];
+        assert_eq!(reader.try_read(&mut four).unwrap(), 4);
+        assert_eq!(&four, b"abcd");
+        peer.own.ring(0, lie);
+        let end = reader.try_read(&mut four).unwrap_err();
+        if names_a_rule {
+            assert_eq!(end.kind(), ErrorKind::InvalidData);
+            let rule = source(&end);
+            assert!(
+                matches!(
+                    rule,
+                    Some(RecvError::Protocol(Violation::FrameTooLong { .. }))
+                ),
+                "{end}"
+            );
+        } else {
+            assert_eq!(end.kind(), ErrorKind::WouldBlock);
+        }
+        peer.own.say(Word::ReceiverEpoch, 7);
+    }
+}
