@@ -248,6 +248,28 @@ fn a_peer_that_is_killed_is_no_end_of_the_stream() {
     });
 }
 
+/// What was written is read, and then that it is not all: whichever half of ours is dropped, and when.
+#[test]
+fn a_stream_that_is_broken_off_is_no_end_of_it() {
+    for reader_first in [true, false] {
+        let (left, mut right) = streams("aborted", 64 << 10);
+        let (reader, mut writer) = left.split();
+        writer.write_all(b"half of").unwrap();
+        if reader_first {
+            drop(reader);
+            writer.abort();
+        } else {
+            writer.abort();
+            drop(reader);
+        }
+        let mut text = Vec::new();
+        let end = right.read_to_end(&mut text).unwrap_err();
+        assert_eq!(text, b"half of");
+        assert_eq!(end.kind(), ErrorKind::ConnectionReset);
+        assert_eq!(source(&end), Some(&RecvError::PeerClosed));
+    }
+}
+
 /// What an error of a stream comes from.
 fn source<E: std::error::Error + 'static>(error: &io::Error) -> Option<&E> {
     error.get_ref().and_then(|source| source.downcast_ref())

@@ -116,6 +116,12 @@ Exit codes:
   1    it could not listen
   2    bad usage";
 
+/// The same for `bridge`.
+pub(crate) const BRIDGE_TABLE: &str = "\
+Exit codes:
+  1    it could not listen
+  2    bad usage";
+
 /// The same for `chaos`.
 pub(crate) const CHAOS_TABLE: &str = "\
 Exit codes:
@@ -217,6 +223,7 @@ mod tests {
             TAP_TABLE,
             LOAD_TABLE,
             ECHO_TABLE,
+            BRIDGE_TABLE,
             CHAOS_TABLE,
         ];
         for line in tables

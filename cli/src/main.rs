@@ -2,6 +2,7 @@
 
 mod answering;
 mod bench;
+mod bridge;
 mod chaos;
 mod copy;
 mod doctor;
@@ -49,6 +50,7 @@ enum Command {
     Ping(ping::PingArgs),
     Load(load::LoadArgs),
     Echo(echo::EchoArgs),
+    Bridge(bridge::BridgeArgs),
     Chaos(chaos::ChaosArgs),
     Schema(schema::SchemaArgs),
     Tap(tap::TapArgs),
@@ -100,6 +102,7 @@ fn main() -> ExitCode {
         Command::Ping(args) => ping::run(&args),
         Command::Load(args) => load::run(&args),
         Command::Echo(args) => echo::run(&args),
+        Command::Bridge(args) => bridge::run(&args),
         Command::Chaos(args) => chaos::run(&args),
         Command::LoadClient => load::run_client(),
         Command::Inspect(args) => list::inspect(&args),

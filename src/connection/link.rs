@@ -48,6 +48,8 @@ pub(crate) struct Link {
     waiters: [Mutex<Weak<Waiter>>; 2],
     /// How the connection ended for both halves, once one of them has heard it from the kernel. A goodbye is not that: it ends one lane.
     verdict: OnceLock<Gone>,
+    /// Neither half of ours says goodbye any more.
+    abandoned: OnceLock<()>,
 }
 
 /// What a connection has until its last half is dropped.
@@ -92,6 +94,7 @@ impl Link {
             owes_a_ring: Mutex::new(false),
             waiters: Default::default(),
             verdict: OnceLock::new(),
+            abandoned: OnceLock::new(),
         }
     }
 
@@ -167,10 +170,16 @@ impl Link {
         }
     }
 
-    /// Ends the connection without a goodbye while another half may still hold the socket: the peer finds it closed. What it says
+    /// Ends the connection without a goodbye while another half may still hold the socket, which then says none either: the peer finds it closed. What it says
     /// to us can still be heard.
     pub(crate) fn abandon(&self) {
+        let _ = self.abandoned.set(());
         self.line.hang_up();
+    }
+
+    /// Whether it was ended so.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.abandoned.get().is_some()
     }
 
     fn judge(&self, open: bool) -> Life {

@@ -430,6 +430,8 @@ impl Rest {
         }
         if std::thread::panicking() && !self.born_unwinding {
             self.link.abandon();
+        }
+        if self.link.is_abandoned() {
             return;
         }
         step!("close-before");

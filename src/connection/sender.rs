@@ -425,6 +425,13 @@ impl Sender {
         }
     }
 
+    /// Ends the connection without a goodbye, for both halves.
+    pub(crate) fn abandon(&self) {
+        if !self.is_forked() {
+            self.rest.link.abandon();
+        }
+    }
+
     /// Tells the peer that nothing more comes. After that this half is neither sent through nor waited with.
     pub(crate) fn say_goodbye(&mut self) {
         if !self.is_forked() {

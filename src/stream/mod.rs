@@ -148,6 +148,12 @@ impl ByteStream {
         Ok(())
     }
 
+    /// Ends both directions without a goodbye, as a process does that is killed: the peer reads what was written, and then that the stream was broken off
+    /// ([`ConnectionReset`](io::ErrorKind::ConnectionReset)). For who has found that what it was to write cannot be completed.
+    pub fn abort(self) {
+        self.writer.abort();
+    }
+
     /// How long a read waits, at most: then it is [`TimedOut`](io::ErrorKind::TimedOut), and nothing is lost. `None`, the default: for ever.
     pub fn set_read_timeout(&mut self, timeout: Option<Duration>) {
         self.reader.set_timeout(timeout);

@@ -48,6 +48,11 @@ impl ByteWriter {
         self.sender.arm(len).map_err(error::of_write)
     }
 
+    /// Ends the stream in both directions, without a goodbye: see [`ByteStream::abort`](super::ByteStream::abort). The reader hears of it as if the peer had closed the connection.
+    pub fn abort(self) {
+        self.sender.abandon();
+    }
+
     /// See [`ByteStream::set_write_timeout`](super::ByteStream::set_write_timeout).
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
         self.timeout = timeout;

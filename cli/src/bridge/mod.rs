@@ -1,0 +1,203 @@
+//! `ringway bridge`: a way to Ringway for a program that cannot be changed, and that speaks TCP.
+//!
+//! Each connection is carried by two threads, one for each direction, by copies: what a bridge costs is TCP's own time and a copy more.
+//! It is a stop-gap, for as long as one side speaks TCP.
+
+mod doors;
+mod passage;
+
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+
+use clap::{Args, Subcommand};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use ringway::Config;
+use ringway::stream::ByteStream;
+
+use self::doors::Door;
+use self::passage::Passage;
+use crate::exit::{self, Code, Failure};
+use crate::interruption::Interruption;
+use crate::options::{LARGEST_RING, parse_bytes, parse_uid};
+
+/// So many connections are carried at a time: each takes two threads. More than that wait to be accepted.
+const MOST: usize = 500;
+
+/// Carry byte streams between TCP and Ringway, for a program that cannot be changed, until interrupted.
+#[derive(Debug, Args)]
+#[command(after_help = exit::BRIDGE_TABLE)]
+pub(crate) struct BridgeArgs {
+    #[command(subcommand)]
+    way: Way,
+}
+
+#[derive(Debug, Subcommand)]
+enum Way {
+    /// Listen for TCP at ADDRESS, and connect each client to the byte stream NAME: a TCP client reaches a service of Ringway.
+    Tcp {
+        /// Where to listen, as 127.0.0.1:8080. Port 0 takes a free one, which is printed.
+        #[arg(value_name = "ADDRESS")]
+        address: SocketAddr,
+        /// The service: a name, or the path of a socket if it contains a slash.
+        #[arg(value_name = "NAME")]
+        name: String,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Listen under NAME, and connect each client by TCP to ADDRESS: a client of Ringway reaches a TCP service.
+    Ring {
+        /// Where to listen: a name, or the path of a socket if it contains a slash.
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// The service, as 127.0.0.1:8080.
+        #[arg(value_name = "ADDRESS")]
+        address: SocketAddr,
+        #[command(flatten)]
+        options: Options,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Options {
+    /// Size of each ring in bytes, a power of two; K, M and G are understood.
+    #[arg(long, value_name = "BYTES", default_value = "256K", value_parser = parse_bytes)]
+    capacity: usize,
+    /// Also meet processes of this user id, which must allow ours too (may be given again; our own is always allowed).
+    #[arg(long, value_name = "UID", value_parser = parse_uid)]
+    allow_uid: Vec<u32>,
+    /// Say nothing when it listens and when somebody cannot be connected.
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+impl Options {
+    fn config(&self) -> Config {
+        let config = Config::new()
+            .byte_stream()
+            .capacity(self.capacity)
+            .peer_capacity(self.capacity)
+            .max_capacity(LARGEST_RING)
+            .raise_descriptor_limit(true);
+        let uids = self.allow_uid.iter();
+        uids.fold(config, |config, &uid| config.allow_uid(uid))
+    }
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &BridgeArgs) -> ExitCode {
+    exit::report("bridge", carry(&args.way))
+}
+
+fn carry(way: &Way) -> Result<(), Failure> {
+    let interruption = Interruption::watch()?;
+    let failed = |error: &dyn std::fmt::Display| Failure::new(Code::Failed, error);
+    let carried = match way {
+        Way::Tcp {
+            address,
+            name,
+            options,
+        } => {
+            let config = options.config();
+            // The bridge can be started before its service: who cannot be connected is told.
+            let listener = TcpListener::bind(address)
+                .map_err(|error| failed(&format!("cannot listen at {address}: {error}")))?;
+            listener.set_nonblocking(true)?;
+            let name = name.clone();
+            let here = listener.local_addr()?;
+            let connect = move || config.connect(name.as_str()).and_then(ByteStream::over);
+            accept(listener, &here.to_string(), &interruption, options, connect)
+        }
+        Way::Ring {
+            name,
+            address,
+            options,
+        } => {
+            let listener = options.config().bind(name.as_str());
+            let listener = listener.map_err(|error| failed(&error))?;
+            let address = *address;
+            accept(listener, name, &interruption, options, move || {
+                TcpStream::connect(address)
+            })
+        }
+    };
+    // A name is gone by now; a signal that arrived ends us here.
+    interruption.deliver()?;
+    carried
+}
+
+/// Accepts at `door`, and joins each client with what `connect` connects to, until interrupted.
+fn accept<D: Door>(
+    mut door: D,
+    name: &str,
+    interruption: &Interruption,
+    options: &Options,
+    connect: impl Fn() -> Result<D::Other, D::Refusal> + Send + Sync + 'static,
+) -> Result<(), Failure> {
+    if !options.quiet {
+        writeln!(io::stderr(), "ringway bridge: listening as {name}")?;
+    }
+    let connect = Arc::new(connect);
+    let quiet = options.quiet;
+    // Each connection holds one more.
+    let carried = Arc::new(());
+    loop {
+        let full = Arc::strong_count(&carried) > MOST;
+        if is_interrupted(interruption, (!full).then(|| door.as_fd()))? {
+            return Ok(());
+        }
+        while Arc::strong_count(&carried) <= MOST {
+            let Some(client) = door.accept()? else { break };
+            let (connect, carried) = (Arc::clone(&connect), Arc::clone(&carried));
+            let join = move || {
+                match connect() {
+                    Ok(other) => match D::passage(client, other) {
+                        Ok(passage) => passage.carry(),
+                        Err(error) => tell(quiet, &error),
+                    },
+                    Err(error) => {
+                        tell(quiet, &error);
+                        D::refuse(client);
+                    }
+                }
+                drop(carried);
+            };
+            if let Err(error) = thread::Builder::new().spawn(join) {
+                tell(quiet, &format!("no thread for a client: {error}"));
+            }
+        }
+    }
+}
+
+/// Where nobody reads it, it is not said.
+fn tell(quiet: bool, what: &dyn std::fmt::Display) {
+    if !quiet {
+        let _ = writeln!(io::stderr(), "ringway bridge: {what}");
+    }
+}
+
+/// Waits for a client, or a moment where there can be none more. Returns whether this is to end.
+fn is_interrupted(
+    interruption: &Interruption,
+    door: Option<BorrowedFd<'_>>,
+) -> Result<bool, Failure> {
+    let mut entries = vec![PollFd::new(interruption.as_fd(), PollFlags::POLLIN)];
+    entries.extend(door.map(|door| PollFd::new(door, PollFlags::POLLIN)));
+    let patience = if door.is_some() {
+        PollTimeout::NONE
+    } else {
+        PollTimeout::from(20_u8)
+    };
+    match poll(&mut entries, patience) {
+        Ok(_) => Ok(entries[0].any() == Some(true)),
+        Err(Errno::EINTR) => Ok(false),
+        Err(error) => Err(Failure::new(
+            Code::Failed,
+            format!("cannot wait for clients: {error}"),
+        )),
+    }
+}
