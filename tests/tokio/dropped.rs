@@ -43,7 +43,10 @@ async fn poll_and_drop<F: Future>(
                 break;
             }
             // Long enough that what it spun for is over, in half of the cases.
-            tokio::time::sleep(Duration::from_micros(polls as u64 % 2)).await;
+            if polls % 2 == 1 {
+                std::thread::sleep(Duration::from_micros(50));
+            }
+            yield_now().await;
         }
     }
     // The scheduler may still have to call who wanted another turn.
