@@ -69,8 +69,8 @@ fn drain(receivers: &mut HashMap<u64, Receiver>, key: u64) -> Outcome<u64> {
     };
     let mut received = 0;
     loop {
-        match receiver.try_recv() {
-            Ok(_frame) => received += 1,
+        match receiver.try_recv().map(drop) {
+            Ok(()) => received += 1,
             // Behind `Ready` there is something more, or an end.
             Err(RecvError::Empty) if receiver.arm()? == Arm::Ready => {}
             Err(RecvError::Empty) => return Ok(received),
