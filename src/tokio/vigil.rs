@@ -171,9 +171,7 @@ impl Vigil {
         rest.end_wait(Instant::now(), found);
         if std::mem::take(&mut self.armed) {
             rest.rise();
-            if !found {
-                self.watched.forget();
-            }
+            self.watched.forget();
         }
         self.timer = None;
     }

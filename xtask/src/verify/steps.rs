@@ -158,9 +158,9 @@ fn docs(job: &mut Job) -> Result<String, Stop> {
             "ringway",
             "--document-private-items",
             "--features",
-            "hostile",
+            "hostile,tokio",
         ],
-        &["--package", "ringway"],
+        &["--package", "ringway", "--features", "tokio"],
     ];
     for words in commands {
         let mut cargo = job.cargo("doc");
