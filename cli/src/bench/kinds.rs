@@ -4,6 +4,7 @@ use super::limits::ring::Way;
 use super::row::{Counted, Measured, Row, Target, Unit};
 use super::rows::KIB_64;
 use super::task::{Form, Task, Waiting};
+use super::tasks::{By, What};
 use super::think::by_processor_time;
 use super::work::Pass;
 
@@ -86,6 +87,30 @@ pub(super) const fn bytes(
         limits,
         Task::Bytes(Form::Stream(KIB_64)),
         Target::AtLeast(least),
+    )
+}
+
+/// A row of work in tasks of tokio.
+pub(super) const fn tokio(
+    name: &'static str,
+    about: &'static str,
+    unit: Unit,
+    limits: &'static [Task],
+    (by, what): (By, What),
+    target: Target,
+) -> Row {
+    let size = match what {
+        What::RoundTrip => 64,
+        What::Stream(size) => size,
+    };
+    beside(
+        name,
+        about,
+        size,
+        unit,
+        limits,
+        Task::Tokio(by, what),
+        target,
     )
 }
 

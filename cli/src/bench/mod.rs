@@ -37,6 +37,7 @@ mod row;
 mod rows;
 mod sweep;
 mod task;
+mod tasks;
 mod think;
 mod work;
 

@@ -25,6 +25,10 @@ impl Row {
         match self.work {
             Measured::Thinking { .. } => "think",
             Measured::Beside {
+                ours: Task::Tokio(..),
+                ..
+            } => "tokio",
+            Measured::Beside {
                 ours: Task::Ring(_),
                 ..
             } => "ring",

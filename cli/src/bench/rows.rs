@@ -1,12 +1,13 @@
 //! The table of what is measured: each row's work, its limit and its target.
 
 use super::kinds::{
-    beside, bytes, comparison, instructions, large, ring, round_trip, stream, think,
+    beside, bytes, comparison, instructions, large, ring, round_trip, stream, think, tokio,
 };
 use super::limits::ring::Way;
 use super::ours::batches::BATCH;
 use super::row::{Counted, Measured, Row, Target, Unit};
 use super::task::{Form, Publish, Shape, Task, Waiting};
+use super::tasks::{By, What};
 use super::work::Pass;
 
 pub(super) const KIB_64: usize = 64 << 10;
@@ -122,6 +123,62 @@ pub(crate) const ROWS: &[Row] = &[
         &[SPINNING],
         Task::Batched(Shape::RoundTrip, Waiting::Spin),
         Target::AtMost(1.05),
+    ),
+    tokio(
+        "tokio",
+        "round trip in tasks of tokio, each side on a runtime of one thread; the limit is the blocking round trip by the default wait",
+        Unit::Nanoseconds,
+        &[Task::RoundTrip(64, Waiting::Adaptive)],
+        (By::Halves, What::RoundTrip),
+        Target::AtMost(3.0),
+    ),
+    tokio(
+        "tokio-unix",
+        "the same; in the place of the limit tokio's UnixStream",
+        Unit::Nanoseconds,
+        &[Task::Tokio(By::Unix, What::RoundTrip)],
+        (By::Halves, What::RoundTrip),
+        Target::AtMost(0.2),
+    ),
+    tokio(
+        "tokio-park",
+        "the same with both sides asleep at once, in place of the limit tokio's UnixStream",
+        Unit::Microseconds,
+        &[Task::Tokio(By::Unix, What::RoundTrip)],
+        (By::Parked, What::RoundTrip),
+        Target::AtMost(1.1),
+    ),
+    tokio(
+        "tokio-stream",
+        "messages one after the other through Sink and Stream, each as Bytes of its own; the limit is the blocking stream",
+        Unit::MillionPerSecond,
+        &[Task::Stream(1, Waiting::Adaptive)],
+        (By::Streamed, What::Stream(64)),
+        Target::AtLeast(0.3),
+    ),
+    tokio(
+        "tokio-stream-unix",
+        "the same; in the place of the limit tokio's UnixStream with a codec of lengths",
+        Unit::MillionPerSecond,
+        &[Task::Tokio(By::Framed, What::Stream(64))],
+        (By::Streamed, What::Stream(64)),
+        Target::AtLeast(20.0),
+    ),
+    tokio(
+        "tokio-bytes",
+        "a stream of bytes in tasks, so many written and read at a time; the limit is stream-large of as many",
+        Unit::GigabytesPerSecond,
+        &[Task::Large(KIB_64)],
+        (By::Bytes, What::Stream(KIB_64)),
+        Target::AtLeast(0.8),
+    ),
+    tokio(
+        "tokio-bytes-unix",
+        "the same; in the place of the limit tokio's UnixStream",
+        Unit::GigabytesPerSecond,
+        &[Task::Tokio(By::Unix, What::Stream(KIB_64))],
+        (By::Bytes, What::Stream(KIB_64)),
+        Target::AtLeast(3.0),
     ),
     beside(
         "park",

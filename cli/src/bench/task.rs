@@ -15,6 +15,7 @@ use super::ours::{
     Batched, Batches, Bytes, Connecting, Duplex, Idlers, InPlace, Tapping, Thinking,
 };
 use super::sweep::trial::Trial;
+use super::tasks::{self, By, What};
 use super::work::{Link, Middle, RoundTrip, Stream, Work};
 use super::{Failure, codecs};
 
@@ -55,6 +56,8 @@ pub(crate) enum Task {
     Batches,
     /// Ringway: round trips of 1 MiB in place, by a receiver that trusts its peer and touches the head.
     InPlace,
+    /// Ringway, or what is used without it, in tasks of tokio.
+    Tokio(By, What),
     /// A point of the sweep, Ringway or a socket.
     Sweep(Trial),
     /// Ringway: connect to first frame.
@@ -332,6 +335,7 @@ impl Task {
             Task::Idlers => Box::new(Idlers::new(address, side)?),
             Task::Backlog => Box::new(Laps(Backlog::new(address, side)?)),
             Task::Codec(form, shape) => codecs::make(form, shape, address, side)?,
+            Task::Tokio(by, what) => tasks::make(by, what, kit, side, address)?,
             Task::Sweep(trial) => trial.make(side, address)?,
             Task::Connect => Box::new(Connecting::new(Config::new(), address, side)?),
             Task::Exchange(_) | Task::Bulk(_) => return Err(UNKNOWN.into()),
@@ -340,7 +344,7 @@ impl Task {
 }
 
 /// Options for messages of that size.
-fn large(size: usize) -> Config {
+pub(super) fn large(size: usize) -> Config {
     let capacity = (LARGE_FRAMES * size).next_power_of_two();
     let config = Waiting::Adaptive.config().prefault(true);
     config.capacity(capacity).peer_capacity(capacity)

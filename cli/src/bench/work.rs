@@ -80,7 +80,7 @@ pub(crate) trait Work {
 }
 
 /// Operations before the timed part of a batch of `count`: caches, branch predictors and the clock frequency settle.
-const fn warm_up(count: u64) -> u64 {
+pub(super) const fn warm_up(count: u64) -> u64 {
     64 + count / 8
 }
 
@@ -285,7 +285,7 @@ impl<L: Link, const SIZE: usize, const GROUP: u64> Stream<L, SIZE, GROUP> {
 }
 
 /// Messages from this size on are stamped, not rewritten as a whole: filling the source is not what is measured.
-const LARGE: usize = 16 << 10;
+pub(super) const LARGE: usize = 16 << 10;
 
 impl<L: Link, const SIZE: usize, const GROUP: u64> Work for Stream<L, SIZE, GROUP> {
     fn lead(&mut self, count: u64, pass: Pass) -> Sample {

@@ -1,0 +1,154 @@
+//! By what two tasks move messages.
+
+use std::os::unix::net;
+use std::path::Path;
+
+use futures_util::{SinkExt, StreamExt};
+use ringway::Config;
+use ringway::stream::ByteStream;
+use ringway::tokio::{self as ring, Connection};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio_util::codec::LengthDelimitedCodec;
+
+use super::super::kit::{Kit, Side};
+use super::super::ours::meet;
+use super::super::{Failure, fail};
+use super::TaskLink;
+
+/// What went right, or the end of the process.
+fn insist<T, E: std::fmt::Display>(outcome: Result<T, E>) -> T {
+    outcome.unwrap_or_else(|error| fail(&error))
+}
+
+/// Copies out a message, which has just the length.
+fn copy_out(message: &[u8], payload: &mut [u8]) {
+    if message.len() != payload.len() {
+        fail(&format!("a message of {} bytes", message.len()));
+    }
+    payload.copy_from_slice(message);
+}
+
+/// Ringway's halves.
+pub(super) struct Halves {
+    sender: ring::Sender,
+    receiver: ring::Receiver,
+}
+
+impl Halves {
+    pub(super) fn new(config: &Config, address: &Path, side: Side) -> Result<Self, Failure> {
+        let (sender, receiver) = Connection::new(meet(config, address, side)?)?.split();
+        Ok(Self { sender, receiver })
+    }
+}
+
+impl TaskLink for Halves {
+    async fn send(&mut self, payload: &[u8]) {
+        insist(self.sender.send(payload).await);
+    }
+
+    async fn recv(&mut self, payload: &mut [u8]) {
+        if insist(self.receiver.recv_into(payload).await) != payload.len() {
+            fail(&"a frame of another length");
+        }
+    }
+}
+
+/// Ringway's halves as `Stream` and `Sink`.
+pub(super) struct Streamed(Halves);
+
+impl Streamed {
+    pub(super) fn new(config: &Config, address: &Path, side: Side) -> Result<Self, Failure> {
+        Halves::new(config, address, side).map(Self)
+    }
+}
+
+impl TaskLink for Streamed {
+    async fn send(&mut self, payload: &[u8]) {
+        let item = bytes::Bytes::copy_from_slice(payload);
+        insist(self.0.sender.feed(item).await);
+    }
+
+    async fn recv(&mut self, payload: &mut [u8]) {
+        match self.0.receiver.next().await {
+            Some(message) => copy_out(&insist(message), payload),
+            None => fail(&"the stream has ended"),
+        }
+    }
+
+    async fn publish(&mut self) {
+        insist(SinkExt::<bytes::Bytes>::flush(&mut self.0.sender).await);
+    }
+}
+
+/// Ringway's stream of bytes.
+pub(super) struct Bytes(ring::ByteStream);
+
+impl Bytes {
+    pub(super) fn new(config: Config, address: &Path, side: Side) -> Result<Self, Failure> {
+        let connection = meet(&config.byte_stream(), address, side)?;
+        Ok(Self(ring::ByteStream::new(ByteStream::over(connection)?)?))
+    }
+}
+
+impl TaskLink for Bytes {
+    async fn send(&mut self, payload: &[u8]) {
+        insist(self.0.write_all(payload).await);
+    }
+
+    async fn recv(&mut self, payload: &mut [u8]) {
+        insist(self.0.read_exact(payload).await);
+    }
+}
+
+/// A Unix socket.
+pub(super) struct Unix(UnixStream);
+
+impl Unix {
+    pub(super) fn new(kit: &Kit, side: Side) -> Result<Self, Failure> {
+        let own = net::UnixStream::from(kit.sockets[side.index()].try_clone()?);
+        own.set_nonblocking(true)?;
+        Ok(Self(UnixStream::from_std(own)?))
+    }
+}
+
+impl TaskLink for Unix {
+    async fn send(&mut self, payload: &[u8]) {
+        insist(self.0.write_all(payload).await);
+    }
+
+    async fn recv(&mut self, payload: &mut [u8]) {
+        insist(self.0.read_exact(payload).await);
+    }
+}
+
+/// A Unix socket with a codec of lengths.
+pub(super) struct Framed(tokio_util::codec::Framed<UnixStream, LengthDelimitedCodec>);
+
+impl Framed {
+    pub(super) fn new(kit: &Kit, side: Side) -> Result<Self, Failure> {
+        let Unix(socket) = Unix::new(kit, side)?;
+        Ok(Self(tokio_util::codec::Framed::new(
+            socket,
+            LengthDelimitedCodec::new(),
+        )))
+    }
+}
+
+impl TaskLink for Framed {
+    async fn send(&mut self, payload: &[u8]) {
+        let item = bytes::Bytes::copy_from_slice(payload);
+        insist(self.0.feed(item).await);
+    }
+
+    async fn recv(&mut self, payload: &mut [u8]) {
+        match self.0.next().await {
+            Some(message) => copy_out(&insist(message), payload),
+            None => fail(&"the stream has ended"),
+        }
+    }
+
+    async fn publish(&mut self) {
+        insist(SinkExt::<bytes::Bytes>::flush(&mut self.0).await);
+    }
+}
