@@ -10,6 +10,7 @@ mod glance;
 mod halves;
 mod listener;
 mod pace;
+mod pool;
 mod receiver;
 mod sender;
 mod sink;

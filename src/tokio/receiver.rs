@@ -8,12 +8,13 @@ use bytes::Bytes;
 use futures_core::Stream;
 
 use super::attended::Attended;
+use super::pool::Pool;
 use crate::connection::{self, Frame, Frames, Peer, RecvError};
 use crate::error::Error;
 
 /// The half that receives, in a task. It is `Send`: one task at a time uses it, on whichever thread.
 ///
-/// As a [`Stream`] it yields each frame's bytes, copied out; it ends when the peer has closed its sender, and behind an error that ends the connection.
+/// As a [`Stream`] it yields each frame's bytes, copied out (small ones into memory that they share, of 16 KiB, which lives as long as any of them); it ends when the peer has closed its sender, and behind an error that ends the connection.
 ///
 /// Dropping it says goodbye, as that of a [`ringway::Receiver`](crate::Receiver) does.
 #[derive(Debug)]
@@ -21,6 +22,7 @@ pub struct Receiver {
     lane: Attended<connection::Receiver>,
     /// As a stream: it has told how the connection ended.
     ended: bool,
+    pool: Pool,
 }
 
 impl Receiver {
@@ -35,6 +37,7 @@ impl Receiver {
         Ok(Self {
             lane: Attended::new(half)?,
             ended: false,
+            pool: Pool::default(),
         })
     }
 
@@ -136,9 +139,12 @@ impl Stream for Receiver {
         if this.ended {
             return Poll::Ready(None);
         }
-        let outcome = ready!(this.poll_recv(cx)).map(|frame| Bytes::from(frame.to_vec()));
+        let outcome = ready!(this.lane.poll(cx, (), &mut connection::Receiver::find));
         Poll::Ready(match outcome {
-            Ok(bytes) => Some(Ok(bytes)),
+            Ok(entry) => {
+                this.lane.passed(entry.payload());
+                Some(Ok(this.pool.copy(&this.lane.half.hand_out(entry))))
+            }
             Err(error) => {
                 this.ended = error != RecvError::Runtime;
                 (error != RecvError::Closed).then_some(Err(error))

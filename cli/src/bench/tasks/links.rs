@@ -3,6 +3,7 @@
 use std::os::unix::net;
 use std::path::Path;
 
+use bytes::BytesMut;
 use futures_util::{SinkExt, StreamExt};
 use ringway::Config;
 use ringway::stream::ByteStream;
@@ -54,30 +55,63 @@ impl TaskLink for Halves {
     }
 }
 
+/// Messages as encoders make them: one behind the other in a buffer, from which each is split off.
+#[derive(Default)]
+struct Encoder(BytesMut);
+
+impl Encoder {
+    fn encode(&mut self, payload: &[u8]) -> bytes::Bytes {
+        if self.0.capacity() < payload.len() {
+            self.0.reserve(16 << 10);
+        }
+        self.0.extend_from_slice(payload);
+        self.0.split().freeze()
+    }
+}
+
 /// Ringway's halves as `Stream` and `Sink`.
-pub(super) struct Streamed(Halves);
+pub(super) struct Streamed {
+    halves: Halves,
+    encoder: Encoder,
+    /// Each message is flushed by itself.
+    at_once: bool,
+}
 
 impl Streamed {
-    pub(super) fn new(config: &Config, address: &Path, side: Side) -> Result<Self, Failure> {
-        Halves::new(config, address, side).map(Self)
+    pub(super) fn new(
+        config: &Config,
+        address: &Path,
+        side: Side,
+        at_once: bool,
+    ) -> Result<Self, Failure> {
+        Ok(Self {
+            halves: Halves::new(config, address, side)?,
+            encoder: Encoder::default(),
+            at_once,
+        })
     }
 }
 
 impl TaskLink for Streamed {
     async fn send(&mut self, payload: &[u8]) {
-        let item = bytes::Bytes::copy_from_slice(payload);
-        insist(self.0.sender.feed(item).await);
+        let item = self.encoder.encode(payload);
+        let sender = &mut self.halves.sender;
+        if self.at_once {
+            insist(SinkExt::send(sender, item).await);
+        } else {
+            insist(sender.feed(item).await);
+        }
     }
 
     async fn recv(&mut self, payload: &mut [u8]) {
-        match self.0.receiver.next().await {
+        match self.halves.receiver.next().await {
             Some(message) => copy_out(&insist(message), payload),
             None => fail(&"the stream has ended"),
         }
     }
 
     async fn publish(&mut self) {
-        insist(SinkExt::<bytes::Bytes>::flush(&mut self.0.sender).await);
+        insist(SinkExt::<bytes::Bytes>::flush(&mut self.halves.sender).await);
     }
 }
 
@@ -123,32 +157,43 @@ impl TaskLink for Unix {
 }
 
 /// A Unix socket with a codec of lengths.
-pub(super) struct Framed(tokio_util::codec::Framed<UnixStream, LengthDelimitedCodec>);
+pub(super) struct Framed {
+    socket: tokio_util::codec::Framed<UnixStream, LengthDelimitedCodec>,
+    encoder: Encoder,
+    /// Each message is flushed by itself.
+    at_once: bool,
+}
 
 impl Framed {
-    pub(super) fn new(kit: &Kit, side: Side) -> Result<Self, Failure> {
+    pub(super) fn new(kit: &Kit, side: Side, at_once: bool) -> Result<Self, Failure> {
         let Unix(socket) = Unix::new(kit, side)?;
-        Ok(Self(tokio_util::codec::Framed::new(
-            socket,
-            LengthDelimitedCodec::new(),
-        )))
+        let framed = tokio_util::codec::Framed::new(socket, LengthDelimitedCodec::new());
+        Ok(Self {
+            socket: framed,
+            encoder: Encoder::default(),
+            at_once,
+        })
     }
 }
 
 impl TaskLink for Framed {
     async fn send(&mut self, payload: &[u8]) {
-        let item = bytes::Bytes::copy_from_slice(payload);
-        insist(self.0.feed(item).await);
+        let item = self.encoder.encode(payload);
+        if self.at_once {
+            insist(SinkExt::send(&mut self.socket, item).await);
+        } else {
+            insist(self.socket.feed(item).await);
+        }
     }
 
     async fn recv(&mut self, payload: &mut [u8]) {
-        match self.0.next().await {
+        match self.socket.next().await {
             Some(message) => copy_out(&insist(message), payload),
             None => fail(&"the stream has ended"),
         }
     }
 
     async fn publish(&mut self) {
-        insist(SinkExt::<bytes::Bytes>::flush(&mut self.0).await);
+        insist(SinkExt::<bytes::Bytes>::flush(&mut self.socket).await);
     }
 }

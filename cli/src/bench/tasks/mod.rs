@@ -27,14 +27,18 @@ pub(crate) enum By {
     Halves,
     /// The same, which sleep at once.
     Parked,
-    /// Ringway's halves as `Stream` and `Sink`.
+    /// Ringway's halves as `Stream` and `Sink`: all is flushed at the end.
     Streamed,
+    /// The same, each message flushed by itself.
+    Sent,
     /// Ringway's stream of bytes: `write_all` and `read_exact`.
     Bytes,
     /// A Unix socket: `write_all` and `read_exact`.
     Unix,
-    /// A Unix socket with a codec of lengths, as `Stream` and `Sink`.
+    /// A Unix socket with a codec of lengths, as `Stream` and `Sink`: all is flushed at the end.
     Framed,
+    /// The same, each message flushed by itself.
+    FramedSent,
 }
 
 /// What they do.
@@ -74,10 +78,12 @@ pub(crate) fn make(
     let work = match by {
         By::Halves => driven(what, Halves::new(&config, address, side)?),
         By::Parked => driven(what, Halves::new(&config.wait(Wait::Park), address, side)?),
-        By::Streamed => driven(what, Streamed::new(&config, address, side)?),
+        By::Streamed => driven(what, Streamed::new(&config, address, side, false)?),
+        By::Sent => driven(what, Streamed::new(&config, address, side, true)?),
         By::Bytes => driven(what, Bytes::new(config, address, side)?),
         By::Unix => driven(what, Unix::new(kit, side)?),
-        By::Framed => driven(what, Framed::new(kit, side)?),
+        By::Framed => driven(what, Framed::new(kit, side, false)?),
+        By::FramedSent => driven(what, Framed::new(kit, side, true)?),
     };
     drop(inside);
     work(runtime)
