@@ -125,23 +125,14 @@ fn what_is_lacking_for_an_instance_is_asked_for_again() {
             return;
         }
         let mut asleep = Asleep::new("lacking");
-        let mut limit = libc::rlimit {
-            rlim_cur: 0,
-            rlim_max: 0,
-        };
-        // SAFETY: `limit` is valid for writes.
-        unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
-        let none = libc::rlimit {
-            rlim_cur: 0,
-            ..limit
-        };
-        // SAFETY: `none` is valid for reads.
-        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const none) };
-        asleep.send_to_receiver();
-        assert!(is_woken(&asleep.receiver), "its wake is lost");
-        asleep.again();
-        // SAFETY: `limit` is valid for reads.
-        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+        let poor = thread::spawn(move || {
+            forbid(libc::SYS_io_uring_setup, libc::EMFILE);
+            asleep.send_to_receiver();
+            assert!(is_woken(&asleep.receiver), "its wake is lost");
+            asleep.again();
+            asleep
+        });
+        let mut asleep = poor.join().unwrap();
         assert_eq!(used(), (0, true), "AIO takes its place");
         for _ in 0..17 {
             asleep.send_to_receiver();
