@@ -112,7 +112,7 @@ unsafe impl Sync for Instance {}
 
 impl Instance {
     pub(crate) fn new(bell: BorrowedFd<'_>) -> Result<Self, Denied> {
-        // ORD: uring-refused: Relaxed, it publishes nothing: who misses it is refused by the kernel; partner: this file.
+        // ORD: refused: Relaxed, it publishes nothing: who misses it is refused by the kernel; partner: this file.
         if REFUSED.load(Ordering::Relaxed) != 0 {
             return Err(Denied::Ever);
         }
@@ -286,7 +286,7 @@ fn denied(error: &io::Error, asked: bool) -> Denied {
     if !ever {
         return Denied::Now;
     }
-    // ORD: uring-refused: Relaxed, as above; partner: this file.
+    // ORD: refused: Relaxed, as above; partner: this file.
     REFUSED.store(1, Ordering::Relaxed);
     Denied::Ever
 }
