@@ -227,7 +227,7 @@ impl Instance {
         unsafe {
             self.words
                 .submitted
-                .write_volatile(submitted.wrapping_add(1))
+                .write_volatile(submitted.wrapping_add(1));
         };
         let taken = loop {
             // SAFETY: no memory is passed.
