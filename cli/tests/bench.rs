@@ -242,7 +242,7 @@ fn jitter_is_told_for_each_option_and_prefaulting_saves_faults() {
 #[test]
 fn deaths_are_timed_in_each_way_to_wait_beside_a_socket() {
     let place = Place::new();
-    for (name, ways) in [("death", 6), ("next-client", 2)] {
+    for (name, ways) in [("death", 7), ("next-client", 2)] {
         let (code, lines) = bench(&place, &[name, "--rounds", "3"], None);
         assert_eq!(code, 0, "{}", place.words("bench"));
         assert_eq!(lines.len(), ways, "{lines:?}");
@@ -258,9 +258,11 @@ fn deaths_are_timed_in_each_way_to_wait_beside_a_socket() {
                 assert!(at("cpu_percent") >= 0.0, "{line}");
             }
             // Whether it is met depends on who else runs here.
-            let most = line["target_p99_us"].as_f64().unwrap();
-            let met = line["ringway"]["p99_us"].as_f64().unwrap() <= most;
-            assert_eq!(line["met"], met, "{line}");
+            let p99 = line["ringway"]["p99_us"].as_f64().unwrap();
+            let met = line["target_p99_us"].as_f64().map(|most| p99 <= most);
+            assert_eq!(line["met"].as_bool(), met, "{line}");
+            let by_aio = line["way"] == "recv, peer rang AIO";
+            assert_eq!(met.is_none(), by_aio, "only that is not promised: {line}");
         }
     }
     for wrong in [

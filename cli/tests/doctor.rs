@@ -23,6 +23,7 @@ fn a_fit_host_passes_and_nothing_stays_behind() {
         "kernel",
         "sealed memory",
         "pidfd",
+        "io_uring bell",
         "AIO bell",
         "processors",
         "directory",

@@ -240,7 +240,8 @@ impl Config {
     /// Keeps no descriptor of the peer's bells, two fewer per connection. It is then woken through the handshake socket, which wakes both of its halves
     /// and costs it about two system calls more each time. With a [`Poller`](crate::Poller) an idle connection has four descriptors then.
     ///
-    /// A process that rings nobody's bell has no AIO context, and so its death is told sooner where it is killed (`docs/RELIABILITY.md`).
+    /// Where `io_uring` is not permitted (`ringway doctor` says so) bells are rung by AIO, and peers then hear of the death of a process that has rung one some 50 ms later.
+    /// A process whose connections all have this option rings none, and so its death is told at once there too (`docs/RELIABILITY.md`).
     pub fn few_descriptors(mut self, on: bool) -> Self {
         self.lean = on;
         self

@@ -189,7 +189,7 @@ impl Rest {
             self.gone.get_or_insert(Gone::Closed);
             return true;
         }
-        if let Some(ringer) = &self.ringer {
+        if let Some(ringer) = &mut self.ringer {
             self.counts.wakes.add();
             step!("wake-before");
             if !ringer.ring(self.link.socket()) {
@@ -437,6 +437,9 @@ impl Rest {
         step!("close-before");
         self.park.close();
         step!("close-after");
+        if let Some(ringer) = &mut self.ringer {
+            ringer.end();
+        }
         self.wake_peer();
     }
 }

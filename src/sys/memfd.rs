@@ -6,6 +6,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::sys::resource::Resource;
 
+use super::uring::{Denied, Instance};
 use super::{again, check, place};
 
 /// The four seals that make a descriptor safe to hand out and safe to map: its size is fixed for ever, and nobody who
@@ -149,7 +150,7 @@ pub(crate) fn inspect(fd: BorrowedFd<'_>, announced: u64, huge: bool) -> Result<
 /// Whether a descriptor is an eventfd, asked without touching the file behind it.
 ///
 /// The name that `/proc` gives an anonymous inode cannot be imitated by a file system. Where `/proc` cannot be read, the kernel is asked to
-/// ring it, which it refuses for anything else, and which wakes a peer in vain. Where it cannot do that either, nothing passes.
+/// register it with an `io_uring`, or to ring it, which wakes a peer in vain: it refuses either for anything else. Where it cannot do that either, nothing passes.
 pub(crate) fn is_eventfd(fd: BorrowedFd<'_>) -> bool {
     match std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())) {
         Ok(target) => target.as_os_str() == "anon_inode:[eventfd]",
@@ -158,7 +159,11 @@ pub(crate) fn is_eventfd(fd: BorrowedFd<'_>) -> bool {
 }
 
 fn rings(fd: BorrowedFd<'_>) -> bool {
-    super::aio::signal(fd).is_ok()
+    match Instance::new(fd) {
+        Ok(_) => true,
+        Err(Denied::NoEventfd) => false,
+        Err(Denied::Now | Denied::Ever) => super::aio::signal(fd).is_ok(),
+    }
 }
 
 /// The size of an ordinary page, in bytes.

@@ -36,6 +36,7 @@ pub(crate) mod process;
 pub(crate) mod random;
 pub(crate) mod socket;
 pub(crate) mod tower;
+pub(crate) mod uring;
 
 /// The error of the system call that just failed on this thread.
 pub(crate) fn last_error() -> std::io::Error {

@@ -12,8 +12,12 @@ use super::traced::{Traced, halt};
 use super::{path, soon, with_child_by};
 
 const LIMIT: Duration = Duration::from_secs(60);
-/// How a bell is rung: the second where there is no AIO.
-const RINGS: [libc::c_long; 2] = [libc::SYS_io_submit, libc::SYS_sendto];
+/// How a bell is rung: each where those before it cannot be had.
+const RINGS: [libc::c_long; 3] = [
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_submit,
+    libc::SYS_sendto,
+];
 
 type Way = (&'static str, usize, fn(&mut Sender));
 

@@ -58,6 +58,9 @@ pub(crate) fn goes_on(number: i64, errno: i32) -> bool {
         libc::SYS_io_setup
         | libc::SYS_io_submit
         | libc::SYS_io_getevents
+        | libc::SYS_io_uring_setup
+        | libc::SYS_io_uring_register
+        | libc::SYS_io_uring_enter
         | libc::SYS_pidfd_open
         | libc::SYS_membarrier
         | libc::SYS_epoll_pwait2
@@ -109,6 +112,9 @@ pub(crate) fn known(number: i64) -> Option<Known> {
         libc::SYS_io_setup => Fails(&[ENOSYS, EAGAIN, EPERM, ENOMEM]),
         libc::SYS_io_submit => Fails(&[EAGAIN, EINTR, ENOSYS, EPERM, EINVAL]),
         libc::SYS_io_getevents => Fails(&[EINTR, EINVAL]),
+        libc::SYS_io_uring_setup => Fails(&[ENOSYS, EPERM, EINVAL, EMFILE, ENFILE, ENOMEM]),
+        libc::SYS_io_uring_register => Fails(&[ENOSYS, EPERM, EINVAL, ENOMEM]),
+        libc::SYS_io_uring_enter => Fails(&[EAGAIN, EINTR, EBUSY, ENOMEM, ENOSYS, EPERM, EINVAL]),
         libc::SYS_pidfd_open => Fails(&[ENOSYS, EMFILE, EPERM, ESRCH]),
         libc::SYS_membarrier => Fails(&[ENOSYS, EPERM, EINVAL]),
         libc::SYS_sched_getaffinity => Fails(&[EPERM, ENOSYS, ESRCH]),
@@ -151,6 +157,9 @@ pub(crate) fn known(number: i64) -> Option<Known> {
 pub(crate) const ABSENT: &[(i64, &[i32])] = &[
     (libc::SYS_io_setup, &[ENOSYS, EPERM]),
     (libc::SYS_io_submit, &[ENOSYS, EPERM]),
+    (libc::SYS_io_uring_setup, &[ENOSYS, EPERM, EINVAL, EMFILE]),
+    (libc::SYS_io_uring_register, &[ENOSYS, EPERM]),
+    (libc::SYS_io_uring_enter, &[ENOSYS, EPERM, EAGAIN]),
     (libc::SYS_pidfd_open, &[ENOSYS, EPERM]),
     (libc::SYS_membarrier, &[ENOSYS, EPERM]),
     (libc::SYS_epoll_pwait2, &[ENOSYS, EPERM]),
@@ -183,6 +192,9 @@ pub(crate) fn name(number: i64) -> String {
         (libc::SYS_io_getevents, "io_getevents"),
         (libc::SYS_io_setup, "io_setup"),
         (libc::SYS_io_submit, "io_submit"),
+        (libc::SYS_io_uring_enter, "io_uring_enter"),
+        (libc::SYS_io_uring_register, "io_uring_register"),
+        (libc::SYS_io_uring_setup, "io_uring_setup"),
         (libc::SYS_listen, "listen"),
         (libc::SYS_lseek, "lseek"),
         (libc::SYS_madvise, "madvise"),

@@ -6,6 +6,8 @@
 #![cfg(all(target_arch = "x86_64", target_env = "gnu"))]
 
 mod calls;
+#[path = "../forbid/mod.rs"]
+mod forbid;
 mod inject;
 #[path = "../crash/process.rs"]
 mod process;
@@ -69,7 +71,7 @@ fn fault(ran: &Ran, plans: &[Plan], wanted: Option<[u64; 2]>) -> Option<String> 
     if ran.left && !unsure.into_iter().any(failed) {
         return Some("a socket is left behind".to_owned());
     }
-    // The kernel's AIO is asked instead of /proc, which one with few descriptors would never have used.
+    // The kernel's AIO may be asked instead of /proc, which one with few descriptors would never have used.
     let asked = u64::from(failed(libc::SYS_readlink));
     // What is not unmapped stays.
     let mapped = failed(libc::SYS_munmap);
@@ -350,5 +352,5 @@ macro_rules! scenes {
 
 scenes! {
     each_call_of_a_server_fails: RichServer, Server, Poller;
-    each_call_of_a_client_fails: RichClient, Client, LeanClient, Watcher;
+    each_call_of_a_client_fails: RichClient, Client, ConfinedClient, LeanClient, Watcher;
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use ringway::{Config, Connection, ErrorKind, Event, Poller, RecvError, SendError, Wait};
 
+use crate::forbid::forbid;
 use crate::process::Page;
 
 /// Words of the page. The failing process counts per attempt, of which it makes two at most.
@@ -56,6 +57,8 @@ pub(crate) enum Scene {
     /// With every option that makes system calls of its own.
     RichServer,
     RichClient,
+    /// Without `io_uring`, as in a container.
+    ConfinedClient,
     /// Without the peers' bells: woken through the socket.
     LeanClient,
     Poller,
@@ -77,7 +80,10 @@ impl Scene {
 
     /// Whether the failing process is the client.
     fn connects(self) -> bool {
-        matches!(self, Self::Client | Self::RichClient | Self::LeanClient)
+        matches!(
+            self,
+            Self::Client | Self::RichClient | Self::ConfinedClient | Self::LeanClient
+        )
     }
 
     /// Whether it makes a socket at the path.
@@ -121,6 +127,13 @@ impl Scene {
         }
     }
 
+    /// What a sandbox refuses there.
+    pub(crate) fn confine(self) {
+        if self == Self::ConfinedClient {
+            forbid(libc::SYS_io_uring_setup, libc::EPERM);
+        }
+    }
+
     /// One attempt of the failing process.
     pub(crate) fn attempt(self, page: &Page, path: &Path) -> Outcome {
         match self {
@@ -131,7 +144,7 @@ impl Scene {
                 exchange(&mut connection, page, false)?;
                 until_end(&mut connection)
             }
-            Self::Client | Self::RichClient | Self::LeanClient => {
+            Self::Client | Self::RichClient | Self::ConfinedClient | Self::LeanClient => {
                 // The peer starts at the same time.
                 while page.get(WATCHED) == 0 {
                     std::thread::yield_now();

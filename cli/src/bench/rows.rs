@@ -211,17 +211,17 @@ pub(crate) const ROWS: &[Row] = &[
     },
     ring(
         "ring-aio",
-        "one ring of an eventfd that nobody waits for, by AIO, as Ringway rings; the limit is a plain write, which a peer can make block",
+        "one ring of an eventfd that nobody waits for, by AIO, as Ringway rings where io_uring is not permitted; the limit is a plain write, which a peer can make block",
         Way::Aio,
     ),
     ring(
         "ring-io-uring",
-        "the same by io_uring, an instance for the bell (left out of all rows where the kernel does not permit it)",
+        "the same by io_uring, an instance for the bell, as Ringway rings (left out of all rows where the kernel does not permit it)",
         Way::Uring,
     ),
     ring(
         "ring-byte",
-        "the same by a byte on a socket that does not wait, and a recv once in 32, as Ringway rings where there is no AIO",
+        "the same by a byte on a socket that does not wait, and a recv once in 32, as Ringway rings where there is neither",
         Way::Byte,
     ),
     beside(

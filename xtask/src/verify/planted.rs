@@ -58,6 +58,15 @@ const FAULTS: &[Fault] = &[
         says: "SIGSEGV",
         features: "",
     },
+    Fault {
+        name: "untaken_ring",
+        test: [
+            "bell",
+            "ways::a_ring_that_io_uring_does_not_take_goes_by_the_byte",
+        ],
+        says: "its wake is lost",
+        features: "",
+    },
 ];
 
 /// One build has all of them: each is in the way of its own test alone.
@@ -105,6 +114,7 @@ mod tests {
         let sources = [
             "src/ring/producer.rs",
             "src/sys/memfd.rs",
+            "src/sys/uring.rs",
             "src/sys/credentials.rs",
             "src/planted.rs",
         ];

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::placement::pin;
 use super::super::{Failure, fail};
+use super::confine;
 
 /// Arguments of the hidden subcommand.
 #[derive(Debug, Args)]
@@ -47,12 +48,23 @@ pub(super) struct Role {
     pub(super) cpu: usize,
 }
 
+/// By what a process rings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Way {
+    /// As Ringway does by default: by `io_uring` where it is permitted.
+    Default,
+    /// By AIO: `io_uring` is not permitted, as in most containers.
+    Aio,
+    /// By a byte on the socket: `Config::few_descriptors`.
+    Byte,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Part {
     /// Connects, and waits for its end.
     Silent,
-    /// Says one thing first, to somebody who sleeps: it rings, as Ringway does by default or, with `lean`, by a byte on the socket.
-    Rings { lean: bool },
+    /// Says one thing first, to somebody who sleeps: it rings.
+    Rings(Way),
     /// Connects, is answered once, says so, and waits for its end.
     Served,
     /// Serves until its end.
@@ -75,14 +87,17 @@ fn play(args: &RoleArgs) -> Result<(), Failure> {
         (Part::Server(serving), By::Ringway) => serve(&role.address, serving),
         (Part::Server(_), By::Socket) => serve_by_hand(&role.address),
         (part, by) => {
-            let lean = part == Part::Rings { lean: true };
+            if part == Part::Rings(Way::Aio) {
+                confine::forbid_io_uring()?;
+            }
+            let lean = part == Part::Rings(Way::Byte);
             let mut client = Client::connect(&config().few_descriptors(lean), by, &role.address)?;
             match part {
                 Part::Served => {
                     client.ask()?;
                     ready()?;
                 }
-                Part::Rings { .. } => {
+                Part::Rings(_) => {
                     std::thread::sleep(FALL_ASLEEP);
                     client.say()?;
                 }

@@ -3,6 +3,7 @@
 //! Each kill has a new process. Ringway and the same by hand over a Unix socket come by turns, kill by kill, since most of the time is the kernel's: it has
 //! to take the process apart before anybody can know. A time is taken from just before the call of `kill`.
 
+mod confine;
 mod member;
 mod next;
 mod report;
@@ -59,9 +60,10 @@ pub(crate) fn run_death(
     output: &mut impl Write,
 ) -> Result<(), exit::Failure> {
     measure(effort, output, |placement, output| {
-        let (mut lines, most) = (Vec::new(), Duration::from_millis(10));
+        let mut lines = Vec::new();
         for wait in survivor::ALL {
             let mut pair = survivor::Pair::new(meeting, wait, placement)?;
+            let most = wait.is_promised().then_some(Duration::from_millis(10));
             let mut line = Line::new(DEATH, wait.name(), most);
             for _ in 0..effort.kills {
                 line.count(pair.ours()?, pair.by_hand()?);
@@ -80,7 +82,7 @@ pub(crate) fn run_next(
     output: &mut impl Write,
 ) -> Result<(), exit::Failure> {
     measure(effort, output, |placement, output| {
-        let (mut lines, most) = (Vec::new(), Duration::from_millis(100));
+        let (mut lines, most) = (Vec::new(), Some(Duration::from_millis(100)));
         for serving in next::ALL {
             let mut pair = next::Pair::new(meeting, serving, placement)?;
             let mut line = Line::new(NEXT, serving.name(), most);
@@ -114,7 +116,8 @@ fn measure<W: Write>(
     pin(dies).map_err(|error| failed(&error))?;
     let lines = lines(placement, output).map_err(|error| failed(&error))?;
     let missed = lines.iter().filter(|line| !line.met()).count();
-    let verdict = format!("{missed} of {} targets missed", lines.len());
+    let targets = lines.iter().filter(|line| line.has_target()).count();
+    let verdict = format!("{missed} of {targets} targets missed");
     if !effort.json {
         writeln!(output, "{verdict}")?;
     }

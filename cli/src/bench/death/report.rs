@@ -12,8 +12,8 @@ use super::Seen;
 pub(super) struct Line {
     name: &'static str,
     way: &'static str,
-    /// The most that the 99th percentile may be.
-    most: Duration,
+    /// The most that the 99th percentile may be; `None`: it is shown, and nothing is promised.
+    most: Option<Duration>,
     ours: Column,
     by_hand: Column,
 }
@@ -46,7 +46,7 @@ impl Column {
 }
 
 impl Line {
-    pub(super) fn new(name: &'static str, way: &'static str, most: Duration) -> Self {
+    pub(super) fn new(name: &'static str, way: &'static str, most: Option<Duration>) -> Self {
         Self {
             name,
             way,
@@ -61,9 +61,14 @@ impl Line {
         self.by_hand.count(by_hand);
     }
 
+    pub(super) fn has_target(&self) -> bool {
+        self.most.is_some()
+    }
+
     /// Nothing that was not measured is met.
     pub(super) fn met(&self) -> bool {
-        self.ours.at(99) <= self.most.as_secs_f64() * 1e6
+        self.most
+            .is_none_or(|most| self.ours.at(99) <= most.as_secs_f64() * 1e6)
     }
 }
 
@@ -97,8 +102,8 @@ pub(super) fn print(line: &Line, json: bool, output: &mut impl Write) -> io::Res
             "ringway": column(ours),
             "by_hand": column(by_hand),
             "ratio": ratio,
-            "target_p99_us": line.most.as_secs_f64() * 1e6,
-            "met": line.met(),
+            "target_p99_us": line.most.map(|most| most.as_secs_f64() * 1e6),
+            "met": line.has_target().then_some(line.met()),
         });
         writeln!(output, "{object}")?;
     } else {
@@ -113,13 +118,11 @@ pub(super) fn print(line: &Line, json: bool, output: &mut impl Write) -> io::Res
                 column.cpu_percent()
             )?;
         }
-        writeln!(
-            output,
-            "{:>5.2}  p99 <= {} ms {}",
-            ratio,
-            line.most.as_millis(),
-            if line.met() { "met" } else { "MISS" }
-        )?;
+        let target = line.most.map_or("none".to_owned(), |most| {
+            let verdict = if line.met() { "met" } else { "MISS" };
+            format!("p99 <= {} ms {verdict}", most.as_millis())
+        });
+        writeln!(output, "{ratio:>5.2}  {target}")?;
     }
     output.flush()
 }
@@ -137,8 +140,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_promised_is_no_miss_and_not_met_either() {
+        let mut line = Line::new("death", "as a test", None);
+        line.count(seen(60_000), seen(50));
+        assert!(line.met() && !line.has_target());
+        let mut text = Vec::new();
+        print(&line, false, &mut text).unwrap();
+        print(&line, true, &mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert!(text.contains("  none\n"), "{text}");
+        assert!(text.contains("\"met\":null"), "{text}");
+        assert!(text.contains("\"target_p99_us\":null"), "{text}");
+    }
+
+    #[test]
     fn one_late_answer_of_a_hundred_is_the_maximum_and_two_are_the_percentile() {
-        let mut line = Line::new("death", "as a test", Duration::from_millis(10));
+        let mut line = Line::new("death", "as a test", Some(Duration::from_millis(10)));
         assert!(!line.met(), "nothing was measured");
         for _ in 0..99 {
             line.count(seen(100), seen(50));

@@ -16,7 +16,7 @@ use ringway::{Config, Connection, Event, Listener, Poller, RecvError, SendError,
 use super::super::Failure;
 use super::super::crew::Meeting;
 use super::super::placement::{Placement, pin};
-use super::member::{By, Part, Role, config};
+use super::member::{By, Part, Role, Way, config};
 use super::{Member, Seen, settle};
 
 /// What the survivor is doing meanwhile.
@@ -29,18 +29,17 @@ pub(super) enum Waiting {
     Spins,
     Polls,
     /// Receives, and has been rung by this peer before.
-    Rung,
-    /// The same by a byte on the socket: the peer has `Config::few_descriptors`.
-    RungByByte,
+    Rung(Way),
 }
 
-pub(super) const ALL: [Waiting; 6] = [
+pub(super) const ALL: [Waiting; 7] = [
     Waiting::Receives,
     Waiting::Sends,
     Waiting::Spins,
     Waiting::Polls,
-    Waiting::Rung,
-    Waiting::RungByByte,
+    Waiting::Rung(Way::Default),
+    Waiting::Rung(Way::Aio),
+    Waiting::Rung(Way::Byte),
 ];
 
 impl Waiting {
@@ -50,9 +49,15 @@ impl Waiting {
             Self::Sends => "send, parked",
             Self::Spins => "recv, spinning",
             Self::Polls => "poller, asleep",
-            Self::Rung => "recv, peer rang",
-            Self::RungByByte => "recv, peer rang lean",
+            Self::Rung(Way::Default) => "recv, peer rang",
+            Self::Rung(Way::Aio) => "recv, peer rang AIO",
+            Self::Rung(Way::Byte) => "recv, peer rang lean",
         }
+    }
+
+    /// Whether the target is for it: what the kernel does with AIO contexts is not promised.
+    pub(super) fn is_promised(self) -> bool {
+        self != Self::Rung(Way::Aio)
     }
 
     fn config(self) -> Config {
@@ -111,8 +116,7 @@ impl Pair {
     fn peer(&self, by: By, address: &Path) -> Result<Member, Failure> {
         Member::start(&Role {
             part: match self.wait {
-                Waiting::Rung => Part::Rings { lean: false },
-                Waiting::RungByByte => Part::Rings { lean: true },
+                Waiting::Rung(way) => Part::Rings(way),
                 _ => Part::Silent,
             },
             by,
@@ -162,12 +166,12 @@ fn outlive(
     wait: Waiting,
     begins: &Sender<()>,
 ) -> Result<Instant, Failure> {
-    if matches!(wait, Waiting::Rung | Waiting::RungByByte) {
+    if matches!(wait, Waiting::Rung(_)) {
         drop(connection.receiver().recv()?);
     }
     begins.send(())?;
     match wait {
-        Waiting::Receives | Waiting::Spins | Waiting::Rung | Waiting::RungByByte => {
+        Waiting::Receives | Waiting::Spins | Waiting::Rung(_) => {
             match connection.receiver().recv() {
                 Err(RecvError::PeerDied) => Ok(Instant::now()),
                 other => Err(format!("not the death of the peer: {:?}", other.err()).into()),
@@ -204,14 +208,12 @@ fn outlive_by_hand(
 ) -> Result<Instant, Failure> {
     let socket = stream.as_raw_fd();
     let mut bytes = [0; 64];
-    if matches!(wait, Waiting::Rung | Waiting::RungByByte) {
+    if matches!(wait, Waiting::Rung(_)) {
         recv(socket, &mut bytes, MsgFlags::empty())?;
     }
     begins.send(())?;
     let end = match wait {
-        Waiting::Receives | Waiting::Rung | Waiting::RungByByte => {
-            recv(socket, &mut bytes, MsgFlags::empty())
-        }
+        Waiting::Receives | Waiting::Rung(_) => recv(socket, &mut bytes, MsgFlags::empty()),
         Waiting::Spins => loop {
             match recv(socket, &mut bytes, MsgFlags::MSG_DONTWAIT) {
                 Err(Errno::EAGAIN) => {}

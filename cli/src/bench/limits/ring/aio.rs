@@ -1,4 +1,4 @@
-//! By AIO, as Ringway does: a poll request on a descriptor that is always readable completes within the call, and the kernel adds one to the eventfd named in `aio_resfd`.
+//! By AIO, as Ringway does where it may have no `io_uring`: a poll request on a descriptor that is always readable completes within the call, and the kernel adds one to the eventfd named in `aio_resfd`.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};

@@ -1,4 +1,4 @@
-//! By `io_uring`: a no-op completes within the call, and the kernel adds one to the eventfd that is registered with the instance.
+//! By `io_uring`, as Ringway does: a no-op completes within the call, and the kernel adds one to the eventfd that is registered with the instance.
 //!
 //! An instance has one eventfd, so whoever has many bells has as many instances. Many hosts switch it off (`kernel.io_uring_disabled`, the sandboxes of containers).
 

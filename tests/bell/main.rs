@@ -1,11 +1,13 @@
-//! Sleepers are woken where Linux AIO is forbidden and bells cannot be rung: by bytes on the one socket that both halves of a side
-//! watch, so that each half can take the byte that was meant for the other.
+//! Sleepers are woken where bells cannot be rung: by bytes on the one socket that both halves of a side
+//! watch, so that each half can take the byte that was meant for the other. `ways.rs` has the other ways, and what is between them.
 //!
-//! Each test runs in a process of its own with a watchdog, under a seccomp filter that refuses `io_setup`.
+//! Each test runs in a process of its own with a watchdog, under a seccomp filter that refuses `io_setup` and `io_uring_setup`.
 
+#[path = "../forbid/mod.rs"]
 mod forbid;
-#[path = "crash/process.rs"]
+#[path = "../crash/process.rs"]
 mod process;
+mod ways;
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
@@ -20,13 +22,20 @@ use ringway::{Arm, Config, Connection, ErrorKind, Receiver, RecvError, Sender, W
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// `errno`: `ENOSYS` as where a kernel or a sandbox has no AIO, `EAGAIN` as where others have used up what there is.
-fn forbid_aio(errno: i32) {
+fn forbid_bells(errno: i32) {
+    forbid_uring();
     forbid(libc::SYS_io_setup, errno);
     let mut context: libc::c_ulong = 0;
     // SAFETY: `context` is valid for writes and zero.
     let made = unsafe { libc::syscall(libc::SYS_io_setup, 8 as libc::c_long, &raw mut context) };
     let error = std::io::Error::last_os_error();
     assert_eq!((made, error.raw_os_error()), (-1, Some(errno)));
+}
+
+/// As most containers do.
+fn forbid_uring() {
+    forbid(libc::SYS_io_uring_setup, libc::EPERM);
+    assert_eq!(ways::uring_setup(), Err(libc::EPERM));
 }
 
 fn path(name: &str) -> PathBuf {
@@ -141,7 +150,7 @@ impl Asleep {
 #[test]
 fn a_nudge_that_the_sibling_takes_is_passed_on() {
     alone("a_nudge_that_the_sibling_takes_is_passed_on", LIMIT, || {
-        forbid_aio(libc::ENOSYS);
+        forbid_bells(libc::ENOSYS);
         let mut asleep = Asleep::new("sibling");
         asleep.send_to_receiver();
         assert!(is_woken(&asleep.sender), "both watch the socket");
@@ -172,7 +181,7 @@ fn a_nudge_that_an_armed_half_takes_still_wakes_it() {
         "a_nudge_that_an_armed_half_takes_still_wakes_it",
         LIMIT,
         || {
-            forbid_aio(libc::EAGAIN);
+            forbid_bells(libc::EAGAIN);
             let mut asleep = Asleep::new("armed");
             asleep.make_room();
             assert!(!asleep.sender.is_closed(), "and takes the byte on the way");
@@ -188,7 +197,7 @@ fn a_nudge_finds_a_half_in_another_thread_and_a_half_left_alone() {
         "a_nudge_finds_a_half_in_another_thread_and_a_half_left_alone",
         LIMIT,
         || {
-            forbid_aio(libc::ENOSYS);
+            forbid_bells(libc::ENOSYS);
             let Asleep {
                 mut sender,
                 mut receiver,
@@ -225,7 +234,7 @@ fn a_nudge_that_the_kernel_had_no_memory_for_is_sent_with_the_next_frame() {
         "a_nudge_that_the_kernel_had_no_memory_for_is_sent_with_the_next_frame",
         LIMIT,
         || {
-            forbid_aio(libc::ENOSYS);
+            forbid_bells(libc::ENOSYS);
             let Asleep { receiver, peer, .. } = Asleep::new("memory");
             let (mut sender, _keep) = peer.split();
             let poor = thread::spawn(move || {
@@ -279,7 +288,7 @@ fn of_a_sleeping_server(name: &str, client: &Config, act: impl FnOnce(Sender, Re
 fn a_lost_ring_is_made_up_for_by_a_half_that_slept_already() {
     let name = "a_lost_ring_is_made_up_for_by_a_half_that_slept_already";
     alone(name, LIMIT, || {
-        forbid_aio(libc::ENOSYS);
+        forbid_bells(libc::ENOSYS);
         of_a_sleeping_server("sibling", &config(), |sender, mut receiver| {
             let reader = thread::spawn(move || {
                 let answer = receiver.recv_deadline(soon()).map(|frame| frame.to_vec());
@@ -301,7 +310,7 @@ fn a_lost_ring_is_made_up_for_by_a_half_that_slept_already() {
 fn a_lost_ring_is_made_up_for_by_a_half_that_never_sleeps() {
     let name = "a_lost_ring_is_made_up_for_by_a_half_that_never_sleeps";
     alone(name, LIMIT, || {
-        forbid_aio(libc::ENOSYS);
+        forbid_bells(libc::ENOSYS);
         let spins = config().wait(Wait::Spin);
         of_a_sleeping_server("spins", &spins, |sender, mut receiver| {
             let (end, kept) = mpsc::channel();
@@ -404,26 +413,29 @@ fn stream(sender: &mut Sender, receiver: &mut Receiver, frames: u64) {
     });
 }
 
+/// Two processes, each with two threads that sleep.
+fn two_processes(name: &str, bursts: u32, frames: u64) {
+    let path = path(name);
+    let mut child = fork(|| {
+        let (mut sender, mut receiver) = accept(&path).split();
+        echo(&mut sender, &mut receiver, bursts);
+        call(&mut sender, &mut receiver, bursts);
+        stream(&mut sender, &mut receiver, frames);
+        // The end, which the other side says last.
+        assert!(receiver.recv_deadline(soon()).is_err());
+    });
+    let (mut sender, mut receiver) = connect(&path).split();
+    call(&mut sender, &mut receiver, bursts);
+    echo(&mut sender, &mut receiver, bursts);
+    stream(&mut sender, &mut receiver, frames);
+    drop((sender, receiver));
+    assert_eq!(child.reap(), 0, "the other process lost a wake");
+}
+
 #[test]
 fn sleepers_in_two_processes_lose_no_wake() {
-    const BURSTS: u32 = 15_000;
-    const FRAMES: u64 = 20_000;
     alone("sleepers_in_two_processes_lose_no_wake", LIMIT, || {
-        forbid_aio(libc::ENOSYS);
-        let path = path("processes");
-        let mut child = fork(|| {
-            let (mut sender, mut receiver) = accept(&path).split();
-            echo(&mut sender, &mut receiver, BURSTS);
-            call(&mut sender, &mut receiver, BURSTS);
-            stream(&mut sender, &mut receiver, FRAMES);
-            // The end, which the other side says last.
-            assert!(receiver.recv_deadline(soon()).is_err());
-        });
-        let (mut sender, mut receiver) = connect(&path).split();
-        call(&mut sender, &mut receiver, BURSTS);
-        echo(&mut sender, &mut receiver, BURSTS);
-        stream(&mut sender, &mut receiver, FRAMES);
-        drop((sender, receiver));
-        assert_eq!(child.reap(), 0, "the other process lost a wake");
+        forbid_bells(libc::ENOSYS);
+        two_processes("processes", 15_000, 20_000);
     });
 }
