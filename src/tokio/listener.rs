@@ -7,6 +7,7 @@ use std::path::Path;
 use std::pin::Pin;
 
 use super::Connection;
+use super::vigil::come_back;
 use super::watched::Watched;
 use crate::connection::{self, Address};
 use crate::error::Error;
@@ -16,6 +17,8 @@ use crate::error::Error;
 pub struct Listener {
     // Before the listener, whose descriptor is watched.
     watched: Watched,
+    /// One was accepted, which took some time: the others of the thread have their turn before the next.
+    gives_way: bool,
     listener: connection::Listener,
 }
 
@@ -42,7 +45,11 @@ impl Listener {
         // SAFETY: nobody is given the listener to exchange it, and it is dropped behind the watch, by its place here and in `into_inner`.
         let watched = unsafe { Watched::new(listener.as_fd()) }
             .map_err(|error| Error::io("having the runtime watch a listener", error))?;
-        Ok(Self { watched, listener })
+        Ok(Self {
+            watched,
+            gives_way: false,
+            listener,
+        })
     }
 
     /// Waits for the next client that completes the handshake. Clients that are refused are counted and passed over.
@@ -64,8 +71,12 @@ impl Listener {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<connection::Connection, Error>> {
+        if std::mem::take(&mut self.gives_way) {
+            return come_back(cx);
+        }
         loop {
             if let Some(accepted) = self.listener.try_accept()? {
+                self.gives_way = true;
                 return Poll::Ready(Ok(accepted));
             }
             self.listener.refuse_idle()?;
@@ -88,7 +99,9 @@ impl Listener {
 
     /// The listener, which the runtime watches no more.
     pub fn into_inner(self) -> connection::Listener {
-        let Self { watched, listener } = self;
+        let Self {
+            watched, listener, ..
+        } = self;
         drop(watched);
         listener
     }
