@@ -1,4 +1,4 @@
-//! Connections in tasks of [tokio](::tokio): the same halves, whose waits are futures. `docs/tokio.md` has more than this page.
+//! Connections in tasks of [tokio]: the same halves, whose waits are futures. `docs/tokio.md` has more than this page.
 //!
 //! ```
 //! use ringway::tokio::{Listener, connect};
