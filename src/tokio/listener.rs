@@ -19,7 +19,7 @@ pub struct Listener {
     watched: Watched,
     /// One was accepted, which took some time: the others of the thread have their turn before the next.
     gives_way: bool,
-    listener: connection::Listener,
+    inner: connection::Listener,
 }
 
 impl Listener {
@@ -48,7 +48,7 @@ impl Listener {
         Ok(Self {
             watched,
             gives_way: false,
-            listener,
+            inner: listener,
         })
     }
 
@@ -75,18 +75,18 @@ impl Listener {
             return come_back(cx);
         }
         loop {
-            if let Some(accepted) = self.listener.try_accept()? {
+            if let Some(accepted) = self.inner.try_accept()? {
                 self.gives_way = true;
                 return Poll::Ready(Ok(accepted));
             }
-            self.listener.refuse_idle()?;
+            self.inner.refuse_idle()?;
             if let Err(error) = ready!(self.watched.poll(cx)) {
                 // The runtime that watched is shut down: the one that we are in does from now on.
                 if ::tokio::runtime::Handle::try_current().is_err() {
                     return Poll::Ready(Err(Error::io("waiting for clients", error)));
                 }
                 // SAFETY: as in `new`.
-                self.watched = unsafe { Watched::new(self.listener.as_fd()) }
+                self.watched = unsafe { Watched::new(self.inner.as_fd()) }
                     .map_err(|_| Error::io("waiting for clients", error))?;
             }
         }
@@ -94,21 +94,19 @@ impl Listener {
 
     /// The listener itself, to be asked.
     pub fn get_ref(&self) -> &connection::Listener {
-        &self.listener
+        &self.inner
     }
 
     /// The listener, which the runtime watches no more.
     pub fn into_inner(self) -> connection::Listener {
-        let Self {
-            watched, listener, ..
-        } = self;
+        let Self { watched, inner, .. } = self;
         drop(watched);
-        listener
+        inner
     }
 
     /// The socket's path.
     pub fn path(&self) -> &Path {
-        self.listener.path()
+        self.inner.path()
     }
 }
 
@@ -131,6 +129,6 @@ impl Drop for Accepted<'_> {
 
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.listener.as_fd()
+        self.inner.as_fd()
     }
 }

@@ -171,13 +171,15 @@ impl Vigil {
     #[inline(never)]
     pub(super) fn over(&mut self, rest: &mut Rest, found: bool) {
         self.waits = false;
+        self.timer = None;
         rest.end_wait(Instant::now(), found);
         if std::mem::take(&mut self.armed) {
             rest.rise();
+            #[cfg(ringway_planted = "left_task")]
+            return;
             #[cfg(not(ringway_planted = "left_task"))]
             self.watched.forget();
         }
-        self.timer = None;
     }
 }
 
