@@ -101,14 +101,14 @@ fn no_way_to_receive_loses_a_frame() {
                                 }
                             }
                         };
-                        let received = match poll_and_drop(receive, polls, send).await {
-                            Some(received) => received.unwrap(),
-                            None => {
-                                if !sent {
-                                    sender.try_send(&frame).unwrap();
-                                }
-                                receiver.recv().await.unwrap().to_vec()
-                            }
+                        let early = poll_and_drop(receive, polls, send).await;
+                        if !sent {
+                            sender.try_send(&frame).unwrap();
+                        }
+                        let received = if let Some(received) = early {
+                            received.unwrap()
+                        } else {
+                            receiver.recv().await.unwrap().to_vec()
                         };
                         assert_eq!(received, frame, "{polls} polls, sent before {moment}");
                         assert_eq!(receiver.try_recv().map(drop), Err(RecvError::Empty));

@@ -27,7 +27,7 @@ async fn pair() -> (Ours, Ours) {
 }
 
 fn tick(number: u64) -> Tick {
-    let price = number as f64 / 2.0;
+    let price = f64::from(number as u32) / 2.0;
     Tick { number, price }
 }
 

@@ -67,7 +67,7 @@ fn a_poll_in_vain_takes_a_few_microseconds_and_the_neighbour_has_its_turn() {
                 let frame = poll_fn(|cx| {
                     let start = used();
                     let polled = recv.as_mut().poll(cx);
-                    took.push(used() - start);
+                    took.push(used().saturating_sub(start));
                     polls += 1;
                     pending += u64::from(polled.is_pending());
                     polled

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt, stream};
 use ringway::batch::Bounds;
-use ringway::tokio::Batcher;
+use ringway::tokio::{Batcher, Receiver, Sender};
 use ringway::{Config, RecvError};
 use tokio::time::timeout;
 
@@ -40,29 +40,23 @@ fn a_sink_takes_what_the_ring_holds_and_one_item() {
             (RING / ITEM - 3..=RING / ITEM + 2).contains(&taken),
             "{taken}"
         );
-        sender.close().now_or_wait(&mut receiver).await;
+        flush_and_read(&mut sender, &mut receiver).await;
     });
 }
 
-/// Reads while the sink is flushed.
-trait NowOrWait {
-    async fn now_or_wait(self, receiver: &mut ringway::tokio::Receiver);
-}
-
-impl<F: Future<Output = Result<(), ringway::SendError>>> NowOrWait for F {
-    async fn now_or_wait(self, receiver: &mut ringway::tokio::Receiver) {
-        let read = async {
-            let mut next = 0u32;
-            loop {
-                let item = receiver.recv().await.unwrap().to_vec();
-                assert_eq!(item[..4], next.to_le_bytes(), "in order");
-                next += 1;
-            }
-        };
-        tokio::select! {
-            flushed = self => flushed.unwrap(),
-            () = read => unreachable!("it reads for ever"),
+/// Flushes while it is read, in order.
+async fn flush_and_read(sender: &mut Sender, receiver: &mut Receiver) {
+    let read = async {
+        let mut next = 0u32;
+        loop {
+            let item = receiver.recv().await.unwrap().to_vec();
+            assert_eq!(item[..4], next.to_le_bytes());
+            next += 1;
         }
+    };
+    tokio::select! {
+        flushed = sender.flush() => flushed.unwrap(),
+        () = read => unreachable!("it reads for ever"),
     }
 }
 

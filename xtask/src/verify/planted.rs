@@ -49,6 +49,12 @@ const FAULTS: &[Fault] = &[
         features: "chaos",
     },
     Fault {
+        name: "left_task",
+        test: ["tokio", "no_way_to_receive_loses_a_frame"],
+        says: "a task was left behind",
+        features: "",
+    },
+    Fault {
         name: "far_frame",
         test: [
             "hostile",
@@ -117,6 +123,7 @@ mod tests {
             "src/sys/uring.rs",
             "src/sys/credentials.rs",
             "src/planted.rs",
+            "src/tokio/vigil.rs",
         ];
         let sources: String = sources.map(|path| read(path.into())).concat();
         for fault in FAULTS {
