@@ -17,8 +17,8 @@ const LAYERS: &[&str] = &[
     "codec",
     "batch",
     "model",
-    "fuzz",
     "hostile",
+    "fuzz",
 ];
 /// Usable by every layer, and themselves without a layer.
 const BELOW: &[&str] = &["sync", "error", "planted"];

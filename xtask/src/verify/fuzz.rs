@@ -27,12 +27,13 @@ const WIDTH: usize = 2;
 const PLANTED: u64 = 180;
 
 /// The targets, and the most bytes of an input.
-const TARGETS: [(&str, u32); 5] = [
+const TARGETS: [(&str, u32); 6] = [
     ("handshake", 1024),
     ("tables", 1024),
     ("words", 512),
     ("program", 160),
     ("tap", 256),
+    ("server", 128),
 ];
 
 /// The most bytes of a target's corpus.
