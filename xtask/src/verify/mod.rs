@@ -112,7 +112,7 @@ pub(crate) fn run(options: &Options) -> Result<bool, String> {
         say!("{line}");
     }
     let (took, spent) = (began.elapsed().as_secs_f64(), spent.as_secs_f64());
-    say!("all {took:>20.1} s {spent:>7.1} s");
+    say!("all {took:>22.1} s {spent:>7.1} s");
     let count = |wanted: &str| {
         table
             .iter()
