@@ -16,6 +16,8 @@ pub(crate) enum Check {
     AnnouncedFrame,
     /// A frame that was read along is no shorter than its extension.
     ExtensionRead,
+    /// A Hello asks for a lane at least, and waits in ways that there are.
+    HelloSense,
     /// A frame is said to be taken before it is handed out.
     TakenFirst,
     /// What is held is not released.

@@ -8,6 +8,8 @@ mod handshake;
 mod input;
 mod memory;
 mod program;
+#[cfg(feature = "hostile")]
+mod server;
 mod tables;
 mod tap;
 #[cfg(test)]
@@ -25,7 +27,7 @@ struct Target {
     check: Check,
 }
 
-const TARGETS: [Target; 5] = [
+const TARGETS: &[Target] = &[
     Target {
         name: "handshake",
         run: handshake::run,
@@ -50,6 +52,13 @@ const TARGETS: [Target; 5] = [
         name: "tap",
         run: tap::run,
         check: Check::ExtensionRead,
+    },
+    // Its clients are scripted peers.
+    #[cfg(feature = "hostile")]
+    Target {
+        name: "server",
+        run: server::run,
+        check: Check::HelloSense,
     },
 ];
 

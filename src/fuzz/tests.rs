@@ -76,6 +76,13 @@ fn tap_inputs_find_nothing() {
     replay("tap");
 }
 
+#[cfg(feature = "hostile")]
+#[test]
+fn server_inputs_find_nothing() {
+    replay("server");
+}
+
+#[cfg(feature = "hostile")]
 #[test]
 fn the_corpora_are_small_and_are_those_of_the_targets() {
     let targets: BTreeSet<_> = TARGETS

@@ -75,7 +75,7 @@ impl Calm {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(loom, ringway_shuttle))))]
 mod tests {
     use super::*;
     use proptest::prelude::*;

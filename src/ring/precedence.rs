@@ -76,5 +76,5 @@ impl Precedence {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(loom, ringway_shuttle))))]
 mod tests;

@@ -103,5 +103,5 @@ fn is_in(position: u64, least: u64, most: u64) -> bool {
     (least..=most).contains(&position) && position % 8 == 0
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(loom, ringway_shuttle))))]
 mod tests;

@@ -71,11 +71,11 @@ pub(crate) fn allocate(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
     resize(fd, bytes)?;
     let length = length(bytes)?;
     // SAFETY: no memory is passed; the descriptor is open for the duration of the borrow.
-    let allocated = again(|| check(unsafe { libc::fallocate(fd.as_raw_fd(), 0, 0, length) }));
-    // A planted fault, which tests/failing must find: nobody looks at the answer.
+    let allocate = || check(unsafe { libc::fallocate(fd.as_raw_fd(), 0, 0, length) });
+    // A planted fault, which tests/failing must find: nobody looks at the answer, not even whether a signal came in between.
     #[cfg(ringway_planted = "unheeded_errno")]
-    let allocated = allocated.or(Ok(0));
-    allocated.map(drop)
+    let allocate = || allocate().or(Ok(0));
+    again(allocate).map(drop)
 }
 
 /// Applies the [`SEALS`]. Must come after our own writable mapping was made: `F_SEAL_FUTURE_WRITE` refuses later ones.

@@ -158,7 +158,7 @@ impl Heat {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(loom, ringway_shuttle))))]
 mod tests {
     use super::*;
     use proptest::prelude::*;

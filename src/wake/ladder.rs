@@ -262,5 +262,5 @@ impl Ladder {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(loom, ringway_shuttle))))]
 mod tests;

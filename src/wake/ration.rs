@@ -63,7 +63,7 @@ impl Ration {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(loom, ringway_shuttle))))]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -352,5 +352,6 @@ macro_rules! scenes {
 
 scenes! {
     each_call_of_a_server_fails: RichServer, Server, Poller;
-    each_call_of_a_client_fails: RichClient, Client, ConfinedClient, LeanClient, Watcher;
+    // The plain one first: that its memory is locked would mend what others have missed.
+    each_call_of_a_client_fails: Client, RichClient, ConfinedClient, LeanClient, Watcher;
 }

@@ -19,8 +19,8 @@ const LAYERS: &[&str] = &[
     "stream",
     "tokio",
     "model",
-    "fuzz",
     "hostile",
+    "fuzz",
 ];
 /// Usable by every layer, and themselves without a layer.
 const BELOW: &[&str] = &["sync", "error", "planted"];

@@ -117,16 +117,26 @@ pub(crate) enum End {
 }
 
 /// Runs `command` to its end, but no longer than `limit`, calling `tick` several times a second.
-pub(crate) fn run(
+pub(crate) fn run(command: &mut Command, limit: Duration, tick: impl FnMut()) -> io::Result<End> {
+    let mut spent = Duration::ZERO;
+    run_measured(command, limit, &mut spent, tick)
+}
+
+/// The same, and adds to `spent` the processor time of all its processes.
+pub(crate) fn run_measured(
     command: &mut Command,
     limit: Duration,
+    spent: &mut Duration,
     mut tick: impl FnMut(),
 ) -> io::Result<End> {
     let mark = Mark::new();
     let mut child = mark.spawn(command.stdin(Stdio::null()))?;
     let end = Instant::now() + limit;
     let mut nap = Duration::from_millis(2);
+    let before = *spent;
     loop {
+        // Before it is waited for: then nothing is known of it any more.
+        *spent = before + processor_time(child.id());
         let status = child.try_wait()?;
         tick();
         if let Some(status) = status {
@@ -142,12 +152,41 @@ pub(crate) fn run(
     }
 }
 
+/// What a process has had of the processors, with all its descendants that were waited for: as the kernel counts it, in hundredths of a second, whoever else keeps the machine busy.
+fn processor_time(process: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // Behind its name, which may have any character: the state, ten numbers, then its own time and its children's, each as a program and in the kernel.
+    let numbers = stat.rsplit(')').next().unwrap_or_default();
+    let times = numbers.split_whitespace().skip(11).take(4);
+    let ticks = times
+        .filter_map(|ticks| ticks.parse::<u64>().ok())
+        .sum::<u64>();
+    Duration::from_millis(10).saturating_mul(u32::try_from(ticks).unwrap_or(u32::MAX))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn shell(script: &str, limit: Duration) -> End {
         run(Command::new("sh").args(["-c", script]), limit, || ()).unwrap()
+    }
+
+    #[test]
+    fn processor_time_is_that_of_all_processes_and_not_the_time_of_waiting() {
+        let measure = |script: &str| {
+            let mut spent = Duration::ZERO;
+            let mut shell = Command::new("sh");
+            shell.args(["-c", script]);
+            run_measured(&mut shell, Duration::from_secs(60), &mut spent, || ()).unwrap();
+            spent
+        };
+        let idle = measure("sleep 1");
+        assert!(idle < Duration::from_millis(300), "{idle:?}");
+        // The work is a grandchild's, which the child waits for.
+        let work = "i=0; while [ $i -lt 600000 ]; do i=$((i + 1)); done";
+        let busy = measure(&format!("(sh -c '{work}'; true); true"));
+        assert!(busy > Duration::from_millis(50), "{busy:?}");
     }
 
     #[test]

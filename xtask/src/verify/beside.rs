@@ -6,6 +6,7 @@
 use std::panic;
 use std::process::Command;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -21,11 +22,19 @@ pub(super) struct Beside {
 }
 
 impl Beside {
-    pub(super) fn start(step: &'static Step, options: &Options) -> Result<Self, String> {
+    /// It begins when it is its turn: `number` have come before it.
+    pub(super) fn start(
+        step: &'static Step,
+        options: &Options,
+        number: usize,
+        berths: &Arc<Berths>,
+    ) -> Result<Self, String> {
         let (wanted, heeded) = channel();
         let mut job = Job::new(step.name, options)?.beside(Heed(heeded));
         let ci = options.ci;
+        let berths = Arc::clone(berths);
         let thread = thread::spawn(move || {
+            let _berth = berths.enter(number, || job.go_on());
             let began = Instant::now();
             let outcome = Outcome::of((step.run)(&mut job), ci);
             (job, outcome, began.elapsed())
@@ -58,6 +67,44 @@ impl Drop for Beside {
             // It unwinds, and that is all that it has to say.
             let _ = thread.join();
         }
+    }
+}
+
+/// So many run beside the others at once; the next one begins when one of them has ended. More would be in each other's way, and in that of the tests.
+const BERTHS: usize = 2;
+
+/// How many of these steps have ended.
+#[derive(Debug, Default)]
+pub(super) struct Berths {
+    ended: Mutex<usize>,
+    changed: Condvar,
+}
+
+impl Berths {
+    /// Waits until fewer than [`BERTHS`] of the `number` that came before are under way, calling `tick` several times a second.
+    fn enter(&self, number: usize, tick: impl Fn()) -> Berth<'_> {
+        let mut ended = self.lock();
+        while *ended + BERTHS <= number {
+            drop(ended);
+            tick();
+            let wait = (self.changed).wait_timeout(self.lock(), Duration::from_millis(100));
+            ended = wait.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        Berth(self)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, usize> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Free again at the end of its life.
+struct Berth<'a>(&'a Berths);
+
+impl Drop for Berth<'_> {
+    fn drop(&mut self) {
+        *self.0.lock() += 1;
+        self.0.changed.notify_all();
     }
 }
 
@@ -109,6 +156,38 @@ mod tests {
         }))
     }
 
+    fn start(step: &'static Step) -> Beside {
+        Beside::start(step, &Options::default(), 0, &Arc::default()).unwrap()
+    }
+
+    #[test]
+    fn the_third_begins_when_one_of_the_first_two_has_ended() {
+        let berths = Arc::new(Berths::default());
+        let enter = |number| {
+            let berths = Arc::clone(&berths);
+            let (began, begins) = channel();
+            let (end, ends) = channel::<()>();
+            let thread = thread::spawn(move || {
+                let _berth = berths.enter(number, || ());
+                began.send(()).unwrap();
+                let _ = ends.recv();
+            });
+            (begins, end, thread)
+        };
+        let soon = Duration::from_secs(60);
+        let (third, first, second) = (enter(2), enter(0), enter(1));
+        for (begins, ..) in [&first, &second] {
+            begins.recv_timeout(soon).unwrap();
+        }
+        assert!(third.0.recv_timeout(Duration::from_millis(300)).is_err());
+        drop(second.1);
+        third.0.recv_timeout(soon).unwrap();
+        drop((first.1, third.1));
+        for thread in [first.2, second.2, third.2] {
+            thread.join().unwrap();
+        }
+    }
+
     #[test]
     fn what_it_found_is_there_when_it_is_waited_for() {
         let step = step("test-found", |job| {
@@ -116,7 +195,7 @@ mod tests {
             shell.args(["-c", "echo found"]);
             job.run(&mut at_leisure(&shell), seconds(60))
         });
-        let (_, outcome, _) = Beside::start(step, &Options::default()).unwrap().end();
+        let (_, outcome, _) = start(step).end();
         assert!(matches!(outcome, Outcome::Passed(note) if note == "found\n"));
     }
 
@@ -127,7 +206,7 @@ mod tests {
             job.run(sleep.arg("600"), seconds(700))
         });
         let began = Instant::now();
-        drop(Beside::start(step, &Options::default()).unwrap());
+        drop(start(step));
         assert!(
             began.elapsed() < Duration::from_secs(500),
             "it was waited for"

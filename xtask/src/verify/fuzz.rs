@@ -3,12 +3,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{env, fs, io};
 
 use super::evidence;
 use super::job::{Job, Stop, seconds};
 use super::sanitizers::{HOST, needs_nightly};
+use super::several::{Ran, Task};
 use crate::output::say;
 use crate::place;
 
@@ -17,18 +18,22 @@ pub(super) const PERCENT: u32 = 20;
 
 /// Sets how many seconds each target is given without `--long`.
 const SECONDS: &str = "RINGWAY_FUZZ_SECONDS";
-const USUAL: u64 = 10;
+const USUAL: u64 = 30;
+
+/// So many are tried side by side: each takes one processor.
+const WIDTH: usize = 2;
 
 /// How long it may take until what was left out is found. It takes seconds.
 const PLANTED: u64 = 180;
 
 /// The targets, and the most bytes of an input.
-const TARGETS: [(&str, u32); 5] = [
+const TARGETS: [(&str, u32); 6] = [
     ("handshake", 1024),
     ("tables", 1024),
     ("words", 512),
     ("program", 160),
     ("tap", 256),
+    ("server", 128),
 ];
 
 /// The most bytes of a target's corpus.
@@ -59,12 +64,22 @@ pub(super) fn fuzz(job: &mut Job) -> Result<String, Stop> {
         .env("RUSTFLAGS", FLAGS)
         .env("CARGO_TARGET_DIR", folder())
         .env("CARGO_TERM_COLOR", "never");
-    job.run(&mut build, seconds(900))?;
+    job.run(&mut job.manner(build), seconds(1_200))?;
+    let fuzzers = TARGETS.map(|(name, longest)| Fuzzer::new(name, longest));
+    let fuzzers = fuzzers.into_iter().collect::<io::Result<Vec<_>>>();
+    let fuzzers = fuzzers.map_err(|error| unwritable(&error))?;
+    let tasks = fuzzers.iter().map(|fuzzer| fuzzer.left_out(job));
+    let tasks = tasks.collect::<Result<Vec<_>, _>>()?;
+    for (fuzzer, ran) in fuzzers.iter().zip(job.several(tasks, WIDTH)) {
+        fuzzer.finds_what_is_left_out(ran)?;
+    }
+    let tasks = fuzzers
+        .iter()
+        .map(|fuzzer| fuzzer.task(job, time))
+        .collect();
     let mut notes = Vec::new();
-    for (name, longest) in TARGETS {
-        let fuzzer = Fuzzer::new(name, longest).map_err(|error| unwritable(&error))?;
-        fuzzer.finds_what_is_left_out(job)?;
-        notes.push(fuzzer.run(job, time)?);
+    for (fuzzer, ran) in fuzzers.iter().zip(job.several(tasks, WIDTH)) {
+        notes.push(fuzzer.judged(job, ran)?);
         if job.long().is_some() {
             fuzzer.keep(job)?;
         }
@@ -76,8 +91,8 @@ pub(super) fn fuzz(job: &mut Job) -> Result<String, Stop> {
 fn time(long: Option<u64>) -> Result<Duration, Stop> {
     let given = env::var(SECONDS).ok();
     if let Some(minutes) = long {
-        let targets = TARGETS.len() as u32;
-        return Ok(seconds(60 * minutes) * PERCENT / 100 / targets);
+        let turns = TARGETS.len().div_ceil(WIDTH) as u32;
+        return Ok(seconds(60 * minutes) * PERCENT / 100 / turns);
     }
     let count = given.map_or(Ok(USUAL), |given| given.parse());
     let count = count.ok().filter(|count| (1..=3600).contains(count));
@@ -137,15 +152,24 @@ impl Fuzzer {
         command
     }
 
-    /// From the seeds alone, none of which finds it.
-    fn finds_what_is_left_out(&self, job: &mut Job) -> Result<(), Stop> {
+    /// Without the check that it has to miss: from the seeds alone, none of which finds it.
+    fn left_out(&self, job: &Job) -> Result<Task, Stop> {
         let fresh = folder().join("planted").join(self.name);
         empty(&fresh).map_err(|error| unwritable(&error))?;
-        let mut command = self.command(&folder().join("planted/found-"), &[&fresh, &self.seeds]);
+        let found = folder().join(format!("planted/found-{}-", self.name));
+        let mut command = self.command(&found, &[&fresh, &self.seeds]);
         command.arg(format!("-max_total_time={PLANTED}"));
         command.env("RINGWAY_PLANTED", "1");
-        let (printed, status) = job.try_run(&mut command, seconds(PLANTED + 60))?;
-        if status.success() || !printed.contains("Test unit written to") {
+        Ok(Task {
+            name: format!("{}-planted", self.name),
+            command: job.manner(command),
+            limit: seconds(PLANTED + 60),
+            alone: false,
+        })
+    }
+
+    fn finds_what_is_left_out(&self, ran: Ran) -> Result<(), Stop> {
+        if ran.status?.success() || !ran.printed.contains("Test unit written to") {
             let name = self.name;
             return Err(Stop::failed(format!(
                 "`{name}` did not find within {PLANTED} s that a check is left out"
@@ -154,18 +178,27 @@ impl Fuzzer {
         Ok(())
     }
 
-    /// As it is, for so long. Returns what there is to say.
-    fn run(&self, job: &mut Job, time: Duration) -> Result<String, Stop> {
+    /// As it is, for so long.
+    fn task(&self, job: &Job, time: Duration) -> Task {
         let found = folder().join(format!("{FOUND}{}-", self.name));
         let mut command = self.command(&found, &[&self.learned, &self.seeds, &self.corpus]);
         command.arg(format!("-max_total_time={}", time.as_secs().max(1)));
-        let began = Instant::now();
-        let (printed, status) = job.try_run(&mut command, time + seconds(120))?;
-        let stats = Stats::read(&printed);
+        Task {
+            name: self.name.to_owned(),
+            command: job.manner(command),
+            limit: time + seconds(180),
+            alone: false,
+        }
+    }
+
+    /// What there is to say of it.
+    fn judged(&self, job: &Job, ran: Ran) -> Result<String, Stop> {
+        let status = ran.status?;
+        let stats = Stats::read(&ran.printed);
         if job.long().is_some() {
             let what = (!status.success()).then_some("an input that fails");
             let check = format!("inputs tried: {}", self.name);
-            evidence::add(&check, stats.inputs, began.elapsed(), what)?;
+            evidence::add(&check, stats.inputs, ran.took, what)?;
         }
         if !status.success() {
             let (name, program) = (self.name, self.program.display());
@@ -273,7 +306,8 @@ mod tests {
 
     #[test]
     fn the_minutes_of_a_long_run_are_shared() {
-        let share = seconds(3600) * PERCENT / 100 / TARGETS.len() as u32;
+        let turns = TARGETS.len().div_ceil(WIDTH) as u32;
+        let share = seconds(3600) * PERCENT / 100 / turns;
         assert_eq!(time(Some(60)).unwrap(), share);
     }
 

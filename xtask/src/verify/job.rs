@@ -1,12 +1,14 @@
 //! A step while it runs: its log, its processes, and why it may stop before its end.
 
 use std::fmt::Write;
+use std::fs::{self, File};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use super::beside::{Heed, at_leisure};
 use super::log::Log;
 use super::options::Options;
+use super::several::{self, Ran, Task};
 use crate::output::say;
 use crate::place;
 use crate::process::{self, End};
@@ -38,6 +40,10 @@ pub(super) struct Job {
     log: Log,
     /// Of a step that runs beside the others.
     heed: Option<Heed>,
+    /// The processor time of all its processes.
+    spent: Duration,
+    /// Where a process's standard output goes that is not for the log.
+    output: Option<File>,
 }
 
 impl Job {
@@ -48,6 +54,8 @@ impl Job {
                 options: options.clone(),
                 log,
                 heed: None,
+                spent: Duration::ZERO,
+                output: None,
             }),
             Err(error) => Err(format!(
                 "no log can be written in {}: {error}",
@@ -62,12 +70,24 @@ impl Job {
         self
     }
 
+    /// Unwinds if nobody waits for the step any more.
+    pub(super) fn go_on(&self) {
+        if let Some(heed) = &self.heed {
+            heed.go_on();
+        }
+    }
+
     /// How `command` is run in this step: beside others, with a smaller share of the processors.
     pub(super) fn manner(&self, command: Command) -> Command {
         match self.heed {
             Some(_) => at_leisure(&command),
             None => command,
         }
+    }
+
+    /// The processor time of the processes that it has run.
+    pub(super) fn spent(&self) -> Duration {
+        self.spent
     }
 
     pub(super) fn ci(&self) -> bool {
@@ -116,6 +136,23 @@ impl Job {
         )))
     }
 
+    /// As [`run`](Self::run), for a process whose standard output is for us and nobody else: returns that alone, which the log does not have.
+    pub(super) fn quietly(
+        &mut self,
+        command: &mut Command,
+        limit: Duration,
+    ) -> Result<String, Stop> {
+        let path = self.log.path().with_extension("json");
+        let file = File::create(&path);
+        let file = file.map_err(|error| Stop::failed(format!("{}: {error}", path.display())))?;
+        self.output = Some(file);
+        let ran = self.run(command, limit);
+        self.output = None;
+        ran?;
+        fs::read_to_string(&path)
+            .map_err(|error| Stop::failed(format!("{}: {error}", path.display())))
+    }
+
     /// As [`run`](Self::run), for a process that may well end without success.
     pub(super) fn try_run(
         &mut self,
@@ -137,8 +174,11 @@ impl Job {
         let ended = self.log.note(&format!("$ {what}")).and_then(|()| {
             let start = self.log.end();
             self.log.attach(command)?;
+            if let Some(file) = &self.output {
+                command.stdout(file.try_clone()?);
+            }
             let (log, heed) = (&mut self.log, &self.heed);
-            let end = process::run(command, limit, || {
+            let end = process::run_measured(command, limit, &mut self.spent, || {
                 if let Some(heed) = heed {
                     heed.go_on();
                 }
@@ -152,17 +192,28 @@ impl Job {
         if live {
             self.log.follow();
         }
-        match ended {
-            Ok((start, End::Exit(status, 0))) => Ok((self.log.since(start), status)),
-            Ok((_, End::Exit(status, left))) => Err(Stop::failed(format!(
-                "`{what}` ended with {status} and left {left} processes running"
-            ))),
-            Ok((_, End::Overstayed)) => Err(Stop::failed(format!(
-                "`{what}` was stopped after {} s",
-                limit.as_secs()
-            ))),
-            Err(error) => Err(Stop::failed(error.to_string())),
-        }
+        let (start, end) = ended.map_err(|error| Stop::failed(error.to_string()))?;
+        let status = judged(&end, &what, limit)?;
+        Ok((self.log.since(start), status))
+    }
+
+    /// Runs processes side by side, `width` at a time and each in its turn, and returns what each printed and how it ended. What one has printed is in the
+    /// log, and is shown, when it has ended.
+    pub(super) fn several(&mut self, tasks: Vec<Task>, width: usize) -> Vec<Ran> {
+        let live = self.options.verbose && self.heed.is_none();
+        let folder = self.log.path().with_extension("");
+        let (log, heed, spent) = (&mut self.log, &self.heed, &mut self.spent);
+        several::run(tasks, width, &folder, |news| {
+            if let Some(heed) = heed {
+                heed.go_on();
+            }
+            let Some(news) = news else { return };
+            *spent += news.spent;
+            let _ = log.note(&news.text);
+            if live {
+                log.follow();
+            }
+        })
     }
 
     /// Ends the step's output: a failure that was not followed is shown now, and so are warnings.
@@ -182,8 +233,22 @@ impl Job {
     }
 }
 
+/// How a process ended that was to end by itself, in time, and leave nobody behind.
+pub(super) fn judged(end: &End, what: &str, limit: Duration) -> Result<ExitStatus, Stop> {
+    match end {
+        End::Exit(status, 0) => Ok(*status),
+        End::Exit(status, left) => Err(Stop::failed(format!(
+            "`{what}` ended with {status} and left {left} processes running"
+        ))),
+        End::Overstayed => Err(Stop::failed(format!(
+            "`{what}` was stopped after {} s",
+            limit.as_secs()
+        ))),
+    }
+}
+
 /// The command as a person would type it, with the variables that we set.
-fn line(command: &Command) -> String {
+pub(super) fn line(command: &Command) -> String {
     let mut line = String::new();
     for (name, value) in command.get_envs() {
         let (name, Some(value)) = (name.to_string_lossy(), value) else {

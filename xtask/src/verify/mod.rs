@@ -1,9 +1,10 @@
-//! `cargo verify`: everything that continuous integration checks, one step after the other; the models run beside the others all the time.
+//! `cargo verify`: everything that continuous integration checks, one step after the other; some run beside the others all the time.
 //!
 //! Deliberately absent: state. A step is a function that starts processes; what they print goes to a log of its own
 //! under the target directory, and is shown while it runs (CI, `--verbose`) or when the step fails (a person).
 
 mod beside;
+mod binaries;
 mod evidence;
 mod fuzz;
 mod job;
@@ -12,11 +13,13 @@ mod options;
 mod planted;
 mod sanitizers;
 mod schedules;
+mod several;
 mod soak;
 mod steps;
 mod suite;
 mod supply;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub(crate) use options::Options;
@@ -75,12 +78,16 @@ pub(crate) fn run(options: &Options) -> Result<bool, String> {
         }
         return Ok(true);
     }
+    let began = Instant::now();
+    let mut spent = Duration::ZERO;
     let mut table = Vec::new();
     let chosen = options.choose(steps::ALL)?;
     // Beside others, if there are others.
     let beside = chosen.iter().filter(|step| step.beside && chosen.len() > 1);
+    let berths = Arc::default();
     let mut beside: Vec<_> = beside
-        .map(|step| Beside::start(step, options))
+        .enumerate()
+        .map(|(number, step)| Beside::start(step, options, number, &berths))
         .collect::<Result<_, _>>()?;
     for step in chosen {
         say!("=== {}: {}", step.name, step.about);
@@ -94,15 +101,18 @@ pub(crate) fn run(options: &Options) -> Result<bool, String> {
             let outcome = Outcome::of((step.run)(&mut job), options.ci);
             (job, outcome, began.elapsed())
         };
+        spent += job.spent();
         job.close(matches!(outcome, Outcome::Failed(_)));
-        let line = row(step.name, &outcome, took);
+        let line = row(step.name, &outcome, took, job.spent());
         say!("--- {line}");
         table.push((line, outcome));
     }
-    say!("\n=== summary");
+    say!("\n=== summary: the time, and the processor time, of each step");
     for (line, _) in &table {
         say!("{line}");
     }
+    let (took, spent) = (began.elapsed().as_secs_f64(), spent.as_secs_f64());
+    say!("all {took:>22.1} s {spent:>7.1} s");
     let count = |wanted: &str| {
         table
             .iter()
@@ -119,9 +129,11 @@ pub(crate) fn run(options: &Options) -> Result<bool, String> {
     Ok(failed == 0)
 }
 
-fn row(name: &str, outcome: &Outcome, took: Duration) -> String {
+/// `took`: by the clock. `spent`: of the processors, whatever else they had to do meanwhile.
+fn row(name: &str, outcome: &Outcome, took: Duration, spent: Duration) -> String {
     let (word, note) = outcome.parts();
-    format!("{name:<10} {word:<8} {:>6.1} s  {note}", took.as_secs_f64())
+    let (took, spent) = (took.as_secs_f64(), spent.as_secs_f64());
+    format!("{name:<10} {word:<8} {took:>6.1} s {spent:>7.1} s  {note}")
         .trim_end()
         .to_owned()
 }
@@ -152,7 +164,8 @@ mod tests {
             "fmt",
             &Outcome::Passed(String::new()),
             Duration::from_millis(1_240),
+            Duration::from_millis(2_150),
         );
-        assert_eq!(line, "fmt        passed      1.2 s");
+        assert_eq!(line, "fmt        passed      1.2 s     2.1 s");
     }
 }

@@ -1,5 +1,10 @@
 //! Faults that are planted in the library, which its tests must find: a check that cannot fail is worthless.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use super::binaries;
 use super::job::{Job, Stop, seconds};
 use crate::place;
 
@@ -10,8 +15,6 @@ struct Fault {
     test: [&'static str; 2],
     /// What it says.
     says: &'static str,
-    /// The features that it takes, for cargo.
-    features: &'static str,
 }
 
 const FAULTS: &[Fault] = &[
@@ -22,37 +25,31 @@ const FAULTS: &[Fault] = &[
             "a_survivor_of_any_instruction_finds_all_or_nothing",
         ],
         says: "neither nothing nor all",
-        features: "",
     },
     Fault {
         name: "unheeded_errno",
         test: ["failing", "each_call_of_a_client_fails"],
         says: "the segment is sparse",
-        features: "",
     },
     Fault {
         name: "everybody_is_us",
         test: ["hidden", "who_has_no_uid_here_is_not_taken_for_ourselves"],
         says: "was taken for ourselves",
-        features: "",
     },
     Fault {
         name: "unasked_limit",
         test: ["memory", "a_limit_on_files_refuses_rings_and_kills_nobody"],
         says: "no client connected before the deadline",
-        features: "",
     },
     Fault {
         name: "late_commit",
         test: ["killed", "killed_at_every_label_second_share"],
         says: "frames arrived where",
-        features: "chaos",
     },
     Fault {
         name: "left_task",
         test: ["tokio", "no_way_to_receive_loses_a_frame"],
         says: "a task was left behind",
-        features: "",
     },
     Fault {
         name: "far_frame",
@@ -62,7 +59,6 @@ const FAULTS: &[Fault] = &[
         ],
         // By the guard behind the ring.
         says: "SIGSEGV",
-        features: "",
     },
     Fault {
         name: "untaken_ring",
@@ -71,40 +67,71 @@ const FAULTS: &[Fault] = &[
             "ways::a_ring_that_io_uring_does_not_take_goes_by_the_byte",
         ],
         says: "its wake is lost",
-        features: "",
     },
 ];
 
-/// One build has all of them: each is in the way of its own test alone.
-pub(super) fn planted(job: &mut Job) -> Result<(), Stop> {
-    let flags: Vec<String> = FAULTS
-        .iter()
-        .map(|fault| format!("--cfg ringway_planted=\"{}\"", fault.name))
-        .collect();
+/// One build has all of them: each is in the way of its own test alone. Of dependencies there is no build of its own.
+pub(super) fn planted(job: &mut Job) -> Result<String, Stop> {
     job.note("# Faults are planted here: the failures that follow are wanted.");
+    let mut cargo = job.cargo("test");
+    // Of the workspace, as all tests are: then what they depend on is built for both at once.
+    cargo.args(["--workspace", "--features", "ringway/chaos"]);
+    for fault in FAULTS {
+        cargo.args(["--test", fault.test[0]]);
+    }
+    cargo.env("RUSTC_WORKSPACE_WRAPPER", compiler()?);
+    let binaries = binaries::build(job, cargo)?;
+    let mut tasks = Vec::new();
     for fault in FAULTS {
         let [target, test] = fault.test;
-        let mut cargo = job.cargo("test");
-        cargo.args(["--package", "ringway", "--features", fault.features]);
-        cargo.args(["--test", target, "--", test, "--nocapture"]);
-        cargo
-            .env("RUSTFLAGS", flags.join(" "))
-            .env("CARGO_TARGET_DIR", place::target().join("planted"));
-        let (printed, status) = job.try_run(&mut cargo, seconds(900))?;
-        if printed.contains("this sandbox forbids ptrace") {
-            return Ok(());
-        }
-        if printed.contains("SKIPPED: no namespaces") {
+        let found = binaries.iter().find(|binary| binary.is("ringway", target));
+        let found = found.ok_or_else(|| Stop::failed(format!("{target} was not built")))?;
+        let mut task = found.task(seconds(300));
+        fault.name.clone_into(&mut task.name);
+        task.command.args([test, "--nocapture"]);
+        tasks.push(task);
+    }
+    let mut skipped = Vec::new();
+    for (fault, ran) in FAULTS.iter().zip(job.several(tasks, 2)) {
+        let status = ran.status?;
+        if SKIPPED.iter().any(|text| ran.printed.contains(text)) {
+            skipped.push(fault.name);
             continue;
         }
-        if status.success() || !printed.contains(fault.says) {
+        // By a signal a process says nothing itself.
+        let said = format!("{}{status}", ran.printed);
+        if status.success() || !said.contains(fault.says) {
             return Err(Stop::failed(format!(
-                "the fault `{}` was planted, and `{test}` did not find it",
-                fault.name
+                "the fault `{}` was planted, and `{}` did not find it",
+                fault.name, fault.test[1]
             )));
         }
     }
-    Ok(())
+    let found = FAULTS.len() - skipped.len();
+    match skipped[..] {
+        [] => Ok(format!("{found} faults found")),
+        _ if found == 0 => Err(Stop::failed("no fault could be looked for here")),
+        _ => Ok(format!(
+            "{found} faults found; not here: {}",
+            skipped.join(", ")
+        )),
+    }
+}
+
+/// What a test says that cannot run here.
+const SKIPPED: [&str; 2] = ["this sandbox forbids ptrace", "SKIPPED: no namespaces"];
+
+/// A compiler for the packages of this workspace alone, which plants all faults. Flags in the environment would be everybody's, and all dependencies would be built again for them.
+fn compiler() -> Result<PathBuf, Stop> {
+    let flags = FAULTS
+        .iter()
+        .map(|fault| format!(" --cfg 'ringway_planted=\"{}\"'", fault.name));
+    let script = format!("#!/bin/sh\nexec \"$@\"{}\n", flags.collect::<String>());
+    let path = place::target().join("verify/planted-rustc");
+    let written = fs::write(&path, script)
+        .and_then(|()| fs::set_permissions(&path, Permissions::from_mode(0o755)));
+    written.map_err(|error| Stop::failed(format!("{}: {error}", path.display())))?;
+    Ok(path)
 }
 
 #[cfg(test)]
@@ -134,7 +161,8 @@ mod tests {
             let files = std::fs::read_dir(folder).unwrap().flatten();
             let files = files.filter(|file| file.path().is_file());
             let mut texts = files.map(|file| std::fs::read_to_string(file.path()).unwrap());
-            assert!(texts.any(|text| text.contains(test)), "{test}");
+            let name = test.rsplit("::").next().unwrap_or(test);
+            assert!(texts.any(|text| text.contains(name)), "{test}");
         }
     }
 }

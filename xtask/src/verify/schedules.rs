@@ -46,7 +46,7 @@ fn run(job: &mut Job, seed: u64, schedules: u64, limit: Duration) -> Result<(), 
     let mut cargo = job.cargo("test");
     // Unit tests, as the models are: they run the library's own, private source. What runs in every schedule is optimised, as there.
     cargo.args(["--profile", "loom", "--package", "ringway", "--lib"]);
-    cargo.arg("model::random");
+    cargo.args(["--no-default-features", "model::random"]);
     cargo
         .env("RUSTFLAGS", "--cfg ringway_shuttle")
         .env("CARGO_TARGET_DIR", place::target().join("shuttle"))

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use super::evidence;
 use super::job::{Job, Stop, seconds};
-use super::planted::planted;
 use super::suite::Tally;
 use crate::output::{draw, say};
 
@@ -141,7 +140,6 @@ pub(super) fn soak(job: &mut Job) -> Result<String, Stop> {
     let mut build = job.cargo("test");
     build.args(["--package", "ringway", "--tests", "--no-run"]);
     job.run(&mut build, seconds(400))?;
-    planted(job)?;
     let mut laps = Vec::new();
     for soak in SOAKS {
         let share = Duration::from_secs(minutes * 60) * soak.percent / 100;

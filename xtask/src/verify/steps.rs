@@ -1,11 +1,11 @@
-//! The steps, in the order in which they run: what is cheap first, then what shares its build with the step before it. `loom` begins with the first one, beside the
-//! others, and so do `shuttle` and `tsan`, with a smaller share of the processors.
+//! The steps, in the order in which they run: what is cheap first, then what shares its build with the step before it. `loom` and `shuttle` begin with the first one,
+//! beside the others and with a smaller share of the processors; behind them `tsan` and `fuzz`.
 //!
-//! clippy and docs need metadata only and share it; tests, doctests, examples and package share one full build;
+//! clippy and docs need metadata only and share it; tests, chaos, planted, doctests and examples share one full build of what they depend on;
 //! loom, shuttle, asan, tsan and fuzz change how everything is compiled, so each has a target directory of its own.
 
 use super::job::{Job, Stop, seconds};
-use super::{Step, fuzz, sanitizers, schedules, soak, suite, supply};
+use super::{Step, fuzz, planted, sanitizers, schedules, soak, suite, supply};
 use crate::place;
 
 pub(super) const ALL: &[Step] = &[
@@ -46,6 +46,12 @@ pub(super) const ALL: &[Step] = &[
         beside: false,
     },
     Step {
+        name: "planted",
+        about: "faults that are planted in the library are found by its tests",
+        run: planted::planted,
+        beside: false,
+    },
+    Step {
         name: "doctests",
         about: "the examples in the documentation",
         run: suite::doctests,
@@ -64,6 +70,18 @@ pub(super) const ALL: &[Step] = &[
         beside: false,
     },
     Step {
+        name: "asan",
+        about: "hostile peers under AddressSanitizer",
+        run: sanitizers::asan,
+        beside: false,
+    },
+    Step {
+        name: "msrv",
+        about: "the oldest declared compiler",
+        run: supply::msrv,
+        beside: false,
+    },
+    Step {
         name: "loom",
         about: "models of the shipped ring and wake: every interleaving, and a death at every step",
         run: suite::loom,
@@ -76,12 +94,6 @@ pub(super) const ALL: &[Step] = &[
         beside: true,
     },
     Step {
-        name: "asan",
-        about: "hostile peers under AddressSanitizer",
-        run: sanitizers::asan,
-        beside: false,
-    },
-    Step {
         name: "tsan",
         about: "the lane between two threads under ThreadSanitizer, and races that are planted in it",
         run: sanitizers::tsan,
@@ -91,13 +103,7 @@ pub(super) const ALL: &[Step] = &[
         name: "fuzz",
         about: "every reader of a peer's bytes under a coverage-guided fuzzer",
         run: fuzz::fuzz,
-        beside: false,
-    },
-    Step {
-        name: "msrv",
-        about: "the oldest declared compiler",
-        run: supply::msrv,
-        beside: false,
+        beside: true,
     },
     SOAK,
 ];
@@ -105,7 +111,7 @@ pub(super) const ALL: &[Step] = &[
 /// Runs only with `--long`.
 pub(super) const SOAK: Step = Step {
     name: "soak",
-    about: "with --long: planted faults; frames, kills, wakes, failing calls, hostile peers, properties, again and again",
+    about: "with --long: frames, kills, wakes, failing calls, hostile peers, properties, again and again",
     run: soak::soak,
     beside: false,
 };
@@ -138,6 +144,10 @@ fn clippy(job: &mut Job) -> Result<String, Stop> {
         bare.args(["--", "-D", "warnings"]);
     }
     let also = job.run(&mut bare, seconds(120))?;
+    // An example is for who has the default features.
+    let mut examples = job.cargo("check");
+    examples.args(["--quiet", "--package", "ringway", "--examples"]);
+    job.run(&mut examples, seconds(120))?;
     Ok(warnings(&(printed + &also)))
 }
 

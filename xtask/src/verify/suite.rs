@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use super::binaries;
 use super::job::{Job, Stop, seconds};
 use crate::place;
 
@@ -16,6 +17,11 @@ impl Tally {
     /// Adds up the lines `test result: ok. 12 passed; 0 failed; 1 ignored; ...`.
     pub(super) fn read(printed: &str) -> Self {
         let mut tally = Self::default();
+        tally.add(printed);
+        tally
+    }
+
+    fn add(&mut self, printed: &str) {
         for line in printed
             .lines()
             .filter_map(|line| line.trim().strip_prefix("test result: "))
@@ -24,10 +30,9 @@ impl Tally {
                 let (start, _) = line.split_once(word)?;
                 start.rsplit(' ').next()?.parse::<usize>().ok()
             };
-            tally.passed += before(" passed;").unwrap_or(0);
-            tally.ignored += before(" ignored;").unwrap_or(0);
+            self.passed += before(" passed;").unwrap_or(0);
+            self.ignored += before(" ignored;").unwrap_or(0);
         }
-        tally
     }
 
     /// The note of a step. A step that ran nothing has not passed.
@@ -40,33 +45,91 @@ impl Tally {
     }
 }
 
+/// So many test binaries run at once: most of what they do is to wait for each other's processes.
+const WIDTH: usize = 2;
+
+/// They take longest: whatever begins late ends late.
+const FIRST: &[&str] = &[
+    "failing", "crash", "bench", "steps", "hostile", "errors", "poller",
+];
+
+/// They measure what others would change: how often a process sleeps, and the memory of a control group.
+const ALONE: &[&str] = &["memory", "parks"];
+
+/// Those that take a build with labelled steps, which [`chaos`] makes.
+const ELSEWHERE: &[&str] = &["chaos_steps"];
+
 pub(super) fn tests(job: &mut Job) -> Result<String, Stop> {
     let mut cargo = job.cargo("test");
-    // `--no-fail-fast`: one broken test binary must not hide what the others say.
-    cargo.args(["--workspace", "--all-targets", "--no-fail-fast"]);
-    let printed = job.run(&mut cargo, seconds(900))?;
+    // All targets but the examples, which have no tests: clippy looks at them, and a step of their own runs them.
+    cargo.args(["--workspace", "--lib", "--bins", "--tests", "--benches"]);
+    let mut binaries = binaries::build(job, cargo)?;
+    // Whatever is not understood of what cargo says must not pass by not running.
+    let folders = [
+        ("ringway", "tests"),
+        ("ringway-cli", "cli/tests"),
+        ("ringway-derive-errors", "derive/errors/tests"),
+        ("ringway-benches", "benches"),
+    ];
+    for (package, folder) in folders {
+        for target in targets(folder, "") {
+            let is_built = binaries.iter().any(|binary| binary.is(package, &target));
+            if !is_built && !ELSEWHERE.contains(&target.as_str()) {
+                return Err(Stop::failed(format!("{folder}/{target} was not built")));
+            }
+        }
+    }
+    binaries.sort_by_key(|binary| {
+        let first = FIRST.iter().position(|first| *first == binary.target);
+        first.unwrap_or(FIRST.len())
+    });
+    let tasks = binaries.iter().map(|binary| {
+        let mut task = binary.task(seconds(900));
+        task.alone = ALONE.contains(&binary.target.as_str());
+        task
+    });
+    let printed = binaries::run(job, tasks.collect(), WIDTH)?;
     Tally::read(&printed).note()
 }
 
 /// The builds of all other steps have no labelled steps.
 pub(super) fn chaos(job: &mut Job) -> Result<String, Stop> {
-    let suites: [&[&str]; 3] = [
-        &["ringway", "--lib", "sys::chaos"],
-        &["ringway", "--test", "killed"],
-        &["ringway-cli", "--test", "chaos_steps"],
+    // The package, its target, and which of its tests.
+    let suites = [
+        ("ringway", "killed", ""),
+        ("ringway", "ringway", "sys::chaos"),
+        ("ringway-cli", "chaos_steps", ""),
     ];
-    let mut printed = String::new();
-    for words in suites {
-        let mut cargo = job.cargo("test");
-        cargo.args(["--features", "chaos", "--package"]).args(words);
-        printed += &job.run(&mut cargo, seconds(600))?;
+    // One build for all of them, and of the workspace: what it depends on is there already.
+    let mut cargo = job.cargo("test");
+    cargo.args([
+        "--workspace",
+        "--features",
+        "ringway/chaos,ringway-cli/chaos",
+    ]);
+    cargo.args(["--lib", "--test", "killed", "--test", "chaos_steps"]);
+    let binaries = binaries::build(job, cargo)?;
+    let mut tasks = Vec::new();
+    for (package, target, tests) in suites {
+        let found = binaries.iter().find(|binary| binary.is(package, target));
+        let found = found.ok_or_else(|| Stop::failed(format!("{target} was not built")))?;
+        let mut task = found.task(seconds(600));
+        task.command.arg(tests);
+        tasks.push(task);
     }
-    Tally::read(&printed).note()
+    let mut tally = Tally::default();
+    for ran in binaries::each(job, tasks, WIDTH)? {
+        // One whose tests are not found must not hide behind the others.
+        Tally::read(&ran).note()?;
+        tally.add(&ran);
+    }
+    tally.note()
 }
 
 pub(super) fn doctests(job: &mut Job) -> Result<String, Stop> {
     let mut cargo = job.cargo("test");
-    cargo.args(["--doc", "--package", "ringway"]);
+    // Of the workspace: the library is there already, with the features that its commands and tests have.
+    cargo.args(["--doc", "--workspace"]);
     let printed = job.run(&mut cargo, seconds(300))?;
     Tally::read(&printed).note()
 }
@@ -78,11 +141,11 @@ pub(super) fn examples(job: &mut Job) -> Result<String, Stop> {
         return Err(Stop::failed("there are no examples"));
     }
     let mut build = job.cargo("build");
-    build.args(["--package", "ringway", "--examples"]);
+    // As above; that they need no more than the default features, clippy has seen.
+    build.args(["--workspace", "--examples"]);
     job.run(&mut build, seconds(300))?;
     for name in &names {
-        let mut example = job.cargo("run");
-        example.args(["--quiet", "--package", "ringway", "--example", name]);
+        let mut example = place::command(place::target().join("debug/examples").join(name));
         job.run(&mut example, seconds(30))?;
     }
     Ok(format!("{} examples", names.len()))
@@ -101,6 +164,7 @@ pub(super) fn loom(job: &mut Job) -> Result<String, Stop> {
         "--package",
         "ringway",
         "--lib",
+        "--no-default-features",
         "model",
     ]);
     cargo
