@@ -4,10 +4,12 @@
 //! under the target directory, and is shown while it runs (CI, `--verbose`) or when the step fails (a person).
 
 mod beside;
+mod coverage;
 mod evidence;
 mod fuzz;
 mod job;
 mod log;
+mod mutants;
 mod options;
 mod planted;
 mod sanitizers;
@@ -19,6 +21,7 @@ mod supply;
 
 use std::time::{Duration, Instant};
 
+pub(crate) use coverage::compile;
 pub(crate) use options::Options;
 
 use beside::Beside;

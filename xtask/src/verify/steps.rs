@@ -5,7 +5,7 @@
 //! loom, shuttle, asan, tsan and fuzz change how everything is compiled, so each has a target directory of its own.
 
 use super::job::{Job, Stop, seconds};
-use super::{Step, fuzz, sanitizers, schedules, soak, suite, supply};
+use super::{Step, coverage, fuzz, mutants, sanitizers, schedules, soak, suite, supply};
 use crate::place;
 
 pub(super) const ALL: &[Step] = &[
@@ -37,6 +37,18 @@ pub(super) const ALL: &[Step] = &[
         name: "tests",
         about: "unit, property, integration, crash and tidy tests; each bench once",
         run: suite::tests,
+        beside: false,
+    },
+    Step {
+        name: "coverage",
+        about: "which regions of layout, ring, wake and connection the tests reach",
+        run: coverage::coverage,
+        beside: false,
+    },
+    Step {
+        name: "mutants",
+        about: "a change in a new line of layout, ring, wake or connection makes a test fail; with --long in any line",
+        run: mutants::mutants,
         beside: false,
     },
     Step {
