@@ -1,7 +1,7 @@
 //! The steps, in the order in which they run: what is cheap first, then what shares its build with the step before it. `loom` begins with the first one, beside the
 //! others, and so do `shuttle` and `tsan`, with a smaller share of the processors.
 //!
-//! clippy and docs need metadata only and share it; tests, doctests, examples and package share one full build;
+//! clippy and docs need metadata only and share it; tests, doctests, examples and package share one full build, and coverage what that build depends on;
 //! loom, shuttle, asan, tsan and fuzz change how everything is compiled, so each has a target directory of its own.
 
 use super::job::{Job, Stop, seconds};
@@ -127,10 +127,11 @@ fn fmt(job: &mut Job) -> Result<String, Stop> {
     let mut cargo = place::cargo();
     cargo.args(["fmt", "--all", "--check"]);
     job.run(&mut cargo, seconds(60))?;
-    // Outside of the workspace.
-    let mut fuzz = place::cargo();
-    fuzz.args(["fmt", "--check", "--manifest-path", "fuzz/Cargo.toml"]);
-    job.run(&mut fuzz, seconds(60))?;
+    for outside in ["fuzz/Cargo.toml", "xtask/coverage/Cargo.toml"] {
+        let mut cargo = place::cargo();
+        cargo.args(["fmt", "--check", "--manifest-path", outside]);
+        job.run(&mut cargo, seconds(60))?;
+    }
     Ok(String::new())
 }
 

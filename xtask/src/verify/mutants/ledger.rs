@@ -1,6 +1,7 @@
 //! `docs/mutants.md`: how many changes were tried, and why no test fails for those that no test fails for.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
 
@@ -59,7 +60,7 @@ impl Ledger {
         let mut rows = String::new();
         for (change, why) in &self.survivors {
             let change = change.replace('|', "\\|");
-            rows += &format!("| `{change}` | {why} |\n");
+            let _ = writeln!(rows, "| `{change}` | {why} |");
         }
         let (noticed, of) = self.share();
         format!(
@@ -73,7 +74,7 @@ impl Ledger {
             .map_err(|error| Stop::failed(format!("docs/mutants.md cannot be written: {error}")))
     }
 
-    pub(super) fn add(&mut self, mutant: &Mutant, verdict: &Verdict) {
+    pub(super) fn add(&mut self, mutant: &Mutant, verdict: Verdict) {
         self.last = mutant.order;
         self.tried += 1;
         match verdict {
@@ -147,18 +148,18 @@ mod tests {
     fn a_survivor_has_to_be_explained() {
         let mut ledger = Ledger::parse(TEXT).unwrap();
         assert!(ledger.explained().is_ok());
-        ledger.add(&mutant("src/ring/new.rs: delete -"), &Verdict::Survived);
+        ledger.add(&mutant("src/ring/new.rs: delete -"), Verdict::Survived);
         assert!(ledger.explained().is_err());
         let again = Ledger::parse(&ledger.text()).unwrap();
         assert!(again.explained().is_err());
         assert_eq!((again.share(), again.last), ((35, 38), 7));
-        ledger.add(&mutant("src/ring/new.rs: delete -"), &Verdict::Noticed);
+        ledger.add(&mutant("src/ring/new.rs: delete -"), Verdict::Noticed);
         assert!(ledger.explained().is_ok());
         assert_eq!(ledger.share(), (37, 39));
-        ledger.add(&mutant("src/ring/new.rs: delete -"), &Verdict::NoProgram);
+        ledger.add(&mutant("src/ring/new.rs: delete -"), Verdict::NoProgram);
         assert_eq!(ledger.share(), (37, 39));
         // An explanation stays.
-        ledger.add(&mutant("src/wake/a.rs: replace a"), &Verdict::Survived);
+        ledger.add(&mutant("src/wake/a.rs: replace a"), Verdict::Survived);
         assert!(ledger.explained().is_ok());
     }
 

@@ -92,7 +92,7 @@ fn long(job: &mut Job, share: Duration) -> Result<String, Stop> {
             break;
         }
         let verdict = trial.run(job, mutant)?;
-        ledger.add(mutant, &verdict);
+        ledger.add(mutant, verdict);
         ledger.write()?;
         tried += 1;
     }
