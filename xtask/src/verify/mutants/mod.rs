@@ -20,7 +20,7 @@ use crate::place;
 
 use ledger::Ledger;
 use list::Mutant;
-use trial::{Trial, Verdict};
+use trial::{STAGES, Trial, Verdict};
 
 /// The version of cargo-mutants: what it changes, and so what is explained, depends on it.
 const VERSION: &str = "27.1.0";
@@ -51,7 +51,8 @@ pub(super) fn mutants(job: &mut Job) -> Result<String, Stop> {
     if all.is_empty() {
         return Ok(format!("nothing to change in the new lines since {base}"));
     }
-    let trial = Trial::prepare(job)?;
+    // The tests passed just now, in the step `tests`; here those that are asked first.
+    let trial = Trial::prepare(job, 1)?;
     let began = Instant::now();
     let mut ledger = Ledger::read()?;
     let (mut tried, mut noticed) = (0, 0);
@@ -77,7 +78,7 @@ pub(super) fn mutants(job: &mut Job) -> Result<String, Stop> {
 fn long(job: &mut Job, share: Duration) -> Result<String, Stop> {
     let mut all = list(job)?;
     all.sort_by_key(|mutant| mutant.order);
-    let trial = Trial::prepare(job)?;
+    let trial = Trial::prepare(job, STAGES.len())?;
     trial.finds_what_is_planted(job, &all)?;
     let mut ledger = Ledger::read()?;
     ledger.keep(&all);

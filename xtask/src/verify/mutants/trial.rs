@@ -12,7 +12,7 @@ use crate::verify::job::{Job, Stop, seconds};
 
 /// The tests that a change has to get by, in the order in which they are asked: what is built and run in seconds first. The words are for `cargo test`, those behind
 /// `--` for the tests.
-const STAGES: [&[&str]; 3] = [
+pub(super) const STAGES: [&[&str]; 4] = [
     &[
         "--lib",
         "--",
@@ -39,13 +39,14 @@ const STAGES: [&[&str]; 3] = [
         "--test=counters",
         "--test=follow",
     ],
+    &["--test=resume", "--test=bad_input"],
 ];
 
 /// Property tests try so many cases: a change that shows is seen in few.
 const CASES: &str = "32";
 
 /// After so many seconds a test hangs, and has noticed. They take up to ten.
-const HANGS: u64 = 40;
+const HANGS: u64 = 60;
 
 /// A change that tests have to notice: expired frames are never dropped.
 const PLANTED: [&str; 2] = [
@@ -68,15 +69,15 @@ pub(super) struct Trial {
 }
 
 impl Trial {
-    /// Copies the sources, and finds that their tests pass here: with tests that fail anyway every change would be noticed.
-    pub(super) fn prepare(job: &mut Job) -> Result<Self, Stop> {
+    /// Copies the sources, and finds that the tests of so many stages pass here: with tests that fail anyway every change would be noticed.
+    pub(super) fn prepare(job: &mut Job, stages: usize) -> Result<Self, Stop> {
         let trial = Self {
             tree: folder().join("tree"),
         };
         trial
             .copy()
             .map_err(|error| Stop::failed(format!("the copy of the sources: {error}")))?;
-        match trial.ask(job)? {
+        match trial.ask(job, &STAGES[..stages])? {
             Verdict::Survived => Ok(trial),
             other => Err(Stop::failed(format!("without a change: {other:?}"))),
         }
@@ -105,7 +106,7 @@ impl Trial {
             Stop::failed(format!("{} has no such lines: {}", mutant.file, mutant.key))
         })?;
         fs::write(&path, changed).map_err(unwritable)?;
-        let verdict = self.ask(job);
+        let verdict = self.ask(job, &STAGES);
         fs::write(&path, text).map_err(unwritable)?;
         if let Ok(verdict) = verdict {
             job.note(&format!("# {verdict:?}"));
@@ -114,8 +115,8 @@ impl Trial {
     }
 
     /// Builds and runs one stage after the other, until one fails.
-    fn ask(&self, job: &mut Job) -> Result<Verdict, Stop> {
-        for stage in STAGES {
+    fn ask(&self, job: &mut Job, stages: &[&[&str]]) -> Result<Verdict, Stop> {
+        for stage in stages {
             let targets = stage.split(|word| *word == "--").next().unwrap_or_default();
             let mut build = self.cargo(job);
             build.arg("--no-run").args(targets);
@@ -124,7 +125,7 @@ impl Trial {
                 return Ok(Verdict::NoProgram);
             }
             let mut test = self.cargo(job);
-            test.args(stage);
+            test.args(*stage);
             match job.try_run(&mut test, seconds(HANGS)) {
                 Ok((_, status)) if status.success() => {}
                 Ok(_) => return Ok(Verdict::Noticed),
