@@ -34,6 +34,9 @@ pub(super) const PERCENT: u32 = 10;
 /// Of a hundred changes, how many have to be noticed.
 const NOTICED: usize = 95;
 
+/// Of fewer tried ones the share says little.
+const ENOUGH: usize = 200;
+
 pub(super) fn mutants(job: &mut Job) -> Result<String, Stop> {
     if let Some(minutes) = job.long() {
         return long(job, seconds(60 * minutes) * PERCENT / 100);
@@ -102,7 +105,7 @@ fn long(job: &mut Job, share: Duration) -> Result<String, Stop> {
     evidence::add("mutants tried", tried, began.elapsed(), what)?;
     found?;
     let (noticed, of) = ledger.share();
-    if noticed * 100 < of * NOTICED {
+    if of >= ENOUGH && noticed * 100 < of * NOTICED {
         return Err(Stop::failed(format!(
             "of {of} changes {noticed} were noticed by a test, less than {NOTICED} %"
         )));

@@ -39,14 +39,21 @@ pub(super) const STAGES: [&[&str]; 4] = [
         "--test=counters",
         "--test=follow",
     ],
-    &["--test=resume", "--test=bad_input"],
+    &[
+        "--test=resume",
+        "--test=bad_input",
+        "--test=hostile",
+        "--",
+        "--skip=racing",
+        "--skip=storm",
+    ],
 ];
 
 /// Property tests try so many cases: a change that shows is seen in few.
 const CASES: &str = "32";
 
-/// After so many seconds a test hangs, and has noticed. They take up to ten.
-const HANGS: u64 = 60;
+/// After so many seconds a test hangs, and has noticed. On an idle machine the slowest stage takes a fraction of that.
+const HANGS: u64 = 90;
 
 /// A change that tests have to notice: expired frames are never dropped.
 const PLANTED: [&str; 2] = [
