@@ -110,3 +110,58 @@ impl fmt::Display for Violation {
 }
 
 impl std::error::Error for Violation {}
+
+#[cfg(test)]
+mod tests {
+    use super::Violation;
+
+    #[test]
+    fn each_text_has_its_numbers() {
+        let (released, taken, at_least, at_most) = (1_111, 1_111, 2_222, 3_333);
+        let texts = [
+            (
+                Violation::FrameTooLong {
+                    length: 1_111,
+                    limit: 2_222,
+                },
+                &["1111 bytes", "2222 bytes"][..],
+            ),
+            (Violation::UnknownFlags { flags: 0x0a }, &["0x000a"]),
+            (Violation::PadWithoutFrame, &["pad"]),
+            (
+                Violation::ExtensionTooShort { length: 1_111 },
+                &["1111 bytes", "extension"],
+            ),
+            (
+                Violation::AnchorOutOfRange { tail: 1_111 },
+                &["anchor 1111"],
+            ),
+            (
+                Violation::ReleasedOutOfRange {
+                    released,
+                    at_least,
+                    at_most,
+                },
+                &["released position 1111", "2222 ..= 3333"],
+            ),
+            (
+                Violation::ReleasedInsideFrame { released },
+                &["released position 1111", "inside a frame"],
+            ),
+            (
+                Violation::TakenOutOfRange {
+                    taken,
+                    at_least,
+                    at_most,
+                },
+                &["position 1111", "handed out", "2222 ..= 3333"],
+            ),
+        ];
+        for (violation, parts) in texts {
+            let text = violation.to_string();
+            for part in parts {
+                assert!(text.contains(part), "{text}");
+            }
+        }
+    }
+}

@@ -29,6 +29,7 @@ counters builds the command with counters and without, and compares their instru
 tools    installs the prebuilt tools that verify uses, under the target directory";
 
 fn main() -> ExitCode {
+    verify::compile();
     output::while_read(run)
 }
 

@@ -5,10 +5,12 @@
 
 mod beside;
 mod binaries;
+mod coverage;
 mod evidence;
 mod fuzz;
 mod job;
 mod log;
+mod mutants;
 mod options;
 mod planted;
 mod sanitizers;
@@ -22,6 +24,7 @@ mod supply;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub(crate) use coverage::compile;
 pub(crate) use options::Options;
 
 use beside::Beside;

@@ -13,7 +13,7 @@ use crate::output::{draw, say};
 /// One kind of test, run in laps until its share of the time is over. Each runs one lap at least.
 struct Soak {
     name: &'static str,
-    /// Its part of the minutes; together with those of the steps `fuzz` and `shuttle` they are 100.
+    /// Its part of the minutes; together with those of the steps `fuzz`, `mutants` and `shuttle` they are 100.
     percent: u32,
     /// What `cargo test --package ringway` is told.
     words: &'static [&'static str],
@@ -64,7 +64,7 @@ const SOAKS: &[Soak] = &[
     },
     Soak {
         name: "sleepers woken",
-        percent: 10,
+        percent: 8,
         words: &["--test", "parks"],
         lap: |cargo, lap, _| {
             cargo.env("RINGWAY_PARKS", "1000000");
@@ -83,7 +83,7 @@ const SOAKS: &[Soak] = &[
     },
     Soak {
         name: "words of liars",
-        percent: 10,
+        percent: 7,
         // As the optimiser has them: the victim looks more often.
         words: &[
             "--release",
@@ -122,7 +122,7 @@ const SOAKS: &[Soak] = &[
     },
     Soak {
         name: "properties",
-        percent: 10,
+        percent: 5,
         // The module with the property test, which draws other cases in every run.
         words: &["--lib", "against_a_queue"],
         lap: |_, _, _| (),
@@ -248,14 +248,17 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{fuzz, schedules};
+    use super::super::{fuzz, mutants, schedules};
     use super::{Progress, SOAKS, count};
     use std::time::Duration;
 
     #[test]
     fn the_shares_are_all_of_the_time() {
         let soaks = SOAKS.iter().map(|soak| soak.percent).sum::<u32>();
-        assert_eq!(soaks + fuzz::PERCENT + schedules::PERCENT, 100);
+        assert_eq!(
+            soaks + fuzz::PERCENT + mutants::PERCENT + schedules::PERCENT,
+            100
+        );
     }
 
     #[test]

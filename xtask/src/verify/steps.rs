@@ -1,11 +1,19 @@
 //! The steps, in the order in which they run: what is cheap first, then what shares its build with the step before it. `loom` and `shuttle` begin with the first one,
 //! beside the others and with a smaller share of the processors; behind them `tsan` and `fuzz`.
 //!
+<<<<<<< HEAD
 //! clippy and docs need metadata only and share it; tests, chaos, planted, doctests and examples share one full build of what they depend on;
 //! loom, shuttle, asan, tsan and fuzz change how everything is compiled, so each has a target directory of its own.
 
 use super::job::{Job, Stop, seconds};
 use super::{Step, fuzz, planted, sanitizers, schedules, soak, suite, supply};
+=======
+//! clippy and docs need metadata only and share it; tests, doctests, examples and package share one full build, and coverage what that build depends on;
+//! loom, shuttle, asan, tsan and fuzz change how everything is compiled, so each has a target directory of its own.
+
+use super::job::{Job, Stop, seconds};
+use super::{Step, coverage, fuzz, mutants, sanitizers, schedules, soak, suite, supply};
+>>>>>>> evidence
 use crate::place;
 
 pub(super) const ALL: &[Step] = &[
@@ -37,6 +45,18 @@ pub(super) const ALL: &[Step] = &[
         name: "tests",
         about: "unit, property, integration, crash and tidy tests; each bench once",
         run: suite::tests,
+        beside: false,
+    },
+    Step {
+        name: "coverage",
+        about: "which regions of layout, ring, wake and connection the tests reach",
+        run: coverage::coverage,
+        beside: false,
+    },
+    Step {
+        name: "mutants",
+        about: "a change in a new line of layout, ring, wake or connection makes a test fail; with --long in any line",
+        run: mutants::mutants,
         beside: false,
     },
     Step {
@@ -121,10 +141,11 @@ fn fmt(job: &mut Job) -> Result<String, Stop> {
     let mut cargo = place::cargo();
     cargo.args(["fmt", "--all", "--check"]);
     job.run(&mut cargo, seconds(60))?;
-    // Outside of the workspace.
-    let mut fuzz = place::cargo();
-    fuzz.args(["fmt", "--check", "--manifest-path", "fuzz/Cargo.toml"]);
-    job.run(&mut fuzz, seconds(60))?;
+    for outside in ["fuzz/Cargo.toml", "xtask/coverage/Cargo.toml"] {
+        let mut cargo = place::cargo();
+        cargo.args(["fmt", "--check", "--manifest-path", outside]);
+        job.run(&mut cargo, seconds(60))?;
+    }
     Ok(String::new())
 }
 

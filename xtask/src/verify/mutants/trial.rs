@@ -1,0 +1,220 @@
+//! One change, tried: in a copy of the sources, built with the profile `mutants`.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::folder;
+use super::list::Mutant;
+use crate::place;
+use crate::verify::job::{Job, Stop, seconds};
+
+/// The tests that a change has to get by, in the order in which they are asked: what is built and run in seconds first. The words are for `cargo test`, those behind
+/// `--` for the tests.
+pub(super) const STAGES: [&[&str]; 4] = [
+    &[
+        "--lib",
+        "--",
+        "layout::",
+        "ring::",
+        "wake::",
+        "connection::",
+        "fuzz::",
+        "poller::",
+    ],
+    &[
+        "--test=round_trip",
+        "--test=end",
+        "--test=address",
+        "--test=rest",
+    ],
+    &[
+        "--test=observer",
+        "--test=priorities",
+        "--test=schemas",
+        "--test=tap",
+        "--test=shared",
+        "--test=guards",
+        "--test=counters",
+        "--test=follow",
+    ],
+    &[
+        "--test=resume",
+        "--test=bad_input",
+        "--test=hostile",
+        "--",
+        "--skip=racing",
+        "--skip=storm",
+    ],
+];
+
+/// Property tests try so many cases: a change that shows is seen in few.
+const CASES: &str = "32";
+
+/// After so many seconds a test hangs, and has noticed. On an idle machine the slowest stage takes a fraction of that.
+const HANGS: u64 = 90;
+
+/// A change that tests have to notice: expired frames are never dropped.
+const PLANTED: [&str; 2] = [
+    "src/ring/consumer/expiry.rs",
+    "Consumer<R, W>::drop_expired with ()",
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// A test failed or hung.
+    Noticed,
+    /// None did.
+    Survived,
+    /// It does not compile.
+    NoProgram,
+}
+
+pub(super) struct Trial {
+    tree: PathBuf,
+}
+
+impl Trial {
+    /// Copies the sources, and finds that the tests of so many stages pass here: with tests that fail anyway every change would be noticed.
+    pub(super) fn prepare(job: &mut Job, stages: usize) -> Result<Self, Stop> {
+        let trial = Self {
+            tree: folder().join("tree"),
+        };
+        trial
+            .copy()
+            .map_err(|error| Stop::failed(format!("the copy of the sources: {error}")))?;
+        match trial.ask(job, &STAGES[..stages])? {
+            Verdict::Survived => Ok(trial),
+            other => Err(Stop::failed(format!("without a change: {other:?}"))),
+        }
+    }
+
+    /// The change that has to be noticed is.
+    pub(super) fn finds_what_is_planted(&self, job: &mut Job, all: &[Mutant]) -> Result<(), Stop> {
+        let [file, what] = PLANTED;
+        let planted = all
+            .iter()
+            .find(|mutant| mutant.file == file && mutant.key.ends_with(what));
+        let planted = planted.ok_or_else(|| Stop::failed(format!("{file} has no {what}")))?;
+        match self.run(job, planted)? {
+            Verdict::Noticed => Ok(()),
+            other => Err(Stop::failed(format!("{}: {other:?}", planted.key))),
+        }
+    }
+
+    pub(super) fn run(&self, job: &mut Job, mutant: &Mutant) -> Result<Verdict, Stop> {
+        job.note(&format!("# {}:{} {}", mutant.file, mutant.line, mutant.key));
+        let unwritable = |error: io::Error| Stop::failed(format!("{}: {error}", mutant.file));
+        let path = self.tree.join(&mutant.file);
+        let text = fs::read_to_string(&path).map_err(unwritable)?;
+        let changed = mutant.apply(&text);
+        let changed = changed.ok_or_else(|| {
+            Stop::failed(format!("{} has no such lines: {}", mutant.file, mutant.key))
+        })?;
+        fs::write(&path, changed).map_err(unwritable)?;
+        let verdict = self.ask(job, &STAGES);
+        fs::write(&path, text).map_err(unwritable)?;
+        if let Ok(verdict) = verdict {
+            job.note(&format!("# {verdict:?}"));
+        }
+        verdict
+    }
+
+    /// Builds and runs one stage after the other, until one fails.
+    fn ask(&self, job: &mut Job, stages: &[&[&str]]) -> Result<Verdict, Stop> {
+        for stage in stages {
+            let targets = stage.split(|word| *word == "--").next().unwrap_or_default();
+            let mut build = self.cargo(job);
+            build.arg("--no-run").args(targets);
+            let (_, status) = job.try_run(&mut build, seconds(400))?;
+            if !status.success() {
+                return Ok(Verdict::NoProgram);
+            }
+            let mut test = self.cargo(job);
+            test.args(*stage);
+            match job.try_run(&mut test, seconds(HANGS)) {
+                Ok((_, status)) if status.success() => {}
+                Ok(_) => return Ok(Verdict::Noticed),
+                Err(Stop::Failed(why)) if hung(&why) => return Ok(Verdict::Noticed),
+                Err(stop) => return Err(stop),
+            }
+        }
+        Ok(Verdict::Survived)
+    }
+
+    fn cargo(&self, job: &Job) -> Command {
+        let mut cargo = job.cargo("test");
+        cargo.args(["--profile", "mutants", "--package", "ringway"]);
+        cargo
+            .current_dir(&self.tree)
+            .env("CARGO_TARGET_DIR", folder().join("build"))
+            .env("CARGO_INCREMENTAL", "1")
+            .env("PROPTEST_CASES", CASES);
+        cargo
+    }
+
+    /// Files that are the same stay untouched, so that cargo builds as little as there is to build.
+    fn copy(&self) -> io::Result<()> {
+        let mut git = place::command("git");
+        git.args([
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ]);
+        let output = git.output()?;
+        if !output.status.success() {
+            return Err(io::Error::other("git does not know them"));
+        }
+        let names = String::from_utf8_lossy(&output.stdout).into_owned();
+        for name in names.split('\0').filter(|name| !name.is_empty()) {
+            let Ok(new) = fs::read(place::root().join(name)) else {
+                // Removed, and not yet for git.
+                let _ = fs::remove_file(self.tree.join(name));
+                continue;
+            };
+            let path = self.tree.join(name);
+            if fs::read(&path).is_ok_and(|old| old == new) {
+                continue;
+            }
+            fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
+            fs::write(path, new)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a test was ended because it hung, or left processes behind.
+fn hung(why: &str) -> bool {
+    why.contains("was stopped after") || why.contains("processes running")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stages_name_tests_that_are_there() {
+        for word in STAGES.iter().copied().flatten() {
+            let Some(name) = word.strip_prefix("--test=") else {
+                continue;
+            };
+            let path = place::root().join("tests").join(name);
+            assert!(
+                path.with_extension("rs").is_file() || path.join("main.rs").is_file(),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn who_hangs_is_told_from_who_cannot_be_started() {
+        assert!(hung("`cargo test` was stopped after 40 s"));
+        assert!(hung(
+            "`cargo test` ended with exit status: 0 and left 2 processes running"
+        ));
+        assert!(!hung("cannot start cargo: no such file"));
+    }
+}
