@@ -1,19 +1,11 @@
 //! The steps, in the order in which they run: what is cheap first, then what shares its build with the step before it. `loom` and `shuttle` begin with the first one,
 //! beside the others and with a smaller share of the processors; behind them `tsan` and `fuzz`.
 //!
-<<<<<<< HEAD
-//! clippy and docs need metadata only and share it; tests, chaos, planted, doctests and examples share one full build of what they depend on;
+//! clippy and docs need metadata only and share it; tests, chaos, planted, doctests and examples share one full build of what they depend on, and coverage what that build depends on;
 //! loom, shuttle, asan, tsan and fuzz change how everything is compiled, so each has a target directory of its own.
 
 use super::job::{Job, Stop, seconds};
-use super::{Step, fuzz, planted, sanitizers, schedules, soak, suite, supply};
-=======
-//! clippy and docs need metadata only and share it; tests, doctests, examples and package share one full build, and coverage what that build depends on;
-//! loom, shuttle, asan, tsan and fuzz change how everything is compiled, so each has a target directory of its own.
-
-use super::job::{Job, Stop, seconds};
-use super::{Step, coverage, fuzz, mutants, sanitizers, schedules, soak, suite, supply};
->>>>>>> evidence
+use super::{Step, coverage, fuzz, mutants, planted, sanitizers, schedules, soak, suite, supply};
 use crate::place;
 
 pub(super) const ALL: &[Step] = &[
