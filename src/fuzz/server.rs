@@ -2,7 +2,7 @@
 //! moment. It ends each with a rule that has a name, or serves it as it asked to be; it keeps nothing of theirs; and an honest client is served afterwards.
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use zerocopy::FromBytes;
@@ -33,7 +33,7 @@ struct Client {
 }
 
 impl Client {
-    fn new(path: &PathBuf) -> Option<Self> {
+    fn new(path: &Path) -> Option<Self> {
         // A listener's queue may be full of those that it has not looked at.
         let line = hostile::try_dial(path).ok()?;
         Some(Self {
@@ -255,7 +255,7 @@ fn end(
     mut clients: Vec<Client>,
     mut served: Vec<Connection>,
     mut given: Vec<OwnedFd>,
-    path: &PathBuf,
+    path: &Path,
 ) {
     for mut client in clients.drain(..) {
         client.hear();

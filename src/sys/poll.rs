@@ -65,13 +65,19 @@ pub(crate) struct Woken {
 #[derive(Debug)]
 pub(crate) struct Waiter {
     /// Made with it; by a half in a poller, which sleeps on the poller's, only when a call of its own waits.
-    epoll: OnceLock<Epoll>,
+    own: OnceLock<Own>,
     /// Held open: if the peer closed its copy and there were no other, the watch would end. `None`: this half only ever spins.
     bell: Option<Arc<OwnedFd>>,
-    /// What it asks to be told of, to be woken. Only one that can be rung has it.
-    ready: Option<Arc<OwnedFd>>,
     /// Its place in a poller.
     seat: Option<Seat>,
+}
+
+/// An instance.
+#[derive(Debug)]
+struct Own {
+    epoll: Epoll,
+    /// What it asks to be told of, to be woken. Only one that can be rung has it.
+    ready: Option<Ready>,
 }
 
 impl Waiter {
@@ -82,8 +88,7 @@ impl Waiter {
         peer: Option<BorrowedFd<'_>>,
     ) -> io::Result<Self> {
         let waiter = Self {
-            epoll: OnceLock::new(),
-            ready: bell.is_some().then(ready_for_some).transpose()?,
+            own: OnceLock::new(),
             bell: bell.map(Arc::new),
             seat: None,
         };
@@ -103,9 +108,8 @@ impl Waiter {
         }
         // From here on a failure drops it, and the watch of the bell with it.
         let waiter = Self {
-            epoll: OnceLock::new(),
+            own: OnceLock::new(),
             bell: self.bell.clone(),
-            ready: self.ready.clone(),
             seat: Some(seat),
         };
         if let Some(seat) = &waiter.seat {
@@ -122,9 +126,8 @@ impl Waiter {
         peer: Option<BorrowedFd<'_>>,
     ) -> io::Result<Self> {
         let waiter = Self {
-            epoll: OnceLock::new(),
+            own: OnceLock::new(),
             bell: self.bell.clone(),
-            ready: self.ready.clone(),
             seat: None,
         };
         waiter.watch(socket, peer)?;
@@ -142,7 +145,7 @@ impl Waiter {
         socket: BorrowedFd<'_>,
         peer: Option<BorrowedFd<'_>>,
     ) -> io::Result<()> {
-        if self.epoll.get().is_some() {
+        if self.own.get().is_some() {
             return Ok(());
         }
         let edges = EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLET;
@@ -150,15 +153,17 @@ impl Waiter {
         if let Some(bell) = &self.bell {
             epoll.add(bell, EpollEvent::new(edges, BELL))?;
         }
-        if let Some(ready) = &self.ready {
-            epoll.add(ready, EpollEvent::new(EpollFlags::empty(), SIBLING))?;
+        let ready = self.bell.is_some().then(Ready::for_a_half).transpose()?;
+        if let Some(ready) = &ready {
+            let nothing = EpollEvent::new(EpollFlags::empty(), SIBLING);
+            epoll.add(ready.descriptor()?, nothing)?;
         }
         epoll.add(socket, EpollEvent::new(edges, SOCKET))?;
         if let Some(peer) = peer {
             epoll.add(peer, EpollEvent::new(edges, PEER))?;
         }
         // A half is used by one thread at a time, and so nobody else has made one.
-        let _ = self.epoll.set(epoll);
+        let _ = self.own.set(Own { epoll, ready });
         Ok(())
     }
 
@@ -173,8 +178,10 @@ impl Waiter {
         if !self.can_sleep() {
             return;
         }
-        if let (Some(epoll), Some(ready)) = (self.epoll.get(), &self.ready) {
-            let woken = ask_once(epoll, ready.as_fd(), SIBLING);
+        if let Some((epoll, ready)) = self.own.get().and_then(Own::parts) {
+            let woken = ready
+                .descriptor()
+                .and_then(|ready| ask_once(epoll, ready, SIBLING));
             // Both descriptors are ours and open, and the watch was made with the instance.
             debug_assert!(woken.is_ok(), "{woken:?}");
         }
@@ -194,7 +201,7 @@ impl Waiter {
     }
 
     fn collect(&self, left: Option<Duration>) -> io::Result<Woken> {
-        let Some(epoll) = self.epoll.get() else {
+        let Some(Own { epoll, .. }) = self.own.get() else {
             return Err(io::Error::from_raw_os_error(libc::EBADF));
         };
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; EVENTS];
@@ -211,6 +218,13 @@ impl Waiter {
     }
 }
 
+impl Own {
+    /// Where it can be woken.
+    fn parts(&self) -> Option<(&Epoll, &Ready)> {
+        self.ready.as_ref().map(|ready| (&self.epoll, ready))
+    }
+}
+
 /// Has `epoll` tell once of a descriptor that is always readable, which it watches as `data`.
 pub(super) fn ask_once(epoll: &Epoll, ready: BorrowedFd<'_>, data: u64) -> io::Result<()> {
     let once = EpollFlags::EPOLLIN | EpollFlags::EPOLLONESHOT;
@@ -221,20 +235,51 @@ pub(super) fn ask_once(epoll: &Epoll, ready: BorrowedFd<'_>, data: u64) -> io::R
 /// somebody else's loop may watch all our instances.
 const SHARED_BY: usize = 256;
 
-/// One for a half, and others.
-fn ready_for_some() -> io::Result<Arc<OwnedFd>> {
-    static LAST: Mutex<Weak<OwnedFd>> = Mutex::new(Weak::new());
-    // Where another thread has it, or had it when this process was forked, a half has one of its own.
-    let mut last = LAST.try_lock().ok();
-    let shared = last.as_ref().and_then(|last| last.upgrade());
-    if let Some(ready) = shared.filter(|ready| Arc::strong_count(ready) <= SHARED_BY) {
-        return Ok(ready);
+/// A descriptor that is always readable, for a half and others.
+#[derive(Debug)]
+enum Ready {
+    /// The one that the process has in any case.
+    First { _user: Arc<()> },
+    /// One that the first halves have left no room in.
+    Further(Arc<OwnedFd>),
+}
+
+/// Who uses which.
+struct Shared {
+    first: Option<Arc<()>>,
+    last: Weak<OwnedFd>,
+}
+
+impl Ready {
+    fn for_a_half() -> io::Result<Self> {
+        static SHARED: Mutex<Shared> = Mutex::new(Shared {
+            first: None,
+            last: Weak::new(),
+        });
+        // Where another thread has it, or had it when this process was forked, a half has one of its own.
+        let Ok(mut shared) = SHARED.try_lock() else {
+            return make_ready().map(|own| Self::Further(Arc::new(own)));
+        };
+        let users = shared.first.get_or_insert_default();
+        if Arc::strong_count(users) <= SHARED_BY {
+            let user = Arc::clone(users);
+            return always_ready().map(|_| Self::First { _user: user });
+        }
+        let last = shared.last.upgrade();
+        if let Some(ready) = last.filter(|ready| Arc::strong_count(ready) <= SHARED_BY) {
+            return Ok(Self::Further(ready));
+        }
+        let ready = Arc::new(make_ready()?);
+        shared.last = Arc::downgrade(&ready);
+        Ok(Self::Further(ready))
     }
-    let ready = Arc::new(make_ready()?);
-    if let Some(last) = &mut last {
-        **last = Arc::downgrade(&ready);
+
+    fn descriptor(&self) -> io::Result<BorrowedFd<'_>> {
+        match self {
+            Self::First { .. } => always_ready(),
+            Self::Further(ready) => Ok(ready.as_fd()),
+        }
     }
-    Ok(ready)
 }
 
 fn make_ready() -> io::Result<OwnedFd> {
@@ -307,8 +352,8 @@ impl Drop for Waiter {
 impl AsFd for Waiter {
     /// That of the instance; of a half in a poller that has none, the poller's.
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match (self.epoll.get(), &self.seat) {
-            (Some(epoll), _) => epoll.0.as_fd(),
+        match (self.own.get(), &self.seat) {
+            (Some(own), _) => own.epoll.0.as_fd(),
             (None, Some(seat)) => seat.as_fd(),
             (None, None) => unreachable!("a waiter without a seat has an instance"),
         }
