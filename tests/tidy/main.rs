@@ -61,7 +61,7 @@ fn sources(folders: &[&str]) -> Vec<Source> {
 
 const SHIPPED: &[&str] = &["src", "cli/src", "derive/src"];
 const ALL: &[&str] = &[
-    "src", "cli", "derive", "xtask", "tests", "benches", "examples",
+    "src", "cli", "derive", "xtask", "tests", "benches", "examples", "interop",
 ];
 
 fn report(findings: &[String]) {

@@ -1,0 +1,36 @@
+//! Makes `../src/generated` from `../proto`: `cargo run --manifest-path interop/generate/Cargo.toml`. With `--check` it writes nothing, and fails where what is there differs.
+
+use std::error::Error;
+use std::path::Path;
+use std::{env, fs};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let interop = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let committed = interop.join("src/generated");
+    let checks = env::args().any(|word| word == "--check");
+    let made = if checks {
+        env::temp_dir().join(format!("ringway-generate-{}", std::process::id()))
+    } else {
+        committed.clone()
+    };
+    fs::create_dir_all(&made)?;
+    let proto = interop.join("proto");
+    let set = protox::compile([proto.join("test.proto")], [&proto])?;
+    tonic_prost_build::configure()
+        .out_dir(&made)
+        .compile_fds(set)?;
+    if !checks {
+        return Ok(());
+    }
+    let name = "grpc.testing.rs";
+    let (made_now, there) = (
+        fs::read_to_string(made.join(name))?,
+        fs::read_to_string(committed.join(name))?,
+    );
+    fs::remove_dir_all(&made)?;
+    if made_now == there {
+        println!("{name} is what the protos say");
+        return Ok(());
+    }
+    Err("the generated code is not what the protos say: run this without --check".into())
+}
