@@ -8,6 +8,7 @@ use futures_util::stream;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
+use hyper::client::conn::http1;
 use hyper::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode, Version};
@@ -15,7 +16,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use ringway::hyper::Connector;
-use ringway::tokio::any::{Listener, Targets};
+use ringway::tokio::any::{self, Listener, Targets};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::scene::{run, targets};
@@ -123,14 +124,19 @@ async fn whole(response: Response<Incoming>) -> Bytes {
 fn a_connection_of_http_1_stays_for_the_next_request() {
     each(async |target| {
         let accepted = serve(&target);
-        let client = client(&target, false);
+        let stream = any::connect(&target.parse().unwrap()).await.unwrap();
+        let (mut requests, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+        let connection = tokio::spawn(connection);
         for number in 0..50 {
             let text = format!("request {number}");
-            let response = client.request(post(of(&text))).await.unwrap();
+            requests.ready().await.unwrap();
+            let response = requests.send_request(post(of(&text))).await.unwrap();
             assert_eq!(response.version(), Version::HTTP_11);
             assert!(response.headers().contains_key(CONTENT_LENGTH));
             assert_eq!(whole(response).await, text);
         }
+        drop(requests);
+        connection.await.unwrap().unwrap();
         assert_eq!(accepted.load(Ordering::Relaxed), 1);
     });
 }

@@ -89,10 +89,6 @@ impl Process {
         );
         process
     }
-
-    pub(crate) fn pid(&self) -> u32 {
-        self.0.id()
-    }
 }
 
 /// Killed, with no time for a goodbye.
