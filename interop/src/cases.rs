@@ -218,7 +218,10 @@ async fn timeout_on_sleeping_server(channel: Channel) {
     let status = answered.map(drop).unwrap_err();
     // The description wants the code DEADLINE_EXCEEDED; tonic 0.14 says CANCELLED with this text, over whatever it speaks.
     let is_late = told(&status) == (Code::Cancelled, "Timeout expired");
-    assert!(is_late || status.code() == Code::DeadlineExceeded, "{status:?}");
+    assert!(
+        is_late || status.code() == Code::DeadlineExceeded,
+        "{status:?}"
+    );
     open_calls(&channel, 0).await;
 }
 

@@ -51,6 +51,9 @@ mod tests {
         let advice = "run `cargo run --manifest-path interop/generate/Cargo.toml`";
         assert_eq!(format!("{:016x}", sum(&[proto, code])), made, "{advice}");
         // One that is changed is told.
-        assert_ne!(sum(&[&proto.replace("= 7", "= 8"), code]), sum(&[proto, code]));
+        assert_ne!(
+            sum(&[&proto.replace("= 7", "= 8"), code]),
+            sum(&[proto, code])
+        );
     }
 }

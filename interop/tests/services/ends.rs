@@ -28,14 +28,14 @@ fn here(target: &str) -> (oneshot::Sender<()>, JoinHandle<()>) {
     (stop, server)
 }
 
-/// Endless answers, slowly.
+/// Answers that last longer than a test may.
 fn endless() -> StreamingOutputCallRequest {
     let slowly = ringway_interop::pb::ResponseParameters {
         size: 1_000,
-        interval_us: 1_000,
+        interval_us: 10_000,
     };
     StreamingOutputCallRequest {
-        response_parameters: vec![slowly; 60_000],
+        response_parameters: vec![slowly; 6_000],
         ..Default::default()
     }
 }
@@ -139,7 +139,10 @@ fn a_server_that_is_killed_is_heard_of_by_every_open_call() {
             );
             let status = waiting.await.unwrap().unwrap_err();
             assert!(
-                matches!(status.code(), Code::Unknown | Code::Unavailable | Code::Cancelled),
+                matches!(
+                    status.code(),
+                    Code::Unknown | Code::Unavailable | Code::Cancelled
+                ),
                 "{status:?}"
             );
             // Nobody listens any more.

@@ -35,7 +35,10 @@ fn one_server_serves_ring_and_sockets_side_by_side() {
             let answer = client.empty_call(Empty {}).await.unwrap();
             assert_eq!(came_by(&channel).await.unwrap(), by);
             let pid = std::process::id().to_string();
-            let caller = answer.metadata().get(CALLER).map(|pid| pid.to_str().unwrap());
+            let caller = answer
+                .metadata()
+                .get(CALLER)
+                .map(|pid| pid.to_str().unwrap());
             assert_eq!(caller, (by != "tcp").then_some(pid.as_str()));
         }
         // Whatever is preferred is taken.

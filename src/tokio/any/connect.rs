@@ -75,10 +75,7 @@ async fn dial(config: &Config, target: &Target) -> Result<Stream, Error> {
     }
 }
 
-async fn within<T>(
-    config: &Config,
-    made: impl Future<Output = io::Result<T>>,
-) -> Result<T, Error> {
+async fn within<T>(config: &Config, made: impl Future<Output = io::Result<T>>) -> Result<T, Error> {
     match timeout(config.timeout, made).await {
         Ok(made) => made.map_err(unconnected),
         Err(_) => Err(Error::new(ErrorKind::TimedOut, "nobody answers in time")),
