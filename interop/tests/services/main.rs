@@ -3,6 +3,7 @@
 mod cases;
 mod ends;
 mod http;
+mod limits;
 mod moving;
 #[path = "../../../tests/role/mod.rs"]
 mod role;
@@ -16,6 +17,8 @@ fn in_a_role() {
     match role.split_once(' ') {
         Some(("serve", targets)) => scene::serve(targets),
         Some(("leak", target)) => ends::leak(target),
+        Some(("poor", target)) => limits::poor(target),
+        Some(("stranger", targets)) => limits::stranger(targets),
         other => panic!("no such role: {other:?}"),
     }
 }

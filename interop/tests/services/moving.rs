@@ -13,7 +13,7 @@ use tonic::transport::{Channel, Endpoint};
 use super::scene::{Process, came_by, channel, free_tcp, path, run, targets};
 
 /// Calls until one is answered: the first may find that its connection has ended.
-async fn answered_by(channel: &Channel) -> String {
+pub(crate) async fn answered_by(channel: &Channel) -> String {
     let until = Instant::now() + Duration::from_secs(20);
     loop {
         match came_by(channel).await {

@@ -79,7 +79,12 @@ pub(crate) struct Process(Child);
 impl Process {
     /// One that listens at `targets`.
     pub(crate) fn serve(targets: &str) -> Self {
-        let mut command = role::process(&format!("serve {targets}"));
+        Self::play(&format!("serve {targets}"))
+    }
+
+    /// One of this role, which says that it is ready.
+    pub(crate) fn play(role: &str) -> Self {
+        let mut command = role::process(role);
         let child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut process = Self(child);
         let mut lines = BufReader::new(process.0.stdout.take().unwrap()).lines();

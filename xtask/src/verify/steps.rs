@@ -152,15 +152,17 @@ fn docs(job: &mut Job) -> Result<String, Stop> {
             "xtask",
             "--package",
             "ringway-derive",
+            "--package",
+            "ringway-interop",
         ],
         &[
             "--package",
             "ringway",
             "--document-private-items",
             "--features",
-            "hostile",
+            "hostile,tonic",
         ],
-        &["--package", "ringway"],
+        &["--package", "ringway", "--features", "tonic"],
     ];
     for words in commands {
         let mut cargo = job.cargo("doc");

@@ -66,26 +66,35 @@ pub(super) fn chaos(job: &mut Job) -> Result<String, Stop> {
 
 pub(super) fn doctests(job: &mut Job) -> Result<String, Stop> {
     let mut cargo = job.cargo("test");
+    // With `ringway-interop`, whose page they share, the library has `hyper` and `tonic`.
     cargo.args(["--doc", "--package", "ringway"]);
+    cargo.args(["--package", "ringway-interop"]);
     let printed = job.run(&mut cargo, seconds(300))?;
     Tally::read(&printed).note()
 }
 
 /// An example is self-contained: it ends by itself, with success, within seconds.
 pub(super) fn examples(job: &mut Job) -> Result<String, Stop> {
-    let names = targets("examples", "");
-    if names.is_empty() {
-        return Err(Stop::failed("there are no examples"));
+    let mut count = 0;
+    for (package, folder) in [
+        ("ringway", "examples"),
+        ("ringway-interop", "interop/examples"),
+    ] {
+        let names = targets(folder, "");
+        if names.is_empty() {
+            return Err(Stop::failed(format!("there are no examples in {folder}")));
+        }
+        let mut build = job.cargo("build");
+        build.args(["--package", package, "--examples"]);
+        job.run(&mut build, seconds(300))?;
+        for name in &names {
+            let mut example = job.cargo("run");
+            example.args(["--quiet", "--package", package, "--example", name]);
+            job.run(&mut example, seconds(30))?;
+        }
+        count += names.len();
     }
-    let mut build = job.cargo("build");
-    build.args(["--package", "ringway", "--examples"]);
-    job.run(&mut build, seconds(300))?;
-    for name in &names {
-        let mut example = job.cargo("run");
-        example.args(["--quiet", "--package", "ringway", "--example", name]);
-        job.run(&mut example, seconds(30))?;
-    }
-    Ok(format!("{} examples", names.len()))
+    Ok(format!("{count} examples"))
 }
 
 /// Loom runs a model under every interleaving with up to so many preemptions: 3 find what is to be found
@@ -118,7 +127,7 @@ pub(super) fn loom(job: &mut Job) -> Result<String, Stop> {
     Tally::read(&printed).note()
 }
 
-/// The targets of the package `ringway` in `directory` whose names start with `start`, as cargo finds them.
+/// The targets in `directory` whose names start with `start`, as cargo finds them.
 pub(super) fn targets(directory: &str, start: &str) -> Vec<String> {
     let Ok(entries) = fs::read_dir(place::root().join(directory)) else {
         return Vec::new();
