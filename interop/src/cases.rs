@@ -78,7 +78,7 @@ async fn large_unary(channel: Channel) {
 
 async fn client_streaming(channel: Channel) {
     let requests = ASKED.map(|size| StreamingInputCallRequest {
-        payload: zeros(size),
+        payload: Some(zeros(size)),
     });
     let answer = Client::new(channel)
         .streaming_input_call(stream::iter(requests))
@@ -208,7 +208,7 @@ async fn cancel_after_first_response(channel: Channel) {
 async fn timeout_on_sleeping_server(channel: Channel) {
     let (ask, requests) = mpsc::channel(1);
     let request = StreamingOutputCallRequest {
-        payload: zeros(ASKED[0]),
+        payload: Some(zeros(ASKED[0])),
         ..Default::default()
     };
     ask.send(request).await.unwrap();
@@ -254,7 +254,7 @@ pub fn received<T: Send + 'static>(
 pub fn ping(number: usize) -> StreamingOutputCallRequest {
     StreamingOutputCallRequest {
         response_parameters: vec![sized(ANSWERED[number])],
-        payload: zeros(ASKED[number]),
+        payload: Some(zeros(ASKED[number])),
         ..Default::default()
     }
 }
@@ -276,7 +276,7 @@ pub fn length(answer: Option<StreamingOutputCallResponse>) -> Option<i32> {
 fn large() -> SimpleRequest {
     SimpleRequest {
         response_size: LARGE_ANSWER,
-        payload: zeros(LARGE_REQUEST),
+        payload: Some(zeros(LARGE_REQUEST)),
         ..Default::default()
     }
 }
@@ -291,11 +291,11 @@ fn failing(message: &str) -> SimpleRequest {
     }
 }
 
-fn zeros(size: usize) -> Option<Payload> {
-    Some(Payload {
+fn zeros(size: usize) -> Payload {
+    Payload {
         body: vec![0; size],
         ..Default::default()
-    })
+    }
 }
 
 fn told(status: &Status) -> (Code, &str) {

@@ -103,7 +103,7 @@ async fn wanted(
 }
 
 async fn answer(wanted: &ResponseParameters) -> Result<StreamingOutputCallResponse, Status> {
-    if let Some(pause @ 1..) = u64::try_from(wanted.interval_us).ok() {
+    if let Ok(pause @ 1..) = u64::try_from(wanted.interval_us) {
         tokio::time::sleep(Duration::from_micros(pause)).await;
     }
     let payload = Some(payload(wanted.size)?);

@@ -84,7 +84,7 @@ fn a_channel_to_nobody_says_what_was_tried() {
         let mut told = String::new();
         let mut error: Option<&dyn std::error::Error> = Some(&refused.unwrap_err());
         while let Some(cause) = error {
-            told += &format!("{cause}\n");
+            told = format!("{told}{cause}\n");
             error = cause.source();
         }
         for target in [ring, unix, tcp] {

@@ -61,7 +61,7 @@ async fn dial(config: &Config, target: &Target) -> Result<Stream, Error> {
         Target::Ring(address) => {
             let config = config.clone().lanes(1);
             let stream = ByteStream::connect_with(&config, address.clone()).await?;
-            Ok(Stream::Ring(stream))
+            Ok(stream.into())
         }
         Target::Unix(path) => within(config, UnixStream::connect(path))
             .await

@@ -159,7 +159,7 @@ impl Door {
     fn accept(&mut self) -> Wait<'_> {
         match self {
             Self::Ring(listener) => {
-                Box::pin(async move { listener.accept().await.map(Stream::Ring) })
+                Box::pin(async move { listener.accept().await.map(Stream::from) })
             }
             Self::Unix(door) => Box::pin(async move {
                 let accepted = lasting(|cx| door.listener.poll_accept(cx)).await;

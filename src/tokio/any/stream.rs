@@ -16,7 +16,7 @@ use crate::connection;
 #[non_exhaustive]
 pub enum Stream {
     /// Over a ring.
-    Ring(ByteStream),
+    Ring(Box<ByteStream>),
     /// Over a Unix socket.
     Unix(UnixStream),
     /// Over TCP.
@@ -44,7 +44,7 @@ impl Stream {
 
 impl From<ByteStream> for Stream {
     fn from(stream: ByteStream) -> Self {
-        Self::Ring(stream)
+        Self::Ring(Box::new(stream))
     }
 }
 
