@@ -1,6 +1,10 @@
-//! HTTP by [hyper](::hyper) over connections: a client's [`Connector`]. A server needs nothing but a stream.
+//! HTTP by [hyper] over connections: a client's [`Connector`]. A server needs nothing but a stream.
 //!
-//! ```
+#![cfg_attr(feature = "tonic", doc = "```")]
+#![cfg_attr(
+    not(feature = "tonic"),
+    doc = "```ignore (the features of hyper that it takes come with tonic here)"
+)]
 //! use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 //! use hyper_util::client::legacy::Client;
 //! use hyper_util::rt::{TokioExecutor, TokioIo};

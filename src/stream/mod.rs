@@ -1,6 +1,6 @@
 //! A stream of bytes over a connection, for programs that read and write: what a Unix socket carries, without the kernel in between.
 //!
-//! A [`ByteStream`] is [`Read`](std::io::Read) and [`Write`](std::io::Write), takes apart into a reader and a writer for two threads, and is closed in one direction
+//! A [`ByteStream`] is [`Read`] and [`Write`], takes apart into a reader and a writer for two threads, and is closed in one direction
 //! at a time. Both sides agree on it when the connection is made ([`Config::byte_stream`]), so that nobody takes a peer's messages for a stream.
 //!
 //! ```

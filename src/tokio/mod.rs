@@ -1,4 +1,4 @@
-//! Connections in tasks of [tokio](::tokio): the same halves, whose waits are futures.
+//! Connections in tasks of [tokio]: the same halves, whose waits are futures.
 //!
 //! Absent on purpose: threads and tasks of ours. What waits, waits in its caller's future.
 

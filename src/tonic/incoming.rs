@@ -48,7 +48,7 @@ impl Accept for any::Listener {
     }
 }
 
-/// The clients of a listener: see [`incoming`].
+/// The clients of a listener: see [`incoming()`].
 pub struct Incoming<L: Accept> {
     /// `None`: it is over.
     next: Option<Next<L>>,

@@ -1,6 +1,6 @@
-//! gRPC by [tonic](::tonic) over connections: services and clients as they are, with another listener and another connector.
+//! gRPC by [tonic] over connections: services and clients as they are, with another listener and another connector.
 //!
-//! - A server takes [`incoming`] of a listener: `Server::builder().add_service(service).serve_with_incoming(incoming(listener))`.
+//! - A server takes [`incoming()`] of a listener: `Server::builder().add_service(service).serve_with_incoming(incoming(listener))`.
 //! - A client's channel takes a [`Connector`]: `Endpoint::from_static("http://orders").connect_with_connector(Connector::parse("ring:orders")?)`. It goes through the connector again after each
 //!   connection that ends.
 //!

@@ -1,7 +1,7 @@
 //! One stream of bytes over a ring, a Unix socket or TCP, whichever there is: for services that move from one to another while they run.
 //!
 //! Where a service listens and where its clients look for it is text ([`Targets`]): `ring:orders, tcp:127.0.0.1:50051`. A [`Listener`] serves all of its targets side by side;
-//! [`connect`] takes the first that there is.
+//! [`connect()`] takes the first that there is.
 //!
 //! ```
 //! use ringway::tokio::any::{self, Listener, Targets};
@@ -35,7 +35,7 @@
 //!
 //! # Cancel safety
 //!
-//! [`Listener::accept`] loses nobody when it is dropped. [`connect`] gives the attempt up.
+//! [`Listener::accept`] loses nobody when it is dropped. [`connect()`] gives the attempt up.
 
 mod connect;
 mod listener;
