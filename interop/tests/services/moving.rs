@@ -8,6 +8,7 @@ use ringway::tonic::Connector;
 use ringway_interop::observed::CALLER;
 use ringway_interop::pb::Empty;
 use ringway_interop::pb::test_service_client::TestServiceClient;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tonic::transport::{Channel, Endpoint};
 
 use super::scene::{Process, came_by, channel, free_tcp, path, run, targets};
@@ -177,5 +178,27 @@ fn what_cannot_be_listened_at_is_named() {
         assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{error}");
         let error = any::connect(&nothing).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{error}");
+    });
+}
+
+#[test]
+fn a_target_at_which_many_come_makes_nobody_wait_at_another() {
+    run(async {
+        let (crowded, quiet) = (path(), path());
+        let targets: Targets = format!("unix:{crowded}, unix:{quiet}").parse().unwrap();
+        let mut listener = Listener::bind(&targets).unwrap();
+        let connect = std::os::unix::net::UnixStream::connect;
+        let _crowd: Vec<_> = (0..20).map(|_| connect(&crowded).unwrap()).collect();
+        let _first = listener.accept().await.unwrap();
+        let lonely = connect(&quiet).unwrap();
+        lonely.set_nonblocking(true).unwrap();
+        // The runtime asks the kernel again.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let mut second = listener.accept().await.unwrap();
+        second.write_all(b"you").await.unwrap();
+        let mut lonely = tokio::net::UnixStream::from_std(lonely).unwrap();
+        let mut heard = [0; 3];
+        lonely.read_exact(&mut heard).await.unwrap();
+        assert_eq!(&heard, b"you");
     });
 }
