@@ -83,7 +83,7 @@ const FAULTS: &[Fault] = &[
             "services",
             "a_server_without_descriptors_goes_on_when_it_has_some_again",
         ],
-        says: "Unavailable",
+        says: "no connection to any target",
         features: "",
     },
 ];
