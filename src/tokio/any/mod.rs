@@ -52,8 +52,8 @@ pub use target::{BadTarget, Target, Targets};
 
 use crate::connection::Config;
 
-/// Rings that hold what HTTP/2 has under way by default: 1 MiB in each direction, which is hyper's window for a connection. So a stream whose reader stops is held up by its own window
-/// before the ring is full, and does not hold up the others.
+/// The options by default: rings of 1 MiB in each direction. That is what hyper's servers let a client have under way to them (`DEFAULT_CONN_WINDOW`): who has leave to send then finds room in the ring, and
+/// need not wait for the reader's turn.
 ///
 /// They cost 2 MiB for each connection. HTTP/1 and small messages need no more than the 256 KiB that a [`Config`] has by itself; for messages of megabytes, take what two of them need, up to
 /// the listener's [`Config::max_capacity`] (64 MiB by default). A client asks for the rings of both directions, a listener only limits them.
