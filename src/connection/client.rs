@@ -119,7 +119,7 @@ fn shake(config: &Config, claim: &Claim, line: &Line, deadline: Instant) -> Resu
     let greeted = shake::greet(config, claim, line)?;
     let mut buffer = [0u8; handshake::LONGEST];
     let first = receive(line, &mut buffer, deadline)?;
-    let attached = greeted.welcomed(config, claim, line, first, &mut buffer)?;
+    let attached = greeted.welcomed(config, claim, line, first, &buffer)?;
     let second = receive(line, &mut buffer, deadline)?;
     attached.ready(second, &buffer)
 }

@@ -27,6 +27,10 @@ pub(crate) struct Dial {
 }
 
 /// What has been said.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one for each handshake, and it lives as long"
+)]
 enum Stage {
     Nothing,
     Hello(Greeted),
@@ -36,6 +40,10 @@ enum Stage {
 }
 
 /// What a step came to.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "moved once per connection; a box would be a needless allocation"
+)]
 pub(crate) enum Dialled {
     /// The listener's queue is full, and nobody tells of a place in it: try again in a millisecond.
     Later,

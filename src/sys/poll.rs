@@ -9,7 +9,7 @@
 //! A peer that cannot ring a bell sends a byte on the handshake socket, a nudge ([`bell`](super::bell)). Both halves of our side
 //! watch that one socket, and epoll tells an edge only if the socket is still readable when it gets there: a half that takes
 //! the byte first makes the other's edge vanish. So there is a fourth thing to watch: a descriptor that is always readable and
-//! ours alone, watched for nothing until [`Waiter::wake`] asks epoll to tell of it once. That takes locks which are held for
+//! this process's alone, watched for nothing until [`Waiter::wake`] asks epoll to tell of it once. That takes locks which are held for
 //! moments, waits for nobody, and cannot fail on a watch that is there.
 //!
 //! The rules for whoever takes nudges, in `connection/rest.rs`:
@@ -34,7 +34,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
@@ -68,6 +68,8 @@ pub(crate) struct Waiter {
     epoll: OnceLock<Epoll>,
     /// Held open: if the peer closed its copy and there were no other, the watch would end. `None`: this half only ever spins.
     bell: Option<Arc<OwnedFd>>,
+    /// What it asks to be told of, to be woken. Only one that can be rung has it.
+    ready: Option<Arc<OwnedFd>>,
     /// Its place in a poller.
     seat: Option<Seat>,
 }
@@ -81,6 +83,7 @@ impl Waiter {
     ) -> io::Result<Self> {
         let waiter = Self {
             epoll: OnceLock::new(),
+            ready: bell.is_some().then(ready_for_some).transpose()?,
             bell: bell.map(Arc::new),
             seat: None,
         };
@@ -102,6 +105,7 @@ impl Waiter {
         let waiter = Self {
             epoll: OnceLock::new(),
             bell: self.bell.clone(),
+            ready: self.ready.clone(),
             seat: Some(seat),
         };
         if let Some(seat) = &waiter.seat {
@@ -120,6 +124,7 @@ impl Waiter {
         let waiter = Self {
             epoll: OnceLock::new(),
             bell: self.bell.clone(),
+            ready: self.ready.clone(),
             seat: None,
         };
         waiter.watch(socket, peer)?;
@@ -144,10 +149,9 @@ impl Waiter {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         if let Some(bell) = &self.bell {
             epoll.add(bell, EpollEvent::new(edges, BELL))?;
-            epoll.add(
-                always_ready()?,
-                EpollEvent::new(EpollFlags::empty(), SIBLING),
-            )?;
+        }
+        if let Some(ready) = &self.ready {
+            epoll.add(ready, EpollEvent::new(EpollFlags::empty(), SIBLING))?;
         }
         epoll.add(socket, EpollEvent::new(edges, SOCKET))?;
         if let Some(peer) = peer {
@@ -169,8 +173,8 @@ impl Waiter {
         if !self.can_sleep() {
             return;
         }
-        if let Some(epoll) = self.epoll.get() {
-            let woken = ask_once(epoll, SIBLING);
+        if let (Some(epoll), Some(ready)) = (self.epoll.get(), &self.ready) {
+            let woken = ask_once(epoll, ready.as_fd(), SIBLING);
             // Both descriptors are ours and open, and the watch was made with the instance.
             debug_assert!(woken.is_ok(), "{woken:?}");
         }
@@ -207,10 +211,37 @@ impl Waiter {
     }
 }
 
-/// Has `epoll` tell once of the descriptor that is always readable, which it watches as `data`.
-pub(super) fn ask_once(epoll: &Epoll, data: u64) -> io::Result<()> {
+/// Has `epoll` tell once of a descriptor that is always readable, which it watches as `data`.
+pub(super) fn ask_once(epoll: &Epoll, ready: BorrowedFd<'_>, data: u64) -> io::Result<()> {
     let once = EpollFlags::EPOLLIN | EpollFlags::EPOLLONESHOT;
-    Ok(epoll.modify(always_ready()?, &mut EpollEvent::new(once, data))?)
+    Ok(epoll.modify(ready, &mut EpollEvent::new(once, data))?)
+}
+
+/// So many halves share a descriptor that is always readable. The kernel lets no descriptor have more than 500 ways to an `epoll` instance over another one, and
+/// somebody else's loop may watch all our instances.
+const SHARED_BY: usize = 256;
+
+/// One for a half, and others.
+fn ready_for_some() -> io::Result<Arc<OwnedFd>> {
+    static LAST: Mutex<Weak<OwnedFd>> = Mutex::new(Weak::new());
+    // Where another thread has it, or had it when this process was forked, a half has one of its own.
+    let mut last = LAST.try_lock().ok();
+    let shared = last.as_ref().and_then(|last| last.upgrade());
+    if let Some(ready) = shared.filter(|ready| Arc::strong_count(ready) <= SHARED_BY) {
+        return Ok(ready);
+    }
+    let ready = Arc::new(make_ready()?);
+    if let Some(last) = &mut last {
+        **last = Arc::downgrade(&ready);
+    }
+    Ok(ready)
+}
+
+fn make_ready() -> io::Result<OwnedFd> {
+    // SAFETY: no memory is passed.
+    let fd = check(unsafe { libc::eventfd(1, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
+    // SAFETY: `fd` was just returned by the kernel and nothing else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// Collects edges into `events`, for up to `left`; `None` waits for ever. Returns how many.
@@ -293,10 +324,8 @@ pub(crate) fn always_ready() -> io::Result<BorrowedFd<'static>> {
     // ORD: ready-made: Relaxed, a number that the kernel knows; partner: the exchange in this file.
     let mut ready = READY.load(Ordering::Relaxed);
     if ready == NONE {
-        // SAFETY: no memory is passed.
-        let fd = check(unsafe { libc::eventfd(1, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
-        // SAFETY: `fd` was just returned by the kernel and nothing else owns it.
-        let made = unsafe { OwnedFd::from_raw_fd(fd) };
+        let made = make_ready()?;
+        let fd = made.as_raw_fd();
         // ORD: ready-made: Relaxed, as above; of two threads that race here one is too late, and closes its own.
         ready = match READY.compare_exchange(NONE, fd, Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) => made.into_raw_fd(),
@@ -393,6 +422,23 @@ mod tests {
         assert_eq!(second.consume().unwrap(), Woken::default());
         second.wake();
         assert!(second.consume().unwrap().bell);
+    }
+
+    #[test]
+    fn any_number_of_halves_can_be_watched_by_one_loop() {
+        let outer = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).unwrap();
+        let (ours, _theirs) = socket::pair().unwrap();
+        let mut halves = Vec::new();
+        for _ in 0..3 * SHARED_BY {
+            // A socket of its own, as that of a connection.
+            let half = waiter(&socket::pair().unwrap().0);
+            let watched = EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, 0);
+            outer.add(&half, watched).unwrap();
+            halves.push(half);
+        }
+        let last = waiter(&ours);
+        last.wake();
+        assert!(last.consume().unwrap().bell);
     }
 
     #[test]

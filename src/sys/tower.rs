@@ -190,7 +190,7 @@ impl Seat {
             None => return,
         };
         // The descriptors are ours and open, and the watch was made with the instance.
-        let asked = ask_once(&self.tower.epoll, CALLS);
+        let asked = always_ready().and_then(|ready| ask_once(&self.tower.epoll, ready, CALLS));
         debug_assert!(asked.is_ok(), "{asked:?}");
     }
 }

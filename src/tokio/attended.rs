@@ -6,10 +6,13 @@ use std::os::fd::BorrowedFd;
 use std::pin::Pin;
 
 use super::pace::Pace;
-use super::vigil::{NoRuntime, Vigil, Waits};
+use super::vigil::{NoRuntime, Vigil, Waits, come_back};
 use crate::connection::{RecvError, Rest, Rested, SendError};
 use crate::error::Error;
 use crate::typed;
+
+/// So often a poll may try again at once.
+const AGAIN: u32 = 4;
 
 /// What can wait in a task.
 pub(super) trait Half {
@@ -102,7 +105,8 @@ impl<H: Half> Attended<H> {
         want: H::Want,
         attempt: &mut impl FnMut(&mut H) -> Result<T, E>,
     ) -> Poll<Result<T, E>> {
-        loop {
+        // A look and a call that do not agree would go on for ever.
+        for _ in 0..AGAIN {
             let half = &mut self.half;
             if let Err(NoRuntime) = ready!(self.vigil.poll(cx, &mut Wanting { half, want })) {
                 return Poll::Ready(Err(E::no_runtime()));
@@ -115,6 +119,7 @@ impl<H: Half> Attended<H> {
                 return Poll::Ready(outcome);
             }
         }
+        come_back(cx)
     }
 
     /// A frame of so many bytes was taken or sent.

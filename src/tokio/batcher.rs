@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use ::tokio::time::sleep_until;
+use ::tokio::time::sleep;
 
 use super::Sender;
 use super::attended::Attended;
@@ -89,12 +89,13 @@ impl Batcher {
     /// Waits until what is kept back is due, and publishes it; for ever, while nothing is. For `select!`, beside what the task awaits. Cancel-safe.
     pub async fn due(&mut self) {
         while let Some(deadline) = self.lane.half.deadline() {
-            if deadline <= Instant::now() + GRAIN {
-                return self.flush();
+            let left = deadline.saturating_duration_since(Instant::now());
+            match left.checked_sub(GRAIN) {
+                Some(left) if !left.is_zero() => sleep(left).await,
+                _ => return self.flush(),
             }
-            sleep_until((deadline - GRAIN).into()).await;
         }
-        pending().await
+        pending::<()>().await;
     }
 
     /// Awaits `future`, and publishes in time what is kept back meanwhile. As cancel-safe as `future` is.

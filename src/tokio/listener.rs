@@ -7,6 +7,7 @@ use std::path::Path;
 use std::pin::Pin;
 
 use super::Connection;
+use super::vigil::come_back;
 use super::watched::Watched;
 use crate::connection::{self, Address};
 use crate::error::Error;
@@ -16,7 +17,9 @@ use crate::error::Error;
 pub struct Listener {
     // Before the listener, whose descriptor is watched.
     watched: Watched,
-    listener: connection::Listener,
+    /// One was accepted, which took some time: the others of the thread have their turn before the next.
+    gives_way: bool,
+    inner: connection::Listener,
 }
 
 impl Listener {
@@ -42,7 +45,11 @@ impl Listener {
         // SAFETY: nobody is given the listener to exchange it, and it is dropped behind the watch, by its place here and in `into_inner`.
         let watched = unsafe { Watched::new(listener.as_fd()) }
             .map_err(|error| Error::io("having the runtime watch a listener", error))?;
-        Ok(Self { watched, listener })
+        Ok(Self {
+            watched,
+            gives_way: false,
+            inner: listener,
+        })
     }
 
     /// Waits for the next client that completes the handshake. Clients that are refused are counted and passed over.
@@ -64,18 +71,22 @@ impl Listener {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<connection::Connection, Error>> {
+        if std::mem::take(&mut self.gives_way) {
+            return come_back(cx);
+        }
         loop {
-            if let Some(accepted) = self.listener.try_accept()? {
+            if let Some(accepted) = self.inner.try_accept()? {
+                self.gives_way = true;
                 return Poll::Ready(Ok(accepted));
             }
-            self.listener.refuse_idle()?;
+            self.inner.refuse_idle()?;
             if let Err(error) = ready!(self.watched.poll(cx)) {
                 // The runtime that watched is shut down: the one that we are in does from now on.
                 if ::tokio::runtime::Handle::try_current().is_err() {
                     return Poll::Ready(Err(Error::io("waiting for clients", error)));
                 }
                 // SAFETY: as in `new`.
-                self.watched = unsafe { Watched::new(self.listener.as_fd()) }
+                self.watched = unsafe { Watched::new(self.inner.as_fd()) }
                     .map_err(|_| Error::io("waiting for clients", error))?;
             }
         }
@@ -83,19 +94,19 @@ impl Listener {
 
     /// The listener itself, to be asked.
     pub fn get_ref(&self) -> &connection::Listener {
-        &self.listener
+        &self.inner
     }
 
     /// The listener, which the runtime watches no more.
     pub fn into_inner(self) -> connection::Listener {
-        let Self { watched, listener } = self;
+        let Self { watched, inner, .. } = self;
         drop(watched);
-        listener
+        inner
     }
 
     /// The socket's path.
     pub fn path(&self) -> &Path {
-        self.listener.path()
+        self.inner.path()
     }
 }
 
@@ -118,6 +129,6 @@ impl Drop for Accepted<'_> {
 
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.listener.as_fd()
+        self.inner.as_fd()
     }
 }

@@ -100,6 +100,21 @@ impl Receiver {
         self.lane.half.drop_expired(on)
     }
 
+    /// Keeps frames until they are released: see [`ringway::Receiver::hold`](crate::Receiver::hold).
+    pub fn hold(&mut self, on: bool) {
+        self.lane.half.hold(on);
+    }
+
+    /// Releases what is held: see [`ringway::Receiver::release`](crate::Receiver::release).
+    pub fn release(&mut self) {
+        self.lane.half.release();
+    }
+
+    /// Goes back to the first frame that is held: see [`ringway::Receiver::rewind`](crate::Receiver::rewind).
+    pub fn rewind(&mut self) -> u64 {
+        self.lane.half.rewind()
+    }
+
     /// Who is at the other end.
     pub fn peer(&self) -> &Peer {
         self.lane.half.peer()

@@ -176,9 +176,7 @@ impl Sender {
     /// Sends what the sink keeps for want of room, and publishes what it was fed.
     #[inline]
     pub(super) fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        if self.frames > 0 {
-            self.publish();
-        }
+        self.publish_fed();
         if self.kept.is_none() {
             return Poll::Ready(Ok(()));
         }
@@ -200,10 +198,8 @@ impl Sender {
 
     /// The same, without waiting.
     #[inline]
-    fn try_settle(&mut self) -> Result<(), SendError> {
-        if self.frames > 0 {
-            self.publish();
-        }
+    pub(super) fn try_settle(&mut self) -> Result<(), SendError> {
+        self.publish_fed();
         let Some(item) = &self.kept else {
             return Ok(());
         };
@@ -214,7 +210,14 @@ impl Sender {
         outcome
     }
 
-    /// Publishes what was fed.
+    /// Publishes what was fed, if there is anything.
+    #[inline(always)]
+    pub(super) fn publish_fed(&mut self) {
+        if self.frames > 0 {
+            self.publish();
+        }
+    }
+
     #[inline(never)]
     pub(super) fn publish(&mut self) {
         (self.frames, self.bytes) = (0, 0);

@@ -12,6 +12,7 @@ use std::os::fd::{BorrowedFd, RawFd};
 use std::pin::{Pin, pin};
 use std::time::Instant;
 
+use ::tokio::runtime::Handle;
 use ::tokio::task::yield_now;
 use ::tokio::time::{Sleep, sleep_until};
 
@@ -129,6 +130,8 @@ impl Vigil {
         self.armed = true;
         match half.arm() {
             Rested::Until(None) => self.timer = None,
+            // Whoever polls outside of a runtime comes back at once.
+            Rested::Until(Some(_)) if Handle::try_current().is_err() => return come_back(cx),
             Rested::Until(Some(moment)) => {
                 let timer = self
                     .timer
@@ -148,7 +151,7 @@ impl Vigil {
     /// The runtime that watched is shut down: the one that we are in does from now on.
     #[cold]
     fn move_here(&mut self, half: &impl Waits) -> Result<(), NoRuntime> {
-        if ::tokio::runtime::Handle::try_current().is_err() {
+        if Handle::try_current().is_err() {
             return Err(NoRuntime);
         }
         self.timer = None;
@@ -168,14 +171,15 @@ impl Vigil {
     #[inline(never)]
     pub(super) fn over(&mut self, rest: &mut Rest, found: bool) {
         self.waits = false;
+        self.timer = None;
         rest.end_wait(Instant::now(), found);
         if std::mem::take(&mut self.armed) {
             rest.rise();
-            if !found {
-                self.watched.forget();
-            }
+            #[cfg(ringway_planted = "left_task")]
+            return;
+            #[cfg(not(ringway_planted = "left_task"))]
+            self.watched.forget();
         }
-        self.timer = None;
     }
 }
 

@@ -1,11 +1,14 @@
 //! A descriptor of ours that the runtime watches, for edges.
 
 use core::task::{Context, Poll, Waker};
+use std::future::{Future, poll_fn};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::pin::pin;
 
 use ::tokio::io::Interest;
 use ::tokio::io::unix::AsyncFd;
+use ::tokio::task::unconstrained;
 
 /// A watch of a descriptor that somebody else owns: a copy would cost each half one more.
 #[derive(Debug)]
@@ -44,10 +47,9 @@ impl Watched {
 
     /// Leaves no task of ours with the runtime.
     pub(super) fn forget(&self) {
-        // In place of the one that may be there.
-        let _ = self
-            .0
-            .poll_read_ready(&mut Context::from_waker(Waker::noop()));
+        // In place of the one that may be there, and whatever is left of the budget of whoever drops it.
+        let replace = poll_fn(|cx| self.0.poll_read_ready(cx).map(drop));
+        let _ = pin!(unconstrained(replace)).poll(&mut Context::from_waker(Waker::noop()));
     }
 
     /// Tells watches apart.

@@ -1,11 +1,14 @@
 //! What is sent arrives, in every way of sending and receiving.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use ringway::tokio::{Connection, Listener, Receiver, Sender, connect};
-use ringway::{RecvError, SendError};
+use ringway::{Config, RecvError, SendError};
+use tokio::time::timeout;
 
-use crate::scene::{on_both, pair, path};
+use crate::scene::{on_both, pair, pair_with, path};
 
 fn is_send<T: Send>(value: T) -> T {
     value
@@ -106,6 +109,47 @@ fn a_stream_through_a_small_ring_arrives_in_order() {
         }
         sending.await.unwrap();
         assert!(receiver.next().await.is_none());
+    });
+}
+
+#[test]
+fn what_is_urgent_passes_what_waits_for_room() {
+    on_both(|| async {
+        let config = Config::new().lanes(2).capacity(1 << 13);
+        let (a, b) = pair_with(config.peer_capacity(1 << 13)).await;
+        let (mut sender, _a) = a.split();
+        let (_b, mut receiver) = b.split();
+        assert!(sender.at(2).is_err());
+        let bulk = async {
+            loop {
+                let mut bulk = sender.at(1).unwrap();
+                bulk.send(&[1; 1000]).await.unwrap();
+            }
+        };
+        // Dropped in the middle of a wait for room at priority 1.
+        let bulk: Result<(), _> = timeout(Duration::from_millis(50), bulk).await;
+        assert!(bulk.is_err());
+        sender.send(&[0; 1000]).await.unwrap();
+        let frame = receiver.recv().await.unwrap();
+        assert_eq!((frame.priority(), frame.to_vec()[0]), (0, 0));
+    });
+}
+
+#[test]
+fn what_is_held_is_read_again() {
+    on_both(|| async {
+        let (mut a, mut b) = pair().await;
+        b.receiver().hold(true);
+        for _ in 0..2 {
+            a.sender().send(b"held").await.unwrap();
+        }
+        for _ in 0..3 {
+            for _ in 0..2 {
+                assert_eq!(b.receiver().recv().await.unwrap().to_vec(), b"held");
+            }
+            b.receiver().rewind();
+        }
+        b.receiver().release();
     });
 }
 

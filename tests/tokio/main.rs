@@ -2,5 +2,14 @@
 #![cfg(feature = "tokio")]
 
 mod basics;
+mod child;
+mod crowd;
+mod dropped;
+mod ends;
+mod hostile;
+mod messages;
+mod neighbours;
+mod pressure;
+mod runtimes;
 mod scene;
 mod stream;

@@ -56,6 +56,13 @@ const FAULTS: &[Fault] = &[
         features: "chaos",
     },
     Fault {
+        name: "left_task",
+        package: "ringway",
+        test: ["tokio", "no_way_to_receive_loses_a_frame"],
+        says: "a task was left behind",
+        features: "",
+    },
+    Fault {
         name: "far_frame",
         package: "ringway",
         test: [
@@ -138,6 +145,7 @@ mod tests {
             "src/planted.rs",
             "src/tokio/any/connect.rs",
             "src/tonic/incoming.rs",
+            "src/tokio/vigil.rs",
         ];
         let sources: String = sources.map(|path| read(path.into())).concat();
         for fault in FAULTS {

@@ -1,0 +1,131 @@
+//! Peers that keep no rule, against tasks that wait: each ends its own connection by the rule's name, and is in nobody's way.
+
+use std::time::Duration;
+
+use ringway::hostile::{self, HalfOpen, Hostile, Spoil, Word};
+use ringway::tokio::{Connection, Listener, connect};
+use ringway::{Config, ErrorKind, RecvError, SendError, Violation};
+use tokio::task::spawn_blocking;
+
+use crate::scene::{on_both, path};
+
+/// A victim in a task, and its peer.
+async fn victim() -> (Connection, Hostile) {
+    let path = path();
+    let mut listener = Listener::bind(path.as_path()).unwrap();
+    let hostile = spawn_blocking(move || hostile::join(&path));
+    let victim = listener.accept().await.unwrap();
+    (victim, hostile.await.unwrap())
+}
+
+#[test]
+fn a_false_header_ends_a_task_that_sleeps() {
+    on_both(|| async {
+        let (victim, hostile) = victim().await;
+        let (_sender, mut receiver) = victim.split();
+        let waiting = tokio::spawn(async move { receiver.recv().await.map(drop) });
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        hostile.own.ring(0, hostile::FRAME | 0xffff_ffff);
+        // It rings, as one that keeps the rules would.
+        ring(&hostile);
+        let outcome = waiting.await.unwrap();
+        let named = matches!(
+            outcome,
+            Err(RecvError::Protocol(Violation::FrameTooLong { .. }))
+        );
+        assert!(named, "{outcome:?}");
+    });
+}
+
+#[test]
+fn a_false_release_ends_a_task_that_waits_for_room() {
+    on_both(|| async {
+        let (victim, hostile) = victim().await;
+        let (mut sender, _receiver) = victim.split();
+        let waiting = tokio::spawn(async move {
+            loop {
+                if let Err(error) = sender.send(&[0; 100]).await {
+                    break error;
+                }
+            }
+        });
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(!waiting.is_finished());
+        hostile.own.say(Word::Released(0), 1 << 40);
+        ring(&hostile);
+        let error = waiting.await.unwrap();
+        let named = matches!(
+            error,
+            SendError::Protocol(Violation::ReleasedOutOfRange { .. })
+        );
+        assert!(named, "{error:?}");
+    });
+}
+
+fn ring(hostile: &Hostile) {
+    for bell in &hostile.theirs {
+        Spoil::Rung.spoil(bell);
+    }
+}
+
+/// Bells that are drained, filled and rung without end wake a task for nothing, and neither hang nor starve the one beside it.
+#[test]
+fn spoilt_bells_starve_nobody() {
+    on_both(|| async {
+        let (bad, hostile) = victim().await;
+        let (mut good, mut other) = crate::scene::pair().await;
+        let (_sender, mut receiver) = bad.split();
+        let waiting = tokio::spawn(async move { receiver.recv().await.map(drop) });
+        let spoiling = spawn_blocking(move || {
+            for round in 0..2000u32 {
+                for bell in &hostile.theirs {
+                    Spoil::ALL[round as usize % Spoil::ALL.len()].spoil(bell);
+                }
+            }
+            hostile
+        });
+        for n in 0..1000u32 {
+            good.sender().send(&n.to_le_bytes()).await.unwrap();
+            let frame = other.receiver().recv().await.unwrap().to_vec();
+            assert_eq!(frame, n.to_le_bytes());
+        }
+        let hostile = spoiling.await.unwrap();
+        assert!(!waiting.is_finished());
+        drop(hostile);
+        assert_eq!(waiting.await.unwrap(), Err(RecvError::PeerClosed));
+    });
+}
+
+#[test]
+fn handshakes_that_stop_half_way_hold_nobody_up() {
+    on_both(|| async {
+        let path = path();
+        let config = Config::new().handshake_timeout(Duration::from_secs(20));
+        let mut listener = Listener::new(config.bind(path.as_path()).unwrap()).unwrap();
+        let held = HalfOpen::ALL.map(|half| half.open(&path).unwrap());
+        let (accepted, client) = tokio::join!(listener.accept(), connect(path.as_path()));
+        let (mut accepted, mut client) = (accepted.unwrap(), client.unwrap());
+        client.sender().send(b"in").await.unwrap();
+        assert_eq!(accepted.receiver().recv().await.unwrap().to_vec(), b"in");
+        drop(held);
+    });
+}
+
+#[test]
+fn a_server_that_answers_nonsense_is_refused() {
+    on_both(|| async {
+        let path = path();
+        let listener = hostile::listen(&path);
+        let serving = spawn_blocking(move || {
+            let line = hostile::accept(&listener);
+            hostile::wait_readable(&line);
+            drop(hostile::receive(&line));
+            hostile::send(&line, b"nonsense", &[]);
+            hostile::receive(&line)
+        });
+        let error = connect(path).await.map(drop).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Malformed, "{error}");
+        let (told, _) = serving.await.unwrap();
+        assert!(!told.is_empty(), "the server is told why");
+    });
+}
