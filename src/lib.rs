@@ -79,6 +79,8 @@ mod error;
 mod fuzz;
 #[cfg(all(feature = "hostile", not(loom)))]
 pub mod hostile;
+#[cfg(all(feature = "hyper", not(any(loom, ringway_shuttle))))]
+pub mod hyper;
 mod layout;
 #[cfg(all(test, any(loom, ringway_shuttle)))]
 mod model;
@@ -101,6 +103,8 @@ mod sys;
 pub mod thread;
 #[cfg(all(feature = "tokio", not(any(loom, ringway_shuttle))))]
 pub mod tokio;
+#[cfg(all(feature = "tonic", not(any(loom, ringway_shuttle))))]
+pub mod tonic;
 #[cfg(not(any(loom, ringway_shuttle)))]
 pub mod typed;
 mod wake;

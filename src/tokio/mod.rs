@@ -35,6 +35,7 @@
 //!
 //! Absent on purpose: threads and tasks of ours. What waits, waits in its caller's future.
 
+pub mod any;
 mod attended;
 mod batcher;
 mod connect;

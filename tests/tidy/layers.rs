@@ -18,6 +18,8 @@ const LAYERS: &[&str] = &[
     "batch",
     "stream",
     "tokio",
+    "hyper",
+    "tonic",
     "model",
     "hostile",
     "fuzz",

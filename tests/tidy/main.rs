@@ -22,14 +22,16 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// All files under `folder` that end in `.kind`, from the root, sorted. Folders that a build made are left out.
+/// All files under `folder` that end in `.kind`, from the root, sorted. Folders that a build or a generator made are left out.
 fn files(folder: &str, kind: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(folder)];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let path: PathBuf = entry.path();
-            let built = path.file_name().is_some_and(|name| name == "target");
+            let built = path
+                .file_name()
+                .is_some_and(|name| name == "target" || name == "generated");
             if path.is_dir() && !built {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == kind) {
@@ -61,7 +63,7 @@ fn sources(folders: &[&str]) -> Vec<Source> {
 
 const SHIPPED: &[&str] = &["src", "cli/src", "derive/src"];
 const ALL: &[&str] = &[
-    "src", "cli", "derive", "xtask", "tests", "benches", "examples",
+    "src", "cli", "derive", "xtask", "tests", "benches", "examples", "interop",
 ];
 
 fn report(findings: &[String]) {

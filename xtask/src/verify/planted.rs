@@ -11,6 +11,8 @@ use crate::place;
 /// A fault, by its name in the sources (`cfg(ringway_planted = "...")`), and what finds it.
 struct Fault {
     name: &'static str,
+    /// The package that the test is in.
+    package: &'static str,
     /// The test target, and the test in it.
     test: [&'static str; 2],
     /// What it says.
@@ -20,6 +22,7 @@ struct Fault {
 const FAULTS: &[Fault] = &[
     Fault {
         name: "early_header",
+        package: "ringway",
         test: [
             "steps",
             "a_survivor_of_any_instruction_finds_all_or_nothing",
@@ -28,31 +31,37 @@ const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "unheeded_errno",
+        package: "ringway",
         test: ["failing", "each_call_of_a_client_fails"],
         says: "the segment is sparse",
     },
     Fault {
         name: "everybody_is_us",
+        package: "ringway",
         test: ["hidden", "who_has_no_uid_here_is_not_taken_for_ourselves"],
         says: "was taken for ourselves",
     },
     Fault {
         name: "unasked_limit",
+        package: "ringway",
         test: ["memory", "a_limit_on_files_refuses_rings_and_kills_nobody"],
         says: "no client connected before the deadline",
     },
     Fault {
         name: "late_commit",
+        package: "ringway",
         test: ["killed", "killed_at_every_label_second_share"],
         says: "frames arrived where",
     },
     Fault {
         name: "left_task",
+        package: "ringway",
         test: ["tokio", "no_way_to_receive_loses_a_frame"],
         says: "a task was left behind",
     },
     Fault {
         name: "far_frame",
+        package: "ringway",
         test: [
             "hostile",
             "whatever_a_client_writes_while_it_is_read_ends_in_a_named_rule",
@@ -62,11 +71,30 @@ const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "untaken_ring",
+        package: "ringway",
         test: [
             "bell",
             "ways::a_ring_that_io_uring_does_not_take_goes_by_the_byte",
         ],
         says: "its wake is lost",
+    },
+    Fault {
+        name: "hidden_refusal",
+        package: "ringway-interop",
+        test: [
+            "services",
+            "a_stranger_is_refused_and_does_not_come_in_by_the_next_target",
+        ],
+        says: "Tcp(",
+    },
+    Fault {
+        name: "ended_by_lack",
+        package: "ringway-interop",
+        test: [
+            "services",
+            "a_server_without_descriptors_goes_on_when_it_has_some_again",
+        ],
+        says: "no connection to any target",
     },
 ];
 
@@ -84,7 +112,8 @@ pub(super) fn planted(job: &mut Job) -> Result<String, Stop> {
     let mut tasks = Vec::new();
     for fault in FAULTS {
         let [target, test] = fault.test;
-        let found = binaries.iter().find(|binary| binary.is("ringway", target));
+        let mut built = binaries.iter();
+        let found = built.find(|binary| binary.is(fault.package, target));
         let found = found.ok_or_else(|| Stop::failed(format!("{target} was not built")))?;
         let mut task = found.task(seconds(300));
         fault.name.clone_into(&mut task.name);
@@ -119,7 +148,11 @@ pub(super) fn planted(job: &mut Job) -> Result<String, Stop> {
 }
 
 /// What a test says that cannot run here.
-const SKIPPED: [&str; 2] = ["this sandbox forbids ptrace", "SKIPPED: no namespaces"];
+const SKIPPED: [&str; 3] = [
+    "this sandbox forbids ptrace",
+    "SKIPPED: no namespaces",
+    "SKIPPED: only root",
+];
 
 /// A compiler for the packages of this workspace alone, which plants all faults. Flags in the environment would be everybody's, and all dependencies would be built again for them.
 fn compiler() -> Result<PathBuf, Stop> {
@@ -150,6 +183,8 @@ mod tests {
             "src/sys/uring.rs",
             "src/sys/credentials.rs",
             "src/planted.rs",
+            "src/tokio/any/connect.rs",
+            "src/tonic/incoming.rs",
             "src/tokio/vigil.rs",
         ];
         let sources: String = sources.map(|path| read(path.into())).concat();
@@ -157,7 +192,12 @@ mod tests {
             let planted = format!("cfg(ringway_planted = \"{}\")", fault.name);
             assert!(sources.contains(&planted), "{planted}");
             let [target, test] = fault.test;
-            let folder = crate::place::root().join(format!("tests/{target}"));
+            let within = if fault.package == "ringway" {
+                "tests"
+            } else {
+                "interop/tests"
+            };
+            let folder = crate::place::root().join(within).join(target);
             let files = std::fs::read_dir(folder).unwrap().flatten();
             let files = files.filter(|file| file.path().is_file());
             let mut texts = files.map(|file| std::fs::read_to_string(file.path()).unwrap());

@@ -175,15 +175,17 @@ fn docs(job: &mut Job) -> Result<String, Stop> {
             "xtask",
             "--package",
             "ringway-derive",
+            "--package",
+            "ringway-interop",
         ],
         &[
             "--package",
             "ringway",
             "--document-private-items",
             "--features",
-            "hostile,tokio",
+            "hostile,tonic",
         ],
-        &["--package", "ringway", "--features", "tokio"],
+        &["--package", "ringway", "--features", "tonic"],
     ];
     for words in commands {
         let mut cargo = job.cargo("doc");

@@ -136,9 +136,13 @@ pub(super) fn doctests(job: &mut Job) -> Result<String, Stop> {
 
 /// An example is self-contained: it ends by itself, with success, within seconds.
 pub(super) fn examples(job: &mut Job) -> Result<String, Stop> {
-    let names = targets("examples", "");
-    if names.is_empty() {
-        return Err(Stop::failed("there are no examples"));
+    let mut names = Vec::new();
+    for folder in ["examples", "interop/examples"] {
+        let some = targets(folder, "");
+        if some.is_empty() {
+            return Err(Stop::failed(format!("there are no examples in {folder}")));
+        }
+        names.extend(some);
     }
     let mut build = job.cargo("build");
     // As above; that they need no more than the default features, clippy has seen.
@@ -182,7 +186,7 @@ pub(super) fn loom(job: &mut Job) -> Result<String, Stop> {
     Tally::read(&printed).note()
 }
 
-/// The targets of the package `ringway` in `directory` whose names start with `start`, as cargo finds them.
+/// The targets in `directory` whose names start with `start`, as cargo finds them.
 pub(super) fn targets(directory: &str, start: &str) -> Vec<String> {
     let Ok(entries) = fs::read_dir(place::root().join(directory)) else {
         return Vec::new();
