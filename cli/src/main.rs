@@ -68,6 +68,9 @@ enum Command {
     /// Who is killed by `bench death`, and the servers of `bench next-client`.
     #[command(name = "bench-death", hide = true)]
     BenchDeath(bench::RoleArgs),
+    /// The servers of `bench grpc`.
+    #[command(name = "bench-grpc", hide = true)]
+    BenchGrpc(bench::ServerArgs),
     /// What the benchmark counts instructions of.
     #[command(name = "bench-count", hide = true)]
     BenchCount(bench::CountArgs),
@@ -113,6 +116,7 @@ fn main() -> ExitCode {
         Command::BenchPeer(args) => bench::run_peer(&args),
         Command::BenchJitter(args) => bench::run_member(&args),
         Command::BenchDeath(args) => bench::run_role(&args),
+        Command::BenchGrpc(args) => bench::run_server(&args),
         Command::BenchCount(args) => bench::run_count(&args),
     }
 }

@@ -3,15 +3,16 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use super::{BenchArgs, Code, codecs, death, exit, jitter, meeting, sweep};
+use super::{BenchArgs, Code, codecs, death, exit, grpc, jitter, meeting, sweep};
 
 /// Each by its name and what it is.
-const ALL: [(&str, &str); 5] = [
+const ALL: [(&str, &str); 6] = [
     (codecs::NAME, codecs::ABOUT),
     (sweep::NAME, sweep::ABOUT),
     (jitter::NAME, jitter::ABOUT),
     (death::DEATH, death::ABOUT_DEATH),
     (death::NEXT, death::ABOUT_NEXT),
+    (grpc::NAME, grpc::ABOUT),
 ];
 
 /// A line for each.
@@ -49,13 +50,14 @@ fn run_named(
         // One of the sweep's sizes may be named.
         size == Some("") || (name == sweep::NAME && size.is_some_and(|size| size.starts_with(':')))
     });
-    let checked = [sweep::NAME, death::DEATH, death::NEXT].contains(&name);
+    let checked = [sweep::NAME, death::DEATH, death::NEXT, grpc::NAME].contains(&name);
     if !only || args.ways || (args.check && !checked) {
         return usage(match name {
             death::DEATH | death::NEXT => {
                 "`death` and `next-client` come by themselves, without --ways"
             }
             sweep::NAME => "`sweep` comes by itself, without --ways",
+            grpc::NAME => "`grpc` comes by itself, without --ways",
             codecs::NAME => "`codecs` is compared by itself, without --check and --ways",
             _ => "`jitter` comes by itself, without --check and --ways",
         });
@@ -88,6 +90,14 @@ fn run_named(
                 sizes,
             };
             sweep::run(&effort, &mut meeting()?, output)
+        }
+        grpc::NAME => {
+            let effort = grpc::Effort {
+                rounds: rounds(3, 15),
+                json: args.json,
+                check: args.check,
+            };
+            grpc::run(effort, &mut meeting()?, output)
         }
         death::DEATH | death::NEXT => {
             let effort = death::Effort {

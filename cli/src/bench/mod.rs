@@ -19,6 +19,7 @@ mod chart;
 mod codecs;
 mod crew;
 mod death;
+mod grpc;
 mod holdings;
 mod idle;
 mod instructions;
@@ -61,6 +62,7 @@ use self::rows::ROWS;
 use self::work::Pass;
 
 pub(crate) use self::death::{RoleArgs, run_role};
+pub(crate) use self::grpc::{ServerArgs, run_server};
 pub(crate) use self::instructions::{CountArgs, run as run_count};
 pub(crate) use self::jitter::{MemberArgs, run_member};
 pub(crate) use self::peer::{PeerArgs, run as run_peer};
