@@ -61,8 +61,8 @@ impl Caller {
         at_once: usize,
     ) -> Result<usize, Failure> {
         let part = self.part(10 * at_once, size, at_once)?;
-        let part = self.part((part.per_second * 0.05) as usize + at_once, size, at_once)?;
-        Ok((part.per_second * time.as_secs_f64()) as usize + at_once)
+        let part = self.part(part.calls_within(time / 6) + at_once, size, at_once)?;
+        Ok(part.calls_within(time) + at_once)
     }
 
     /// Makes so many calls, so many of them at a time. Every answer is compared with its question.
@@ -80,9 +80,9 @@ impl Caller {
         let cpu = || -> Result<_, Failure> { Ok(processor_time() + serving.cpu()?) };
         let (before, began) = (cpu()?, Instant::now());
         let made = runtime.block_on(timeout(PATIENCE, make(client, calls, size, at_once)));
-        let (wall, used) = (began.elapsed(), cpu()? - before);
+        let (wall, used) = (began.elapsed(), cpu()?.saturating_sub(before));
         let mut times = made.map_err(|_| "the calls take too long")??;
-        let count = times.len() as f64;
+        let count = f64::from(u32::try_from(times.len())?);
         let percentiles = Percentiles::of(&mut times).ok_or("no call was made")?;
         Ok(Part {
             p50: percentiles.p50 / 1e3,

@@ -1,6 +1,7 @@
 //! A line for each load: the ring beside the Unix socket.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -15,8 +16,21 @@ pub(super) struct Part {
     pub(super) cpu: f64,
 }
 
-/// Each figure of a part, and whether more of it is better.
-const FIGURES: [(fn(&Part) -> f64, bool); 4] = [
+impl Part {
+    /// How many calls take about `time`.
+    #[expect(
+        clippy::cast_sign_loss,
+        reason = "both factors are positive, and the product is far below 2^52"
+    )]
+    pub(super) fn calls_within(&self, time: Duration) -> usize {
+        (self.per_second * time.as_secs_f64()) as usize
+    }
+}
+
+/// A figure of a part, and whether more of it is better.
+type Figure = (fn(&Part) -> f64, bool);
+
+const FIGURES: [Figure; 4] = [
     (|part| part.p50, false),
     (|part| part.p99, false),
     (|part| part.per_second, true),
