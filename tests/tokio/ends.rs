@@ -76,7 +76,8 @@ fn a_server_that_is_killed_in_the_handshake_ends_connect() {
         let error = connecting.await.unwrap().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::PeerGone, "{error}");
         assert!(killed.elapsed() < AT_ONCE);
-        // Nobody listens any more.
+        // Nobody listens any more, once all of the process is gone.
+        drop(server);
         let error = connect(path).await.map(drop).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
     });
