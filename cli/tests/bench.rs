@@ -118,7 +118,14 @@ fn the_list_says_what_each_row_measures() {
     assert!(list.lines().count() > 20, "{list}");
     for line in list.lines() {
         let (name, about) = line.split_once(' ').expect("a name and what it measures");
-        let alone = ["codecs", "sweep", "jitter", "death", "next-client"];
+        let alone = [
+            "codecs",
+            "sweep",
+            "jitter",
+            "death",
+            "next-client",
+            "grpc",
+        ];
         let named = name.contains(':') || alone.contains(&name);
         assert!(named && about.trim().len() > 20, "{line}");
     }
@@ -173,6 +180,24 @@ fn codecs_are_compared_by_themselves() {
     assert_eq!(lines[0]["size"], 64);
     assert_eq!(run(&["codecs", "--check"]).status.code(), Some(2));
     assert_eq!(run(&["codecs", "pipe"]).status.code(), Some(2));
+}
+
+#[test]
+fn calls_of_grpc_are_compared_by_each_figure() {
+    let place = Place::new();
+    let (code, lines) = bench(&place, &["grpc", "--rounds", "1"], None);
+    assert_eq!(code, 0, "{}", place.words("bench"));
+    assert_eq!(lines.len(), 4, "two sizes, one call and 64 at a time");
+    for line in &lines {
+        for side in ["ring", "unix"] {
+            let figure = |name: &str| line[side][name].as_f64().unwrap();
+            assert!(figure("p99_us") >= figure("p50_us"), "{line}");
+            assert!(figure("calls_per_second") > 0.0, "{line}");
+            assert!(figure("cpu_us_per_call") > 0.0, "{line}");
+        }
+        assert_eq!(line["times_as_good"].as_array().unwrap().len(), 4);
+    }
+    assert_eq!(bench(&place, &["grpc", "--ways"], None).0, 2);
 }
 
 #[test]
