@@ -118,14 +118,7 @@ fn the_list_says_what_each_row_measures() {
     assert!(list.lines().count() > 20, "{list}");
     for line in list.lines() {
         let (name, about) = line.split_once(' ').expect("a name and what it measures");
-        let alone = [
-            "codecs",
-            "sweep",
-            "jitter",
-            "death",
-            "next-client",
-            "grpc",
-        ];
+        let alone = ["codecs", "sweep", "jitter", "death", "next-client", "grpc"];
         let named = name.contains(':') || alone.contains(&name);
         assert!(named && about.trim().len() > 20, "{line}");
     }

@@ -28,6 +28,9 @@ const VERSION: &str = "27.1.0";
 /// How long changes are tried without `--long`; those that are left are counted.
 const SECONDS: u64 = 60;
 
+/// Of more new lines than this, a minute would try so few changes that it says nothing, for minutes of building: those are for `--long` alone.
+const MOST_LINES: usize = 200;
+
 /// The percent of `--long`'s minutes.
 pub(super) const PERCENT: u32 = 10;
 
@@ -48,6 +51,12 @@ pub(super) fn mutants(job: &mut Job) -> Result<String, Stop> {
     let where_ = FOLDERS.join(", ");
     if changed.is_empty() {
         return Ok(format!("no line of {where_} is new since {base}"));
+    }
+    if changed.len() > MOST_LINES {
+        let count = changed.len();
+        return Ok(format!(
+            "{count} lines are new since {base}, too many for a minute: --long tries them"
+        ));
     }
     let mut all = list(job)?;
     all.retain(|mutant| changed.contains(&(mutant.file.clone(), mutant.line)));
