@@ -84,6 +84,11 @@ fn in_a_role() {
         "heir of none" => assert!(Config::new().inherit().unwrap().is_empty()),
         "finds its own" => given::find_own(),
         "quits" => name::quit(),
+        "quits when told" => {
+            // Its end is the word.
+            std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).unwrap();
+            name::quit();
+        }
         "passes on" => name::pass_on(),
         "relative" => name::pass_relative(Path::new(argument)),
         "killed founder" => kills::be_killed(Path::new(argument)),

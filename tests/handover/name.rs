@@ -26,13 +26,16 @@ pub(super) fn pass_relative(base: &Path) {
     std::env::set_current_dir(base.join("x")).unwrap();
     let mut listener = Listener::bind("./socket").unwrap();
     assert!(listener.path().is_absolute());
-    let mut command = role::process("quits");
+    let mut command = role::process("quits when told");
+    command.stdin(Stdio::piped());
     listener
         .pass_to(command.current_dir(base.join("y")))
         .unwrap();
-    let heir = command.spawn().unwrap();
+    let mut heir = command.spawn().unwrap();
     std::env::set_current_dir(base).unwrap();
     drop(listener);
+    // From here on the name is the heir's.
+    drop(heir.stdin.take());
     waited(heir);
 }
 

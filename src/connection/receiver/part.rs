@@ -16,6 +16,7 @@ pub(crate) struct Part {
 
 impl Receiver {
     /// How many bytes the next frame has from byte `from` on. Never waits.
+    #[cfg(feature = "tokio")]
     #[inline]
     pub(crate) fn left_behind(&mut self, from: usize) -> Result<usize, RecvError> {
         let entry = self.try_next()?;

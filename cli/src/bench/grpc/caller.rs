@@ -79,7 +79,8 @@ impl Caller {
         } = self;
         let cpu = || -> Result<_, Failure> { Ok(processor_time() + serving.cpu()?) };
         let (before, began) = (cpu()?, Instant::now());
-        let made = runtime.block_on(timeout(PATIENCE, make(client, calls, size, at_once)));
+        let calls = make(client, calls, size, at_once);
+        let made = runtime.block_on(async { timeout(PATIENCE, calls).await });
         let (wall, used) = (began.elapsed(), cpu()?.saturating_sub(before));
         let mut times = made.map_err(|_| "the calls take too long")??;
         let count = f64::from(u32::try_from(times.len())?);
