@@ -157,10 +157,6 @@ fn clippy(job: &mut Job) -> Result<String, Stop> {
         bare.args(["--", "-D", "warnings"]);
     }
     let also = job.run(&mut bare, seconds(120))?;
-    // An example is for who has the default features.
-    let mut examples = job.cargo("check");
-    examples.args(["--quiet", "--package", "ringway", "--examples"]);
-    job.run(&mut examples, seconds(120))?;
     Ok(warnings(&(printed + &also)))
 }
 

@@ -145,7 +145,7 @@ pub(super) fn examples(job: &mut Job) -> Result<String, Stop> {
         names.extend(some);
     }
     let mut build = job.cargo("build");
-    // As above; that they need no more than the default features, clippy has seen.
+    // As above.
     build.args(["--workspace", "--examples"]);
     job.run(&mut build, seconds(300))?;
     for name in &names {
