@@ -121,7 +121,7 @@ pub(super) fn planted(job: &mut Job) -> Result<String, Stop> {
         tasks.push(task);
     }
     let mut skipped = Vec::new();
-    for (fault, ran) in FAULTS.iter().zip(job.several(tasks, 2)) {
+    for (fault, ran) in FAULTS.iter().zip(job.several(tasks, 4)) {
         let status = ran.status?;
         if SKIPPED.iter().any(|text| ran.printed.contains(text)) {
             skipped.push(fault.name);
