@@ -3,6 +3,7 @@
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
+use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use zerocopy::FromBytes;
@@ -132,7 +133,17 @@ fn attached(said: &[(Vec<u8>, Vec<Gift>)]) {
 }
 
 pub(super) fn run(bytes: &[u8]) {
+    // What a process has for all its connections, it has from the first one on.
+    static FIRST: Once = Once::new();
+    FIRST.call_once(|| {
+        try_input(&[]);
+    });
     let held = held();
+    try_input(bytes);
+    soon("descriptors", || self::held() <= held);
+}
+
+fn try_input(bytes: &[u8]) {
     let thread = format!("{:?}", std::thread::current().id());
     let number = thread.trim_matches(|letter: char| !letter.is_ascii_digit());
     let name = format!("ringway-fuzz-{}-{number}", std::process::id());
@@ -165,7 +176,6 @@ pub(super) fn run(bytes: &[u8]) {
         }
     }
     end(listener, clients, served, given, &path);
-    soon("descriptors", || self::held() <= held);
 }
 
 /// One move of the listener.
