@@ -135,9 +135,43 @@ impl Error {
     }
 }
 
+/// For who has nothing but errors of `std::io`: the kind that comes nearest, and this error as its source.
+impl From<Error> for std::io::Error {
+    fn from(error: Error) -> Self {
+        use std::io::ErrorKind as Io;
+        let kind = match error.kind {
+            ErrorKind::NotFound | ErrorKind::Directory => Io::NotFound,
+            ErrorKind::NameTaken => Io::AddrInUse,
+            ErrorKind::InvalidConfig | ErrorKind::InvalidName | ErrorKind::NameTooLong => {
+                Io::InvalidInput
+            }
+            ErrorKind::UidRefused => Io::PermissionDenied,
+            ErrorKind::Busy => Io::ConnectionRefused,
+            ErrorKind::TimedOut => Io::TimedOut,
+            ErrorKind::PeerGone => Io::ConnectionReset,
+            ErrorKind::Malformed
+            | ErrorKind::Descriptors
+            | ErrorKind::Segment
+            | ErrorKind::Geometry => Io::InvalidData,
+            _ => Io::Other,
+        };
+        Self::new(kind, error)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_of_io_has_the_nearest_kind_and_says_the_same() {
+        let nobody = Error::new(ErrorKind::NotFound, "nobody listens");
+        let told = std::io::Error::from(nobody);
+        assert_eq!(told.kind(), std::io::ErrorKind::NotFound);
+        assert_eq!(told.to_string(), "nobody listens");
+        let source = told.get_ref().and_then(|source| source.downcast_ref());
+        assert_eq!(source.map(Error::kind), Some(ErrorKind::NotFound));
+    }
 
     #[test]
     fn the_other_side_is_not_told_of_itself() {

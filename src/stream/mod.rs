@@ -12,7 +12,7 @@
 //! # let path = std::env::temp_dir().join(format!("ringway-doc-stream-{}", std::process::id()));
 //! let mut listener = ByteListener::bind(path.as_path())?;
 //! let client = std::thread::spawn(move || -> std::io::Result<String> {
-//!     let mut stream = ByteStream::connect(path).map_err(std::io::Error::other)?;
+//!     let mut stream = ByteStream::connect(path)?;
 //!     stream.write_all(b"how much is it?")?;
 //!     stream.shutdown(Shutdown::Write)?; // the other side reads to this end
 //!     let mut answer = String::new();

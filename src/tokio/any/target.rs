@@ -61,11 +61,15 @@ impl FromStr for Target {
     fn from_str(text: &str) -> Result<Self, BadTarget> {
         let target = match text.trim().split_once(':') {
             Some((_, "")) => None,
+            Some((_, rest)) if rest.starts_with("//") => None,
             Some(("ring", address)) => Some(Self::Ring(address.into())),
             Some(("unix", path)) => Some(Self::Unix(path.into())),
             Some(("tcp", place)) => place
                 .rsplit_once(':')
-                .filter(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+                .filter(|(host, port)| {
+                    // `tcp://` is a habit of those who write URLs, and no host has a slash.
+                    !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok()
+                })
                 .map(|_| Self::Tcp(place.to_owned())),
             _ => None,
         };
@@ -140,6 +144,9 @@ mod tests {
             "tcp::1",
             "tcp:a:b",
             "tcp:a:65536",
+            "tcp://a:1",
+            "unix:///run/a",
+            "ring://a",
         ] {
             let error = bad.parse::<Targets>().unwrap_err().to_string();
             assert!(error.contains("tcp:HOST:PORT"), "{bad:?}: {error}");
