@@ -145,8 +145,11 @@ fn a_server_that_is_killed_is_heard_of_by_every_open_call() {
                 ),
                 "{status:?}"
             );
-            // Nobody listens any more.
-            let status = client.empty_call(Empty {}).await.unwrap_err();
+            // Nobody listens any more. The channel may have given the first call to the connection that has just broken.
+            let mut status = client.empty_call(Empty {}).await.unwrap_err();
+            if status.code() == Code::Cancelled {
+                status = client.empty_call(Empty {}).await.unwrap_err();
+            }
             assert_eq!(status.code(), Code::Unavailable, "{status:?}");
         });
     });
