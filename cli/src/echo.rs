@@ -8,13 +8,13 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::poll::PollTimeout;
 use ringway::{Accept, Arm, Config, Connection, ErrorKind, Event, Listener};
 use ringway::{Polled, Poller, Receiver, SendError, Sender, Turn};
 
 use crate::exit::{self, Code, Failure};
 use crate::interruption::Interruption;
-use crate::options::{LARGEST_RING, WaitMode, parse_uid};
+use crate::options::{LARGEST_RING, WaitMode, allowing, parse_uid};
 
 /// So long it looks for frames before it sleeps where an interruption is heard too.
 const LOOK: Duration = Duration::from_millis(1);
@@ -54,8 +54,7 @@ fn serve(args: &EchoArgs) -> Result<(), Failure> {
         .max_capacity(LARGEST_RING)
         // A thread for each client, and none waits by `select`.
         .raise_descriptor_limit(true);
-    let uids = args.allow_uid.iter();
-    let config = uids.fold(config, |config, &uid| config.allow_uid(uid));
+    let config = allowing(config, &args.allow_uid);
     let listened = config
         .bind(args.address.as_str())
         .map_err(|error| Failure::new(Code::Failed, error))
@@ -151,7 +150,7 @@ fn listen(listener: Listener, interruption: &Interruption, args: &EchoArgs) -> R
             }
         }
         events += 1;
-        if events % EVENTS == 0 && heard(&mut [interrupted(interruption)], PollTimeout::ZERO)? {
+        if events % EVENTS == 0 && interruption.comes(None, PollTimeout::ZERO)? {
             return Ok(());
         }
     }
@@ -165,30 +164,10 @@ fn is_interrupted(
     let armed = poller
         .arm()
         .map_err(|error| Failure::new(Code::Failed, error))?;
-    let mut entries = [
-        interrupted(interruption),
-        PollFd::new(poller.as_fd(), PollFlags::POLLIN),
-    ];
     if armed == Arm::Armed {
-        heard(&mut entries, PollTimeout::NONE)
+        interruption.comes(Some(poller.as_fd()), PollTimeout::NONE)
     } else {
-        heard(&mut entries[..1], PollTimeout::ZERO)
-    }
-}
-
-fn interrupted(interruption: &Interruption) -> PollFd<'_> {
-    PollFd::new(interruption.as_fd(), PollFlags::POLLIN)
-}
-
-/// Waits for any of the descriptors. Returns whether the first has something to say.
-fn heard(entries: &mut [PollFd<'_>], patience: PollTimeout) -> Result<bool, Failure> {
-    match nix::poll::poll(entries, patience) {
-        Ok(_) => Ok(entries[0].any() == Some(true)),
-        Err(nix::errno::Errno::EINTR) => Ok(false),
-        Err(error) => {
-            let what = format!("cannot wait for clients: {error}");
-            Err(Failure::new(Code::Failed, what))
-        }
+        interruption.comes(None, PollTimeout::ZERO)
     }
 }
 

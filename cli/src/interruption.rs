@@ -2,7 +2,9 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 
+use nix::errno::Errno;
 use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
@@ -38,6 +40,26 @@ impl Interruption {
     pub(crate) fn deliver(self) -> Result<(), Failure> {
         let restored = self.before.thread_set_mask();
         restored.map_err(|error| Failure::new(Code::Failed, error))
+    }
+}
+
+impl Interruption {
+    /// Waits for it, and for the descriptor beside it, for so long. Returns whether it has come.
+    pub(crate) fn comes(
+        &self,
+        beside: Option<BorrowedFd<'_>>,
+        patience: PollTimeout,
+    ) -> Result<bool, Failure> {
+        let mut entries = vec![PollFd::new(self.as_fd(), PollFlags::POLLIN)];
+        entries.extend(beside.map(|beside| PollFd::new(beside, PollFlags::POLLIN)));
+        match poll(&mut entries, patience) {
+            Ok(_) => Ok(entries[0].any() == Some(true)),
+            Err(Errno::EINTR) => Ok(false),
+            Err(error) => {
+                let what = format!("cannot wait for clients: {error}");
+                Err(Failure::new(Code::Failed, what))
+            }
+        }
     }
 }
 

@@ -17,6 +17,7 @@ mod load;
 mod manual;
 mod observer;
 mod options;
+mod ourselves;
 mod ping;
 mod progress;
 mod recv;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use ringway::{Config, Error, ErrorKind, Observed, Tap};
 
-use crate::options::{parse_seconds, parse_uid};
+use crate::options::{allowing, parse_seconds, parse_uid};
 
 /// Between two questions.
 const AGAIN: Duration = Duration::from_millis(20);
@@ -50,8 +50,7 @@ impl ObserverArgs {
     }
 
     fn config(&self) -> Config {
-        let uids = self.allow_uid.iter();
-        uids.fold(asking(self.wait), |config, &uid| config.allow_uid(uid))
+        allowing(asking(self.wait), &self.allow_uid)
     }
 }
 

@@ -79,10 +79,14 @@ impl ConnectionArgs {
         let config = Config::new()
             .wait(self.wait_mode.wait())
             .max_capacity(LARGEST_RING);
-        self.allow_uid
-            .iter()
-            .fold(config, |config, &uid| config.allow_uid(uid))
+        allowing(config, &self.allow_uid)
     }
+}
+
+/// The options, which also admit these users.
+pub(crate) fn allowing(config: Config, uids: &[u32]) -> Config {
+    uids.iter()
+        .fold(config, |config, &uid| config.allow_uid(uid))
 }
 
 /// A patience in seconds as a moment from now; one that lies beyond the clock is no deadline.

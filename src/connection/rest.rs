@@ -379,13 +379,19 @@ impl Rest {
         &mut self,
         look: &mut impl FnMut() -> Result<Option<T>, E>,
     ) -> Result<Arm, E> {
-        match self.arm_until(look)? {
-            Rested::Until(None) => Ok(Arm::Armed),
+        let rested = self.arm_until(look)?;
+        Ok(self.without_timer(rested))
+    }
+
+    /// What came of [`arm_until`](Self::arm_until), for a loop that has no timer.
+    pub(crate) fn without_timer(&mut self, rested: Rested) -> Arm {
+        match rested {
+            Rested::Until(None) => Arm::Armed,
             Rested::Until(Some(_)) => {
                 self.park.awake();
-                Ok(Arm::Ready)
+                Arm::Ready
             }
-            Rested::Ready => Ok(Arm::Ready),
+            Rested::Ready => Arm::Ready,
         }
     }
 

@@ -132,6 +132,15 @@ pub struct Unrelated<S = Sender, R = Receiver> {
     pub receiver: Box<R>,
 }
 
+impl<S, R> Unrelated<S, R> {
+    pub(crate) fn new(sender: S, receiver: R) -> Self {
+        Self {
+            sender: Box::new(sender),
+            receiver: Box::new(receiver),
+        }
+    }
+}
+
 impl<S, R> fmt::Display for Unrelated<S, R> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("the two halves are of different connections")
@@ -149,10 +158,7 @@ impl Connection {
         if sender.is_of(&receiver) {
             return Ok(Self::new(sender, receiver));
         }
-        Err(Unrelated {
-            sender: Box::new(sender),
-            receiver: Box::new(receiver),
-        })
+        Err(Unrelated::new(sender, receiver))
     }
 
     /// The line of connections that this one belongs to, if it can be resumed ([`Config::resumable`]).

@@ -18,7 +18,7 @@ use super::book::Count;
 use super::link::Peer;
 use super::outcome::{Arm, SendError};
 use super::reservation::{Group, Reservation};
-use super::rest::Rest;
+use super::rest::{Rest, Rested};
 use super::schemas::PeerSchemas;
 use super::shared::SharedSender;
 use super::timing::Timing;
@@ -335,6 +335,12 @@ impl Sender {
     /// # Errors
     /// [`SendError::TooLarge`], or a broken protocol.
     pub fn arm(&mut self, len: usize) -> Result<Arm, SendError> {
+        let rested = self.arm_until(len, 8)?;
+        Ok(self.rest.without_timer(rested))
+    }
+
+    /// The same for room that is aligned, and for whoever has a timer.
+    pub(crate) fn arm_until(&mut self, len: usize, align: usize) -> Result<Rested, SendError> {
         if self.birth.is_forked() {
             return Err(SendError::Forked);
         }
@@ -342,7 +348,8 @@ impl Sender {
         self.tell_beside();
         self.lane.tell();
         let Self { lane, rest, .. } = self;
-        let outcome = rest.arm(&mut || lane.has_room(len, 8).map(|room| room.then_some(())));
+        let outcome =
+            rest.arm_until(&mut || lane.has_room(len, align).map(|room| room.then_some(())));
         // What was heard is told by the call that follows; the lane must be shut for it.
         let _ = self.heed();
         outcome.map_err(|refusal| self.refused(refusal))

@@ -122,10 +122,7 @@ impl ByteStream {
         if writer.belongs_to(&reader) {
             return Ok(Self { reader, writer });
         }
-        Err(Unrelated {
-            sender: Box::new(writer),
-            receiver: Box::new(reader),
-        })
+        Err(Unrelated::new(writer, reader))
     }
 
     /// Both halves at once: to write while something is read.

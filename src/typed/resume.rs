@@ -42,10 +42,10 @@ impl<S: Messages + ?Sized, R: Messages + ?Sized> Connection<S, R> {
             Ok(connection) => Ok(Self::new(connection)),
             Err(unrelated) => {
                 let theirs = sender_schema(&unrelated.receiver);
-                Err(Unrelated {
-                    sender: Box::new(Sender::new(*unrelated.sender)),
-                    receiver: Box::new(Receiver::new(*unrelated.receiver, theirs.as_ref())),
-                })
+                Err(Unrelated::new(
+                    Sender::new(*unrelated.sender),
+                    Receiver::new(*unrelated.receiver, theirs.as_ref()),
+                ))
             }
         }
     }

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{ChildStdin, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -22,6 +22,7 @@ use super::peer::{Order, Spec};
 use super::placement::Placement;
 use super::task::Task;
 use super::work::Pass;
+use crate::ourselves::{self, Tied};
 
 /// The hidden subcommand that a member of a crew runs.
 pub(crate) const PEER_COMMAND: &str = "bench-peer";
@@ -244,18 +245,15 @@ fn ready(descriptors: &[BorrowedFd<'_>], deadline: Instant) -> Result<Vec<usize>
 
 #[derive(Debug)]
 struct Member {
-    child: Child,
+    child: Tied,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
 }
 
 impl Member {
     fn start(kit: &Kit, spec: &Spec) -> Result<Self, Failure> {
-        let mut command = Command::new("/proc/self/exe");
-        command
-            .arg0("ringway")
-            .arg(PEER_COMMAND)
-            .arg(serde_json::to_string(spec)?);
+        let mut command = ourselves::again(PEER_COMMAND);
+        command.arg(serde_json::to_string(spec)?);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let numbers = kit.numbers();
         let inherit = move || {
@@ -273,7 +271,7 @@ impl Member {
         let input = child.stdin.take().ok_or("no standard input")?;
         let output = child.stdout.take().ok_or("no standard output")?;
         Ok(Self {
-            child,
+            child: Tied(child),
             input,
             output: BufReader::new(output),
         })
@@ -292,12 +290,5 @@ impl Member {
             return Err(format!("a peer ended early: {status}").into());
         }
         Ok(serde_json::from_str(&line)?)
-    }
-}
-
-impl Drop for Member {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

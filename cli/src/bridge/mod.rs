@@ -8,14 +8,13 @@ mod passage;
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 
 use clap::{Args, Subcommand};
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::PollTimeout;
 use ringway::Config;
 use ringway::stream::ByteStream;
 
@@ -23,7 +22,7 @@ use self::doors::Door;
 use self::passage::Passage;
 use crate::exit::{self, Code, Failure};
 use crate::interruption::Interruption;
-use crate::options::{LARGEST_RING, parse_bytes, parse_uid};
+use crate::options::{LARGEST_RING, allowing, parse_bytes, parse_uid};
 
 /// So many connections are carried at a time: each takes two threads. More than that wait to be accepted.
 const MOST: usize = 500;
@@ -83,8 +82,7 @@ impl Options {
             .peer_capacity(self.capacity)
             .max_capacity(LARGEST_RING)
             .raise_descriptor_limit(true);
-        let uids = self.allow_uid.iter();
-        uids.fold(config, |config, &uid| config.allow_uid(uid))
+        allowing(config, &self.allow_uid)
     }
 }
 
@@ -185,19 +183,10 @@ fn is_interrupted(
     interruption: &Interruption,
     door: Option<BorrowedFd<'_>>,
 ) -> Result<bool, Failure> {
-    let mut entries = vec![PollFd::new(interruption.as_fd(), PollFlags::POLLIN)];
-    entries.extend(door.map(|door| PollFd::new(door, PollFlags::POLLIN)));
     let patience = if door.is_some() {
         PollTimeout::NONE
     } else {
         PollTimeout::from(20_u8)
     };
-    match poll(&mut entries, patience) {
-        Ok(_) => Ok(entries[0].any() == Some(true)),
-        Err(Errno::EINTR) => Ok(false),
-        Err(error) => Err(Failure::new(
-            Code::Failed,
-            format!("cannot wait for clients: {error}"),
-        )),
-    }
+    interruption.comes(door, patience)
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::arrivals::{Arrivals, Part, Schedule};
 use super::sizes::Sizes;
 use super::tally::{Outcome, Record};
-use crate::options::{LARGEST_RING, WaitMode};
+use crate::options::{LARGEST_RING, WaitMode, allowing};
 
 /// All that a client has to know; it may be read by another process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -44,8 +44,7 @@ impl Spec {
             .raise_descriptor_limit(true)
             .capacity(self.capacity)
             .peer_capacity(self.capacity);
-        let uids = self.uids.iter();
-        uids.fold(config, |config, &uid| config.allow_uid(uid))
+        allowing(config, &self.uids)
     }
 
     /// When nobody waits for a reply any more, on that clock.

@@ -5,8 +5,7 @@
 
 use std::io::{self, Read, Write};
 use std::iter::Peekable;
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, ExitCode, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::Duration;
@@ -21,6 +20,7 @@ use super::drive::{Sink, Spec, drive, now};
 use super::tally::{Outcome, RECORD_BYTES, Record, Tally};
 use crate::exit::{self, Code, Failure};
 use crate::fault::{self, Fault, Gaps};
+use crate::ourselves;
 
 /// Faults per second, over all clients.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -127,8 +127,7 @@ pub(crate) fn run(
     tally: &Mutex<Tally>,
 ) -> Result<Happened, Failure> {
     run_with(specs, faults, stop_for, tally, &mut || {
-        let mut command = Command::new("/proc/self/exe");
-        command.arg0("ringway").arg("load-client");
+        let mut command = ourselves::again("load-client");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()
     })
 }
@@ -355,6 +354,8 @@ impl Sink for Piped {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     #[test]

@@ -3,7 +3,6 @@
 use super::Sender;
 use crate::connection::outcome::SendError;
 use crate::connection::reservation::Reservation;
-use crate::connection::rest::Rested;
 use crate::ring::Slot;
 
 impl Sender {
@@ -17,22 +16,6 @@ impl Sender {
     #[inline]
     pub(crate) fn hand_out(&mut self, slot: Slot) -> Reservation<'_> {
         Reservation::new(self, slot, false)
-    }
-
-    /// As [`Sender::arm`], for whoever has a timer.
-    pub(crate) fn arm_until(&mut self, len: usize, align: usize) -> Result<Rested, SendError> {
-        if self.birth.is_forked() {
-            return Err(SendError::Forked);
-        }
-        self.publish_leaked();
-        self.tell_beside();
-        self.lane.tell();
-        let Self { lane, rest, .. } = self;
-        let outcome =
-            rest.arm_until(&mut || lane.has_room(len, align).map(|room| room.then_some(())));
-        // What was heard is told by the call that follows; the lane must be shut for it.
-        let _ = self.heed();
-        outcome.map_err(|refusal| self.refused(refusal))
     }
 
     /// Whether there is room for `len` bytes, aligned; also where the call that wants it will be refused.

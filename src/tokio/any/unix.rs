@@ -1,10 +1,12 @@
 //! A Unix socket to listen at: it replaces what a killed server left, and takes its own away.
 
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use ::tokio::net::UnixListener;
+
+use crate::sys::directory::identity;
 
 /// A listener whose socket file goes with it.
 #[derive(Debug)]
@@ -50,9 +52,4 @@ fn is_stale(path: &Path) -> bool {
     is_socket
         && std::os::unix::net::UnixStream::connect(path)
             .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
-}
-
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    let status = std::fs::symlink_metadata(path).ok()?;
-    Some((status.dev(), status.ino()))
 }

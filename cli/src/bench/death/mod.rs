@@ -10,14 +10,14 @@ mod report;
 mod survivor;
 
 use std::io::Write;
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use super::crew::Meeting;
 use super::placement::{self, Placement, pin};
 use super::{Failure, exit};
 use crate::exit::Code;
+use crate::ourselves::{self, Tied};
 
 use self::member::Role;
 use self::report::{Line, print, print_heading};
@@ -129,17 +129,16 @@ fn measure<W: Write>(
 
 /// A process of ours, which does not outlive us.
 #[derive(Debug)]
-struct Member(Child);
+struct Member(Tied);
 
 impl Member {
     fn start(role: &Role) -> Result<Self, Failure> {
-        let mut command = Command::new("/proc/self/exe");
+        let mut command = ourselves::again(ROLE_COMMAND);
         command
-            .arg0("ringway")
-            .args([ROLE_COMMAND, &serde_json::to_string(role)?])
+            .arg(serde_json::to_string(role)?)
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
-        Ok(Self(command.spawn()?))
+        Ok(Self(Tied(command.spawn()?)))
     }
 
     /// Waits until it says that it has come as far as it will.
@@ -155,13 +154,6 @@ impl Member {
         let began = Instant::now();
         self.0.kill()?;
         Ok(began)
-    }
-}
-
-impl Drop for Member {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 

@@ -1,7 +1,6 @@
 //! The server's process.
 
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
 use clap::Args;
@@ -15,6 +14,7 @@ use super::super::placement::pin;
 use super::super::{Failure, exit};
 use super::service::Echo;
 use crate::exit::Code;
+use crate::ourselves::{self, Tied};
 
 /// The hidden subcommand.
 const COMMAND: &str = "bench-grpc";
@@ -52,28 +52,20 @@ fn serve(args: &ServerArgs) -> Result<(), Failure> {
 
 /// The process, which does not outlive us.
 #[derive(Debug)]
-pub(super) struct Serving(Child);
+pub(super) struct Serving(Tied);
 
 impl Serving {
     pub(super) fn start(target: &str, cpu: usize) -> Result<Self, Failure> {
-        let mut command = Command::new("/proc/self/exe");
+        let mut command = ourselves::again(COMMAND);
         command
-            .arg0("ringway")
-            .args([COMMAND, target, &cpu.to_string()])
+            .args([target, &cpu.to_string()])
             .stdin(Stdio::null());
-        Ok(Self(command.spawn()?))
+        Ok(Self(Tied(command.spawn()?)))
     }
 
     /// Processor time that it has used so far.
     pub(super) fn cpu(&self) -> Result<Duration, Failure> {
         let pid = Pid::from_raw(i32::try_from(self.0.id())?);
         Ok(ClockId::pid_cpu_clock_id(pid)?.now()?.into())
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }

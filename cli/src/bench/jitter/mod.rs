@@ -8,9 +8,8 @@ mod member;
 mod report;
 
 use std::io::Write;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use hdrhistogram::Histogram;
 
@@ -20,6 +19,7 @@ use super::kit::Side;
 use super::placement::{self, Placement};
 use super::{Failure, exit};
 use crate::exit::Code;
+use crate::ourselves;
 
 use self::kernel::{Host, Thread};
 use self::member::{Found, Options, Spec, histogram};
@@ -240,10 +240,9 @@ fn pair(
             address: address.clone(),
             millis,
         };
-        let mut command = Command::new("/proc/self/exe");
+        let mut command = ourselves::again(MEMBER_COMMAND);
         command
-            .arg0("ringway")
-            .args([MEMBER_COMMAND, &serde_json::to_string(&spec)?])
+            .arg(serde_json::to_string(&spec)?)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

@@ -46,12 +46,4 @@ impl Link for Socket {
             fail(&error);
         }
     }
-
-    fn ack(&mut self) {
-        self.send(b"received");
-    }
-
-    fn await_ack(&mut self) {
-        self.recv(&mut [0; 8]);
-    }
 }

@@ -1,7 +1,6 @@
 //! A connection whose frames go through a batcher.
 
 use std::path::Path;
-use std::time::Duration;
 
 use ringway::batch::{Batcher, Bounds};
 use ringway::{Config, Receiver};
@@ -41,18 +40,5 @@ impl Link for Batched {
 
     fn publish(&mut self) {
         self.batcher.flush();
-    }
-
-    fn ack(&mut self) {
-        self.send(b"received");
-        self.batcher.flush();
-    }
-
-    fn await_ack(&mut self) {
-        self.recv(&mut [0; 8]);
-    }
-
-    fn idle(&mut self, time: Duration) {
-        std::thread::sleep(time);
     }
 }

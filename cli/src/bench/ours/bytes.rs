@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::path::Path;
-use std::time::Duration;
 
 use ringway::Config;
 use ringway::stream::{ByteReader, ByteStream, ByteWriter};
@@ -40,17 +39,5 @@ impl Link for Bytes {
         if let Err(error) = self.reader.read_exact(payload) {
             fail(&error);
         }
-    }
-
-    fn ack(&mut self) {
-        self.send(b"received");
-    }
-
-    fn await_ack(&mut self) {
-        self.recv(&mut [0; 8]);
-    }
-
-    fn idle(&mut self, time: Duration) {
-        std::thread::sleep(time);
     }
 }

@@ -66,14 +66,6 @@ impl Link for Duplex {
         }
     }
 
-    fn ack(&mut self) {
-        self.send(b"received");
-    }
-
-    fn await_ack(&mut self) {
-        self.recv(&mut [0; 8]);
-    }
-
     fn idle(&mut self, time: Duration) {
         match self.receiver.recv_deadline(Instant::now() + time) {
             Err(RecvError::TimedOut) => {}

@@ -100,12 +100,4 @@ impl Link for Unix {
             }
         }
     }
-
-    fn ack(&mut self) {
-        self.send(b"received");
-    }
-
-    fn await_ack(&mut self) {
-        self.recv(&mut [0; 8]);
-    }
 }
