@@ -10,7 +10,7 @@
 //! | a byte on the handshake socket, `MSG_DONTWAIT` | about 1 µs; wakes both halves, which pass it on ([`poll`](super::poll)) | no |
 //! | `write` | about 0.2 µs | yes: only for a peer that the caller has named trusted |
 //!
-//! `docs/architecture.md` has what the ways cost beside others. The first is used where the kernel permits it. What it needs is made at the first ring, and takes
+//! `docs/architecture.md` has what the ways cost beside others. The first is used where the kernel permits it. What it needs is made behind the first ring, which goes by the byte, and takes
 //! the place of the bell's descriptor: a connection has as many as before. The second is used where there is no `io_uring` (an older kernel, `kernel.io_uring_disabled`, a seccomp filter) or nothing to
 //! make it of just now; the third where there is neither, where a no-op is not taken, and where the caller would rather have the bell's descriptor.
 //! Each of them needs a little memory of the kernel's, for a moment. The socket is tried too where the bell's way fails, so a ring is lost only if the kernel has
@@ -24,7 +24,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::uring::{Denied, Instance};
-use super::{aio, check, socket};
+use super::{aio, check, socket, uring};
 
 /// Makes a bell for one of our own halves.
 pub(crate) fn create() -> io::Result<OwnedFd> {
@@ -73,13 +73,18 @@ impl Ringer {
     #[cold]
     pub(crate) fn ring(&mut self, link: BorrowedFd<'_>) -> bool {
         if let Way::Bell(bell, retry) = &mut self.0 {
-            if retry.is_due() {
+            if retry.is_due() && !uring::is_refused() {
+                // Whoever sleeps is on the way up while the instance is made, which takes longer than a ring of any kind.
+                let rung = nudge(link);
                 match Instance::new(bell.as_fd()) {
                     Ok(instance) => self.0 = Way::Instance(Box::new(instance)),
                     Err(Denied::Now) => retry.put_off(),
-                    // Asked again and again, which costs nothing.
+                    // Refused for good: that costs nothing to know.
                     Err(Denied::Ever) => {}
                     Err(Denied::NoEventfd) => retry.give_up(),
+                }
+                if rung {
+                    return true;
                 }
             }
         }
@@ -192,7 +197,12 @@ mod tests {
         assert_eq!(written, 8);
         assert!(woken(&waiter));
         assert!(!woken(&waiter), "an edge is seen once");
-        Ringer::new(bell.try_clone().unwrap(), false, false).ring(b.as_fd());
+        let mut ringer = Ringer::new(bell.try_clone().unwrap(), false, false);
+        assert!(ringer.ring(b.as_fd()));
+        let first = waiter.wait(Some(Instant::now() + Duration::from_millis(20)));
+        let first = first.unwrap();
+        assert!(first.socket || first.bell, "by the byte, or by AIO");
+        assert!(ringer.ring(b.as_fd()));
         assert!(woken(&waiter), "a full bell still wakes");
         let mut drained = [0u8; 8];
         // SAFETY: `drained` is valid for writes of eight bytes.

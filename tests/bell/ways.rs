@@ -133,13 +133,17 @@ fn what_is_lacking_for_an_instance_is_asked_for_again() {
             asleep
         });
         let mut asleep = poor.join().unwrap();
-        assert_eq!(used(), (0, true), "AIO takes its place");
+        assert_eq!(used(), (0, false), "it went by the byte");
         for _ in 0..17 {
             asleep.send_to_receiver();
             assert!(is_woken(&asleep.receiver), "its wake is lost");
             asleep.again();
         }
-        assert_eq!(used(), (1, true), "there was enough by then");
+        assert_eq!(
+            used(),
+            (1, true),
+            "AIO took its place until there was enough"
+        );
     });
 }
 

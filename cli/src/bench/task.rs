@@ -327,7 +327,7 @@ impl Task {
             }
             Task::Queued => Box::new(Laps(queued::Queued::new(kit)?)),
             Task::Crowd => Box::new(Middle(RoundTrip::<_, 64>::new(crowd(address, side)?))),
-            Task::CrowdVisits => Box::new(Visits(crowd(address, side)?)),
+            Task::CrowdVisits => Box::new(Visits(crowd(address, side)?.having_slept(side))),
             Task::Thinking(waiting, micros) => {
                 let pause = Duration::from_micros(micros.into());
                 Box::new(Thinking::new(&waiting.config(), pause, address, side)?)

@@ -98,7 +98,7 @@ const FAULTS: &[Fault] = &[
     },
 ];
 
-/// One build has all of them: each is in the way of its own test alone. Of dependencies there is no build of its own.
+/// One build has all of them: each is in the way of its own test alone, but for one that would slow down others. Of dependencies there is no build of its own.
 pub(super) fn planted(job: &mut Job) -> Result<String, Stop> {
     job.note("# Faults are planted here: the failures that follow are wanted.");
     let mut cargo = job.cargo("test");
@@ -118,6 +118,9 @@ pub(super) fn planted(job: &mut Job) -> Result<String, Stop> {
         let mut task = found.task(seconds(300));
         fault.name.clone_into(&mut task.name);
         task.command.args([test, "--nocapture"]);
+        if fault.name == "untaken_ring" {
+            task.command.env("RINGWAY_UNTAKEN_RING", "1");
+        }
         tasks.push(task);
     }
     let mut skipped = Vec::new();

@@ -24,6 +24,8 @@ pub(crate) const QUEUED: u64 = 64;
 const SIZE: usize = 64;
 /// Between two visits.
 const PAUSE: Duration = Duration::from_millis(10);
+/// Between two visits of the rotation before it: longer than anybody spins.
+const SHORT_PAUSE: Duration = Duration::from_micros(300);
 /// As many are timed, however many are asked for: they take that long.
 const VISITS: u64 = 8;
 
@@ -77,6 +79,22 @@ impl Crowd {
             server.send(&message);
         }
         Ok(server)
+    }
+
+    /// Once around with both sides asleep: a connection that has slept, been rung and rung has what it needs for that, as the pairs by hand have theirs from the start.
+    pub(crate) fn having_slept(mut self, side: Side) -> Self {
+        let mut message = [0; 8];
+        for turn in 0..CROWD as u64 {
+            if side == Side::Lead {
+                std::thread::sleep(SHORT_PAUSE);
+                self.send(turn.as_bytes());
+                self.recv(&mut message);
+            } else {
+                self.recv(&mut message);
+                self.send(&message);
+            }
+        }
+        self
     }
 }
 
