@@ -146,7 +146,8 @@ impl ByteStream {
     }
 
     /// Ends both directions without a goodbye, as a process does that is killed: the peer reads what was written, and then that the stream was broken off
-    /// ([`ConnectionReset`](io::ErrorKind::ConnectionReset)). For who has found that what it was to write cannot be completed.
+    /// ([`ConnectionReset`](io::ErrorKind::ConnectionReset)). For who has found that what it was to write cannot be completed. Of halves in two threads either can do it ([`ByteWriter::abort`],
+    /// [`ByteReader::abort`]), and the other hears of it at once, though it waits.
     pub fn abort(self) {
         self.writer.abort();
     }

@@ -49,6 +49,12 @@ impl ByteReader {
         self.receiver.arm().map_err(error::of_read)
     }
 
+    /// Ends the stream in both directions, without a goodbye: see [`ByteStream::abort`](super::ByteStream::abort). Our own writer, also one that waits for room, hears of it as the peer does
+    /// ([`ConnectionReset`](io::ErrorKind::ConnectionReset)).
+    pub fn abort(self) {
+        self.receiver.abandon();
+    }
+
     /// See [`ByteStream::set_read_timeout`](super::ByteStream::set_read_timeout).
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
         self.timeout = timeout;

@@ -1,5 +1,6 @@
 //! A stream of bytes: what is written is read, byte for byte, however it is cut; each end is told for what it is; a reader that stops stops the writer.
 
+mod ends;
 mod hostile;
 #[path = "../pair/mod.rs"]
 mod pair;
@@ -13,9 +14,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pair::pair;
-use process::{Page, fork};
+
 use ringway::stream::{ByteListener, ByteReader, ByteStream, ByteWriter};
-use ringway::{Arm, Config, RecvError, SendError};
+use ringway::{Arm, Config, RecvError};
 
 fn path(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("ringway-stream-{name}-{}", std::process::id()))
@@ -235,59 +236,6 @@ fn a_read_that_finds_nothing_says_so() {
     assert_eq!(reader.try_read(&mut [0; 2]).unwrap(), 2);
     assert_eq!(reader.arm().unwrap(), Arm::Ready, "a byte is left");
     assert_eq!(reader.read(&mut [0; 2]).unwrap(), 1);
-}
-
-/// A killed peer is no end of the stream: what it wrote is read, and then the error says what happened.
-#[test]
-fn a_peer_that_is_killed_is_no_end_of_the_stream() {
-    let name = "a_peer_that_is_killed_is_no_end_of_the_stream";
-    process::alone(name, Duration::from_secs(60), || {
-        let path = path("killed");
-        let mut listener = ByteListener::bind(path.as_path()).unwrap();
-        let page = Page::new();
-        let mut child = fork(|| {
-            let mut stream = ByteStream::connect(path.as_path()).unwrap();
-            stream.write_all(b"half of an ans").unwrap();
-            page.set(0, 1);
-            loop {
-                thread::park();
-            }
-        });
-        let mut stream = listener.accept_deadline(pair::soon()).unwrap();
-        page.until(0, 1);
-        child.signal(libc::SIGKILL);
-        let mut answer = Vec::new();
-        let end = stream.read_to_end(&mut answer).unwrap_err();
-        child.reap_killed();
-        assert_eq!(answer, b"half of an ans");
-        assert_eq!(end.kind(), ErrorKind::ConnectionReset);
-        assert_eq!(source(&end), Some(&RecvError::PeerDied));
-        let end = stream.write(b"?").unwrap_err();
-        assert_eq!(end.kind(), ErrorKind::ConnectionReset);
-        assert_eq!(source(&end), Some(&SendError::PeerDied));
-    });
-}
-
-/// What was written is read, and then that it is not all: whichever half of ours is dropped, and when.
-#[test]
-fn a_stream_that_is_broken_off_is_no_end_of_it() {
-    for reader_first in [true, false] {
-        let (left, mut right) = streams("aborted", 64 << 10);
-        let (reader, mut writer) = left.split();
-        writer.write_all(b"half of").unwrap();
-        if reader_first {
-            drop(reader);
-            writer.abort();
-        } else {
-            writer.abort();
-            drop(reader);
-        }
-        let mut text = Vec::new();
-        let end = right.read_to_end(&mut text).unwrap_err();
-        assert_eq!(text, b"half of");
-        assert_eq!(end.kind(), ErrorKind::ConnectionReset);
-        assert_eq!(source(&end), Some(&RecvError::PeerClosed));
-    }
 }
 
 /// What an error of a stream comes from.
