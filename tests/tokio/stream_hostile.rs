@@ -1,10 +1,12 @@
 //! Peers that keep no rule, against a stream of bytes in a task: each ends its own stream by the rule's name, and is in nobody's way.
 
 use std::io::{self, ErrorKind};
+use std::time::Duration;
 
+use ringway::hostile::{self, Hostile, Liar, Spoil, Word};
 use ringway::tokio::{ByteListener, ByteStream};
-use ringway::{Config, RecvError, Sender, Violation};
-use tokio::io::AsyncReadExt;
+use ringway::{Config, Listener, RecvError, SendError, Sender, Violation, stream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::spawn_blocking;
 
 use crate::scene::{on_both, path};
@@ -18,6 +20,28 @@ async fn raw() -> (ByteStream, Sender, ringway::Receiver) {
     let victim = listener.accept().await.unwrap();
     let (raw, back) = client.await.unwrap().split();
     (victim, raw, back)
+}
+
+/// A stream, and a peer that may write every word of its own.
+async fn victim() -> (ByteStream, Hostile) {
+    let path = path();
+    let mut listener = Listener::bind(path.as_path()).unwrap();
+    let hostile = spawn_blocking(move || hostile::join(&path));
+    let connection = spawn_blocking(move || listener.accept().unwrap());
+    let stream = stream::ByteStream::over(connection.await.unwrap()).unwrap();
+    (ByteStream::new(stream).unwrap(), hostile.await.unwrap())
+}
+
+/// It rings, as one that keeps the rules would.
+fn ring(hostile: &Hostile) {
+    for bell in &hostile.theirs {
+        Spoil::Rung.spoil(bell);
+    }
+}
+
+/// Until the tasks that were started sleep.
+async fn a_moment() {
+    tokio::time::sleep(Duration::from_millis(50)).await;
 }
 
 /// The rule that a read names.
@@ -59,6 +83,130 @@ fn a_flood_of_frames_without_a_byte_holds_no_executor() {
             }
             drop((victim, back));
             flood.await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_false_header_ends_a_read_that_sleeps() {
+    on_both(|| async {
+        let (mut victim, hostile) = victim().await;
+        let reading = tokio::spawn(async move {
+            let first = broken(victim.read(&mut [0; 8]).await);
+            (first, broken(victim.read(&mut vec![0; 1 << 17]).await))
+        });
+        a_moment().await;
+        hostile.own.ring(0, hostile::FRAME | 0xffff_ffff);
+        ring(&hostile);
+        let (first, again) = reading.await.unwrap();
+        let named = matches!(first, Some(Violation::FrameTooLong { .. }));
+        assert!(named && again == first, "{first:?}, {again:?}");
+    });
+}
+
+#[test]
+fn a_false_release_ends_a_write_that_waits_for_room() {
+    on_both(|| async {
+        let (victim, hostile) = victim().await;
+        let (mut reader, mut writer) = victim.split();
+        let writing = tokio::spawn(async move {
+            let first = writer.write_all(&[7; 1 << 17]).await.unwrap_err();
+            (first, writer.write(b"more").await.unwrap_err())
+        });
+        a_moment().await;
+        assert!(!writing.is_finished());
+        hostile.own.say(Word::Released(0), 1 << 40);
+        ring(&hostile);
+        let (first, again) = writing.await.unwrap();
+        for end in [first, again] {
+            assert_eq!(end.kind(), ErrorKind::InvalidData);
+            let source = end.get_ref().and_then(|it| it.downcast_ref());
+            let named = matches!(
+                source,
+                Some(SendError::Protocol(Violation::ReleasedOutOfRange { .. }))
+            );
+            assert!(named, "{end}");
+        }
+        // The half beside it found nothing wrong, and hears the end.
+        drop(hostile);
+        let end = reader.read(&mut [0; 8]).await.unwrap_err();
+        assert_eq!(end.kind(), ErrorKind::ConnectionReset);
+    });
+}
+
+/// What is left of a frame is taken away between two polls.
+#[test]
+fn a_frame_that_shrinks_while_it_is_read_is_no_end_of_the_stream() {
+    on_both(|| async {
+        for (shorter, spare) in [(0, false), (3, true), (4, false), (4, true)] {
+            let (mut victim, hostile) = victim().await;
+            hostile.own.ring(8, u64::from_le_bytes(*b"abcdefgh"));
+            hostile.own.ring(0, hostile::FRAME | 8);
+            let mut four = [0; 4];
+            victim.read_exact(&mut four).await.unwrap();
+            assert_eq!(&four, b"abcd");
+            hostile.own.ring(0, hostile::FRAME | shorter);
+            let expected = Some(Violation::NothingInFrame {
+                payload: shorter,
+                already: 4,
+            });
+            for _ in 0..2 {
+                let read = if spare {
+                    victim.read_buf(&mut Vec::with_capacity(8)).await
+                } else {
+                    victim.read(&mut four).await
+                };
+                assert_eq!(broken(read), expected);
+            }
+        }
+    });
+}
+
+/// Lies in every word and at full rate, while both halves are at work: each half ends by an error, as the liar never says goodbye, and none is held when the liar has gone. A stream beside it
+/// in the same runtime goes on.
+#[test]
+fn a_liar_holds_no_task_and_is_taken_for_no_end() {
+    const WORDS: u64 = 20_000;
+    on_both(|| async {
+        for seed in 0..24 {
+            let (victim, hostile) = victim().await;
+            let (mut reader, mut writer) = victim.split();
+            let reading = tokio::spawn(async move {
+                let mut buffer = vec![0; 3000];
+                loop {
+                    let len = 1 + seed as usize * 119;
+                    match reader.read(&mut buffer[..len]).await {
+                        Ok(0) => panic!("an end in order, which nobody has said"),
+                        Ok(_) => {}
+                        Err(error) => break error,
+                    }
+                }
+            });
+            let writing = tokio::spawn(async move {
+                let bytes = vec![7; 3000];
+                loop {
+                    if let Err(error) = writer.write(&bytes[..1 + seed as usize * 97]).await {
+                        break error;
+                    }
+                }
+            });
+            let lying = spawn_blocking(move || {
+                Liar::new(&hostile, seed).lie(WORDS);
+                hostile
+            });
+            let (mut good, mut raw, _back) = raw().await;
+            for n in 0..50_u8 {
+                raw.send(&[n]).unwrap();
+                assert_eq!(good.read_u8().await.unwrap(), n);
+            }
+            drop(lying.await.unwrap());
+            for end in [reading.await.unwrap(), writing.await.unwrap()] {
+                let is_told = matches!(
+                    end.kind(),
+                    ErrorKind::InvalidData | ErrorKind::ConnectionReset
+                );
+                assert!(is_told, "seed {seed}: {end}");
+            }
         }
     });
 }
