@@ -72,6 +72,9 @@ enum Command {
     /// The servers of `bench grpc`.
     #[command(name = "bench-grpc", hide = true)]
     BenchGrpc(bench::ServerArgs),
+    /// The services of `bench bridge`.
+    #[command(name = "bench-bridge", hide = true)]
+    BenchBridge(bench::ServiceArgs),
     /// What the benchmark counts instructions of.
     #[command(name = "bench-count", hide = true)]
     BenchCount(bench::CountArgs),
@@ -118,6 +121,7 @@ fn main() -> ExitCode {
         Command::BenchJitter(args) => bench::run_member(&args),
         Command::BenchDeath(args) => bench::run_role(&args),
         Command::BenchGrpc(args) => bench::run_server(&args),
+        Command::BenchBridge(args) => bench::run_service(&args),
         Command::BenchCount(args) => bench::run_count(&args),
     }
 }

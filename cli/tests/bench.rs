@@ -118,7 +118,15 @@ fn the_list_says_what_each_row_measures() {
     assert!(list.lines().count() > 20, "{list}");
     for line in list.lines() {
         let (name, about) = line.split_once(' ').expect("a name and what it measures");
-        let alone = ["codecs", "sweep", "jitter", "death", "next-client", "grpc"];
+        let alone = [
+            "codecs",
+            "sweep",
+            "jitter",
+            "death",
+            "next-client",
+            "grpc",
+            "bridge",
+        ];
         let named = name.contains(':') || alone.contains(&name);
         assert!(named && about.trim().len() > 20, "{line}");
     }
@@ -191,6 +199,27 @@ fn calls_of_grpc_are_compared_by_each_figure() {
         assert_eq!(line["times_as_good"].as_array().unwrap().len(), 4);
     }
     assert_eq!(bench(&place, &["grpc", "--ways"], None).0, 2);
+}
+
+#[test]
+fn a_bridge_is_compared_with_what_it_stands_in_for() {
+    let place = Place::new();
+    let (code, lines) = bench(&place, &["bridge", "--rounds", "1"], None);
+    assert_eq!(code, 0, "{}", place.words("bench"));
+    assert_eq!(lines.len(), 6, "two kinds of work, three ways");
+    for line in &lines {
+        let figure = |name: &str| line[name].as_f64().unwrap();
+        for name in ["us", "cpu_us", "cpu_percent", "times", "times_cpu"] {
+            assert!(figure(name) > 0.0, "{name}: {line}");
+        }
+        if line["work"] == "round-trip" {
+            assert!(figure("p99_us") >= figure("p50_us"), "{line}");
+        } else {
+            assert!(figure("megabytes_per_second") > 0.0, "{line}");
+        }
+    }
+    assert_eq!(lines[0]["times"], 1.0);
+    assert_eq!(bench(&place, &["bridge", "--check"], None).0, 2);
 }
 
 #[test]

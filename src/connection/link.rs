@@ -177,6 +177,13 @@ impl Link {
         self.line.hang_up();
     }
 
+    /// The same by choice, and not by a panic: nothing more is heard either, and our other half, which may wait, is told as if the peer had closed the connection.
+    pub(crate) fn give_up(&self, half: usize) {
+        self.abandon();
+        self.verdict.get_or_init(|| Gone::PeerClosed);
+        self.wake_sibling(half);
+    }
+
     /// Whether it was ended so.
     pub(crate) fn is_abandoned(&self) -> bool {
         self.abandoned.get().is_some()

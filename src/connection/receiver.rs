@@ -455,6 +455,11 @@ impl Receiver {
         self.rest.close();
     }
 
+    /// Ends the connection without a goodbye, for both halves.
+    pub(crate) fn abandon(&self) {
+        self.rest.abandon();
+    }
+
     /// The last frame handed out is done with.
     #[inline(always)]
     pub(crate) fn finish(&mut self) {

@@ -428,6 +428,13 @@ impl Rest {
         })
     }
 
+    /// Ends the connection without a goodbye, for both halves of ours.
+    pub(crate) fn abandon(&self) {
+        if !self.link.birth.is_forked() {
+            self.link.give_up(self.place);
+        }
+    }
+
     /// Says goodbye and wakes the peer's half, unless this is a forked child, to which nothing here belongs. A half that a panic drops
     /// says no goodbye: what it had to send may be cut short, and a peer that heard one would take it for the whole.
     pub(crate) fn close(&mut self) {

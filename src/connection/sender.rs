@@ -434,9 +434,7 @@ impl Sender {
 
     /// Ends the connection without a goodbye, for both halves.
     pub(crate) fn abandon(&self) {
-        if !self.is_forked() {
-            self.rest.link.abandon();
-        }
+        self.rest.abandon();
     }
 
     /// Tells the peer that nothing more comes. After that this half is neither sent through nor waited with.

@@ -49,6 +49,8 @@ pub struct Liar<'a> {
     shown: Shown,
     lanes: Vec<Lane>,
     dice: Dice,
+    /// Payload bytes of a frame that is in order, at least.
+    least: u64,
     /// A lie that breaks a rule comes once in two to the power of so many steps.
     patience: u32,
     past: [(usize, u64); PAST],
@@ -68,11 +70,19 @@ impl<'a> Liar<'a> {
             lanes: (0..count)
                 .map(|lane| Lane::new(lane, first, ring))
                 .collect(),
+            least: 0,
             patience: 6 + dice.below(8) as u32,
             dice,
             past: [(Word::ReceiverEpoch.offset(), 0); PAST],
             lies: Lies::default(),
         }
+    }
+
+    /// The same for a stream of bytes: what is in order has a byte in each frame.
+    #[must_use]
+    pub fn of_bytes(mut self) -> Self {
+        self.least = 1;
+        self
     }
 
     /// What was done so far.

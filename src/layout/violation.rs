@@ -27,6 +27,13 @@ pub enum Violation {
         /// The length in its header, in bytes, of extension and payload together.
         length: u32,
     },
+    /// In a stream of bytes ([`stream`](crate::stream)), a frame has no byte, or none behind those that were read of it already: it was shortened meanwhile.
+    NothingInFrame {
+        /// The frame's bytes, by its header.
+        payload: u64,
+        /// How many of its bytes were read.
+        already: u64,
+    },
     /// A position that the sender tells to those who read along is no position of a lane.
     AnchorOutOfRange {
         /// The position.
@@ -77,6 +84,12 @@ impl fmt::Display for Violation {
                 write!(
                     out,
                     "a frame of {length} bytes is too short for its extension of 8"
+                )
+            }
+            Self::NothingInFrame { payload, already } => {
+                write!(
+                    out,
+                    "a frame of a stream of bytes has {payload} bytes, and {already} were read of it: there must be more"
                 )
             }
             Self::AnchorOutOfRange { tail } => {
@@ -131,6 +144,13 @@ mod tests {
             (
                 Violation::ExtensionTooShort { length: 1_111 },
                 &["1111 bytes", "extension"],
+            ),
+            (
+                Violation::NothingInFrame {
+                    payload: 1_111,
+                    already: 2_222,
+                },
+                &["1111 bytes", "2222 were read"],
             ),
             (
                 Violation::AnchorOutOfRange { tail: 1_111 },

@@ -310,11 +310,16 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         self.open_gate();
         let found = self.find(entry);
         if let Err(Halt::Broken(violation)) = found {
-            self.broken = Some(violation);
-            self.bound = 0;
-            self.shut_gate();
+            self.break_off(violation);
         }
         found
+    }
+
+    /// A rule was broken, by the lane's words or by what is carried in it: the lane is at its end.
+    pub(crate) fn break_off(&mut self, violation: Violation) {
+        self.broken = Some(violation);
+        self.bound = 0;
+        self.shut_gate();
     }
 
     /// Lets nothing through: every look is an unusual one.

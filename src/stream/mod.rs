@@ -37,7 +37,7 @@
 //! - A writer waits while the ring is full, and takes no memory for what is not read. Room comes back in steps of an eighth of the ring.
 //! - A peer that closes its writer, or drops its stream, is the end of the stream (`Ok(0)`) behind its last byte. One that is killed, or closes without a goodbye, is
 //!   [`ConnectionReset`](std::io::ErrorKind::ConnectionReset) there, so that half of an answer is never taken for a whole one; a socket cannot tell the two apart. One that
-//!   breaks a rule of the lane is [`InvalidData`](std::io::ErrorKind::InvalidData). The error's source is the [`RecvError`](crate::RecvError) or [`SendError`](crate::SendError).
+//!   breaks a rule of the lane, or sends a frame without a byte, is [`InvalidData`](std::io::ErrorKind::InvalidData), then and ever after. The error's source is the [`RecvError`](crate::RecvError) or [`SendError`](crate::SendError).
 //!
 //! Absent on purpose: passing descriptors, and messages that are seen as such at the other end: those are what a connection without a stream carries.
 
@@ -146,7 +146,8 @@ impl ByteStream {
     }
 
     /// Ends both directions without a goodbye, as a process does that is killed: the peer reads what was written, and then that the stream was broken off
-    /// ([`ConnectionReset`](io::ErrorKind::ConnectionReset)). For who has found that what it was to write cannot be completed.
+    /// ([`ConnectionReset`](io::ErrorKind::ConnectionReset)). For who has found that what it was to write cannot be completed. Of halves in two threads either can do it ([`ByteWriter::abort`],
+    /// [`ByteReader::abort`]), and the other hears of it at once, though it waits.
     pub fn abort(self) {
         self.writer.abort();
     }

@@ -9,8 +9,6 @@ use crate::connection::{Arm, Peer, Receiver, RecvError, Sender};
 
 /// A buffer of so many bytes or more takes a large frame while its sender still writes it ([`Receiver::recv_into`]).
 const LARGE: usize = 64 << 10;
-/// So many frames without a byte are passed over before it is looked at the time: an honest peer sends none, and a flood of them must not outlast a deadline.
-const EMPTY_FRAMES: u32 = 64;
 
 /// The half of a stream that reads. One thread at a time uses it.
 #[derive(Debug)]
@@ -51,6 +49,12 @@ impl ByteReader {
         self.receiver.arm().map_err(error::of_read)
     }
 
+    /// Ends the stream in both directions, without a goodbye: see [`ByteStream::abort`](super::ByteStream::abort). Our own writer, also one that waits for room, hears of it as the peer does
+    /// ([`ConnectionReset`](io::ErrorKind::ConnectionReset)).
+    pub fn abort(self) {
+        self.receiver.abandon();
+    }
+
     /// See [`ByteStream::set_read_timeout`](super::ByteStream::set_read_timeout).
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
         self.timeout = timeout;
@@ -73,13 +77,7 @@ impl ByteReader {
         if self.is_closed {
             return Err(RecvError::Closed);
         }
-        for _ in 0..EMPTY_FRAMES {
-            match self.receiver.left_behind(self.begun)? {
-                0 => self.part(&mut [], None).map(drop)?,
-                left => return Ok(left),
-            }
-        }
-        Err(RecvError::Empty)
+        self.receiver.left_behind(self.begun)
     }
 
     pub(super) fn is_of(&self, sender: &Sender) -> bool {
@@ -115,27 +113,11 @@ impl ByteReader {
 
     /// The first bytes, at least one.
     fn first(&mut self, buffer: &mut [u8], wait: Patience) -> Result<usize, RecvError> {
-        let mut empty = 0;
-        loop {
-            let copied = match wait {
-                Some(deadline) if buffer.len() >= LARGE && self.begun == 0 => {
-                    self.whole(buffer, deadline)?
-                }
-                wait => self.part(buffer, wait)?,
-            };
-            if copied > 0 {
-                return Ok(copied);
+        match wait {
+            Some(deadline) if buffer.len() >= LARGE && self.begun == 0 => {
+                self.whole(buffer, deadline)
             }
-            empty += 1;
-            if empty % EMPTY_FRAMES == 0 {
-                match wait {
-                    None => return Err(RecvError::Empty),
-                    Some(Some(deadline)) if Instant::now() >= deadline => {
-                        return Err(RecvError::TimedOut);
-                    }
-                    Some(_) => {}
-                }
-            }
+            wait => self.part(buffer, wait),
         }
     }
 
@@ -146,11 +128,14 @@ impl ByteReader {
             Some(deadline) => self.receiver.recv_into_deadline(buffer, deadline),
         };
         match received {
-            Err(RecvError::Truncated { .. }) => self.part(buffer, None),
+            Ok(0) => Err(self.receiver.nothing_in_frame(0, 0)),
+            // It can have gone meanwhile: it has expired, or the peer took it back.
+            Err(RecvError::Truncated { .. }) => self.part(buffer, Some(deadline)),
             other => other,
         }
     }
 
+    /// The next bytes, at least one: a frame that has none ends the stream.
     #[inline]
     fn part(&mut self, buffer: &mut [u8], wait: Patience) -> Result<usize, RecvError> {
         let part = self.receiver.take_part(self.begun, buffer, wait)?;

@@ -48,7 +48,8 @@ impl ByteWriter {
         self.sender.arm(len).map_err(error::of_write)
     }
 
-    /// Ends the stream in both directions, without a goodbye: see [`ByteStream::abort`](super::ByteStream::abort). The reader hears of it as if the peer had closed the connection.
+    /// Ends the stream in both directions, without a goodbye: see [`ByteStream::abort`](super::ByteStream::abort). Our own reader, also one that waits, reads what had come and then hears
+    /// of it as the peer does ([`ConnectionReset`](io::ErrorKind::ConnectionReset)).
     pub fn abort(self) {
         self.sender.abandon();
     }

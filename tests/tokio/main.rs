@@ -13,3 +13,4 @@ mod pressure;
 mod runtimes;
 mod scene;
 mod stream;
+mod stream_hostile;

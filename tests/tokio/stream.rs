@@ -183,3 +183,30 @@ fn a_task_that_panics_is_no_end_of_the_stream() {
         assert_eq!(source, Some(&RecvError::PeerClosed));
     });
 }
+
+/// A task that reads hears that the half beside it has broken the stream off, and the other way round.
+#[test]
+fn who_breaks_a_stream_off_wakes_a_task_of_his_own() {
+    on_both(|| async {
+        let (client, server) = streams(64 << 10).await;
+        let (mut reader, writer) = client.split();
+        let waiting = tokio::spawn(async move { reader.read(&mut [0; 8]).await.unwrap_err() });
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        writer.into_inner().abort();
+        let end = waiting.await.unwrap();
+        assert_eq!(end.kind(), ErrorKind::ConnectionReset);
+
+        let (reader, mut writer) = server.split();
+        let end = writer.write_all(&bytes(1 << 20)).await.unwrap_err();
+        assert_eq!(end.kind(), ErrorKind::ConnectionReset);
+        drop(reader);
+
+        let (client, _server) = streams(64 << 10).await;
+        let (reader, mut writer) = client.split();
+        let waiting =
+            tokio::spawn(async move { writer.write_all(&bytes(1 << 20)).await.unwrap_err() });
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        reader.into_inner().abort();
+        assert_eq!(waiting.await.unwrap().kind(), ErrorKind::ConnectionReset);
+    });
+}

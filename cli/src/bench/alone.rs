@@ -3,16 +3,17 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use super::{BenchArgs, Code, codecs, death, exit, grpc, jitter, meeting, sweep};
+use super::{BenchArgs, Code, bridge, codecs, death, exit, grpc, jitter, meeting, sweep};
 
 /// Each by its name and what it is.
-const ALL: [(&str, &str); 6] = [
+const ALL: [(&str, &str); 7] = [
     (codecs::NAME, codecs::ABOUT),
     (sweep::NAME, sweep::ABOUT),
     (jitter::NAME, jitter::ABOUT),
     (death::DEATH, death::ABOUT_DEATH),
     (death::NEXT, death::ABOUT_NEXT),
     (grpc::NAME, grpc::ABOUT),
+    (bridge::NAME, bridge::ABOUT),
 ];
 
 /// A line for each.
@@ -58,6 +59,7 @@ fn run_named(
             }
             sweep::NAME => "`sweep` comes by itself, without --ways",
             grpc::NAME => "`grpc` comes by itself, without --ways",
+            bridge::NAME => "`bridge` is measured by itself, without --check and --ways",
             codecs::NAME => "`codecs` is compared by itself, without --check and --ways",
             _ => "`jitter` comes by itself, without --check and --ways",
         });
@@ -98,6 +100,14 @@ fn run_named(
                 check: args.check,
             };
             grpc::run(effort, &mut meeting()?, output)
+        }
+        bridge::NAME => {
+            let effort = bridge::Effort {
+                rounds: rounds(3, 15),
+                part: args.effort().batch * 20,
+                json: args.json,
+            };
+            bridge::run(effort, &mut meeting()?, output)
         }
         death::DEATH | death::NEXT => {
             let effort = death::Effort {

@@ -15,6 +15,7 @@
 )]
 
 mod alone;
+mod bridge;
 mod chart;
 mod codecs;
 mod crew;
@@ -61,6 +62,7 @@ use self::row::{Measured, Row};
 use self::rows::ROWS;
 use self::work::Pass;
 
+pub(crate) use self::bridge::{ServiceArgs, run_service};
 pub(crate) use self::death::{RoleArgs, run_role};
 pub(crate) use self::grpc::{ServerArgs, run_server};
 pub(crate) use self::instructions::{CountArgs, run as run_count};

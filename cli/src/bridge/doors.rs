@@ -1,86 +1,124 @@
 //! Where the clients of a bridge come from: TCP, or Ringway.
 
-use std::fmt::Display;
+use std::error::Error;
 use std::io;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::fd::AsFd;
 
+use nix::libc;
+use ringway::Listener;
 use ringway::stream::ByteStream;
-use ringway::{ErrorKind, Listener};
 
-use super::Passage;
-use super::passage::break_off;
+use super::passage::Passage;
+use super::tcp::Tcp;
+use super::unended::Unended;
 use crate::exit::{Code, Failure};
 
-/// A listener that never waits in `accept`.
+/// What a look at a door has found.
+#[derive(Debug)]
+pub(super) enum Found<C> {
+    Client(C),
+    Nobody,
+    /// Why nobody can be let in now: no descriptors, no memory, a network that fails. Others go when some have gone, so that it is tried again, but not at once.
+    Lack(String),
+}
+
+/// A listener that never waits in `accept`. Clients are broken off where they are dropped.
 pub(super) trait Door: AsFd {
     /// Who comes.
     type Client: Send + 'static;
     /// Whom it is joined with.
     type Other;
-    /// Why there is none.
-    type Refusal: Display;
 
     /// The next client, if there is one.
-    fn accept(&mut self) -> Result<Option<Self::Client>, Failure>;
+    fn accept(&mut self) -> Result<Found<Self::Client>, Failure>;
     /// Joins the two.
-    fn passage(client: Self::Client, other: Self::Other) -> io::Result<Passage>;
-    /// There is nobody to join it with.
-    fn refuse(client: Self::Client);
+    fn passage(client: Self::Client, other: Self::Other) -> Passage;
 }
 
 impl Door for TcpListener {
-    type Client = TcpStream;
-    type Other = ByteStream;
-    type Refusal = ringway::Error;
+    type Client = Tcp;
+    type Other = Unended<ByteStream>;
 
-    fn accept(&mut self) -> Result<Option<TcpStream>, Failure> {
+    fn accept(&mut self) -> Result<Found<Tcp>, Failure> {
         match TcpListener::accept(self) {
-            Ok((client, _)) => Ok(Some(client)),
+            Ok((client, _)) => Ok(Found::Client(Tcp::new(client))),
             Err(error) => match error.kind() {
+                // One that has gone again is nobody, and the next one is found by the next look.
                 io::ErrorKind::WouldBlock
                 | io::ErrorKind::ConnectionAborted
-                | io::ErrorKind::Interrupted => Ok(None),
-                _ => Err(Failure::new(
-                    Code::Failed,
-                    format!("cannot accept a client: {error}"),
-                )),
+                | io::ErrorKind::Interrupted => Ok(Found::Nobody),
+                _ => lack_or_end(error.raw_os_error(), &error),
             },
         }
     }
 
-    fn passage(client: TcpStream, other: ByteStream) -> io::Result<Passage> {
-        Passage::new(client, other)
-    }
-
-    fn refuse(client: TcpStream) {
-        break_off(&client);
+    fn passage(tcp: Tcp, ring: Unended<ByteStream>) -> Passage {
+        Passage { tcp, ring }
     }
 }
 
 impl Door for Listener {
-    type Client = ByteStream;
-    type Other = TcpStream;
-    type Refusal = io::Error;
+    type Client = Unended<ByteStream>;
+    type Other = Tcp;
 
-    fn accept(&mut self) -> Result<Option<ByteStream>, Failure> {
-        match self.try_accept() {
-            Ok(Some(connection)) => match ByteStream::over(connection) {
-                Ok(stream) => Ok(Some(stream)),
-                Err(error) => Err(Failure::new(Code::Failed, error)),
-            },
-            Ok(None) => Ok(None),
-            // It goes on when some have gone.
-            Err(error) if error.kind() == ErrorKind::Resources => Ok(None),
-            Err(error) => Err(Failure::new(Code::Failed, error)),
+    fn accept(&mut self) -> Result<Found<Unended<ByteStream>>, Failure> {
+        let accepted = match self.try_accept() {
+            Ok(None) => return Ok(Found::Nobody),
+            Ok(Some(connection)) => ByteStream::over(connection),
+            Err(error) => Err(error),
+        };
+        match accepted {
+            Ok(stream) => Ok(Found::Client(Unended::new(stream))),
+            Err(error) => {
+                let system = error.source().and_then(|it| it.downcast_ref::<io::Error>());
+                lack_or_end(system.and_then(io::Error::raw_os_error), &error)
+            }
         }
     }
 
-    fn passage(client: ByteStream, other: TcpStream) -> io::Result<Passage> {
-        Passage::new(other, client)
+    fn passage(ring: Unended<ByteStream>, tcp: Tcp) -> Passage {
+        Passage { tcp, ring }
     }
+}
 
-    fn refuse(client: ByteStream) {
-        client.abort();
+/// Only what says that the listener itself is none is the end: everything else is one client's, or passes.
+fn lack_or_end<C>(number: Option<i32>, error: &dyn Error) -> Result<Found<C>, Failure> {
+    let told = format!("cannot accept a client: {error}");
+    match number {
+        Some(libc::EBADF | libc::EINVAL | libc::ENOTSOCK | libc::EFAULT) => {
+            Err(Failure::new(Code::Failed, told))
+        }
+        _ => Ok(Found::Lack(told)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_no_listener_ends_the_bridge() {
+        let judge = |number| {
+            let error = io::Error::from_raw_os_error(number);
+            lack_or_end::<()>(Some(number), &error)
+        };
+        for number in [libc::EBADF, libc::EINVAL, libc::ENOTSOCK, libc::EFAULT] {
+            assert!(judge(number).is_err(), "{number}");
+        }
+        let passing = [
+            libc::EMFILE,
+            libc::ENFILE,
+            libc::ENOBUFS,
+            libc::ENOMEM,
+            libc::EPROTO,
+            libc::EPERM,
+            libc::ENETDOWN,
+            libc::EHOSTUNREACH,
+            libc::ETIMEDOUT,
+        ];
+        for number in passing {
+            assert!(matches!(judge(number), Ok(Found::Lack(_))), "{number}");
+        }
     }
 }

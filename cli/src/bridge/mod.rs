@@ -5,10 +5,11 @@
 
 mod doors;
 mod passage;
+mod tcp;
+mod unended;
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::BorrowedFd;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -18,14 +19,18 @@ use nix::poll::PollTimeout;
 use ringway::Config;
 use ringway::stream::ByteStream;
 
-use self::doors::Door;
-use self::passage::Passage;
+use self::doors::{Door, Found};
+use self::tcp::Tcp;
+use self::unended::Unended;
 use crate::exit::{self, Code, Failure};
 use crate::interruption::Interruption;
 use crate::options::{LARGEST_RING, allowing, parse_bytes, parse_uid};
 
 /// So many connections are carried at a time: each takes two threads. More than that wait to be accepted.
 const MOST: usize = 500;
+/// Where nobody can be let in, it is looked again behind so many milliseconds: a place is free soon, and descriptors mostly later.
+const FULL: u8 = 20;
+const LACK: u8 = 100;
 
 /// Carry byte streams between TCP and Ringway, for a program that cannot be changed, until interrupted.
 #[derive(Debug, Args)]
@@ -107,7 +112,11 @@ fn carry(way: &Way) -> Result<(), Failure> {
             listener.set_nonblocking(true)?;
             let name = name.clone();
             let here = listener.local_addr()?;
-            let connect = move || config.connect(name.as_str()).and_then(ByteStream::over);
+            let connect = move || {
+                let connection = config.connect(name.as_str());
+                let stream = connection.and_then(ByteStream::over);
+                stream.map(Unended::new).map_err(|error| error.to_string())
+            };
             accept(listener, &here.to_string(), &interruption, options, connect)
         }
         Way::Ring {
@@ -119,7 +128,10 @@ fn carry(way: &Way) -> Result<(), Failure> {
             let listener = listener.map_err(|error| failed(&error))?;
             let address = *address;
             accept(listener, name, &interruption, options, move || {
-                TcpStream::connect(address)
+                let socket = TcpStream::connect(address);
+                socket
+                    .map(Tcp::new)
+                    .map_err(|error| format!("cannot connect to {address}: {error}"))
             })
         }
     };
@@ -134,7 +146,7 @@ fn accept<D: Door>(
     name: &str,
     interruption: &Interruption,
     options: &Options,
-    connect: impl Fn() -> Result<D::Other, D::Refusal> + Send + Sync + 'static,
+    connect: impl Fn() -> Result<D::Other, String> + Send + Sync + 'static,
 ) -> Result<(), Failure> {
     if !options.quiet {
         writeln!(io::stderr(), "ringway bridge: listening as {name}")?;
@@ -143,24 +155,42 @@ fn accept<D: Door>(
     let quiet = options.quiet;
     // Each connection holds one more.
     let carried = Arc::new(());
+    let mut lacks = false;
     loop {
         let full = Arc::strong_count(&carried) > MOST;
-        if is_interrupted(interruption, (!full).then(|| door.as_fd()))? {
+        let patience = match (lacks, full) {
+            (true, _) => PollTimeout::from(LACK),
+            (false, true) => PollTimeout::from(FULL),
+            (false, false) => PollTimeout::NONE,
+        };
+        // Who cannot be let in keeps the door readable.
+        let door_itself = (!full && !lacks).then(|| door.as_fd());
+        if interruption.comes(door_itself, patience)? {
             return Ok(());
         }
         while Arc::strong_count(&carried) <= MOST {
-            let Some(client) = door.accept()? else { break };
-            let (connect, carried) = (Arc::clone(&connect), Arc::clone(&carried));
-            let join = move || {
-                match connect() {
-                    Ok(other) => match D::passage(client, other) {
-                        Ok(passage) => passage.carry(),
-                        Err(error) => tell(quiet, &error),
-                    },
-                    Err(error) => {
-                        tell(quiet, &error);
-                        D::refuse(client);
+            let client = match door.accept()? {
+                Found::Client(client) => client,
+                Found::Nobody => {
+                    lacks = false;
+                    break;
+                }
+                Found::Lack(why) => {
+                    if !lacks {
+                        tell(quiet, &format!("{why}; clients wait until that has passed"));
                     }
+                    lacks = true;
+                    break;
+                }
+            };
+            lacks = false;
+            let (connect, carried) = (Arc::clone(&connect), Arc::clone(&carried));
+            // Whatever is not carried is broken off where it is dropped, the client too where there is no thread for it.
+            let join = move || {
+                let passage = connect().map(|other| D::passage(client, other));
+                let done = passage.and_then(|it| it.carry().map_err(|error| error.to_string()));
+                if let Err(error) = done {
+                    tell(quiet, &error);
                 }
                 drop(carried);
             };
@@ -176,17 +206,4 @@ fn tell(quiet: bool, what: &dyn std::fmt::Display) {
     if !quiet {
         let _ = writeln!(io::stderr(), "ringway bridge: {what}");
     }
-}
-
-/// Waits for a client, or a moment where there can be none more. Returns whether this is to end.
-fn is_interrupted(
-    interruption: &Interruption,
-    door: Option<BorrowedFd<'_>>,
-) -> Result<bool, Failure> {
-    let patience = if door.is_some() {
-        PollTimeout::NONE
-    } else {
-        PollTimeout::from(20_u8)
-    };
-    interruption.comes(door, patience)
 }

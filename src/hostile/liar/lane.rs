@@ -51,18 +51,19 @@ impl Liar<'_> {
     /// A payload length: mostly short, or as long as there may be one.
     fn length(&mut self) -> u64 {
         let ring = self.own.capacity() as u64;
-        match self.dice.below(16) {
+        let length = match self.dice.below(16) {
             0 => 0,
             1 => self.dice.below(ring / 2),
             2 => ring - ring / 8 - 16,
             _ => self.dice.below(200),
-        }
+        };
+        length.max(self.least)
     }
 
     /// A frame in order: terminator, payload, header.
     pub(super) fn frame(&mut self, lane: usize) {
         let payload = self.length();
-        let expires = payload >= 8 && self.dice.below(8) == 0;
+        let expires = payload >= 8 + self.least && self.dice.below(8) == 0;
         let header = Header::frame(payload as u32, self.dice.below(1 << 16) as u16);
         let length = header.length();
         if !self.fits(lane, length) {
@@ -85,7 +86,7 @@ impl Liar<'_> {
     /// A pad and the frame behind it, published by one store.
     pub(super) fn pad(&mut self, lane: usize) {
         let pad = 8 * (1 + self.dice.below(16));
-        let payload = self.dice.below(64);
+        let payload = self.dice.below(64).max(self.least);
         let header = Header::frame(payload as u32, 0);
         let length = pad + header.length();
         if !self.fits(lane, length) {

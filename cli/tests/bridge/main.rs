@@ -1,34 +1,73 @@
 //! `ringway bridge`: TCP programs that know nothing of Ringway, joined by it.
 
+mod ends;
+mod lack;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::FileTypeExt;
+use std::path::PathBuf;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ringway::Config;
-use ringway::stream::ByteStream;
+use ringway::stream::{ByteListener, ByteStream};
 use support::{Place, Running, until};
 
 /// A bridge from TCP to the name, and where it listens.
 fn from_tcp(place: &Place, name: &str) -> (Running, SocketAddr) {
-    let label = format!("to-{name}");
-    let bridge =
-        Running::start(&mut place.command(&label, &["bridge", "tcp", "127.0.0.1:0", name]));
-    let said = place.file(&format!("{label}.txt"));
+    let label = label(name);
+    let arguments = ["bridge", "tcp", "127.0.0.1:0", name];
+    let bridge = Running::start(&mut place.command(&label, &arguments));
+    (bridge, listening_at(place, &label))
+}
+
+/// Under which a bridge from TCP says something.
+fn label(name: &str) -> String {
+    let last = name.rsplit('/').next();
+    format!("to-{}", last.unwrap_or(name))
+}
+
+/// Where it says that it listens.
+fn listening_at(place: &Place, label: &str) -> SocketAddr {
     let mut address = None;
     until("the bridge says where it listens", || {
-        let text = fs::read_to_string(&said).unwrap_or_default();
+        let text = place.words(label);
         let line = text
             .lines()
             .find_map(|line| line.split_once("listening as "));
         address = line.and_then(|(_, address)| address.parse().ok());
         address.is_some()
     });
-    (bridge, address.unwrap())
+    address.unwrap()
+}
+
+/// A service of Ringway behind a bridge from TCP: its listener, the bridge, and where that listens.
+fn ring_service(place: &Place, name: &str) -> (ByteListener, Running, SocketAddr) {
+    let path = place.file(name);
+    let listener = ByteListener::bind(path.as_path()).unwrap();
+    let (bridge, entrance) = from_tcp(place, path.to_str().unwrap());
+    (listener, bridge, entrance)
+}
+
+/// A client that comes through the bridge, and its service's end.
+fn joined(listener: &mut ByteListener, entrance: SocketAddr) -> (TcpStream, ByteStream) {
+    let client = client(entrance);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let mut stream = listener.accept_deadline(deadline).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30)));
+    stream.set_write_timeout(Some(Duration::from_secs(30)));
+    (client, stream)
+}
+
+/// The path of the bridge's own socket.
+fn socket_of(place: &Place) -> PathBuf {
+    let entries = fs::read_dir(place.file("")).unwrap().flatten();
+    let mut sockets = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_socket()));
+    sockets.next().expect("the bridge's socket").path()
 }
 
 /// A bridge from the name to TCP.
@@ -121,13 +160,7 @@ fn a_service_that_resets_is_no_end_of_the_stream() {
     let place = Place::new();
     let _there = to_tcp(&place, "tunnel", address);
     let config = Config::new().byte_stream();
-    let path = fs::read_dir(place.file(""))
-        .unwrap()
-        .flatten()
-        .find(|entry| entry.file_type().is_ok_and(|kind| kind.is_socket()))
-        .expect("the bridge's socket")
-        .path();
-    let mut stream = ByteStream::over(config.connect(path.as_path()).unwrap()).unwrap();
+    let mut stream = ByteStream::over(config.connect(socket_of(&place)).unwrap()).unwrap();
     stream.write_all(&[7; 1000]).unwrap();
     let mut answer = Vec::new();
     let end = stream.read_to_end(&mut answer).unwrap_err();

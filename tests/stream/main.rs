@@ -1,7 +1,10 @@
 //! A stream of bytes: what is written is read, byte for byte, however it is cut; each end is told for what it is; a reader that stops stops the writer.
 
+mod ends;
+mod hostile;
+#[path = "../pair/mod.rs"]
 mod pair;
-#[path = "crash/process.rs"]
+#[path = "../crash/process.rs"]
 mod process;
 
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
@@ -11,10 +14,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pair::pair;
-use process::{Page, fork};
-use ringway::hostile::{self, Word};
+
 use ringway::stream::{ByteListener, ByteReader, ByteStream, ByteWriter};
-use ringway::{Arm, Config, RecvError, SendError, Violation};
+use ringway::{Arm, Config, RecvError};
 
 fn path(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("ringway-stream-{name}-{}", std::process::id()))
@@ -109,6 +111,25 @@ fn what_is_written_is_read_however_it_is_cut() {
             assert_eq!(read_all(reader, seed + 100), TOTAL);
         });
     }
+}
+
+/// A frame without a byte would break a rule: none is sent for a write of none.
+#[test]
+fn a_write_of_no_bytes_sends_no_frame() {
+    let config = Config::new().byte_stream();
+    let (server, client) = pair("stream-no-bytes", &config, &config);
+    let mut writer = ByteStream::over(server).unwrap().split().1;
+    let mut raw = client.split().1;
+    assert_eq!(writer.write(b"").unwrap(), 0);
+    assert_eq!(writer.try_write(b"").unwrap(), 0);
+    for slices in [&[][..], &[b"".as_slice()], &[b"", b"", b""]] {
+        let slices: Vec<_> = slices.iter().map(|slice| IoSlice::new(slice)).collect();
+        assert_eq!(writer.write_vectored(&slices).unwrap(), 0);
+    }
+    writer.write_all(b"").unwrap();
+    assert_eq!(raw.try_recv().map(drop), Err(RecvError::Empty));
+    writer.write_all(b"x").unwrap();
+    assert_eq!(raw.recv().unwrap().to_vec(), b"x");
 }
 
 #[test]
@@ -217,59 +238,6 @@ fn a_read_that_finds_nothing_says_so() {
     assert_eq!(reader.read(&mut [0; 2]).unwrap(), 1);
 }
 
-/// A killed peer is no end of the stream: what it wrote is read, and then the error says what happened.
-#[test]
-fn a_peer_that_is_killed_is_no_end_of_the_stream() {
-    let name = "a_peer_that_is_killed_is_no_end_of_the_stream";
-    process::alone(name, Duration::from_secs(60), || {
-        let path = path("killed");
-        let mut listener = ByteListener::bind(path.as_path()).unwrap();
-        let page = Page::new();
-        let mut child = fork(|| {
-            let mut stream = ByteStream::connect(path.as_path()).unwrap();
-            stream.write_all(b"half of an ans").unwrap();
-            page.set(0, 1);
-            loop {
-                thread::park();
-            }
-        });
-        let mut stream = listener.accept_deadline(pair::soon()).unwrap();
-        page.until(0, 1);
-        child.signal(libc::SIGKILL);
-        let mut answer = Vec::new();
-        let end = stream.read_to_end(&mut answer).unwrap_err();
-        child.reap_killed();
-        assert_eq!(answer, b"half of an ans");
-        assert_eq!(end.kind(), ErrorKind::ConnectionReset);
-        assert_eq!(source(&end), Some(&RecvError::PeerDied));
-        let end = stream.write(b"?").unwrap_err();
-        assert_eq!(end.kind(), ErrorKind::ConnectionReset);
-        assert_eq!(source(&end), Some(&SendError::PeerDied));
-    });
-}
-
-/// What was written is read, and then that it is not all: whichever half of ours is dropped, and when.
-#[test]
-fn a_stream_that_is_broken_off_is_no_end_of_it() {
-    for reader_first in [true, false] {
-        let (left, mut right) = streams("aborted", 64 << 10);
-        let (reader, mut writer) = left.split();
-        writer.write_all(b"half of").unwrap();
-        if reader_first {
-            drop(reader);
-            writer.abort();
-        } else {
-            writer.abort();
-            drop(reader);
-        }
-        let mut text = Vec::new();
-        let end = right.read_to_end(&mut text).unwrap_err();
-        assert_eq!(text, b"half of");
-        assert_eq!(end.kind(), ErrorKind::ConnectionReset);
-        assert_eq!(source(&end), Some(&RecvError::PeerClosed));
-    }
-}
-
 /// What an error of a stream comes from.
 fn source<E: std::error::Error + 'static>(error: &io::Error) -> Option<&E> {
     error.get_ref().and_then(|source| source.downcast_ref())
@@ -299,72 +267,4 @@ fn lanes_and_strangers_are_refused() {
     let (_, foreign) = other.split();
     let given_back = ByteStream::reunite(reader, foreign).unwrap_err();
     assert!(ByteStream::reunite(*given_back.receiver, own).is_ok());
-}
-
-/// Frames without a byte are no end of the stream, and a flood of them outlasts no deadline.
-#[test]
-fn frames_without_a_byte_are_passed_over() {
-    let config = Config::new().byte_stream();
-    let (server, client) = pair("stream-empty", &config, &config);
-    let (mut reader, _) = ByteStream::over(server).unwrap().split();
-    let (mut raw, back) = client.split();
-    for _ in 0..100 {
-        raw.send(b"").unwrap();
-    }
-    raw.send(b"x").unwrap();
-    assert_eq!(reader.read(&mut [0; 8]).unwrap(), 1);
-    let flood = thread::spawn(move || {
-        let mut sent = 0_u64;
-        while raw.send(b"").is_ok() {
-            sent += 1;
-        }
-        sent
-    });
-    assert_eq!(
-        reader.try_read(&mut [0; 8]).unwrap_err().kind(),
-        ErrorKind::WouldBlock
-    );
-    for len in [8, 1 << 17] {
-        reader.set_timeout(Some(Duration::from_millis(50)));
-        let read = reader.read(&mut vec![0; len]);
-        assert_eq!(read.unwrap_err().kind(), ErrorKind::TimedOut);
-    }
-    drop((reader, back));
-    assert!(flood.join().unwrap() > 64);
-}
-
-/// The header of a frame that is half read becomes shorter than what was read, or reaches out of the ring: no byte from elsewhere is read, and a broken rule is named.
-#[test]
-fn a_frame_that_changes_while_it_is_read_harms_nobody() {
-    for (lie, names_a_rule) in [(hostile::FRAME | 2, false), (hostile::FRAME | 0xffff, true)] {
-        let path = path("lies");
-        let mut listener = Config::new().bind(path.as_path()).unwrap();
-        let peer = thread::spawn(move || hostile::join(&path));
-        let (mut reader, _writer) =
-            ByteStream::over(listener.accept_deadline(pair::soon()).unwrap())
-                .unwrap()
-                .split();
-        let peer = peer.join().unwrap();
-        peer.own.ring(8, u64::from_le_bytes(*b"abcdefgh"));
-        peer.own.ring(0, hostile::FRAME | 8);
-        let mut four = [0; 4];
-        assert_eq!(reader.try_read(&mut four).unwrap(), 4);
-        assert_eq!(&four, b"abcd");
-        peer.own.ring(0, lie);
-        let end = reader.try_read(&mut four).unwrap_err();
-        if names_a_rule {
-            assert_eq!(end.kind(), ErrorKind::InvalidData);
-            let rule = source(&end);
-            assert!(
-                matches!(
-                    rule,
-                    Some(RecvError::Protocol(Violation::FrameTooLong { .. }))
-                ),
-                "{end}"
-            );
-        } else {
-            assert_eq!(end.kind(), ErrorKind::WouldBlock);
-        }
-        peer.own.say(Word::ReceiverEpoch, 7);
-    }
 }

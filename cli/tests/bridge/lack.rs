@@ -1,0 +1,160 @@
+//! A bridge without descriptors: who is carried goes on, who comes waits, and nothing ends or spins.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use nix::libc;
+use ringway::Config;
+use ringway::stream::{ByteListener, ByteStream};
+
+use crate::support::{Place, Running, until};
+use crate::{client, ring_service, socket_of, to_tcp};
+
+/// More than a bridge takes that looks ten times a second, and far less than one that looks all the time.
+const LITTLE: Duration = Duration::from_millis(150);
+const WHILE: Duration = Duration::from_millis(1500);
+
+/// Has the process have so many descriptors at most: none of those that it has is closed.
+fn limit(bridge: &Running, most: u64) {
+    let limit = libc::rlimit {
+        rlim_cur: most,
+        rlim_max: 4096,
+    };
+    let pid = libc::pid_t::try_from(bridge.child.id()).unwrap();
+    // SAFETY: `limit` is valid for reads, and nothing is written.
+    let set = unsafe {
+        libc::prlimit(
+            pid,
+            libc::RLIMIT_NOFILE,
+            &raw const limit,
+            std::ptr::null_mut(),
+        )
+    };
+    assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
+}
+
+/// The lowest limit that leaves no descriptor: the numbers that are taken may have gaps.
+fn leave_none(bridge: &Running) {
+    let taken = fs::read_dir(format!("/proc/{}/fd", bridge.child.id())).unwrap();
+    let taken = taken.flatten().map(|entry| {
+        let name = entry.file_name();
+        name.to_str().unwrap().parse::<u64>().unwrap()
+    });
+    let taken: Vec<u64> = taken.collect();
+    let free = (0..=4096).find(|number| !taken.contains(number));
+    limit(bridge, free.unwrap());
+}
+
+/// Processor time that it has used.
+fn used(bridge: &Running) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", bridge.child.id())).unwrap();
+    let fields: Vec<_> = stat
+        .rsplit(')')
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .collect();
+    let ticks = |index: usize| fields[index].parse::<u64>().unwrap();
+    // In hundredths of a second on every Linux.
+    Duration::from_millis(10 * (ticks(11) + ticks(12)))
+}
+
+fn assert_rests(bridge: &Running) {
+    let before = used(bridge);
+    thread::sleep(WHILE);
+    let used = used(bridge).saturating_sub(before);
+    assert!(used < LITTLE, "{used:?} of {WHILE:?}");
+}
+
+fn asks(stream: &mut (impl Read + Write)) {
+    stream.write_all(b"question").unwrap();
+    let mut answer = [0; 8];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"question");
+}
+
+fn echo(mut stream: impl Read + Write) {
+    let mut question = [0; 8];
+    while stream.read_exact(&mut question).is_ok() && stream.write_all(&question).is_ok() {}
+}
+
+fn serve_ring(mut listener: ByteListener) {
+    thread::spawn(move || {
+        while let Ok(stream) = listener.accept() {
+            thread::spawn(move || echo(stream));
+        }
+    });
+}
+
+fn serve_tcp() -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            thread::spawn(move || echo(stream.unwrap()));
+        }
+    });
+    address
+}
+
+#[test]
+fn tcp_clients_wait_for_descriptors() {
+    let place = Place::new();
+    let (listener, mut bridge, entrance) = ring_service(&place, "service");
+    serve_ring(listener);
+    let mut old: Vec<TcpStream> = (0..4).map(|_| client(entrance)).collect();
+    old.iter_mut().for_each(asks);
+    leave_none(&bridge);
+    let mut new = client(entrance);
+    new.write_all(b"question").unwrap();
+    until("it says what it lacks", || {
+        place.words("to-service").contains("cannot accept a client")
+    });
+    assert_rests(&bridge);
+    old.iter_mut().for_each(asks);
+    assert!(bridge.child.try_wait().unwrap().is_none(), "it goes on");
+    // Those of who goes are enough for who comes.
+    drop(old);
+    let mut answer = [0; 8];
+    new.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"question");
+    limit(&bridge, 4096);
+    asks(&mut client(entrance));
+    let said = place.words("to-service");
+    assert_eq!(said.matches("cannot accept").count(), 1, "{said}");
+}
+
+#[test]
+fn clients_of_ringway_wait_for_descriptors() {
+    let place = Place::new();
+    let mut bridge = to_tcp(&place, "service", serve_tcp());
+    let socket = socket_of(&place);
+    let config = Config::new()
+        .byte_stream()
+        .handshake_timeout(Duration::from_secs(30));
+    let connect = move || {
+        let connection = config.connect(socket.as_path()).unwrap();
+        ByteStream::over(connection).unwrap()
+    };
+    let mut old: Vec<ByteStream> = (0..4).map(|_| connect()).collect();
+    old.iter_mut().for_each(asks);
+    leave_none(&bridge);
+    let coming = {
+        let connect = connect.clone();
+        thread::spawn(move || asks(&mut connect()))
+    };
+    until("it says what it lacks", || {
+        place.words("service").contains("cannot accept a client")
+    });
+    assert_rests(&bridge);
+    old.iter_mut().for_each(asks);
+    assert!(bridge.child.try_wait().unwrap().is_none(), "it goes on");
+    assert!(!coming.is_finished());
+    drop(old);
+    coming.join().unwrap();
+    limit(&bridge, 4096);
+    asks(&mut connect());
+}
