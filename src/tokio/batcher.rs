@@ -6,9 +6,8 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use ::tokio::time::sleep;
-
 use super::Sender;
+use super::alarm::Alarm;
 use super::attended::Attended;
 use super::halves::Room;
 use crate::batch::{self, Bounds};
@@ -30,10 +29,7 @@ impl Batcher {
     /// Sends through `sender` from now on, which has nothing to settle.
     ///
     /// # Errors
-    /// [`SendError::Full`]: an item that the sink was fed has no room yet. [`SendError::Runtime`].
-    ///
-    /// # Panics
-    /// Outside of a runtime, or in one without I/O or time.
+    /// [`SendError::Full`]: an item that the sink was fed has no room yet. [`SendError::Runtime`]: outside of a runtime, or in one without I/O or time, too.
     pub fn new(sender: Sender, bounds: Bounds) -> Result<Self, SendError> {
         let (half, kept) = sender.into_inner();
         if kept.is_some() {
@@ -91,7 +87,11 @@ impl Batcher {
         while let Some(deadline) = self.lane.half.deadline() {
             let left = deadline.saturating_duration_since(Instant::now());
             match left.checked_sub(GRAIN) {
-                Some(left) if !left.is_zero() => sleep(left).await,
+                // Where there is no timer nobody would tell.
+                Some(left) if !left.is_zero() => match Alarm::behind(left) {
+                    Ok(alarm) => drop(alarm.await),
+                    Err(_) => return self.flush(),
+                },
                 _ => return self.flush(),
             }
         }

@@ -35,6 +35,7 @@
 //!
 //! Absent on purpose: threads and tasks of ours. What waits, waits in its caller's future.
 
+mod alarm;
 pub mod any;
 mod attended;
 mod batcher;
@@ -43,10 +44,12 @@ mod connection;
 mod glance;
 mod halves;
 mod listener;
+mod ours;
 mod pace;
 mod pool;
 mod priority;
 mod receiver;
+mod runtime;
 mod sender;
 mod sink;
 mod stream;

@@ -6,10 +6,13 @@ mod child;
 mod crowd;
 mod dropped;
 mod ends;
+mod forked;
 mod hostile;
 mod messages;
 mod neighbours;
 mod pressure;
+#[path = "../crash/process.rs"]
+mod process;
 mod runtimes;
 mod scene;
 mod stream;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use ringway::Config;
 use ringway::tokio::{Connection, Listener, connect_with};
 use tokio::runtime::{Builder, Runtime};
+use tokio::time::sleep;
 
 /// Longer than anything takes that works.
 pub(crate) const LONG: Duration = Duration::from_secs(30);
@@ -55,4 +56,13 @@ pub(crate) async fn pair_with(config: Config) -> (Connection, Connection) {
 
 pub(crate) async fn pair() -> (Connection, Connection) {
     pair_with(Config::new().capacity(1 << 16).peer_capacity(1 << 16)).await
+}
+
+/// What `wait` comes to, if something wakes it: who asks again after some time finds it in any case.
+pub(crate) async fn awakes<T>(wait: impl Future<Output = T>) -> T {
+    tokio::select! {
+        biased;
+        () = sleep(Duration::from_secs(10)) => panic!("nothing woke it"),
+        output = wait => output,
+    }
 }
