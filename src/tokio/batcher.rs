@@ -69,7 +69,7 @@ impl Batcher {
     /// Also [`SendError::Full`], and everything that was accepted before is published then.
     #[inline]
     pub fn try_send(&mut self, payload: &[u8]) -> Result<(), SendError> {
-        self.lane.half.try_send(payload)
+        self.lane.at_once().try_send(payload)
     }
 
     /// Publishes everything that was accepted.

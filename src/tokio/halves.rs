@@ -47,6 +47,11 @@ macro_rules! receives {
                 let $this = self;
                 $lane.arm_until().unwrap_or(Rested::Ready)
             }
+
+            fn position(&mut self) -> u64 {
+                let $this = self;
+                $lane.read_so_far()
+            }
         }
     };
 }

@@ -70,7 +70,7 @@ impl Receiver {
     #[inline]
     pub async fn recv_batch(&mut self, max: usize) -> Result<Frames<'_>, RecvError> {
         let entry = self.lane.until((), connection::Receiver::find).await?;
-        self.lane.passed(entry.payload());
+        self.lane.begins_batch();
         Ok(self.lane.half.hand_out_batch(entry, max))
     }
 
@@ -80,7 +80,7 @@ impl Receiver {
     /// Also [`RecvError::Empty`].
     #[inline]
     pub fn try_recv(&mut self) -> Result<Frame<'_>, RecvError> {
-        self.lane.half.try_recv()
+        self.lane.at_once().try_recv()
     }
 
     /// The frames that are there now, at most `max` of them. Never waits.
@@ -89,7 +89,7 @@ impl Receiver {
     /// Also [`RecvError::Empty`].
     #[inline]
     pub fn try_recv_batch(&mut self, max: usize) -> Result<Frames<'_>, RecvError> {
-        self.lane.half.try_recv_batch(max)
+        self.lane.at_once().try_recv_batch(max)
     }
 
     /// Drops frames that have expired: see [`ringway::Receiver::drop_expired`](crate::Receiver::drop_expired).

@@ -127,7 +127,7 @@ impl Sender {
     #[inline]
     pub fn try_send_kind(&mut self, kind: u16, payload: &[u8]) -> Result<(), SendError> {
         self.try_settle()?;
-        self.lane.half.try_send_kind(kind, payload)
+        self.lane.at_once().try_send_kind(kind, payload)
     }
 
     /// Space in the ring for `len` bytes if there is space now. Never waits.
@@ -137,7 +137,7 @@ impl Sender {
     #[inline]
     pub fn try_reserve(&mut self, len: usize) -> Result<Reservation<'_>, SendError> {
         self.try_settle()?;
-        self.lane.half.try_reserve(len)
+        self.lane.at_once().try_reserve(len)
     }
 
     /// Looks whether the peer's receiver is still there: see [`ringway::Sender::check`](crate::Sender::check).
@@ -175,6 +175,8 @@ impl Sender {
     pub(super) fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         self.publish_fed();
         if self.kept.is_none() {
+            // It was sent by a call that did not wait.
+            self.lane.leave();
             return Poll::Ready(Ok(()));
         }
         self.poll_kept(cx)
@@ -200,7 +202,7 @@ impl Sender {
         let Some(item) = &self.kept else {
             return Ok(());
         };
-        let outcome = self.lane.half.try_send(item);
+        let outcome = self.lane.at_once().try_send(item);
         if outcome != Err(SendError::Full) {
             self.kept = None;
         }

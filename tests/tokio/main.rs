@@ -8,6 +8,7 @@ mod dropped;
 mod ends;
 mod forked;
 mod hostile;
+mod left;
 mod messages;
 mod neighbours;
 mod pressure;

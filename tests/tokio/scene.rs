@@ -48,7 +48,11 @@ pub(crate) fn run<T>(runtime: &Runtime, test: impl Future<Output = T>) -> T {
 
 /// Two ends of a connection, with rings of so many bytes.
 pub(crate) async fn pair_with(config: Config) -> (Connection, Connection) {
-    let path = path();
+    pair_at(path(), config).await
+}
+
+/// The same, at `path`, by which it is found in the counters.
+pub(crate) async fn pair_at(path: PathBuf, config: Config) -> (Connection, Connection) {
     let mut listener = Listener::new(config.bind(path.as_path()).unwrap()).unwrap();
     let (client, server) = tokio::join!(connect_with(&config, path), listener.accept());
     (client.unwrap(), server.unwrap())

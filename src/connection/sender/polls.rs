@@ -20,6 +20,6 @@ impl Sender {
 
     /// Whether there is room for `len` bytes, aligned; also where the call that wants it will be refused.
     pub(crate) fn looks_roomy(&mut self, len: usize, align: usize) -> bool {
-        !matches!(self.lane.has_room(len, align), Ok(false))
+        self.is_forked() || !matches!(self.lane.has_room(len, align), Ok(false))
     }
 }

@@ -78,8 +78,8 @@ impl<M: Messages + ?Sized> Receiver<M> {
             connection::Look::Ended(error) => Err(error),
         };
         self.lane.until((), look).await?;
-        let batch = self.lane.half.try_recv_batch()?;
-        Ok(batch)
+        self.lane.begins_batch();
+        self.lane.half.try_recv_batch()
     }
 
     /// The next message if there is one. Never waits.
@@ -88,7 +88,7 @@ impl<M: Messages + ?Sized> Receiver<M> {
     /// Also that there is none ([`RecvError::is_nothing_yet`]).
     #[inline]
     pub fn try_recv(&mut self) -> Result<M::Received, RecvError> {
-        self.lane.half.try_recv()
+        self.lane.at_once().try_recv()
     }
 
     /// Who is at the other end.

@@ -98,7 +98,7 @@ impl<M: Messages + ?Sized> Sender<M> {
         let find = |half: &mut typed::Sender<M>| half.try_reserve::<T>().map(drop);
         self.lane.until(room, find).await?;
         self.lane.passed(room.len);
-        self.lane.half.try_reserve()
+        self.lane.at_once().try_reserve()
     }
 
     /// Sends a copy of `message` if there is space now. Never waits.
@@ -110,7 +110,7 @@ impl<M: Messages + ?Sized> Sender<M> {
     where
         M: Carries<T>,
     {
-        self.lane.half.try_send(message)
+        self.lane.at_once().try_send(message)
     }
 
     /// Whether the peer's receiver is still there: see [`ringway::Sender::check`](crate::Sender::check).
