@@ -96,6 +96,18 @@ impl<H: Half> Attended<H> {
     ) -> Poll<Result<T, E>> {
         ready!(self.poll_pace(cx));
         let outcome = attempt(&mut self.half);
+        self.tried(cx, want, outcome, attempt)
+    }
+
+    /// Behind the first attempt, which whoever calls may have made in a way that is in line.
+    #[inline(always)]
+    pub(super) fn tried<T, E: Verdict>(
+        &mut self,
+        cx: &mut Context<'_>,
+        want: H::Want,
+        outcome: Result<T, E>,
+        attempt: &mut impl FnMut(&mut H) -> Result<T, E>,
+    ) -> Poll<Result<T, E>> {
         if matches!(&outcome, Err(error) if error.is_nothing_yet()) {
             return self.wait(cx, want, attempt);
         }
@@ -105,6 +117,7 @@ impl<H: Half> Attended<H> {
         Poll::Ready(outcome)
     }
 
+    /// Waits behind an attempt that found nothing yet.
     #[cold]
     #[inline(never)]
     fn wait<T, E: Verdict>(
