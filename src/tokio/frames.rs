@@ -31,6 +31,17 @@ impl Receiver {
     }
 }
 
+impl Receiver {
+    /// What is made of the next frame, as of a stream.
+    pub(super) fn poll_made<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        make: &mut impl FnMut(Frame<'_>) -> T,
+    ) -> Poll<Option<Result<T, RecvError>>> {
+        poll_made(&mut self.lane, &mut self.ended, cx, make)
+    }
+}
+
 /// What is made of the next frame.
 #[inline(always)]
 fn poll_made<T>(

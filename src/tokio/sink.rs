@@ -11,11 +11,6 @@ use futures_sink::Sink;
 use super::Sender;
 use crate::connection::SendError;
 
-/// Frames that are kept back at most until the sink is flushed.
-const GROUP_FRAMES: u32 = 64;
-/// Bytes of them.
-const GROUP_BYTES: usize = 16 << 10;
-
 /// A [`Sender`] as a [`Sink`] of any bytes: arrays, vectors, slices. It is what the sender is as a sink of [`Bytes`], without their counts of references: see [`Sender::sink_of`].
 ///
 /// Dropping it leaves what was fed as it is: the sender's next call publishes it, or its drop. A task that waited by it is woken no more.
@@ -60,42 +55,6 @@ impl Sender {
             takes: PhantomData,
         }
     }
-
-    #[inline(always)]
-    pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        if self.kept.is_some() {
-            return self.poll_settled(cx);
-        }
-        self.lane.poll_pace(cx).map(Ok)
-    }
-
-    /// Takes a copy of `payload` into the open group. `false`: there is no room, and it is to be kept.
-    #[inline(always)]
-    fn put(&mut self, payload: &[u8]) -> Result<bool, SendError> {
-        assert!(self.kept.is_none(), "poll_ready comes before start_send");
-        let half = &mut self.lane.half;
-        if self.frames == 0 {
-            half.heed_verdict()?;
-        }
-        match half.append(payload, 0, None) {
-            Ok(()) => {
-                let waited_for = half.peer_has_waited();
-                self.frames += 1;
-                self.bytes += payload.len();
-                self.lane.passed(payload.len());
-                if waited_for || self.frames >= GROUP_FRAMES || self.bytes >= GROUP_BYTES {
-                    self.publish();
-                }
-                Ok(true)
-            }
-            Err(SendError::Full) => {
-                // What is kept back must be visible before anybody waits, or the peer could not make room.
-                self.publish();
-                Ok(false)
-            }
-            Err(error) => Err(error),
-        }
-    }
 }
 
 impl Sink<Bytes> for Sender {
@@ -103,28 +62,24 @@ impl Sink<Bytes> for Sender {
 
     #[inline]
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.get_mut().poll_room(cx)
+        self.get_mut().fed.poll_room(cx)
     }
 
     /// # Panics
     /// If the sink is not ready: it keeps one item for which there is no room.
     #[inline]
     fn start_send(self: Pin<&mut Self>, item: Bytes) -> Result<(), SendError> {
-        let this = self.get_mut();
-        if !this.put(&item)? {
-            this.kept = Some(item);
-        }
-        Ok(())
+        self.get_mut().fed.feed(item)
     }
 
     #[inline]
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.get_mut().poll_settled(cx)
+        self.get_mut().fed.poll_settled(cx)
     }
 
     /// As a flush. The goodbye is said by the drop.
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.get_mut().poll_settled(cx)
+        self.get_mut().fed.poll_settled(cx)
     }
 }
 
@@ -133,43 +88,35 @@ impl<T: AsRef<[u8]>> Sink<T> for SinkOf<'_, T> {
 
     #[inline]
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.get_mut().sender.poll_room(cx)
+        self.get_mut().sender.fed.poll_room(cx)
     }
 
     /// # Panics
     /// If the sink is not ready: it keeps one item for which there is no room.
     #[inline]
     fn start_send(self: Pin<&mut Self>, item: T) -> Result<(), SendError> {
-        let sender = &mut *self.get_mut().sender;
-        if !sender.put(item.as_ref())? {
-            sender.keep(item.as_ref());
+        let fed = &mut self.get_mut().sender.fed;
+        if !fed.put(0, item.as_ref())? {
+            fed.keep(Bytes::copy_from_slice(item.as_ref()));
         }
         Ok(())
     }
 
     #[inline]
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.get_mut().sender.poll_settled(cx)
+        self.get_mut().sender.fed.poll_settled(cx)
     }
 
     /// As a flush. The goodbye is said by the sender's drop.
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.get_mut().sender.poll_settled(cx)
-    }
-}
-
-impl Sender {
-    #[cold]
-    #[inline(never)]
-    fn keep(&mut self, payload: &[u8]) {
-        self.kept = Some(Bytes::copy_from_slice(payload));
+        self.get_mut().sender.fed.poll_settled(cx)
     }
 }
 
 impl<T: ?Sized> Drop for SinkOf<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.sender.lane.leave();
+        self.sender.fed.lane.leave();
     }
 }
 

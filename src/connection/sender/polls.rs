@@ -1,5 +1,7 @@
 //! The half that sends, in the polls of a future.
 
+use std::time::Instant;
+
 use super::Sender;
 use crate::connection::outcome::SendError;
 use crate::connection::reservation::Reservation;
@@ -16,6 +18,21 @@ impl Sender {
     #[inline]
     pub(crate) fn hand_out(&mut self, slot: Slot) -> Reservation<'_> {
         Reservation::new(self, slot, false)
+    }
+
+    /// Room for `len` bytes that expire, and when they do: [`Sender::hand_out_expiring`] comes next.
+    pub(crate) fn find_expiring_room(
+        &mut self,
+        len: usize,
+        expires: Instant,
+    ) -> Result<(Slot, u64), SendError> {
+        self.lone_expiring_slot(len, 8, expires, false)
+    }
+
+    /// The room that was found.
+    pub(crate) fn hand_out_expiring(&mut self, found: (Slot, u64)) -> Reservation<'_> {
+        let (slot, at) = found;
+        Reservation::expiring(self, slot, at, false)
     }
 
     /// Whether there is room for `len` bytes, aligned; also where the call that wants it will be refused.
