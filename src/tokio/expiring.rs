@@ -83,7 +83,14 @@ impl<H: Sends> Feeding<H> {
             None => return attempt(self.lane.at_once()),
         }
         let room = Room::of(len.saturating_add(EXTENSION));
-        let sent = match within(expires, self.lane.until(room, &mut attempt)).await? {
+        let mut waits = false;
+        let again = |half: &mut H| {
+            if std::mem::replace(&mut waits, true) {
+                half.bytes().has_expiring_room(len)?;
+            }
+            attempt(half)
+        };
+        let sent = match within(expires, self.lane.until(room, again)).await? {
             Some(sent) => sent?,
             None => attempt(self.lane.at_once())?,
         };

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use crate::scene::{LONG, on_both, pair_with, path};
 
 /// The polls up to which each future is tried.
-const POLLS: usize = 12;
+pub(crate) const POLLS: usize = 12;
 
 struct Task;
 
@@ -26,7 +26,7 @@ impl Wake for Task {
 }
 
 /// Polls `future` so many times, each behind what `before` does, and drops it. Returns its output if that came, and fails if the runtime knows of the task then.
-async fn poll_and_drop<F: Future>(
+pub(crate) async fn poll_and_drop<F: Future>(
     future: F,
     polls: usize,
     mut before: impl FnMut(usize),
@@ -60,7 +60,7 @@ async fn poll_and_drop<F: Future>(
 }
 
 /// Each manner of waiting, with small rings.
-fn manners() -> [Config; 3] {
+pub(crate) fn manners() -> [Config; 3] {
     [Wait::Spin, Wait::Adaptive, Wait::Park].map(|wait| {
         let config = Config::new().wait(wait);
         config.capacity(1 << 14).peer_capacity(1 << 14)

@@ -6,8 +6,11 @@ mod child;
 mod crowd;
 mod dropped;
 mod ends;
+mod expiring;
 mod forked;
 mod hostile;
+#[cfg(feature = "postcard")]
+mod kinds;
 mod left;
 mod messages;
 mod neighbours;

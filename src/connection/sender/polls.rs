@@ -29,6 +29,15 @@ impl Sender {
         self.lone_expiring_slot(len, 8, expires, false)
     }
 
+    /// Whether there is room for `len` bytes that expire, for whoever waits for it: how long the queue takes is asked when there is, as a call that waits in its thread does.
+    pub(crate) fn has_expiring_room(&mut self, len: usize) -> Result<(), SendError> {
+        if self.is_forked() {
+            return Err(SendError::Forked);
+        }
+        let room = self.lane.try_reserve_expiring(len, 8).map(drop);
+        room.map_err(|refusal| self.refused(refusal))
+    }
+
     /// The room that was found.
     pub(crate) fn hand_out_expiring(&mut self, found: (Slot, u64)) -> Reservation<'_> {
         let (slot, at) = found;
