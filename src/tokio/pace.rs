@@ -33,8 +33,7 @@ impl Pace {
     #[inline(always)]
     pub(super) fn passed(&mut self, len: usize) {
         self.frames = self.frames.saturating_sub(1);
-        // No slice is longer.
-        self.bytes = self.bytes.saturating_sub(len as isize);
+        self.bytes = self.bytes.saturating_sub_unsigned(len);
         if self.bytes < 0 {
             self.frames = 0;
         }

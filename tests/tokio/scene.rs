@@ -1,5 +1,6 @@
 //! What the tests share.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,11 +14,29 @@ use tokio::time::sleep;
 /// Longer than anything takes that works.
 pub(crate) const LONG: Duration = Duration::from_secs(30);
 
+/// Paths that a test was given. What lies there is removed when its thread ends: who was killed leaves its socket.
+#[derive(Default)]
+struct Given(Vec<PathBuf>);
+
+impl Drop for Given {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+thread_local! {
+    static GIVEN: RefCell<Given> = RefCell::default();
+}
+
 /// A path of its own.
 pub(crate) fn path() -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    std::env::temp_dir().join(format!("ringway-tokio-{}-{number}", std::process::id()))
+    let path = std::env::temp_dir().join(format!("ringway-tokio-{}-{number}", std::process::id()));
+    GIVEN.with_borrow_mut(|given| given.0.push(path.clone()));
+    path
 }
 
 /// A runtime of one thread.
