@@ -50,6 +50,8 @@ pub enum ErrorKind {
     Unread,
     /// This process cannot tell the host's clock, by which frames expire.
     Clock,
+    /// There is no runtime of tokio here that we could wait in, or it has no I/O or no timer.
+    Runtime,
     /// Anything else that the system answered.
     Io,
 }

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::marker::PhantomData;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
 use zerocopy::IntoBytes;
@@ -151,6 +152,12 @@ impl<M: Messages + ?Sized> TypedBatcher<M> {
 /// The bytes of a variable part.
 fn part<P: Part + ?Sized>(part: &P) -> &[u8] {
     part.as_bytes()
+}
+
+impl<M: ?Sized> AsFd for TypedBatcher<M> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.lane.as_fd()
+    }
 }
 
 impl<M: ?Sized> fmt::Debug for TypedBatcher<M> {

@@ -217,7 +217,8 @@ impl<C: Codec<R>, R> Receiver<C, R> {
     }
 }
 
-fn decode<C: Codec<R>, R>(
+/// A message of `frame`, which is copied out into `bytes` first.
+pub(crate) fn decode<C: Codec<R>, R>(
     frame: &connection::Frame<'_>,
     bytes: &mut Vec<u8>,
     timing: &mut Option<Timing>,

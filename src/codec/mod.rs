@@ -44,6 +44,8 @@ pub use formats::Postcard;
 pub use formats::{MessagePack, MessagePackError};
 #[cfg(feature = "protobuf")]
 pub use formats::{Protobuf, ProtobufError};
+#[cfg(feature = "tokio")]
+pub(crate) use halves::decode;
 pub use halves::{Connection, Receiver, RecvError, SendError, Sender, over};
 pub use priority::AtPriority;
 

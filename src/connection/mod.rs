@@ -59,6 +59,7 @@ pub use reservation::{Group, Reservation};
 #[cfg(feature = "tokio")]
 pub(crate) use rest::{Rest, Rested};
 pub use resume::{NotResumed, Redelivered, Resumed, Unrelated};
+pub(crate) use schemas::BYTES;
 pub use sender::{AtPriority, Sender};
 pub use shared::SharedSender;
 pub use tap::{Direction, Lost, Tap, TapFrame, TapLane};

@@ -67,12 +67,33 @@ pub(crate) fn check_announced(
 ) -> Result<(), Refused> {
     if codec != config.codec {
         let (peer, us) = (peer.name(), peer.opposite().name());
+        let advice = if [codec, config.codec].contains(&BYTES) {
+            "use `ByteStream` (`Config::byte_stream`) on both sides, or on neither"
+        } else {
+            "give both the same `Config::codec`"
+        };
         return Err(refused(format!(
-            "the {peer} uses codec {codec}, the {us} codec {}",
-            config.codec
+            "the {peer} sends {}, the {us} expects {}: {advice}",
+            carried(codec),
+            carried(config.codec)
         )));
     }
     check_bytes(peer, schema_bytes)
+}
+
+/// What the handshake calls a stream of bytes, among the codecs.
+pub(crate) const BYTES: u32 = 4;
+
+/// What a codec carries, for people.
+fn carried(codec: u32) -> String {
+    match codec {
+        0 => "frames".to_owned(),
+        1 => "messages by postcard".to_owned(),
+        2 => "messages by MessagePack".to_owned(),
+        3 => "messages by Protocol Buffers".to_owned(),
+        BYTES => "a stream of bytes".to_owned(),
+        other => format!("messages by codec {other}"),
+    }
 }
 
 /// Whether an area of schemas is not too long.
@@ -226,6 +247,14 @@ mod tests {
         assert_eq!(judge(7), Ok(()));
         let (reason, kind, text) = judge(0).unwrap_err();
         assert_eq!((reason, kind), (Reason::Schema, ErrorKind::Schema));
-        assert_eq!(text, "the client uses codec 0, the server codec 7");
+        assert_eq!(
+            text,
+            "the client sends frames, the server expects messages by codec 7: give both the same `Config::codec`"
+        );
+        let (_, _, text) = judge(BYTES).unwrap_err();
+        assert_eq!(
+            text,
+            "the client sends a stream of bytes, the server expects messages by codec 7: use `ByteStream` (`Config::byte_stream`) on both sides, or on neither"
+        );
     }
 }

@@ -54,11 +54,8 @@ pub use listener::ByteListener;
 pub use reader::ByteReader;
 pub use writer::ByteWriter;
 
-use crate::connection::{Address, Config, Connection, Peer, Unrelated};
+use crate::connection::{Address, BYTES, Config, Connection, Peer, Unrelated};
 use crate::error::{Error, ErrorKind};
-
-/// What the handshake calls a stream of bytes, among the codecs.
-const ID: u32 = 4;
 
 /// `None`: does not wait. `Some(None)`: waits for ever.
 type Patience = Option<Option<std::time::Instant>>;
@@ -66,7 +63,7 @@ type Patience = Option<Option<std::time::Instant>>;
 impl Config {
     /// The connections carry a stream of bytes ([`stream`](crate::stream)): a peer that does not say the same is refused. It takes the place of [`Config::codec`].
     pub fn byte_stream(self) -> Self {
-        self.codec(ID)
+        self.codec(BYTES)
     }
 }
 

@@ -25,6 +25,10 @@ pub(super) trait Half {
     fn look(&mut self, want: Self::Want) -> bool;
     /// Goes to sleep. What is wrong is told by the call that follows.
     fn arm(&mut self, want: Self::Want) -> Rested;
+    /// How far it has read, if it does: what a batch took is known by that.
+    fn position(&mut self) -> u64 {
+        0
+    }
 }
 
 /// What a call that does not wait says of why it did not do what was asked.
@@ -41,6 +45,8 @@ pub(super) struct Attended<H> {
     // Before the half, whose descriptor is watched.
     vigil: Vigil,
     pace: Pace,
+    /// Where a batch began that is not counted yet.
+    batch: Option<u64>,
     /// Never exchanged, as long as it is watched.
     pub(super) half: H,
 }
@@ -54,12 +60,14 @@ impl<H: Half> Attended<H> {
         Ok(Self {
             vigil,
             pace: Pace::default(),
+            batch: None,
             half,
         })
     }
 
     /// The half, which is watched no more.
-    pub(super) fn into_inner(self) -> H {
+    pub(super) fn into_inner(mut self) -> H {
+        self.leave();
         let Self { vigil, half, .. } = self;
         drop(vigil);
         half
@@ -86,8 +94,20 @@ impl<H: Half> Attended<H> {
         want: H::Want,
         attempt: &mut impl FnMut(&mut H) -> Result<T, E>,
     ) -> Poll<Result<T, E>> {
-        ready!(self.pace.poll(cx));
+        ready!(self.poll_pace(cx));
         let outcome = attempt(&mut self.half);
+        self.tried(cx, want, outcome, attempt)
+    }
+
+    /// Behind the first attempt, which whoever calls may have made in a way that is in line.
+    #[inline(always)]
+    pub(super) fn tried<T, E: Verdict>(
+        &mut self,
+        cx: &mut Context<'_>,
+        want: H::Want,
+        outcome: Result<T, E>,
+        attempt: &mut impl FnMut(&mut H) -> Result<T, E>,
+    ) -> Poll<Result<T, E>> {
         if matches!(&outcome, Err(error) if error.is_nothing_yet()) {
             return self.wait(cx, want, attempt);
         }
@@ -97,6 +117,7 @@ impl<H: Half> Attended<H> {
         Poll::Ready(outcome)
     }
 
+    /// Waits behind an attempt that found nothing yet.
     #[cold]
     #[inline(never)]
     fn wait<T, E: Verdict>(
@@ -131,7 +152,35 @@ impl<H: Half> Attended<H> {
     /// Whether this task may go on before the others of its thread have their turn.
     #[inline(always)]
     pub(super) fn poll_pace(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.pace.poll(cx)
+        if self.pace.is_spent() {
+            return self.take_unit(cx);
+        }
+        Poll::Ready(())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_unit(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(began) = self.batch.take() {
+            let took = self.half.position().saturating_sub(began);
+            self.pace
+                .passed(usize::try_from(took).unwrap_or(usize::MAX));
+        }
+        self.pace.take_unit(cx)
+    }
+
+    /// A batch begins, which the next poll counts.
+    #[inline]
+    pub(super) fn begins_batch(&mut self) {
+        self.batch = Some(self.half.position());
+        self.pace.spend();
+    }
+
+    /// The half, for a call that does not wait. Whoever waited before, by a poll that nobody goes on with, waits no more: the peer is not to take us for asleep while we look.
+    #[inline(always)]
+    pub(super) fn at_once(&mut self) -> &mut H {
+        self.leave();
+        &mut self.half
     }
 
     /// Nobody waits any more.

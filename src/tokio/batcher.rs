@@ -6,9 +6,8 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use ::tokio::time::sleep;
-
 use super::Sender;
+use super::alarm::Alarm;
 use super::attended::Attended;
 use super::halves::Room;
 use crate::batch::{self, Bounds};
@@ -30,10 +29,7 @@ impl Batcher {
     /// Sends through `sender` from now on, which has nothing to settle.
     ///
     /// # Errors
-    /// [`SendError::Full`]: an item that the sink was fed has no room yet. [`SendError::Runtime`].
-    ///
-    /// # Panics
-    /// Outside of a runtime, or in one without I/O or time.
+    /// [`SendError::Full`]: an item that the sink was fed has no room yet. [`SendError::Runtime`]: outside of a runtime, or in one without I/O or time, too.
     pub fn new(sender: Sender, bounds: Bounds) -> Result<Self, SendError> {
         let (half, kept) = sender.into_inner();
         if kept.is_some() {
@@ -73,7 +69,7 @@ impl Batcher {
     /// Also [`SendError::Full`], and everything that was accepted before is published then.
     #[inline]
     pub fn try_send(&mut self, payload: &[u8]) -> Result<(), SendError> {
-        self.lane.half.try_send(payload)
+        self.lane.at_once().try_send(payload)
     }
 
     /// Publishes everything that was accepted.
@@ -88,31 +84,12 @@ impl Batcher {
 
     /// Waits until what is kept back is due, and publishes it; for ever, while nothing is. For `select!`, beside what the task awaits. Cancel-safe.
     pub async fn due(&mut self) {
-        while let Some(deadline) = self.lane.half.deadline() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match left.checked_sub(GRAIN) {
-                Some(left) if !left.is_zero() => sleep(left).await,
-                _ => return self.flush(),
-            }
-        }
-        pending::<()>().await;
+        due(self.lane.at_once()).await;
     }
 
     /// Awaits `future`, and publishes in time what is kept back meanwhile. As cancel-safe as `future` is.
     pub async fn during<F: Future>(&mut self, future: F) -> F::Output {
-        let mut future = pin!(future);
-        let mut due = pin!(self.due());
-        let mut published = false;
-        poll_fn(|cx| {
-            if let Poll::Ready(output) = future.as_mut().poll(cx) {
-                return Poll::Ready(output);
-            }
-            if !published {
-                published = due.as_mut().poll(cx).is_ready();
-            }
-            Poll::Pending
-        })
-        .await
+        during(self.lane.at_once(), future).await
     }
 
     /// Publishes everything, and looks whether the peer's receiver is still there.
@@ -138,4 +115,37 @@ impl AsFd for Batcher {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.lane.half.as_fd()
     }
+}
+
+/// Waits until what is kept back is due, and publishes it; for ever, while nothing is.
+pub(super) async fn due(batcher: &mut batch::Batcher) {
+    while let Some(deadline) = batcher.deadline() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match left.checked_sub(GRAIN) {
+            // Where there is no timer nobody would tell.
+            Some(left) if !left.is_zero() => match Alarm::behind(left) {
+                Ok(alarm) => drop(alarm.await),
+                Err(_) => return batcher.flush(),
+            },
+            _ => return batcher.flush(),
+        }
+    }
+    pending::<()>().await;
+}
+
+/// Awaits `future`, and publishes in time what is kept back meanwhile.
+pub(super) async fn during<F: Future>(batcher: &mut batch::Batcher, future: F) -> F::Output {
+    let mut future = pin!(future);
+    let mut due = pin!(due(batcher));
+    let mut published = false;
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(output);
+        }
+        if !published {
+            published = due.as_mut().poll(cx).is_ready();
+        }
+        Poll::Pending
+    })
+    .await
 }

@@ -1,15 +1,16 @@
 //! Connecting in a task.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::os::fd::BorrowedFd;
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::Duration;
 
-use ::tokio::time::{sleep, timeout_at};
-
 use super::Connection;
+use super::alarm::Alarm;
 use super::watched::Watched;
 use crate::connection::{self, Address, Config, Dial, Dialled};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 
 /// Connects with the default [`Config`].
 ///
@@ -25,10 +26,7 @@ pub async fn connect(address: impl Into<Address>) -> Result<Connection, Error> {
 /// Cancel-safe: a call that is dropped gives the handshake up, and the server finds its line closed.
 ///
 /// # Errors
-/// As for [`Config::connect`].
-///
-/// # Panics
-/// Outside of a runtime, or in one without I/O or time (`enable_all` of its builder).
+/// As for [`Config::connect`]. [`ErrorKind::Runtime`](crate::ErrorKind::Runtime): outside of a runtime, or in one without I/O or time (`enable_all` of its builder).
 pub async fn connect_with(
     config: &Config,
     address: impl Into<Address>,
@@ -43,18 +41,41 @@ pub(super) async fn dial(
 ) -> Result<connection::Connection, Error> {
     config.prepare()?;
     let mut dial = Dial::new(config, &address)?;
-    let deadline = dial.deadline.into();
-    match timeout_at(deadline, dialled(&mut dial)).await {
-        Ok(made) => made,
-        Err(_) => Err(dial.late()),
-    }
+    let mut deadline = Alarm::at(dial.deadline).map_err(|lack| lack.error(DOING))?;
+    let made = {
+        let mut dialled = pin!(dialled(&mut dial));
+        poll_fn(|cx| {
+            if deadline.is_forked() {
+                return Poll::Ready(Some(Err(forked())));
+            }
+            match dialled.as_mut().poll(cx) {
+                Poll::Ready(made) => Poll::Ready(Some(made)),
+                Poll::Pending => Pin::new(&mut deadline).poll(cx).map(|_| None),
+            }
+        })
+        .await
+    };
+    made.unwrap_or_else(|| Err(dial.late()))
+}
+
+/// What is done here, for errors.
+const DOING: &str = "waiting for the server";
+
+fn forked() -> Error {
+    Error::new(
+        ErrorKind::Forked,
+        "the handshake belongs to the process that forked this one; connect anew here",
+    )
 }
 
 async fn dialled(dial: &mut Dial) -> Result<connection::Connection, Error> {
     loop {
         match dial.step()? {
             Dialled::Done(connection) => return Ok(connection),
-            Dialled::Later => sleep(Duration::from_millis(1)).await,
+            Dialled::Later => {
+                let later = Alarm::behind(Duration::from_millis(1));
+                later.map_err(|lack| lack.error(DOING))?.await.ok();
+            }
             Dialled::Waits => {
                 if let Some(line) = dial.line() {
                     readable(line).await?;
@@ -66,9 +87,9 @@ async fn dialled(dial: &mut Dial) -> Result<connection::Connection, Error> {
 
 /// Waits until `line` may be readable.
 async fn readable(line: BorrowedFd<'_>) -> Result<(), Error> {
-    let failed = |error| Error::io("waiting for the server", error);
     // SAFETY: the line is borrowed for as long.
-    let watched = unsafe { Watched::new(line) }.map_err(failed)?;
+    let watched = unsafe { Watched::new(line) }.map_err(|lack| lack.error(DOING))?;
     // The watch tells of what was there before it, too.
-    poll_fn(|cx| watched.poll(cx)).await.map_err(failed)
+    let readable = poll_fn(|cx| watched.poll(cx)).await;
+    readable.map_err(|error| Error::io(DOING, error))
 }

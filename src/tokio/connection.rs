@@ -15,10 +15,7 @@ impl Connection {
     /// Has the runtime watch both halves of `connection` from now on.
     ///
     /// # Errors
-    /// What the system answers where the runtime cannot watch more descriptors.
-    ///
-    /// # Panics
-    /// Outside of a runtime, or in one without I/O or time (`enable_all` of its builder).
+    /// [`ErrorKind::Runtime`](crate::ErrorKind::Runtime): outside of a runtime, or in one without I/O or time (`enable_all` of its builder); what the system answers where it cannot watch more descriptors.
     pub fn new(connection: connection::Connection) -> Result<Self, Error> {
         let (sender, receiver) = connection.split();
         Ok(Self {

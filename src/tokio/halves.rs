@@ -2,8 +2,11 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 
+use bytes::Bytes;
+
 use super::attended::Half;
-use crate::batch::Batcher;
+use super::feeding::Sends;
+use crate::batch::{Batcher, TypedBatcher};
 use crate::connection::{self, Look, Rest, Rested};
 use crate::stream;
 use crate::typed::{self, Messages};
@@ -47,6 +50,11 @@ macro_rules! receives {
                 let $this = self;
                 $lane.arm_until().unwrap_or(Rested::Ready)
             }
+
+            fn position(&mut self) -> u64 {
+                let $this = self;
+                $lane.read_so_far()
+            }
         }
     };
 }
@@ -87,3 +95,33 @@ sends!(stream::ByteWriter, half => half.sender());
 sends!({M: Messages + ?Sized} typed::Sender<M>, half => half.untyped());
 // What a batcher keeps back is published before anybody waits.
 sends!(Batcher, half => half.sender());
+sends!({M: Messages + ?Sized} TypedBatcher<M>, half => half.untyped().sender());
+
+/// What a sink is fed of each.
+impl Sends for connection::Sender {
+    type Item = Bytes;
+
+    #[inline(always)]
+    fn frame(item: &Bytes) -> (u16, &[u8]) {
+        (0, item)
+    }
+
+    #[inline(always)]
+    fn bytes(&mut self) -> &mut connection::Sender {
+        self
+    }
+}
+
+impl<M: Messages + ?Sized> Sends for typed::Sender<M> {
+    type Item = M::Received;
+
+    #[inline(always)]
+    fn frame(item: &M::Received) -> (u16, &[u8]) {
+        M::encode(item)
+    }
+
+    #[inline(always)]
+    fn bytes(&mut self) -> &mut connection::Sender {
+        self.untyped()
+    }
+}

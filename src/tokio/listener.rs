@@ -26,10 +26,7 @@ impl Listener {
     /// Listens with the default [`Config`](crate::Config). For another, [`Listener::new`] of what [`Config::bind`](crate::Config::bind) returns.
     ///
     /// # Errors
-    /// As for [`Config::bind`](crate::Config::bind).
-    ///
-    /// # Panics
-    /// Outside of a runtime, or in one without I/O (`enable_all` of its builder).
+    /// As for [`Config::bind`](crate::Config::bind). [`ErrorKind::Runtime`](crate::ErrorKind::Runtime): outside of a runtime, or in one without I/O or time (`enable_all` of its builder).
     pub fn bind(address: impl Into<Address>) -> Result<Self, Error> {
         Self::new(connection::Listener::bind(address)?)
     }
@@ -37,14 +34,11 @@ impl Listener {
     /// Has the runtime watch `listener` from now on.
     ///
     /// # Errors
-    /// What the system answers where the runtime cannot watch one more descriptor.
-    ///
-    /// # Panics
-    /// Outside of a runtime, or in one without I/O (`enable_all` of its builder).
+    /// [`ErrorKind::Runtime`](crate::ErrorKind::Runtime): outside of a runtime, or in one without I/O or time (`enable_all` of its builder); what the system answers where it cannot watch one more descriptor.
     pub fn new(listener: connection::Listener) -> Result<Self, Error> {
         // SAFETY: nobody is given the listener to exchange it, and it is dropped behind the watch, by its place here and in `into_inner`.
         let watched = unsafe { Watched::new(listener.as_fd()) }
-            .map_err(|error| Error::io("having the runtime watch a listener", error))?;
+            .map_err(|lack| lack.error("having the runtime watch a listener"))?;
         Ok(Self {
             watched,
             gives_way: false,
@@ -80,14 +74,11 @@ impl Listener {
                 return Poll::Ready(Ok(accepted));
             }
             self.inner.refuse_idle()?;
-            if let Err(error) = ready!(self.watched.poll(cx)) {
+            if ready!(self.watched.poll(cx)).is_err() {
                 // The runtime that watched is shut down: the one that we are in does from now on.
-                if ::tokio::runtime::Handle::try_current().is_err() {
-                    return Poll::Ready(Err(Error::io("waiting for clients", error)));
-                }
                 // SAFETY: as in `new`.
                 self.watched = unsafe { Watched::new(self.inner.as_fd()) }
-                    .map_err(|_| Error::io("waiting for clients", error))?;
+                    .map_err(|lack| lack.error("waiting for clients"))?;
             }
         }
     }

@@ -27,7 +27,7 @@
 //! # What is spun
 //!
 //! A poll that finds nothing looks again for at most 2 µs, and not where that has been in vain lately; the other tasks have their turn between any two polls. When it has waited for longer than
-//! spinning is learned to pay for (32 µs at the most), the task sleeps. One that never waits gives way behind some 2,000 frames.
+//! spinning is learned to pay for (32 µs at the most), the task sleeps. One that never waits gives way behind some 2,000 frames or 2 MiB.
 //!
 //! # Runtimes
 //!
@@ -35,18 +35,25 @@
 //!
 //! Absent on purpose: threads and tasks of ours. What waits, waits in its caller's future.
 
+mod alarm;
 pub mod any;
 mod attended;
 mod batcher;
+pub mod codec;
 mod connect;
 mod connection;
+mod expiring;
+mod feeding;
+mod frames;
 mod glance;
 mod halves;
 mod listener;
+mod ours;
 mod pace;
 mod pool;
 mod priority;
 mod receiver;
+mod runtime;
 mod sender;
 mod sink;
 mod stream;
@@ -57,8 +64,10 @@ mod watched;
 pub use batcher::Batcher;
 pub use connect::{connect, connect_with};
 pub use connection::Connection;
+pub use frames::StreamOf;
 pub use listener::Listener;
 pub use priority::AtPriority;
 pub use receiver::Receiver;
 pub use sender::Sender;
+pub use sink::SinkOf;
 pub use stream::{ByteListener, ByteReader, ByteStream, ByteWriter};

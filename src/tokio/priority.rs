@@ -19,8 +19,7 @@ impl Sender {
     /// # Errors
     /// [`SendError::Priority`]: there is no such priority. [`SendError::Full`]: an item that the sink was fed has no room yet, and would get another priority ([`Sender::settle`]).
     pub fn at(&mut self, priority: usize) -> Result<AtPriority<'_>, SendError> {
-        self.try_settle()?;
-        let before = self.lane.half.take_up(priority)?;
+        let before = self.fed.at_once()?.take_up(priority)?;
         Ok(AtPriority {
             sender: self,
             before,
@@ -44,7 +43,7 @@ impl DerefMut for AtPriority<'_> {
 
 impl Drop for AtPriority<'_> {
     fn drop(&mut self) {
-        self.sender.publish_fed();
-        self.sender.lane.half.go_back(self.before);
+        self.sender.fed.publish_fed();
+        self.sender.fed.lane.half.go_back(self.before);
     }
 }

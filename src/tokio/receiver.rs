@@ -2,10 +2,6 @@
 
 use core::task::{Context, Poll, ready};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::pin::Pin;
-
-use bytes::Bytes;
-use futures_core::Stream;
 
 use super::attended::Attended;
 use super::pool::Pool;
@@ -14,25 +10,22 @@ use crate::error::Error;
 
 /// The half that receives, in a task. It is `Send`: one task at a time uses it, on whichever thread.
 ///
-/// As a [`Stream`] it yields each frame's bytes, copied out (small ones into memory that they share, of 16 KiB, which lives as long as any of them); it ends when the peer has closed its sender, and behind an error that ends the connection.
+/// As a [`Stream`](futures_core::Stream) it yields each frame's bytes, copied out (small ones into memory that they share, of 16 KiB, which lives as long as any of them); it ends when the peer has closed its sender, and behind an error that ends the connection.
 ///
 /// Dropping it says goodbye, as that of a [`ringway::Receiver`](crate::Receiver) does.
 #[derive(Debug)]
 pub struct Receiver {
-    lane: Attended<connection::Receiver>,
+    pub(super) lane: Attended<connection::Receiver>,
     /// As a stream: it has told how the connection ended.
-    ended: bool,
-    pool: Pool,
+    pub(super) ended: bool,
+    pub(super) pool: Pool,
 }
 
 impl Receiver {
     /// Has the runtime watch `half` from now on.
     ///
     /// # Errors
-    /// What the system answers where the runtime cannot watch one more descriptor.
-    ///
-    /// # Panics
-    /// Outside of a runtime, or in one without I/O or time (`enable_all` of its builder).
+    /// [`ErrorKind::Runtime`](crate::ErrorKind::Runtime): outside of a runtime, or in one without I/O or time (`enable_all` of its builder); what the system answers where it cannot watch one more descriptor.
     pub fn new(half: connection::Receiver) -> Result<Self, Error> {
         Ok(Self {
             lane: Attended::new(half)?,
@@ -73,7 +66,7 @@ impl Receiver {
     #[inline]
     pub async fn recv_batch(&mut self, max: usize) -> Result<Frames<'_>, RecvError> {
         let entry = self.lane.until((), connection::Receiver::find).await?;
-        self.lane.passed(entry.payload());
+        self.lane.begins_batch();
         Ok(self.lane.half.hand_out_batch(entry, max))
     }
 
@@ -83,7 +76,7 @@ impl Receiver {
     /// Also [`RecvError::Empty`].
     #[inline]
     pub fn try_recv(&mut self) -> Result<Frame<'_>, RecvError> {
-        self.lane.half.try_recv()
+        self.lane.at_once().try_recv()
     }
 
     /// The frames that are there now, at most `max` of them. Never waits.
@@ -92,7 +85,7 @@ impl Receiver {
     /// Also [`RecvError::Empty`].
     #[inline]
     pub fn try_recv_batch(&mut self, max: usize) -> Result<Frames<'_>, RecvError> {
-        self.lane.half.try_recv_batch(max)
+        self.lane.at_once().try_recv_batch(max)
     }
 
     /// Drops frames that have expired: see [`ringway::Receiver::drop_expired`](crate::Receiver::drop_expired).
@@ -142,29 +135,6 @@ impl Receiver {
         let entry = ready!(self.lane.poll(cx, (), &mut connection::Receiver::find))?;
         self.lane.passed(entry.payload());
         Poll::Ready(Ok(self.lane.half.hand_out(entry)))
-    }
-}
-
-impl Stream for Receiver {
-    type Item = Result<Bytes, RecvError>;
-
-    #[inline]
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = self.get_mut();
-        if this.ended {
-            return Poll::Ready(None);
-        }
-        let outcome = ready!(this.lane.poll(cx, (), &mut connection::Receiver::find));
-        Poll::Ready(match outcome {
-            Ok(entry) => {
-                this.lane.passed(entry.payload());
-                Some(Ok(this.pool.copy(&this.lane.half.hand_out(entry))))
-            }
-            Err(error) => {
-                this.ended = error != RecvError::Runtime;
-                (error != RecvError::Closed).then_some(Err(error))
-            }
-        })
     }
 }
 

@@ -1,13 +1,10 @@
 //! The half that sends, in a task.
 
-use core::task::{Context, Poll, ready};
-use std::future::Future;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::pin::Pin;
 
 use bytes::Bytes;
 
-use super::attended::Attended;
+use super::feeding::Feeding;
 use super::halves::Room;
 use crate::connection::{self, Peer, Reservation, SendError};
 use crate::error::Error;
@@ -20,31 +17,16 @@ use crate::error::Error;
 /// Dropping it publishes what was fed and says goodbye, as that of a [`ringway::Sender`](crate::Sender) does; an item that there is no room for is lost then, so flush before.
 #[derive(Debug)]
 pub struct Sender {
-    pub(super) lane: Attended<connection::Sender>,
-    /// Fed, without room for it yet.
-    pub(super) kept: Option<Bytes>,
-    /// Fed and not published yet.
-    pub(super) frames: u32,
-    pub(super) bytes: usize,
+    pub(super) fed: Feeding<connection::Sender>,
 }
 
 impl Sender {
     /// Has the runtime watch `half` from now on.
     ///
     /// # Errors
-    /// What the system answers where the runtime cannot watch one more descriptor.
-    ///
-    /// # Panics
-    /// Outside of a runtime, or in one without I/O or time (`enable_all` of its builder).
+    /// [`ErrorKind::Runtime`](crate::ErrorKind::Runtime): outside of a runtime, or in one without I/O or time (`enable_all` of its builder); what the system answers where it cannot watch one more descriptor.
     pub fn new(half: connection::Sender) -> Result<Self, Error> {
-        let mut lane = Attended::new(half)?;
-        lane.half.publish_when_dropped(true);
-        Ok(Self {
-            lane,
-            kept: None,
-            frames: 0,
-            bytes: 0,
-        })
+        Feeding::new(half).map(|fed| Self { fed })
     }
 
     /// Sends a copy of `payload`, waiting for space. What `Ok` means is said at [`ringway::Sender::send`](crate::Sender::send).
@@ -64,10 +46,10 @@ impl Sender {
     /// As for [`Sender::send`].
     #[inline]
     pub async fn send_kind(&mut self, kind: u16, payload: &[u8]) -> Result<(), SendError> {
-        self.settle().await?;
+        self.fed.settle().await?;
         let send = |half: &mut connection::Sender| half.try_send_kind(kind, payload);
-        self.lane.until(Room::of(payload.len()), send).await?;
-        self.lane.passed(payload.len());
+        self.fed.lane.until(Room::of(payload.len()), send).await?;
+        self.fed.lane.passed(payload.len());
         Ok(())
     }
 
@@ -90,11 +72,11 @@ impl Sender {
         len: usize,
         align: usize,
     ) -> Result<Reservation<'_>, SendError> {
-        self.settle().await?;
+        self.fed.settle().await?;
         let find = |half: &mut connection::Sender| half.find_room(len, align);
-        let slot = self.lane.until(Room { len, align }, find).await?;
-        self.lane.passed(len);
-        Ok(self.lane.half.hand_out(slot))
+        let slot = self.fed.lane.until(Room { len, align }, find).await?;
+        self.fed.lane.passed(len);
+        Ok(self.fed.lane.half.hand_out(slot))
     }
 
     /// Waits until there is space for `len` bytes: the next [`Sender::try_send`] of so many goes through. Cancel-safe.
@@ -111,7 +93,7 @@ impl Sender {
     /// As for [`Sender::send`].
     #[inline]
     pub async fn settle(&mut self) -> Result<(), SendError> {
-        Settled(self).await
+        self.fed.settle().await
     }
 
     /// Sends a copy of `payload` if there is space now. Never waits.
@@ -129,8 +111,7 @@ impl Sender {
     /// Also [`SendError::Full`].
     #[inline]
     pub fn try_send_kind(&mut self, kind: u16, payload: &[u8]) -> Result<(), SendError> {
-        self.try_settle()?;
-        self.lane.half.try_send_kind(kind, payload)
+        self.fed.at_once()?.try_send_kind(kind, payload)
     }
 
     /// Space in the ring for `len` bytes if there is space now. Never waits.
@@ -139,8 +120,7 @@ impl Sender {
     /// Also [`SendError::Full`].
     #[inline]
     pub fn try_reserve(&mut self, len: usize) -> Result<Reservation<'_>, SendError> {
-        self.try_settle()?;
-        self.lane.half.try_reserve(len)
+        self.fed.at_once()?.try_reserve(len)
     }
 
     /// Looks whether the peer's receiver is still there: see [`ringway::Sender::check`](crate::Sender::check).
@@ -148,109 +128,32 @@ impl Sender {
     /// # Errors
     /// How the connection ended.
     pub fn check(&mut self) -> Result<(), SendError> {
-        self.lane.half.check()
+        self.fed.lane.half.check()
     }
 
     /// The longest payload, in bytes.
     pub fn max_payload(&self) -> usize {
-        self.lane.half.max_payload()
+        self.fed.lane.half.max_payload()
     }
 
     /// Who is at the other end.
     pub fn peer(&self) -> &Peer {
-        self.lane.half.peer()
+        self.fed.lane.half.peer()
     }
 
     /// The half itself, to be asked.
     pub fn get_ref(&self) -> &connection::Sender {
-        &self.lane.half
+        &self.fed.lane.half
     }
 
     /// The half, which the runtime watches no more: for whatever is not done in a task. What was fed is published, but for an item that there is no room for: that is given back.
-    pub fn into_inner(mut self) -> (connection::Sender, Option<Bytes>) {
-        let _ = self.try_settle();
-        self.lane.half.publish_when_dropped(false);
-        (self.lane.into_inner(), self.kept)
-    }
-
-    /// Sends what the sink keeps for want of room, and publishes what it was fed.
-    #[inline]
-    pub(super) fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.publish_fed();
-        if self.kept.is_none() {
-            return Poll::Ready(Ok(()));
-        }
-        self.poll_kept(cx)
-    }
-
-    #[cold]
-    fn poll_kept(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        let Some(item) = &self.kept else {
-            return Poll::Ready(Ok(()));
-        };
-        let mut send = |half: &mut connection::Sender| half.try_send(item);
-        let outcome = ready!(self.lane.poll(cx, Room::of(item.len()), &mut send));
-        if outcome != Err(SendError::Runtime) {
-            self.kept = None;
-        }
-        Poll::Ready(outcome)
-    }
-
-    /// The same, without waiting.
-    #[inline]
-    pub(super) fn try_settle(&mut self) -> Result<(), SendError> {
-        self.publish_fed();
-        let Some(item) = &self.kept else {
-            return Ok(());
-        };
-        let outcome = self.lane.half.try_send(item);
-        if outcome != Err(SendError::Full) {
-            self.kept = None;
-        }
-        outcome
-    }
-
-    /// Publishes what was fed, if there is anything.
-    #[inline(always)]
-    pub(super) fn publish_fed(&mut self) {
-        if self.frames > 0 {
-            self.publish();
-        }
-    }
-
-    #[inline(never)]
-    pub(super) fn publish(&mut self) {
-        (self.frames, self.bytes) = (0, 0);
-        let half = &mut self.lane.half;
-        if !half.is_forked() {
-            // Before it is published: what the receiver says behind that is that it has read it.
-            half.remember();
-            half.publish_group();
-        }
-    }
-}
-
-/// Settles. When it is dropped, what is kept stays kept.
-struct Settled<'a>(&'a mut Sender);
-
-impl Future for Settled<'_> {
-    type Output = Result<(), SendError>;
-
-    #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.poll_settled(cx)
-    }
-}
-
-impl Drop for Settled<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        self.0.lane.leave();
+    pub fn into_inner(self) -> (connection::Sender, Option<Bytes>) {
+        self.fed.into_inner()
     }
 }
 
 impl AsFd for Sender {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.lane.half.as_fd()
+        self.fed.lane.half.as_fd()
     }
 }

@@ -12,11 +12,11 @@ use std::os::fd::{BorrowedFd, RawFd};
 use std::pin::{Pin, pin};
 use std::time::Instant;
 
-use ::tokio::runtime::Handle;
 use ::tokio::task::yield_now;
-use ::tokio::time::{Sleep, sleep_until};
 
+use super::alarm::Alarm;
 use super::glance::Glance;
+use super::runtime::Lack;
 use super::watched::Watched;
 use crate::connection::{Rest, Rested};
 use crate::error::Error;
@@ -45,7 +45,7 @@ pub(super) trait Waits {
 pub(super) struct Vigil {
     watched: Watched,
     /// Only where a sleep is for some time.
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: Option<Alarm>,
     glance: Glance,
     /// A wait has begun and is not over.
     waits: bool,
@@ -59,18 +59,26 @@ impl Vigil {
     /// # Safety
     /// The half outlives it, and has this descriptor as long. The same half is handed to [`Vigil::poll`].
     pub(super) unsafe fn new(fd: BorrowedFd<'_>) -> Result<Self, Error> {
-        // A runtime without a timer is found here, and not when a peer is gone.
-        drop(sleep_until(Instant::now().into()));
         // SAFETY: the promise is the caller's.
-        let watched = unsafe { Watched::new(fd) }
-            .map_err(|error| Error::io("having the runtime watch a connection", error))?;
+        let watched = unsafe { Self::watch(fd) };
         Ok(Self {
-            watched,
+            watched: watched.map_err(|lack| lack.error("having the runtime watch a connection"))?,
             timer: None,
             glance: Glance::default(),
             waits: false,
             armed: false,
         })
+    }
+
+    /// Has the runtime that we are in watch it.
+    ///
+    /// # Safety
+    /// As of [`Vigil::new`].
+    unsafe fn watch(fd: BorrowedFd<'_>) -> Result<Watched, Lack> {
+        // A runtime without a timer is found here, and not when a peer is gone.
+        drop(Alarm::at(Instant::now())?);
+        // SAFETY: the promise is the caller's.
+        unsafe { Watched::new(fd) }
     }
 
     /// A poll has looked in vain. `Ready`: it shall look again now. Whoever finds something or is dropped says so ([`Vigil::over`]).
@@ -81,6 +89,10 @@ impl Vigil {
         cx: &mut Context<'_>,
         half: &mut impl Waits,
     ) -> Poll<Result<(), NoRuntime>> {
+        // The call that follows says so.
+        if self.watched.is_forked() {
+            return Poll::Ready(Ok(()));
+        }
         let alone = is_alone(self.watched.number());
         let mut takes = alone && half.rest().spins() && self.glance.pays();
         if !self.waits {
@@ -130,14 +142,12 @@ impl Vigil {
         self.armed = true;
         match half.arm() {
             Rested::Until(None) => self.timer = None,
-            // Whoever polls outside of a runtime comes back at once.
-            Rested::Until(Some(_)) if Handle::try_current().is_err() => return come_back(cx),
             Rested::Until(Some(moment)) => {
-                let timer = self
-                    .timer
-                    .get_or_insert_with(|| Box::pin(sleep_until(moment.into())));
-                timer.as_mut().reset(moment.into());
-                if timer.as_mut().poll(cx).is_ready() {
+                // A fresh one: the last may be of another runtime, which is shut down, or which nobody drives.
+                self.timer = Alarm::at(moment).ok();
+                let timer = self.timer.as_mut().map(|timer| Pin::new(timer).poll(cx));
+                // Whoever polls where there is no timer comes back at once.
+                if timer.is_none_or(|polled| polled.is_ready()) {
                     return come_back(cx);
                 }
             }
@@ -151,12 +161,9 @@ impl Vigil {
     /// The runtime that watched is shut down: the one that we are in does from now on.
     #[cold]
     fn move_here(&mut self, half: &impl Waits) -> Result<(), NoRuntime> {
-        if Handle::try_current().is_err() {
-            return Err(NoRuntime);
-        }
         self.timer = None;
         // SAFETY: it is the half that was promised to outlive us with the same descriptor.
-        self.watched = unsafe { Watched::new(half.descriptor()) }.map_err(|_| NoRuntime)?;
+        self.watched = unsafe { Self::watch(half.descriptor()) }.map_err(|_| NoRuntime)?;
         Ok(())
     }
 
@@ -173,6 +180,7 @@ impl Vigil {
         self.waits = false;
         self.timer = None;
         rest.end_wait(Instant::now(), found);
+        // In a forked child neither does anything.
         if std::mem::take(&mut self.armed) {
             rest.rise();
             #[cfg(ringway_planted = "left_task")]

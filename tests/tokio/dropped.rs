@@ -7,17 +7,17 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::SinkExt;
+use futures_util::{SinkExt, StreamExt};
 use ringway::batch::Bounds;
 use ringway::tokio::{Batcher, Listener, connect_with};
-use ringway::{Config, RecvError, SendError, Wait};
+use ringway::{Config, Frame, RecvError, SendError, Wait};
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use crate::scene::{LONG, on_both, pair_with, path};
 
 /// The polls up to which each future is tried.
-const POLLS: usize = 12;
+pub(crate) const POLLS: usize = 12;
 
 struct Task;
 
@@ -26,7 +26,7 @@ impl Wake for Task {
 }
 
 /// Polls `future` so many times, each behind what `before` does, and drops it. Returns its output if that came, and fails if the runtime knows of the task then.
-async fn poll_and_drop<F: Future>(
+pub(crate) async fn poll_and_drop<F: Future>(
     future: F,
     polls: usize,
     mut before: impl FnMut(usize),
@@ -60,7 +60,7 @@ async fn poll_and_drop<F: Future>(
 }
 
 /// Each manner of waiting, with small rings.
-fn manners() -> [Config; 3] {
+pub(crate) fn manners() -> [Config; 3] {
     [Wait::Spin, Wait::Adaptive, Wait::Park].map(|wait| {
         let config = Config::new().wait(wait);
         config.capacity(1 << 14).peer_capacity(1 << 14)
@@ -197,6 +197,54 @@ fn what_a_sink_has_taken_is_sent_once_whatever_is_dropped() {
                 assert_eq!(receiver.recv().await.unwrap().to_vec(), [7; 1000]);
                 assert_eq!(receiver.try_recv().map(drop), Err(RecvError::Empty));
             }
+        }
+    });
+}
+
+/// The same of a sink of arrays, whose stream is dropped as well.
+#[test]
+fn what_a_sink_of_arrays_has_taken_is_sent_once_whatever_is_dropped() {
+    on_both(|| async {
+        for config in manners() {
+            let (ours, theirs) = pair_with(config).await;
+            let (mut sender, _) = ours.split();
+            let (_, mut receiver) = theirs.split();
+            for polls in 0..POLLS {
+                let mut fed = 0u64;
+                loop {
+                    let mut sink = sender.sink_of::<[u8; 1000]>();
+                    let mut item = [0; 1000];
+                    item[..8].copy_from_slice(&fed.to_le_bytes());
+                    if timeout(Duration::ZERO, sink.feed(item)).await.is_err() {
+                        break;
+                    }
+                    fed += 1;
+                }
+                // An item that was not taken went with its future.
+                let flush = async { sender.sink_of::<&[u8]>().flush().await };
+                assert!(poll_and_drop(flush, polls, |_| ()).await.is_none());
+                let number = |frame: Frame<'_>| {
+                    assert_eq!(frame.len(), 1000);
+                    let mut number = [0; 8];
+                    frame.copy_to(&mut number);
+                    u64::from_le_bytes(number)
+                };
+                for n in 0..fed - 1 {
+                    let next = async { receiver.stream_of(number).next().await };
+                    let next = poll_and_drop(next, polls + 1, |_| ()).await;
+                    assert_eq!(next.unwrap().unwrap(), Ok(n));
+                }
+                let next = async { receiver.stream_of(number).next().await };
+                assert!(poll_and_drop(next, polls, |_| ()).await.is_none());
+                let mut numbers = receiver.stream_of(number);
+                sender.flush().await.unwrap();
+                assert_eq!(numbers.next().await.unwrap(), Ok(fed - 1));
+                drop(numbers);
+                assert_eq!(receiver.try_recv().map(drop), Err(RecvError::Empty));
+            }
+            drop(sender);
+            assert_eq!(receiver.stream_of(|frame| frame.len()).next().await, None);
+            assert_eq!(receiver.next().await, None);
         }
     });
 }

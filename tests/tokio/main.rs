@@ -6,10 +6,17 @@ mod child;
 mod crowd;
 mod dropped;
 mod ends;
+mod expiring;
+mod forked;
 mod hostile;
+#[cfg(feature = "postcard")]
+mod kinds;
+mod left;
 mod messages;
 mod neighbours;
 mod pressure;
+#[path = "../crash/process.rs"]
+mod process;
 mod runtimes;
 mod scene;
 mod stream;

@@ -78,7 +78,7 @@ fn a_frame_that_is_no_message_is_one_error() {
         let (ours, theirs) = pair().await;
         let (sender, _ours) = ours.split();
         let (_theirs, mut receiver) = theirs.split();
-        let mut half = sender.into_inner();
+        let (mut half, _) = sender.into_inner();
         half.untyped().send(b"nonsense").unwrap();
         half.send(&tick(1)).unwrap();
         let first = receiver.next().await.unwrap();

@@ -136,3 +136,78 @@ fn a_sink_that_never_waits_leaves_the_neighbour_its_turns() {
         assert!(turns >= FRAMES / 2048, "{turns}");
     });
 }
+
+/// What is large costs its size, however few frames it is.
+#[test]
+fn large_frames_leave_the_neighbour_its_turns() {
+    const FRAMES: usize = 32;
+    const LARGE: usize = 1 << 20;
+    run(&one_thread(), async {
+        let config = Config::new().capacity(1 << 26).peer_capacity(1 << 26);
+        let (ours, theirs) = pair_with(config).await;
+        let (mut sender, _ours) = ours.split();
+        let (_theirs, mut receiver) = theirs.split();
+        let (turns, stop) = neighbour();
+        let payload = vec![1; LARGE];
+        // Nobody waits: what is there is there before.
+        for way in 0..4 {
+            let before = turns.load(Ordering::Relaxed);
+            for _ in 0..FRAMES {
+                match way {
+                    0 => sender.send(&payload).await.unwrap(),
+                    1 => sender.reserve(LARGE).await.unwrap().commit(),
+                    2 => sender.feed(Bytes::from(payload.clone())).await.unwrap(),
+                    _ => sender.try_send(&payload).unwrap(),
+                }
+            }
+            sender.flush().await.unwrap();
+            let sent = turns.load(Ordering::Relaxed) - before;
+            let mut buffer = payload.clone();
+            for _ in 0..FRAMES {
+                match way {
+                    0 => drop(receiver.recv().await.unwrap()),
+                    1 => assert_eq!(receiver.recv_into(&mut buffer).await, Ok(LARGE)),
+                    2 => assert_eq!(receiver.next().await.unwrap().unwrap().len(), LARGE),
+                    _ => {
+                        let mut frames = receiver.recv_batch(1).await.unwrap();
+                        assert_eq!(frames.next_frame().unwrap().len(), LARGE);
+                    }
+                }
+            }
+            let received = turns.load(Ordering::Relaxed) - before - sent;
+            // 128 units of 16 KiB are a turn, but for what is still owed.
+            let due = (FRAMES * LARGE / (128 << 14)) as u64 - 1;
+            assert!(sent >= due || way == 3, "{way}: {sent} turns of {due}");
+            assert!(received >= due, "{way}: {received} turns of {due}");
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+}
+
+/// So does a batch, all of it.
+#[test]
+fn large_batches_leave_the_neighbour_its_turns() {
+    run(&one_thread(), async {
+        let config = Config::new().capacity(1 << 24).peer_capacity(1 << 24);
+        let (ours, theirs) = pair_with(config).await;
+        let (mut sender, _ours) = ours.split();
+        let (_theirs, mut receiver) = theirs.split();
+        let mut sent = 0;
+        while sender.try_send(&[1; 1000]).is_ok() {
+            sent += 1;
+        }
+        let (turns, stop) = neighbour();
+        let mut received = 0;
+        while received < sent {
+            let mut frames = receiver.recv_batch(sent).await.unwrap();
+            while frames.next_frame().is_some() {
+                received += 1;
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+        // The last batch is still owed: half of the ring.
+        let due = (sent / 2 * 1000 / (128 << 14)) as u64 - 1;
+        let turns = turns.load(Ordering::Relaxed);
+        assert!(turns >= due, "{turns} turns of {due}");
+    });
+}

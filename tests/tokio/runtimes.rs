@@ -1,11 +1,14 @@
 //! Runtimes that end, tasks that panic, and halves that move.
 
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
-use ringway::tokio::{Connection, Listener, Receiver};
-use ringway::{Config, RecvError, SendError};
+use ringway::tokio::{Connection, Listener, Receiver, any, connect};
+use ringway::{Config, ErrorKind, RecvError, SendError};
+use tokio::runtime::{Builder, Runtime};
 
-use crate::scene::{one_thread, pair, path, run, several_threads};
+use crate::scene::{awakes, one_thread, pair, path, run, several_threads};
 
 /// Two ends that no runtime knows of.
 fn plain() -> (ringway::Connection, ringway::Connection) {
@@ -107,15 +110,114 @@ fn a_task_that_panics_ends_its_own_connection_only() {
     }
 }
 
+/// Without I/O, and without time.
+fn lacking() -> [Runtime; 2] {
+    let build = |driver: fn(&mut Builder) -> &mut Builder| {
+        driver(&mut Builder::new_current_thread()).build().unwrap()
+    };
+    [build(Builder::enable_time), build(Builder::enable_io)]
+}
+
+fn is_refused<T>(made: Result<T, ringway::Error>, advice: &str) {
+    let error = made.map(drop).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Runtime);
+    assert!(error.to_string().contains(advice), "{error}");
+}
+
 #[test]
-fn a_runtime_without_a_timer_is_refused_at_once() {
+fn a_runtime_without_what_is_needed_is_refused_at_once_with_advice() {
+    for runtime in lacking() {
+        let (_theirs, ours) = plain();
+        runtime.block_on(async {
+            is_refused(Connection::new(ours), "enable_all");
+            let path = path();
+            let _listener = ringway::Listener::bind(path.as_path()).unwrap();
+            is_refused(connect(path).await, "enable_all");
+            for target in ["unix:/nowhere", "tcp:127.0.0.1:1"] {
+                let targets = target.parse().unwrap();
+                let unreachable = any::connect(&targets).await.map(drop).unwrap_err();
+                assert_eq!(unreachable.kind(), ErrorKind::Runtime, "{unreachable}");
+            }
+        });
+    }
+    // No other has a listener to wait for.
+    let [without_io, _] = lacking();
+    without_io.block_on(async { is_refused(Listener::bind(path()), "enable_all") });
+}
+
+#[test]
+fn outside_of_a_runtime_is_said_what_to_do() {
     let (_theirs, ours) = plain();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()
-        .unwrap();
-    let made = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        runtime.block_on(async { Connection::new(ours).map(drop) })
-    }));
-    assert!(made.is_err());
+    is_refused(Connection::new(ours), "Handle::enter");
+    is_refused(Listener::bind(path()), "Handle::enter");
+    let socket = path();
+    for targets in [
+        format!("ring:{}", path().display()),
+        format!("unix:{}", socket.display()),
+        "tcp:127.0.0.1:0".to_owned(),
+    ] {
+        let bound = any::Listener::bind(&targets.parse().unwrap());
+        is_refused(bound, "Handle::enter");
+    }
+    assert!(!socket.exists());
+}
+
+#[test]
+fn a_half_that_comes_to_a_runtime_without_what_is_needed_says_so_and_loses_nothing() {
+    for lacking in lacking() {
+        let (mut theirs, ours) = plain();
+        let first = one_thread();
+        let (mut sender, mut receiver) =
+            run(&first, async { Connection::new(ours).unwrap().split() });
+        drop(first);
+        while sender.try_send(&[1; 1000]).is_ok() {}
+        lacking.block_on(async {
+            assert_eq!(receiver.recv().await.map(drop), Err(RecvError::Runtime));
+            assert_eq!(sender.send(&[2; 1000]).await, Err(SendError::Runtime));
+        });
+        theirs.sender().send(b"after").unwrap();
+        run(&several_threads(), async {
+            assert_eq!(receiver.recv().await.unwrap().to_vec(), b"after");
+        });
+    }
+}
+
+/// A receiver that has slept in `first`, and has a moment at which it looks again: its peer has left without a goodbye.
+fn fading(first: &Runtime) -> Receiver {
+    // Again where this thread got so little of a processor that the kernel has told before.
+    for _ in 0..100 {
+        let (theirs, ours) = plain();
+        let mut receiver = run(first, async { Receiver::new(ours.split().1).unwrap() });
+        let leaves = std::thread::spawn(move || {
+            let _theirs = theirs;
+            std::panic::resume_unwind(Box::new("no goodbye"));
+        });
+        assert!(leaves.join().is_err());
+        let mut waits = true;
+        for _ in 0..20 {
+            // Nobody drops this wait.
+            let poll = poll_fn(|cx| Poll::Ready(receiver.poll_recv(cx).is_pending()));
+            waits &= run(first, poll);
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        if waits {
+            return receiver;
+        }
+    }
+    panic!("this machine is too busy");
+}
+
+/// What is looked at again at some moment is so in the runtime that polls, whatever became of the one before.
+#[test]
+fn a_peer_that_fades_is_heard_of_in_the_runtime_that_polls() {
+    for first_ends in [true, false] {
+        let (first, second) = (one_thread(), one_thread());
+        let mut receiver = fading(&first);
+        let first = (!first_ends).then_some(first);
+        run(&second, async {
+            let end = awakes(receiver.recv()).await.map(drop);
+            assert_eq!(end, Err(RecvError::PeerClosed));
+        });
+        drop(first);
+    }
 }

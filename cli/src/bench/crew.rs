@@ -17,7 +17,7 @@ use nix::sys::signal::Signal;
 
 use super::Failure;
 use super::kit::{Kit, Side};
-use super::meter::Sample;
+use super::meter::{Sample, waited};
 use super::peer::{Order, Spec};
 use super::placement::Placement;
 use super::task::Task;
@@ -68,6 +68,9 @@ pub(crate) struct Crew {
     count: u64,
 }
 
+/// Who waits for a processor for more than this share of the time is disturbed.
+pub(crate) const DISTURBED: f64 = 0.1;
+
 /// One finished batch.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Batch {
@@ -76,12 +79,19 @@ pub(crate) struct Batch {
     pub(crate) lead: Sample,
     /// Processor time of both, in nanoseconds.
     pub(crate) cpu_nanos: f64,
+    /// Time that either was ready to run and did not, in nanoseconds.
+    pub(crate) waited_nanos: f64,
 }
 
 impl Batch {
     /// Processor time of both in percent of one processor: 200 where neither left its own.
     pub(crate) fn cpu_percent(&self) -> f64 {
         100.0 * self.cpu_nanos / self.lead.wall_nanos
+    }
+
+    /// Whether others had the processors for a good part of the time.
+    pub(crate) fn is_disturbed(&self) -> bool {
+        self.waited_nanos > DISTURBED * self.lead.wall_nanos
     }
 
     /// Nanoseconds per operation.
@@ -152,11 +162,15 @@ impl Crew {
 
     /// Runs `count` operations.
     pub(crate) fn run(&mut self, pass: Pass, count: u64) -> Result<Batch, Failure> {
+        let pids = self.pids();
+        let waited = || pids.into_iter().map(waited).sum::<Duration>();
+        let before = waited();
         let [lead, follow] = self.order(Order::Run { count, pass })?;
         Ok(Batch {
             count,
             lead,
             cpu_nanos: lead.cpu_nanos + follow.cpu_nanos,
+            waited_nanos: waited().saturating_sub(before).as_secs_f64() * 1e9,
         })
     }
 

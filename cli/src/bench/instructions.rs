@@ -23,6 +23,7 @@ use super::ours::ticks::{self, Tick, WORDS};
 use super::pattern::{Broadcast, Pattern};
 use super::rounds::Outcome;
 use super::row::Counted;
+use super::tasks::counted;
 use super::work::Link;
 use super::{Failure, fail};
 
@@ -54,6 +55,10 @@ pub(crate) enum Ring {
     Untyped,
     /// A connection, with a stream of frames: many are sent, then they are received.
     Stream,
+    /// The same in tasks, by a sink of slices and a stream that copies out.
+    Items,
+    /// The same by a sink and a stream of `Bytes`.
+    Bytes,
     /// Limit: the same, by a command that was built without counters. Any other refuses.
     Uncounted,
     /// Limit: a connection whose receiver has declared that it only spins, so that no send looks whether it sleeps.
@@ -101,6 +106,13 @@ pub(crate) fn count(what: Counted, uncounted: Option<&Path>) -> Result<Outcome, 
             per_frame(&here, Ring::Unfenced)?,
             per_frame(&here, Ring::Spinning)?,
         ),
+        Counted::Items | Counted::ItemsOfBytes => {
+            let ring = match what {
+                Counted::Items => Ring::Items,
+                _ => Ring::Bytes,
+            };
+            (per_frame(&here, ring)?, per_frame(&here, Ring::Stream)?)
+        }
         Counted::Counters => {
             let other = uncounted.ok_or(NoCount::NoBuild)?;
             (
@@ -182,6 +194,8 @@ fn exchange(ring: Ring, frames: u64) -> Result<(), Failure> {
             Err("this command was built with counters".into())
         }
         Ring::Stream | Ring::Uncounted => stream(frames),
+        Ring::Items => counted::items(frames),
+        Ring::Bytes => counted::bytes(frames),
         Ring::Frames => by_hand(frames, Frames::<Swapped>::new),
         Ring::Slots => by_hand(frames, Slots::<Swapped, false>::new),
     }
@@ -214,7 +228,7 @@ fn manner(frames: u64, config: &Config) -> Result<(), Failure> {
 
 /// Frames that are sent before they are received: about half a ring, so that room is made, releases are told and counters too as often as in
 /// a stream between two processes.
-const BURST: u64 = 1_800;
+pub(crate) const BURST: u64 = 1_800;
 
 /// Apart, as `messages` is. Each frame is filled, and checked when it has come, as in the row `stream`.
 #[inline(never)]
@@ -320,7 +334,7 @@ fn typed(frames: u64) -> Result<(), Failure> {
 /// Makes the compiler write everything that `value` holds, as a reader would have it. `black_box` does the same with three
 /// instructions more.
 #[inline(always)]
-fn observe<T>(value: &T) {
+pub(crate) fn observe<T>(value: &T) {
     // SAFETY: no instruction; the pointer is only named, so that what it points to must be in memory.
     unsafe { std::arch::asm!("/* {0} */", in(reg) value, options(nostack, preserves_flags)) };
 }

@@ -82,6 +82,19 @@ pub(crate) fn processor_time() -> Duration {
     clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 
+/// Time that the threads of process `pid` were ready to run, and did not because others had the processor, so far. Zero where the kernel does not count it.
+pub(crate) fn waited(pid: u32) -> Duration {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else {
+        return Duration::ZERO;
+    };
+    let of = |path: std::path::PathBuf| {
+        let text = std::fs::read_to_string(path.join("schedstat")).ok()?;
+        text.split_whitespace().nth(1)?.parse().ok()
+    };
+    let nanos = threads.flatten().filter_map(|thread| of(thread.path()));
+    Duration::from_nanos(nanos.sum())
+}
+
 /// The median; NaN for nothing.
 pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
@@ -95,7 +108,20 @@ pub(crate) fn median(values: &[f64]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Percentiles, median};
+    use std::time::{Duration, Instant};
+
+    use super::{Percentiles, median, processor_time, waited};
+
+    #[test]
+    fn who_runs_does_not_wait_for_longer_than_time_goes_by() {
+        let (began, before, used) = (Instant::now(), waited(std::process::id()), processor_time());
+        while processor_time() < used + Duration::from_millis(30) {}
+        let threads = std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
+        let longest = began.elapsed() * u32::try_from(threads).unwrap_or(u32::MAX);
+        let after = waited(std::process::id()).saturating_sub(before);
+        assert!(after <= longest, "{after:?} of {longest:?}");
+        assert_eq!(waited(u32::MAX), Duration::ZERO);
+    }
 
     #[test]
     fn median_of_odd_even_and_none() {

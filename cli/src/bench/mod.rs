@@ -203,7 +203,14 @@ fn measure_rows(args: &BenchArgs, output: &mut impl Write) -> Result<(), exit::F
     }
 }
 
+/// What a build says that was not optimised.
+const DEBUG_BUILD: &str = "ringway bench: this is a debug build, whose figures say nothing about Ringway; build it with `--release`";
+
+/// Where the processes of a benchmark meet. Each that measures comes here first.
 fn meeting() -> Result<Meeting, exit::Failure> {
+    if cfg!(debug_assertions) {
+        eprintln!("{DEBUG_BUILD}");
+    }
     Meeting::new().map_err(|error| {
         let what = format!("cannot make a directory to meet in: {error}");
         exit::Failure::new(Code::Failed, what)

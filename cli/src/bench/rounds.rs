@@ -179,8 +179,10 @@ pub(crate) fn measure(
             }
             let after = limit.batch(Pass::Batch, 1)?;
             let (first, last) = (before.nanos(), after.nanos());
+            // Who sleeps at times uses less of its processors by itself: what shows there is that it had to wait for them.
             let undisturbed = |task: Task, batch: &Batch| {
-                !task.never_sleeps() || batch.cpu_percent() >= UNDISTURBED
+                (!task.never_sleeps() || batch.cpu_percent() >= UNDISTURBED)
+                    && (!ours.is_in_tasks() || !batch.is_disturbed())
             };
             let alone = undisturbed(task, &before)
                 && undisturbed(task, &after)

@@ -81,6 +81,10 @@ pub(crate) enum Counted {
     Check,
     /// The same of a sender that leaves its barrier out.
     Unfenced,
+    /// A stream in tasks, of slices that are copied out, beside the blocking one.
+    Items,
+    /// The same of `Bytes`.
+    ItemsOfBytes,
     /// A stream, beside the same in a build without counters.
     Counters,
 }

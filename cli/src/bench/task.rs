@@ -203,6 +203,11 @@ impl Task {
         }
     }
 
+    /// Whether it is done in tasks of tokio.
+    pub(crate) const fn is_in_tasks(self) -> bool {
+        matches!(self, Task::Tokio(..))
+    }
+
     /// Whether it is one of the limits.
     pub(crate) const fn is_by_hand(self) -> bool {
         matches!(

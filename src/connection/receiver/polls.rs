@@ -16,6 +16,11 @@ impl Receiver {
         self.frame(entry)
     }
 
+    /// How far it has read, in bytes of all lanes together.
+    pub(crate) fn read_so_far(&self) -> u64 {
+        self.read()
+    }
+
     /// It, and those behind it: see [`Receiver::recv_batch`].
     #[inline]
     pub(crate) fn hand_out_batch(&mut self, entry: Entry, max: usize) -> Frames<'_> {

@@ -158,7 +158,7 @@ impl Sender {
     }
 
     /// As `expiring_slot`, outside a group.
-    fn lone_expiring_slot(
+    pub(super) fn lone_expiring_slot(
         &mut self,
         len: usize,
         align: usize,

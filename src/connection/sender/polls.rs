@@ -1,5 +1,7 @@
 //! The half that sends, in the polls of a future.
 
+use std::time::Instant;
+
 use super::Sender;
 use crate::connection::outcome::SendError;
 use crate::connection::reservation::Reservation;
@@ -18,8 +20,32 @@ impl Sender {
         Reservation::new(self, slot, false)
     }
 
+    /// Room for `len` bytes that expire, and when they do: [`Sender::hand_out_expiring`] comes next.
+    pub(crate) fn find_expiring_room(
+        &mut self,
+        len: usize,
+        expires: Instant,
+    ) -> Result<(Slot, u64), SendError> {
+        self.lone_expiring_slot(len, 8, expires, false)
+    }
+
+    /// Whether there is room for `len` bytes that expire, for whoever waits for it: how long the queue takes is asked when there is, as a call that waits in its thread does.
+    pub(crate) fn has_expiring_room(&mut self, len: usize) -> Result<(), SendError> {
+        if self.is_forked() {
+            return Err(SendError::Forked);
+        }
+        let room = self.lane.try_reserve_expiring(len, 8).map(drop);
+        room.map_err(|refusal| self.refused(refusal))
+    }
+
+    /// The room that was found.
+    pub(crate) fn hand_out_expiring(&mut self, found: (Slot, u64)) -> Reservation<'_> {
+        let (slot, at) = found;
+        Reservation::expiring(self, slot, at, false)
+    }
+
     /// Whether there is room for `len` bytes, aligned; also where the call that wants it will be refused.
     pub(crate) fn looks_roomy(&mut self, len: usize, align: usize) -> bool {
-        !matches!(self.lane.has_room(len, align), Ok(false))
+        self.is_forked() || !matches!(self.lane.has_room(len, align), Ok(false))
     }
 }

@@ -8,6 +8,7 @@ use ::tokio::net::{TcpStream, UnixStream};
 use ::tokio::time::timeout;
 
 use super::super::ByteStream;
+use super::super::runtime;
 use super::{Stream, Target, Targets, config};
 use crate::connection::Config;
 use crate::error::{Error, ErrorKind};
@@ -24,9 +25,6 @@ pub struct Unreachable {
 ///
 /// # Errors
 /// As for [`connect_with`].
-///
-/// # Panics
-/// As [`connect_with`] does.
 pub async fn connect(targets: &Targets) -> Result<Stream, Unreachable> {
     connect_with(&config(), targets).await
 }
@@ -34,10 +32,7 @@ pub async fn connect(targets: &Targets) -> Result<Stream, Unreachable> {
 /// The same, with these options for a ring. [`Config::handshake_timeout`] holds for each target by itself, of whichever kind.
 ///
 /// # Errors
-/// No target could be connected to, or one that is there refused us: the [module](super) says when the next is tried.
-///
-/// # Panics
-/// Outside of a runtime, or in one without I/O or time (`enable_all` of its builder).
+/// No target could be connected to, or one that is there refused us: the [module](super) says when the next is tried. [`ErrorKind::Runtime`](crate::ErrorKind::Runtime): outside of a runtime, or in one without I/O or time (`enable_all` of its builder).
 pub async fn connect_with(config: &Config, targets: &Targets) -> Result<Stream, Unreachable> {
     let mut tried = Vec::new();
     let mut left = targets.iter();
@@ -63,10 +58,14 @@ async fn dial(config: &Config, target: &Target) -> Result<Stream, Error> {
             let stream = ByteStream::connect_with(&config, address.clone()).await?;
             Ok(stream.into())
         }
-        Target::Unix(path) => within(config, UnixStream::connect(path))
-            .await
-            .map(Stream::Unix),
+        Target::Unix(path) => {
+            runtime::probe("connecting")?;
+            within(config, UnixStream::connect(path))
+                .await
+                .map(Stream::Unix)
+        }
         Target::Tcp(place) => {
+            runtime::probe("connecting")?;
             let stream = within(config, TcpStream::connect(place)).await?;
             // Without it small messages wait for each other, as they do not in a ring.
             stream.set_nodelay(true).map_err(unconnected)?;
@@ -124,6 +123,7 @@ fn passes_on(kind: ErrorKind) -> bool {
         | ErrorKind::PeerLives
         | ErrorKind::Unread
         | ErrorKind::Clock
+        | ErrorKind::Runtime
         | ErrorKind::Io => false,
         #[cfg(not(ringway_planted = "hidden_refusal"))]
         ErrorKind::UidRefused => false,

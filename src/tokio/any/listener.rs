@@ -9,6 +9,8 @@ use std::pin::Pin;
 use ::tokio::net::TcpListener;
 
 use super::super::ByteListener;
+use super::super::ours::Ours;
+use super::super::runtime::{Lack, within};
 use super::unix::UnixDoor;
 use super::{Stream, Target, Targets, config};
 use crate::connection::Config;
@@ -28,7 +30,7 @@ pub struct Listener {
 enum Door {
     Ring(Box<ByteListener>),
     Unix(UnixDoor),
-    Tcp(TcpListener),
+    Tcp(Ours<TcpListener>),
 }
 
 impl Listener {
@@ -36,9 +38,6 @@ impl Listener {
     ///
     /// # Errors
     /// As for [`Listener::bind_with`].
-    ///
-    /// # Panics
-    /// As [`Listener::bind_with`] does.
     pub fn bind(targets: &Targets) -> Result<Self, Error> {
         Self::bind_with(&config(), targets)
     }
@@ -48,10 +47,7 @@ impl Listener {
     /// Uids are a ring's matter ([`Config::allow_uid`]): who may connect to a Unix socket its mode decides, and to TCP anybody may who reaches the address.
     ///
     /// # Errors
-    /// One of them cannot be listened at, which is named; then none is. [`ErrorKind::InvalidConfig`]: there are none, or a TCP address is given by a name and not by a number.
-    ///
-    /// # Panics
-    /// Outside of a runtime, or in one without I/O (`enable_all` of its builder).
+    /// One of them cannot be listened at, which is named; then none is. [`ErrorKind::InvalidConfig`]: there are none, or a TCP address is given by a name and not by a number. [`ErrorKind::Runtime`](crate::ErrorKind::Runtime): outside of a runtime, or in one without I/O or time (`enable_all` of its builder).
     pub fn bind_with(config: &Config, targets: &Targets) -> Result<Self, Error> {
         let doors: Vec<Door> = targets
             .iter()
@@ -141,17 +137,17 @@ impl Door {
                 let listener = ByteListener::bind_with(&config, address.clone())?;
                 Ok(Self::Ring(Box::new(listener)))
             }
-            Target::Unix(path) => UnixDoor::bind(path)
+            Target::Unix(path) => within(|| UnixDoor::bind(path))
                 .map(Self::Unix)
-                .map_err(|error| unbound(&doing, error)),
+                .map_err(|lack| unbound(&doing, lack)),
             Target::Tcp(place) => {
                 let place: SocketAddr = place.parse().map_err(|_| {
                     let text = format!("{doing}: give a number, such as tcp:127.0.0.1:50051");
                     Error::new(ErrorKind::InvalidConfig, text)
                 })?;
-                listen(place)
+                within(|| Ours::new(listen(place)?))
                     .map(Self::Tcp)
-                    .map_err(|error| unbound(&doing, error))
+                    .map_err(|lack| unbound(&doing, lack))
             }
         }
     }
@@ -162,10 +158,12 @@ impl Door {
                 Box::pin(async move { listener.accept().await.map(Stream::from) })
             }
             Self::Unix(door) => Box::pin(async move {
+                refuse_child(&door.listener)?;
                 let accepted = lasting(|cx| door.listener.poll_accept(cx)).await;
                 Ok(Stream::Unix(accepted?.0))
             }),
             Self::Tcp(listener) => Box::pin(async move {
+                refuse_child(listener)?;
                 let (stream, _) = lasting(|cx| listener.poll_accept(cx)).await?;
                 // Whoever has gone already is found so by the first read.
                 let _ = stream.set_nodelay(true);
@@ -173,6 +171,16 @@ impl Door {
             }),
         }
     }
+}
+
+fn refuse_child<T>(listener: &Ours<T>) -> Result<(), Error> {
+    if listener.is_forked() {
+        return Err(Error::new(
+            ErrorKind::Forked,
+            "the listener belongs to the process that forked this one",
+        ));
+    }
+    Ok(())
 }
 
 /// Accepts, and passes over clients that went away before it.
@@ -200,7 +208,11 @@ fn listen(place: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(1024)
 }
 
-fn unbound(doing: &str, error: io::Error) -> Error {
+fn unbound(doing: &str, lack: Lack) -> Error {
+    let error = match lack {
+        Lack::Other(error) => error,
+        lack => return lack.error(doing),
+    };
     let kind = match error.kind() {
         io::ErrorKind::AddrInUse => ErrorKind::NameTaken,
         io::ErrorKind::NotFound => ErrorKind::Directory,

@@ -21,12 +21,18 @@ pub enum Target {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Targets(Vec<Target>);
 
-/// A text that is no target.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// A text that is no target. Its `Debug` is what it displays, for whoever returns it from `main` or unwraps it.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is no target: write ring:NAME, ring:/a/path, unix:/a/path or tcp:HOST:PORT, and a comma between several"
 )]
 pub struct BadTarget(String);
+
+impl fmt::Debug for BadTarget {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, out)
+    }
+}
 
 impl Targets {
     /// These, in this order.
@@ -153,6 +159,7 @@ mod tests {
         }
         let error = "ring:a, quic:b".parse::<Targets>().unwrap_err();
         assert_eq!(error, BadTarget("quic:b".into()));
+        assert_eq!(format!("{error:?}"), error.to_string());
     }
 
     proptest! {

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 
 use ::tokio::net::UnixListener;
 
+use super::super::ours::Ours;
 use crate::sys::directory::identity;
 
 /// A listener whose socket file goes with it.
 #[derive(Debug)]
 pub(super) struct UnixDoor {
-    pub(super) listener: UnixListener,
+    pub(super) listener: Ours<UnixListener>,
     path: PathBuf,
     /// Which file it is: somebody else's may lie there when ours goes.
     file: Option<(u64, u64)>,
@@ -30,7 +31,7 @@ impl UnixDoor {
         let path = std::path::absolute(path)?;
         let file = identity(&path);
         Ok(Self {
-            listener,
+            listener: Ours::new(listener)?,
             path,
             file,
         })
@@ -39,7 +40,7 @@ impl UnixDoor {
 
 impl Drop for UnixDoor {
     fn drop(&mut self) {
-        if self.file.is_some() && identity(&self.path) == self.file {
+        if !self.listener.is_forked() && self.file.is_some() && identity(&self.path) == self.file {
             let _ = std::fs::remove_file(&self.path);
         }
     }

@@ -18,10 +18,7 @@ impl ByteListener {
     /// Listens with the default [`Config`].
     ///
     /// # Errors
-    /// As for [`Config::bind`].
-    ///
-    /// # Panics
-    /// Outside of a runtime, or in one without I/O (`enable_all` of its builder).
+    /// As for [`Config::bind`]. [`ErrorKind::Runtime`](crate::ErrorKind::Runtime): outside of a runtime, or in one without I/O or time (`enable_all` of its builder).
     pub fn bind(address: impl Into<Address>) -> Result<Self, Error> {
         Self::bind_with(&Config::new(), address)
     }
@@ -30,9 +27,6 @@ impl ByteListener {
     ///
     /// # Errors
     /// As for [`Config::bind`].
-    ///
-    /// # Panics
-    /// As [`ByteListener::bind`] does.
     pub fn bind_with(config: &Config, address: impl Into<Address>) -> Result<Self, Error> {
         Self::new(config.clone().byte_stream().bind(address)?)
     }
@@ -41,9 +35,6 @@ impl ByteListener {
     ///
     /// # Errors
     /// What the system answers where the runtime cannot watch one more descriptor.
-    ///
-    /// # Panics
-    /// As [`ByteListener::bind`] does.
     pub fn new(listener: connection::Listener) -> Result<Self, Error> {
         Listener::new(listener).map(|inner| Self { inner })
     }

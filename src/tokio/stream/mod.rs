@@ -53,10 +53,7 @@ impl ByteStream {
     /// Connects to a [`ByteListener`], in a task or not, with the default [`Config`].
     ///
     /// # Errors
-    /// As for [`connect_with`](super::connect_with).
-    ///
-    /// # Panics
-    /// Outside of a runtime, or in one without I/O or time (`enable_all` of its builder).
+    /// As for [`connect_with`](super::connect_with). [`ErrorKind::Runtime`](crate::ErrorKind::Runtime): outside of a runtime, or in one without I/O or time (`enable_all` of its builder).
     pub async fn connect(address: impl Into<Address>) -> Result<Self, Error> {
         Self::connect_with(&Config::new(), address).await
     }
@@ -65,9 +62,6 @@ impl ByteStream {
     ///
     /// # Errors
     /// Also [`ErrorKind::InvalidConfig`](crate::ErrorKind::InvalidConfig): the options ask for several lanes.
-    ///
-    /// # Panics
-    /// As [`ByteStream::connect`] does.
     pub async fn connect_with(config: &Config, address: impl Into<Address>) -> Result<Self, Error> {
         let config = config.clone().byte_stream();
         Self::new(stream::ByteStream::over(
@@ -78,10 +72,7 @@ impl ByteStream {
     /// Has the runtime watch `stream` from now on.
     ///
     /// # Errors
-    /// What the system answers where the runtime cannot watch more descriptors.
-    ///
-    /// # Panics
-    /// Outside of a runtime, or in one without I/O or time (`enable_all` of its builder).
+    /// [`ErrorKind::Runtime`](crate::ErrorKind::Runtime): outside of a runtime, or in one without I/O or time (`enable_all` of its builder); what the system answers where it cannot watch more descriptors.
     pub fn new(stream: stream::ByteStream) -> Result<Self, Error> {
         let (reader, writer) = stream.split();
         Ok(Self {

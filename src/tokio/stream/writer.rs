@@ -26,10 +26,7 @@ impl ByteWriter {
     /// Has the runtime watch `half` from now on.
     ///
     /// # Errors
-    /// What the system answers where the runtime cannot watch one more descriptor.
-    ///
-    /// # Panics
-    /// Outside of a runtime, or in one without I/O or time (`enable_all` of its builder).
+    /// [`ErrorKind::Runtime`](crate::ErrorKind::Runtime): outside of a runtime, or in one without I/O or time (`enable_all` of its builder); what the system answers where it cannot watch one more descriptor.
     pub fn new(half: stream::ByteWriter) -> Result<Self, Error> {
         Attended::new(half).map(|lane| Self { lane })
     }

@@ -22,10 +22,7 @@ impl<S: Messages + ?Sized, R: Messages + ?Sized> Connection<S, R> {
     /// Has the runtime watch both halves of `connection` from now on.
     ///
     /// # Errors
-    /// What the system answers where the runtime cannot watch more descriptors.
-    ///
-    /// # Panics
-    /// Outside of a runtime, or in one without I/O or time (`enable_all` of its builder).
+    /// [`ErrorKind::Runtime`](crate::ErrorKind::Runtime): outside of a runtime, or in one without I/O or time (`enable_all` of its builder); what the system answers where it cannot watch more descriptors.
     pub fn new(connection: typed::Connection<S, R>) -> Result<Self, Error> {
         let (sender, receiver) = connection.split();
         Ok(Self {
@@ -73,10 +70,7 @@ pub async fn connect<S: Messages + ?Sized, R: Messages + ?Sized>(
 /// As [`connect`], with other options: see [`ringway::tokio::connect_with`](crate::tokio::connect_with). Cancel-safe, as that is.
 ///
 /// # Errors
-/// As for [`Config::connect`].
-///
-/// # Panics
-/// Outside of a runtime, or in one without I/O or time (`enable_all` of its builder).
+/// As for [`Config::connect`]. [`ErrorKind::Runtime`](crate::ErrorKind::Runtime): outside of a runtime, or in one without I/O or time (`enable_all` of its builder).
 pub async fn connect_with<S: Messages + ?Sized, R: Messages + ?Sized>(
     config: &Config,
     address: impl Into<Address>,
@@ -96,10 +90,7 @@ impl<S: Messages + ?Sized, R: Messages + ?Sized> Listener<S, R> {
     /// Listens with the default [`Config`].
     ///
     /// # Errors
-    /// As for [`Config::bind`].
-    ///
-    /// # Panics
-    /// Outside of a runtime, or in one without I/O (`enable_all` of its builder).
+    /// As for [`Config::bind`]. [`ErrorKind::Runtime`](crate::ErrorKind::Runtime): outside of a runtime, or in one without I/O or time (`enable_all` of its builder).
     pub fn bind(address: impl Into<Address>) -> Result<Self, Error> {
         Self::new(typed::Listener::bind(address)?)
     }
@@ -107,10 +98,7 @@ impl<S: Messages + ?Sized, R: Messages + ?Sized> Listener<S, R> {
     /// Has the runtime watch `listener` from now on.
     ///
     /// # Errors
-    /// What the system answers where the runtime cannot watch one more descriptor.
-    ///
-    /// # Panics
-    /// Outside of a runtime, or in one without I/O (`enable_all` of its builder).
+    /// [`ErrorKind::Runtime`](crate::ErrorKind::Runtime): outside of a runtime, or in one without I/O or time (`enable_all` of its builder); what the system answers where it cannot watch one more descriptor.
     pub fn new(listener: typed::Listener<S, R>) -> Result<Self, Error> {
         Ok(Self {
             inner: tokio::Listener::new(listener.into_untyped())?,

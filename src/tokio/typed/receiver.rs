@@ -27,10 +27,7 @@ impl<M: Messages + ?Sized> Receiver<M> {
     /// Has the runtime watch `half` from now on.
     ///
     /// # Errors
-    /// What the system answers where the runtime cannot watch one more descriptor.
-    ///
-    /// # Panics
-    /// Outside of a runtime, or in one without I/O or time (`enable_all` of its builder).
+    /// [`ErrorKind::Runtime`](crate::ErrorKind::Runtime): outside of a runtime, or in one without I/O or time (`enable_all` of its builder); what the system answers where it cannot watch one more descriptor.
     pub fn new(half: typed::Receiver<M>) -> Result<Self, Error> {
         Ok(Self {
             lane: Attended::new(half)?,
@@ -81,8 +78,8 @@ impl<M: Messages + ?Sized> Receiver<M> {
             connection::Look::Ended(error) => Err(error),
         };
         self.lane.until((), look).await?;
-        let batch = self.lane.half.try_recv_batch()?;
-        Ok(batch)
+        self.lane.begins_batch();
+        self.lane.half.try_recv_batch()
     }
 
     /// The next message if there is one. Never waits.
@@ -91,7 +88,7 @@ impl<M: Messages + ?Sized> Receiver<M> {
     /// Also that there is none ([`RecvError::is_nothing_yet`]).
     #[inline]
     pub fn try_recv(&mut self) -> Result<M::Received, RecvError> {
-        self.lane.half.try_recv()
+        self.lane.at_once().try_recv()
     }
 
     /// Who is at the other end.

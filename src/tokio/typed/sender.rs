@@ -7,25 +7,25 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use crate::connection::{Peer, SendError};
 use crate::error::Error;
-use crate::tokio::attended::Attended;
+use crate::tokio::feeding::Feeding;
 use crate::tokio::halves::Room;
 use crate::typed::{self, Carries, Fixed, Messages, Reserved, Tailed};
 
 /// The half that sends the messages of `M`, in a task: [`ringway::typed::Sender`](crate::typed::Sender), whose waits are futures.
+///
+/// As a [`Sink`](futures_sink::Sink) it takes what a receiver of `M` gives: a message, or a value of the enum. What was fed is published as that of
+/// [`ringway::tokio::Sender`](crate::tokio::Sender) is.
 pub struct Sender<M: Messages + ?Sized> {
-    lane: Attended<typed::Sender<M>>,
+    pub(super) fed: Feeding<typed::Sender<M>>,
 }
 
 impl<M: Messages + ?Sized> Sender<M> {
     /// Has the runtime watch `half` from now on.
     ///
     /// # Errors
-    /// What the system answers where the runtime cannot watch one more descriptor.
-    ///
-    /// # Panics
-    /// Outside of a runtime, or in one without I/O or time (`enable_all` of its builder).
+    /// [`ErrorKind::Runtime`](crate::ErrorKind::Runtime): outside of a runtime, or in one without I/O or time (`enable_all` of its builder); what the system answers where it cannot watch one more descriptor.
     pub fn new(half: typed::Sender<M>) -> Result<Self, Error> {
-        Attended::new(half).map(|lane| Self { lane })
+        Feeding::new(half).map(|fed| Self { fed })
     }
 
     /// Sends a copy of `message`, waiting for space.
@@ -99,9 +99,10 @@ impl<M: Messages + ?Sized> Sender<M> {
             align: typed::reserved_align::<T>(),
         };
         let find = |half: &mut typed::Sender<M>| half.try_reserve::<T>().map(drop);
-        self.lane.until(room, find).await?;
-        self.lane.passed(room.len);
-        self.lane.half.try_reserve()
+        self.fed.settle().await?;
+        self.fed.lane.until(room, find).await?;
+        self.fed.lane.passed(room.len);
+        self.fed.lane.at_once().try_reserve()
     }
 
     /// Sends a copy of `message` if there is space now. Never waits.
@@ -113,7 +114,7 @@ impl<M: Messages + ?Sized> Sender<M> {
     where
         M: Carries<T>,
     {
-        self.lane.half.try_send(message)
+        self.fed.at_once()?.try_send(message)
     }
 
     /// Whether the peer's receiver is still there: see [`ringway::Sender::check`](crate::Sender::check).
@@ -121,44 +122,56 @@ impl<M: Messages + ?Sized> Sender<M> {
     /// # Errors
     /// How the connection ended.
     pub fn check(&mut self) -> Result<(), SendError> {
-        self.lane.half.check()
+        self.fed.lane.half.check()
     }
 
     /// Who is at the other end.
     pub fn peer(&self) -> &Peer {
-        self.lane.half.peer()
+        self.fed.lane.half.peer()
     }
 
     /// The half itself, to be asked.
     pub fn get_ref(&self) -> &typed::Sender<M> {
-        &self.lane.half
+        &self.fed.lane.half
     }
 
-    /// The half, which the runtime watches no more: for whatever is not done in a task.
-    pub fn into_inner(self) -> typed::Sender<M> {
-        self.lane.into_inner()
+    /// Publishes what the sink was fed, waiting for room for a message that there was none for. A plain send needs no flush. Cancel-safe.
+    ///
+    /// # Errors
+    /// As for [`Sender::send`].
+    #[inline]
+    pub async fn settle(&mut self) -> Result<(), SendError> {
+        self.fed.settle().await
+    }
+
+    /// The half, which the runtime watches no more: for whatever is not done in a task. What was fed is published, but for a message that there is no room for: that is given back.
+    pub fn into_inner(self) -> (typed::Sender<M>, Option<M::Received>) {
+        self.fed.into_inner()
     }
 
     #[inline]
-    async fn within(
+    pub(super) async fn within(
         &mut self,
         len: usize,
         send: impl FnMut(&mut typed::Sender<M>) -> Result<(), SendError> + Unpin,
     ) -> Result<(), SendError> {
-        self.lane.until(Room::of(len), send).await?;
-        self.lane.passed(len);
+        self.fed.settle().await?;
+        self.fed.lane.until(Room::of(len), send).await?;
+        self.fed.lane.passed(len);
         Ok(())
     }
 }
 
 impl<M: Messages + ?Sized> AsFd for Sender<M> {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.lane.half.as_fd()
+        self.fed.lane.half.as_fd()
     }
 }
 
 impl<M: Messages + ?Sized> fmt::Debug for Sender<M> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_tuple("Sender").field(&self.lane.half).finish()
+        out.debug_tuple("Sender")
+            .field(&self.fed.lane.half)
+            .finish()
     }
 }

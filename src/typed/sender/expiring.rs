@@ -58,6 +58,42 @@ impl<M: Messages + ?Sized> Sender<M> {
             .send_kind_expiring(M::KIND, messages.as_bytes(), expires)
     }
 
+    /// As [`Sender::send_slice_expiring`] if there is space now. Never waits.
+    ///
+    /// # Errors
+    /// Also [`SendError::Full`].
+    pub fn try_send_slice_expiring<T: Fixed>(
+        &mut self,
+        messages: &[T],
+        expires: Instant,
+    ) -> Result<(), SendError>
+    where
+        M: Carries<T>,
+    {
+        self.lane
+            .try_send_kind_expiring(M::KIND, messages.as_bytes(), expires)
+    }
+
+    /// As [`Sender::send_with_expiring`] if there is space now. Never waits.
+    ///
+    /// # Errors
+    /// Also [`SendError::Full`].
+    pub fn try_send_with_expiring<T: Tailed + ?Sized>(
+        &mut self,
+        head: &T::Head,
+        tail: &T::Tail,
+        expires: Instant,
+    ) -> Result<(), SendError>
+    where
+        M: Carries<T>,
+    {
+        let (head, tail) = (head.as_bytes(), part(tail));
+        let len = head.len().saturating_add(tail.len());
+        let place = self.lane.reserve_expiring_within(len, 8, expires, false)?;
+        reserved::send_parts(place.kind(M::KIND), head, tail);
+        Ok(())
+    }
+
     /// Sends a message with a variable part, from its two parts, that expires.
     ///
     /// # Errors
@@ -93,6 +129,24 @@ impl<M: Messages + ?Sized> Sender<M> {
         let place = self
             .lane
             .reserve_expiring_within(size_of::<T>(), align, expires, true)?;
+        Ok(Reserved::new(place.kind(M::KIND)))
+    }
+
+    /// As [`Sender::reserve_expiring`] if there is space now. Never waits.
+    ///
+    /// # Errors
+    /// Also [`SendError::Full`].
+    pub fn try_reserve_expiring<T: Fixed + FromBytes>(
+        &mut self,
+        expires: Instant,
+    ) -> Result<Reserved<'_, T>, SendError>
+    where
+        M: Carries<T>,
+    {
+        let align = reserved::align::<T>();
+        let place = self
+            .lane
+            .reserve_expiring_within(size_of::<T>(), align, expires, false)?;
         Ok(Reserved::new(place.kind(M::KIND)))
     }
 

@@ -60,6 +60,15 @@ const FAULTS: &[Fault] = &[
         says: "a task was left behind",
     },
     Fault {
+        name: "shared_watch",
+        package: "ringway",
+        test: [
+            "tokio",
+            "forked::a_child_that_drops_everything_takes_no_wake_from_its_parent",
+        ],
+        says: "nothing woke it",
+    },
+    Fault {
         name: "far_frame",
         package: "ringway",
         test: [

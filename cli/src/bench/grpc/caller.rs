@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 use tonic::transport::Endpoint;
 
 use super::super::Failure;
-use super::super::meter::{Percentiles, processor_time};
+use super::super::meter::{Percentiles, processor_time, waited};
 use super::report::Part;
 use super::server::Serving;
 use super::service::Client;
@@ -78,10 +78,12 @@ impl Caller {
             serving,
         } = self;
         let cpu = || -> Result<_, Failure> { Ok(processor_time() + serving.cpu()?) };
-        let (before, began) = (cpu()?, Instant::now());
+        let waits = || waited(std::process::id()) + serving.waited();
+        let (before, waited_before, began) = (cpu()?, waits(), Instant::now());
         let calls = make(client, calls, size, at_once);
         let made = runtime.block_on(async { timeout(PATIENCE, calls).await });
         let (wall, used) = (began.elapsed(), cpu()?.saturating_sub(before));
+        let waited = waits().saturating_sub(waited_before);
         let mut times = made.map_err(|_| "the calls take too long")??;
         let count = f64::from(u32::try_from(times.len())?);
         let percentiles = Percentiles::of(&mut times).ok_or("no call was made")?;
@@ -90,6 +92,7 @@ impl Caller {
             p99: percentiles.p99 / 1e3,
             per_second: count / wall.as_secs_f64(),
             cpu: used.as_secs_f64() * 1e6 / count,
+            waited: waited.as_secs_f64() / wall.as_secs_f64(),
         })
     }
 }

@@ -10,6 +10,7 @@ use ringway::tokio::any::{Listener, Targets};
 use tokio::runtime::Builder;
 use tonic::transport::Server;
 
+use super::super::meter::waited;
 use super::super::placement::pin;
 use super::super::{Failure, exit};
 use super::service::Echo;
@@ -61,6 +62,11 @@ impl Serving {
             .args([target, &cpu.to_string()])
             .stdin(Stdio::null());
         Ok(Self(Tied(command.spawn()?)))
+    }
+
+    /// Time that it was ready to run so far, and did not.
+    pub(super) fn waited(&self) -> Duration {
+        waited(self.0.id())
     }
 
     /// Processor time that it has used so far.

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use bytes::BytesMut;
 use futures_util::{SinkExt, StreamExt};
-use ringway::Config;
 use ringway::stream::ByteStream;
 use ringway::tokio::{self as ring, Connection};
+use ringway::{Config, Frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio_util::codec::LengthDelimitedCodec;
@@ -112,6 +112,33 @@ impl TaskLink for Streamed {
 
     async fn publish(&mut self) {
         insist(SinkExt::<bytes::Bytes>::flush(&mut self.halves.sender).await);
+    }
+}
+
+/// Ringway's halves as a `Sink` of slices, and as a `Stream` that copies each frame to where it is wanted.
+pub(super) struct Items(Halves);
+
+impl Items {
+    pub(super) fn new(config: &Config, address: &Path, side: Side) -> Result<Self, Failure> {
+        Halves::new(config, address, side).map(Self)
+    }
+}
+
+impl TaskLink for Items {
+    async fn send(&mut self, payload: &[u8]) {
+        insist(self.0.sender.sink_of::<&[u8]>().feed(payload).await);
+    }
+
+    async fn recv(&mut self, payload: &mut [u8]) {
+        let copied = |frame: Frame<'_>| frame.copy_to(payload) == frame.len();
+        let mut stream = self.0.receiver.stream_of(copied);
+        if stream.next().await.map(insist) != Some(true) {
+            fail(&"the stream has ended, or a frame of another length");
+        }
+    }
+
+    async fn publish(&mut self) {
+        insist(self.0.sender.sink_of::<&[u8]>().flush().await);
     }
 }
 

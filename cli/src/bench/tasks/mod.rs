@@ -2,6 +2,7 @@
 //!
 //! Each batch is one future. What a message costs is a poll, or several, and no entry into the runtime.
 
+pub(crate) mod counted;
 mod links;
 
 use std::hint::black_box;
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::{Builder, Runtime};
 use zerocopy::IntoBytes;
 
-use self::links::{Bytes, Framed, Halves, Streamed, Unix};
+use self::links::{Bytes, Framed, Halves, Items, Streamed, Unix};
 use super::kit::{Kit, Side};
 use super::meter::{Meter, Percentiles, Sample};
 use super::pattern::{Broadcast, Buffer, Mixed, Pattern, Stamped};
@@ -27,7 +28,9 @@ pub(crate) enum By {
     Halves,
     /// The same, which sleep at once.
     Parked,
-    /// Ringway's halves as `Stream` and `Sink`: all is flushed at the end.
+    /// Ringway's halves as a `Sink` of slices and a `Stream` of frames copied out: all is flushed at the end.
+    Items,
+    /// Ringway's halves as `Stream` and `Sink` of `Bytes`: the same.
     Streamed,
     /// The same, each message flushed by itself.
     Sent,
@@ -78,6 +81,7 @@ pub(crate) fn make(
     let work = match by {
         By::Halves => driven(what, Halves::new(&config, address, side)?),
         By::Parked => driven(what, Halves::new(&config.wait(Wait::Park), address, side)?),
+        By::Items => driven(what, Items::new(&config, address, side)?),
         By::Streamed => driven(what, Streamed::new(&config, address, side, false)?),
         By::Sent => driven(what, Streamed::new(&config, address, side, true)?),
         By::Bytes => driven(what, Bytes::new(config, address, side)?),

@@ -1,0 +1,99 @@
+//! A wait that nobody goes on with, because the same half is asked without waiting, or given back: it is over.
+
+use std::future::poll_fn;
+use std::path::Path;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::SinkExt;
+use ringway::tokio::{Receiver, Sender};
+use ringway::{Config, Counters, RecvError, SendError};
+
+use crate::scene::{on_both, pair_at, pair_with, path};
+
+/// More looks in vain than it takes until they are told.
+const LOOKS: usize = 10_000;
+
+fn small() -> Config {
+    Config::new().capacity(1 << 14).peer_capacity(1 << 14)
+}
+
+/// Polls until it sleeps, and leaves it so.
+async fn falls_asleep(receiver: &mut Receiver) {
+    for _ in 0..20 {
+        let poll = poll_fn(|cx| Poll::Ready(receiver.poll_recv(cx).is_pending()));
+        assert!(poll.await, "there is nothing");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// What a sink is fed comes at once to a receiver that looks for it, as it does to one that has not slept.
+#[test]
+fn who_looks_without_waiting_is_waited_upon_though_it_has_slept() {
+    on_both(|| async {
+        for gives_back in [false, true] {
+            let (ours, theirs) = pair_with(small()).await;
+            let (mut sender, _ours) = ours.split();
+            let (_theirs, mut receiver) = theirs.split();
+            falls_asleep(&mut receiver).await;
+            sender.feed(Bytes::from_static(b"rung")).await.unwrap();
+            let mut half = if gives_back {
+                Err(receiver.into_inner())
+            } else {
+                Ok(receiver)
+            };
+            let mut take = || {
+                let frame = match &mut half {
+                    Ok(receiver) => receiver.try_recv(),
+                    Err(half) => half.try_recv(),
+                };
+                frame.map(|frame| frame.to_vec())
+            };
+            assert_eq!(take(), Ok(b"rung".to_vec()));
+            for n in 0..3 {
+                assert!((0..LOOKS).all(|_| take() == Err(RecvError::Empty)));
+                sender.feed(Bytes::from(vec![n])).await.unwrap();
+                assert_eq!(take(), Ok(vec![n]), "it stays back");
+            }
+        }
+    });
+}
+
+/// Rings by whoever receives there.
+fn wakes(path: &Path) -> u64 {
+    let mut all = Counters::own().unwrap().connections().unwrap();
+    all.retain(|one| Path::new(&one.name) == path);
+    assert!(!all.is_empty());
+    all.iter().map(|one| one.receives.wakes).sum()
+}
+
+/// One that waited for room, likewise: it is rung no more.
+#[test]
+fn who_sends_without_waiting_is_rung_no_more() {
+    on_both(|| async {
+        let path = path();
+        let (ours, theirs) = pair_at(path.clone(), small()).await;
+        let (mut sender, _ours) = ours.split();
+        let (_theirs, mut receiver) = theirs.split();
+        let fill = |sender: &mut Sender| while sender.try_send(&[1; 500]).is_ok() {};
+        fill(&mut sender);
+        // The sink keeps one, and waits for room.
+        for _ in 0..20 {
+            let poll = poll_fn(|cx| Poll::Ready(sender.poll_ready_unpin(cx).is_pending()));
+            if !poll.await {
+                sender
+                    .start_send_unpin(Bytes::from_static(&[2; 500]))
+                    .unwrap();
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(sender.try_send(&[3; 500]), Err(SendError::Full));
+        let rung = wakes(&path);
+        while let Ok(frame) = receiver.try_recv() {
+            drop(frame);
+        }
+        assert_eq!(wakes(&path), rung);
+        sender.try_send(&[3; 500]).unwrap();
+    });
+}
