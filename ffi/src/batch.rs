@@ -2,13 +2,14 @@
 
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
+use std::ptr::NonNull;
 
 use ringway::RecvError;
 
 use crate::boundary::{bytes, call, given, room};
 use crate::error::Failure;
-use crate::receiver::ringway_receiver;
-use crate::sender::ringway_sender;
+use crate::receiver::{self, ringway_receiver};
+use crate::sender::{self, ringway_sender};
 use crate::status::ringway_status;
 use crate::wait::Patience;
 
@@ -37,14 +38,16 @@ pub struct ringway_part {
 // SAFETY: the callers' contract is that of lib.rs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ringway_sender_send_many(
-    sender: Option<&mut ringway_sender>,
+    sender: Option<NonNull<ringway_sender>>,
     payloads: *const ringway_payload,
     count: usize,
     timeout: i64,
     sent: Option<&mut MaybeUninit<usize>>,
 ) -> ringway_status {
     call(|| {
-        let half = given(sender, "sender")?.idle()?;
+        // SAFETY: the caller's promise.
+        let mut sender = unsafe { sender::Lent::of(sender) }?;
+        let half = sender.idle()?;
         let sent = given(sent, "sent")?;
         let size = count.checked_mul(size_of::<ringway_payload>());
         let size = size.ok_or_else(|| Failure::argument("`count` is more than there can be"))?;
@@ -84,7 +87,7 @@ pub unsafe extern "C" fn ringway_sender_send_many(
 // SAFETY: the callers' contract is that of lib.rs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ringway_receiver_recv_many(
-    receiver: Option<&mut ringway_receiver>,
+    receiver: Option<NonNull<ringway_receiver>>,
     buffer: *mut c_void,
     capacity: usize,
     parts: *mut ringway_part,
@@ -93,7 +96,9 @@ pub unsafe extern "C" fn ringway_receiver_recv_many(
     count: Option<&mut MaybeUninit<usize>>,
 ) -> ringway_status {
     call(|| {
-        let half = given(receiver, "receiver")?.idle()?;
+        // SAFETY: the caller's promise.
+        let mut receiver = unsafe { receiver::Lent::of(receiver) }?;
+        let half = receiver.idle()?;
         // SAFETY: the caller's promise.
         let buffer = unsafe { room(buffer, capacity, "buffer") }?;
         given(std::ptr::NonNull::new(parts), "parts")?;
@@ -135,16 +140,18 @@ pub unsafe extern "C" fn ringway_receiver_recv_many(
 
 /// Opens a batch: the frames that are there, at most `most` of them, which `ringway_receiver_next` opens one after the other and which are released together, by `ringway_receiver_end_batch`.
 /// `timeout` is for the first.
+// SAFETY: the callers' contract is that of lib.rs.
 #[unsafe(no_mangle)]
-pub extern "C" fn ringway_receiver_open_batch(
-    receiver: Option<&mut ringway_receiver>,
+pub unsafe extern "C" fn ringway_receiver_open_batch(
+    receiver: Option<NonNull<ringway_receiver>>,
     most: usize,
     timeout: i64,
 ) -> ringway_status {
     call(|| {
-        let receiver = given(receiver, "receiver")?;
+        // SAFETY: the caller's promise.
+        let mut receiver = unsafe { receiver::Lent::of(receiver) }?;
         let half = receiver.lent()?;
-        receiver.batch = Some(match Patience::of(timeout) {
+        receiver.state().batch = Some(match Patience::of(timeout) {
             Patience::None => half.try_recv_batch(most)?,
             Patience::Until(deadline) => half.recv_batch_deadline(most, deadline)?,
             Patience::Endless => half.recv_batch(most)?,
@@ -155,17 +162,19 @@ pub extern "C" fn ringway_receiver_open_batch(
 }
 
 /// Ends the batch: releases the frames that it has opened. Those that it has not are received next.
+// SAFETY: the callers' contract is that of lib.rs.
 #[unsafe(no_mangle)]
-pub extern "C" fn ringway_receiver_end_batch(
-    receiver: Option<&mut ringway_receiver>,
+pub unsafe extern "C" fn ringway_receiver_end_batch(
+    receiver: Option<NonNull<ringway_receiver>>,
 ) -> ringway_status {
     call(|| {
-        let receiver = given(receiver, "receiver")?;
-        if receiver.batch.is_none() {
+        // SAFETY: the caller's promise.
+        let mut receiver = unsafe { receiver::Lent::of(receiver) }?;
+        if receiver.state().batch.is_none() {
             return Err(Failure::turn(c"no batch is open"));
         }
-        receiver.frame = None;
-        receiver.batch = None;
+        receiver.state().frame = None;
+        receiver.state().batch = None;
         receiver.settle();
         Ok(())
     })

@@ -41,6 +41,17 @@ fn panicked(panic: Box<dyn Any + Send>) -> ringway_status {
     Failure::new(ringway_status::RINGWAY_PANICKED, text).told()
 }
 
+/// The answer to an argument that makes no sense, of what has no closure around it.
+#[cold]
+#[inline(never)]
+#[allow(
+    improper_ctypes_definitions,
+    reason = "of this ABI so that nothing unwinds through its caller; C never calls it"
+)]
+pub(crate) extern "C" fn refused(why: &'static CStr) -> ringway_status {
+    call(|| Err(Failure::argument(why.to_string_lossy())))
+}
+
 /// What is there, if it is.
 #[inline(always)]
 pub(crate) fn given<T>(pointer: Option<T>, name: &str) -> Result<T, Failure> {

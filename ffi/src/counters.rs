@@ -179,7 +179,9 @@ impl ringway_counters {
     fn at(&self, index: usize) -> Result<&ConnectionCounters, Failure> {
         let count = self.connections.len();
         self.connections.get(index).ok_or_else(|| {
-            Failure::argument(format!("`index` is {index}, and there are {count} connections"))
+            Failure::argument(format!(
+                "`index` is {index}, and there are {count} connections"
+            ))
         })
     }
 }

@@ -165,5 +165,7 @@ pub extern "C" fn ringway_status_text(status: c_int) -> *const c_char {
     let known = ringway_status::ALL
         .iter()
         .find(|known| **known as c_int == status);
-    known.map_or(c"no status of this version", |known| known.text()).as_ptr()
+    known
+        .map_or(c"no status of this version", |known| known.text())
+        .as_ptr()
 }

@@ -41,9 +41,10 @@ pub unsafe extern "C" fn ringway_schema_field(
         // SAFETY: the caller's promise.
         let path = unsafe { text(path, "path") }?;
         let place = given(place, "place")?;
-        let record = schema.schema.record(kind).ok_or_else(|| {
-            absent(format!("no record has the kind {kind}"))
-        })?;
+        let record = schema
+            .schema
+            .record(kind)
+            .ok_or_else(|| absent(format!("no record has the kind {kind}")))?;
         place.write(find(record, path, 0)?);
         Ok(())
     })
@@ -63,9 +64,10 @@ pub unsafe extern "C" fn ringway_schema_record(
     call(|| {
         let schema = given(schema, "schema")?;
         let size = given(size, "size")?;
-        let record = schema.schema.record(kind).ok_or_else(|| {
-            absent(format!("no record has the kind {kind}"))
-        })?;
+        let record = schema
+            .schema
+            .record(kind)
+            .ok_or_else(|| absent(format!("no record has the kind {kind}")))?;
         // SAFETY: the caller's promise.
         unsafe { crate::boundary::tell(record.name.as_bytes(), buffer, capacity, length) }?;
         size.write(record.size as usize);

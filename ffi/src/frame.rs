@@ -2,12 +2,13 @@
 
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
+use std::ptr::NonNull;
 
 use ringway::{Frame, Redelivery};
 
 use crate::boundary::{call, given, room};
 use crate::error::Failure;
-use crate::receiver::ringway_receiver;
+use crate::receiver::{Lent, ringway_receiver};
 use crate::status::ringway_status;
 use crate::wait::Patience;
 
@@ -43,32 +44,35 @@ impl From<&Frame<'_>> for ringway_frame {
     }
 }
 
-impl ringway_receiver {
-    fn shown(&self) -> Result<&Frame<'static>, Failure> {
-        let frame = self.frame.as_ref();
+impl Lent {
+    fn shown(&mut self) -> Result<&Frame<'static>, Failure> {
+        let frame = self.state().frame.as_ref();
         frame.ok_or_else(|| Failure::turn(c"no frame is open"))
     }
 }
 
 /// Opens the next frame, which stays in the ring until `ringway_receiver_release`. `timeout` as for `ringway_receiver_recv`. In an open batch it opens the batch's next frame, without waiting: `RINGWAY_EMPTY` means that
 /// the batch is over. While frames are held, or in a batch, it takes the place of the one that was open.
+// SAFETY: the callers' contract is that of lib.rs.
 #[unsafe(no_mangle)]
-pub extern "C" fn ringway_receiver_next(
-    receiver: Option<&mut ringway_receiver>,
+pub unsafe extern "C" fn ringway_receiver_next(
+    receiver: Option<NonNull<ringway_receiver>>,
     timeout: i64,
     frame: Option<&mut MaybeUninit<ringway_frame>>,
 ) -> ringway_status {
     call(|| {
-        let receiver = given(receiver, "receiver")?;
+        // SAFETY: the caller's promise.
+        let mut receiver = unsafe { Lent::of(receiver) }?;
         let out = given(frame, "frame")?;
-        if receiver.batch.is_some() || receiver.holds {
-            receiver.frame = None;
+        let state = receiver.state();
+        if state.batch.is_some() || state.holds {
+            state.frame = None;
             receiver.settle();
         }
-        let frame = if let Some(batch) = &mut receiver.batch {
+        let frame = if let Some(batch) = &mut receiver.state().batch {
             let next = batch.next_frame();
             let next = next.ok_or_else(|| Failure::plain(ringway_status::RINGWAY_EMPTY))?;
-            // SAFETY: what it borrows lives behind a pointer of the handle, which ends the frame first and then the batch, and asks the batch for nothing while the frame
+            // SAFETY: what it borrows lies in the handle, which ends the frame first and then the batch, and asks the batch for nothing while the frame
             // is there.
             unsafe { std::mem::transmute::<Frame<'_>, Frame<'static>>(next) }
         } else {
@@ -80,7 +84,7 @@ pub extern "C" fn ringway_receiver_next(
             }
         };
         out.write((&frame).into());
-        receiver.frame = Some(frame);
+        receiver.state().frame = Some(frame);
         receiver.settle();
         Ok(())
     })
@@ -90,16 +94,16 @@ pub extern "C" fn ringway_receiver_next(
 // SAFETY: the callers' contract is that of lib.rs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ringway_receiver_copy(
-    receiver: Option<&ringway_receiver>,
+    receiver: Option<NonNull<ringway_receiver>>,
     offset: usize,
     buffer: *mut c_void,
     capacity: usize,
     copied: Option<&mut MaybeUninit<usize>>,
 ) -> ringway_status {
     call(|| {
-        let receiver = given(receiver, "receiver")?;
         // SAFETY: the caller's promise.
-        let buffer = unsafe { room(buffer, capacity, "buffer") }?;
+        let (mut receiver, buffer) =
+            unsafe { (Lent::of(receiver)?, room(buffer, capacity, "buffer")?) };
         let copied = given(copied, "copied")?;
         let frame = receiver.shown()?;
         let bytes = frame.copy_at(offset, buffer);
@@ -112,14 +116,16 @@ pub unsafe extern "C" fn ringway_receiver_copy(
 }
 
 /// The bytes of the open frame in place, without a copy, until it is released: **only for a peer that is trusted** as if it ran in this process, since it can change them at any time, also between a check and a use.
+// SAFETY: the callers' contract is that of lib.rs.
 #[unsafe(no_mangle)]
-pub extern "C" fn ringway_receiver_trusted(
-    receiver: Option<&ringway_receiver>,
+pub unsafe extern "C" fn ringway_receiver_trusted(
+    receiver: Option<NonNull<ringway_receiver>>,
     data: Option<&mut MaybeUninit<*const c_void>>,
     length: Option<&mut MaybeUninit<usize>>,
 ) -> ringway_status {
     call(|| {
-        let receiver = given(receiver, "receiver")?;
+        // SAFETY: the caller's promise.
+        let mut receiver = unsafe { Lent::of(receiver) }?;
         let (data, length) = (given(data, "data")?, given(length, "length")?);
         let frame = receiver.shown()?;
         if !frame.is_empty() && frame.copy_to(&mut [0]) == 0 {
@@ -134,18 +140,21 @@ pub extern "C" fn ringway_receiver_trusted(
 }
 
 /// Releases the open frame; while frames are held, every one that has been read. After it no address in the frame is to be used.
+// SAFETY: the callers' contract is that of lib.rs.
 #[unsafe(no_mangle)]
-pub extern "C" fn ringway_receiver_release(
-    receiver: Option<&mut ringway_receiver>,
+pub unsafe extern "C" fn ringway_receiver_release(
+    receiver: Option<NonNull<ringway_receiver>>,
 ) -> ringway_status {
     call(|| {
-        let receiver = given(receiver, "receiver")?;
-        if !receiver.holds {
+        // SAFETY: the caller's promise.
+        let mut receiver = unsafe { Lent::of(receiver) }?;
+        let holds = receiver.state().holds;
+        if !holds {
             receiver.shown()?;
         }
-        receiver.frame = None;
+        receiver.state().frame = None;
         receiver.settle();
-        if receiver.holds {
+        if holds {
             receiver.idle()?.release();
         }
         Ok(())

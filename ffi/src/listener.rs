@@ -52,9 +52,9 @@ pub extern "C" fn ringway_listener_accept(
         let accepted = match Patience::of(timeout) {
             Patience::Endless => listener.accept()?,
             Patience::Until(deadline) => listener.accept_deadline(deadline)?,
-            Patience::None => listener.try_accept()?.ok_or_else(|| {
-                Failure::new(ringway_status::RINGWAY_EMPTY, "no client has come")
-            })?,
+            Patience::None => listener
+                .try_accept()?
+                .ok_or_else(|| Failure::new(ringway_status::RINGWAY_EMPTY, "no client has come"))?,
         };
         connection.write(ringway_connection::new(accepted));
         Ok(())
@@ -93,7 +93,14 @@ pub unsafe extern "C" fn ringway_listener_refusals(
         let count = given(count, "count")?;
         let last = listener.last_refusal().map(ToString::to_string);
         // SAFETY: the caller's promise.
-        unsafe { tell(last.unwrap_or_default().as_bytes(), buffer, capacity, length) }?;
+        unsafe {
+            tell(
+                last.unwrap_or_default().as_bytes(),
+                buffer,
+                capacity,
+                length,
+            )
+        }?;
         count.write(listener.refusals());
         Ok(())
     })

@@ -5,9 +5,9 @@ use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
-use ringway::{Group, Reservation, SendError, Sender};
+use ringway::{Group, Owed, Reservation, Sender};
 
-use crate::boundary::{bytes, call, given, quietly};
+use crate::boundary::{bytes, call, given, quietly, refused};
 use crate::error::Failure;
 use crate::status::ringway_status;
 use crate::wait::Patience;
@@ -16,18 +16,25 @@ use crate::wait::Patience;
 /// and one group are open in it. Freeing it says goodbye to the peer, which first reads what was sent.
 #[derive(Debug)]
 pub struct ringway_sender {
-    half: NonNull<Sender>,
+    half: Sender,
+    state: State,
+}
+
+/// What the handle has besides. It lies apart from the half, which what is open borrows: a reference to the whole would end that.
+#[derive(Debug)]
+struct State {
+    /// A group or a reservation is open, and borrows the half.
+    open: bool,
     about: ringway_half,
     process: u32,
-    /// A group or a reservation is open: what is below borrows the half.
-    open: bool,
-    pub(crate) reserved: usize,
-    pub(crate) reservation: Option<Reservation<'static>>,
+    reserved: usize,
+    reservation: Option<Reservation<'static>>,
     group: Option<Group<'static>>,
 }
 
-// SAFETY: it owns the half, which may be sent to another thread, and what borrows from it goes with it.
-unsafe impl Send for ringway_sender {}
+/// A handle that is lent for a call.
+#[derive(Debug)]
+pub(crate) struct Lent(NonNull<ringway_sender>);
 
 impl ringway_sender {
     pub(crate) fn new(half: Sender) -> Box<Self> {
@@ -38,29 +45,54 @@ impl ringway_sender {
             peer: half.peer().into(),
         };
         Box::new(Self {
-            half: NonNull::from(Box::leak(Box::new(half))),
-            about,
-            process: std::process::id(),
-            open: false,
-            reserved: 0,
-            reservation: None,
-            group: None,
+            half,
+            state: State {
+                open: false,
+                about,
+                process: std::process::id(),
+                reserved: 0,
+                reservation: None,
+                group: None,
+            },
         })
+    }
+}
+
+impl Lent {
+    /// # Safety
+    /// NULL, or a handle that was not freed, and that nobody else uses while this lives.
+    #[inline(always)]
+    pub(crate) unsafe fn of(sender: Option<NonNull<ringway_sender>>) -> Result<Self, Failure> {
+        given(sender, "sender").map(Self)
+    }
+
+    #[inline(always)]
+    fn state(&mut self) -> &mut State {
+        // SAFETY: the handle lives and is ours alone by the promise of `of`, and nothing that is open borrows this part of it.
+        unsafe { &mut (*self.0.as_ptr()).state }
+    }
+
+    /// # Safety
+    /// Nothing is open that borrows the half, or it is not used while what is returned is.
+    #[inline(always)]
+    unsafe fn half<'a>(&self) -> &'a mut Sender {
+        // SAFETY: the handle lives and is ours alone by the promise of `of`; the rest is the caller's promise.
+        unsafe { &mut (*self.0.as_ptr()).half }
     }
 
     /// The half, if nothing borrows it.
     #[inline(always)]
     pub(crate) fn idle(&mut self) -> Result<&mut Sender, Failure> {
-        if self.open {
+        if self.state().open {
             return Err(self.is_open());
         }
-        // SAFETY: from `Box::leak`, and freed by the drop alone; nothing else borrows it while nothing is open.
-        Ok(unsafe { self.half.as_mut() })
+        // SAFETY: nothing is open.
+        Ok(unsafe { self.half() })
     }
 
     #[cold]
-    fn is_open(&self) -> Failure {
-        Failure::turn(if self.reservation.is_some() {
+    fn is_open(&mut self) -> Failure {
+        Failure::turn(if self.state().reservation.is_some() {
             c"a reservation is open: commit or abort it first"
         } else {
             c"a group is open: publish it first"
@@ -69,65 +101,71 @@ impl ringway_sender {
 
     /// The half, or the group that is open in it.
     pub(crate) fn place(&mut self) -> Result<Place<'_>, Failure> {
-        if self.reservation.is_some() {
+        if self.state().reservation.is_some() {
             return Err(self.is_open());
         }
-        match &mut self.group {
-            // SAFETY: as in `idle`; there is no group, and no reservation either.
-            None => Ok(Place::Half(unsafe { self.half.as_mut() })),
-            Some(group) => Ok(Place::Group(group)),
+        if self.state().group.is_none() {
+            // SAFETY: nothing is open.
+            return Ok(Place::Half(unsafe { self.half() }));
         }
+        let group = self.state().group.as_mut();
+        group.map(Place::Group).ok_or_else(Failure::forked)
+    }
+
+    /// The reserved bytes, if there is a reservation.
+    pub(crate) fn reserved(&mut self) -> Option<usize> {
+        let state = self.state();
+        state.reservation.as_ref().map(|_| state.reserved)
     }
 
     /// Asks the kernel.
-    pub(crate) fn is_forked(&self) -> bool {
-        self.process != std::process::id()
+    pub(crate) fn is_forked(&mut self) -> bool {
+        self.state().process != std::process::id()
     }
 
     /// Keeps a reservation.
     pub(crate) fn keep(&mut self, reservation: Reservation<'static>) {
-        self.reserved = reservation.len();
-        self.reservation = Some(reservation);
-        self.open = true;
+        let state = self.state();
+        state.reserved = reservation.len();
+        state.reservation = Some(reservation);
+        state.open = true;
     }
 
     pub(crate) fn take_reservation(&mut self) -> Result<Reservation<'static>, Failure> {
-        let taken = self
+        let state = self.state();
+        let taken = state
             .reservation
             .take()
             .ok_or_else(|| Failure::turn(c"no reservation is open"))?;
-        self.open = self.group.is_some();
+        state.open = state.group.is_some();
         Ok(taken)
     }
 
     pub(crate) fn open_group(&mut self) -> Result<(), Failure> {
-        let half: *mut Sender = self.idle()?;
-        // SAFETY: the half lives until the drop, which ends the group first, and `open` keeps everybody from it meanwhile.
-        let group = unsafe { &mut *half }.group();
-        self.group = Some(group);
-        self.open = true;
+        self.idle()?;
+        // SAFETY: nothing is open, and from now on `open` keeps everybody from the half until the group has ended.
+        let half = unsafe { self.half() };
+        let state = self.state();
+        state.group = Some(half.group());
+        state.open = true;
         Ok(())
     }
 
     pub(crate) fn take_group(&mut self) -> Result<Group<'static>, Failure> {
-        if self.reservation.is_some() {
+        if self.state().reservation.is_some() {
             return Err(self.is_open());
         }
-        let taken = self
+        let state = self.state();
+        let taken = state
             .group
             .take()
             .ok_or_else(|| Failure::turn(c"no group is open"))?;
-        self.open = false;
+        state.open = false;
         Ok(taken)
     }
 
     /// Sends, or adds to the open group.
-    pub(crate) fn send(
-        &mut self,
-        kind: u16,
-        payload: &[u8],
-        timeout: i64,
-    ) -> Result<(), Failure> {
+    fn send(&mut self, kind: u16, payload: &[u8], timeout: i64) -> Result<(), Failure> {
         let patience = Patience::of(timeout);
         match self.place()? {
             Place::Half(half) => match patience {
@@ -155,68 +193,94 @@ pub(crate) enum Place<'a> {
     Group(&'a mut Group<'static>),
 }
 
-impl Drop for ringway_sender {
-    fn drop(&mut self) {
-        // In this order: each borrows from the next.
-        self.reservation = None;
-        self.group = None;
-        // SAFETY: from `Box::leak`; what borrowed it is gone.
-        drop(unsafe { Box::from_raw(self.half.as_ptr()) });
-    }
-}
-
 /// Sends a copy of `length` bytes; where a group is open, adds it to that. `timeout`: nanoseconds to wait for room; 0 does not wait (`RINGWAY_FULL`), negative waits for ever. `RINGWAY_OK` means that the frame
 /// is committed: the peer sees it even if this process ends in the next instruction. Nothing was sent otherwise.
 ///
-/// With room in the ring it takes some ten instructions more than the same call in Rust, where `length` is 8, 16, 32 or 64; and no system call.
+/// With room in the ring it makes no system call.
 // SAFETY: the callers' contract is that of lib.rs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ringway_sender_send(
-    sender: Option<&mut ringway_sender>,
+    sender: Option<NonNull<ringway_sender>>,
     data: *const c_void,
     length: usize,
     timeout: i64,
 ) -> ringway_status {
     call(|| {
-        let sender = given(sender, "sender")?;
-        if !sender.open && !data.is_null() {
-            let half = sender.idle()?;
-            // SAFETY: the caller's promise: as many bytes as `length`, each time.
-            let sent = unsafe {
-                match length {
-                    64 => half.try_send(&*data.cast::<[u8; 64]>()),
-                    32 => half.try_send(&*data.cast::<[u8; 32]>()),
-                    16 => half.try_send(&*data.cast::<[u8; 16]>()),
-                    8 => half.try_send(&*data.cast::<[u8; 8]>()),
-                    _ => Err(SendError::Full),
-                }
+        // SAFETY: the caller's promise.
+        let (mut sender, payload) = unsafe { (Lent::of(sender)?, bytes(data, length, "data")?) };
+        if let Ok(half) = sender.idle() {
+            let sent = match length {
+                // SAFETY: as many bytes are there.
+                32 => half.send_at_once(unsafe { &*data.cast::<[u8; 32]>() }),
+                // SAFETY: as many bytes are there.
+                16 => half.send_at_once(unsafe { &*data.cast::<[u8; 16]>() }),
+                // SAFETY: as many bytes are there.
+                8 => half.send_at_once(unsafe { &*data.cast::<[u8; 8]>() }),
+                _ => half.send_at_once(payload),
             };
-            match sent {
-                Ok(()) => return Ok(()),
-                Err(SendError::Full) => {}
-                Err(error) => return Err(error.into()),
+            if let Some(owed) = sent {
+                if !owed.is_nothing() {
+                    half.settle(owed);
+                }
+                return Ok(());
             }
         }
-        // SAFETY: the caller's promise.
-        let payload = unsafe { bytes(data, length, "data") }?;
         sender.send(0, payload, timeout)
     })
+}
+
+/// Sends a copy of 64 bytes, if that takes nothing but stores: the shortest way, which `ringway_send` takes by itself. `RINGWAY_FULL`: nothing was sent, and `ringway_sender_send` knows why.
+// SAFETY: the callers' contract is that of lib.rs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ringway_sender_send_64(
+    sender: Option<NonNull<ringway_sender>>,
+    data: *const c_void,
+) -> ringway_status {
+    // Nothing here calls anything but at its end, and nothing panics: so there is no frame of this function, and no register to save.
+    let Some(sender) = sender else {
+        return refused(c"`sender` is NULL");
+    };
+    if data.is_null() {
+        return refused(c"`data` is NULL");
+    }
+    let mut sender = Lent(sender);
+    if sender.state().open {
+        return ringway_status::RINGWAY_FULL;
+    }
+    // SAFETY: nothing is open; and the caller's promise, of 64 bytes.
+    let (half, payload) = unsafe { (sender.half(), &*data.cast::<[u8; 64]>()) };
+    match half.send_at_once(payload) {
+        Some(owed) if owed.is_nothing() => ringway_status::RINGWAY_OK,
+        Some(owed) => settle(half, owed),
+        None => ringway_status::RINGWAY_FULL,
+    }
+}
+
+/// It is sent, whatever becomes of the wake.
+#[cold]
+#[inline(never)]
+#[allow(
+    improper_ctypes_definitions,
+    reason = "of this ABI so that nothing unwinds through its caller; C never calls it"
+)]
+extern "C" fn settle(half: &mut Sender, owed: Owed) -> ringway_status {
+    quietly(|| half.settle(owed));
+    ringway_status::RINGWAY_OK
 }
 
 /// As `ringway_sender_send`, with a number that the receiver gets with the frame. In an open group it takes no timeout but for ever.
 // SAFETY: the callers' contract is that of lib.rs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ringway_sender_send_kind(
-    sender: Option<&mut ringway_sender>,
+    sender: Option<NonNull<ringway_sender>>,
     kind: u16,
     data: *const c_void,
     length: usize,
     timeout: i64,
 ) -> ringway_status {
     call(|| {
-        let sender = given(sender, "sender")?;
         // SAFETY: the caller's promise.
-        let payload = unsafe { bytes(data, length, "data") }?;
+        let (mut sender, payload) = unsafe { (Lent::of(sender)?, bytes(data, length, "data")?) };
         sender.send(kind, payload, timeout)
     })
 }
@@ -225,16 +289,15 @@ pub unsafe extern "C" fn ringway_sender_send_kind(
 // SAFETY: the callers' contract is that of lib.rs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ringway_sender_send_expiring(
-    sender: Option<&mut ringway_sender>,
+    sender: Option<NonNull<ringway_sender>>,
     kind: u16,
     data: *const c_void,
     length: usize,
     lifetime: u64,
 ) -> ringway_status {
     call(|| {
-        let sender = given(sender, "sender")?;
         // SAFETY: the caller's promise.
-        let payload = unsafe { bytes(data, length, "data") }?;
+        let (mut sender, payload) = unsafe { (Lent::of(sender)?, bytes(data, length, "data")?) };
         let expires = Instant::now().checked_add(Duration::from_nanos(lifetime));
         let expires = expires.ok_or_else(|| Failure::argument("`lifetime` never ends"))?;
         match sender.place()? {
@@ -246,13 +309,16 @@ pub unsafe extern "C" fn ringway_sender_send_expiring(
 }
 
 /// Sends from now on at this priority: 0, which is the default, is received first. How many there are, both sides agree (`RINGWAY_LANES`).
+// SAFETY: the callers' contract is that of lib.rs.
 #[unsafe(no_mangle)]
-pub extern "C" fn ringway_sender_set_priority(
-    sender: Option<&mut ringway_sender>,
+pub unsafe extern "C" fn ringway_sender_set_priority(
+    sender: Option<NonNull<ringway_sender>>,
     priority: usize,
 ) -> ringway_status {
     call(|| {
-        let at = given(sender, "sender")?.idle()?.at(priority)?;
+        // SAFETY: the caller's promise.
+        let mut sender = unsafe { Lent::of(sender) }?;
+        let at = sender.idle()?.at(priority)?;
         // Left behind on purpose: frames that name no priority have this one from now on.
         std::mem::forget(at);
         Ok(())
@@ -260,9 +326,16 @@ pub extern "C" fn ringway_sender_set_priority(
 }
 
 /// Asks the kernel whether the peer's receiver is still there, and says how the connection ended if it is not. Costs two system calls.
+// SAFETY: the callers' contract is that of lib.rs.
 #[unsafe(no_mangle)]
-pub extern "C" fn ringway_sender_check(sender: Option<&mut ringway_sender>) -> ringway_status {
-    call(|| Ok(given(sender, "sender")?.idle()?.check()?))
+pub unsafe extern "C" fn ringway_sender_check(
+    sender: Option<NonNull<ringway_sender>>,
+) -> ringway_status {
+    call(|| {
+        // SAFETY: the caller's promise.
+        let mut sender = unsafe { Lent::of(sender) }?;
+        Ok(sender.idle()?.check()?)
+    })
 }
 
 /// What was agreed of a half.
@@ -280,20 +353,31 @@ pub struct ringway_half {
 }
 
 /// What was agreed of this half.
+// SAFETY: the callers' contract is that of lib.rs.
 #[unsafe(no_mangle)]
-pub extern "C" fn ringway_sender_about(
-    sender: Option<&ringway_sender>,
+pub unsafe extern "C" fn ringway_sender_about(
+    sender: Option<NonNull<ringway_sender>>,
     about: Option<&mut MaybeUninit<ringway_half>>,
 ) -> ringway_status {
     call(|| {
-        let sender = given(sender, "sender")?;
-        given(about, "about")?.write(sender.about);
+        // SAFETY: the caller's promise.
+        let mut sender = unsafe { Lent::of(sender) }?;
+        given(about, "about")?.write(sender.state().about);
         Ok(())
     })
 }
 
 /// Closes this half: aborts a reservation that is open, publishes a group, and says goodbye.
+// SAFETY: the callers' contract is that of lib.rs.
 #[unsafe(no_mangle)]
-pub extern "C" fn ringway_sender_free(sender: Option<Box<ringway_sender>>) {
-    quietly(|| drop(sender));
+pub unsafe extern "C" fn ringway_sender_free(sender: Option<NonNull<ringway_sender>>) {
+    quietly(|| {
+        let Some(sender) = sender else { return };
+        let mut lent = Lent(sender);
+        // In this order: each borrows from the next.
+        lent.state().reservation = None;
+        lent.state().group = None;
+        // SAFETY: one that `Box` gave away, which the caller gives up with this call; what borrowed it is gone.
+        drop(unsafe { Box::from_raw(sender.as_ptr()) });
+    });
 }

@@ -1,5 +1,7 @@
 //! How long a call waits: nanoseconds from now.
 
+#![allow(dead_code, reason = "the constants are for the header")]
+
 use std::time::{Duration, Instant};
 
 /// A wait that never ends: what any negative number of nanoseconds means.
