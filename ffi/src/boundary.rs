@@ -41,6 +41,13 @@ fn panicked(panic: Box<dyn Any + Send>) -> ringway_status {
     Failure::new(ringway_status::RINGWAY_PANICKED, text).told()
 }
 
+/// The answer of a shortest way that does not lead on. Apart, and called at the end, so that nothing is made ready for it on the way that does.
+#[cold]
+#[inline(never)]
+pub(crate) extern "C" fn not_at_once(status: ringway_status) -> ringway_status {
+    status
+}
+
 /// The answer to an argument that makes no sense, of what has no closure around it.
 #[cold]
 #[inline(never)]

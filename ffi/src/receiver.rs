@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 
 use ringway::{Frame, Frames, Receiver};
 
-use crate::boundary::{call, given, quietly, refused, room};
+use crate::boundary::{call, given, not_at_once, quietly, refused, room};
 use crate::error::Failure;
 use crate::sender::ringway_half;
 use crate::status::ringway_status;
@@ -163,14 +163,14 @@ pub unsafe extern "C" fn ringway_receiver_recv_64(
     }
     let mut receiver = Lent(receiver);
     if receiver.state().open {
-        return ringway_status::RINGWAY_EMPTY;
+        return not_at_once(ringway_status::RINGWAY_EMPTY);
     }
     // SAFETY: nothing is open; and the caller's promise, of room for 64 bytes.
     let (half, room) = unsafe { (receiver.half(), &mut *buffer.cast::<[u8; 64]>()) };
     if half.recv_at_once(room) {
         ringway_status::RINGWAY_OK
     } else {
-        ringway_status::RINGWAY_EMPTY
+        not_at_once(ringway_status::RINGWAY_EMPTY)
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ringway::{Group, Owed, Reservation, Sender};
 
-use crate::boundary::{bytes, call, given, quietly, refused};
+use crate::boundary::{bytes, call, given, not_at_once, quietly, refused};
 use crate::error::Failure;
 use crate::status::ringway_status;
 use crate::wait::Patience;
@@ -245,14 +245,14 @@ pub unsafe extern "C" fn ringway_sender_send_64(
     }
     let mut sender = Lent(sender);
     if sender.state().open {
-        return ringway_status::RINGWAY_FULL;
+        return not_at_once(ringway_status::RINGWAY_FULL);
     }
     // SAFETY: nothing is open; and the caller's promise, of 64 bytes.
     let (half, payload) = unsafe { (sender.half(), &*data.cast::<[u8; 64]>()) };
     match half.send_at_once(payload) {
         Some(owed) if owed.is_nothing() => ringway_status::RINGWAY_OK,
         Some(owed) => settle(half, owed),
-        None => ringway_status::RINGWAY_FULL,
+        None => not_at_once(ringway_status::RINGWAY_FULL),
     }
 }
 
