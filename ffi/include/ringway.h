@@ -145,7 +145,7 @@ typedef enum {
    */
   RINGWAY_FEATURE = 72,
   /**
-   * A message of the handshake makes no sense.
+   * A message makes no sense: of the handshake, or one of a typed channel.
    */
   RINGWAY_MALFORMED = 73,
   /**
@@ -887,6 +887,13 @@ ringway_status ringway_receiver_recv(ringway_receiver *receiver,
  */
 ringway_status ringway_receiver_recv_64(ringway_receiver *receiver,
                                         void *buffer);
+
+/**
+ * Copies the next frame into `buffer`, if it is there and has `length` bytes and the kind 0, and releases it: for receivers that know what they expect. `RINGWAY_EMPTY`: nothing was received; `ringway_receiver_next` tells what there is.
+ */
+ringway_status ringway_receiver_recv_exact(ringway_receiver *receiver,
+                                           void *buffer,
+                                           size_t length);
 
 /**
  * `true`: frames that are read stay unreleased, in the ring and counting against its capacity, until `ringway_receiver_release`, and `ringway_receiver_rewind` goes back to them. `false` releases them.

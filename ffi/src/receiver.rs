@@ -174,6 +174,26 @@ pub unsafe extern "C" fn ringway_receiver_recv_64(
     }
 }
 
+/// Copies the next frame into `buffer`, if it is there and has `length` bytes and the kind 0, and releases it: for receivers that know what they expect. `RINGWAY_EMPTY`: nothing was received; `ringway_receiver_next` tells what there is.
+// SAFETY: the callers' contract is that of lib.rs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ringway_receiver_recv_exact(
+    receiver: Option<NonNull<ringway_receiver>>,
+    buffer: *mut c_void,
+    length: usize,
+) -> ringway_status {
+    call(|| {
+        // SAFETY: the caller's promise.
+        let (mut receiver, buffer) =
+            unsafe { (Lent::of(receiver)?, room(buffer, length, "buffer")?) };
+        if receiver.idle()?.recv_at_once(buffer) {
+            Ok(())
+        } else {
+            Err(Failure::plain(ringway_status::RINGWAY_EMPTY))
+        }
+    })
+}
+
 /// `true`: frames that are read stay unreleased, in the ring and counting against its capacity, until `ringway_receiver_release`, and `ringway_receiver_rewind` goes back to them. `false` releases them.
 // SAFETY: the callers' contract is that of lib.rs.
 #[unsafe(no_mangle)]

@@ -64,7 +64,7 @@ pub enum ringway_status {
     RINGWAY_VERSION = 71,
     /// The sides do not agree on a feature.
     RINGWAY_FEATURE = 72,
-    /// A message of the handshake makes no sense.
+    /// A message makes no sense: of the handshake, or one of a typed channel.
     RINGWAY_MALFORMED = 73,
     /// The descriptors in the handshake are wrong.
     RINGWAY_DESCRIPTORS = 74,
@@ -120,7 +120,7 @@ impl ringway_status {
             S::RINGWAY_UID_REFUSED => c"the uid is not admitted",
             S::RINGWAY_VERSION => c"the versions differ",
             S::RINGWAY_FEATURE => c"the sides do not agree on a feature",
-            S::RINGWAY_MALFORMED => c"a message of the handshake makes no sense",
+            S::RINGWAY_MALFORMED => c"a message makes no sense",
             S::RINGWAY_DESCRIPTORS => c"the descriptors in the handshake are wrong",
             S::RINGWAY_SEGMENT => c"the peer's segment is not what it should be",
             S::RINGWAY_GEOMETRY => c"the peer's ring is not what it should be",
