@@ -62,7 +62,7 @@ fn requests(path: &str) -> Outcome {
         match receiver.recv() {
             Ok(request) => {
                 println!("{request:?}");
-                sender.send(&request)?;
+                sender.send_any(&request)?;
             }
             Err(error) if error.is_closed() => return Ok(()),
             Err(RecvError::Invalid(invalid)) => println!("invalid: {invalid}"),

@@ -190,16 +190,21 @@ template <class L> class typed_receiver {
 /// A connection on which we send the messages of `S` and receive those of `R`.
 template <class S, class R> class typed_connection {
   public:
-    explicit typed_connection(connection made) : typed_connection(std::move(made), nullptr) {}
+    // In braces, so that it is asked before it is taken apart.
+    explicit typed_connection(connection made) : typed_connection(parts{made.peer(), made.peer_sends(), std::move(made).split()}) {}
 
     [[nodiscard]] ringway_peer peer() const { return peer_; }
     /// The halves, each of which may live in a thread of its own.
     [[nodiscard]] std::pair<typed_sender<S>, typed_receiver<R>> split() && { return {std::move(sender), std::move(receiver)}; }
 
   private:
-    typed_connection(connection made, std::nullptr_t) : typed_connection(made.peer(), made.peer_sends(), std::move(made).split()) {}
-    typed_connection(ringway_peer peer, const std::optional<schema> &theirs, std::pair<ringway::sender, ringway::receiver> halves)
-        : sender(std::move(halves.first)), receiver(std::move(halves.second), theirs), peer_(peer) {}
+    struct parts {
+        ringway_peer peer;
+        std::optional<schema> theirs;
+        std::pair<ringway::sender, ringway::receiver> halves;
+    };
+    explicit typed_connection(parts made)
+        : sender(std::move(made.halves.first)), receiver(std::move(made.halves.second), made.theirs), peer_(made.peer) {}
 
   public:
     typed_sender<S> sender;
