@@ -21,7 +21,7 @@ pub(crate) fn run(words: &[String]) -> Result<bool, String> {
     let [prefix] = words else {
         return Err("into which prefix? `cargo xtask install /usr/local`".to_owned());
     };
-    let mut build = build();
+    let mut build = build(true);
     match process::run(&mut build, LIMIT, || ()) {
         Ok(End::Exit(status, _)) if status.success() => {}
         Ok(end) => return Err(format!("the build failed: {end:?}")),
@@ -29,24 +29,30 @@ pub(crate) fn run(words: &[String]) -> Result<bool, String> {
     }
     // Ours is the workspace's root, the caller's is where the words came from.
     let prefix = std::path::absolute(prefix).map_err(|error| error.to_string())?;
-    lay(&prefix)?;
+    lay(&prefix, "release")?;
     say!("Installed into {}.", prefix.display());
     Ok(true)
 }
 
 /// What builds both libraries.
-pub(crate) fn build() -> Command {
+pub(crate) fn build(release: bool) -> Command {
     let mut cargo = place::cargo();
-    cargo.args(["build", "--release", "--lib", "--package", PACKAGE]);
+    cargo.args(["build", "--lib", "--package", PACKAGE]);
+    if release {
+        cargo.arg("--release");
+    }
     cargo
 }
 
-/// Lays what was built, and what is not built, under a prefix.
-pub(crate) fn lay(prefix: &Path) -> Result<(), String> {
-    let (root, built) = (place::root(), place::target().join("release"));
+/// Lays what was built in a profile, and what is not built, under a prefix.
+pub(crate) fn lay(prefix: &Path, profile: &str) -> Result<(), String> {
+    let (root, built) = (place::root(), place::target().join(profile));
     let (lib, include) = (prefix.join("lib"), prefix.join("include"));
     let version = version(&root)?;
-    put(&built.join("libringway_ffi.so"), &lib.join("libringway.so.0"))?;
+    put(
+        &built.join("libringway_ffi.so"),
+        &lib.join("libringway.so.0"),
+    )?;
     put(&built.join("libringway_ffi.a"), &lib.join("libringway.a"))?;
     link("libringway.so.0", &lib.join("libringway.so"))?;
     put(
@@ -85,8 +91,8 @@ fn filled(text: &str, version: &str) -> String {
 
 /// That of the workspace.
 fn version(root: &Path) -> Result<String, String> {
-    let manifest = fs::read_to_string(root.join("Cargo.toml"))
-        .map_err(|error| told("Cargo.toml", &error))?;
+    let manifest =
+        fs::read_to_string(root.join("Cargo.toml")).map_err(|error| told("Cargo.toml", &error))?;
     let declared = manifest
         .lines()
         .find_map(|line| line.strip_prefix("version = \"")?.strip_suffix('"'));
@@ -96,7 +102,8 @@ fn version(root: &Path) -> Result<String, String> {
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, String> {
-    let listed = fs::read_dir(folder).map_err(|error| told(&folder.display().to_string(), &error))?;
+    let listed =
+        fs::read_dir(folder).map_err(|error| told(&folder.display().to_string(), &error))?;
     let mut found: Vec<_> = listed.flatten().map(|entry| entry.path()).collect();
     found.sort();
     Ok(found)

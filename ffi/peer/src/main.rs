@@ -13,7 +13,8 @@ use ringway::typed::{Listener, RecvError, connect};
 use kinds::{Everything, Request};
 use shapes::{Other, Quote};
 
-const USAGE: &str = "usage: ringway-ffi-peer fingerprints | echo PATH | requests PATH | expect PATH | refused PATH";
+const USAGE: &str =
+    "usage: ringway-ffi-peer fingerprints | echo PATH | requests PATH | expect PATH | refused PATH";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();

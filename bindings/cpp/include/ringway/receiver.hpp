@@ -71,12 +71,11 @@ class receiver {
     /// Copies the next frame over an object that is nothing but bytes, of which every value is one; a frame of another length is an error.
     template <class T>
         requires(std::is_trivially_copyable_v<T> && !std::is_convertible_v<T &, bytes_room>)
-    void recv_into(T &value, wait_time wait = for_ever) {
-        std::size_t length;
-        detail::must(ringway_recv(handle_.get(), &value, sizeof value, wait.nanos(), &length));
-        if (length != sizeof value) [[unlikely]]
-            throw error({RINGWAY_TRUNCATED, "the frame has " + std::to_string(length) + " bytes, where " +
-                                                std::to_string(sizeof value) + " were expected"});
+    [[gnu::always_inline]] void recv_into(T &value, wait_time wait = for_ever) {
+        if constexpr (sizeof value == 64)
+            if (ringway_receiver_recv_64(handle_.get(), &value) == RINGWAY_OK) [[likely]]
+                return;
+        recv_all(&value, sizeof value, wait);
     }
 
     /// The next frame, in the ring.
@@ -107,6 +106,14 @@ class receiver {
     [[nodiscard]] ringway_receiver *get() const noexcept { return handle_.get(); }
 
   private:
+    /// Apart, so that the way above makes nothing ready for it.
+    [[gnu::noinline]] void recv_all(void *start, std::size_t size, wait_time wait) {
+        std::size_t length;
+        detail::must(ringway_receiver_recv(handle_.get(), start, size, wait.nanos(), &length));
+        if (length != size) [[unlikely]]
+            throw error({RINGWAY_TRUNCATED, "the frame has " + std::to_string(length) + " bytes, where " + std::to_string(size) + " were expected"});
+    }
+
     detail::owned<ringway_receiver, ringway_receiver_free> handle_;
 };
 

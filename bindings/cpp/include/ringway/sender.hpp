@@ -72,7 +72,7 @@ class sender {
     /// The same of an object that is nothing but bytes.
     template <class T>
         requires(std::is_trivially_copyable_v<T> && !std::is_convertible_v<const T &, bytes_view>)
-    void send(const T &value, wait_time wait = for_ever) {
+    [[gnu::always_inline]] void send(const T &value, wait_time wait = for_ever) {
         detail::must(ringway_send(handle_.get(), &value, sizeof value, wait.nanos()));
     }
     /// Sends a copy if there is room within the time.

@@ -14,7 +14,7 @@ template <class L> class typed_sender {
     explicit typed_sender(sender half) : half_(std::move(half)) {}
 
     /// Sends a copy, waiting for room.
-    template <class T> void send(const T &message, wait_time wait = for_ever) { detail::must(put(message, wait)); }
+    template <class T> [[gnu::always_inline]] void send(const T &message, wait_time wait = for_ever) { detail::must(put(message, wait)); }
     template <class T> expected<void> try_send(const T &message, wait_time wait = do_not_wait) {
         return detail::tried(put(message, wait));
     }
@@ -33,7 +33,7 @@ template <class L> class typed_sender {
     [[nodiscard]] sender &untyped() noexcept { return half_; }
 
   private:
-    template <class T> status put(const T &message, wait_time wait) {
+    template <class T> [[gnu::always_inline]] status put(const T &message, wait_time wait) {
         static_assert(lane::template carries<T>, "this lane does not carry this message");
         static_assert(!detail::is_tailed<T>::value, "this message has a variable part: send(head, tail)");
         constexpr std::uint16_t kind = lane::template kind_of<T>();
@@ -65,19 +65,15 @@ template <class L> class typed_receiver {
         return found;
     }
     /// The same, over one that is there.
-    void recv_into(value &found, wait_time wait = for_ever) {
-        std::string path;
-        if (at_once(found, path)) [[likely]]
-            return;
-        const status code = take(found, wait, path);
-        if (code != RINGWAY_OK) [[unlikely]]
-            throw error(why(code, path));
+    [[gnu::always_inline]] void recv_into(value &found, wait_time wait = for_ever) {
+        if (!at_once(found)) [[unlikely]]
+            take_or_throw(found, wait);
     }
     [[nodiscard]] expected<value> try_recv(wait_time wait = do_not_wait) {
         value found;
-        std::string path;
-        if (at_once(found, path)) [[likely]]
+        if (at_once(found)) [[likely]]
             return found;
+        std::string path;
         const status code = take(found, wait, path);
         if (code != RINGWAY_OK) return why(code, path);
         return found;
@@ -97,26 +93,43 @@ template <class L> class typed_receiver {
     }
 
     /// The shortest way, of a lane with one message of a fixed length.
-    bool at_once(value &found, std::string &path) {
+    [[gnu::always_inline]] bool at_once(value &found) {
         if constexpr (is_plain()) {
-            if (!same_ || malformed_) return false;
+            if (!same_) [[unlikely]]
+                return false;
             constexpr std::size_t size = detail::record_size<L>;
             const status code = size == 64 ? ringway_receiver_recv_64(half_.get(), &found) : ringway_receiver_recv_exact(half_.get(), &found, size);
-            if (code != RINGWAY_OK) return false;
-            if constexpr (detail::layout<L>::checked) {
-                if (!detail::layout<L>::check(reinterpret_cast<const std::byte *>(&found), path)) {
-                    found = L{};
-                    malformed_ = true;
-                    return false;
-                }
-            }
+            if (code != RINGWAY_OK) [[unlikely]]
+                return false;
+            if constexpr (detail::layout<L>::checked) return checked(found);
             return true;
         }
         return false;
     }
 
+    /// What makes no sense is told by `take`, which comes next.
+    bool checked(value &found) {
+        if constexpr (is_plain()) {
+            if (detail::layout<L>::check(reinterpret_cast<const std::byte *>(&found), malformed_)) [[likely]]
+                return true;
+            found = L{};
+            senseless(malformed_);
+        }
+        return false;
+    }
+
+    /// Apart, so that the way above makes nothing ready for it.
+    [[gnu::noinline]] void take_or_throw(value &found, wait_time wait) {
+        std::string path;
+        const status code = take(found, wait, path);
+        if (code != RINGWAY_OK) throw error(why(code, path));
+    }
+
     status take(value &found, wait_time wait, std::string &path) {
-        if (std::exchange(malformed_, false)) return senseless(path);
+        if (!malformed_.empty()) {
+            path = std::exchange(malformed_, {});
+            return RINGWAY_MALFORMED;
+        }
         ringway_frame about;
         if (const status code = ringway_receiver_next(half_.get(), wait.nanos(), &about); code != RINGWAY_OK) return code;
         const auto *place = std::find(lane::kinds.data(), lane::kinds.data() + lane::count, about.kind);
@@ -184,7 +197,7 @@ template <class L> class typed_receiver {
     std::array<std::size_t, lane::count> sizes_{};
     std::vector<std::byte> buffer_;
     bool same_;
-    bool malformed_ = false;
+    std::string malformed_;
 };
 
 /// A connection on which we send the messages of `S` and receive those of `R`.
