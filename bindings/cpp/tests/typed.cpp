@@ -8,6 +8,9 @@
 
 using namespace std::chrono_literals;
 
+/// As much time for a handshake as a machine may take that has other things to do.
+static ringway::config patient() { return ringway::config().handshake_timeout(60s); }
+
 static Everything sample() {
     Everything message{};
     message.huge = static_cast<unsigned __int128>(7) << 100;
@@ -37,7 +40,7 @@ static bool same(const Everything &a, const Everything &b) {
 /// Somebody may be about to listen there.
 template <class S, class R> static ringway::typed_connection<S, R> reach(const std::string &path) {
     for (int tries = 0;; tries++) {
-        auto made = ringway::try_connect<S, R>(path);
+        auto made = ringway::try_connect<S, R>(path, patient());
         if (made) return *std::move(made);
         if (tries == 1000 || made.error().code() != RINGWAY_NOT_FOUND) throw ringway::error(made.error());
         std::this_thread::sleep_for(10ms);
@@ -78,9 +81,9 @@ static void requests(const std::string &path) {
 
 template <class S, class R> static auto pair_of() {
     const std::string path = new_path();
-    ringway::typed_listener<R, S> listener(path);
+    ringway::typed_listener<R, S> listener(path, patient());
     std::optional<ringway::typed_connection<S, R>> client;
-    std::thread other([&] { client.emplace(ringway::connect<S, R>(path)); });
+    std::thread other([&] { client.emplace(ringway::connect<S, R>(path, patient())); });
     auto server = listener.accept(60s);
     other.join();
     return std::pair(std::move(*client), std::move(server));
@@ -102,9 +105,9 @@ template <> struct ringway::description<New> {
 
 static void versions() {
     const std::string path = new_path();
-    ringway::typed_listener<New, New> listener(path);
+    ringway::typed_listener<New, New> listener(path, patient());
     std::optional<ringway::typed_connection<Old, Old>> client;
-    std::thread other([&] { client.emplace(ringway::connect<Old, Old>(path)); });
+    std::thread other([&] { client.emplace(ringway::connect<Old, Old>(path, patient())); });
     auto server = listener.accept(60s);
     other.join();
     client->sender.send(Old{1.5});

@@ -26,12 +26,10 @@
 #define LONG (60 * SECOND)
 
 /* A path for a socket that nobody else has. */
-static inline const char *new_path(void) {
-    static char path[100];
-    static int number;
-    snprintf(path, sizeof path, "%s/ringway-c-%d-%d", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", (int)getpid(), number++);
-    return path;
-}
+const char *new_path(void);
+
+/* Options with as much time for a handshake as a machine may take that has other things to do. */
+ringway_config *new_config(void);
 
 /* Both ends of a connection in one process: a client's handshake needs a server that accepts meanwhile. */
 struct pair {

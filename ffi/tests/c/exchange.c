@@ -215,7 +215,7 @@ static void priorities(void) {
     ringway_config *config;
     struct pair pair;
     ringway_frame frame;
-    OK(ringway_config_new(&config));
+    config = new_config();
     OK(ringway_config_set(config, RINGWAY_LANES, 2));
     make_pair(&pair, config);
     OK(ringway_sender_set_priority(pair.sender[0], 1));
@@ -247,7 +247,7 @@ static void ends(void) {
     ringway_config *config;
     struct pair pair;
     ringway_frame frame;
-    OK(ringway_config_new(&config));
+    config = new_config();
     make_pair(&pair, config);
     OK(ringway_sender_check(pair.sender[0]));
     OK(ringway_sender_send(pair.sender[0], "last", 4, 0));
@@ -272,7 +272,7 @@ int main(void) {
     ringway_config *config;
     struct pair pair;
     CHECK(ringway_abi_version() >= RINGWAY_ABI_VERSION);
-    OK(ringway_config_new(&config));
+    config = new_config();
     make_pair(&pair, config);
     copies(&pair);
     in_place(&pair);

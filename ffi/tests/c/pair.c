@@ -3,6 +3,20 @@
 
 #include "check.h"
 
+const char *new_path(void) {
+    static char path[100];
+    static int number;
+    snprintf(path, sizeof path, "%s/ringway-c-%d-%d", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", (int)getpid(), number++);
+    return path;
+}
+
+ringway_config *new_config(void) {
+    ringway_config *config;
+    OK(ringway_config_new(&config));
+    OK(ringway_config_set(config, RINGWAY_HANDSHAKE_TIMEOUT, LONG));
+    return config;
+}
+
 struct client {
     const ringway_config *config;
     char path[100];

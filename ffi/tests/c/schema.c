@@ -155,7 +155,7 @@ static void refused(const char *path) {
     add(record, "bid", plain(RINGWAY_FLOAT, 8), 8, 8);
     add(record, "size", plain(RINGWAY_UNSIGNED, 8), 8, 8);
     ringway_schema *schema = of(record);
-    OK(ringway_config_new(&config));
+    config = new_config();
     OK(ringway_config_sends(config, schema));
     OK(ringway_config_expects(config, schema));
     GIVES(RINGWAY_SCHEMA, ringway_connect(config, path, &connection));

@@ -7,7 +7,7 @@
 static void options(void) {
     ringway_config *config;
     ringway_listener *listener;
-    OK(ringway_config_new(&config));
+    config = new_config();
     for (int option = RINGWAY_CAPACITY; option <= RINGWAY_LIMIT_HANDSHAKES; option++) {
         ringway_config *other;
         OK(ringway_config_new(&other));
@@ -83,7 +83,7 @@ static void errors(void) {
 static void counters(void) {
     ringway_config *config;
     struct pair pair;
-    OK(ringway_config_new(&config));
+    config = new_config();
     make_pair(&pair, config);
     for (int frame = 0; frame < 5; frame++) OK(ringway_sender_send(pair.sender[0], "x", 1, 0));
     bool armed;
@@ -132,7 +132,7 @@ static void observing(void) {
     ringway_observed *observed;
     ringway_schema *schema;
     const char *path = new_path();
-    OK(ringway_config_new(&config));
+    config = new_config();
     OK(ringway_bind(config, path, &listener));
     pthread_t thread;
     CHECK(pthread_create(&thread, NULL, accept_one, listener) == 0);
@@ -162,7 +162,7 @@ static void observing(void) {
 static void forked(void) {
     ringway_config *config;
     struct pair pair;
-    OK(ringway_config_new(&config));
+    config = new_config();
     make_pair(&pair, config);
     void *space, *empty;
     ringway_frame frame;
