@@ -113,7 +113,7 @@ mod wake;
 pub use connection::{
     Address, Arm, AtPriority, Attendant, Config, Connection, ConnectionCounters, Counters,
     Direction, Frame, Frames, Group, LaneCounters, Limits, Lineage, Listener, Lost, NotResumed,
-    Observed, Peer, PriorityCounters, Receiver, RecvError, Redelivered, Reservation, Resumed,
+    Observed, Owed, Peer, PriorityCounters, Receiver, RecvError, Redelivered, Reservation, Resumed,
     SendError, Sender, SharedSender, Tap, TapFrame, TapLane, Unrelated, connect,
 };
 pub use error::{Error, ErrorKind};

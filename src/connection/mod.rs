@@ -11,6 +11,7 @@ mod config;
 mod counters;
 #[cfg(feature = "tokio")]
 mod dial;
+mod direct;
 mod frame;
 mod handover;
 #[cfg(any(test, fuzzing))]
@@ -46,6 +47,7 @@ pub use config::Config;
 pub use counters::{ConnectionCounters, Counters, LaneCounters, PriorityCounters};
 #[cfg(feature = "tokio")]
 pub(crate) use dial::{Dial, Dialled};
+pub use direct::Owed;
 pub use frame::Frame;
 pub use lineage::Lineage;
 pub use link::Peer;

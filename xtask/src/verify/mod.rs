@@ -5,6 +5,7 @@
 
 mod beside;
 mod binaries;
+mod c;
 mod coverage;
 mod evidence;
 mod fuzz;

@@ -5,7 +5,9 @@
 //! loom, shuttle, asan, tsan and fuzz change how everything is compiled, so each has a target directory of its own.
 
 use super::job::{Job, Stop, seconds};
-use super::{Step, coverage, fuzz, mutants, planted, sanitizers, schedules, soak, suite, supply};
+use super::{
+    Step, c, coverage, fuzz, mutants, planted, sanitizers, schedules, soak, suite, supply,
+};
 use crate::place;
 
 pub(super) const ALL: &[Step] = &[
@@ -73,6 +75,12 @@ pub(super) const ALL: &[Step] = &[
         name: "examples",
         about: "every example runs to its end",
         run: suite::examples,
+        beside: false,
+    },
+    Step {
+        name: "c",
+        about: "C and C++: symbols, install tree, tests under AddressSanitizer and Valgrind, examples, the code of the READMEs",
+        run: c::c,
         beside: false,
     },
     Step {

@@ -1,0 +1,89 @@
+// Finding each other.
+#pragma once
+
+#include <ringway/config.hpp>
+#include <ringway/receiver.hpp>
+#include <ringway/sender.hpp>
+
+#include <utility>
+
+namespace ringway {
+
+/// Both directions to one peer, to be taken apart.
+class connection {
+  public:
+    /// Takes a handle over.
+    explicit connection(ringway_connection *handle) : handle_(handle) {}
+
+    [[nodiscard]] ringway_peer peer() const {
+        ringway_peer peer;
+        detail::must(ringway_connection_peer(handle_.get(), &peer));
+        return peer;
+    }
+    /// What the peer says that it sends, if it says so.
+    [[nodiscard]] std::optional<schema> peer_sends() const { return told(ringway_connection_peer_sends); }
+    /// What it says that it expects.
+    [[nodiscard]] std::optional<schema> peer_expects() const { return told(ringway_connection_peer_expects); }
+
+    /// The halves, each of which may live in a thread of its own.
+    [[nodiscard]] std::pair<sender, receiver> split() && {
+        ringway_sender *sends;
+        ringway_receiver *receives;
+        detail::must(ringway_connection_split(handle_.get(), &sends, &receives));
+        (void)handle_.release();
+        return {sender(sends), receiver(receives)};
+    }
+
+  private:
+    template <class F> std::optional<schema> told(F ask) const {
+        ringway_schema *found;
+        const status code = ask(handle_.get(), &found);
+        if (code == RINGWAY_NO_SUCH_FIELD) return {};
+        detail::must(code);
+        return schema(found);
+    }
+
+    detail::owned<ringway_connection, ringway_connection_free> handle_;
+};
+
+/// Connects to a listener, by its name, or by a path, which is what contains a slash.
+[[nodiscard]] inline expected<connection> try_connect(const std::string &address, const config &options = {}) {
+    ringway_connection *made;
+    const status code = ringway_connect(options.get(), address.c_str(), &made);
+    if (code != RINGWAY_OK) return failure::of(code);
+    return connection(made);
+}
+[[nodiscard]] inline connection connect(const std::string &address, const config &options = {}) {
+    return std::move(try_connect(address, options).value());
+}
+
+/// Waits for clients. One thread at a time uses it.
+class listener {
+  public:
+    explicit listener(const std::string &address, const config &options = {}) {
+        ringway_listener *made;
+        detail::must(ringway_bind(options.get(), address.c_str(), &made));
+        handle_.reset(made);
+    }
+
+    /// The next client that completes the handshake.
+    [[nodiscard]] connection accept(wait_time wait = for_ever) { return std::move(try_accept(wait).value()); }
+    [[nodiscard]] expected<connection> try_accept(wait_time wait = do_not_wait) {
+        ringway_connection *made;
+        const status code = ringway_listener_accept(handle_.get(), wait.nanos(), &made);
+        if (code != RINGWAY_OK) return failure::of(code);
+        return connection(made);
+    }
+    /// Readable when `try_accept` has something to do.
+    [[nodiscard]] int descriptor() const {
+        int descriptor;
+        detail::must(ringway_listener_descriptor(handle_.get(), &descriptor));
+        return descriptor;
+    }
+    [[nodiscard]] ringway_listener *get() const noexcept { return handle_.get(); }
+
+  private:
+    detail::owned<ringway_listener, ringway_listener_free> handle_;
+};
+
+} // namespace ringway

@@ -1,0 +1,120 @@
+// The half of a connection that receives.
+#pragma once
+
+#include <ringway/error.hpp>
+#include <ringway/handle.hpp>
+
+#include <vector>
+
+namespace ringway {
+
+/// A frame that lies in the ring until this is destroyed. It must not outlive its receiver.
+class frame {
+  public:
+    frame(frame &&other) noexcept : receiver_(std::exchange(other.receiver_, nullptr)), about_(other.about_) {}
+    frame &operator=(frame &&) = delete;
+    ~frame() {
+        if (receiver_) ringway_receiver_release(receiver_);
+    }
+
+    [[nodiscard]] std::size_t size() const noexcept { return about_.length; }
+    [[nodiscard]] std::uint16_t kind() const noexcept { return about_.kind; }
+    [[nodiscard]] unsigned priority() const noexcept { return about_.priority; }
+    [[nodiscard]] std::uint64_t position() const noexcept { return about_.position; }
+    [[nodiscard]] unsigned redelivery() const noexcept { return about_.redelivery; }
+
+    /// Copies bytes from an offset on, as many as there are and fit; returns those.
+    bytes_room copy_to(bytes_room room, std::size_t offset = 0) const {
+        std::size_t copied;
+        std::byte nothing;
+        detail::must(ringway_receiver_copy(receiver_, offset, room.data() ? room.data() : &nothing, room.size(), &copied));
+        return room.first(copied);
+    }
+    [[nodiscard]] std::vector<std::byte> to_vector() const {
+        std::vector<std::byte> copy(size());
+        copy_to(copy);
+        return copy;
+    }
+    /// The bytes in place. **Only for a peer that is trusted** as if it ran in this process: it can change them at any time.
+    [[nodiscard]] bytes_view trusted() const {
+        const void *start;
+        std::size_t length;
+        detail::must(ringway_receiver_trusted(receiver_, &start, &length));
+        return {static_cast<const std::byte *>(start), length};
+    }
+
+  private:
+    friend class receiver;
+    frame(ringway_receiver *receiver, const ringway_frame &about) : receiver_(receiver), about_(about) {}
+
+    ringway_receiver *receiver_;
+    ringway_frame about_;
+};
+
+/// The half that receives. One thread at a time uses it; the half that sends may be used by another meanwhile. Destroying it tells the peer that nothing more is read.
+class receiver {
+  public:
+    /// Takes a handle over.
+    explicit receiver(ringway_receiver *handle) : handle_(handle) {}
+
+    /// Copies the next frame into `room` and releases it. Returns its bytes.
+    bytes_room recv(bytes_room room, wait_time wait = for_ever) { return try_recv(room, wait).value(); }
+    [[nodiscard]] expected<bytes_room> try_recv(bytes_room room, wait_time wait = do_not_wait) {
+        std::size_t length;
+        std::byte nothing;
+        void *start = room.data() ? room.data() : &nothing;
+        const status code = ringway_recv(handle_.get(), start, room.size(), wait.nanos(), &length);
+        if (code != RINGWAY_OK) [[unlikely]]
+            return failure::of(code);
+        return room.first(length);
+    }
+    /// Copies the next frame over an object that is nothing but bytes, of which every value is one; a frame of another length is an error.
+    template <class T>
+        requires(std::is_trivially_copyable_v<T> && !std::is_convertible_v<T &, bytes_room>)
+    [[gnu::always_inline]] void recv_into(T &value, wait_time wait = for_ever) {
+        if constexpr (sizeof value == 64)
+            if (ringway_receiver_recv_64(handle_.get(), &value) == RINGWAY_OK) [[likely]]
+                return;
+        recv_all(&value, sizeof value, wait);
+    }
+
+    /// The next frame, in the ring.
+    [[nodiscard]] frame next(wait_time wait = for_ever) { return std::move(try_next(wait).value()); }
+    [[nodiscard]] expected<frame> try_next(wait_time wait = do_not_wait) {
+        ringway_frame about;
+        const status code = ringway_receiver_next(handle_.get(), wait.nanos(), &about);
+        if (code != RINGWAY_OK) return failure::of(code);
+        return frame(handle_.get(), about);
+    }
+
+    /// Whether to poll the descriptor, for readability: `false`, there is a frame now, or an end to report.
+    bool arm() {
+        bool armed;
+        detail::must(ringway_receiver_arm(handle_.get(), &armed));
+        return armed;
+    }
+    [[nodiscard]] int descriptor() const {
+        int descriptor;
+        detail::must(ringway_receiver_descriptor(handle_.get(), &descriptor));
+        return descriptor;
+    }
+    [[nodiscard]] ringway_half about() const {
+        ringway_half about;
+        detail::must(ringway_receiver_about(handle_.get(), &about));
+        return about;
+    }
+    [[nodiscard]] ringway_receiver *get() const noexcept { return handle_.get(); }
+
+  private:
+    /// Apart, so that the way above makes nothing ready for it.
+    [[gnu::noinline]] void recv_all(void *start, std::size_t size, wait_time wait) {
+        std::size_t length;
+        detail::must(ringway_receiver_recv(handle_.get(), start, size, wait.nanos(), &length));
+        if (length != size) [[unlikely]]
+            throw error({RINGWAY_TRUNCATED, "the frame has " + std::to_string(length) + " bytes, where " + std::to_string(size) + " were expected"});
+    }
+
+    detail::owned<ringway_receiver, ringway_receiver_free> handle_;
+};
+
+} // namespace ringway

@@ -1,0 +1,6 @@
+// All of Ringway for C++.
+#pragma once
+
+#include <ringway/connection.hpp>
+#include <ringway/counters.hpp>
+#include <ringway/typed.hpp>

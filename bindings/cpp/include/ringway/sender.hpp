@@ -1,0 +1,142 @@
+// The half of a connection that sends.
+#pragma once
+
+#include <ringway/error.hpp>
+#include <ringway/handle.hpp>
+
+#include <cstring>
+
+namespace ringway {
+
+class sender;
+
+/// Space in the ring for one frame, which is filled in place. Nothing is sent unless it is committed. It must not outlive its sender.
+class reservation {
+  public:
+    reservation(reservation &&other) noexcept
+        : sender_(std::exchange(other.sender_, nullptr)), bytes_(std::exchange(other.bytes_, {})) {}
+    reservation &operator=(reservation &&) = delete;
+    ~reservation() {
+        if (sender_) ringway_sender_abort(sender_);
+    }
+
+    /// What an earlier frame left there, to be written over.
+    [[nodiscard]] bytes_room bytes() const noexcept { return bytes_; }
+
+    /// Sends the first `length` bytes.
+    void commit(std::size_t length, std::uint16_t kind = 0) {
+        detail::must(ringway_sender_commit(sender_, length, kind));
+        sender_ = nullptr;
+    }
+    /// Sends all of it.
+    void commit() { commit(bytes_.size()); }
+
+  private:
+    friend class sender;
+    reservation(ringway_sender *sender, bytes_room bytes) : sender_(sender), bytes_(bytes) {}
+
+    ringway_sender *sender_;
+    bytes_room bytes_;
+};
+
+/// Frames that become visible together, when it is published or destroyed. It must not outlive its sender.
+class group {
+  public:
+    group(group &&other) noexcept : sender_(std::exchange(other.sender_, nullptr)) {}
+    group &operator=(group &&) = delete;
+    ~group() {
+        if (sender_) ringway_sender_publish(sender_);
+    }
+    void publish() {
+        detail::must(ringway_sender_publish(sender_));
+        sender_ = nullptr;
+    }
+
+  private:
+    friend class sender;
+    explicit group(ringway_sender *sender) : sender_(sender) {}
+
+    ringway_sender *sender_;
+};
+
+/// The half that sends. One thread at a time uses it; the half that receives may be used by another meanwhile. Destroying it says goodbye to the peer.
+class sender {
+  public:
+    /// Takes a handle over.
+    explicit sender(ringway_sender *handle) : handle_(handle) {}
+
+    /// Sends a copy, waiting for room.
+    void send(bytes_view bytes, wait_time wait = for_ever) {
+        detail::must(ringway_send(handle_.get(), detail::address(bytes), bytes.size(), wait.nanos()));
+    }
+    /// The same of an object that is nothing but bytes.
+    template <class T>
+        requires(std::is_trivially_copyable_v<T> && !std::is_convertible_v<const T &, bytes_view>)
+    [[gnu::always_inline]] void send(const T &value, wait_time wait = for_ever) {
+        detail::must(ringway_send(handle_.get(), &value, sizeof value, wait.nanos()));
+    }
+    /// Sends a copy if there is room within the time.
+    expected<void> try_send(bytes_view bytes, wait_time wait = do_not_wait) {
+        return detail::tried(ringway_send(handle_.get(), detail::address(bytes), bytes.size(), wait.nanos()));
+    }
+    /// With a number that the receiver gets with the frame.
+    void send_kind(std::uint16_t kind, bytes_view bytes, wait_time wait = for_ever) {
+        detail::must(try_kind(kind, bytes, wait));
+    }
+    expected<void> try_send_kind(std::uint16_t kind, bytes_view bytes, wait_time wait = do_not_wait) {
+        return detail::tried(try_kind(kind, bytes, wait));
+    }
+    /// A copy that is of no use any more after a time.
+    expected<void> try_send_expiring(bytes_view bytes, std::chrono::nanoseconds lifetime, std::uint16_t kind = 0) {
+        return detail::tried(ringway_sender_send_expiring(handle_.get(), kind, detail::address(bytes), bytes.size(),
+                                                          static_cast<std::uint64_t>(lifetime.count())));
+    }
+
+    /// Space for a frame, to be filled in place.
+    [[nodiscard]] reservation reserve(std::size_t length, wait_time wait = for_ever) {
+        return std::move(try_reserve(length, wait).value());
+    }
+    [[nodiscard]] expected<reservation> try_reserve(std::size_t length, wait_time wait = do_not_wait) {
+        void *start;
+        const status code = ringway_sender_reserve(handle_.get(), length, 8, wait.nanos(), &start);
+        if (code != RINGWAY_OK) return failure::of(code);
+        return reservation(handle_.get(), {static_cast<std::byte *>(start), length});
+    }
+
+    /// What is sent while it lives becomes visible together.
+    [[nodiscard]] ringway::group group() {
+        detail::must(ringway_sender_open_group(handle_.get()));
+        return ringway::group(handle_.get());
+    }
+
+    /// Sends at this priority from now on: 0 is received first.
+    void priority(std::size_t priority) { detail::must(ringway_sender_set_priority(handle_.get(), priority)); }
+    /// Asks the kernel whether the peer's receiver is still there.
+    expected<void> check() { return detail::tried(ringway_sender_check(handle_.get())); }
+    /// Whether to poll the descriptor, for readability: `false`, there is room now.
+    bool arm(std::size_t length) {
+        bool armed;
+        detail::must(ringway_sender_arm(handle_.get(), length, &armed));
+        return armed;
+    }
+    [[nodiscard]] int descriptor() const {
+        int descriptor;
+        detail::must(ringway_sender_descriptor(handle_.get(), &descriptor));
+        return descriptor;
+    }
+    [[nodiscard]] ringway_half about() const {
+        ringway_half about;
+        detail::must(ringway_sender_about(handle_.get(), &about));
+        return about;
+    }
+    [[nodiscard]] ringway_sender *get() const noexcept { return handle_.get(); }
+
+  private:
+    status try_kind(std::uint16_t kind, bytes_view bytes, wait_time wait) {
+        return ringway_sender_send_kind(handle_.get(), kind, detail::address(bytes), bytes.size(), wait.nanos());
+    }
+
+    detail::owned<ringway_sender, ringway_sender_free> handle_;
+};
+
+} // namespace ringway

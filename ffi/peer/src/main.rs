@@ -1,0 +1,100 @@
+//! The Rust side of the tests of other languages: the fingerprints of many shapes, a server that echoes messages, one that is refused, and a client that is.
+
+#[path = "../../../tests/typed/kinds.rs"]
+#[allow(dead_code, reason = "they are described, and not all are made")]
+mod kinds;
+mod shapes;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use ringway::typed::{Listener, RecvError, connect};
+
+use kinds::{Everything, Request};
+use shapes::{Other, Quote};
+
+const USAGE: &str =
+    "usage: ringway-ffi-peer fingerprints | echo PATH | requests PATH | expect PATH | refused PATH";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let done = match words[..] {
+        ["fingerprints"] => shapes::print(),
+        ["echo", path] => echo(path),
+        ["requests", path] => requests(path),
+        ["expect", path] => expect(path),
+        ["refused", path] => refused(path),
+        _ => Err(USAGE.into()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+/// Sends back what one client sends, changed in two fields.
+fn echo(path: &str) -> Outcome {
+    let mut listener = Listener::<Everything, Everything>::bind(path)?;
+    let (mut sender, mut receiver) = listener.accept()?.split();
+    loop {
+        match receiver.recv() {
+            Ok(mut message) => {
+                message.wide = -message.wide;
+                message.yes = !message.yes;
+                sender.send(&message)?;
+            }
+            Err(error) if error.is_closed() => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Takes the requests of one client, and says what each was.
+fn requests(path: &str) -> Outcome {
+    let mut listener = Listener::<Request, Request>::bind(path)?;
+    let (mut sender, mut receiver) = listener.accept()?.split();
+    loop {
+        match receiver.recv() {
+            Ok(request) => {
+                println!("{request:?}");
+                sender.send_any(&request)?;
+            }
+            Err(error) if error.is_closed() => return Ok(()),
+            Err(RecvError::Invalid(invalid)) => println!("invalid: {invalid}"),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Listens for quotes until its standard input ends, and refuses whoever sends something else.
+fn expect(path: &str) -> Outcome {
+    let mut listener = Listener::<Quote, Quote>::bind(path)?;
+    std::thread::spawn(move || {
+        loop {
+            if let Err(error) = listener.accept() {
+                eprintln!("{error}");
+            }
+        }
+    });
+    println!("listening");
+    std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;
+    std::fs::remove_file(path)?;
+    Ok(())
+}
+
+/// Connects to that with another message of the same name, and says what it was told.
+fn refused(path: &str) -> Outcome {
+    match connect::<Other, Other>(path) {
+        Ok(_) => Err("it was taken".into()),
+        Err(error) => {
+            println!("{error}");
+            Ok(())
+        }
+    }
+}

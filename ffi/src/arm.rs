@@ -1,0 +1,80 @@
+//! Waiting in an event loop.
+
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd};
+use std::ptr::NonNull;
+
+use ringway::Arm;
+
+use crate::boundary::{call, given};
+use crate::receiver::{self, ringway_receiver};
+use crate::sender::{self, ringway_sender};
+use crate::status::ringway_status;
+
+/// Before the descriptor is polled: is there a frame now, or an end to report? `armed` gets `false` then: receive in place of polling. Only behind `true` is the descriptor worth polling, for
+/// readability, and once: arm again before the next poll. It may be readable for nothing.
+// SAFETY: the callers' contract is that of lib.rs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ringway_receiver_arm(
+    receiver: Option<NonNull<ringway_receiver>>,
+    armed: Option<&mut MaybeUninit<bool>>,
+) -> ringway_status {
+    call(|| {
+        // SAFETY: the caller's promise.
+        let mut receiver = unsafe { receiver::Lent::of(receiver) }?;
+        let half = receiver.idle()?;
+        let armed = given(armed, "armed")?;
+        armed.write(half.arm()? == Arm::Armed);
+        Ok(())
+    })
+}
+
+/// The descriptor for `ringway_receiver_arm`. It is the receiver's, and is not to be closed.
+// SAFETY: the callers' contract is that of lib.rs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ringway_receiver_descriptor(
+    receiver: Option<NonNull<ringway_receiver>>,
+    descriptor: Option<&mut MaybeUninit<i32>>,
+) -> ringway_status {
+    call(|| {
+        // SAFETY: the caller's promise.
+        let mut receiver = unsafe { receiver::Lent::of(receiver) }?;
+        let half = receiver.idle()?;
+        given(descriptor, "descriptor")?.write(half.as_fd().as_raw_fd());
+        Ok(())
+    })
+}
+
+/// Before the descriptor is polled: is there room for `length` bytes now? As `ringway_receiver_arm`; it is polled for *readability* here too.
+// SAFETY: the callers' contract is that of lib.rs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ringway_sender_arm(
+    sender: Option<NonNull<ringway_sender>>,
+    length: usize,
+    armed: Option<&mut MaybeUninit<bool>>,
+) -> ringway_status {
+    call(|| {
+        // SAFETY: the caller's promise.
+        let mut sender = unsafe { sender::Lent::of(sender) }?;
+        let half = sender.idle()?;
+        let armed = given(armed, "armed")?;
+        armed.write(half.arm(length)? == Arm::Armed);
+        Ok(())
+    })
+}
+
+/// The descriptor for `ringway_sender_arm`. It is the sender's, and is not to be closed.
+// SAFETY: the callers' contract is that of lib.rs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ringway_sender_descriptor(
+    sender: Option<NonNull<ringway_sender>>,
+    descriptor: Option<&mut MaybeUninit<i32>>,
+) -> ringway_status {
+    call(|| {
+        // SAFETY: the caller's promise.
+        let mut sender = unsafe { sender::Lent::of(sender) }?;
+        let half = sender.idle()?;
+        given(descriptor, "descriptor")?.write(half.as_fd().as_raw_fd());
+        Ok(())
+    })
+}

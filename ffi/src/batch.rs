@@ -1,0 +1,181 @@
+//! Several frames in one call.
+
+use std::ffi::c_void;
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+
+use ringway::RecvError;
+
+use crate::boundary::{bytes, call, given, room};
+use crate::error::Failure;
+use crate::receiver::{self, ringway_receiver};
+use crate::sender::{self, ringway_sender};
+use crate::status::ringway_status;
+use crate::wait::Patience;
+
+/// Bytes to send.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct ringway_payload {
+    /// Where they are.
+    pub data: *const c_void,
+    /// How many.
+    pub length: usize,
+}
+
+/// Where a frame was put in a buffer.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct ringway_part {
+    /// Bytes before it: a multiple of 8.
+    pub offset: usize,
+    /// Bytes of its payload.
+    pub length: usize,
+}
+
+/// Sends copies of `count` payloads as one group, which becomes visible with one store. `timeout`: for room for each. `sent` gets how many were sent, also where the call fails after some of them:
+/// these are sent then, and it is the one output that is written in that case. Each is looked at before the first is sent. No group may be open.
+// SAFETY: the callers' contract is that of lib.rs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ringway_sender_send_many(
+    sender: Option<NonNull<ringway_sender>>,
+    payloads: *const ringway_payload,
+    count: usize,
+    timeout: i64,
+    sent: Option<&mut MaybeUninit<usize>>,
+) -> ringway_status {
+    call(|| {
+        // SAFETY: the caller's promise.
+        let mut sender = unsafe { sender::Lent::of(sender) }?;
+        let half = sender.idle()?;
+        let sent = given(sent, "sent")?;
+        let size = count.checked_mul(size_of::<ringway_payload>());
+        let size = size.ok_or_else(|| Failure::argument("`count` is more than there can be"))?;
+        // SAFETY: the caller's promise.
+        let all = unsafe { bytes(payloads.cast(), size, "payloads") }?.as_ptr();
+        if all.cast::<ringway_payload>().is_aligned() {
+            // SAFETY: as many are there, by the caller's promise, and they are aligned.
+            let all = unsafe { std::slice::from_raw_parts(all.cast::<ringway_payload>(), count) };
+            for payload in all {
+                // SAFETY: the caller's promise.
+                unsafe { bytes(payload.data, payload.length, "payloads[..].data") }?;
+            }
+            let patience = Patience::of(timeout);
+            let mut group = half.group();
+            let mut done = 0;
+            let result = all.iter().try_for_each(|payload| {
+                // SAFETY: the caller's promise; looked at just before.
+                let payload = unsafe { bytes(payload.data, payload.length, "payloads[..].data") }?;
+                match patience {
+                    Patience::None => group.try_send(payload)?,
+                    Patience::Until(deadline) => group.send_deadline(payload, deadline)?,
+                    Patience::Endless => group.send(payload)?,
+                }
+                done += 1;
+                Ok(())
+            });
+            group.publish();
+            sent.write(done);
+            return result;
+        }
+        Err(Failure::argument("`payloads` is not aligned"))
+    })
+}
+
+/// Copies the frames that are there, one behind the other, each at a multiple of 8, into `buffer`, until it is full or `most` are there; `timeout` is for the first. `parts` gets where each is, `count` how many there are, at least one.
+/// `RINGWAY_TRUNCATED`: the first one does not fit, and stays unread, as any later one does that does not fit.
+// SAFETY: the callers' contract is that of lib.rs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ringway_receiver_recv_many(
+    receiver: Option<NonNull<ringway_receiver>>,
+    buffer: *mut c_void,
+    capacity: usize,
+    parts: *mut ringway_part,
+    most: usize,
+    timeout: i64,
+    count: Option<&mut MaybeUninit<usize>>,
+) -> ringway_status {
+    call(|| {
+        // SAFETY: the caller's promise.
+        let mut receiver = unsafe { receiver::Lent::of(receiver) }?;
+        let half = receiver.idle()?;
+        // SAFETY: the caller's promise.
+        let buffer = unsafe { room(buffer, capacity, "buffer") }?;
+        given(std::ptr::NonNull::new(parts), "parts")?;
+        let count = given(count, "count")?;
+        if most == 0 || !parts.is_aligned() {
+            return Err(Failure::argument("`most` is 0, or `parts` is not aligned"));
+        }
+        let mut length = match Patience::of(timeout) {
+            Patience::None => half.try_recv_into(buffer)?,
+            Patience::Until(deadline) => half.recv_into_deadline(buffer, deadline)?,
+            Patience::Endless => half.recv_into(buffer)?,
+        };
+        let (mut offset, mut found) = (0, 0);
+        loop {
+            // SAFETY: there is room for `most` of them by the caller's promise, and `found` is less.
+            unsafe { parts.add(found).write(ringway_part { offset, length }) };
+            found += 1;
+            offset = (offset + length).next_multiple_of(8).min(capacity);
+            if found == most {
+                break;
+            }
+            length = match half.try_recv_into(&mut buffer[offset..]) {
+                Ok(length) => length,
+                // What it is comes again with the next call.
+                Err(
+                    RecvError::Empty
+                    | RecvError::Truncated { .. }
+                    | RecvError::Closed
+                    | RecvError::PeerClosed
+                    | RecvError::PeerDied
+                    | _,
+                ) => break,
+            };
+        }
+        count.write(found);
+        Ok(())
+    })
+}
+
+/// Opens a batch: the frames that are there, at most `most` of them, which `ringway_receiver_next` opens one after the other and which are released together, by `ringway_receiver_end_batch`.
+/// `timeout` is for the first.
+// SAFETY: the callers' contract is that of lib.rs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ringway_receiver_open_batch(
+    receiver: Option<NonNull<ringway_receiver>>,
+    most: usize,
+    timeout: i64,
+) -> ringway_status {
+    call(|| {
+        // SAFETY: the caller's promise.
+        let mut receiver = unsafe { receiver::Lent::of(receiver) }?;
+        let half = receiver.lent()?;
+        receiver.state().batch = Some(match Patience::of(timeout) {
+            Patience::None => half.try_recv_batch(most)?,
+            Patience::Until(deadline) => half.recv_batch_deadline(most, deadline)?,
+            Patience::Endless => half.recv_batch(most)?,
+        });
+        receiver.settle();
+        Ok(())
+    })
+}
+
+/// Ends the batch: releases the frames that it has opened. Those that it has not are received next.
+// SAFETY: the callers' contract is that of lib.rs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ringway_receiver_end_batch(
+    receiver: Option<NonNull<ringway_receiver>>,
+) -> ringway_status {
+    call(|| {
+        // SAFETY: the caller's promise.
+        let mut receiver = unsafe { receiver::Lent::of(receiver) }?;
+        if receiver.state().batch.is_none() {
+            return Err(Failure::turn(c"no batch is open"));
+        }
+        receiver.state().frame = None;
+        receiver.state().batch = None;
+        receiver.settle();
+        Ok(())
+    })
+}

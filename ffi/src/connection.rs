@@ -1,0 +1,129 @@
+//! Connecting, and taking a connection apart.
+
+use std::ffi::c_char;
+use std::mem::MaybeUninit;
+
+use ringway::{Connection, Peer};
+
+use crate::boundary::{call, given, quietly, text};
+use crate::config::ringway_config;
+use crate::receiver::ringway_receiver;
+use crate::schema::ringway_schema;
+use crate::sender::ringway_sender;
+use crate::status::ringway_status;
+
+/// Both directions to one peer, which is to be split into its halves. One thread at a time uses it; it may be handed to another.
+#[derive(Debug)]
+pub struct ringway_connection {
+    connection: Connection,
+}
+
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct ringway_peer {
+    /// Its user id, as seen from our user namespace.
+    pub uid: u32,
+    /// Its process id; 0, if it has none in our pid namespace.
+    pub pid: i32,
+}
+
+impl From<&Peer> for ringway_peer {
+    fn from(peer: &Peer) -> Self {
+        Self {
+            uid: peer.uid,
+            pid: peer.pid.unwrap_or(0),
+        }
+    }
+}
+
+impl ringway_connection {
+    pub(crate) fn new(connection: Connection) -> Box<Self> {
+        Box::new(Self { connection })
+    }
+}
+
+/// Connects to a listener and shakes hands. `address`: a name, or a path, which is what contains a slash. It waits for as long as the option
+/// `RINGWAY_HANDSHAKE_TIMEOUT` says. May be called from any thread.
+// SAFETY: the callers' contract is that of lib.rs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ringway_connect(
+    config: Option<&ringway_config>,
+    address: *const c_char,
+    connection: Option<&mut MaybeUninit<Box<ringway_connection>>>,
+) -> ringway_status {
+    call(|| {
+        let config = given(config, "config")?;
+        // SAFETY: the caller's promise.
+        let address = unsafe { text(address, "address") }?;
+        let connection = given(connection, "connection")?;
+        let made = config.config.connect(address)?;
+        connection.write(ringway_connection::new(made));
+        Ok(())
+    })
+}
+
+/// Takes a connection apart: each half may be used by a thread of its own. On success the connection is given up, and only the halves are to be freed; otherwise it is as it was.
+// SAFETY: the callers' contract is that of lib.rs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ringway_connection_split(
+    connection: *mut ringway_connection,
+    sender: Option<&mut MaybeUninit<Box<ringway_sender>>>,
+    receiver: Option<&mut MaybeUninit<Box<ringway_receiver>>>,
+) -> ringway_status {
+    call(|| {
+        given(std::ptr::NonNull::new(connection), "connection")?;
+        let (sender, receiver) = (given(sender, "sender")?, given(receiver, "receiver")?);
+        // SAFETY: one that `Box` gave away, which the caller gives up with this call: nothing below fails.
+        let connection = unsafe { Box::from_raw(connection) };
+        let (ours, theirs) = connection.connection.split();
+        sender.write(ringway_sender::new(ours));
+        receiver.write(ringway_receiver::new(theirs));
+        Ok(())
+    })
+}
+
+/// Closes a connection that was not split: the peer hears that it is closed.
+#[unsafe(no_mangle)]
+pub extern "C" fn ringway_connection_free(connection: Option<Box<ringway_connection>>) {
+    quietly(|| drop(connection));
+}
+
+/// Who is at the other end.
+#[unsafe(no_mangle)]
+pub extern "C" fn ringway_connection_peer(
+    connection: Option<&ringway_connection>,
+    peer: Option<&mut MaybeUninit<ringway_peer>>,
+) -> ringway_status {
+    call(|| {
+        let connection = given(connection, "connection")?;
+        given(peer, "peer")?.write(connection.connection.peer().into());
+        Ok(())
+    })
+}
+
+/// What the peer says that it sends: a copy, to be freed with `ringway_schema_free`. `RINGWAY_NO_SUCH_FIELD`: it says nothing, and sends bytes without a meaning.
+#[unsafe(no_mangle)]
+pub extern "C" fn ringway_connection_peer_sends(
+    connection: Option<&ringway_connection>,
+    schema: Option<&mut MaybeUninit<Box<ringway_schema>>>,
+) -> ringway_status {
+    call(|| {
+        let (connection, schema) = (given(connection, "connection")?, given(schema, "schema")?);
+        schema.write(ringway_schema::of(connection.connection.peer_sends())?);
+        Ok(())
+    })
+}
+
+/// What the peer says that it expects: as `ringway_connection_peer_sends`.
+#[unsafe(no_mangle)]
+pub extern "C" fn ringway_connection_peer_expects(
+    connection: Option<&ringway_connection>,
+    schema: Option<&mut MaybeUninit<Box<ringway_schema>>>,
+) -> ringway_status {
+    call(|| {
+        let (connection, schema) = (given(connection, "connection")?, given(schema, "schema")?);
+        schema.write(ringway_schema::of(connection.connection.peer_expects())?);
+        Ok(())
+    })
+}

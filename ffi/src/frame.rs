@@ -1,0 +1,162 @@
+//! A frame that was received and still lies in the ring.
+
+use std::ffi::c_void;
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+
+use ringway::{Frame, Redelivery};
+
+use crate::boundary::{call, given, room};
+use crate::error::Failure;
+use crate::receiver::{Lent, ringway_receiver};
+use crate::status::ringway_status;
+use crate::wait::Patience;
+
+/// What is known of a frame without its bytes.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct ringway_frame {
+    /// Its place in its lane: it grows, and no two frames of one direction and priority share one.
+    pub position: u64,
+    /// Bytes of its payload.
+    pub length: usize,
+    /// The number that its sender gave it; 0, unless it chose one.
+    pub kind: u16,
+    /// The priority that it was sent at.
+    pub priority: u8,
+    /// Whether it was sent to an earlier incarnation of this side too: 0 no, 1 yes, and that one has not seen it, 2 yes, and that one may have seen it.
+    pub redelivery: u8,
+}
+
+impl From<&Frame<'_>> for ringway_frame {
+    fn from(frame: &Frame<'_>) -> Self {
+        Self {
+            position: frame.position(),
+            length: frame.len(),
+            kind: frame.kind(),
+            priority: frame.priority() as u8,
+            redelivery: match frame.redelivery() {
+                Redelivery::First => 0,
+                Redelivery::Unseen => 1,
+                Redelivery::InDoubt => 2,
+            },
+        }
+    }
+}
+
+impl Lent {
+    fn shown(&mut self) -> Result<&Frame<'static>, Failure> {
+        let frame = self.state().frame.as_ref();
+        frame.ok_or_else(|| Failure::turn(c"no frame is open"))
+    }
+}
+
+/// Opens the next frame, which stays in the ring until `ringway_receiver_release`. `timeout` as for `ringway_receiver_recv`. In an open batch it opens the batch's next frame, without waiting: `RINGWAY_EMPTY` means that
+/// the batch is over. While frames are held, or in a batch, it takes the place of the one that was open.
+// SAFETY: the callers' contract is that of lib.rs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ringway_receiver_next(
+    receiver: Option<NonNull<ringway_receiver>>,
+    timeout: i64,
+    frame: Option<&mut MaybeUninit<ringway_frame>>,
+) -> ringway_status {
+    call(|| {
+        // SAFETY: the caller's promise.
+        let mut receiver = unsafe { Lent::of(receiver) }?;
+        let out = given(frame, "frame")?;
+        let state = receiver.state();
+        if state.batch.is_some() || state.holds {
+            state.frame = None;
+            receiver.settle();
+        }
+        let frame = if let Some(batch) = &mut receiver.state().batch {
+            let next = batch.next_frame();
+            let next = next.ok_or_else(|| Failure::plain(ringway_status::RINGWAY_EMPTY))?;
+            // SAFETY: what it borrows lies in the handle, which ends the frame first and then the batch, and asks the batch for nothing while the frame
+            // is there.
+            unsafe { std::mem::transmute::<Frame<'_>, Frame<'static>>(next) }
+        } else {
+            let half = receiver.lent()?;
+            match Patience::of(timeout) {
+                Patience::None => half.try_recv()?,
+                Patience::Until(deadline) => half.recv_deadline(deadline)?,
+                Patience::Endless => half.recv()?,
+            }
+        };
+        out.write((&frame).into());
+        receiver.state().frame = Some(frame);
+        receiver.settle();
+        Ok(())
+    })
+}
+
+/// Copies bytes of the open frame, from byte `offset` on, as many as there are and fit; `copied` gets their number. Copies may differ: until it is copied the peer can change what lies in its ring.
+// SAFETY: the callers' contract is that of lib.rs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ringway_receiver_copy(
+    receiver: Option<NonNull<ringway_receiver>>,
+    offset: usize,
+    buffer: *mut c_void,
+    capacity: usize,
+    copied: Option<&mut MaybeUninit<usize>>,
+) -> ringway_status {
+    call(|| {
+        // SAFETY: the caller's promise.
+        let (mut receiver, buffer) =
+            unsafe { (Lent::of(receiver)?, room(buffer, capacity, "buffer")?) };
+        let copied = given(copied, "copied")?;
+        let frame = receiver.shown()?;
+        let bytes = frame.copy_at(offset, buffer);
+        if bytes < capacity.min(frame.len().saturating_sub(offset)) {
+            return Err(Failure::forked());
+        }
+        copied.write(bytes);
+        Ok(())
+    })
+}
+
+/// The bytes of the open frame in place, without a copy, until it is released: **only for a peer that is trusted** as if it ran in this process, since it can change them at any time, also between a check and a use.
+// SAFETY: the callers' contract is that of lib.rs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ringway_receiver_trusted(
+    receiver: Option<NonNull<ringway_receiver>>,
+    data: Option<&mut MaybeUninit<*const c_void>>,
+    length: Option<&mut MaybeUninit<usize>>,
+) -> ringway_status {
+    call(|| {
+        // SAFETY: the caller's promise.
+        let mut receiver = unsafe { Lent::of(receiver) }?;
+        let (data, length) = (given(data, "data")?, given(length, "length")?);
+        let frame = receiver.shown()?;
+        if !frame.is_empty() && frame.copy_to(&mut [0]) == 0 {
+            return Err(Failure::forked());
+        }
+        // SAFETY: nothing is read here; the mapping is there, as was just seen, and what the caller does with the address it has been told.
+        let bytes = unsafe { frame.as_trusted_slice() };
+        data.write(bytes.as_ptr().cast());
+        length.write(bytes.len());
+        Ok(())
+    })
+}
+
+/// Releases the open frame; while frames are held, every one that has been read. After it no address in the frame is to be used.
+// SAFETY: the callers' contract is that of lib.rs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ringway_receiver_release(
+    receiver: Option<NonNull<ringway_receiver>>,
+) -> ringway_status {
+    call(|| {
+        // SAFETY: the caller's promise.
+        let mut receiver = unsafe { Lent::of(receiver) }?;
+        let holds = receiver.state().holds;
+        if !holds {
+            receiver.shown()?;
+        }
+        receiver.state().frame = None;
+        receiver.settle();
+        if holds {
+            receiver.idle()?.release();
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,257 @@
+//! The half that receives.
+
+use std::ffi::c_void;
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+
+use ringway::{Frame, Frames, Receiver};
+
+use crate::boundary::{call, given, not_at_once, quietly, refused, room};
+use crate::error::Failure;
+use crate::sender::ringway_half;
+use crate::status::ringway_status;
+use crate::wait::Patience;
+
+/// The half of a connection that receives. One thread at a time uses it; it may be handed to another, and the half that sends may be used meanwhile. At most one frame and
+/// one batch are open in it. Freeing it tells the peer that nothing more is read.
+#[derive(Debug)]
+pub struct ringway_receiver {
+    half: Receiver,
+    state: State,
+}
+
+/// What the handle has besides. It lies apart from the half, which what is open borrows: a reference to the whole would end that.
+#[derive(Debug)]
+pub(crate) struct State {
+    /// A frame or a batch is open, and borrows the half.
+    open: bool,
+    about: ringway_half,
+    pub(crate) holds: bool,
+    pub(crate) frame: Option<Frame<'static>>,
+    pub(crate) batch: Option<Frames<'static>>,
+}
+
+/// A handle that is lent for a call.
+#[derive(Debug)]
+pub(crate) struct Lent(NonNull<ringway_receiver>);
+
+impl ringway_receiver {
+    pub(crate) fn new(half: Receiver) -> Box<Self> {
+        let about = ringway_half {
+            capacity: half.capacity(),
+            max_payload: half.capacity(),
+            priorities: half.priorities(),
+            peer: half.peer().into(),
+        };
+        Box::new(Self {
+            half,
+            state: State {
+                open: false,
+                about,
+                holds: false,
+                frame: None,
+                batch: None,
+            },
+        })
+    }
+}
+
+impl Lent {
+    /// # Safety
+    /// NULL, or a handle that was not freed, and that nobody else uses while this lives.
+    #[inline(always)]
+    pub(crate) unsafe fn of(receiver: Option<NonNull<ringway_receiver>>) -> Result<Self, Failure> {
+        given(receiver, "receiver").map(Self)
+    }
+
+    #[inline(always)]
+    pub(crate) fn state(&mut self) -> &mut State {
+        // SAFETY: the handle lives and is ours alone by the promise of `of`, and nothing that is open borrows this part of it.
+        unsafe { &mut (*self.0.as_ptr()).state }
+    }
+
+    /// # Safety
+    /// Nothing is open that borrows the half, or it is not used while what is returned is.
+    #[inline(always)]
+    unsafe fn half<'a>(&self) -> &'a mut Receiver {
+        // SAFETY: the handle lives and is ours alone by the promise of `of`; the rest is the caller's promise.
+        unsafe { &mut (*self.0.as_ptr()).half }
+    }
+
+    /// The half, if nothing borrows it.
+    #[inline(always)]
+    pub(crate) fn idle(&mut self) -> Result<&mut Receiver, Failure> {
+        self.lent()
+    }
+
+    /// The same, for as long as the handle lives: for what is kept in it. The caller says so then (`settle`), which keeps everybody else from it.
+    #[inline(always)]
+    pub(crate) fn lent(&mut self) -> Result<&'static mut Receiver, Failure> {
+        if self.state().open {
+            return Err(self.is_open());
+        }
+        // SAFETY: nothing is open.
+        Ok(unsafe { self.half() })
+    }
+
+    /// Whether something borrows the half is told anew.
+    pub(crate) fn settle(&mut self) {
+        let state = self.state();
+        state.open = state.frame.is_some() || state.batch.is_some();
+    }
+
+    #[cold]
+    fn is_open(&mut self) -> Failure {
+        Failure::turn(if self.state().frame.is_some() {
+            c"a frame is open: release it first"
+        } else {
+            c"a batch is open: end it first"
+        })
+    }
+}
+
+fn receive(half: &mut Receiver, buffer: &mut [u8], timeout: i64) -> Result<usize, Failure> {
+    Ok(match Patience::of(timeout) {
+        Patience::None => half.try_recv_into(buffer)?,
+        Patience::Until(deadline) => half.recv_into_deadline(buffer, deadline)?,
+        Patience::Endless => half.recv_into(buffer)?,
+    })
+}
+
+/// Copies the next frame into `buffer` and releases it; `length` gets its bytes. `timeout`: nanoseconds to wait for one; 0 does not wait (`RINGWAY_EMPTY`), negative waits for ever. `RINGWAY_TRUNCATED`: the frame is longer
+/// than `capacity`, and stays unread. What the bytes are when they have been copied nobody can change any more. After an error the buffer may hold any bytes.
+///
+/// A frame that is there, of kind 0, and fills the buffer takes the shortest way.
+// SAFETY: the callers' contract is that of lib.rs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ringway_receiver_recv(
+    receiver: Option<NonNull<ringway_receiver>>,
+    buffer: *mut c_void,
+    capacity: usize,
+    timeout: i64,
+    length: Option<&mut MaybeUninit<usize>>,
+) -> ringway_status {
+    call(|| {
+        // SAFETY: the caller's promise.
+        let (mut receiver, buffer) =
+            unsafe { (Lent::of(receiver)?, room(buffer, capacity, "buffer")?) };
+        let length = given(length, "length")?;
+        let half = receiver.idle()?;
+        let got = if half.recv_at_once(buffer) {
+            capacity
+        } else {
+            receive(half, buffer, timeout)?
+        };
+        length.write(got);
+        Ok(())
+    })
+}
+
+/// Copies the next frame into `buffer`, if it is there and has 64 bytes and the kind 0, and releases it: the shortest way, which `ringway_recv` takes by itself. `RINGWAY_EMPTY`: nothing was received, and `ringway_receiver_recv` knows why.
+// SAFETY: the callers' contract is that of lib.rs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ringway_receiver_recv_64(
+    receiver: Option<NonNull<ringway_receiver>>,
+    buffer: *mut c_void,
+) -> ringway_status {
+    // As in `ringway_sender_send_64`.
+    let Some(receiver) = receiver else {
+        return refused(c"`receiver` is NULL");
+    };
+    if buffer.is_null() {
+        return refused(c"`buffer` is NULL");
+    }
+    let mut receiver = Lent(receiver);
+    if receiver.state().open {
+        return not_at_once(ringway_status::RINGWAY_EMPTY);
+    }
+    // SAFETY: nothing is open; and the caller's promise, of room for 64 bytes.
+    let (half, room) = unsafe { (receiver.half(), &mut *buffer.cast::<[u8; 64]>()) };
+    if half.recv_at_once(room) {
+        ringway_status::RINGWAY_OK
+    } else {
+        not_at_once(ringway_status::RINGWAY_EMPTY)
+    }
+}
+
+/// Copies the next frame into `buffer`, if it is there and has `length` bytes and the kind 0, and releases it: for receivers that know what they expect. `RINGWAY_EMPTY`: nothing was received; `ringway_receiver_next` tells what there is.
+// SAFETY: the callers' contract is that of lib.rs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ringway_receiver_recv_exact(
+    receiver: Option<NonNull<ringway_receiver>>,
+    buffer: *mut c_void,
+    length: usize,
+) -> ringway_status {
+    call(|| {
+        // SAFETY: the caller's promise.
+        let (mut receiver, buffer) =
+            unsafe { (Lent::of(receiver)?, room(buffer, length, "buffer")?) };
+        if receiver.idle()?.recv_at_once(buffer) {
+            Ok(())
+        } else {
+            Err(Failure::plain(ringway_status::RINGWAY_EMPTY))
+        }
+    })
+}
+
+/// `true`: frames that are read stay unreleased, in the ring and counting against its capacity, until `ringway_receiver_release`, and `ringway_receiver_rewind` goes back to them. `false` releases them.
+// SAFETY: the callers' contract is that of lib.rs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ringway_receiver_hold(
+    receiver: Option<NonNull<ringway_receiver>>,
+    on: bool,
+) -> ringway_status {
+    call(|| {
+        // SAFETY: the caller's promise.
+        let mut receiver = unsafe { Lent::of(receiver) }?;
+        receiver.idle()?.hold(on);
+        receiver.state().holds = on;
+        Ok(())
+    })
+}
+
+/// Goes back to the first frame that is not released: it is received again. `bytes` gets the bytes of ring gone back; 0, where frames are not held.
+// SAFETY: the callers' contract is that of lib.rs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ringway_receiver_rewind(
+    receiver: Option<NonNull<ringway_receiver>>,
+    bytes: Option<&mut MaybeUninit<u64>>,
+) -> ringway_status {
+    call(|| {
+        // SAFETY: the caller's promise.
+        let mut receiver = unsafe { Lent::of(receiver) }?;
+        let half = receiver.idle()?;
+        given(bytes, "bytes")?.write(half.rewind());
+        Ok(())
+    })
+}
+
+/// What was agreed of this half.
+// SAFETY: the callers' contract is that of lib.rs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ringway_receiver_about(
+    receiver: Option<NonNull<ringway_receiver>>,
+    about: Option<&mut MaybeUninit<ringway_half>>,
+) -> ringway_status {
+    call(|| {
+        // SAFETY: the caller's promise.
+        let mut receiver = unsafe { Lent::of(receiver) }?;
+        given(about, "about")?.write(receiver.state().about);
+        Ok(())
+    })
+}
+
+/// Closes this half: releases what is open, and says goodbye.
+// SAFETY: the callers' contract is that of lib.rs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ringway_receiver_free(receiver: Option<NonNull<ringway_receiver>>) {
+    quietly(|| {
+        let Some(receiver) = receiver else { return };
+        let mut lent = Lent(receiver);
+        // In this order: each borrows from the next.
+        lent.state().frame = None;
+        lent.state().batch = None;
+        // SAFETY: one that `Box` gave away, which the caller gives up with this call; what borrowed it is gone.
+        drop(unsafe { Box::from_raw(receiver.as_ptr()) });
+    });
+}

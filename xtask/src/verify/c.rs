@@ -1,0 +1,351 @@
+//! The step `c`: what users of C and C++ get, used as they use it.
+//!
+//! The libraries are built as the other tests are, laid under a prefix, and everything else is compiled against that: tests under AddressSanitizer, the same under Valgrind, the examples by CMake,
+//! the code of the READMEs by pkg-config. A peer in Rust is at the other end where languages have to agree.
+
+mod nulls;
+mod pages;
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use super::job::{Job, Stop, seconds};
+use super::several::Task;
+use crate::{install, place, tools};
+
+/// What every compilation is told. Warnings are errors here: a header that warns is a nuisance in each program that includes it.
+const WARNINGS: &[&str] = &["-Wall", "-Wextra", "-Werror", "-g"];
+const SANITIZED: &[&str] = &["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
+/// Templates are many, and to compile them with more than this takes three times as long.
+const ADDRESSES: &[&str] = &["-fsanitize=address"];
+const C: &[&str] = &["-std=c11", "-D_GNU_SOURCE"];
+const CPP: &[&str] = &["-std=c++20"];
+
+pub(super) fn c(job: &mut Job) -> Result<String, Stop> {
+    for tool in ["gcc", "g++", "nm", "readelf", "pkg-config"] {
+        if !place::answers(tool, &["--version"]) {
+            return Err(Stop::Missing {
+                what: tool.into(),
+                install: "apt-get install build-essential pkg-config".into(),
+            });
+        }
+    }
+    let cmake = cmake(job)?;
+    job.run(&mut install::build(false), seconds(400))?;
+    let mut peer = job.cargo("build");
+    peer.args(["--package", "ringway-ffi-peer"]);
+    job.run(&mut peer, seconds(300))?;
+    let mut header = job.cargo("test");
+    header.args(["--package", "ringway-ffi"]);
+    job.run(&mut header, seconds(300))?;
+
+    let tree = Tree::new().map_err(|error| Stop::failed(error.to_string()))?;
+    install::lay(&tree.prefix, "debug").map_err(Stop::Failed)?;
+    exports(job, &tree)?;
+    compile(job, &tree)?;
+    let tests = run_tests(job, &tree)?;
+    let valgrind = valgrind(job, &tree)?;
+    agree(job, &tree)?;
+    examples(job, &tree, &cmake)?;
+    let pages = pages::run(job, &tree)?;
+    Ok(format!("{tests} programs, {pages} pages, {valgrind}"))
+}
+
+/// CI fetches the tool by itself; a person is asked first.
+fn cmake(job: &Job) -> Result<PathBuf, Stop> {
+    let found = match tools::cmake() {
+        None if job.ci() => tools::install().ok().and_then(|_| tools::cmake()),
+        found => found,
+    };
+    found.ok_or_else(|| Stop::Missing {
+        what: "cmake".into(),
+        install: tools::INSTALL.into(),
+    })
+}
+
+/// Where everything of this step lies.
+struct Tree {
+    prefix: PathBuf,
+    /// Programs that were compiled.
+    built: PathBuf,
+    /// Sockets: in a folder of a short path.
+    run: PathBuf,
+}
+
+impl Tree {
+    fn new() -> std::io::Result<Self> {
+        let here = place::target().join("verify/c");
+        let tree = Self {
+            prefix: here.join("prefix"),
+            built: here.join("built"),
+            run: std::env::temp_dir().join(format!("ringway-verify-c-{}", std::process::id())),
+        };
+        let _ = fs::remove_dir_all(&tree.prefix);
+        fs::create_dir_all(&tree.built)?;
+        fs::create_dir_all(&tree.run)?;
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        fs::set_permissions(&tree.run, private)?;
+        Ok(tree)
+    }
+
+    /// A program that was built, which finds the library and leaves its sockets here.
+    fn program(&self, name: &str) -> Command {
+        self.with(place::command(self.built.join(name)))
+    }
+
+    fn peer(&self) -> Command {
+        self.with(place::command(
+            place::target().join("debug/ringway-ffi-peer"),
+        ))
+    }
+
+    fn with(&self, mut command: Command) -> Command {
+        command
+            .env("LD_LIBRARY_PATH", self.prefix.join("lib"))
+            .env("TMPDIR", &self.run)
+            .env("RINGWAY_DIR", &self.run);
+        command
+    }
+
+    /// What compiles one program of a source of ours.
+    fn compiler(&self, name: &str, flags: &[&str], sources: &[&str]) -> Command {
+        let cpp = sources.iter().any(|source| source.ends_with(".cpp"));
+        let mut compiler = place::command(if cpp { "g++" } else { "gcc" });
+        compiler.args(if cpp { CPP } else { C });
+        compiler.args(WARNINGS).args(flags).args(sources);
+        compiler.arg("-I").arg(self.prefix.join("include"));
+        compiler.arg("-I").arg(&self.built).arg("-Iffi/tests/c");
+        compiler.arg("-L").arg(self.prefix.join("lib"));
+        compiler.args(["-lringway", "-lpthread", "-o"]);
+        compiler.arg(self.built.join(name));
+        compiler
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.run);
+    }
+}
+
+/// The library exports what the committed list has, and nothing else, under its name for the loader.
+fn exports(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
+    let library = tree.prefix.join("lib/libringway.so.0");
+    let mut nm = place::command("nm");
+    nm.args(["--dynamic", "--defined-only", "--format=posix"])
+        .arg(&library);
+    let printed = job.run(&mut nm, seconds(60))?;
+    let mut found: Vec<&str> = printed
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    found.sort_unstable();
+    let list = nulls::list()?;
+    let wanted: Vec<&str> = list.iter().map(|declared| declared.name.as_str()).collect();
+    if found != wanted {
+        let lost = wanted.iter().filter(|name| !found.contains(name));
+        let more = found.iter().filter(|name| !wanted.contains(name));
+        return Err(Stop::failed(format!(
+            "the library does not export what ffi/symbols.txt has; missing: {:?}, more: {:?}",
+            lost.collect::<Vec<_>>(),
+            more.collect::<Vec<_>>()
+        )));
+    }
+    let mut readelf = place::command("readelf");
+    readelf.arg("--dynamic").arg(&library);
+    let printed = job.run(&mut readelf, seconds(60))?;
+    if !printed.contains("Library soname: [libringway.so.0]") {
+        return Err(Stop::failed("the library has not the name libringway.so.0"));
+    }
+    Ok(())
+}
+
+/// All programs, two at a time.
+fn compile(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
+    let written = fs::write(tree.built.join("nulls.c"), nulls::program()?);
+    written.map_err(|error| Stop::failed(error.to_string()))?;
+    let nulls = tree.built.join("nulls.c");
+    let nulls = nulls.to_string_lossy();
+    let pair = "ffi/tests/c/pair.c";
+    let programs: [(&str, &[&str], &[&str]); 8] = [
+        ("typed", ADDRESSES, &["bindings/cpp/tests/typed.cpp"]),
+        ("halves", ADDRESSES, &["bindings/cpp/tests/halves.cpp"]),
+        ("shapes", &[], &["bindings/cpp/tests/shapes.cpp"]),
+        ("exchange", SANITIZED, &["ffi/tests/c/exchange.c", pair]),
+        ("setup", SANITIZED, &["ffi/tests/c/setup.c", pair]),
+        ("schema", SANITIZED, &["ffi/tests/c/schema.c", pair]),
+        ("nulls", SANITIZED, &[&nulls, pair]),
+        ("plain", &["-O1"], &["ffi/tests/c/exchange.c", pair]),
+    ];
+    let tasks = programs.map(|(name, flags, sources)| Task {
+        name: format!("compile-{name}"),
+        command: tree.compiler(name, flags, sources),
+        limit: seconds(300),
+        alone: false,
+    });
+    ended(job, tasks.into())
+}
+
+fn ended(job: &mut Job, tasks: Vec<Task>) -> Result<(), Stop> {
+    for ran in job.several(tasks, 2) {
+        if !ran.status?.success() {
+            return Err(Stop::failed(format!("{}: {}", ran.name, ran.printed)));
+        }
+    }
+    Ok(())
+}
+
+/// Those that need nobody at the other end.
+fn run_tests(job: &mut Job, tree: &Tree) -> Result<usize, Stop> {
+    let names = ["exchange", "setup", "nulls", "halves", "typed"];
+    for name in names {
+        let printed = job.run(&mut tree.program(name), seconds(120))?;
+        if !printed.contains(": ok") {
+            return Err(Stop::failed(format!(
+                "`{name}` does not say that it is well"
+            )));
+        }
+    }
+    Ok(names.len())
+}
+
+/// The same exchange under Valgrind, where that knows the calls of the system.
+fn valgrind(job: &mut Job, tree: &Tree) -> Result<&'static str, Stop> {
+    if !place::answers("valgrind", &["--version"]) {
+        return Ok("no Valgrind here");
+    }
+    let mut valgrind = tree.with(place::command("valgrind"));
+    valgrind
+        .args(["--quiet", "--error-exitcode=9", "--fair-sched=yes"])
+        // What threads of the standard library have may be there at the end, and is not lost.
+        .args(["--leak-check=full", "--show-leak-kinds=definite"])
+        .arg("--errors-for-leak-kinds=definite")
+        .arg(tree.built.join("plain"));
+    let printed = job.run(&mut valgrind, seconds(300))?;
+    if printed.contains("WARNING: unhandled") {
+        return Ok("Valgrind does not know all calls of this system");
+    }
+    Ok("Valgrind finds nothing")
+}
+
+/// What all languages say alike: the fingerprint of a shape, the bytes of a message, and why somebody is refused.
+fn agree(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
+    let rust = job.run(tree.peer().arg("fingerprints"), seconds(60))?;
+    let cpp = job.run(&mut tree.program("shapes"), seconds(60))?;
+    same("the fingerprints", &rust, &cpp)?;
+    let everything = rust
+        .lines()
+        .find_map(|line| line.strip_prefix("Everything "))
+        .ok_or_else(|| Stop::failed("there is no fingerprint of Everything"))?;
+    job.run(tree.program("schema").arg(everything), seconds(60))?;
+    for what in ["echo", "requests"] {
+        let path = tree.run.join(what);
+        let server = Beside::start(tree.peer().arg(what).arg(&path))?;
+        job.run(tree.program("typed").arg(what).arg(&path), seconds(120))?;
+        server.end()?;
+    }
+    let path = tree.run.join("refusing");
+    let server = Beside::start(tree.peer().arg("expect").arg(&path))?;
+    for _ in 0..1000 {
+        if path.exists() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let ours = job.run(tree.peer().arg("refused").arg(&path), seconds(60))?;
+    for name in ["schema", "typed"] {
+        let theirs = job.run(tree.program(name).arg("refused").arg(&path), seconds(60))?;
+        same("the words of a refusal", &ours, &theirs)?;
+    }
+    server.end()
+}
+
+fn same(what: &str, ours: &str, theirs: &str) -> Result<(), Stop> {
+    if ours == theirs && !ours.is_empty() {
+        return Ok(());
+    }
+    Err(Stop::failed(format!(
+        "{what} are not the same; in Rust:\n{ours}\nelsewhere:\n{theirs}"
+    )))
+}
+
+/// The examples, by CMake and `find_package`.
+fn examples(job: &mut Job, tree: &Tree, cmake: &Path) -> Result<(), Stop> {
+    for (name, source) in [("c", "ffi/examples"), ("cpp", "bindings/cpp/examples")] {
+        let built = tree.built.join(format!("cmake-{name}"));
+        let _ = fs::remove_dir_all(&built);
+        let mut configure = place::command(cmake);
+        configure.arg("-S").arg(source).arg("-B").arg(&built);
+        configure.arg(format!("-DCMAKE_PREFIX_PATH={}", tree.prefix.display()));
+        job.run(&mut configure, seconds(120))?;
+        let mut build = place::command(cmake);
+        build.arg("--build").arg(&built).args(["--parallel", "2"]);
+        job.run(&mut build, seconds(300))?;
+    }
+    let c = |name: &str| tree.program(&format!("cmake-c/{name}"));
+    let cpp = |name: &str| tree.program(&format!("cmake-cpp/{name}"));
+    let server = Beside::start(c("prices_server").args(["prices", "2"]))?;
+    for client in ["prices_client", "prices_client_static"] {
+        job.run(c(client).args(["prices", "1000"]), seconds(60))?;
+    }
+    server.end()?;
+    let server = Beside::start(cpp("quotes_server").arg("quotes"))?;
+    job.run(cpp("quotes_client").args(["quotes", "1000"]), seconds(60))?;
+    server.end()?;
+    job.run(cpp("coroutines").arg("1000"), seconds(60))?;
+    Ok(())
+}
+
+/// A server that runs while its clients do.
+struct Beside {
+    child: Option<Child>,
+    name: String,
+}
+
+impl Beside {
+    fn start(command: &mut Command) -> Result<Self, Stop> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .map_err(|error| Stop::failed(format!("{name}: {error}")))?;
+        Ok(Self {
+            child: Some(child),
+            name,
+        })
+    }
+
+    /// It ends by itself, when its clients are gone or its input ends.
+    fn end(mut self) -> Result<(), Stop> {
+        let Some(mut child) = self.child.take() else {
+            return Ok(());
+        };
+        if let Some(mut input) = child.stdin.take() {
+            let _ = input.flush();
+        }
+        for _ in 0..6000 {
+            match child.try_wait() {
+                Ok(Some(status)) if status.success() => return Ok(()),
+                Ok(Some(status)) => {
+                    return Err(Stop::failed(format!("{} ended with {status}", self.name)));
+                }
+                Ok(None) => std::thread::sleep(std::time::Duration::from_millis(10)),
+                Err(error) => return Err(Stop::failed(error.to_string())),
+            }
+        }
+        self.child = Some(child);
+        Err(Stop::failed(format!("{} does not end", self.name)))
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
