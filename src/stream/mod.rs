@@ -39,6 +39,25 @@
 //!   [`ConnectionReset`](std::io::ErrorKind::ConnectionReset) there, so that half of an answer is never taken for a whole one; a socket cannot tell the two apart. One that
 //!   breaks a rule of the lane, or sends a frame without a byte, is [`InvalidData`](std::io::ErrorKind::InvalidData), then and ever after. The error's source is the [`RecvError`](crate::RecvError) or [`SendError`](crate::SendError).
 //!
+//! # What a read and a write say of an end
+//!
+//! A read says it behind the last byte that was written, and then each time; what is in a cell is an [`ErrorKind`](std::io::ErrorKind) where it is not `Ok`. In a task of tokio
+//! (`ringway::tokio::ByteStream`) it is the same.
+//!
+//! | the peer | a read | a write |
+//! | --- | --- | --- |
+//! | dropped its stream, or both halves | `Ok(0)` | `BrokenPipe` |
+//! | shut it down for writing | `Ok(0)` | goes on |
+//! | shut it down for reading | goes on | `BrokenPipe` |
+//! | was killed, or ended without dropping it | `ConnectionReset` | `ConnectionReset` |
+//! | broke it off ([`ByteStream::abort`]), or a panic dropped it, and lives | `ConnectionReset`, after 200 ms | `ConnectionReset`, after 200 ms |
+//! | broke a rule in what it wrote | `InvalidData` | goes on, until our reader is dropped |
+//! | broke a rule in what it read | goes on, until our writer is dropped | `InvalidData` |
+//! | (we did: `shutdown` for reading; for writing) | `Ok(0)` | `BrokenPipe` |
+//! | (we did: `abort` of the half beside) | `ConnectionReset` | `ConnectionReset` |
+//!
+//! A write may be told later than a read: it takes what there is room for, and looks when there is none, or when the reader beside it has heard.
+//!
 //! Absent on purpose: passing descriptors, and messages that are seen as such at the other end: those are what a connection without a stream carries.
 
 pub(crate) mod error;

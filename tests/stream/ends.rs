@@ -1,8 +1,9 @@
 //! How a stream ends that does not end in order.
 
 use std::io::{ErrorKind, Read, Write};
+use std::net::Shutdown;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ringway::stream::{ByteListener, ByteStream};
 use ringway::{Config, RecvError, SendError, Wait};
@@ -120,4 +121,101 @@ fn who_breaks_a_stream_off_ends_a_wait_of_his_own() {
             }
         }
     });
+}
+
+/// What a peer that lives does, and what a read then says behind the last byte, and a write: `None` is the end of the stream, or that it goes on.
+type Row = (
+    &'static str,
+    fn(ByteStream) -> Option<ByteStream>,
+    Option<ErrorKind>,
+    Option<ErrorKind>,
+);
+
+const ROWS: [Row; 5] = [
+    ("dropped", |_| None, None, Some(ErrorKind::BrokenPipe)),
+    (
+        "shut down for writing",
+        |mut peer| {
+            peer.shutdown(Shutdown::Write).unwrap();
+            Some(peer)
+        },
+        None,
+        None,
+    ),
+    (
+        "shut down for reading",
+        |mut peer| {
+            peer.shutdown(Shutdown::Read).unwrap();
+            Some(peer)
+        },
+        Some(ErrorKind::WouldBlock),
+        Some(ErrorKind::BrokenPipe),
+    ),
+    (
+        "aborted",
+        |peer| {
+            peer.abort();
+            None
+        },
+        Some(ErrorKind::ConnectionReset),
+        Some(ErrorKind::ConnectionReset),
+    ),
+    (
+        "dropped by a panic",
+        |peer| {
+            let panics = thread::spawn(move || {
+                let _peer = peer;
+                std::panic::resume_unwind(Box::new("the test's own panic"));
+            });
+            assert!(panics.join().is_err());
+            None
+        },
+        Some(ErrorKind::ConnectionReset),
+        Some(ErrorKind::ConnectionReset),
+    ),
+];
+
+/// How a write ends, if it does within a time that is long for whoever hears of an end.
+fn end_of_writes(stream: &mut ByteStream) -> Option<ErrorKind> {
+    let writer = stream.halves().1;
+    let until = Instant::now() + Duration::from_millis(600);
+    while Instant::now() < until {
+        match writer.try_write(&[7; 1000]) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                thread::sleep(Duration::from_millis(5));
+            }
+            Err(error) => return Some(error.kind()),
+        }
+    }
+    None
+}
+
+/// The table of the module's page, but for a peer that is killed (above) and one that breaks a rule (`hostile`).
+#[test]
+fn each_end_is_told_by_reads_and_writes() {
+    for (how, act, read, write) in ROWS {
+        for writes_first in [false, true] {
+            let (mut left, mut right) = streams("table", 64 << 10);
+            right.write_all(b"last").unwrap();
+            let _peer = act(right);
+            if writes_first {
+                assert_eq!(end_of_writes(&mut left), write, "{how}");
+            }
+            left.read_exact(&mut [0; 4]).unwrap();
+            for _ in 0..2 {
+                left.set_read_timeout(Some(Duration::from_secs(20)));
+                let found = if read == Some(ErrorKind::WouldBlock) {
+                    left.halves().0.try_read(&mut [0; 8])
+                } else {
+                    left.read(&mut [0; 8])
+                };
+                match read {
+                    None => assert_eq!(found.unwrap(), 0, "{how}"),
+                    Some(kind) => assert_eq!(found.unwrap_err().kind(), kind, "{how}"),
+                }
+            }
+            assert_eq!(end_of_writes(&mut left), write, "{how}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Peers that break the rules of a stream of bytes: each is named, for good, and holds nobody.
 
-use std::io::{self, ErrorKind, IoSliceMut, Read};
+use std::io::{self, ErrorKind, IoSliceMut, Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -84,7 +84,7 @@ fn a_frame_without_a_byte_breaks_a_rule_for_good() {
     process::alone(name, LONG, || {
         for (way, read) in WAYS {
             for behind_a_byte in [false, true] {
-                let (mut reader, _writer, mut raw, _back) = victim("empty");
+                let (mut reader, mut writer, mut raw, _back) = victim("empty");
                 if behind_a_byte {
                     raw.send(b"x").unwrap();
                 }
@@ -97,6 +97,8 @@ fn a_frame_without_a_byte_breaks_a_rule_for_good() {
                 for (again, read) in WAYS {
                     assert_nothing_in_it(again, &read(&mut reader), 0, 0);
                 }
+                // The half beside it found nothing wrong, and goes on until the reader is dropped or the peer is.
+                assert_eq!(writer.write(b"still").unwrap(), 5);
             }
         }
     });

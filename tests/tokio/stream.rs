@@ -210,3 +210,59 @@ fn who_breaks_a_stream_off_wakes_a_task_of_his_own() {
         assert_eq!(waiting.await.unwrap().kind(), ErrorKind::ConnectionReset);
     });
 }
+
+/// What a peer's end is for a read, behind the last byte, and for writes: the same in a task as in a thread (`each_end_is_told_by_reads_and_writes`).
+#[test]
+fn each_end_is_told_by_reads_and_writes() {
+    async fn end_of_writes(stream: &mut ByteStream) -> Option<ErrorKind> {
+        let writes = async {
+            loop {
+                if let Err(error) = stream.write(&[7; 1000]).await {
+                    break error.kind();
+                }
+            }
+        };
+        timeout(Duration::from_millis(600), writes).await.ok()
+    }
+    on_both(|| async {
+        let (broken, reset) = (ErrorKind::BrokenPipe, ErrorKind::ConnectionReset);
+        let rows = [
+            ("dropped", None, Some(broken)),
+            ("shut down for writing", None, None),
+            ("aborted", Some(reset), Some(reset)),
+            ("dropped by a panic", Some(reset), Some(reset)),
+        ];
+        for (how, read, write) in rows {
+            let (mut left, mut right) = streams(64 << 10).await;
+            right.write_all(b"last").await.unwrap();
+            let mut kept = None;
+            match how {
+                "dropped" => drop(right),
+                "shut down for writing" => {
+                    right.shutdown().await.unwrap();
+                    kept = Some(right);
+                }
+                "aborted" => right.split().1.into_inner().abort(),
+                _ => {
+                    let task = tokio::spawn(async move {
+                        let _right = right;
+                        std::panic::resume_unwind(Box::new("the test's own panic"));
+                    });
+                    assert!(task.await.unwrap_err().is_panic());
+                }
+            }
+            left.read_exact(&mut [0; 4]).await.unwrap();
+            for _ in 0..2 {
+                let found = left.read(&mut [0; 8]).await;
+                assert_eq!(
+                    found.as_ref().err().map(std::io::Error::kind),
+                    read,
+                    "{how}"
+                );
+                assert!(found.is_err() || found.is_ok_and(|read| read == 0), "{how}");
+            }
+            assert_eq!(end_of_writes(&mut left).await, write, "{how}");
+            drop(kept);
+        }
+    });
+}

@@ -112,7 +112,7 @@ fn a_false_release_ends_a_write_that_waits_for_room() {
         let (victim, hostile) = victim().await;
         let (mut reader, mut writer) = victim.split();
         let writing = tokio::spawn(async move {
-            let first = writer.write_all(&[7; 1 << 17]).await.unwrap_err();
+            let first = writer.write_all(&vec![7; 1 << 17]).await.unwrap_err();
             (first, writer.write(b"more").await.unwrap_err())
         });
         a_moment().await;
@@ -195,7 +195,7 @@ fn a_liar_holds_no_task() {
             let writing = tokio::spawn(async move {
                 let bytes = vec![7; 3000];
                 loop {
-                    if let Err(error) = writer.write(&bytes[..1 + seed as usize * 197]).await {
+                    if let Err(error) = writer.write(&bytes[..=seed as usize * 197]).await {
                         break error.kind();
                     }
                 }

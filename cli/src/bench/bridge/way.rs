@@ -92,14 +92,10 @@ fn start(command: &str, arguments: &[&str], processes: &mut Vec<Tied>) -> Result
     let mut said = BufReader::new(child.stderr.take().ok_or("no standard error")?);
     let mut line = String::new();
     said.read_line(&mut line)?;
-    match line.trim_end().split_once(service::LISTENING) {
-        Some((_, address)) => {
-            processes.push(child);
-            Ok(address.to_owned())
-        }
-        None => {
-            said.read_to_string(&mut line)?;
-            Err(format!("{command} does not listen: {line}").into())
-        }
+    if let Some((_, address)) = line.trim_end().split_once(service::LISTENING) {
+        processes.push(child);
+        return Ok(address.to_owned());
     }
+    said.read_to_string(&mut line)?;
+    Err(format!("{command} does not listen: {line}").into())
 }
