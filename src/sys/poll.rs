@@ -195,6 +195,11 @@ impl Waiter {
         again(|| self.collect(deadline.map(|at| at.saturating_duration_since(Instant::now()))))
     }
 
+    /// The same, and a signal ends it: [`io::ErrorKind::Interrupted`].
+    pub(crate) fn wait_once(&self, deadline: Option<Instant>) -> io::Result<Woken> {
+        self.collect(deadline.map(|at| at.saturating_duration_since(Instant::now())))
+    }
+
     /// Collects the edges that are there now, without blocking.
     pub(crate) fn consume(&self) -> io::Result<Woken> {
         self.collect(Some(Duration::ZERO))

@@ -1,0 +1,205 @@
+//! Listening.
+
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use ringway::Wait;
+
+use crate::connection::Connection;
+use crate::deadline::{Deadline, after};
+use crate::errors::{Fault, not_made, raise};
+use crate::flag::Flag;
+use crate::options;
+use crate::turn::{Held, Turn};
+
+/// A signal ends a wait for clients at once; a close by another thread, and a signal that was missed, after this time.
+const SLICE: Duration = Duration::from_millis(100);
+
+/// Accepts connections under a name or path.
+#[pyclass(frozen, module = "ringway")]
+#[derive(Debug)]
+pub(crate) struct Listener {
+    turn: Turn<Option<ringway::Listener>>,
+    closing: Flag,
+    path: PathBuf,
+    descriptor: RawFd,
+    wait: Wait,
+}
+
+/// Listens under a name or path.
+#[pyfunction]
+#[pyo3(signature = (name, **options))]
+pub(crate) fn listen(
+    py: Python<'_>,
+    name: &Bound<'_, PyAny>,
+    options: Option<&Bound<'_, PyDict>>,
+) -> PyResult<Listener> {
+    let address = options::address(name)?;
+    let (config, wait) = options::config("listen", options)?;
+    let listener = py
+        .detach(|| config.bind(address))
+        .map_err(|error| not_made(py, &error))?;
+    Ok(Listener {
+        closing: Flag::default(),
+        path: listener.path().to_owned(),
+        descriptor: listener.as_fd().as_raw_fd(),
+        turn: Turn::new(Some(listener)),
+        wait,
+    })
+}
+
+impl Listener {
+    fn enter(
+        &self,
+        py: Python<'_>,
+        timeout: Option<f64>,
+    ) -> PyResult<Held<'_, Option<ringway::Listener>>> {
+        let held = self.turn.take(py, || after(timeout).unwrap_or_default())?;
+        if held.is_none() || self.closing.is_set() {
+            return Err(raise(py, Fault::Closed, "the listener was closed here"));
+        }
+        Ok(held)
+    }
+
+    fn step(
+        &self,
+        py: Python<'_>,
+        held: &mut Held<'_, Option<ringway::Listener>>,
+    ) -> PyResult<Option<Connection>> {
+        let Some(listener) = held.as_mut() else {
+            return Ok(None);
+        };
+        let found = py
+            .detach(|| listener.try_accept())
+            .map_err(|error| not_made(py, &error))?;
+        found
+            .map(|connection| Connection::new(py, connection, self.wait))
+            .transpose()
+    }
+
+    /// Sleeps until the descriptor is readable, a signal comes, or it is time to look around.
+    fn sleep(&self, py: Python<'_>, deadline: Deadline) {
+        let slice = Instant::now() + SLICE;
+        let until = deadline.map_or(slice, |deadline| deadline.min(slice));
+        let left = until.saturating_duration_since(Instant::now());
+        let milliseconds = i32::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX);
+        let mut entry = libc::pollfd {
+            fd: self.descriptor,
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        // However it ends, the caller looks.
+        // SAFETY: one valid entry, whose descriptor is open while the turn is held.
+        py.detach(|| unsafe { libc::poll(&raw mut entry, 1, milliseconds) });
+    }
+}
+
+#[pymethods]
+impl Listener {
+    /// accept(timeout=None): waits for the next client.
+    #[pyo3(signature = (timeout=None))]
+    fn accept(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Connection> {
+        let deadline = after(timeout)?;
+        let mut held = self.enter(py, timeout)?;
+        loop {
+            if let Some(connection) = self.step(py, &mut held)? {
+                return Ok(connection);
+            }
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Err(raise(
+                    py,
+                    Fault::TimedOut,
+                    "no client connected before the deadline",
+                ));
+            }
+            self.sleep(py, deadline);
+            py.check_signals()?;
+            if self.closing.is_set() {
+                return Err(raise(py, Fault::Closed, "the listener was closed here"));
+            }
+        }
+    }
+
+    fn try_accept(&self, py: Python<'_>) -> PyResult<Option<Connection>> {
+        let mut held = self.enter(py, None)?;
+        self.step(py, &mut held)
+    }
+
+    #[getter]
+    fn path(&self) -> String {
+        self.path.to_string_lossy().into_owned()
+    }
+
+    fn fileno(&self) -> PyResult<RawFd> {
+        if self.closing.is_set() {
+            return Err(PyValueError::new_err("a closed listener has no descriptor"));
+        }
+        Ok(self.descriptor)
+    }
+
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        if self.closing.set() {
+            return Ok(());
+        }
+        let mut held = self.turn.take(py, || None)?;
+        let listener = held.take();
+        py.detach(|| drop(listener));
+        Ok(())
+    }
+
+    #[getter]
+    fn closed(&self) -> bool {
+        self.closing.is_set()
+    }
+
+    #[getter]
+    fn refusals(&self, py: Python<'_>) -> PyResult<u64> {
+        let held = self.enter(py, None)?;
+        Ok(held.as_ref().map_or(0, ringway::Listener::refusals))
+    }
+
+    #[getter]
+    fn last_refusal(&self, py: Python<'_>) -> PyResult<Option<String>> {
+        let held = self.enter(py, None)?;
+        let refusal = held.as_ref().and_then(ringway::Listener::last_refusal);
+        Ok(refusal.map(ToString::to_string))
+    }
+
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Connection>> {
+        match self.accept(py, None) {
+            Err(_) if self.closing.is_set() => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        _kind: &Bound<'_, PyAny>,
+        _error: &Bound<'_, PyAny>,
+        _trace: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        self.close(py)
+    }
+
+    fn __repr__(&self) -> String {
+        let state = if self.closing.is_set() {
+            "closed"
+        } else {
+            "listening"
+        };
+        format!("<ringway.Listener {state} at {:?}>", self.path)
+    }
+}

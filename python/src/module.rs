@@ -1,0 +1,22 @@
+//! What the module contains.
+
+use pyo3::prelude::*;
+
+use crate::connection::{Connection, Peer, connect};
+use crate::errors;
+use crate::listener::{Listener, listen};
+use crate::receiver::Receiver;
+use crate::sender::Sender;
+
+#[pymodule]
+fn _ringway(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    errors::add(module)?;
+    module.add_class::<Connection>()?;
+    module.add_class::<Listener>()?;
+    module.add_class::<Peer>()?;
+    module.add_class::<Receiver>()?;
+    module.add_class::<Sender>()?;
+    module.add_function(wrap_pyfunction!(connect, module)?)?;
+    module.add_function(wrap_pyfunction!(listen, module)?)
+}
