@@ -98,10 +98,6 @@ impl Reservation {
         }
     }
 
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "the form that the collector calls"
-    )]
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.sender)?;
         self.lease.traverse(&visit)

@@ -108,14 +108,11 @@ impl View {
         dlpack::capsule(slf, max_version, dl_device, copy)
     }
 
+    #[expect(clippy::unused_self, reason = "a method, by its contract")]
     fn __dlpack_device__(&self) -> (i32, i32) {
         dlpack::DEVICE
     }
 
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "the form that the collector calls"
-    )]
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.receiver)?;
         self.lease.traverse(&visit)
