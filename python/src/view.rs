@@ -81,6 +81,8 @@ impl View {
         Ok(())
     }
 
+    /// # Safety
+    /// The interpreter calls it, with a buffer to be filled in.
     unsafe fn __getbuffer__(
         slf: &Bound<'_, Self>,
         view: *mut ffi::Py_buffer,
@@ -90,6 +92,8 @@ impl View {
         unsafe { slf.get().lease.fill(slf.as_any(), view, flags) }
     }
 
+    /// # Safety
+    /// The interpreter calls it, with a buffer that was filled in.
     unsafe fn __releasebuffer__(&self, py: Python<'_>, _view: *mut ffi::Py_buffer) {
         self.unexport(py);
     }

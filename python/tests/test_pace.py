@@ -11,16 +11,8 @@ import pytest
 import ringway
 
 
-def count(stop: threading.Event) -> int:
-    """How far a thread counts until it is told to stop."""
-    counted = 0
-    while not stop.is_set():
-        counted += 1
-    return counted
-
-
 def counted_beside(work: Callable[[threading.Event], None], seconds: float) -> int:
-    """How far this thread counts while another one works."""
+    """How far this thread counts in that time while another one works."""
     stop, begun = threading.Event(), threading.Event()
 
     def run() -> None:
@@ -30,15 +22,17 @@ def counted_beside(work: Callable[[threading.Event], None], seconds: float) -> i
     worker = threading.Thread(target=run)
     worker.start()
     begun.wait()
-    threading.Timer(seconds, stop.set).start()
-    counted = count(stop)
+    counted, end = 0, time.monotonic() + seconds
+    while time.monotonic() < end:
+        counted += 1
+    stop.set()
     worker.join()
     return counted
 
 
 @pytest.mark.parametrize("wait", ["adaptive", "spin", "park"])
 def test_a_thread_that_waits_leaves_the_lock_to_others(wait: Literal["adaptive", "spin", "park"]) -> None:
-    # One that held the lock while it waits would give it up only when asked, each 5 ms, and so take most of the time: with this interval nearly all of it.
+    # One that held the lock while it waits would give it up only when it is asked to, which is after this interval.
     interval = sys.getswitchinterval()
     sys.setswitchinterval(0.5)
     try:
@@ -61,8 +55,8 @@ def test_a_thread_that_waits_leaves_the_lock_to_others(wait: Literal["adaptive",
                 # In turns, so that what else the machine does falls on both.
                 beside, alone = 0, 0
                 for _ in range(2):
-                    beside += counted_beside(work, 0.1)
-                    alone += counted_beside(lambda stop: None, 0.1)
+                    beside += counted_beside(work, 0.2)
+                    alone += counted_beside(lambda stop: None, 0.2)
                 assert beside > alone / 10, (work.__name__, beside, alone)
     finally:
         sys.setswitchinterval(interval)

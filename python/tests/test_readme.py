@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from conftest import PATIENCE, running
+
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
@@ -22,14 +24,12 @@ def test_five_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / name).write_text(text)
     service = [sys.executable, str(tmp_path / "service.py")]
     client = [sys.executable, str(tmp_path / "client.py")]
-    with subprocess.Popen(
-        service, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as running:
-        assert running.stdout is not None and running.stdout.readline() == "listening\n"
+    with running(service) as serving:
+        assert serving.stdout is not None and serving.stdout.readline() == "listening\n"
         done = subprocess.run(client, capture_output=True, text=True, timeout=60)
         assert (done.stdout, done.stderr) == ("b'HELLO'\n", "")
-        running.send_signal(signal.SIGINT)
-        assert running.wait(60) == -signal.SIGINT
+        serving.send_signal(signal.SIGINT)
+        assert serving.wait(PATIENCE) == -signal.SIGINT
 
 
 def test_sessions() -> None:
