@@ -6,7 +6,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use ringway::{Arm, SendError, Wait};
 
-use crate::buffer::Payload;
+use crate::buffer::{Payload, unlocked};
 use crate::deadline::after;
 use crate::errors::not_sent;
 use crate::half::{Half, closed_here};
@@ -48,7 +48,12 @@ impl Sender {
         let mut outbox = self.half.enter(py, timeout)?;
         let sender = outbox.sender(py)?;
         loop {
-            match sender.try_send_kind(kind, payload.bytes()) {
+            let sent = if payload.is_long() {
+                unlocked(py, || sender.try_send_kind(kind, payload.bytes()))
+            } else {
+                sender.try_send_kind(kind, payload.bytes())
+            };
+            match sent {
                 Ok(()) => return Ok(()),
                 Err(SendError::Full) => self.wait(py, sender, payload.bytes().len(), timeout)?,
                 Err(error) => return Err(not_sent(py, error)),
