@@ -419,6 +419,13 @@ impl Receiver {
         Ok(self.half.enter(py, None)?.kind)
     }
 
+    /// The priority of the frame that was received last; 0 before the first one.
+    #[getter]
+    fn last_priority(&self, py: Python<'_>) -> PyResult<usize> {
+        let mut inbox = self.half.enter(py, None)?;
+        Ok(inbox.receiver(py)?.last_priority())
+    }
+
     fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
         slf
     }
