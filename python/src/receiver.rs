@@ -10,7 +10,7 @@ use ringway::{Arm, Frame, RecvError, Wait};
 use crate::buffer::{Lent, fresh};
 use crate::deadline::after;
 use crate::errors::{Fault, is_orderly, not_received, raise, raise_with};
-use crate::half::Half;
+use crate::half::{Half, Lends};
 use crate::inbox::Inbox;
 use crate::view::View;
 use crate::waits;

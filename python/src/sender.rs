@@ -9,7 +9,7 @@ use ringway::{Arm, SendError, Wait};
 use crate::buffer::{Payload, unlocked};
 use crate::deadline::after;
 use crate::errors::not_sent;
-use crate::half::{Half, closed_here};
+use crate::half::{Half, Lends, closed_here};
 use crate::outbox::Outbox;
 use crate::reservation::Reservation;
 use crate::waits;

@@ -89,6 +89,26 @@ def test_frames_go_round_the_ring(trusting: Pair) -> None:
             assert memory == payload
 
 
+def test_a_handler_does_not_wait_for_the_call_that_it_interrupts(pair: Pair) -> None:
+    left, right = pair
+    heard: list[BaseException] = []
+
+    def handle(_number: int, _frame: object) -> None:
+        try:
+            right.recv()
+        except ringway.Error as error:
+            heard.append(error)
+        left.send(b"from the handler")
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        assert right.recv(timeout=PATIENCE) == b"from the handler"
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert isinstance(heard[0], ringway.InUse)
+
+
 def test_priorities() -> None:
     left, right = ringway.pair(lanes=2, capacity=4096, peer_capacity=4096)
     with left, right:
