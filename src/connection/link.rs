@@ -163,9 +163,14 @@ impl Link {
         }
     }
 
-    /// Wakes the half that is not `half`. Under the lock, so that it does not wake what was just left.
+    /// Wakes the half that is not `half`.
     pub(crate) fn wake_sibling(&self, half: usize) {
-        if let Some(waiter) = lock(&self.waiters[1 - half]).upgrade() {
+        self.wake_half(1 - half);
+    }
+
+    /// Wakes that half. Under the lock, so that it does not wake what was just left.
+    pub(crate) fn wake_half(&self, half: usize) {
+        if let Some(waiter) = lock(&self.waiters[half]).upgrade() {
             waiter.wake();
         }
     }

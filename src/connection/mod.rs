@@ -58,6 +58,7 @@ pub(crate) use polled::Look;
 pub use quota::Limits;
 pub use receiver::{Frames, Receiver};
 pub use reservation::{Group, Reservation};
+pub use rest::Interrupter;
 #[cfg(feature = "tokio")]
 pub(crate) use rest::{Rest, Rested};
 pub use resume::{NotResumed, Redelivered, Resumed, Unrelated};

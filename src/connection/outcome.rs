@@ -70,6 +70,10 @@ pub enum SendError {
     /// The peer broke a rule of the lane; the connection is over.
     #[error("the peer broke the protocol: {0}")]
     Protocol(Violation),
+    /// The wait was ended from this process before there was room: by an [`Interrupter`](crate::Interrupter), or by a signal
+    /// ([`Sender::heed_signals`](crate::Sender::heed_signals)). Nothing was sent, and the connection is as it was.
+    #[error("the wait for room was interrupted; nothing was sent")]
+    Interrupted,
     /// This is a child of the process that made the connection.
     #[error("the connection belongs to the process that forked this one; connect again here")]
     Forked,
@@ -122,6 +126,10 @@ pub enum RecvError {
     /// The peer broke a rule of the lane; the connection is over.
     #[error("the peer broke the protocol: {0}")]
     Protocol(Violation),
+    /// The wait was ended from this process before a frame came: by an [`Interrupter`](crate::Interrupter), or by a signal
+    /// ([`Receiver::heed_signals`](crate::Receiver::heed_signals)). The connection is as it was.
+    #[error("the wait for a frame was interrupted")]
+    Interrupted,
     /// This is a child of the process that made the connection.
     #[error("the connection belongs to the process that forked this one; connect again here")]
     Forked,

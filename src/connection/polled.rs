@@ -21,6 +21,7 @@ pub(crate) fn end_of(error: SendError) -> Option<RecvError> {
         SendError::Protocol(violation) => Some(RecvError::Protocol(violation)),
         SendError::Forked => Some(RecvError::Forked),
         SendError::Full
+        | SendError::Interrupted
         | SendError::TimedOut
         | SendError::Expired
         | SendError::QueueTooLong

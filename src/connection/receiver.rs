@@ -11,6 +11,7 @@ mod polled;
 #[cfg(feature = "tokio")]
 mod polls;
 mod taken;
+mod waiting;
 
 pub(super) use expired::unknown;
 pub(super) use follow::Following;
@@ -385,6 +386,7 @@ impl Receiver {
                 }
                 Ok(Err(Ended::TimedOut)) => return Err(RecvError::TimedOut),
                 Ok(Err(Ended::Gone(gone))) => return Err(self.ended(gone)),
+                Ok(Err(Ended::Interrupted)) => return Err(RecvError::Interrupted),
                 Err(halt) => {
                     if let Some(entry) = self.halted_until(halt, deadline)? {
                         return Ok(entry);

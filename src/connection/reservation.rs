@@ -198,6 +198,15 @@ impl<'a> Group<'a> {
         self.add(payload, 0, None)
     }
 
+    /// As [`Group::try_send`], with a number that the receiver sees as [`Frame::kind`](crate::Frame::kind).
+    ///
+    /// # Errors
+    /// As for [`Group::try_send`].
+    #[inline]
+    pub fn try_send_kind(&mut self, kind: u16, payload: &[u8]) -> Result<(), SendError> {
+        self.add(payload, kind, None)
+    }
+
     /// Adds a copy of `payload` that expires: [`Sender::send_expiring`]. Waits for space until then. What the group holds before it is not counted as queue.
     ///
     /// # Errors

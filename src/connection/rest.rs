@@ -3,6 +3,7 @@
 mod barrier;
 mod cores;
 mod follow;
+mod interrupter;
 mod lately;
 #[cfg(test)]
 mod one_core;
@@ -15,6 +16,7 @@ mod seated;
 mod unfenced;
 
 pub(crate) use cores::cores_with;
+pub use interrupter::Interrupter;
 use lately::with_lately;
 
 use std::io;
@@ -52,6 +54,8 @@ enum Heard {
 pub(crate) enum Ended {
     TimedOut,
     Gone(Gone),
+    /// This process wants it to end.
+    Interrupted,
 }
 
 /// What came of going to sleep in somebody else's loop.
@@ -104,6 +108,7 @@ pub(crate) struct Rest {
     heard: Heard,
     /// Made while its thread was unwinding: a panic that was there before tells nothing about this connection.
     born_unwinding: bool,
+    interruption: interrupter::Interruption,
 }
 
 impl Rest {
@@ -135,6 +140,7 @@ impl Rest {
             gone: None,
             heard: Heard::Nothing,
             born_unwinding: std::thread::panicking(),
+            interruption: interrupter::Interruption::default(),
         }
     }
 
@@ -263,6 +269,9 @@ impl Rest {
             if late {
                 return Ok(Err(Ended::TimedOut));
             }
+            if self.interruption.take() {
+                return Ok(Err(Ended::Interrupted));
+            }
             let step = if self.waiter.can_sleep() {
                 self.ladder.step(now)
             } else {
@@ -300,7 +309,9 @@ impl Rest {
             let until = [deadline, fading, sure].into_iter().flatten().min();
             self.counts.sleeps.add();
             step!("park");
-            let woken = self.settle().and_then(|()| self.waiter.wait(until));
+            let woken = self
+                .settle()
+                .and_then(|()| self.interruption.wait(&self.waiter, until));
             if woken.is_err() {
                 std::thread::yield_now();
             }

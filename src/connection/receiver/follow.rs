@@ -157,6 +157,7 @@ impl Receiver {
             }
             Ok(Err(Ended::TimedOut)) => Err(RecvError::TimedOut),
             Ok(Err(Ended::Gone(gone))) => Err(self.ended(gone)),
+            Ok(Err(Ended::Interrupted)) => Err(RecvError::Interrupted),
             Err(halt) => self.halted_until(halt, deadline),
         }
     }

@@ -234,6 +234,7 @@ impl Sender {
             // What there is to say about being late, the caller's next look says.
             Ok(Ok(()) | Err(Ended::TimedOut)) => Ok(()),
             Ok(Err(Ended::Gone(gone))) => Err(self.ended(gone)),
+            Ok(Err(Ended::Interrupted)) => Err(SendError::Interrupted),
             Err(refusal) => Err(self.refused(refusal)),
         }
     }

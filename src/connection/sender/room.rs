@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::Sender;
 use crate::connection::outcome::{Gone, SendError};
-use crate::connection::rest::{Ended, LIFE_EVERY};
+use crate::connection::rest::{Ended, Interrupter, LIFE_EVERY};
 use crate::ring::{Refusal, Slot};
 
 impl Sender {
@@ -44,7 +44,7 @@ impl Sender {
                 (Err(Refusal::Full), Some(deadline)) => {
                     // What is withheld must be visible before we wait, or the peer could not make room.
                     self.publish_group();
-                    self.wait_for_room(len, align, deadline)?;
+                    self.wait_for(len, align, deadline)?;
                     outcome = self.lane.try_reserve(len, align);
                 }
                 (Err(refusal), _) => return Err(self.refused(refusal)),
@@ -77,7 +77,7 @@ impl Sender {
         deadline: Option<Instant>,
     ) -> Result<(), SendError> {
         loop {
-            self.wait_for_room(payload.len(), 8, deadline)?;
+            self.wait_for(payload.len(), 8, deadline)?;
             match self.try_send_kind(kind, payload) {
                 Err(SendError::Full) => {}
                 other => return other,
@@ -85,7 +85,35 @@ impl Sender {
         }
     }
 
-    fn wait_for_room(
+    /// Waits until there is room for a payload of `len` bytes, which the next call can send; `None` waits for ever. Publishes a group whose guard was leaked.
+    ///
+    /// # Errors
+    /// As for [`Sender::send_deadline`].
+    pub fn wait_for_room(
+        &mut self,
+        len: usize,
+        deadline: Option<Instant>,
+    ) -> Result<(), SendError> {
+        if self.birth.is_forked() {
+            return Err(SendError::Forked);
+        }
+        self.publish_leaked();
+        self.heed()?;
+        self.wait_for(len, 8, deadline)
+    }
+
+    /// What ends a wait of this half from another thread.
+    pub fn interrupter(&mut self) -> Interrupter {
+        self.rest.interrupter()
+    }
+
+    /// `true`: a signal ends a sleep of this half, if it has a handler and that has run in the thread that sleeps; the call answers [`SendError::Interrupted`]. Default: waits go on. A signal that
+    /// comes before the sleep is not seen by it, and a wait that spins sees none.
+    pub fn heed_signals(&mut self, on: bool) {
+        self.rest.heed_signals(on);
+    }
+
+    fn wait_for(
         &mut self,
         len: usize,
         align: usize,
@@ -99,6 +127,7 @@ impl Sender {
             Ok(Ok(())) => Ok(()),
             Ok(Err(Ended::TimedOut)) => Err(SendError::TimedOut),
             Ok(Err(Ended::Gone(gone))) => Err(self.ended(gone)),
+            Ok(Err(Ended::Interrupted)) => Err(SendError::Interrupted),
             Err(refusal) => Err(self.refused(refusal)),
         }
     }

@@ -6,7 +6,7 @@
 
 use super::job::{Job, Stop, seconds};
 use super::{
-    Step, c, coverage, fuzz, mutants, planted, sanitizers, schedules, soak, suite, supply,
+    Step, c, coverage, fuzz, mutants, planted, python, sanitizers, schedules, soak, suite, supply,
 };
 use crate::place;
 
@@ -81,6 +81,12 @@ pub(super) const ALL: &[Step] = &[
         name: "c",
         about: "C and C++: symbols, install tree, tests under AddressSanitizer and Valgrind, examples, the code of the READMEs",
         run: c::c,
+        beside: false,
+    },
+    Step {
+        name: "python",
+        about: "the Python package: a wheel, installed afresh, its tests, its types",
+        run: python::python,
         beside: false,
     },
     Step {

@@ -1,0 +1,128 @@
+//! What both halves of a connection have as Python objects: an owner at a time, and an end.
+
+use std::os::fd::RawFd;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use ringway::{Interrupter, Wait};
+
+use crate::deadline::after;
+use crate::errors::{Fault, raise};
+use crate::flag::Flag;
+use crate::turn::{Held, Turn};
+
+/// What can be said of a half while another thread uses it.
+#[derive(Debug)]
+pub(crate) struct State {
+    /// It is closed, or about to be.
+    pub(crate) closing: Flag,
+    pub(crate) wait: Wait,
+    interrupter: Interrupter,
+    descriptor: RawFd,
+}
+
+/// A half, until it is closed.
+#[derive(Debug)]
+pub(crate) struct Half<T> {
+    turn: Turn<Option<T>>,
+    pub(crate) state: State,
+}
+
+/// A half that can lend its memory to Python, and is used by nobody else meanwhile.
+pub(crate) trait Lends: Send {
+    /// Whether it does.
+    fn is_open(&self) -> bool;
+
+    /// The refusal of every other use.
+    fn in_use(py: Python<'_>) -> PyErr;
+}
+
+/// The refusal of a half that this side has closed.
+#[cold]
+pub(crate) fn closed_here(py: Python<'_>) -> PyErr {
+    raise(
+        py,
+        Fault::Closed,
+        "this half of the connection was closed here",
+    )
+}
+
+impl<T: Lends> Half<T> {
+    pub(crate) fn new(half: T, wait: Wait, interrupter: Interrupter, descriptor: RawFd) -> Self {
+        Self {
+            turn: Turn::new(Some(half)),
+            state: State {
+                closing: Flag::default(),
+                wait,
+                interrupter,
+                descriptor,
+            },
+        }
+    }
+
+    /// Takes the half for one call.
+    #[inline]
+    pub(crate) fn enter(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Entered<'_, T>> {
+        let held = self.turn.take(py, || after(timeout).unwrap_or_default())?;
+        let lent = match &*held {
+            Some(half) if !self.state.closing.is_set() => half.is_open(),
+            _ => {
+                drop(held);
+                return Err(closed_here(py));
+            }
+        };
+        if lent {
+            // To make an exception may wake the collector, and what that finds may be what is lent, whose end takes its turn.
+            drop(held);
+            return Err(T::in_use(py));
+        }
+        Ok(Entered(held))
+    }
+
+    /// Ends it: a wait of another thread, and then the half. `end` may keep it for the time being.
+    pub(crate) fn close(&self, py: Python<'_>, end: impl FnOnce(&mut Option<T>)) -> PyResult<()> {
+        if self.state.closing.set() {
+            return Ok(());
+        }
+        self.state.interrupter.interrupt();
+        match self.turn.take(py, || None) {
+            Ok(mut held) => end(&mut held),
+            // What a thread of the parent held at the fork is the parent's.
+            Err(_) if self.turn.is_forked() => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// The half, also of one that is closing. For what ends later.
+    pub(crate) fn take(&self, py: Python<'_>) -> PyResult<Held<'_, Option<T>>> {
+        self.turn.take(py, || None)
+    }
+
+    /// The descriptor that event loops poll for readability.
+    pub(crate) fn descriptor(&self) -> PyResult<RawFd> {
+        if self.state.closing.is_set() {
+            return Err(PyValueError::new_err("a closed half has no descriptor"));
+        }
+        Ok(self.state.descriptor)
+    }
+}
+
+/// A half during one call.
+pub(crate) struct Entered<'a, T>(Held<'a, Option<T>>);
+
+impl<T> std::ops::Deref for Entered<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        self.0.as_ref().expect("looked at when it was entered")
+    }
+}
+
+impl<T> std::ops::DerefMut for Entered<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        self.0.as_mut().expect("looked at when it was entered")
+    }
+}

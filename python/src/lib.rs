@@ -1,0 +1,26 @@
+//! The native part of the Python package `ringway`: connections as Python objects.
+//!
+//! Absent on purpose: what the bytes mean (`ringway.message` and NumPy are Python's business) and event loops, which wait by descriptors. A call looks first, spins
+//! for at most [`waits::HELD`] with the interpreter's lock held, and releases that lock for whatever takes longer.
+
+mod buffer;
+mod connection;
+mod deadline;
+mod dlpack;
+mod errors;
+mod flag;
+mod half;
+mod inbox;
+mod lease;
+mod listener;
+mod module;
+mod options;
+mod outbox;
+mod pair;
+mod receiver;
+mod reservation;
+mod schema;
+mod sender;
+mod turn;
+mod view;
+mod waits;

@@ -1,0 +1,224 @@
+//! Listening.
+
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::connection::Connection;
+use crate::deadline::{Deadline, after};
+use crate::errors::{Fault, not_made, raise};
+use crate::flag::Flag;
+use crate::options::{self, Manner};
+use crate::turn::{Held, Turn};
+
+/// A signal ends a wait for clients at once; a close by another thread, and a signal that was missed, after this time.
+const SLICE: Duration = Duration::from_millis(100);
+
+/// Accepts connections under a name or path. As a context manager it closes itself; iterated over, it yields clients until it is closed.
+#[pyclass(frozen, module = "ringway")]
+#[derive(Debug)]
+pub(crate) struct Listener {
+    turn: Turn<Option<ringway::Listener>>,
+    closing: Flag,
+    path: PathBuf,
+    descriptor: RawFd,
+    manner: Manner,
+}
+
+/// Listens under a name, of letters, digits, `.`, `_` and `-`, in the private directory of this user; or at a path: whatever contains a slash, or is a `pathlib.Path`.
+///
+/// Options by keyword, as for `connect`, and `max_capacity` (the largest ring that a client may ask for), `allow_uid`, `limits` (a dictionary of `connections`, `bytes` and `handshakes`).
+///
+/// >>> import ringway, threading
+/// >>> with ringway.listen("example") as listener:
+/// ...     client = threading.Thread(target=lambda: ringway.connect("example").send(b"hello"))
+/// ...     client.start()
+/// ...     with listener.accept(timeout=10) as connection:
+/// ...         connection.recv()
+/// b'hello'
+/// >>> client.join()
+#[pyfunction]
+#[pyo3(signature = (name, **options))]
+pub(crate) fn listen(
+    py: Python<'_>,
+    name: &Bound<'_, PyAny>,
+    options: Option<&Bound<'_, PyDict>>,
+) -> PyResult<Listener> {
+    let address = options::address(name)?;
+    let (config, manner) = options::config("listen", options)?;
+    let listener = py
+        .detach(|| config.bind(address))
+        .map_err(|error| not_made(py, &error))?;
+    Ok(Listener {
+        closing: Flag::default(),
+        path: listener.path().to_owned(),
+        descriptor: listener.as_fd().as_raw_fd(),
+        turn: Turn::new(Some(listener)),
+        manner,
+    })
+}
+
+impl Listener {
+    fn enter(
+        &self,
+        py: Python<'_>,
+        timeout: Option<f64>,
+    ) -> PyResult<Held<'_, Option<ringway::Listener>>> {
+        let held = self.turn.take(py, || after(timeout).unwrap_or_default())?;
+        if held.is_none() || self.closing.is_set() {
+            return Err(raise(py, Fault::Closed, "the listener was closed here"));
+        }
+        Ok(held)
+    }
+
+    fn step(
+        &self,
+        py: Python<'_>,
+        held: &mut Held<'_, Option<ringway::Listener>>,
+    ) -> PyResult<Option<Connection>> {
+        let Some(listener) = held.as_mut() else {
+            return Ok(None);
+        };
+        let found = py
+            .detach(|| listener.try_accept())
+            .map_err(|error| not_made(py, &error))?;
+        found
+            .map(|connection| Connection::new(py, connection, self.manner))
+            .transpose()
+    }
+
+    /// Sleeps until the descriptor is readable, a signal comes, or it is time to look around.
+    fn sleep(&self, py: Python<'_>, deadline: Deadline) {
+        let slice = Instant::now() + SLICE;
+        let until = deadline.map_or(slice, |deadline| deadline.min(slice));
+        let left = until.saturating_duration_since(Instant::now());
+        let milliseconds = i32::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX);
+        let mut entry = libc::pollfd {
+            fd: self.descriptor,
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        // However it ends, the caller looks.
+        // SAFETY: one valid entry, whose descriptor is open while the turn is held.
+        py.detach(|| unsafe { libc::poll(&raw mut entry, 1, milliseconds) });
+    }
+}
+
+#[pymethods]
+impl Listener {
+    /// Waits for the next client, at most `timeout` seconds. Clients that are refused are counted (`refusals`) and passed over. Handshakes go on only inside of this and `try_accept`.
+    ///
+    /// Raises `TimedOut`.
+    #[pyo3(signature = (timeout=None))]
+    fn accept(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Connection> {
+        let deadline = after(timeout)?;
+        let mut held = self.enter(py, timeout)?;
+        loop {
+            if let Some(connection) = self.step(py, &mut held)? {
+                return Ok(connection);
+            }
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Err(raise(
+                    py,
+                    Fault::TimedOut,
+                    "no client connected before the deadline",
+                ));
+            }
+            self.sleep(py, deadline);
+            py.check_signals()?;
+            if self.closing.is_set() {
+                return Err(raise(py, Fault::Closed, "the listener was closed here"));
+            }
+        }
+    }
+
+    /// A client that has completed its handshake, if there is one, else `None`. Never waits.
+    fn try_accept(&self, py: Python<'_>) -> PyResult<Option<Connection>> {
+        let mut held = self.enter(py, None)?;
+        self.step(py, &mut held)
+    }
+
+    /// The socket's path.
+    #[getter]
+    fn path(&self) -> String {
+        self.path.to_string_lossy().into_owned()
+    }
+
+    /// The descriptor that an event loop polls for readability: then `try_accept()` has something to do, though perhaps no client yet.
+    fn fileno(&self) -> PyResult<RawFd> {
+        if self.closing.is_set() {
+            return Err(PyValueError::new_err("a closed listener has no descriptor"));
+        }
+        Ok(self.descriptor)
+    }
+
+    /// Frees the name. Connections live on. An `accept` of another thread ends with `Closed`.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        if self.closing.set() {
+            return Ok(());
+        }
+        let mut held = self.turn.take(py, || None)?;
+        let listener = held.take();
+        py.detach(|| drop(listener));
+        Ok(())
+    }
+
+    /// Whether it was closed here.
+    #[getter]
+    fn closed(&self) -> bool {
+        self.closing.is_set()
+    }
+
+    /// Clients whose handshake was refused or failed.
+    #[getter]
+    fn refusals(&self, py: Python<'_>) -> PyResult<u64> {
+        let held = self.enter(py, None)?;
+        Ok(held.as_ref().map_or(0, ringway::Listener::refusals))
+    }
+
+    /// Why the last one was refused, for people.
+    #[getter]
+    fn last_refusal(&self, py: Python<'_>) -> PyResult<Option<String>> {
+        let held = self.enter(py, None)?;
+        let refusal = held.as_ref().and_then(ringway::Listener::last_refusal);
+        Ok(refusal.map(ToString::to_string))
+    }
+
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Connection>> {
+        match self.accept(py, None) {
+            Err(_) if self.closing.is_set() => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        _kind: &Bound<'_, PyAny>,
+        _error: &Bound<'_, PyAny>,
+        _trace: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        self.close(py)
+    }
+
+    fn __repr__(&self) -> String {
+        let state = if self.closing.is_set() {
+            "closed"
+        } else {
+            "listening"
+        };
+        format!("<ringway.Listener {state} at {}>", self.path.display())
+    }
+}

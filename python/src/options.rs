@@ -1,0 +1,163 @@
+//! Options, by keyword: those of `Config`, with its names.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+use ringway::{Address, Config, Limits, Wait};
+
+use crate::schema::Schema;
+
+/// What is known.
+const NAMES: &[&str] = &[
+    "alignment",
+    "allow_tap",
+    "allow_uid",
+    "capacity",
+    "codec",
+    "drop_expired",
+    "expects",
+    "few_descriptors",
+    "handshake_timeout",
+    "huge_pages",
+    "lanes",
+    "limits",
+    "lock_memory",
+    "max_capacity",
+    "membarrier",
+    "numa_node",
+    "peer_capacity",
+    "prefault",
+    "raise_descriptor_limit",
+    "sends",
+    "spin_budget",
+    "starvation_bound",
+    "trust_peer",
+    "wait",
+];
+
+/// A name, or a path: whatever contains a slash, or is a `pathlib.Path`.
+pub(crate) fn address(name: &Bound<'_, PyAny>) -> PyResult<Address> {
+    match name.cast::<PyString>() {
+        Ok(text) => Ok(Address::from(text.to_cow()?.as_ref())),
+        Err(_) => Ok(Address::from(name.extract::<PathBuf>()?)),
+    }
+}
+
+/// How connections are used that were made with some options.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Manner {
+    pub(crate) wait: Wait,
+    /// The program trusts the peer.
+    pub(crate) trusts: bool,
+}
+
+/// The options of a call.
+pub(crate) fn config(
+    call: &str,
+    options: Option<&Bound<'_, PyDict>>,
+) -> PyResult<(Config, Manner)> {
+    let mut config = Config::new();
+    let mut manner = Manner::default();
+    for (name, value) in options.into_iter().flatten() {
+        let name: String = name.extract()?;
+        config = match name.as_str() {
+            "wait" => {
+                manner.wait = wait_of(&value)?;
+                config.wait(manner.wait)
+            }
+            "trust_peer" => {
+                manner.trusts = value.extract()?;
+                config.trust_peer(manner.trusts)
+            }
+            name => one(config, call, name, &value)?,
+        };
+    }
+    Ok((config, manner))
+}
+
+fn one(config: Config, call: &str, name: &str, value: &Bound<'_, PyAny>) -> PyResult<Config> {
+    Ok(match name {
+        "alignment" => config.alignment(value.extract()?),
+        "allow_tap" => config.allow_tap(value.extract()?),
+        "allow_uid" => match value.extract::<u32>() {
+            Ok(uid) => config.allow_uid(uid),
+            Err(_) => value.try_iter()?.try_fold(config, |config, uid| {
+                PyResult::Ok(config.allow_uid(uid?.extract()?))
+            })?,
+        },
+        "capacity" => config.capacity(value.extract()?),
+        "codec" => config.codec(value.extract()?),
+        "expects" => match value.extract::<Option<Schema>>()? {
+            Some(schema) => config.expects(schema.table),
+            None => config,
+        },
+        "sends" => match value.extract::<Option<Schema>>()? {
+            Some(schema) => config.sends(schema.table),
+            None => config,
+        },
+        "drop_expired" => config.drop_expired(value.extract()?),
+        "few_descriptors" => config.few_descriptors(value.extract()?),
+        "handshake_timeout" => config.handshake_timeout(seconds(name, value)?),
+        "huge_pages" => config.huge_pages(value.extract()?),
+        "lanes" => config.lanes(value.extract()?),
+        "limits" => config.limits(limits(value)?),
+        "lock_memory" => config.lock_memory(value.extract()?),
+        "max_capacity" => config.max_capacity(value.extract()?),
+        "membarrier" => config.membarrier(value.extract()?),
+        "numa_node" => config.numa_node(value.extract()?),
+        "peer_capacity" => config.peer_capacity(value.extract()?),
+        "prefault" => config.prefault(value.extract()?),
+        "raise_descriptor_limit" => config.raise_descriptor_limit(value.extract()?),
+        "spin_budget" => config.spin_budget(seconds(name, value)?),
+        "starvation_bound" => config.starvation_bound(value.extract()?),
+        _ => {
+            let known = NAMES.join(", ");
+            let text = format!("{call}() has no option {name:?}; there are {known}");
+            return Err(PyTypeError::new_err(text));
+        }
+    })
+}
+
+fn wait_of(value: &Bound<'_, PyAny>) -> PyResult<Wait> {
+    let text: String = value.extract()?;
+    match text.as_str() {
+        "adaptive" => Ok(Wait::Adaptive),
+        "spin" => Ok(Wait::Spin),
+        "park" => Ok(Wait::Park),
+        _ => Err(PyValueError::new_err(format!(
+            "wait is {text:?}: it must be \"adaptive\", \"spin\" or \"park\""
+        ))),
+    }
+}
+
+fn seconds(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Duration> {
+    let seconds: f64 = value.extract()?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| {
+        PyValueError::new_err(format!(
+            "{name} is {seconds}: it must be a number of seconds that is not negative"
+        ))
+    })
+}
+
+/// A dictionary with some of `connections`, `bytes` and `handshakes`.
+fn limits(value: &Bound<'_, PyAny>) -> PyResult<Limits> {
+    let mut limits = Limits::new();
+    for (name, most) in value.cast::<PyDict>()? {
+        let (name, most): (String, u64) = (name.extract()?, most.extract()?);
+        limits = match name.as_str() {
+            "connections" => limits.connections(most),
+            "bytes" => limits.bytes(most),
+            "handshakes" => limits.handshakes(most),
+            _ => {
+                let text = format!(
+                    "limits has no {name:?}; there are \"connections\", \"bytes\" and \"handshakes\""
+                );
+                return Err(PyValueError::new_err(text));
+            }
+        };
+    }
+    Ok(limits)
+}

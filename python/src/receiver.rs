@@ -1,0 +1,455 @@
+//! The half that receives.
+
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList};
+use ringway::{Arm, Frame, RecvError, Wait};
+
+use crate::buffer::{Lent, fresh};
+use crate::deadline::after;
+use crate::errors::{Fault, is_orderly, not_received, raise, raise_with};
+use crate::half::{Half, Lends};
+use crate::inbox::Inbox;
+use crate::view::View;
+use crate::waits;
+
+/// Buffers of this many bytes on are filled while the frame is still written, without the interpreter's lock.
+const LARGE: usize = 64 << 10;
+
+/// The half of a connection that receives. Threads that call it at the same time take turns.
+#[pyclass(frozen, module = "ringway")]
+#[derive(Debug)]
+pub(crate) struct Receiver {
+    half: Half<Inbox>,
+    capacity: usize,
+    /// The program trusts the peer not to change frames.
+    trusts: bool,
+}
+
+impl Receiver {
+    pub(crate) fn new(mut receiver: ringway::Receiver, wait: Wait, trusts: bool) -> Self {
+        receiver.heed_signals(true);
+        let interrupter = receiver.interrupter();
+        let descriptor = receiver.as_fd().as_raw_fd();
+        let capacity = receiver.capacity();
+        Self {
+            half: Half::new(Inbox::new(receiver), wait, interrupter, descriptor),
+            capacity,
+            trusts,
+        }
+    }
+
+    /// Waits for a frame, as long as `timeout` says, and has it received.
+    #[inline]
+    fn receive<R>(
+        &self,
+        py: Python<'_>,
+        timeout: Option<f64>,
+        mut take: impl FnMut(&mut ringway::Receiver, &mut u16) -> Result<PyResult<R>, RecvError>,
+    ) -> PyResult<R> {
+        let mut inbox = self.half.enter(py, timeout)?;
+        let (receiver, kind) = inbox.parts(py)?;
+        loop {
+            if !receiver.sees_frame_within(waits::HELD) {
+                self.wait(py, receiver, timeout)?;
+            }
+            match take(receiver, kind) {
+                Ok(received) => return received,
+                // What was there had expired.
+                Err(RecvError::Empty) => {}
+                Err(error) => return Err(not_received(py, error)),
+            }
+        }
+    }
+
+    #[cold]
+    fn wait(
+        &self,
+        py: Python<'_>,
+        receiver: &mut ringway::Receiver,
+        timeout: Option<f64>,
+    ) -> PyResult<()> {
+        waits::for_frame(py, receiver, &self.half.state, after(timeout)?)
+    }
+
+    #[inline]
+    pub(crate) fn recv<'py>(
+        &self,
+        py: Python<'py>,
+        timeout: Option<f64>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        self.receive(py, timeout, |receiver, kind| {
+            let frame = receiver.try_recv()?;
+            *kind = frame.kind();
+            Ok(bytes_of(py, &frame))
+        })
+    }
+
+    pub(crate) fn recv_kind<'py>(
+        &self,
+        py: Python<'py>,
+        timeout: Option<f64>,
+    ) -> PyResult<(u16, Bound<'py, PyBytes>)> {
+        self.receive(py, timeout, |receiver, kind| {
+            let frame = receiver.try_recv()?;
+            *kind = frame.kind();
+            Ok(bytes_of(py, &frame).map(|bytes| (*kind, bytes)))
+        })
+    }
+
+    pub(crate) fn try_recv<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let mut inbox = self.half.enter(py, None)?;
+        let (receiver, kind) = inbox.parts(py)?;
+        match receiver.try_recv() {
+            Ok(frame) => {
+                *kind = frame.kind();
+                bytes_of(py, &frame).map(Some)
+            }
+            Err(RecvError::Empty) => Ok(None),
+            Err(error) => Err(not_received(py, error)),
+        }
+    }
+
+    pub(crate) fn recv_into(
+        &self,
+        py: Python<'_>,
+        buffer: &Bound<'_, PyAny>,
+        timeout: Option<f64>,
+    ) -> PyResult<usize> {
+        let mut buffer = Lent::to_write(buffer)?;
+        let buffer = buffer.bytes_mut();
+        if buffer.len() >= LARGE {
+            let mut inbox = self.half.enter(py, timeout)?;
+            let (receiver, kind) = inbox.parts(py)?;
+            *kind = 0;
+            let deadline = after(timeout)?;
+            return waits::into_large(py, receiver, buffer, &self.half.state, deadline);
+        }
+        self.receive(py, timeout, |receiver, kind| {
+            let peeked = receiver.peek_frame()?;
+            let len = receiver.try_recv_into(buffer)?;
+            *kind = peeked.map_or(0, |(_, kind)| kind);
+            Ok(Ok(len))
+        })
+    }
+
+    pub(crate) fn recv_batch<'py>(
+        &self,
+        py: Python<'py>,
+        max: usize,
+        timeout: Option<f64>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        self.receive_batch(py, max, timeout, |list, _, bytes| list.append(bytes))
+    }
+
+    pub(crate) fn recv_batch_kinds<'py>(
+        &self,
+        py: Python<'py>,
+        max: usize,
+        timeout: Option<f64>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        self.receive_batch(py, max, timeout, |list, kind, bytes| {
+            list.append((kind, bytes))
+        })
+    }
+
+    fn receive_batch<'py>(
+        &self,
+        py: Python<'py>,
+        max: usize,
+        timeout: Option<f64>,
+        append: impl Fn(&Bound<'py, PyList>, u16, Bound<'py, PyBytes>) -> PyResult<()>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        self.receive(py, timeout, |receiver, kind| {
+            let mut frames = receiver.try_recv_batch(max)?;
+            let list = PyList::empty(py);
+            while let Some(frame) = frames.next_frame() {
+                *kind = frame.kind();
+                let bytes = bytes_of(py, &frame);
+                if let Err(error) = bytes.and_then(|bytes| append(&list, *kind, bytes)) {
+                    return Ok(Err(error));
+                }
+            }
+            Ok(Ok(list))
+        })
+    }
+
+    pub(crate) fn recv_batch_into(
+        &self,
+        py: Python<'_>,
+        buffer: &Bound<'_, PyAny>,
+        size: usize,
+        timeout: Option<f64>,
+    ) -> PyResult<usize> {
+        let mut buffer = Lent::to_write(buffer)?;
+        let buffer = buffer.bytes_mut();
+        if size == 0 || buffer.len() < size {
+            let text = format!(
+                "a buffer of {} bytes has no room for a record of {size} bytes",
+                buffer.len()
+            );
+            return Err(PyValueError::new_err(text));
+        }
+        self.receive(py, timeout, |receiver, kind| {
+            if receiver.priorities() > 1 {
+                let text = "records are received into a buffer from connections of one lane only";
+                return Ok(Err(raise(py, Fault::Feature, text)));
+            }
+            let mut count = 0;
+            for place in buffer.chunks_exact_mut(size) {
+                match receiver.peek_frame()? {
+                    Some((len, next)) if len == size => *kind = next,
+                    Some((len, _)) if count == 0 => return Ok(Err(wrong_size(py, len, size))),
+                    _ => break,
+                }
+                receiver.try_recv_into(place)?;
+                count += 1;
+            }
+            match count {
+                0 => Err(RecvError::Empty),
+                count => Ok(Ok(count)),
+            }
+        })
+    }
+
+    pub(crate) fn recv_view(slf: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<View> {
+        let (py, receiver) = (slf.py(), slf.get());
+        if !receiver.trusts {
+            let text = "frames are looked at in place on connections that were made with trust_peer=True only: a peer may change the bytes at any time, also behind a check";
+            return Err(raise(py, Fault::Feature, text));
+        }
+        let mut inbox = receiver.half.enter(py, timeout)?;
+        loop {
+            let lane = inbox.receiver(py)?;
+            if !lane.sees_frame_within(waits::HELD) {
+                receiver.wait(py, lane, timeout)?;
+            }
+            match inbox.keep() {
+                Ok((place, len, kind)) => {
+                    return Ok(View::new(slf.clone().unbind(), place, len, kind));
+                }
+                Err(RecvError::Empty) => {}
+                Err(error) => return Err(not_received(py, error)),
+            }
+        }
+    }
+
+    /// Releases the frame that is looked at in place.
+    pub(crate) fn finish(&self, py: Python<'_>) {
+        // There is nobody to tell: it fails in a forked child, which has nothing to release.
+        if let Ok(mut held) = self.half.take(py) {
+            if let Some(inbox) = held.as_mut() {
+                inbox.finish();
+            }
+            if self.half.state.closing.is_set() {
+                *held = None;
+            }
+        }
+    }
+
+    /// The next frame of an iteration; `None` behind the last one.
+    pub(crate) fn next_or_end<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        match self.recv(py, None) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if is_orderly(py, &error) && !self.is_closed() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(crate) fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.half.close(py, |held| {
+            // What is lent to Python is mapped until it is given back.
+            if held.as_ref().is_some_and(|inbox| !inbox.is_open()) {
+                *held = None;
+            }
+        })
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.half.state.closing.is_set()
+    }
+
+    pub(crate) fn ring_capacity(&self) -> usize {
+        self.capacity
+    }
+}
+
+#[cold]
+fn wrong_size(py: Python<'_>, len: usize, size: usize) -> PyErr {
+    let text = format!(
+        "the next frame has {len} bytes, and a record {size}; it stays unread: receive it by another call"
+    );
+    raise_with(py, Fault::WrongSize, text, &[("len", len)])
+}
+
+#[inline]
+fn bytes_of<'py>(py: Python<'py>, frame: &Frame<'_>) -> PyResult<Bound<'py, PyBytes>> {
+    fresh(py, frame.len(), |target| frame.copy_to(target))
+}
+
+#[pymethods]
+impl Receiver {
+    /// The next frame as `bytes`, waiting for it: as `Connection.recv`.
+    #[pyo3(name = "recv", signature = (timeout=None))]
+    fn py_recv<'py>(&self, py: Python<'py>, timeout: Option<f64>) -> PyResult<Bound<'py, PyBytes>> {
+        self.recv(py, timeout)
+    }
+
+    /// The next frame, with the number that its sender gave it: as `Connection.recv_kind`.
+    #[pyo3(name = "recv_kind", signature = (timeout=None))]
+    fn py_recv_kind<'py>(
+        &self,
+        py: Python<'py>,
+        timeout: Option<f64>,
+    ) -> PyResult<(u16, Bound<'py, PyBytes>)> {
+        self.recv_kind(py, timeout)
+    }
+
+    /// The next frame if there is one now, else `None`: as `Connection.try_recv`.
+    #[pyo3(name = "try_recv")]
+    fn py_try_recv<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        self.try_recv(py)
+    }
+
+    /// Copies the next frame into a buffer: as `Connection.recv_into`.
+    #[pyo3(name = "recv_into", signature = (buffer, timeout=None))]
+    fn py_recv_into(
+        &self,
+        py: Python<'_>,
+        buffer: &Bound<'_, PyAny>,
+        timeout: Option<f64>,
+    ) -> PyResult<usize> {
+        self.recv_into(py, buffer, timeout)
+    }
+
+    /// The frames that are there: as `Connection.recv_batch`.
+    #[pyo3(name = "recv_batch", signature = (max=64, timeout=None))]
+    fn py_recv_batch<'py>(
+        &self,
+        py: Python<'py>,
+        max: usize,
+        timeout: Option<f64>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        self.recv_batch(py, max, timeout)
+    }
+
+    /// The frames that are there, each with its number: as `Connection.recv_batch_kinds`.
+    #[pyo3(name = "recv_batch_kinds", signature = (max=64, timeout=None))]
+    fn py_recv_batch_kinds<'py>(
+        &self,
+        py: Python<'py>,
+        max: usize,
+        timeout: Option<f64>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        self.recv_batch_kinds(py, max, timeout)
+    }
+
+    /// Copies frames of one size into a buffer, one behind the other: as `Connection.recv_batch_into`.
+    #[pyo3(name = "recv_batch_into", signature = (buffer, record_size, timeout=None))]
+    fn py_recv_batch_into(
+        &self,
+        py: Python<'_>,
+        buffer: &Bound<'_, PyAny>,
+        record_size: usize,
+        timeout: Option<f64>,
+    ) -> PyResult<usize> {
+        self.recv_batch_into(py, buffer, record_size, timeout)
+    }
+
+    /// The next frame in place: as `Connection.recv_view`.
+    #[pyo3(name = "recv_view", signature = (timeout=None))]
+    fn py_recv_view(slf: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<View> {
+        Self::recv_view(slf, timeout)
+    }
+
+    /// Before polling `fileno()` in an event loop. `True`: there is nothing to do, and the descriptor becomes readable when there may be; arm again before the next poll. `False`: call a method that
+    /// receives now, and do not poll.
+    ///
+    /// With `wait="spin"` the answer is always `False`. Arming has no effect on other calls.
+    ///
+    /// >>> import ringway, select
+    /// >>> left, right = ringway.pair()
+    /// >>> receiver = right.receiver
+    /// >>> receiver.arm()
+    /// True
+    /// >>> left.send(b"hello")
+    /// >>> select.select([receiver], [], [], 10)[0] == [receiver]
+    /// True
+    /// >>> receiver.try_recv()
+    /// b'hello'
+    fn arm(&self, py: Python<'_>) -> PyResult<bool> {
+        let mut inbox = self.half.enter(py, None)?;
+        match inbox.receiver(py)?.arm() {
+            Ok(arm) => Ok(arm == Arm::Armed),
+            Err(error) => Err(not_received(py, error)),
+        }
+    }
+
+    /// The descriptor that an event loop polls for readability, after `arm()` has answered `True`.
+    fn fileno(&self) -> PyResult<RawFd> {
+        self.half.descriptor()
+    }
+
+    /// Closes this half: the peer's sender hears `Closed`, and a call of another thread that waits in it ends with `Closed`. Views that are in use stay valid until they are released.
+    #[pyo3(name = "close")]
+    fn py_close(&self, py: Python<'_>) -> PyResult<()> {
+        self.close(py)
+    }
+
+    /// Whether it was closed here.
+    #[getter]
+    fn closed(&self) -> bool {
+        self.is_closed()
+    }
+
+    /// Bytes in the ring that is received from.
+    #[getter]
+    fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// The number that the sender gave the frame which was received last; 0 before the first one, and behind a large buffer's `recv_into`, which does not tell.
+    #[getter]
+    fn last_kind(&self, py: Python<'_>) -> PyResult<u16> {
+        Ok(self.half.enter(py, None)?.kind)
+    }
+
+    /// The priority of the frame that was received last; 0 before the first one.
+    #[getter]
+    fn last_priority(&self, py: Python<'_>) -> PyResult<usize> {
+        let mut inbox = self.half.enter(py, None)?;
+        Ok(inbox.receiver(py)?.last_priority())
+    }
+
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        self.next_or_end(py)
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        _kind: &Bound<'_, PyAny>,
+        _error: &Bound<'_, PyAny>,
+        _trace: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        self.close(py)
+    }
+
+    fn __repr__(&self) -> String {
+        let state = if self.is_closed() { "closed" } else { "open" };
+        format!("<ringway.Receiver {state}, capacity {}>", self.capacity)
+    }
+}

@@ -1,0 +1,197 @@
+//! Taking turns: of several threads that call one half, each waits for the one before it, without the interpreter's lock.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+
+use crate::deadline::Deadline;
+use crate::errors::{Fault, raise};
+
+/// Between two looks at signals, for who waits for its turn.
+const SLICE: Duration = Duration::from_millis(50);
+
+/// Something that one thread at a time has.
+///
+/// It is taken and given up with the interpreter's lock held, though not necessarily kept all the time between: so who finds it taken can say that it waits before anybody gives it up.
+#[derive(Debug)]
+pub(crate) struct Turn<T> {
+    held: Mutex<T>,
+    /// The mark of the thread that has it, or 0.
+    owner: AtomicUsize,
+    /// Threads that wait.
+    waiting: AtomicUsize,
+    /// How often it was given up while somebody waited.
+    freed: Mutex<u64>,
+    bell: Condvar,
+    /// The process that made it.
+    process: u32,
+}
+
+/// It is this thread's turn until this is dropped, with the interpreter attached.
+pub(crate) struct Held<'a, T> {
+    turn: &'a Turn<T>,
+    guard: Option<MutexGuard<'a, T>>,
+}
+
+impl<T: Send> Turn<T> {
+    pub(crate) fn new(held: T) -> Self {
+        Self {
+            held: Mutex::new(held),
+            owner: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
+            freed: Mutex::new(0),
+            bell: Condvar::new(),
+            process: std::process::id(),
+        }
+    }
+
+    /// Whether this is a forked child of the process that made it.
+    pub(crate) fn is_forked(&self) -> bool {
+        std::process::id() != self.process
+    }
+
+    /// Takes the turn, waiting for it.
+    ///
+    /// # Errors
+    /// `TimedOut`; what a signal's handler raised; `Forked` in a child, if a thread had it when the process was forked.
+    #[inline]
+    pub(crate) fn take(
+        &self,
+        py: Python<'_>,
+        deadline: impl FnOnce() -> Deadline,
+    ) -> PyResult<Held<'_, T>> {
+        match self.try_take() {
+            Some(held) => Ok(held),
+            None => self.wait(py, deadline()),
+        }
+    }
+
+    #[inline]
+    fn try_take(&self) -> Option<Held<'_, T>> {
+        let guard = match self.held.try_lock() {
+            Ok(guard) => guard,
+            // A panic has left the half as any other error does.
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        // ORD: owner: Relaxed, the interpreter's lock is held here and where it is read; partner: the load in this file.
+        self.owner.store(mark(), Ordering::Relaxed);
+        Some(Held {
+            turn: self,
+            guard: Some(guard),
+        })
+    }
+
+    #[cold]
+    fn wait(&self, py: Python<'_>, deadline: Deadline) -> PyResult<Held<'_, T>> {
+        // The locks are copies of those of the parent, whose threads are not here to open them.
+        if self.is_forked() {
+            return Err(raise(
+                py,
+                Fault::Forked,
+                "another thread used this half when the process was forked; connect again here",
+            ));
+        }
+        // ORD: owner: Relaxed, as above; partner: the stores in this file.
+        if self.owner.load(Ordering::Relaxed) == mark() {
+            return Err(raise(
+                py,
+                Fault::InUse,
+                "this thread is in a call of this half already, which a signal's handler or a destructor has interrupted",
+            ));
+        }
+        let _here = Waiting::of(&self.waiting);
+        loop {
+            let seen = *lock(&self.freed);
+            if let Some(held) = self.try_take() {
+                return Ok(held);
+            }
+            if py.detach(|| self.sleep(seen, deadline)) {
+                return Err(raise(
+                    py,
+                    Fault::TimedOut,
+                    "another thread used this half until the deadline",
+                ));
+            }
+            py.check_signals()?;
+        }
+    }
+
+    /// Sleeps until it was given up, or signals are to be looked at. Returns whether the deadline has passed.
+    fn sleep(&self, seen: u64, deadline: Deadline) -> bool {
+        let now = Instant::now();
+        let slice = now + SLICE;
+        let until = deadline.map_or(slice, |deadline| deadline.min(slice));
+        let freed = lock(&self.freed);
+        let left = until.saturating_duration_since(now);
+        let (freed, _) = self
+            .bell
+            .wait_timeout_while(freed, left, |freed| *freed == seen)
+            .unwrap_or_else(PoisonError::into_inner);
+        *freed == seen && deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+}
+
+/// What tells this thread from others that live: an address of its own.
+#[inline]
+fn mark() -> usize {
+    thread_local! {
+        static MARK: u8 = const { 0 };
+    }
+    MARK.with(|mark| std::ptr::from_ref(mark).addr())
+}
+
+/// A thread that waits.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn of(count: &'a AtomicUsize) -> Self {
+        // ORD: turns: Relaxed, the interpreter's lock is held here and where it is read; partner: the load in this file.
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        // ORD: turns: Relaxed, as above; partner: the load in this file.
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl<T> Deref for Held<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        self.guard.as_deref().expect("taken until the drop")
+    }
+}
+
+impl<T> DerefMut for Held<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        self.guard.as_deref_mut().expect("taken until the drop")
+    }
+}
+
+impl<T> Drop for Held<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        // ORD: owner: Relaxed, as above; partner: the load in this file.
+        self.turn.owner.store(0, Ordering::Relaxed);
+        self.guard = None;
+        // ORD: turns: Relaxed, as above; partner: the additions in this file.
+        if self.turn.waiting.load(Ordering::Relaxed) > 0 {
+            *lock(&self.turn.freed) += 1;
+            self.turn.bell.notify_all();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

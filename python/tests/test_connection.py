@@ -1,0 +1,252 @@
+"""Sending and receiving."""
+
+import os
+import signal
+import sys
+import threading
+import time
+
+import pytest
+
+import ringway
+from conftest import PATIENCE, connect_soon, running
+
+Pair = tuple[ringway.Connection, ringway.Connection]
+
+
+def test_bytes_and_other_buffers_arrive(pair: Pair) -> None:
+    server, client = pair
+    sent: list[bytes | bytearray | memoryview] = [b"", b"a", b"hello" * 100, bytearray(b"array"), memoryview(b"xviewx")[1:5]]
+    for payload in sent:
+        client.send(payload)
+    assert [server.recv() for _ in sent] == [bytes(payload) for payload in sent]
+    with pytest.raises(TypeError):
+        client.send("text")  # type: ignore[arg-type]
+    with pytest.raises(BufferError):
+        client.send(memoryview(b"abcdef")[::2])
+
+
+def test_kinds(pair: Pair) -> None:
+    server, client = pair
+    client.send(b"x", kind=3)
+    client.send(b"y")
+    assert client.try_send(b"z", kind=65535)
+    assert server.recv_kind() == (3, b"x")
+    assert (server.recv(), server.receiver.last_kind) == (b"y", 0)
+    assert server.recv_batch_kinds() == [(65535, b"z")]
+
+
+def test_timeouts(pair: Pair) -> None:
+    server, client = pair
+    assert server.try_recv() is None
+    for timeout in (0, 0.0, 0.01):
+        with pytest.raises(ringway.TimedOut) as raised:
+            server.recv(timeout=timeout)
+        assert isinstance(raised.value, TimeoutError)
+    for wrong in (-1, float("nan")):
+        with pytest.raises(ValueError, match="timeout is"):
+            server.recv(timeout=wrong)
+    client.send(b"x")
+    assert server.recv(timeout=0) == b"x"
+    while client.try_send(b"x" * 1000):
+        pass
+    with pytest.raises(ringway.TimedOut):
+        client.send(b"x" * 1000, timeout=0.01)
+
+
+def test_batches(pair: Pair) -> None:
+    server, client = pair
+    assert client.send_batch([b"a", bytearray(b"b"), b"c"]) == 3
+    assert client.send_batch(str(n).encode() for n in range(5)) == 5
+    assert server.recv_batch(max=2) == [b"a", b"b"]
+    assert server.recv_batch() == [b"c", b"0", b"1", b"2", b"3", b"4"]
+    # More than the ring holds: the other side makes room.
+    reader = threading.Thread(target=lambda: [server.recv() for _ in range(2000)])
+    reader.start()
+    assert client.send_batch([b"x" * 1000] * 2000, timeout=20) == 2000
+    reader.join()
+    with pytest.raises(ringway.TimedOut) as raised:
+        client.send_batch([b"x" * 1000] * 2000, timeout=0.01)
+    assert 0 < raised.value.sent < 2000
+
+
+def test_receiving_into_a_buffer(pair: Pair) -> None:
+    server, client = pair
+    target = bytearray(8)
+    client.send(b"four", kind=2)
+    client.send(b"much too long")
+    assert server.recv_into(target) == 4
+    assert bytes(target) == b"four\0\0\0\0"
+    assert server.receiver.last_kind == 2
+    with pytest.raises(ringway.Truncated) as raised:
+        server.recv_into(target)
+    assert raised.value.len == 13
+    assert server.recv() == b"much too long"
+    large = os.urandom(100_000)
+    client.send(large)
+    target = bytearray(1 << 17)
+    assert server.recv_into(target) == len(large)
+    assert target[: len(large)] == large
+    with pytest.raises(BufferError):
+        server.recv_into(b"constant")
+
+
+def test_large_frames_arrive_whole() -> None:
+    left, right = ringway.pair(capacity=1 << 21, peer_capacity=1 << 21)
+    with left, right:
+        for size in (1 << 16, (256 << 10) - 1, 256 << 10, 1 << 20):
+            payload = os.urandom(size)
+            for sent in (payload, bytearray(payload)):
+                left.send(sent)
+                assert right.recv() == payload
+
+
+def test_iteration_ends_with_the_peer(pair: Pair) -> None:
+    server, client = pair
+    client.send_batch([b"1", b"2"])
+    client.close()
+    assert list(server) == [b"1", b"2"]
+    with pytest.raises(ringway.Closed) as raised:
+        server.recv()
+    assert isinstance(raised.value, EOFError)
+    assert isinstance(raised.value, ConnectionError)
+
+
+def test_closed_here(pair: Pair) -> None:
+    server, _client = pair
+    server.close()
+    server.close()
+    for call in (server.recv, lambda: server.send(b"x"), server.try_recv):
+        with pytest.raises(ringway.Closed, match="closed here"):
+            call()
+    with pytest.raises(ringway.Closed, match="closed here"):
+        list(server)
+    with pytest.raises(ValueError):
+        server.fileno()
+    assert server.closed and "closed" in repr(server)
+
+
+def test_closing_ends_a_wait_of_another_thread(pair: Pair) -> None:
+    server, _client = pair
+    heard: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            server.recv()
+        except ringway.Closed as error:
+            heard.append(error)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    time.sleep(0.05)
+    server.close()
+    thread.join(20)
+    assert len(heard) == 1
+
+
+def test_threads_take_turns(pair: Pair) -> None:
+    server, client = pair
+    got: list[bytes] = []
+    threads = [
+        threading.Thread(target=lambda: got.extend(server.recv() for _ in range(100)))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for n in range(400):
+        client.send(str(n).encode())
+    for thread in threads:
+        thread.join(20)
+    assert sorted(got) == sorted(str(n).encode() for n in range(400))
+
+
+def test_a_turn_has_a_deadline(pair: Pair) -> None:
+    server, client = pair
+    thread = threading.Thread(target=server.recv)
+    thread.start()
+    time.sleep(0.05)
+    with pytest.raises(ringway.TimedOut):
+        server.recv(timeout=0.05)
+    client.send(b"x")
+    thread.join(20)
+
+
+def test_event_loops(pair: Pair) -> None:
+    import select
+
+    server, client = pair
+    receiver = server.receiver
+    assert receiver.arm()
+    assert select.select([receiver], [], [], 0)[0] == []
+    client.send(b"x")
+    assert select.select([receiver], [], [], 20)[0] == [receiver]
+    assert server.recv() == b"x"
+    sender = client.sender
+    while sender.try_send(b"x" * 1000):
+        pass
+    assert sender.arm(1000)
+    assert select.select([sender], [], [], 0)[0] == []
+    while server.try_recv() is not None:
+        pass
+    assert select.select([sender], [], [], 20)[0] == [sender]
+    assert sender.try_send(b"x" * 1000)
+
+
+def test_attributes(pair: Pair) -> None:
+    server, client = pair
+    assert client.capacity == client.peer_capacity == 256 << 10
+    assert client.sender.max_payload == client.max_payload < client.capacity
+    assert server.peer.pid == os.getpid() and server.peer.uid == os.getuid()
+    assert server.peer == client.peer
+    assert f"pid={os.getpid()}" in repr(server)
+    assert "open" in repr(server)
+    with pytest.raises(ringway.TooLarge) as raised:
+        client.send(bytes(client.max_payload + 1))
+    assert raised.value.max == client.max_payload
+
+
+WAITER = """
+import sys, ringway
+with ringway.listen(sys.argv[1]) as listener:
+    connection = listener.accept()
+    print("waits", flush=True)
+    try:
+        if sys.argv[2] == "recv":
+            connection.recv()
+        elif sys.argv[2] == "send":
+            while True:
+                connection.send(b"x" * 1000)
+        else:
+            listener.accept()
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+        sys.exit(3)
+"""
+
+
+@pytest.mark.parametrize("call", ["recv", "send", "accept"])
+def test_ctrl_c_ends_a_wait(place: str, call: str) -> None:
+    command = [sys.executable, "-c", WAITER, place, call]
+    with running(command) as waiter:
+        client = connect_soon(place)
+        assert waiter.stdout is not None and waiter.stdout.readline() == "waits\n"
+        time.sleep(0.2)
+        waiter.send_signal(signal.SIGINT)
+        assert waiter.wait(PATIENCE) == 3
+        client.close()
+
+
+def test_errors_at_once(place: str) -> None:
+    with pytest.raises(ringway.NotFound) as nobody:
+        ringway.connect(place)
+    assert isinstance(nobody.value, FileNotFoundError)
+    with pytest.raises(ringway.InvalidConfig, match="power of two"):
+        ringway.listen(place, capacity=5000)
+    with pytest.raises(TypeError, match="no option \"nonsense\""):
+        ringway.listen(place, nonsense=1)  # type: ignore[call-arg]
+    with ringway.listen(place):
+        with pytest.raises(ringway.NameTaken) as taken:
+            ringway.listen(place)
+        assert isinstance(taken.value, OSError)
+    assert issubclass(ringway.Full, ringway.WouldBlock)
+    assert issubclass(ringway.WouldBlock, BlockingIOError)

@@ -1,0 +1,101 @@
+//! Waiting for a frame that another call receives: for bindings, which make room for it in between, and wait in two ways.
+
+use std::time::{Duration, Instant};
+
+use super::Receiver;
+use crate::connection::outcome::RecvError;
+use crate::connection::rest::{Ended, Interrupter};
+use crate::sys::cpu;
+
+/// Looks between two glances at the clock.
+const LOOKS: u32 = 16;
+
+impl Receiver {
+    /// Whether there is a frame now (or a broken rule, which the call that receives tells), or comes within `longest` while it is looked for without a
+    /// system call. It is looked for once only where looking again is worth nothing: [`Wait`](crate::Wait) says when. What it finds, the next call receives.
+    #[inline]
+    pub fn sees_frame_within(&mut self, longest: Duration) -> bool {
+        if !matches!(self.peek(), Ok(None)) {
+            return true;
+        }
+        self.rest.spins() && !longest.is_zero() && self.looks_for(longest)
+    }
+
+    #[inline(never)]
+    fn looks_for(&mut self, longest: Duration) -> bool {
+        let until = Instant::now() + longest;
+        let nanos = self.slip.found_empty(self.read(), self.lane.capacity());
+        let nanos = nanos.min(u32::try_from(longest.as_nanos()).unwrap_or(u32::MAX));
+        for _ in 0..cpu::pauses(nanos) {
+            core::hint::spin_loop();
+        }
+        loop {
+            for _ in 0..LOOKS {
+                match self.peek() {
+                    Ok(None) => self.gap.pass(),
+                    Ok(Some(entry)) => {
+                        self.slip.found(entry.length());
+                        self.rest.found_soon();
+                        return true;
+                    }
+                    Err(_) => return true,
+                }
+            }
+            if Instant::now() >= until {
+                return false;
+            }
+        }
+    }
+
+    /// Payload bytes and kind of the frame that the next call receives, if there is one now. Never waits, and asks nobody how the connection ended: a call that receives does. Where there are
+    /// several priorities, a frame of a higher one may still come before it.
+    ///
+    /// # Errors
+    /// A broken protocol.
+    #[inline]
+    pub fn peek_frame(&mut self) -> Result<Option<(usize, u16)>, RecvError> {
+        let entry = self.peek()?;
+        Ok(entry.map(|entry| (entry.payload(), entry.kind())))
+    }
+
+    /// Waits until there is a frame, which the next call receives; `None` waits for ever.
+    ///
+    /// # Errors
+    /// As for [`Receiver::recv_deadline`].
+    pub fn wait_for_frame(&mut self, deadline: Option<Instant>) -> Result<(), RecvError> {
+        if self.peek()?.is_some() {
+            return Ok(());
+        }
+        self.tell_of_wait();
+        loop {
+            let Self {
+                lane,
+                several,
+                rest,
+                ..
+            } = self;
+            match rest.wait(deadline, &mut || Self::look_at(lane, several)) {
+                Ok(Ok(_)) => return Ok(()),
+                Ok(Err(Ended::TimedOut)) => return Err(RecvError::TimedOut),
+                Ok(Err(Ended::Gone(gone))) => return Err(self.ended(gone)),
+                Ok(Err(Ended::Interrupted)) => return Err(RecvError::Interrupted),
+                Err(halt) => {
+                    if self.halted_until(halt, deadline)?.is_some() {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// What ends a wait of this half from another thread.
+    pub fn interrupter(&mut self) -> Interrupter {
+        self.rest.interrupter()
+    }
+
+    /// `true`: a signal ends a sleep of this half, if it has a handler and that has run in the thread that sleeps; the call answers [`RecvError::Interrupted`]. Default: waits go on. A signal that
+    /// comes before the sleep is not seen by it, and a wait that spins sees none.
+    pub fn heed_signals(&mut self, on: bool) {
+        self.rest.heed_signals(on);
+    }
+}
