@@ -46,8 +46,11 @@ impl<T> DerefMut for Ours<T> {
 impl<T> Drop for Ours<T> {
     fn drop(&mut self) {
         // A planted fault, which tests/tokio must find.
+        #[cfg(ringway_planted = "shared_watch")]
+        let is_forked = false;
         #[cfg(not(ringway_planted = "shared_watch"))]
-        if self.birth.is_forked() {
+        let is_forked = self.birth.is_forked();
+        if is_forked {
             return;
         }
         // SAFETY: it is dropped here and nowhere else, and nobody is given it behind this.

@@ -142,7 +142,7 @@ fn a_child_that_drops_everything_takes_no_wake_from_its_parent() {
     let name = "forked::a_child_that_drops_everything_takes_no_wake_from_its_parent";
     alone(name, LIMIT, || {
         on_both(|| async {
-            let mut all = Some(everything().await);
+            let mut all = Some(Box::pin(everything()).await);
             let mut child = fork(|| drop(all.take()));
             assert_eq!(child.reap(), 0, "the child");
             let all = all.unwrap();
@@ -283,7 +283,7 @@ fn a_child_does_not_wait_for_a_lock_that_was_held() {
                 });
                 run(&runtime, async {
                     for _ in 0..4 {
-                        let mut all = Some(everything().await);
+                        let mut all = Some(Box::pin(everything()).await);
                         for _ in 0..16 {
                             let mut child = fork(|| drop(all.take()));
                             assert_eq!(child.reap(), 0, "the child");

@@ -29,6 +29,7 @@ struct Pause {
 }
 
 #[derive(Message, Clone, Copy, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "a message lies as it travels")]
 enum Feed {
     #[message(kind = 1)]
     Tick(Tick),

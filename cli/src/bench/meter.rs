@@ -89,7 +89,7 @@ pub(crate) fn waited(pid: u32) -> Duration {
     };
     let of = |path: std::path::PathBuf| {
         let text = std::fs::read_to_string(path.join("schedstat")).ok()?;
-        text.split_whitespace().nth(1)?.parse().ok()
+        text.split_whitespace().nth(1)?.parse::<u64>().ok()
     };
     let nanos = threads.flatten().filter_map(|thread| of(thread.path()));
     Duration::from_nanos(nanos.sum())

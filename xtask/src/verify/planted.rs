@@ -199,6 +199,7 @@ mod tests {
             "src/planted.rs",
             "src/tokio/any/connect.rs",
             "src/tonic/incoming.rs",
+            "src/tokio/ours.rs",
             "src/tokio/vigil.rs",
         ];
         let sources: String = sources.map(|path| read(path.into())).concat();

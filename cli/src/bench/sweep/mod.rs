@@ -273,6 +273,7 @@ mod tests {
             count: 1,
             lead,
             cpu_nanos: 2.0 * nanos,
+            waited_nanos: 0.0,
         }
     }
 

@@ -132,7 +132,7 @@ impl TaskLink for Items {
     async fn recv(&mut self, payload: &mut [u8]) {
         let copied = |frame: Frame<'_>| frame.copy_to(payload) == frame.len();
         let mut stream = self.0.receiver.stream_of(copied);
-        if stream.next().await.map(insist) != Some(true) {
+        if stream.next().await.is_none_or(|copied| !insist(copied)) {
             fail(&"the stream has ended, or a frame of another length");
         }
     }
