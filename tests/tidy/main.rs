@@ -63,7 +63,7 @@ fn sources(folders: &[&str]) -> Vec<Source> {
 
 const SHIPPED: &[&str] = &["src", "cli/src", "derive/src"];
 const ALL: &[&str] = &[
-    "src", "cli", "derive", "xtask", "tests", "benches", "examples", "interop",
+    "src", "cli", "derive", "xtask", "tests", "benches", "examples", "interop", "ffi",
 ];
 
 fn report(findings: &[String]) {
