@@ -38,7 +38,7 @@ pub(crate) fn deny() -> Option<PathBuf> {
     tool("cargo-deny")
 }
 
-/// Where CMake is, if it is.
+/// Where `cmake` is, if it is.
 pub(crate) fn cmake() -> Option<PathBuf> {
     tool("cmake")
 }

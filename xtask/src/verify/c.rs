@@ -1,6 +1,6 @@
 //! The step `c`: what users of C and C++ get, used as they use it.
 //!
-//! The libraries are built as the other tests are, laid under a prefix, and everything else is compiled against that: tests under AddressSanitizer, the same under Valgrind, the examples by CMake,
+//! The libraries are built as the other tests are, laid under a prefix, and everything else is compiled against that: tests with `-fsanitize=address`, the same under Valgrind, the examples by `cmake`,
 //! the code of the READMEs by pkg-config. A peer in Rust is at the other end where languages have to agree.
 
 mod nulls;
@@ -111,7 +111,11 @@ impl Tree {
 
     /// What compiles one program of a source of ours.
     fn compiler(&self, name: &str, flags: &[&str], sources: &[&str]) -> Command {
-        let cpp = sources.iter().any(|source| source.ends_with(".cpp"));
+        let cpp = sources.iter().any(|source| {
+            Path::new(source)
+                .extension()
+                .is_some_and(|kind| kind == "cpp")
+        });
         let mut compiler = place::command(if cpp { "g++" } else { "gcc" });
         compiler.args(if cpp { CPP } else { C });
         compiler.args(WARNINGS).args(flags).args(sources);
@@ -271,7 +275,7 @@ fn same(what: &str, ours: &str, theirs: &str) -> Result<(), Stop> {
     )))
 }
 
-/// The examples, by CMake and `find_package`.
+/// The examples, by `cmake` and `find_package`.
 fn examples(job: &mut Job, tree: &Tree, cmake: &Path) -> Result<(), Stop> {
     for (name, source) in [("c", "ffi/examples"), ("cpp", "bindings/cpp/examples")] {
         let built = tree.built.join(format!("cmake-{name}"));
