@@ -63,7 +63,7 @@ fn sources(folders: &[&str]) -> Vec<Source> {
 
 const SHIPPED: &[&str] = &["src", "cli/src", "derive/src", "python/src"];
 const ALL: &[&str] = &[
-    "src", "cli", "derive", "xtask", "tests", "benches", "examples", "interop", "python",
+    "src", "cli", "derive", "xtask", "tests", "benches", "examples", "interop", "ffi", "python",
 ];
 
 fn report(findings: &[String]) {

