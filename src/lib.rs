@@ -112,7 +112,7 @@ mod wake;
 #[cfg(not(any(loom, ringway_shuttle)))]
 pub use connection::{
     Address, Arm, AtPriority, Attendant, Config, Connection, ConnectionCounters, Counters,
-    Direction, Frame, Frames, Group, Interrupter, LaneCounters, Limits, Lineage, Listener, Lost,
+    Direction, Frame, Frames, Group, Handshake, HandshakeStep, Interrupter, LaneCounters, Limits, Lineage, Listener, Lost,
     NotResumed, Observed, Peer, PriorityCounters, Receiver, RecvError, Redelivered, Reservation,
     Resumed, SendError, Sender, SharedSender, Tap, TapFrame, TapLane, Unrelated, connect,
 };
