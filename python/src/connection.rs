@@ -4,12 +4,14 @@ use std::os::fd::RawFd;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
-use ringway::Wait;
 
 use crate::errors::not_made;
-use crate::options;
+use crate::options::{self, Manner};
 use crate::receiver::Receiver;
+use crate::reservation::Reservation;
+use crate::schema::Schema;
 use crate::sender::Sender;
+use crate::view::View;
 
 /// Who is at the other end, by the kernel's word.
 #[pyclass(frozen, eq, module = "ringway")]
@@ -41,23 +43,36 @@ pub(crate) struct Connection {
     receiver: Py<Receiver>,
     #[pyo3(get)]
     peer: Peer,
+    /// What the peer says that it sends.
+    #[pyo3(get)]
+    peer_sends: Option<Schema>,
+    /// What the peer says that it expects.
+    #[pyo3(get)]
+    peer_expects: Option<Schema>,
 }
 
 impl Connection {
     pub(crate) fn new(
         py: Python<'_>,
         connection: ringway::Connection,
-        wait: Wait,
+        manner: Manner,
     ) -> PyResult<Self> {
         let peer = Peer {
             pid: connection.peer().pid,
             uid: connection.peer().uid,
         };
+        let schema = |table: &ringway::schema::Schema| Schema {
+            table: table.clone(),
+        };
+        let peer_sends = connection.peer_sends().map(schema);
+        let peer_expects = connection.peer_expects().map(schema);
         let (sender, receiver) = connection.split();
         Ok(Self {
-            sender: Py::new(py, Sender::new(sender, wait))?,
-            receiver: Py::new(py, Receiver::new(receiver, wait))?,
+            sender: Py::new(py, Sender::new(sender, manner.wait))?,
+            receiver: Py::new(py, Receiver::new(receiver, manner.wait, manner.trusts))?,
             peer,
+            peer_sends,
+            peer_expects,
         })
     }
 }
@@ -71,12 +86,12 @@ pub(crate) fn connect(
     options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<Connection> {
     let address = options::address(name)?;
-    let (config, wait) = options::config("connect", options)?;
+    let (config, manner) = options::config("connect", options)?;
     let connected = py.detach(|| config.connect(address));
     // A handshake is over in a second; what a signal wants is done then.
     py.check_signals()?;
     let connection = connected.map_err(|error| not_made(py, &error))?;
-    Connection::new(py, connection, wait)
+    Connection::new(py, connection, manner)
 }
 
 #[pymethods]
@@ -154,6 +169,47 @@ impl Connection {
         timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyList>> {
         self.receiver.get().recv_batch_kinds(py, max, timeout)
+    }
+
+    #[pyo3(signature = (buffer, record_size, timeout=None, kind=0))]
+    fn send_batch_from(
+        &self,
+        py: Python<'_>,
+        buffer: &Bound<'_, PyAny>,
+        record_size: usize,
+        timeout: Option<f64>,
+        kind: u16,
+    ) -> PyResult<usize> {
+        let sender = self.sender.get();
+        sender.send_batch_from(py, buffer, record_size, kind, timeout)
+    }
+
+    #[pyo3(signature = (buffer, record_size, timeout=None))]
+    fn recv_batch_into(
+        &self,
+        py: Python<'_>,
+        buffer: &Bound<'_, PyAny>,
+        record_size: usize,
+        timeout: Option<f64>,
+    ) -> PyResult<usize> {
+        let receiver = self.receiver.get();
+        receiver.recv_batch_into(py, buffer, record_size, timeout)
+    }
+
+    #[pyo3(signature = (size, timeout=None, kind=0))]
+    fn reserve(
+        &self,
+        py: Python<'_>,
+        size: usize,
+        timeout: Option<f64>,
+        kind: u16,
+    ) -> PyResult<Reservation> {
+        Sender::reserve(self.sender.bind(py), size, kind, timeout)
+    }
+
+    #[pyo3(signature = (timeout=None))]
+    fn recv_view(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<View> {
+        Receiver::recv_view(self.receiver.bind(py), timeout)
     }
 
     fn fileno(&self, py: Python<'_>) -> PyResult<RawFd> {

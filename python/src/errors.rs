@@ -21,6 +21,7 @@ pub(crate) enum Fault {
     Forked,
     TooLarge,
     Truncated,
+    WrongSize,
     Alignment,
     Priority,
     Expired,
@@ -142,6 +143,13 @@ const CLASSES: &[Class] = &[
         Fault::Error,
         &["ValueError"],
         "The buffer is shorter than the frame, which has `len` bytes and stays unread.",
+    ),
+    (
+        Fault::WrongSize,
+        "WrongSize",
+        Fault::Error,
+        &["ValueError"],
+        "The next frame has `len` bytes, and not those of one record; it stays unread.",
     ),
     (
         Fault::Alignment,
@@ -373,7 +381,13 @@ pub(crate) fn raise(py: Python<'_>, fault: Fault, text: impl Into<String>) -> Py
 }
 
 /// The same, with numbers as attributes.
-fn raise_with(py: Python<'_>, fault: Fault, text: String, numbers: &[(&str, usize)]) -> PyErr {
+#[cold]
+pub(crate) fn raise_with(
+    py: Python<'_>,
+    fault: Fault,
+    text: String,
+    numbers: &[(&str, usize)],
+) -> PyErr {
     let error = raise(py, fault, text);
     for (name, number) in numbers {
         if let Err(error) = error.value(py).setattr(*name, number) {
@@ -457,4 +471,9 @@ pub(crate) fn not_made(py: Python<'_>, error: &ringway::Error) -> PyErr {
         _ => Fault::Io,
     };
     raise(py, fault, error.to_string())
+}
+
+/// Whether it says that the peer has closed in order.
+pub(crate) fn is_orderly(py: Python<'_>, error: &PyErr) -> bool {
+    types(py).is_ok_and(|types| error.is_instance(py, types[Fault::Closed as usize].bind(py)))
 }

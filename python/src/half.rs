@@ -72,6 +72,11 @@ impl<T: Send> Half<T> {
         Ok(())
     }
 
+    /// The half, also of one that is closing. For what ends later.
+    pub(crate) fn take(&self, py: Python<'_>) -> PyResult<Held<'_, Option<T>>> {
+        self.turn.take(py, || None)
+    }
+
     /// The descriptor that event loops poll for readability.
     pub(crate) fn descriptor(&self) -> PyResult<RawFd> {
         if self.state.closing.is_set() {

@@ -7,13 +7,12 @@ use std::time::{Duration, Instant};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use ringway::Wait;
 
 use crate::connection::Connection;
 use crate::deadline::{Deadline, after};
 use crate::errors::{Fault, not_made, raise};
 use crate::flag::Flag;
-use crate::options;
+use crate::options::{self, Manner};
 use crate::turn::{Held, Turn};
 
 /// A signal ends a wait for clients at once; a close by another thread, and a signal that was missed, after this time.
@@ -27,7 +26,7 @@ pub(crate) struct Listener {
     closing: Flag,
     path: PathBuf,
     descriptor: RawFd,
-    wait: Wait,
+    manner: Manner,
 }
 
 /// Listens under a name or path.
@@ -39,7 +38,7 @@ pub(crate) fn listen(
     options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<Listener> {
     let address = options::address(name)?;
-    let (config, wait) = options::config("listen", options)?;
+    let (config, manner) = options::config("listen", options)?;
     let listener = py
         .detach(|| config.bind(address))
         .map_err(|error| not_made(py, &error))?;
@@ -48,7 +47,7 @@ pub(crate) fn listen(
         path: listener.path().to_owned(),
         descriptor: listener.as_fd().as_raw_fd(),
         turn: Turn::new(Some(listener)),
-        wait,
+        manner,
     })
 }
 
@@ -77,7 +76,7 @@ impl Listener {
             .detach(|| listener.try_accept())
             .map_err(|error| not_made(py, &error))?;
         found
-            .map(|connection| Connection::new(py, connection, self.wait))
+            .map(|connection| Connection::new(py, connection, self.manner))
             .transpose()
     }
 

@@ -6,7 +6,10 @@ use crate::connection::{Connection, Peer, connect};
 use crate::errors;
 use crate::listener::{Listener, listen};
 use crate::receiver::Receiver;
+use crate::reservation::Reservation;
+use crate::schema::Schema;
 use crate::sender::Sender;
+use crate::view::View;
 
 #[pymodule]
 fn _ringway(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -16,7 +19,10 @@ fn _ringway(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Listener>()?;
     module.add_class::<Peer>()?;
     module.add_class::<Receiver>()?;
+    module.add_class::<Reservation>()?;
+    module.add_class::<Schema>()?;
     module.add_class::<Sender>()?;
+    module.add_class::<View>()?;
     module.add_function(wrap_pyfunction!(connect, module)?)?;
     module.add_function(wrap_pyfunction!(listen, module)?)
 }

@@ -8,6 +8,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use ringway::{Address, Config, Limits, Wait};
 
+use crate::schema::Schema;
+
 /// What is known.
 const NAMES: &[&str] = &[
     "alignment",
@@ -16,6 +18,7 @@ const NAMES: &[&str] = &[
     "capacity",
     "codec",
     "drop_expired",
+    "expects",
     "few_descriptors",
     "handshake_timeout",
     "huge_pages",
@@ -28,6 +31,7 @@ const NAMES: &[&str] = &[
     "peer_capacity",
     "prefault",
     "raise_descriptor_limit",
+    "sends",
     "spin_budget",
     "starvation_bound",
     "trust_peer",
@@ -42,21 +46,36 @@ pub(crate) fn address(name: &Bound<'_, PyAny>) -> PyResult<Address> {
     }
 }
 
-/// The options of a call, and how it waits.
-pub(crate) fn config(call: &str, options: Option<&Bound<'_, PyDict>>) -> PyResult<(Config, Wait)> {
+/// How connections are used that were made with some options.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Manner {
+    pub(crate) wait: Wait,
+    /// The program trusts the peer.
+    pub(crate) trusts: bool,
+}
+
+/// The options of a call.
+pub(crate) fn config(
+    call: &str,
+    options: Option<&Bound<'_, PyDict>>,
+) -> PyResult<(Config, Manner)> {
     let mut config = Config::new();
-    let mut wait = Wait::default();
+    let mut manner = Manner::default();
     for (name, value) in options.into_iter().flatten() {
         let name: String = name.extract()?;
         config = match name.as_str() {
             "wait" => {
-                wait = wait_of(&value)?;
-                config.wait(wait)
+                manner.wait = wait_of(&value)?;
+                config.wait(manner.wait)
+            }
+            "trust_peer" => {
+                manner.trusts = value.extract()?;
+                config.trust_peer(manner.trusts)
             }
             name => one(config, call, name, &value)?,
         };
     }
-    Ok((config, wait))
+    Ok((config, manner))
 }
 
 fn one(config: Config, call: &str, name: &str, value: &Bound<'_, PyAny>) -> PyResult<Config> {
@@ -71,6 +90,14 @@ fn one(config: Config, call: &str, name: &str, value: &Bound<'_, PyAny>) -> PyRe
         },
         "capacity" => config.capacity(value.extract()?),
         "codec" => config.codec(value.extract()?),
+        "expects" => match value.extract::<Option<Schema>>()? {
+            Some(schema) => config.expects(schema.table),
+            None => config,
+        },
+        "sends" => match value.extract::<Option<Schema>>()? {
+            Some(schema) => config.sends(schema.table),
+            None => config,
+        },
         "drop_expired" => config.drop_expired(value.extract()?),
         "few_descriptors" => config.few_descriptors(value.extract()?),
         "handshake_timeout" => config.handshake_timeout(seconds(name, value)?),
@@ -86,7 +113,6 @@ fn one(config: Config, call: &str, name: &str, value: &Bound<'_, PyAny>) -> PyRe
         "raise_descriptor_limit" => config.raise_descriptor_limit(value.extract()?),
         "spin_budget" => config.spin_budget(seconds(name, value)?),
         "starvation_bound" => config.starvation_bound(value.extract()?),
-        "trust_peer" => config.trust_peer(value.extract()?),
         _ => {
             let known = NAMES.join(", ");
             let text = format!("{call}() has no option {name:?}; there are {known}");

@@ -2,26 +2,21 @@
 
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 use ringway::{Arm, Frame, RecvError, Wait};
 
 use crate::buffer::{Lent, fresh};
 use crate::deadline::after;
-use crate::errors::{Fault, not_received, raise};
-use crate::half::{Entered, Half};
+use crate::errors::{Fault, is_orderly, not_received, raise, raise_with};
+use crate::half::Half;
+use crate::inbox::Inbox;
+use crate::view::View;
 use crate::waits;
 
 /// Buffers of this many bytes on are filled while the frame is still written, without the interpreter's lock.
 const LARGE: usize = 64 << 10;
-
-/// What a receiving half is made of.
-#[derive(Debug)]
-pub(crate) struct Inbox {
-    receiver: ringway::Receiver,
-    /// The kind of the frame that was received last.
-    kind: u16,
-}
 
 /// The half of a connection that receives. Threads that call it at the same time take turns.
 #[pyclass(frozen, module = "ringway")]
@@ -29,18 +24,20 @@ pub(crate) struct Inbox {
 pub(crate) struct Receiver {
     half: Half<Inbox>,
     capacity: usize,
+    /// The program trusts the peer not to change frames.
+    trusts: bool,
 }
 
 impl Receiver {
-    pub(crate) fn new(mut receiver: ringway::Receiver, wait: Wait) -> Self {
+    pub(crate) fn new(mut receiver: ringway::Receiver, wait: Wait, trusts: bool) -> Self {
         receiver.heed_signals(true);
         let interrupter = receiver.interrupter();
         let descriptor = receiver.as_fd().as_raw_fd();
         let capacity = receiver.capacity();
-        let inbox = Inbox { receiver, kind: 0 };
         Self {
-            half: Half::new(inbox, wait, interrupter, descriptor),
+            half: Half::new(Inbox::new(receiver), wait, interrupter, descriptor),
             capacity,
+            trusts,
         }
     }
 
@@ -50,14 +47,15 @@ impl Receiver {
         &self,
         py: Python<'_>,
         timeout: Option<f64>,
-        mut take: impl FnMut(&mut Inbox) -> Result<PyResult<R>, RecvError>,
+        mut take: impl FnMut(&mut ringway::Receiver, &mut u16) -> Result<PyResult<R>, RecvError>,
     ) -> PyResult<R> {
         let mut inbox = self.half.enter(py, timeout)?;
+        let (receiver, kind) = inbox.parts(py)?;
         loop {
-            if !inbox.receiver.sees_frame_within(waits::HELD) {
-                self.wait(py, &mut inbox, timeout)?;
+            if !receiver.sees_frame_within(waits::HELD) {
+                self.wait(py, receiver, timeout)?;
             }
-            match take(&mut inbox) {
+            match take(receiver, kind) {
                 Ok(received) => return received,
                 // What was there had expired.
                 Err(RecvError::Empty) => {}
@@ -70,11 +68,10 @@ impl Receiver {
     fn wait(
         &self,
         py: Python<'_>,
-        inbox: &mut Entered<'_, Inbox>,
+        receiver: &mut ringway::Receiver,
         timeout: Option<f64>,
     ) -> PyResult<()> {
-        let deadline = after(timeout)?;
-        waits::for_frame(py, &mut inbox.receiver, &self.half.state, deadline)
+        waits::for_frame(py, receiver, &self.half.state, after(timeout)?)
     }
 
     #[inline]
@@ -83,13 +80,10 @@ impl Receiver {
         py: Python<'py>,
         timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        self.receive(py, timeout, |inbox| {
-            let frame = inbox.receiver.try_recv()?;
-            let kind = frame.kind();
-            let bytes = bytes_of(py, &frame);
-            drop(frame);
-            inbox.kind = kind;
-            Ok(bytes)
+        self.receive(py, timeout, |receiver, kind| {
+            let frame = receiver.try_recv()?;
+            *kind = frame.kind();
+            Ok(bytes_of(py, &frame))
         })
     }
 
@@ -98,28 +92,24 @@ impl Receiver {
         py: Python<'py>,
         timeout: Option<f64>,
     ) -> PyResult<(u16, Bound<'py, PyBytes>)> {
-        self.receive(py, timeout, |inbox| {
-            let frame = inbox.receiver.try_recv()?;
-            let kind = frame.kind();
-            let bytes = bytes_of(py, &frame);
-            drop(frame);
-            inbox.kind = kind;
-            Ok(bytes.map(|bytes| (kind, bytes)))
+        self.receive(py, timeout, |receiver, kind| {
+            let frame = receiver.try_recv()?;
+            *kind = frame.kind();
+            Ok(bytes_of(py, &frame).map(|bytes| (*kind, bytes)))
         })
     }
 
     pub(crate) fn try_recv<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let mut inbox = self.half.enter(py, None)?;
-        let frame = match inbox.receiver.try_recv() {
-            Ok(frame) => frame,
-            Err(RecvError::Empty) => return Ok(None),
-            Err(error) => return Err(not_received(py, error)),
-        };
-        let kind = frame.kind();
-        let bytes = bytes_of(py, &frame);
-        drop(frame);
-        inbox.kind = kind;
-        bytes.map(Some)
+        let (receiver, kind) = inbox.parts(py)?;
+        match receiver.try_recv() {
+            Ok(frame) => {
+                *kind = frame.kind();
+                bytes_of(py, &frame).map(Some)
+            }
+            Err(RecvError::Empty) => Ok(None),
+            Err(error) => Err(not_received(py, error)),
+        }
     }
 
     pub(crate) fn recv_into(
@@ -132,13 +122,15 @@ impl Receiver {
         let buffer = buffer.bytes_mut();
         if buffer.len() >= LARGE {
             let mut inbox = self.half.enter(py, timeout)?;
+            let (receiver, kind) = inbox.parts(py)?;
+            *kind = 0;
             let deadline = after(timeout)?;
-            return waits::into_large(py, &mut inbox.receiver, buffer, &self.half.state, deadline);
+            return waits::into_large(py, receiver, buffer, &self.half.state, deadline);
         }
-        self.receive(py, timeout, |inbox| {
-            let peeked = inbox.receiver.peek_frame()?;
-            let len = inbox.receiver.try_recv_into(buffer)?;
-            inbox.kind = peeked.map_or(0, |(_, kind)| kind);
+        self.receive(py, timeout, |receiver, kind| {
+            let peeked = receiver.peek_frame()?;
+            let len = receiver.try_recv_into(buffer)?;
+            *kind = peeked.map_or(0, |(_, kind)| kind);
             Ok(Ok(len))
         })
     }
@@ -149,18 +141,7 @@ impl Receiver {
         max: usize,
         timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyList>> {
-        self.receive(py, timeout, |inbox| {
-            let Inbox { receiver, kind } = inbox;
-            let mut frames = receiver.try_recv_batch(max)?;
-            let list = PyList::empty(py);
-            while let Some(frame) = frames.next_frame() {
-                *kind = frame.kind();
-                if let Err(error) = bytes_of(py, &frame).and_then(|bytes| list.append(bytes)) {
-                    return Ok(Err(error));
-                }
-            }
-            Ok(Ok(list))
-        })
+        self.receive_batch(py, max, timeout, |list, _, bytes| list.append(bytes))
     }
 
     pub(crate) fn recv_batch_kinds<'py>(
@@ -169,14 +150,25 @@ impl Receiver {
         max: usize,
         timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyList>> {
-        self.receive(py, timeout, |inbox| {
-            let Inbox { receiver, kind } = inbox;
+        self.receive_batch(py, max, timeout, |list, kind, bytes| {
+            list.append((kind, bytes))
+        })
+    }
+
+    fn receive_batch<'py>(
+        &self,
+        py: Python<'py>,
+        max: usize,
+        timeout: Option<f64>,
+        append: impl Fn(&Bound<'py, PyList>, u16, Bound<'py, PyBytes>) -> PyResult<()>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        self.receive(py, timeout, |receiver, kind| {
             let mut frames = receiver.try_recv_batch(max)?;
             let list = PyList::empty(py);
             while let Some(frame) = frames.next_frame() {
                 *kind = frame.kind();
                 let bytes = bytes_of(py, &frame);
-                if let Err(error) = bytes.and_then(|bytes| list.append((*kind, bytes))) {
+                if let Err(error) = bytes.and_then(|bytes| append(&list, *kind, bytes)) {
                     return Ok(Err(error));
                 }
             }
@@ -184,37 +176,98 @@ impl Receiver {
         })
     }
 
+    pub(crate) fn recv_batch_into(
+        &self,
+        py: Python<'_>,
+        buffer: &Bound<'_, PyAny>,
+        size: usize,
+        timeout: Option<f64>,
+    ) -> PyResult<usize> {
+        let mut buffer = Lent::to_write(buffer)?;
+        let buffer = buffer.bytes_mut();
+        if size == 0 || buffer.len() < size {
+            let text = format!(
+                "a buffer of {} bytes has no room for a record of {size} bytes",
+                buffer.len()
+            );
+            return Err(PyValueError::new_err(text));
+        }
+        self.receive(py, timeout, |receiver, kind| {
+            if receiver.priorities() > 1 {
+                let text = "records are received into a buffer from connections of one lane only";
+                return Ok(Err(raise(py, Fault::Feature, text)));
+            }
+            let mut count = 0;
+            for place in buffer.chunks_exact_mut(size) {
+                match receiver.peek_frame()? {
+                    Some((len, next)) if len == size => *kind = next,
+                    Some((len, _)) if count == 0 => return Ok(Err(wrong_size(py, len, size))),
+                    _ => break,
+                }
+                receiver.try_recv_into(place)?;
+                count += 1;
+            }
+            match count {
+                0 => Err(RecvError::Empty),
+                count => Ok(Ok(count)),
+            }
+        })
+    }
+
+    pub(crate) fn recv_view(slf: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<View> {
+        let (py, receiver) = (slf.py(), slf.get());
+        if !receiver.trusts {
+            let text = "frames are looked at in place on connections that were made with trust_peer=True only: a peer may change the bytes at any time, also behind a check";
+            return Err(raise(py, Fault::Feature, text));
+        }
+        let mut inbox = receiver.half.enter(py, timeout)?;
+        loop {
+            let lane = inbox.receiver(py)?;
+            if !lane.sees_frame_within(waits::HELD) {
+                receiver.wait(py, lane, timeout)?;
+            }
+            match inbox.keep() {
+                Ok((place, len, kind)) => {
+                    return Ok(View::new(slf.clone().unbind(), place, len, kind));
+                }
+                Err(RecvError::Empty) => {}
+                Err(error) => return Err(not_received(py, error)),
+            }
+        }
+    }
+
+    /// Releases the frame that is looked at in place.
+    pub(crate) fn finish(&self, py: Python<'_>) {
+        // There is nobody to tell: it fails in a forked child, which has nothing to release.
+        if let Ok(mut held) = self.half.take(py) {
+            if let Some(inbox) = held.as_mut() {
+                inbox.finish();
+            }
+            if self.half.state.closing.is_set() {
+                *held = None;
+            }
+        }
+    }
+
     /// The next frame of an iteration; `None` behind the last one.
     pub(crate) fn next_or_end<'py>(
         &self,
         py: Python<'py>,
     ) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let mut ended = false;
-        let received = self.receive(py, None, |inbox| match inbox.receiver.try_recv() {
-            Ok(frame) => {
-                let bytes = bytes_of(py, &frame);
-                Ok(bytes.map(Some))
-            }
-            Err(RecvError::Closed) => {
-                ended = true;
-                Ok(Ok(None))
-            }
+        match self.recv(py, None) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if is_orderly(py, &error) && !self.is_closed() => Ok(None),
             Err(error) => Err(error),
-        });
-        match received {
-            Err(error)
-                if !ended
-                    && error.is_instance(py, &closed_type(py))
-                    && !self.half.state.closing.is_set() =>
-            {
-                Ok(None)
-            }
-            other => other,
         }
     }
 
     pub(crate) fn close(&self, py: Python<'_>) -> PyResult<()> {
-        self.half.close(py, |held| drop(held.take()))
+        self.half.close(py, |held| {
+            // What is lent to Python is mapped until it is given back.
+            if held.as_ref().is_some_and(|inbox| !inbox.is_open()) {
+                *held = None;
+            }
+        })
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -226,8 +279,12 @@ impl Receiver {
     }
 }
 
-fn closed_type(py: Python<'_>) -> Bound<'_, PyAny> {
-    raise(py, Fault::Closed, "").get_type(py).into_any()
+#[cold]
+fn wrong_size(py: Python<'_>, len: usize, size: usize) -> PyErr {
+    let text = format!(
+        "the next frame has {len} bytes, and a record {size}; it stays unread: receive it by another call"
+    );
+    raise_with(py, Fault::WrongSize, text, &[("len", len)])
 }
 
 #[inline]
@@ -287,10 +344,26 @@ impl Receiver {
         self.recv_batch_kinds(py, max, timeout)
     }
 
+    #[pyo3(name = "recv_batch_into", signature = (buffer, record_size, timeout=None))]
+    fn py_recv_batch_into(
+        &self,
+        py: Python<'_>,
+        buffer: &Bound<'_, PyAny>,
+        record_size: usize,
+        timeout: Option<f64>,
+    ) -> PyResult<usize> {
+        self.recv_batch_into(py, buffer, record_size, timeout)
+    }
+
+    #[pyo3(name = "recv_view", signature = (timeout=None))]
+    fn py_recv_view(slf: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<View> {
+        Self::recv_view(slf, timeout)
+    }
+
     /// arm(): True: nothing is there, and the descriptor becomes readable when something may be; False: call again now.
     fn arm(&self, py: Python<'_>) -> PyResult<bool> {
         let mut inbox = self.half.enter(py, None)?;
-        match inbox.receiver.arm() {
+        match inbox.receiver(py)?.arm() {
             Ok(arm) => Ok(arm == Arm::Armed),
             Err(error) => Err(not_received(py, error)),
         }

@@ -2,20 +2,17 @@
 
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use ringway::{Arm, SendError, Wait};
 
 use crate::buffer::Payload;
 use crate::deadline::after;
 use crate::errors::not_sent;
-use crate::half::{Entered, Half};
+use crate::half::{Half, closed_here};
+use crate::outbox::Outbox;
+use crate::reservation::Reservation;
 use crate::waits;
-
-/// What a sending half is made of.
-#[derive(Debug)]
-pub(crate) struct Outbox {
-    sender: ringway::Sender,
-}
 
 /// The half of a connection that sends. Threads that call it at the same time take turns.
 #[pyclass(frozen, module = "ringway")]
@@ -33,7 +30,7 @@ impl Sender {
         let descriptor = sender.as_fd().as_raw_fd();
         let (capacity, max_payload) = (sender.capacity(), sender.max_payload());
         Self {
-            half: Half::new(Outbox { sender }, wait, interrupter, descriptor),
+            half: Half::new(Outbox::new(sender), wait, interrupter, descriptor),
             capacity,
             max_payload,
         }
@@ -49,12 +46,11 @@ impl Sender {
     ) -> PyResult<()> {
         let payload = Payload::of(payload)?;
         let mut outbox = self.half.enter(py, timeout)?;
+        let sender = outbox.sender(py)?;
         loop {
-            match outbox.sender.try_send_kind(kind, payload.bytes()) {
+            match sender.try_send_kind(kind, payload.bytes()) {
                 Ok(()) => return Ok(()),
-                Err(SendError::Full) => {
-                    self.wait(py, &mut outbox, payload.bytes().len(), timeout)?
-                }
+                Err(SendError::Full) => self.wait(py, sender, payload.bytes().len(), timeout)?,
                 Err(error) => return Err(not_sent(py, error)),
             }
         }
@@ -64,12 +60,11 @@ impl Sender {
     fn wait(
         &self,
         py: Python<'_>,
-        outbox: &mut Entered<'_, Outbox>,
+        sender: &mut ringway::Sender,
         len: usize,
         timeout: Option<f64>,
     ) -> PyResult<()> {
-        let deadline = after(timeout)?;
-        waits::for_room(py, &mut outbox.sender, len, &self.half.state, deadline)
+        waits::for_room(py, sender, len, &self.half.state, after(timeout)?)
     }
 
     pub(crate) fn try_send(
@@ -80,7 +75,7 @@ impl Sender {
     ) -> PyResult<bool> {
         let payload = Payload::of(payload)?;
         let mut outbox = self.half.enter(py, None)?;
-        match outbox.sender.try_send_kind(kind, payload.bytes()) {
+        match outbox.sender(py)?.try_send_kind(kind, payload.bytes()) {
             Ok(()) => Ok(true),
             Err(SendError::Full) => Ok(false),
             Err(error) => Err(not_sent(py, error)),
@@ -98,37 +93,116 @@ impl Sender {
         let payloads: Vec<Bound<'_, PyAny>> = payloads.try_iter()?.collect::<PyResult<_>>()?;
         let payloads: Vec<Payload<'_, '_>> =
             payloads.iter().map(Payload::of).collect::<PyResult<_>>()?;
+        self.send_group(py, payloads.iter().map(Payload::bytes), kind, timeout)
+    }
+
+    pub(crate) fn send_batch_from(
+        &self,
+        py: Python<'_>,
+        records: &Bound<'_, PyAny>,
+        size: usize,
+        kind: u16,
+        timeout: Option<f64>,
+    ) -> PyResult<usize> {
+        let records = Payload::of(records)?;
+        let records = records.bytes();
+        if size == 0 || records.len() % size != 0 {
+            let text = format!(
+                "a buffer of {} bytes is no number of records of {size} bytes",
+                records.len()
+            );
+            return Err(PyValueError::new_err(text));
+        }
+        self.send_group(py, records.chunks_exact(size), kind, timeout)
+    }
+
+    /// Sends frames in groups, as many in each as there is room for.
+    fn send_group<'a>(
+        &self,
+        py: Python<'_>,
+        payloads: impl Iterator<Item = &'a [u8]>,
+        kind: u16,
+        timeout: Option<f64>,
+    ) -> PyResult<usize> {
         let mut outbox = self.half.enter(py, timeout)?;
+        let sender = outbox.sender(py)?;
         let deadline = after(timeout)?;
+        let mut payloads = payloads.peekable();
         let mut sent = 0;
-        while sent < payloads.len() {
-            let mut group = outbox.sender.group();
-            let refusal = loop {
-                let Some(payload) = payloads.get(sent) else {
-                    break None;
-                };
-                match group.try_send_kind(kind, payload.bytes()) {
-                    Ok(()) => sent += 1,
-                    Err(error) => break Some(error),
+        loop {
+            let mut group = sender.group();
+            let mut refusal = None;
+            while let Some(payload) = payloads.peek() {
+                match group.try_send_kind(kind, payload) {
+                    Ok(()) => {
+                        sent += 1;
+                        payloads.next();
+                    }
+                    Err(error) => {
+                        refusal = Some((error, payload.len()));
+                        break;
+                    }
                 }
-            };
-            drop(group);
+            }
+            group.publish();
             match refusal {
-                None => break,
-                Some(SendError::Full) => {
-                    let len = payloads[sent].bytes().len();
-                    let waited =
-                        waits::for_room(py, &mut outbox.sender, len, &self.half.state, deadline);
+                None => return Ok(sent),
+                Some((SendError::Full, len)) => {
+                    let waited = waits::for_room(py, sender, len, &self.half.state, deadline);
                     waited.map_err(|error| partly(py, error, sent))?;
                 }
-                Some(error) => return Err(partly(py, not_sent(py, error), sent)),
+                Some((error, _)) => return Err(partly(py, not_sent(py, error), sent)),
             }
         }
-        Ok(sent)
+    }
+
+    pub(crate) fn reserve(
+        slf: &Bound<'_, Self>,
+        len: usize,
+        kind: u16,
+        timeout: Option<f64>,
+    ) -> PyResult<Reservation> {
+        let (py, sender) = (slf.py(), slf.get());
+        let mut outbox = sender.half.enter(py, timeout)?;
+        loop {
+            outbox.sender(py)?;
+            let kept = outbox.keep(|sender| {
+                let reservation = sender.try_reserve(len)?;
+                Ok(reservation.kind(kind))
+            });
+            match kept {
+                Ok((place, len)) => {
+                    return Ok(Reservation::new(slf.clone().unbind(), place, len));
+                }
+                Err(SendError::Full) => sender.wait(py, outbox.sender(py)?, len, timeout)?,
+                Err(error) => return Err(not_sent(py, error)),
+            }
+        }
+    }
+
+    /// Ends the open reservation. Of a half that is closed by now, nothing is sent.
+    pub(crate) fn finish(&self, py: Python<'_>, commit: Option<usize>) -> PyResult<()> {
+        let mut held = self.half.take(py)?;
+        let closing = self.half.state.closing.is_set();
+        if let Some(outbox) = held.as_mut() {
+            outbox.finish(commit.filter(|_| !closing));
+        }
+        if closing {
+            *held = None;
+            if commit.is_some() {
+                return Err(closed_here(py));
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn close(&self, py: Python<'_>) -> PyResult<()> {
-        self.half.close(py, |held| drop(held.take()))
+        self.half.close(py, |held| {
+            // What is lent to Python is mapped until it is given back.
+            if held.as_ref().is_some_and(|outbox| !outbox.is_open()) {
+                *held = None;
+            }
+        })
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -181,11 +255,33 @@ impl Sender {
         self.send_batch(py, buffers, kind, timeout)
     }
 
+    #[pyo3(name = "send_batch_from", signature = (buffer, record_size, timeout=None, kind=0))]
+    fn py_send_batch_from(
+        &self,
+        py: Python<'_>,
+        buffer: &Bound<'_, PyAny>,
+        record_size: usize,
+        timeout: Option<f64>,
+        kind: u16,
+    ) -> PyResult<usize> {
+        self.send_batch_from(py, buffer, record_size, kind, timeout)
+    }
+
+    #[pyo3(name = "reserve", signature = (size, timeout=None, kind=0))]
+    fn py_reserve(
+        slf: &Bound<'_, Self>,
+        size: usize,
+        timeout: Option<f64>,
+        kind: u16,
+    ) -> PyResult<Reservation> {
+        Self::reserve(slf, size, kind, timeout)
+    }
+
     /// arm(size=0): True: there is no room, and the descriptor becomes readable when there may be; False: call again now.
     #[pyo3(signature = (size=0))]
     fn arm(&self, py: Python<'_>, size: usize) -> PyResult<bool> {
         let mut outbox = self.half.enter(py, None)?;
-        match outbox.sender.arm(size) {
+        match outbox.sender(py)?.arm(size) {
             Ok(arm) => Ok(arm == Arm::Armed),
             Err(error) => Err(not_sent(py, error)),
         }
@@ -194,7 +290,10 @@ impl Sender {
     /// Looks whether the peer's receiver is still there, and raises how the connection ended if it is not.
     fn check(&self, py: Python<'_>) -> PyResult<()> {
         let mut outbox = self.half.enter(py, None)?;
-        outbox.sender.check().map_err(|error| not_sent(py, error))
+        outbox
+            .sender(py)?
+            .check()
+            .map_err(|error| not_sent(py, error))
     }
 
     fn fileno(&self) -> PyResult<RawFd> {

@@ -1,0 +1,100 @@
+//! A receiving half, and the frame that may be looked at in place.
+
+use std::ptr::NonNull;
+
+use pyo3::prelude::*;
+use ringway::{Frame, Receiver, RecvError};
+
+use crate::errors::{Fault, raise};
+
+/// What a receiving half is made of.
+///
+/// The two belong together: an open frame borrows the receiver, as it does in Rust, and nobody gets at the receiver meanwhile.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    open: Option<Frame<'static>>,
+    /// Ours, from a `Box`.
+    receiver: NonNull<Receiver>,
+    /// The kind of the frame that was received last.
+    pub(crate) kind: u16,
+}
+
+// SAFETY: the receiver may be sent to another thread, and the frame is nothing but a borrow of it.
+unsafe impl Send for Inbox {}
+
+impl Inbox {
+    pub(crate) fn new(receiver: Receiver) -> Self {
+        Self {
+            open: None,
+            receiver: NonNull::from(Box::leak(Box::new(receiver))),
+            kind: 0,
+        }
+    }
+
+    /// The receiver, and where the kind of what it receives is kept.
+    ///
+    /// # Errors
+    /// A view is open.
+    #[inline]
+    pub(crate) fn parts(&mut self, py: Python<'_>) -> PyResult<(&mut Receiver, &mut u16)> {
+        if self.open.is_some() {
+            return Err(in_use(py));
+        }
+        // SAFETY: it lives as long as `self`, which is borrowed for as long as the answer; and nothing else borrows it.
+        Ok((unsafe { self.receiver.as_mut() }, &mut self.kind))
+    }
+
+    /// The receiver.
+    ///
+    /// # Errors
+    /// A view is open.
+    #[inline]
+    pub(crate) fn receiver(&mut self, py: Python<'_>) -> PyResult<&mut Receiver> {
+        self.parts(py).map(|(receiver, _)| receiver)
+    }
+
+    /// Keeps the next frame, to be looked at in place. Where it lies, its length, and its kind.
+    pub(crate) fn keep(&mut self) -> Result<(*const u8, usize, u16), RecvError> {
+        assert!(
+            self.open.is_none(),
+            "who receives has asked for the receiver"
+        );
+        // SAFETY: it lives until the drop of `self`, which drops the frame first. Until that is taken nothing else borrows it.
+        let receiver: &'static mut Receiver = unsafe { self.receiver.as_mut() };
+        let frame = receiver.try_recv()?;
+        // SAFETY: the program trusts the peer not to change the bytes (`trust_peer=True`), and this is no forked child: nothing is received there. Only the address is taken here; who reads through it
+        // holds an export of the lease, which keeps the frame.
+        let place = unsafe { frame.as_trusted_slice() }.as_ptr();
+        let (len, kind) = (frame.len(), frame.kind());
+        self.kind = kind;
+        self.open = Some(frame);
+        Ok((place, len, kind))
+    }
+
+    /// Whether one is open.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Releases the open frame.
+    pub(crate) fn finish(&mut self) {
+        self.open = None;
+    }
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        self.open = None;
+        // SAFETY: it came from a `Box`, and nothing borrows it any more.
+        drop(unsafe { Box::from_raw(self.receiver.as_ptr()) });
+    }
+}
+
+#[cold]
+fn in_use(py: Python<'_>) -> PyErr {
+    raise(
+        py,
+        Fault::InUse,
+        "a view of a frame of this half is open: release it first",
+    )
+}

@@ -1,0 +1,90 @@
+//! A sending half, and the reservation that may be open in it.
+
+use std::ptr::NonNull;
+
+use pyo3::prelude::*;
+use ringway::{Reservation, Sender};
+
+use crate::errors::{Fault, raise};
+
+/// What a sending half is made of.
+///
+/// The two belong together: an open reservation borrows the sender, as it does in Rust, and nobody gets at the sender meanwhile.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    open: Option<Reservation<'static>>,
+    /// Ours, from a `Box`.
+    sender: NonNull<Sender>,
+}
+
+// SAFETY: the sender may be sent to another thread, and the reservation is nothing but a borrow of it and a pointer into its ring.
+unsafe impl Send for Outbox {}
+
+impl Outbox {
+    pub(crate) fn new(sender: Sender) -> Self {
+        Self {
+            open: None,
+            sender: NonNull::from(Box::leak(Box::new(sender))),
+        }
+    }
+
+    /// The sender.
+    ///
+    /// # Errors
+    /// A reservation is open.
+    #[inline]
+    pub(crate) fn sender(&mut self, py: Python<'_>) -> PyResult<&mut Sender> {
+        if self.open.is_some() {
+            return Err(in_use(py));
+        }
+        // SAFETY: it lives as long as `self`, which is borrowed for as long as the answer; and nothing else borrows it.
+        Ok(unsafe { self.sender.as_mut() })
+    }
+
+    /// Keeps a reservation that the sender has just made. `reserve` makes it.
+    pub(crate) fn keep<E>(
+        &mut self,
+        reserve: impl FnOnce(&'static mut Sender) -> Result<Reservation<'static>, E>,
+    ) -> Result<(*const u8, usize), E> {
+        assert!(self.open.is_none(), "who reserves has asked for the sender");
+        // SAFETY: it lives until the drop of `self`, which drops the reservation first. Until that is taken nothing else borrows it, and who takes it (`finish`) is done with it before it returns.
+        let sender: &'static mut Sender = unsafe { self.sender.as_mut() };
+        let reservation = reserve(sender)?;
+        let place = (reservation.as_ptr(), reservation.len());
+        self.open = Some(reservation);
+        Ok(place)
+    }
+
+    /// Whether one is open.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Ends the open reservation: commits so many bytes, or aborts it.
+    pub(crate) fn finish(&mut self, commit: Option<usize>) {
+        match (self.open.take(), commit) {
+            (Some(reservation), Some(len)) => {
+                let len = len.min(reservation.len());
+                reservation.commit_len(len);
+            }
+            (reservation, _) => drop(reservation),
+        }
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        self.open = None;
+        // SAFETY: it came from a `Box`, and nothing borrows it any more.
+        drop(unsafe { Box::from_raw(self.sender.as_ptr()) });
+    }
+}
+
+#[cold]
+fn in_use(py: Python<'_>) -> PyErr {
+    raise(
+        py,
+        Fault::InUse,
+        "a reservation of this half is open: commit or abort it first",
+    )
+}

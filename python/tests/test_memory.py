@@ -1,0 +1,333 @@
+"""Filling and looking at frames in place."""
+
+import gc
+import subprocess
+import sys
+import threading
+from typing import Any
+
+import pytest
+
+import ringway
+from conftest import make_pair
+
+Pair = tuple[ringway.Connection, ringway.Connection]
+
+
+@pytest.fixture
+def trusting(place: str) -> Any:
+    with make_pair(place, trust_peer=True) as both:
+        yield both
+
+
+def test_a_reservation_is_sent_by_the_end_of_its_block(pair: Pair) -> None:
+    server, client = pair
+    with client.reserve(5, kind=7) as memory:
+        assert isinstance(memory, memoryview) and not memory.readonly
+        memory[:] = b"hello"
+    assert server.recv_kind() == (7, b"hello")
+    with pytest.raises(ValueError, match="released"):
+        memory[0] = 1
+    with client.reserve(0) as memory:
+        assert len(memory) == 0
+    assert server.recv() == b""
+
+
+def test_an_exception_aborts_a_reservation(pair: Pair) -> None:
+    server, client = pair
+    with pytest.raises(KeyError):
+        with client.reserve(5) as memory:
+            memory[:] = b"wrong"
+            raise KeyError
+    client.send(b"right")
+    assert server.recv() == b"right"
+
+
+def test_a_reservation_by_hand(pair: Pair) -> None:
+    server, client = pair
+    reservation = client.reserve(10)
+    assert len(reservation) == 10 and "open" in repr(reservation)
+    with memoryview(reservation) as memory:
+        memory[:4] = b"part"
+        with pytest.raises(BufferError, match="in use"):
+            reservation.commit()
+    with pytest.raises(ValueError, match="11 bytes"):
+        reservation.commit(11)
+    reservation.commit(4)
+    assert server.recv() == b"part"
+    for again in (reservation.commit, lambda: memoryview(reservation)):
+        with pytest.raises((ValueError, BufferError)):
+            again()
+    reservation.abort()
+    client.reserve(3).abort()
+    del reservation
+    dropped = client.reserve(3)
+    del dropped
+    client.send(b"next")
+    assert server.recv() == b"next"
+
+
+def test_a_half_is_in_use_while_a_reservation_is_open(pair: Pair) -> None:
+    server, client = pair
+    reservation = client.reserve(3)
+    for call in (
+        lambda: client.send(b"x"),
+        lambda: client.try_send(b"x"),
+        lambda: client.send_batch([b"x"]),
+        lambda: client.reserve(1),
+        lambda: client.sender.arm(1),
+    ):
+        with pytest.raises(ringway.InUse):
+            call()
+    reservation.abort()
+    client.send(b"x")
+    assert server.recv() == b"x"
+
+
+def test_what_is_made_of_a_reservation_pins_it(pair: Pair) -> None:
+    server, client = pair
+    # Without an error in the block the end of it refuses.
+    with pytest.raises(BufferError):
+        with client.reserve(3) as memory:
+            part = memory[1:]
+    part.release()
+    # With one, the abort comes with the last export.
+    kept: list[memoryview] = []
+    client.sender  # noqa: B018
+    gc.collect()
+    with pytest.raises((KeyError, ringway.InUse)):
+        with client.reserve(3) as memory:
+            kept.append(memory[1:])
+            raise KeyError
+    for part in kept:
+        part.release()
+    del memory
+    gc.collect()
+    client.send(b"x")
+    assert server.recv() == b"x"
+
+
+def test_closing_keeps_what_is_lent(trusting: Pair) -> None:
+    server, client = trusting
+    reservation = client.reserve(1 << 10)
+    memory = memoryview(reservation)
+    server.send(b"a frame")
+    view = client.recv_view()
+    seen = memoryview(view)
+    client.close()
+    memory[:] = b"x" * (1 << 10)
+    assert bytes(seen) == b"a frame"
+    # The peer hears of the end with the last of them.
+    with pytest.raises(ringway.TimedOut):
+        server.recv(timeout=0.05)
+    memory.release()
+    with pytest.raises(ringway.Closed):
+        reservation.commit()
+    with pytest.raises(ringway.Closed):
+        server.recv(timeout=20)
+    seen.release()
+    view.release()
+
+
+def test_views(trusting: Pair) -> None:
+    server, client = trusting
+    client.send(b"first", kind=9)
+    client.send(b"second")
+    with server.recv_view() as memory:
+        assert memory.readonly and bytes(memory) == b"first"
+        with pytest.raises(TypeError):
+            memory[0] = 1
+        with pytest.raises(ringway.InUse):
+            server.recv()
+    with pytest.raises(ValueError, match="released"):
+        bytes(memory)
+    view = server.recv_view()
+    assert (view.kind, len(view), bytes(view)) == (0, 6, b"second")
+    memory = memoryview(view)
+    with pytest.raises(BufferError, match="in use"):
+        view.release()
+    memory.release()
+    view.release()
+    view.release()
+    with pytest.raises(BufferError, match="given back"):
+        memoryview(view)
+    client.send(b"third")
+    server.recv_view()
+    client.send(b"fourth")
+    assert server.recv() == b"fourth", "a view that is dropped is released"
+
+
+def test_views_need_trust(pair: Pair) -> None:
+    server, client = pair
+    client.send(b"x")
+    with pytest.raises(ringway.Feature, match="trust_peer"):
+        server.recv_view()
+    assert server.recv() == b"x"
+
+
+def test_views_as_arrays(trusting: Pair) -> None:
+    numpy = pytest.importorskip("numpy")
+    server, client = trusting
+    client.send(bytes(range(8)))
+    view = server.recv_view()
+    array = numpy.frombuffer(view, dtype="<u4")
+    assert array.tolist() == [0x03020100, 0x07060504]
+    assert not array.flags.writeable
+    tensor = numpy.from_dlpack(view)
+    assert tensor.tolist() == list(range(8)) and not tensor.flags.writeable
+    with pytest.raises(BufferError):
+        view.release()
+    del array
+    with pytest.raises(BufferError):
+        view.release()
+    del tensor
+    view.release()
+    client.send(b"")
+    assert numpy.from_dlpack(server.recv_view()).tolist() == []
+
+
+def test_capsules(trusting: Pair) -> None:
+    server, client = trusting
+    client.send(b"x")
+    view = server.recv_view()
+    assert view.__dlpack_device__() == (1, 0)
+    for refused in (
+        {},
+        {"max_version": (0, 8)},
+        {"max_version": (1, 0), "dl_device": (2, 0)},
+        {"max_version": (1, 0), "copy": True},
+    ):
+        with pytest.raises(BufferError):
+            view.__dlpack__(**refused)
+    capsule = view.__dlpack__(max_version=(1, 1))
+    with pytest.raises(BufferError):
+        view.release()
+    del capsule  # nobody took the tensor
+    view.release()
+
+
+def test_the_collector_breaks_cycles(trusting: Pair) -> None:
+    server, client = trusting
+
+    def leave_open(reservation: Any) -> None:
+        reservation.__enter__()
+
+    leave_open(client.reserve(3))
+    gc.collect()
+    client.send(b"x")
+    assert server.recv() == b"x"
+    client.send(b"y")
+    leave_open(server.recv_view())
+    gc.collect()
+    client.send(b"z")
+    assert server.recv() == b"z"
+
+
+def test_records_as_batches(pair: Pair) -> None:
+    server, client = pair
+    records = bytearray(b"".join(bytes([n]) * 12 for n in range(5)))
+    assert client.send_batch_from(records, 12, kind=4) == 5
+    target = bytearray(30)
+    assert server.recv_batch_into(target, 12) == 2
+    assert target[:24] == records[:24] and server.receiver.last_kind == 4
+    client.send(b"odd")
+    target = bytearray(120)
+    assert server.recv_batch_into(target, 12) == 3
+    with pytest.raises(ringway.WrongSize) as raised:
+        server.recv_batch_into(target, 12)
+    assert raised.value.len == 3  # type: ignore[attr-defined]
+    assert server.recv() == b"odd"
+    for wrong in (lambda: server.recv_batch_into(target, 0), lambda: server.recv_batch_into(target, 121)):
+        with pytest.raises(ValueError, match="no room"):
+            wrong()
+    with pytest.raises(ValueError, match="no number of records"):
+        client.send_batch_from(records, 7)
+    with pytest.raises(ringway.TimedOut):
+        server.recv_batch_into(target, 12, timeout=0.01)
+    # More than the ring holds.
+    many = bytes(12 * 100_000)
+    reader: list[int] = []
+
+    def read() -> None:
+        room = bytearray(12 * 1000)
+        while sum(reader) < 100_000:
+            reader.append(server.recv_batch_into(room, 12, timeout=20))
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    assert client.send_batch_from(many, 12, timeout=20) == 100_000
+    thread.join(20)
+    assert sum(reader) == 100_000
+
+
+FORKER = """
+import os, sys, gc, ringway, threading
+place = sys.argv[1]
+listener = ringway.listen(place)
+made = []
+thread = threading.Thread(target=lambda: made.append(ringway.connect(place, trust_peer=True)))
+thread.start()
+server = listener.accept(); thread.join(); client = made.pop()
+server.send(b"seen")
+reservation, view = client.reserve(3), client.recv_view()
+busy = threading.Thread(target=lambda: server.recv()); busy.start()
+import time; time.sleep(0.1)
+child = os.fork()
+if child == 0:
+    raised = 0
+    for call in (
+        lambda: listener.try_accept(), lambda: server.send(b"x"), lambda: server.recv(), lambda: client.try_recv(),
+        lambda: reservation.commit(), lambda: view.release(), lambda: memoryview(view), lambda: memoryview(reservation),
+    ):
+        try:
+            call()
+        except ringway.Forked:
+            raised += 1
+        except ringway.InUse:
+            raised += 1
+    del listener, server, client, reservation, view, call
+    gc.collect()
+    os._exit(raised)
+_, status = os.waitpid(child, 0)
+assert os.waitstatus_to_exitcode(status) == 8, status
+with memoryview(reservation) as memory:
+    memory[:] = b"yes"
+assert bytes(view) == b"seen"
+reservation.commit()
+busy.join()
+client.send(b"more")
+assert server.recv() == b"more"
+assert os.path.exists(place)
+print("fine")
+"""
+
+
+def test_a_forked_child_harms_nobody(place: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FORKER, place], capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "fine\n", done
+
+
+ENDER = """
+import sys, ringway, threading
+place = sys.argv[1]
+listener = ringway.listen(place)
+made = []
+thread = threading.Thread(target=lambda: made.append(ringway.connect(place, trust_peer=True)))
+thread.start()
+server = listener.accept(); thread.join(); client = made.pop()
+server.send(b"seen")
+reservation, view = client.reserve(3), client.recv_view()
+memory, seen = memoryview(reservation), memoryview(view)
+waits = threading.Thread(target=lambda: server.recv(), daemon=True); waits.start()
+import time; time.sleep(0.05)
+print("fine")
+"""
+
+
+def test_an_interpreter_ends_with_everything_open(place: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ENDER, place], capture_output=True, text=True, timeout=60
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("fine\n", "", 0)
