@@ -6,11 +6,11 @@ use std::time::Instant;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use ringway::{Config, HandshakeStep, Wait};
+use ringway::{Config, HandshakeStep};
 
 use crate::connection::Connection;
 use crate::errors::{Fault, not_made, raise};
-use crate::options;
+use crate::options::{self, Manner};
 use crate::turn::Turn;
 
 /// A connection that is being made. No step waits for the peer.
@@ -18,7 +18,7 @@ use crate::turn::Turn;
 #[derive(Debug)]
 pub(crate) struct Handshake {
     turn: Turn<Option<ringway::Handshake>>,
-    wait: Wait,
+    manner: Manner,
 }
 
 /// Begins to connect to a listener.
@@ -30,8 +30,8 @@ pub(crate) fn _dial(
     options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<Handshake> {
     let address = options::address(name)?;
-    let (config, wait) = options::config("connect", options)?;
-    made(py, config.dial(address), wait)
+    let (config, manner) = options::config("connect", options)?;
+    made(py, config.dial(address), manner)
 }
 
 /// Begins to connect over one of two sockets; the descriptor is the handshake's from now on, whatever comes of it.
@@ -75,18 +75,18 @@ fn on(
     }
     // SAFETY: the caller gives the descriptor away, as `os.close` takes it.
     let socket = unsafe { OwnedFd::from_raw_fd(fd) };
-    let (config, wait) = options::config(call, options)?;
-    made(py, begin(&config, socket), wait)
+    let (config, manner) = options::config(call, options)?;
+    made(py, begin(&config, socket), manner)
 }
 
 fn made(
     py: Python<'_>,
     begun: Result<ringway::Handshake, ringway::Error>,
-    wait: Wait,
+    manner: Manner,
 ) -> PyResult<Handshake> {
     let handshake = begun.map_err(|error| not_made(py, &error))?;
     let turn = Turn::new(Some(handshake));
-    Ok(Handshake { turn, wait })
+    Ok(Handshake { turn, manner })
 }
 
 #[pymethods]
@@ -103,7 +103,7 @@ impl Handshake {
             HandshakeStep::Waits => Ok(py.None()),
             HandshakeStep::Done(connection) => {
                 *held = None;
-                let connection = Connection::new(py, connection, self.wait)?;
+                let connection = Connection::new(py, connection, self.manner)?;
                 Ok(Py::new(py, connection)?.into_any())
             }
         }

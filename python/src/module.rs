@@ -4,6 +4,8 @@ use pyo3::prelude::*;
 
 use crate::connection::{Connection, Peer, connect};
 use crate::errors;
+use crate::glimpse::{_glimpse, _receive_part};
+use crate::handshake::{_answer_on, _dial, _dial_on, _sockets, Handshake};
 use crate::listener::{Listener, listen};
 use crate::receiver::Receiver;
 use crate::reservation::Reservation;
@@ -23,6 +25,18 @@ fn _ringway(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Schema>()?;
     module.add_class::<Sender>()?;
     module.add_class::<View>()?;
+    private(module)?;
     module.add_function(wrap_pyfunction!(connect, module)?)?;
     module.add_function(wrap_pyfunction!(listen, module)?)
+}
+
+/// What the Python modules of this package use, and nobody else.
+fn private(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("_Handshake", module.py().get_type::<Handshake>())?;
+    module.add_function(wrap_pyfunction!(_answer_on, module)?)?;
+    module.add_function(wrap_pyfunction!(_dial, module)?)?;
+    module.add_function(wrap_pyfunction!(_dial_on, module)?)?;
+    module.add_function(wrap_pyfunction!(_glimpse, module)?)?;
+    module.add_function(wrap_pyfunction!(_receive_part, module)?)?;
+    module.add_function(wrap_pyfunction!(_sockets, module)?)
 }
