@@ -113,21 +113,32 @@ class Watch:
             pass
 
 
-async def readable(
-    loop: asyncio.AbstractEventLoop, fd: int, timeout: float | None = None
-) -> None:
-    """Waits until a descriptor is readable, or for so many seconds. No reader stays."""
-    waiter: asyncio.Future[None] = loop.create_future()
+class Readable:
+    """A wait for a descriptor that leaves no reader behind."""
 
-    def wake() -> None:
-        if not waiter.done():
-            waiter.set_result(None)
+    __slots__ = ("_fd", "_loop", "_registered", "_timer", "_waiter")
 
-    timer = None if timeout is None else loop.call_later(timeout, wake)
-    loop.add_reader(fd, wake)
-    try:
-        await waiter
-    finally:
-        loop.remove_reader(fd)
-        if timer is not None:
-            timer.cancel()
+    def __init__(self, fd: int, timeout: float | None = None) -> None:
+        loop = self._loop = asyncio.get_running_loop()
+        self._fd = fd
+        self._waiter: asyncio.Future[None] = loop.create_future()
+        self._timer = None if timeout is None else loop.call_later(timeout, self.stop)
+        loop.add_reader(fd, self.stop)
+        self._registered = True
+
+    async def wait(self) -> None:
+        """Until it is readable, or for so many seconds."""
+        try:
+            await self._waiter
+        finally:
+            self.stop()
+
+    def stop(self) -> None:
+        """Ends it. To be called before the descriptor is closed."""
+        if self._registered:
+            self._registered = False
+            self._loop.remove_reader(self._fd)
+            if self._timer is not None:
+                self._timer.cancel()
+        if not self._waiter.done():
+            self._waiter.set_result(None)

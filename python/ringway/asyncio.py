@@ -33,7 +33,7 @@ from typing import Any, TypeVar
 
 import ringway
 from ringway import _ringway
-from ringway._watch import Watch, readable
+from ringway._watch import Readable, Watch
 
 __all__ = ["MOMENT", "Connection", "Listener", "connect", "listen"]
 
@@ -56,13 +56,12 @@ async def connect(name: Any, **options: Any) -> Connection:
     Cancelling it gives the handshake up. Raises as ``ringway.connect``.
     """
     _refuse_spin(options)
-    loop = asyncio.get_running_loop()
     handshake = _ringway._dial(name, **options)
     try:
         while True:
             made = handshake.step()
             if made is None:
-                await readable(loop, handshake.fileno(), handshake.left)
+                await Readable(handshake.fileno(), handshake.left).wait()
             elif made is False:
                 await asyncio.sleep(0.001)
             else:
@@ -99,25 +98,25 @@ class Listener:
     def __init__(self, listener: ringway.Listener) -> None:
         """Of a listener that is not used otherwise any more."""
         self._inner = listener
-        self._accepting = False
+        self._accepting: Readable | bool = False
 
     async def accept(self) -> Connection:
-        """The next client that completes its handshake. Cancelling it loses none."""
+        """The next client that completes its handshake. Cancelling it loses none. ``ringway.Closed``: the listener was closed here."""
         if self._accepting:
             raise RuntimeError("another task accepts from this listener already: one at a time may")
-        loop = asyncio.get_running_loop()
         self._accepting = True
         try:
             while (accepted := self._inner.try_accept()) is None:
-                await readable(loop, self._inner.fileno())
+                waits = self._accepting = Readable(self._inner.fileno())
+                await waits.wait()
         finally:
             self._accepting = False
         return Connection(accepted)
 
     def close(self) -> None:
-        """Ends it. Connections live on."""
-        if self._accepting:
-            raise RuntimeError("a task waits in accept(): cancel it before the listener is closed")
+        """Ends it, and a wait for the next client. Connections live on."""
+        if isinstance(self._accepting, Readable):
+            self._accepting.stop()
         self._inner.close()
 
     @property
@@ -146,7 +145,10 @@ class Listener:
     async def __anext__(self) -> Connection:
         # Accepting takes a while: the others have their turn before the next.
         await asyncio.sleep(0)
-        return await self.accept()
+        try:
+            return await self.accept()
+        except ringway.Closed:
+            raise StopAsyncIteration from None
 
     def __enter__(self) -> Listener:
         return self
