@@ -18,6 +18,7 @@ mod listener;
 mod module;
 mod options;
 mod outbox;
+mod pipe;
 mod receiver;
 mod reservation;
 mod schema;
