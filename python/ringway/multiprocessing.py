@@ -416,7 +416,7 @@ def _armed(end: Connection) -> tuple[list[int], float | None]:
     early = end._early
     if early is None:
         return [], 0.0
-    line = early.line()
+    line = early.line(begin=False)
     return [early.fileno(), *([line] if line >= 0 else [])], None
 
 
