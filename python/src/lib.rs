@@ -18,6 +18,7 @@ mod listener;
 mod module;
 mod options;
 mod outbox;
+mod pair;
 mod pipe;
 mod receiver;
 mod reservation;

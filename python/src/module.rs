@@ -7,6 +7,7 @@ use crate::errors;
 use crate::glimpse::_glimpse;
 use crate::handshake::{_answer_on, _dial, _dial_on, _sockets, Handshake};
 use crate::listener::{Listener, listen};
+use crate::pair::pair;
 use crate::pipe::{_pipe_poll, _pipe_send, Part};
 use crate::receiver::Receiver;
 use crate::reservation::Reservation;
@@ -26,9 +27,15 @@ fn _ringway(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Schema>()?;
     module.add_class::<Sender>()?;
     module.add_class::<View>()?;
-    private(module)?;
-    module.add_function(wrap_pyfunction!(connect, module)?)?;
-    module.add_function(wrap_pyfunction!(listen, module)?)
+    for function in [
+        wrap_pyfunction!(connect, module)?,
+        wrap_pyfunction!(listen, module)?,
+        wrap_pyfunction!(pair, module)?,
+    ] {
+        function.setattr("__module__", "ringway")?;
+        module.add_function(function)?;
+    }
+    private(module)
 }
 
 /// What the Python modules of this package use, and nobody else.
