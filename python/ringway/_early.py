@@ -11,11 +11,14 @@ import threading
 import time
 import warnings
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ringway
 from ringway import _ringway
 from ringway._message import PARTS, READONLY, sizes
+
+if TYPE_CHECKING:
+    from ringway._ringway import _Handshake, _Options
 
 #: What is sent from here on comes through the ring.
 SWITCH = 99
@@ -44,12 +47,12 @@ class Early:
         "ring",
     )
 
-    def __init__(self, line: int, data: int, dials: bool, options: dict[str, Any]) -> None:
+    def __init__(self, line: int, data: int, dials: bool, options: _Options) -> None:
         self._line = line
         self._socket = socket.socket(fileno=data)
         self._options = options
         self.dials = dials
-        self._handshake: Any = None
+        self._handshake: _Handshake | None = None
         self._owner = 0
         self._lock = threading.Lock()
         # What is still to be written of the message at hand.
@@ -61,7 +64,7 @@ class Early:
 
     # What travels to another process.
 
-    def leave(self) -> tuple[int, int, bool, dict[str, Any]]:
+    def leave(self) -> tuple[int, int, bool, _Options]:
         """The descriptors of the two sockets, for another process, and what else an end is made of."""
         if self._owner or self._left or self._message or self._part:
             raise ValueError(
