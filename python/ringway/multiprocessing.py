@@ -22,6 +22,9 @@ there the handshake begins. Until both sides are there, messages go through a so
 Receiving an object unpickles it, and a pickle can run anything: use ``recv`` only where the other side is trusted, as with ``multiprocessing``. ``recv_bytes`` trusts nobody.
 """
 
+# What is private is the package's.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import errno
@@ -90,7 +93,7 @@ class Connection:
         self._readable, self._writable = readable, writable
         self._in: Incoming | None = None
         self._out: Outgoing | None = None
-        # Threads take turns.
+        # Threads take turns, with whole messages.
         self._receiving, self._sending = threading.Lock(), threading.Lock()
         self._selected: Selected | None = None
 

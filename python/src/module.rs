@@ -8,7 +8,7 @@ use crate::glimpse::_glimpse;
 use crate::handshake::{_answer_on, _dial, _dial_on, _sockets, Handshake};
 use crate::listener::{Listener, listen};
 use crate::pair::pair;
-use crate::pipe::{_pipe_poll, _pipe_send, Part};
+use crate::pipe::{_pipe_gather, _pipe_long, _pipe_poll, _pipe_send, Part};
 use crate::receiver::Receiver;
 use crate::reservation::Reservation;
 use crate::schema::Schema;
@@ -48,6 +48,8 @@ fn private(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(_dial, module)?,
         wrap_pyfunction!(_dial_on, module)?,
         wrap_pyfunction!(_glimpse, module)?,
+        wrap_pyfunction!(_pipe_gather, module)?,
+        wrap_pyfunction!(_pipe_long, module)?,
         wrap_pyfunction!(_pipe_poll, module)?,
         wrap_pyfunction!(_pipe_send, module)?,
         wrap_pyfunction!(_sockets, module)?,
