@@ -416,3 +416,63 @@ def test_what_rings_while_nobody_waits_does_not_keep_the_loop_awake(place: str, 
             assert await here.recv() == b"x"
 
     run(loops, main())
+
+
+CHILD_OF_A_FORK = """
+import asyncio, os, sys, time
+import ringway, ringway.asyncio
+from ringway import pair
+import uvloop
+factory = asyncio.new_event_loop if sys.argv[1] == "asyncio" else uvloop.new_event_loop
+
+async def before():
+    one, other = pair()
+    here = ringway.asyncio.Connection(one)
+    await here.send(b"x")
+    waiting = asyncio.create_task(here.recv())
+    await asyncio.sleep(0.01)
+    waiting.cancel()
+    return here, other
+
+async def in_child(here):
+    loop = asyncio.get_running_loop()
+    for call in (here.recv, here.recv_batch, lambda: here.send(b"y")):
+        try:
+            await call()
+        except ringway.Forked:
+            pass
+        else:
+            os._exit(1)
+    assert not loop.remove_reader(here.sync.receiver.fileno())
+    used = time.process_time()
+    await asyncio.sleep(0.2)
+    assert time.process_time() - used < 0.1
+    here.close()
+
+with asyncio.Runner(loop_factory=factory) as runner:
+    here, other = runner.run(before())
+    if os.fork() == 0:
+        with asyncio.Runner(loop_factory=factory) as inner:
+            inner.run(in_child(here))
+        os._exit(0)
+    assert os.wait()[1] == 0
+    other.send(b"the parent's reader is there still")
+
+    async def after():
+        print((await here.recv()).decode())
+        waiting = asyncio.create_task(here.recv())
+        await asyncio.sleep(0.01)
+        other.send(b"and wakes")
+        print((await waiting).decode(), flush=True)
+
+    runner.run(after())
+    here.close()
+"""
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_forked_child_registers_nothing(loop: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD_OF_A_FORK, loop], capture_output=True, text=True, timeout=60
+    )
+    assert (done.stdout, done.stderr) == ("the parent's reader is there still\nand wakes\n", "")
