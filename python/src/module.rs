@@ -4,8 +4,11 @@ use pyo3::prelude::*;
 
 use crate::connection::{Connection, Peer, connect};
 use crate::errors;
+use crate::glimpse::_glimpse;
+use crate::handshake::{_answer_on, _dial, _dial_on, _sockets, Handshake};
 use crate::listener::{Listener, listen};
 use crate::pair::pair;
+use crate::pipe::{_pipe_gather, _pipe_long, _pipe_poll, _pipe_send, Part};
 use crate::receiver::Receiver;
 use crate::reservation::Reservation;
 use crate::schema::Schema;
@@ -31,6 +34,28 @@ fn _ringway(module: &Bound<'_, PyModule>) -> PyResult<()> {
     ] {
         function.setattr("__module__", "ringway")?;
         module.add_function(function)?;
+    }
+    private(module)
+}
+
+/// What the Python modules of this package use, and nobody else: it is not in `__all__`.
+fn private(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    module.setattr("_Handshake", py.get_type::<Handshake>())?;
+    module.setattr("_Part", py.get_type::<Part>())?;
+    for function in [
+        wrap_pyfunction!(_answer_on, module)?,
+        wrap_pyfunction!(_dial, module)?,
+        wrap_pyfunction!(_dial_on, module)?,
+        wrap_pyfunction!(_glimpse, module)?,
+        wrap_pyfunction!(_pipe_gather, module)?,
+        wrap_pyfunction!(_pipe_long, module)?,
+        wrap_pyfunction!(_pipe_poll, module)?,
+        wrap_pyfunction!(_pipe_send, module)?,
+        wrap_pyfunction!(_sockets, module)?,
+    ] {
+        let name = function.getattr("__name__")?.extract::<String>()?;
+        module.setattr(name.as_str(), function)?;
     }
     Ok(())
 }

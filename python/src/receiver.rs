@@ -22,7 +22,7 @@ const LARGE: usize = 64 << 10;
 #[pyclass(frozen, module = "ringway")]
 #[derive(Debug)]
 pub(crate) struct Receiver {
-    half: Half<Inbox>,
+    pub(crate) half: Half<Inbox>,
     capacity: usize,
     /// The program trusts the peer not to change frames.
     trusts: bool,
@@ -43,7 +43,7 @@ impl Receiver {
 
     /// Waits for a frame, as long as `timeout` says, and has it received.
     #[inline]
-    fn receive<R>(
+    pub(crate) fn receive<R>(
         &self,
         py: Python<'_>,
         timeout: Option<f64>,
