@@ -1,0 +1,84 @@
+"""Ringway: connections that block, or never sleep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+import ringway
+
+from ..kit import LEAD, Kit
+from ..work import OneWay, RoundTrip, Work
+
+
+def meet(side: int, address: str, **options: Any) -> ringway.Connection:
+    """A connection of the two: the lead listens."""
+    if side == LEAD:
+        with ringway.listen(address, **options) as listener:
+            return listener.accept(timeout=30)
+    return connect(address, **options)
+
+
+def connect(address: str, **options: Any) -> ringway.Connection:
+    """Connects as soon as somebody listens."""
+    import time
+
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            return ringway.connect(address, **options)
+        except (ringway.NotFound, ConnectionRefusedError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.001)
+
+
+class Exchange(RoundTrip):
+    """`send` and `recv`."""
+
+    def __init__(self, connection: ringway.Connection) -> None:
+        self.connection = connection
+
+    def ask(self, messages: Iterable[bytes]) -> bytes:
+        send, recv, reply = self.connection.sender.send, self.connection.receiver.recv, b""
+        for message in messages:
+            send(message)
+            reply = recv()
+        return reply
+
+    def answer(self, count: int) -> None:
+        send, recv = self.connection.sender.send, self.connection.receiver.recv
+        for _ in range(count):
+            send(recv())
+
+
+class Stream(OneWay):
+    """A call of `send` for each message, and one step of the iteration for each that is received."""
+
+    def __init__(self, connection: ringway.Connection) -> None:
+        self.connection = connection
+
+    def pour(self, messages: Iterable[bytes], count: int) -> None:
+        send = self.connection.sender.send
+        for message in messages:
+            send(message)
+
+    def drain(self, count: int) -> bytes:
+        message = b""
+        for message in islice(self.connection.receiver, count):
+            pass
+        return message
+
+    def confirm(self) -> None:
+        self.connection.send(b"all")
+
+    def await_confirmation(self) -> None:
+        self.connection.recv()
+
+
+def make(kit: Kit, side: int, address: str, shape: str, wait: str) -> Work:
+    """`shape`: exchange or stream; `wait`: as Ringway has it."""
+    shapes = {"exchange": Exchange, "stream": Stream}
+    made: Work = shapes[shape](meet(side, address, wait=wait))
+    return made
