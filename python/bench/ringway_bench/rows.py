@@ -39,4 +39,36 @@ ROWS = (
         unit="M/s",
         each=False,
     ),
+    Row(
+        "asyncio-park",
+        "64 bytes there and back in tasks of asyncio, both sides asleep in their loops",
+        Way("loops:park", agreement=LOOSE),
+        (Rival("add_reader by hand", (Way("loops:bell", agreement=LOOSE),), 1 / 1.15),),
+    ),
+    Row(
+        "asyncio",
+        "64 bytes there and back in tasks of asyncio, by default",
+        Way("loops:adaptive", agreement=LOOSE),
+        (Rival("asyncio streams", (Way("loops:streams", agreement=LOOSE),), 2.0),),
+    ),
+    Row(
+        "records",
+        "10,000 typed records of 32 bytes as one NumPy array: every field filled, sent, received, two fields summed",
+        Way("records:10000", agreement=LOOSE, checked=20),
+        (Rival("Rust", (Way("rust", agreement=LOOSE, checked=20, rust={"Records": 10_000}),), 0.5),),
+        size=320_000,
+        unit="GB/s",
+        each=False,
+    ),
+    Row(
+        "array",
+        "1 MiB as a NumPy array, written in full by one side and summed by the other, which answers",
+        Way("arrays:ours", spins=True, checked=20),
+        (
+            Rival("spin by hand", (Way("arrays:hand", spins=True, checked=20),), 1 / 1.1),
+            Rival("Pipe, objects", (Way("arrays:pipe", agreement=LOOSE, checked=20),), 30.0),
+            Rival("Pipe, bytes", (Way("arrays:pipe-bytes", agreement=LOOSE, checked=20),)),
+        ),
+        size=1 << 20,
+    ),
 )

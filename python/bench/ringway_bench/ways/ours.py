@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import ringway
 
@@ -12,22 +13,23 @@ from ..kit import LEAD, Kit
 from ..work import OneWay, RoundTrip, Work
 
 
+T = TypeVar("T")
+
+
 def meet(side: int, address: str, **options: Any) -> ringway.Connection:
     """A connection of the two: the lead listens."""
     if side == LEAD:
         with ringway.listen(address, **options) as listener:
             return listener.accept(timeout=30)
-    return connect(address, **options)
+    return until_there(lambda: ringway.connect(address, **options))
 
 
-def connect(address: str, **options: Any) -> ringway.Connection:
+def until_there(connect: Callable[[], T]) -> T:
     """Connects as soon as somebody listens."""
-    import time
-
     deadline = time.monotonic() + 30
     while True:
         try:
-            return ringway.connect(address, **options)
+            return connect()
         except (ringway.NotFound, ConnectionRefusedError):
             if time.monotonic() > deadline:
                 raise
