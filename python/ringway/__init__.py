@@ -1,7 +1,126 @@
-"""Shared-memory IPC for Linux: messages between processes at the speed of a cache line, correct when a peer is killed or hostile."""
+"""Shared-memory IPC for Linux: messages between processes at the speed of a cache line, correct when a peer is killed or hostile.
 
-from ringway import _ringway
-from ringway._ringway import *  # noqa: F403
-from ringway._ringway import __version__
+>>> import ringway, threading
+>>> def serve(listener):
+...     with listener.accept() as connection:
+...         for request in connection:
+...             connection.send(request.upper())
+>>> with ringway.listen("shouting") as listener:
+...     server = threading.Thread(target=serve, args=[listener])
+...     server.start()
+...     with ringway.connect("shouting") as connection:
+...         connection.send(b"hello")
+...         connection.recv()
+b'HELLO'
+>>> server.join()
 
-__all__ = [name for name in dir(_ringway) if not name.startswith("_")] + ["__version__"]
+What can go wrong is an exception of its own, below `ringway.Error`.
+"""
+
+from ringway._ringway import (
+    Alignment,
+    Busy,
+    Clock,
+    Closed,
+    Connection,
+    Descriptors,
+    Directory,
+    Empty,
+    Error,
+    Expired,
+    Feature,
+    Forked,
+    Full,
+    Geometry,
+    InUse,
+    InvalidConfig,
+    InvalidName,
+    Io,
+    Listener,
+    Malformed,
+    NameTaken,
+    NameTooLong,
+    NotFound,
+    Peer,
+    PeerClosed,
+    PeerDied,
+    PeerGone,
+    PeerLives,
+    Priority,
+    Protocol,
+    QueueTooLong,
+    Receiver,
+    Reservation,
+    Resources,
+    Schema,
+    SchemaError,
+    Segment,
+    Sender,
+    TimedOut,
+    TooLarge,
+    Truncated,
+    UidRefused,
+    Unread,
+    Version,
+    View,
+    WouldBlock,
+    WrongSize,
+    __version__,
+    connect,
+    listen,
+    pair,
+)
+
+__all__ = [
+    "Alignment",
+    "Busy",
+    "Clock",
+    "Closed",
+    "Connection",
+    "Descriptors",
+    "Directory",
+    "Empty",
+    "Error",
+    "Expired",
+    "Feature",
+    "Forked",
+    "Full",
+    "Geometry",
+    "InUse",
+    "InvalidConfig",
+    "InvalidName",
+    "Io",
+    "Listener",
+    "Malformed",
+    "NameTaken",
+    "NameTooLong",
+    "NotFound",
+    "Peer",
+    "PeerClosed",
+    "PeerDied",
+    "PeerGone",
+    "PeerLives",
+    "Priority",
+    "Protocol",
+    "QueueTooLong",
+    "Receiver",
+    "Reservation",
+    "Resources",
+    "Schema",
+    "SchemaError",
+    "Segment",
+    "Sender",
+    "TimedOut",
+    "TooLarge",
+    "Truncated",
+    "UidRefused",
+    "Unread",
+    "Version",
+    "View",
+    "WouldBlock",
+    "WrongSize",
+    "__version__",
+    "connect",
+    "listen",
+    "pair",
+]

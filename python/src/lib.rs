@@ -16,6 +16,7 @@ mod listener;
 mod module;
 mod options;
 mod outbox;
+mod pair;
 mod receiver;
 mod reservation;
 mod schema;
