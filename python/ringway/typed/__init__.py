@@ -6,11 +6,16 @@ understand each other are refused, and told which field differs. See ``docs/pyth
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+from ringway.typed.connecting import Connection, Deprecated, Listener, Told, connect, connect_as_told, listen
 from ringway.typed.enumeration import enumeration
 from ringway.typed.fields import field, padding
+from ringway.typed.halves import Receiver, Sender
 from ringway.typed.invalid import Invalid
-from ringway.typed.lane import Lane, lane, schema
+from ringway.typed.lane import Lane, Reader, lane, schema
 from ringway.typed.message import decode, encode, message
+from ringway.typed.peer import lane_from
 from ringway.typed.spelling import (
     Array,
     Bytes,
@@ -30,7 +35,20 @@ from ringway.typed.spelling import (
     u128,
 )
 
+if TYPE_CHECKING:
+    from ringway.typed.arrays import array, dtype, messages
+
 __all__ = [
-    "Array", "Bytes", "Invalid", "Lane", "Maybe", "Text", "decode", "encode", "enumeration", "f32", "f64", "field", "i8", "i16", "i32", "i64", "i128",
-    "lane", "message", "padding", "schema", "u8", "u16", "u32", "u64", "u128",
+    "Array", "Bytes", "Connection", "Deprecated", "Invalid", "Lane", "Listener", "Maybe", "Reader", "Receiver", "Sender", "Text", "Told", "array",
+    "connect", "connect_as_told", "decode", "dtype", "encode", "enumeration", "f32", "f64", "field", "i8", "i16", "i32", "i64", "i128", "lane",
+    "lane_from", "listen", "message", "messages", "padding", "schema", "u8", "u16", "u32", "u64", "u128",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    # What needs NumPy is there once it is asked for.
+    if name in ("array", "dtype", "messages"):
+        from ringway.typed import arrays
+
+        return getattr(arrays, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
