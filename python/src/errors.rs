@@ -65,7 +65,7 @@ const CLASSES: &[Class] = &[
         "Error",
         Fault::Error,
         &[],
-        "Base of everything that Ringway raises.",
+        "Base of everything that Ringway raises. `sent`: how many frames of a batch were sent before.",
     ),
     (
         Fault::WouldBlock,
@@ -355,11 +355,24 @@ fn types(py: Python<'_>) -> PyResult<&'static Vec<Py<PyType>>> {
             let names = PyDict::new(py);
             names.set_item("__module__", "ringway")?;
             names.set_item("__doc__", doc)?;
+            for number in numbers(*fault) {
+                names.set_item(*number, 0)?;
+            }
             let made_now = py.get_type::<PyType>().call1((name, bases, names))?;
             made.push(made_now.cast_into::<PyType>()?.unbind());
         }
         Ok(made)
     })
+}
+
+/// Attributes that are numbers: 0 where there is nothing to tell.
+fn numbers(fault: Fault) -> &'static [&'static str] {
+    match fault {
+        Fault::Error => &["sent"],
+        Fault::TooLarge => &["len", "max"],
+        Fault::Truncated | Fault::WrongSize => &["len"],
+        _ => &[],
+    }
 }
 
 /// Puts the classes into the module.

@@ -189,8 +189,10 @@ impl Lease {
 
     /// The owner gives it back, with the last export. Returns whether it is to be given back now.
     pub(crate) fn end_sometime(&self, py: Python<'_>) -> bool {
-        // What was made of it lives, then.
-        let _ = self.leave(py);
+        if self.leave(py).is_err() {
+            // What was made of it lives, and keeps it.
+            self.clear();
+        }
         let mut state = self.state();
         if state.stage != Stage::Open {
             return false;
@@ -214,7 +216,7 @@ impl Lease {
         }
     }
 
-    /// For the collector.
+    /// Lets go of the memoryview of a `with`. For the collector too.
     pub(crate) fn clear(&self) {
         let memory = self.state().memory.take();
         drop(memory);

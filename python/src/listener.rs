@@ -18,7 +18,7 @@ use crate::turn::{Held, Turn};
 /// A signal ends a wait for clients at once; a close by another thread, and a signal that was missed, after this time.
 const SLICE: Duration = Duration::from_millis(100);
 
-/// Accepts connections under a name or path.
+/// Accepts connections under a name or path. As a context manager it closes itself; iterated over, it yields clients until it is closed.
 #[pyclass(frozen, module = "ringway")]
 #[derive(Debug)]
 pub(crate) struct Listener {
@@ -29,7 +29,18 @@ pub(crate) struct Listener {
     manner: Manner,
 }
 
-/// Listens under a name or path.
+/// Listens under a name, of letters, digits, `.`, `_` and `-`, in the private directory of this user; or at a path: whatever contains a slash, or is a `pathlib.Path`.
+///
+/// Options by keyword, as for `connect`, and `max_capacity` (the largest ring that a client may ask for), `allow_uid`, `limits` (a dictionary of `connections`, `bytes` and `handshakes`).
+///
+/// >>> import ringway, threading
+/// >>> with ringway.listen("example") as listener:
+/// ...     client = threading.Thread(target=lambda: ringway.connect("example").send(b"hello"))
+/// ...     client.start()
+/// ...     with listener.accept(timeout=10) as connection:
+/// ...         connection.recv()
+/// b'hello'
+/// >>> client.join()
 #[pyfunction]
 #[pyo3(signature = (name, **options))]
 pub(crate) fn listen(
@@ -99,7 +110,9 @@ impl Listener {
 
 #[pymethods]
 impl Listener {
-    /// accept(timeout=None): waits for the next client.
+    /// Waits for the next client, at most `timeout` seconds. Clients that are refused are counted (`refusals`) and passed over. Handshakes go on only inside of this and `try_accept`.
+    ///
+    /// Raises `TimedOut`.
     #[pyo3(signature = (timeout=None))]
     fn accept(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Connection> {
         let deadline = after(timeout)?;
@@ -123,16 +136,19 @@ impl Listener {
         }
     }
 
+    /// A client that has completed its handshake, if there is one, else `None`. Never waits.
     fn try_accept(&self, py: Python<'_>) -> PyResult<Option<Connection>> {
         let mut held = self.enter(py, None)?;
         self.step(py, &mut held)
     }
 
+    /// The socket's path.
     #[getter]
     fn path(&self) -> String {
         self.path.to_string_lossy().into_owned()
     }
 
+    /// The descriptor that an event loop polls for readability: then `try_accept()` has something to do, though perhaps no client yet.
     fn fileno(&self) -> PyResult<RawFd> {
         if self.closing.is_set() {
             return Err(PyValueError::new_err("a closed listener has no descriptor"));
@@ -140,6 +156,7 @@ impl Listener {
         Ok(self.descriptor)
     }
 
+    /// Frees the name. Connections live on. An `accept` of another thread ends with `Closed`.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         if self.closing.set() {
             return Ok(());
@@ -150,17 +167,20 @@ impl Listener {
         Ok(())
     }
 
+    /// Whether it was closed here.
     #[getter]
     fn closed(&self) -> bool {
         self.closing.is_set()
     }
 
+    /// Clients whose handshake was refused or failed.
     #[getter]
     fn refusals(&self, py: Python<'_>) -> PyResult<u64> {
         let held = self.enter(py, None)?;
         Ok(held.as_ref().map_or(0, ringway::Listener::refusals))
     }
 
+    /// Why the last one was refused, for people.
     #[getter]
     fn last_refusal(&self, py: Python<'_>) -> PyResult<Option<String>> {
         let held = self.enter(py, None)?;

@@ -5,7 +5,10 @@ use pyo3::prelude::*;
 use crate::connection::{Connection, Peer, connect};
 use crate::errors;
 use crate::listener::{Listener, listen};
+use crate::observe::observe;
+use crate::pair::pair;
 use crate::receiver::Receiver;
+use crate::records::_recv_records;
 use crate::reservation::Reservation;
 use crate::schema::Schema;
 use crate::sender::Sender;
@@ -23,6 +26,14 @@ fn _ringway(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Schema>()?;
     module.add_class::<Sender>()?;
     module.add_class::<View>()?;
-    module.add_function(wrap_pyfunction!(connect, module)?)?;
-    module.add_function(wrap_pyfunction!(listen, module)?)
+    for function in [
+        wrap_pyfunction!(connect, module)?,
+        wrap_pyfunction!(listen, module)?,
+        wrap_pyfunction!(observe, module)?,
+        wrap_pyfunction!(pair, module)?,
+    ] {
+        function.setattr("__module__", "ringway")?;
+        module.add_function(function)?;
+    }
+    module.add_function(wrap_pyfunction!(_recv_records, module)?)
 }

@@ -43,7 +43,7 @@ impl Receiver {
 
     /// Waits for a frame, as long as `timeout` says, and has it received.
     #[inline]
-    fn receive<R>(
+    pub(crate) fn receive<R>(
         &self,
         py: Python<'_>,
         timeout: Option<f64>,
@@ -294,12 +294,13 @@ fn bytes_of<'py>(py: Python<'py>, frame: &Frame<'_>) -> PyResult<Bound<'py, PyBy
 
 #[pymethods]
 impl Receiver {
-    /// recv(timeout=None): the next frame as bytes, waiting for it.
+    /// The next frame as `bytes`, waiting for it: as `Connection.recv`.
     #[pyo3(name = "recv", signature = (timeout=None))]
     fn py_recv<'py>(&self, py: Python<'py>, timeout: Option<f64>) -> PyResult<Bound<'py, PyBytes>> {
         self.recv(py, timeout)
     }
 
+    /// The next frame, with the number that its sender gave it: as `Connection.recv_kind`.
     #[pyo3(name = "recv_kind", signature = (timeout=None))]
     fn py_recv_kind<'py>(
         &self,
@@ -309,11 +310,13 @@ impl Receiver {
         self.recv_kind(py, timeout)
     }
 
+    /// The next frame if there is one now, else `None`: as `Connection.try_recv`.
     #[pyo3(name = "try_recv")]
     fn py_try_recv<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
         self.try_recv(py)
     }
 
+    /// Copies the next frame into a buffer: as `Connection.recv_into`.
     #[pyo3(name = "recv_into", signature = (buffer, timeout=None))]
     fn py_recv_into(
         &self,
@@ -324,6 +327,7 @@ impl Receiver {
         self.recv_into(py, buffer, timeout)
     }
 
+    /// The frames that are there: as `Connection.recv_batch`.
     #[pyo3(name = "recv_batch", signature = (max=64, timeout=None))]
     fn py_recv_batch<'py>(
         &self,
@@ -334,6 +338,7 @@ impl Receiver {
         self.recv_batch(py, max, timeout)
     }
 
+    /// The frames that are there, each with its number: as `Connection.recv_batch_kinds`.
     #[pyo3(name = "recv_batch_kinds", signature = (max=64, timeout=None))]
     fn py_recv_batch_kinds<'py>(
         &self,
@@ -344,6 +349,7 @@ impl Receiver {
         self.recv_batch_kinds(py, max, timeout)
     }
 
+    /// Copies frames of one size into a buffer, one behind the other: as `Connection.recv_batch_into`.
     #[pyo3(name = "recv_batch_into", signature = (buffer, record_size, timeout=None))]
     fn py_recv_batch_into(
         &self,
@@ -355,12 +361,27 @@ impl Receiver {
         self.recv_batch_into(py, buffer, record_size, timeout)
     }
 
+    /// The next frame in place: as `Connection.recv_view`.
     #[pyo3(name = "recv_view", signature = (timeout=None))]
     fn py_recv_view(slf: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<View> {
         Self::recv_view(slf, timeout)
     }
 
-    /// arm(): True: nothing is there, and the descriptor becomes readable when something may be; False: call again now.
+    /// Before polling `fileno()` in an event loop. `True`: there is nothing to do, and the descriptor becomes readable when there may be; arm again before the next poll. `False`: call a method that
+    /// receives now, and do not poll.
+    ///
+    /// With `wait="spin"` the answer is always `False`. Arming has no effect on other calls.
+    ///
+    /// >>> import ringway, select
+    /// >>> left, right = ringway.pair()
+    /// >>> receiver = right.receiver
+    /// >>> receiver.arm()
+    /// True
+    /// >>> left.send(b"hello")
+    /// >>> select.select([receiver], [], [], 10)[0] == [receiver]
+    /// True
+    /// >>> receiver.try_recv()
+    /// b'hello'
     fn arm(&self, py: Python<'_>) -> PyResult<bool> {
         let mut inbox = self.half.enter(py, None)?;
         match inbox.receiver(py)?.arm() {
@@ -369,25 +390,30 @@ impl Receiver {
         }
     }
 
+    /// The descriptor that an event loop polls for readability, after `arm()` has answered `True`.
     fn fileno(&self) -> PyResult<RawFd> {
         self.half.descriptor()
     }
 
+    /// Closes this half: the peer's sender hears `Closed`, and a call of another thread that waits in it ends with `Closed`. Views that are in use stay valid until they are released.
     #[pyo3(name = "close")]
     fn py_close(&self, py: Python<'_>) -> PyResult<()> {
         self.close(py)
     }
 
+    /// Whether it was closed here.
     #[getter]
     fn closed(&self) -> bool {
         self.is_closed()
     }
 
+    /// Bytes in the ring that is received from.
     #[getter]
     fn capacity(&self) -> usize {
         self.capacity
     }
 
+    /// The number that the sender gave the frame which was received last; 0 before the first one, and behind a large buffer's `recv_into`, which does not tell.
     #[getter]
     fn last_kind(&self, py: Python<'_>) -> PyResult<u16> {
         Ok(self.half.enter(py, None)?.kind)

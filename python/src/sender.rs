@@ -228,6 +228,7 @@ fn partly(py: Python<'_>, error: PyErr, sent: usize) -> PyErr {
 
 #[pymethods]
 impl Sender {
+    /// Sends a copy of `buffer`, waiting for room: as `Connection.send`.
     #[pyo3(name = "send", signature = (buffer, timeout=None, kind=0))]
     fn py_send(
         &self,
@@ -239,11 +240,13 @@ impl Sender {
         self.send(py, buffer, kind, timeout)
     }
 
+    /// Sends a copy of `buffer` if there is room now: as `Connection.try_send`.
     #[pyo3(name = "try_send", signature = (buffer, kind=0))]
     fn py_try_send(&self, py: Python<'_>, buffer: &Bound<'_, PyAny>, kind: u16) -> PyResult<bool> {
         self.try_send(py, buffer, kind)
     }
 
+    /// Sends several frames, which become visible in groups: as `Connection.send_batch`.
     #[pyo3(name = "send_batch", signature = (buffers, timeout=None, kind=0))]
     fn py_send_batch(
         &self,
@@ -255,6 +258,7 @@ impl Sender {
         self.send_batch(py, buffers, kind, timeout)
     }
 
+    /// Sends a buffer of records, each as a frame: as `Connection.send_batch_from`.
     #[pyo3(name = "send_batch_from", signature = (buffer, record_size, timeout=None, kind=0))]
     fn py_send_batch_from(
         &self,
@@ -267,6 +271,7 @@ impl Sender {
         self.send_batch_from(py, buffer, record_size, kind, timeout)
     }
 
+    /// Room in the ring, to be filled in place: as `Connection.reserve`.
     #[pyo3(name = "reserve", signature = (size, timeout=None, kind=0))]
     fn py_reserve(
         slf: &Bound<'_, Self>,
@@ -277,7 +282,8 @@ impl Sender {
         Self::reserve(slf, size, kind, timeout)
     }
 
-    /// arm(size=0): True: there is no room, and the descriptor becomes readable when there may be; False: call again now.
+    /// Before polling `fileno()` in an event loop, by who wants to send `size` bytes. `True`: there is no room, and the descriptor becomes *readable* when there may be; arm again before the next
+    /// poll. `False`: call a method that sends now, and do not poll.
     #[pyo3(signature = (size=0))]
     fn arm(&self, py: Python<'_>, size: usize) -> PyResult<bool> {
         let mut outbox = self.half.enter(py, None)?;
@@ -287,7 +293,8 @@ impl Sender {
         }
     }
 
-    /// Looks whether the peer's receiver is still there, and raises how the connection ended if it is not.
+    /// Looks whether the peer's receiver is still there, and raises how the connection ended if it is not. It costs two system calls: while there is room, sending makes none, and so does not hear of a
+    /// peer that was killed.
     fn check(&self, py: Python<'_>) -> PyResult<()> {
         let mut outbox = self.half.enter(py, None)?;
         outbox
@@ -296,25 +303,30 @@ impl Sender {
             .map_err(|error| not_sent(py, error))
     }
 
+    /// The descriptor that an event loop polls for readability, after `arm()` has answered `True`.
     fn fileno(&self) -> PyResult<RawFd> {
         self.half.descriptor()
     }
 
+    /// Closes this half: the peer reads what was sent, and then hears `Closed`. A call of another thread that waits in it ends with `Closed`. A reservation that is open is aborted when it is finished.
     #[pyo3(name = "close")]
     fn py_close(&self, py: Python<'_>) -> PyResult<()> {
         self.close(py)
     }
 
+    /// Whether it was closed here.
     #[getter]
     fn closed(&self) -> bool {
         self.is_closed()
     }
 
+    /// Bytes in the ring that is sent into.
     #[getter]
     fn capacity(&self) -> usize {
         self.capacity
     }
 
+    /// The longest frame, in bytes.
     #[getter]
     fn max_payload(&self) -> usize {
         self.max_payload

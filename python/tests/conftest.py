@@ -1,10 +1,9 @@
-"""What tests share: a name of their own, and a connected pair."""
+"""What tests share: a place of their own to listen at, and a connected pair."""
 
 import itertools
 import os
+import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,38 +13,37 @@ _numbers = itertools.count()
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> str:
+def place() -> Iterator[str]:
     """A path to listen at, short enough for a socket."""
-    return f"/tmp/ringway-py-{os.getpid()}-{next(_numbers)}"
+    path = f"/tmp/ringway-py-{os.getpid()}-{next(_numbers)}"
+    yield path
+    if os.path.exists(path):
+        os.unlink(path)
 
 
 @pytest.fixture
-def pair(place: str) -> Iterator[tuple[ringway.Connection, ringway.Connection]]:
-    """A server's connection and its client's."""
-    with make_pair(place) as both:
-        yield both
+def pair() -> Iterator[tuple[ringway.Connection, ringway.Connection]]:
+    """Two ends of a connection."""
+    left, right = ringway.pair()
+    with left, right:
+        yield left, right
 
 
-class make_pair:
-    """A pair with options; closes both."""
+@pytest.fixture
+def trusting() -> Iterator[tuple[ringway.Connection, ringway.Connection]]:
+    """Two ends that trust each other."""
+    left, right = ringway.pair(trust_peer=True)
+    with left, right:
+        yield left, right
 
-    def __init__(self, place: str, **options: Any) -> None:
-        self.place, self.options = place, options
 
-    def __enter__(self) -> tuple[ringway.Connection, ringway.Connection]:
-        import threading
-
-        with ringway.listen(self.place, **self.options) as listener:
-            made: list[ringway.Connection] = []
-            client = threading.Thread(
-                target=lambda: made.append(ringway.connect(self.place, **self.options))
-            )
-            client.start()
-            server = listener.accept(timeout=20)
-            client.join()
-        self.both = (server, made[0])
-        return self.both
-
-    def __exit__(self, *_: object) -> None:
-        for connection in self.both:
-            connection.close()
+def connect_soon(place: str) -> ringway.Connection:
+    """Connects to another process as soon as that listens."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return ringway.connect(place, handshake_timeout=20)
+        except ringway.NotFound:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)

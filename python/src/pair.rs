@@ -1,0 +1,51 @@
+//! Two ends of one connection in this process.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::connection::Connection;
+use crate::errors::not_made;
+use crate::options;
+
+/// Two connections in one process, each the peer of the other: for tests and examples, between threads.
+///
+/// Takes the options of `connect` and `listen`.
+///
+/// >>> import ringway
+/// >>> left, right = ringway.pair()
+/// >>> left.send(b"hello")
+/// >>> right.recv()
+/// b'hello'
+#[pyfunction]
+#[pyo3(signature = (**options))]
+pub(crate) fn pair(
+    py: Python<'_>,
+    options: Option<&Bound<'_, PyDict>>,
+) -> PyResult<(Connection, Connection)> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let (config, manner) = options::config("pair", options)?;
+    // ORD: pairs: Relaxed, only uniqueness matters, and a read-modify-write gives that; partner: itself.
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let name = format!("ringway-pair-{}-{number}", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    let (server, client) = py
+        .detach(|| {
+            let mut listener = config.bind(path.as_path())?;
+            std::thread::scope(|scope| {
+                let client = scope.spawn(|| config.connect(path.as_path()));
+                // The client gives up by itself before that, and says why.
+                let server = listener.accept_deadline(Instant::now() + Duration::from_secs(2));
+                let client = client.join().expect("connecting does not panic")?;
+                Ok((server?, client))
+            })
+        })
+        .map_err(|error: ringway::Error| not_made(py, &error))?;
+    py.check_signals()?;
+    Ok((
+        Connection::new(py, server, manner)?,
+        Connection::new(py, client, manner)?,
+    ))
+}

@@ -1,0 +1,58 @@
+"""The examples of the documentation run."""
+
+import doctest
+import re
+from pathlib import Path
+
+import pytest
+
+import ringway
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory for names of this test's own."""
+    directory = tmp_path / "names"
+    directory.mkdir(mode=0o700)
+    monkeypatch.setenv("RINGWAY_DIR", str(directory))
+
+
+def test_examples_of_the_module() -> None:
+    tests = doctest.DocTestFinder(exclude_empty=True).find(ringway, "ringway")
+    found = {test.name for test in tests if test.examples}
+    assert {"ringway", "ringway.Connection.recv", "ringway.listen", "ringway.Schema"} <= found
+    runner = doctest.DocTestRunner(optionflags=doctest.IGNORE_EXCEPTION_DETAIL)
+    for test in tests:
+        runner.run(test)
+    assert runner.failures == 0 and runner.tries > 30
+
+
+def test_everything_says_what_it_is() -> None:
+    for name in ringway.__all__:
+        value = getattr(ringway, name)
+        if not isinstance(value, str):
+            assert value.__doc__, name
+        for member in dir(value):
+            if isinstance(value, str) or hasattr(value, "with_traceback"):
+                continue
+            told = getattr(value, member).__doc__
+            assert member.startswith("_") or told, f"{name}.{member}"
+
+
+def test_exceptions_have_the_names_of_the_library() -> None:
+    rust = (ROOT.parent / "src").rglob("*.rs")
+    outcomes = [file.read_text() for file in rust if file.name in ("outcome.rs", "error.rs")]
+    names = {
+        name
+        for text in outcomes
+        for kind in ("SendError", "RecvError", "ErrorKind")
+        for body in re.findall(rf"pub enum {kind} \{{(.*?)\n\}}", text, re.DOTALL)
+        for name in re.findall(r"^    ([A-Z]\w+)[ ,]", body, re.MULTILINE)
+    }
+    assert len(names) > 30
+    # Ends a wait that Python then goes on with; tasks of tokio; and a name that is the class of schemas.
+    names -= {"Interrupted", "Runtime", "Schema"}
+    missing = {name for name in names if not issubclass(getattr(ringway, name, object), ringway.Error)}
+    assert not missing
