@@ -4,6 +4,8 @@ use pyo3::prelude::*;
 
 use crate::connection::{Connection, Peer, connect};
 use crate::errors;
+use crate::glimpse::{_glimpse, _receive_part};
+use crate::handshake::{_answer_on, _dial, _dial_on, _sockets, Handshake};
 use crate::listener::{Listener, listen};
 use crate::observe::observe;
 use crate::pair::pair;
@@ -35,5 +37,17 @@ fn _ringway(module: &Bound<'_, PyModule>) -> PyResult<()> {
         function.setattr("__module__", "ringway")?;
         module.add_function(function)?;
     }
-    module.add_function(wrap_pyfunction!(_recv_records, module)?)
+    private(module)
+}
+
+/// What the Python modules of this package use, and nobody else.
+fn private(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("_Handshake", module.py().get_type::<Handshake>())?;
+    module.add_function(wrap_pyfunction!(_answer_on, module)?)?;
+    module.add_function(wrap_pyfunction!(_dial, module)?)?;
+    module.add_function(wrap_pyfunction!(_dial_on, module)?)?;
+    module.add_function(wrap_pyfunction!(_glimpse, module)?)?;
+    module.add_function(wrap_pyfunction!(_receive_part, module)?)?;
+    module.add_function(wrap_pyfunction!(_recv_records, module)?)?;
+    module.add_function(wrap_pyfunction!(_sockets, module)?)
 }

@@ -9,10 +9,10 @@ mod book;
 mod client;
 mod config;
 mod counters;
-#[cfg(feature = "tokio")]
 mod dial;
 mod frame;
 mod handover;
+mod handshake;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod judged;
 mod lack;
@@ -47,6 +47,7 @@ pub use counters::{ConnectionCounters, Counters, LaneCounters, PriorityCounters}
 #[cfg(feature = "tokio")]
 pub(crate) use dial::{Dial, Dialled};
 pub use frame::Frame;
+pub use handshake::{Handshake, HandshakeStep};
 pub use lineage::Lineage;
 pub use link::Peer;
 pub use listener::Listener;
