@@ -1,4 +1,4 @@
-//! The tasks of this project: `cargo verify`, `cargo demo`, `cargo counters`, `cargo xtask tools`.
+//! The tasks of this project: `cargo verify`, `cargo demo`, `cargo counters`, `cargo xtask python-bench`, `cargo xtask tools`.
 //!
 //! Deliberately absent: dependencies. This crate is compiled before anything else can be checked, so it is the
 //! standard library and the tools that every Linux has.
@@ -9,6 +9,7 @@ mod demo;
 mod output;
 mod place;
 mod process;
+mod python_bench;
 mod tools;
 mod verify;
 
@@ -21,11 +22,13 @@ const USAGE: &str = "\
 usage: cargo verify [--only STEP[,STEP]] [--list] [--long=MINUTES] [--verbose]
        cargo demo
        cargo counters
+       cargo xtask python-bench [--quick] [--json] [ROW...]
        cargo xtask tools
 
 verify   checks everything that continuous integration checks; --long adds a soak of so many minutes and deeper models
 demo     moves files of this machine between two processes and shows how fast
 counters builds the command with counters and without, and compares their instructions; takes valgrind
+python-bench measures the Python package beside what would be used instead, whose packages it fetches; `--list` names its rows
 tools    installs the prebuilt tools that verify uses, under the target directory";
 
 fn main() -> ExitCode {
@@ -61,6 +64,7 @@ fn perform(words: &[String]) -> Result<bool, String> {
         "verify" => verify::Options::parse(rest).and_then(|options| verify::run(&options)),
         "demo" => arguments::none(rest).and_then(|()| demo::run()),
         "counters" => arguments::none(rest).and_then(|()| counters::run()),
+        "python-bench" => python_bench::run(rest),
         "tools" => arguments::none(rest).and_then(|()| tools::install()),
         "" => Err("which task?".to_owned()),
         other => Err(format!("there is no task `{other}`")),
@@ -77,7 +81,7 @@ mod tests {
             let words: Vec<String> = words.iter().map(ToString::to_string).collect();
             perform(&words)
         };
-        for task in ["verify", "demo", "counters", "tools"] {
+        for task in ["verify", "demo", "counters", "python-bench", "tools"] {
             assert_eq!(asked(&[task, "--help"]), Ok(true), "{task}");
             assert_eq!(asked(&[task, "-h"]), Ok(true), "{task}");
         }

@@ -135,12 +135,12 @@ class Crew:
         deadline = time.monotonic() + PATIENCE
         found: dict[int, Sample] = {}
         while len(found) < 2:
-            waiting = {self._members[side].stdout: side for side in (LEAD, FOLLOW) if side not in found}
+            streams = ((self._members[side].stdout, side) for side in (LEAD, FOLLOW) if side not in found)
+            waiting = {stream: side for stream, side in streams if stream is not None}
             ready, _, _ = select.select(list(waiting), [], [], max(0.0, deadline - time.monotonic()))
             if not ready:
                 raise Failure(f"no answer within {PATIENCE:.0f} s: the pair hangs")
             for stream in ready:
-                assert stream is not None
                 line = stream.readline()
                 if not line:
                     status = self._members[waiting[stream]].wait()

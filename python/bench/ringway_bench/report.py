@@ -56,7 +56,7 @@ class Verdict:
             return None if math.isnan(value) else round(value, 4)
 
         def percentiles(of: Percentiles | None) -> dict[str, float] | None:
-            return of and {"p50_ns": of.p50, "p99_ns": of.p99, "p999_ns": of.p999}
+            return None if of is None else {"p50_ns": of.p50, "p99_ns": of.p99, "p999_ns": of.p999}
 
         return {
             "work": row.name,

@@ -91,7 +91,8 @@ class Piped(Array):
 
     def __init__(self, kit: Kit, side: int) -> None:
         self.pipe: Connection[Any, Any] = Connection(kit.sockets[side])
-        self.array = np.zeros(WORDS, np.int64)
+        # It lends its memory, which its stubs say from Python 3.12 on only.
+        self.array: Any = np.zeros(WORDS, np.int64)
 
     def ask(self, messages: Iterable[int]) -> int:
         send, recv, array, reply = self.pipe.send, self.pipe.recv_bytes, self.array, b""

@@ -12,7 +12,6 @@ import ringway
 from ..kit import LEAD, Kit
 from ..work import OneWay, RoundTrip, Work
 
-
 T = TypeVar("T")
 
 
@@ -20,8 +19,10 @@ def meet(side: int, address: str, **options: Any) -> ringway.Connection:
     """A connection of the two: the lead listens."""
     if side == LEAD:
         with ringway.listen(address, **options) as listener:
-            return listener.accept(timeout=30)
-    return until_there(lambda: ringway.connect(address, **options))
+            accepted: ringway.Connection = listener.accept(timeout=30)
+        return accepted
+    connected: ringway.Connection = until_there(lambda: ringway.connect(address, **options))
+    return connected
 
 
 def until_there(connect: Callable[[], T]) -> T:
@@ -81,6 +82,5 @@ class Stream(OneWay):
 
 def make(kit: Kit, side: int, address: str, shape: str, wait: str) -> Work:
     """`shape`: exchange or stream; `wait`: as Ringway has it."""
-    shapes = {"exchange": Exchange, "stream": Stream}
-    made: Work = shapes[shape](meet(side, address, wait=wait))
-    return made
+    connection = meet(side, address, wait=wait)
+    return Exchange(connection) if shape == "exchange" else Stream(connection)

@@ -57,6 +57,4 @@ def make(kit: Kit, side: int, address: str, shape: str) -> Work:
     """`shape`: exchange or stream."""
     # What `Pipe()` makes: the two ends of a pair of sockets.
     pipe: Connection[Any, Any] = Connection(kit.sockets[side])
-    shapes = {"exchange": Exchange, "stream": Stream}
-    made: Work = shapes[shape](pipe)
-    return made
+    return Exchange(pipe) if shape == "exchange" else Stream(pipe)

@@ -6,7 +6,7 @@ There are several ways to write it; the fastest of each session is the limit. Al
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from ..kit import Kit
 from ..work import RoundTrip, Work
@@ -124,6 +124,5 @@ class Packed(RoundTrip):
 
 def make(kit: Kit, side: int, address: str, how: str) -> Work:
     """`how`: the name of a class, in small letters."""
-    ways = {"mapped": Mapped, "viewed": Viewed, "packed": Packed}
-    made: Work = ways[how](kit, side)
-    return made
+    ways: dict[str, Callable[[Kit, int], Work]] = {"mapped": Mapped, "viewed": Viewed, "packed": Packed}
+    return ways[how](kit, side)
