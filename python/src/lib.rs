@@ -20,6 +20,7 @@ mod observe;
 mod options;
 mod outbox;
 mod pair;
+mod pipe;
 mod receiver;
 mod records;
 mod reservation;

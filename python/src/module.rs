@@ -4,11 +4,12 @@ use pyo3::prelude::*;
 
 use crate::connection::{Connection, Peer, connect};
 use crate::errors;
-use crate::glimpse::{_glimpse, _receive_part};
+use crate::glimpse::_glimpse;
 use crate::handshake::{_answer_on, _dial, _dial_on, _sockets, Handshake};
 use crate::listener::{Listener, listen};
 use crate::observe::observe;
 use crate::pair::pair;
+use crate::pipe::{_pipe_poll, _pipe_send, Part};
 use crate::receiver::Receiver;
 use crate::records::_recv_records;
 use crate::reservation::Reservation;
@@ -47,7 +48,9 @@ fn private(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(_dial, module)?)?;
     module.add_function(wrap_pyfunction!(_dial_on, module)?)?;
     module.add_function(wrap_pyfunction!(_glimpse, module)?)?;
-    module.add_function(wrap_pyfunction!(_receive_part, module)?)?;
     module.add_function(wrap_pyfunction!(_recv_records, module)?)?;
+    module.add("_Part", module.py().get_type::<Part>())?;
+    module.add_function(wrap_pyfunction!(_pipe_poll, module)?)?;
+    module.add_function(wrap_pyfunction!(_pipe_send, module)?)?;
     module.add_function(wrap_pyfunction!(_sockets, module)?)
 }

@@ -18,7 +18,7 @@ use crate::waits;
 #[pyclass(frozen, module = "ringway")]
 #[derive(Debug)]
 pub(crate) struct Sender {
-    half: Half<Outbox>,
+    pub(crate) half: Half<Outbox>,
     capacity: usize,
     max_payload: usize,
 }
