@@ -24,6 +24,14 @@ def effort(quick: bool, tiny: bool, rounds: int | None) -> Effort:
     return Effort(rounds or 21, 20.0, 0.02, 0.2, 3)
 
 
+def version(package: str) -> str:
+    """Its version."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
 def main() -> int:
     """Measures the rows that were asked for. Without `--check`, success means that all ran, not that every target was met."""
     parser = argparse.ArgumentParser(prog="python-bench", description="Measures Ringway between two Python processes, beside what would be used instead.")
@@ -47,7 +55,7 @@ def main() -> int:
     cpus = placement.two_cores()
     if not words.json:
         print(placement.machine())
-        versions = ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)
+        versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
         print(f"two processes, pinned to cpus {cpus[0]},{cpus[1]}; {versions}\n{report.HEADING}", flush=True)
     much = effort(words.quick, words.self_check, words.rounds)
     missed = incomplete = failed = 0
@@ -57,7 +65,7 @@ def main() -> int:
             report.show(verdict, words.json)
             missed += verdict.met is False
             incomplete += not verdict.complete
-            failed += verdict.tally.failure is not None
+            failed += verdict.tally.failure is not None and not verdict.tally.missing
     if not words.json:
         print(f"{missed} targets missed, {incomplete} lines with too few rounds, {failed} failed")
     if words.self_check:

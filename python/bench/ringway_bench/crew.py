@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import select
@@ -26,6 +27,10 @@ SIDES = ("Lead", "Follow")
 
 class Failure(Exception):
     """Why a row could not be measured."""
+
+
+class Missing(Failure):
+    """It takes something that is not here."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,10 @@ class Crew:
     """A pair that has shown that it gets everything across."""
 
     def __init__(self, way: Way, cpus: tuple[int, int], program: str | None) -> None:
+        if way.needs is not None and importlib.util.find_spec(way.needs) is None:
+            raise Missing(f"no module {way.needs!r} is installed")
+        if way.rust is not None and program is None:
+            raise Missing("no release build of the command was given (--ringway PATH)")
         self.way = way
         self.count = way.first
         self._directory = tempfile.mkdtemp(prefix="ringway-bench-")
@@ -75,9 +84,8 @@ class Crew:
         if self.way.rust is None:
             command = [sys.executable, "-P", "-m", "ringway_bench.member"]
             spec["way"] = self.way.name
-        elif program is None:
-            raise Failure("no `ringway` of Rust was given (--ringway PATH)")
         else:
+            assert program is not None
             command = [program, "bench-peer"]
             spec["task"] = self.way.rust
         return subprocess.Popen(

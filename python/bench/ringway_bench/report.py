@@ -42,7 +42,7 @@ class Verdict:
         """What is to be said besides."""
         tally = self.tally
         if tally.failure is not None:
-            return f"failed: {tally.failure}"
+            return f"{'not measured' if tally.missing else 'failed'}: {tally.failure}"
         if self.complete:
             return None
         why = f"in {tally.discarded} more the rival moved by too much within the round, or others had the processors" if tally.discarded else "then the time was up"

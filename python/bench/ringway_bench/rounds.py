@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from .crew import Batch, Crew, Failure
+from .crew import Batch, Crew, Failure, Missing
 from .meter import Percentiles, median
 from .row import Rival, Row
 from .way import Way
@@ -48,6 +48,8 @@ class Tally:
     ways: list[str] = field(default_factory=list)
     percentiles: Percentiles | None = None
     failure: str | None = None
+    #: It failed for want of something that is not installed.
+    missing: bool = False
 
     def count(self, before: Batch, batch: Batch, after: Batch) -> None:
         """A round that counts."""
@@ -136,7 +138,7 @@ class Measurement:
                 try:
                     rivals.append((tally, self._best(tally, stack)))
                 except (Failure, OSError) as error:
-                    tally.failure = str(error)
+                    tally.failure, tally.missing = str(error), isinstance(error, Missing)
             first = True
             while first or time.monotonic() < share and any(tally.rounds < wanted for tally, _ in rivals):
                 for tally, crew in rivals:

@@ -6,8 +6,22 @@ from .row import Rival, Row
 from .way import Way
 
 SPIN = tuple(Way(f"spin:{how}", spins=True) for how in ("mapped", "viewed", "packed"))
+KIB, MIB = 1 << 10, 1 << 20
 #: What the kernel schedules moves more than what spins.
 LOOSE = 1.25
+
+
+
+def objects(name: str, about: str, size: int | None, target: float, wait: str = "adaptive") -> Row:
+    """Objects through a `Pipe`."""
+    word, large = ("small", False) if size is None else (str(size), size >= MIB)
+    checked, first = (2, 2) if large else (50, 16)
+
+    def way(whose: str) -> Way:
+        return Way(f"objects:{whose},{word}", agreement=LOOSE, checked=checked, first=first)
+
+    return Row(name, about, way(wait), (Rival("Pipe", (way("pipe"),), target),), size=size or 64, each=not large)
+
 
 ROWS = (
     Row(
@@ -16,10 +30,10 @@ ROWS = (
         Way("ours:exchange,spin", spins=True),
         (
             Rival("spin by hand", SPIN, 1.0),
-            Rival("iceoryx2", (Way("iceoryx", spins=True),), 4.0),
+            Rival("iceoryx2", (Way("iceoryx", spins=True, needs="iceoryx2"),), 4.0),
             Rival("Pipe", (Way("pipe:exchange", agreement=LOOSE),), 50.0),
-            Rival("pyzmq", (Way("pyzmq", agreement=LOOSE),), 50.0),
-            Rival("grpcio", (Way("grpcio", agreement=LOOSE),)),
+            Rival("pyzmq", (Way("pyzmq", agreement=LOOSE, needs="zmq"),), 50.0),
+            Rival("grpcio", (Way("grpcio", agreement=LOOSE, needs="grpc"),)),
         ),
     ),
     Row(
@@ -71,4 +85,11 @@ ROWS = (
         ),
         size=1 << 20,
     ),
+    objects("pipe-small", "a small dictionary there and back through Pipe", None, 10.0),
+    objects("pipe-1k", "the same with 1 KiB of bytes in it", KIB, 10.0),
+    objects("pipe-64k", "the same with 64 KiB", 64 * KIB, 10.0),
+    objects("pipe-1m", "the same with 1 MiB", MIB, 3.0),
+    objects("pipe-8m", "the same with 8 MiB", 8 * MIB, 3.0),
+    objects("pipe-64m", "the same with 64 MiB", 64 * MIB, 3.0),
+    objects("pipe-park", "a small dictionary there and back through Pipe, both sides asleep; no slower but for noise", None, 1 / 1.05, "park"),
 )

@@ -24,6 +24,8 @@ class Way:
     checked: int = 200
     #: The number of operations that are tried first to find a batch's.
     first: int = 64
+    #: A module that it takes, and that may not be installed.
+    needs: str | None = None
     #: What `ringway bench` of Rust does instead of Python.
     rust: Any = None
 

@@ -44,7 +44,7 @@ def octets(size: int) -> Maker:
 
 def warm_up(count: int) -> int:
     """Operations before the timed part of a batch of `count`: caches, branch predictors and specialised bytecode settle."""
-    return min(64, count) + count // 8
+    return min(64, count // 2) + count // 8
 
 
 def _expect(received: Any, sent: Any) -> None:
