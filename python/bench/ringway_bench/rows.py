@@ -76,14 +76,15 @@ ROWS = (
     ),
     Row(
         "array",
-        "1 MiB as a NumPy array, written in full by one side and summed by the other, which answers",
+        "NumPy arrays of 1 MiB one after the other, each written in full by one side and summed by the other; both sides never sleep",
         Way("arrays:ours", spins=True, checked=20),
         (
-            Rival("spin by hand", (Way("arrays:hand", spins=True, checked=20),), 1 / 1.1),
+            Rival("spin by hand", tuple(Way(f"arrays:hand,{slots}", spins=True, checked=20) for slots in (2, 3, 4)), 1 / 1.1),
             Rival("Pipe, objects", (Way("arrays:pipe", agreement=LOOSE, checked=20),), 30.0),
             Rival("Pipe, bytes", (Way("arrays:pipe-bytes", agreement=LOOSE, checked=20),)),
         ),
-        size=1 << 20,
+        size=MIB,
+        each=False,
     ),
     objects("pipe-small", "a small dictionary there and back through Pipe", None, 10.0),
     objects("pipe-1k", "the same with 1 KiB of bytes in it", KIB, 10.0),

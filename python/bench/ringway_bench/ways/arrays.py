@@ -1,138 +1,160 @@
-"""An array of 1 MiB, written in full by the lead and read in full by the other one, which answers with its sum: by Ringway, by hand, and through a `Pipe`."""
+"""Arrays of 1 MiB one after the other, each written in full by one side and summed by the other: by Ringway, by hand, and through a `Pipe`."""
 
 from __future__ import annotations
 
-import struct
-from abc import abstractmethod
 from collections.abc import Iterable
+from itertools import cycle, islice
 from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kit import LEAD, Kit
-from ..work import RoundTrip, Work
+from ..kit import Kit
+from ..work import Maker, OneWay, Work, Wrong
 from .ours import meet
 
 SIZE = 1 << 20
 WORDS = SIZE // 8
-PACK = struct.Struct("<q")
 
 
-class Array(RoundTrip):
-    """A message is the number that every word of the array has; its reply is the sum of all."""
+class Arrays(OneWay):
+    """Every word of an array is its number; a message is only asked for."""
 
-    make = staticmethod(lambda turn: turn + 1)
+    make: Maker = staticmethod(lambda _: None)
 
-    def expected(self, message: int) -> int:
-        return message * WORDS
+    def __init__(self) -> None:
+        self.number = 0
 
-    @abstractmethod
-    def ask(self, messages: Iterable[int]) -> int: ...
+    def check(self, total: Any) -> None:
+        """Whether it is the sum of the next array."""
+        self.number += 1
+        if total != self.number * WORDS:
+            raise Wrong(f"{total} is the sum of array {self.number}")
 
 
-class Ours(Array):
+class Ours(Arrays):
     """Filled in the ring, and looked at in the ring: the peer is trusted, as by hand."""
 
-    def __init__(self, side: int, address: str, wait: str) -> None:
-        sizes = {"capacity": 4 * SIZE, "peer_capacity": 4 * SIZE} if side == LEAD else {}
-        self.connection = meet(side, address, wait=wait, trust_peer=True, prefault=True, **sizes)
+    def __init__(self, side: int, address: str) -> None:
+        super().__init__()
+        capacity = 4 * SIZE
+        self.connection = meet(side, address, wait="spin", trust_peer=True, prefault=True, capacity=capacity, peer_capacity=capacity)
 
-    def ask(self, messages: Iterable[int]) -> int:
-        reserve, recv, reply, array = self.connection.reserve, self.connection.recv, b"", np.frombuffer
-        for message in messages:
+    def pour(self, messages: Iterable[None], count: int) -> None:
+        reserve, array = self.connection.reserve, np.frombuffer
+        for number in range(self.number + 1, self.number + 1 + count):
             with reserve(SIZE) as memory:
-                array(memory, np.int64)[:] = message
-            reply = recv()
-        return int(PACK.unpack(reply)[0])
+                array(memory, np.int64)[:] = number
+        self.number += count
 
-    def answer(self, count: int) -> None:
-        view, send, array, pack = self.connection.recv_view, self.connection.send, np.frombuffer, PACK.pack
+    def drain(self, count: int) -> None:
+        view, array, check = self.connection.recv_view, np.frombuffer, self.check
         for _ in range(count):
             with view() as memory:
-                total = array(memory, np.int64).sum()
-            send(pack(total))
+                check(array(memory, np.int64).sum())
+
+    def confirm(self) -> None:
+        self.connection.send(b"all")
+
+    def await_confirmation(self) -> None:
+        self.connection.recv()
 
 
-class ByHand(Array):
-    """One array in shared memory, and a word for each side, at which the other one looks again and again."""
+class ByHand(Arrays):
+    """Some arrays in shared memory, and a word for each side, at which the other one looks again and again."""
 
-    def __init__(self, kit: Kit, side: int) -> None:
-        memory = kit.memory(4096 + SIZE)
+    def __init__(self, kit: Kit, slots: int) -> None:
+        super().__init__()
+        memory = kit.memory(4096 + slots * SIZE)
         self.words = memoryview(memory)[:4096].cast("q")
-        self.array: NDArray[np.int64] = np.frombuffer(memory, np.int64, WORDS, 4096)
-        self.turn = 0
+        self.arrays: list[NDArray[np.int64]] = [np.frombuffer(memory, np.int64, WORDS, 4096 + slot * SIZE) for slot in range(slots)]
+        self.batches = 0
 
-    def ask(self, messages: Iterable[int]) -> int:
-        words, array, turn = self.words, self.array, self.turn
-        for message in messages:
-            array[:] = message
-            turn += 1
-            words[0] = turn
-            while words[32] != turn:
+    def _turns(self, count: int) -> Iterable[tuple[int, NDArray[np.int64]]]:
+        first = self.number
+        places = islice(cycle(self.arrays), first % len(self.arrays), None)
+        return zip(range(first + 1, first + 1 + count), places)
+
+    def pour(self, messages: Iterable[None], count: int) -> None:
+        words, slots = self.words, len(self.arrays)
+        for number, array in self._turns(count):
+            while words[32] + slots < number:
                 pass
-        self.turn = turn
-        return words[40]
+            array[:] = number
+            words[0] = number
+        self.number += count
 
-    def answer(self, count: int) -> None:
-        words, array, turn = self.words, self.array, self.turn
-        for _ in range(count):
-            turn += 1
-            while words[0] != turn:
+    def drain(self, count: int) -> None:
+        words, check = self.words, self.check
+        for number, array in self._turns(count):
+            while words[0] < number:
                 pass
-            words[40] = int(array.sum())
-            words[32] = turn
-        self.turn = turn
+            check(array.sum())
+            words[32] = number
+
+    def confirm(self) -> None:
+        self.batches += 1
+        self.words[64] = self.batches
+
+    def await_confirmation(self) -> None:
+        self.batches += 1
+        while self.words[64] != self.batches:
+            pass
 
 
-class Piped(Array):
-    """Sent as an object, as arrays are sent through a `Pipe`."""
+class Piped(Arrays):
+    """Sent as objects, as arrays are sent through a `Pipe`."""
 
     def __init__(self, kit: Kit, side: int) -> None:
+        super().__init__()
         self.pipe: Connection[Any, Any] = Connection(kit.sockets[side])
         # It lends its memory, which its stubs say from Python 3.12 on only.
         self.array: Any = np.zeros(WORDS, np.int64)
 
-    def ask(self, messages: Iterable[int]) -> int:
-        send, recv, array, reply = self.pipe.send, self.pipe.recv_bytes, self.array, b""
-        for message in messages:
-            array[:] = message
+    def pour(self, messages: Iterable[None], count: int) -> None:
+        send, array = self.pipe.send, self.array
+        for number in range(self.number + 1, self.number + 1 + count):
+            array[:] = number
             send(array)
-            reply = recv()
-        return int(PACK.unpack(reply)[0])
+        self.number += count
 
-    def answer(self, count: int) -> None:
-        recv, send, pack = self.pipe.recv, self.pipe.send_bytes, PACK.pack
+    def drain(self, count: int) -> None:
+        recv, check = self.pipe.recv, self.check
         for _ in range(count):
-            send(pack(recv().sum()))
+            check(recv().sum())
+
+    def confirm(self) -> None:
+        self.pipe.send_bytes(b"all")
+
+    def await_confirmation(self) -> None:
+        self.pipe.recv_bytes()
 
 
 class PipedBytes(Piped):
-    """Sent as its bytes, and received into an array that is there: the best that a `Pipe` can do."""
+    """Sent as their bytes, and received into an array that is there: the best that a `Pipe` can do."""
 
-    def ask(self, messages: Iterable[int]) -> int:
-        send, recv, array, reply = self.pipe.send_bytes, self.pipe.recv_bytes, self.array, b""
-        for message in messages:
-            array[:] = message
+    def pour(self, messages: Iterable[None], count: int) -> None:
+        send, array = self.pipe.send_bytes, self.array
+        for number in range(self.number + 1, self.number + 1 + count):
+            array[:] = number
             send(array)
-            reply = recv()
-        return int(PACK.unpack(reply)[0])
+        self.number += count
 
-    def answer(self, count: int) -> None:
-        recv, send, array, pack = self.pipe.recv_bytes_into, self.pipe.send_bytes, self.array, PACK.pack
+    def drain(self, count: int) -> None:
+        recv, array, check = self.pipe.recv_bytes_into, self.array, self.check
         for _ in range(count):
             recv(array)
-            send(pack(array.sum()))
+            check(array.sum())
 
 
-def make(kit: Kit, side: int, address: str, how: str) -> Work:
-    """`how`: ours, hand, pipe or pipe-bytes."""
+def make(kit: Kit, side: int, address: str, how: str, slots: str = "2") -> Work:
+    """`how`: ours, hand with so many slots, pipe or pipe-bytes."""
     match how:
         case "ours":
-            return Ours(side, address, "spin")
+            return Ours(side, address)
         case "hand":
-            return ByHand(kit, side)
+            return ByHand(kit, int(slots))
         case "pipe":
             return Piped(kit, side)
         case "pipe-bytes":
