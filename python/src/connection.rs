@@ -52,10 +52,10 @@ impl Peer {
 pub(crate) struct Connection {
     /// The half that sends.
     #[pyo3(get)]
-    sender: Py<Sender>,
+    pub(crate) sender: Py<Sender>,
     /// The half that receives.
     #[pyo3(get)]
-    receiver: Py<Receiver>,
+    pub(crate) receiver: Py<Receiver>,
     /// Who is at the other end.
     #[pyo3(get)]
     peer: Peer,

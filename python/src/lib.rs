@@ -6,6 +6,7 @@
 mod buffer;
 mod connection;
 mod deadline;
+mod direct;
 mod dlpack;
 mod errors;
 mod flag;

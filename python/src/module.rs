@@ -3,6 +3,7 @@
 use pyo3::prelude::*;
 
 use crate::connection::{Connection, Peer, connect};
+use crate::direct;
 use crate::errors;
 use crate::glimpse::_glimpse;
 use crate::handshake::{_answer_on, _dial, _dial_on, _sockets, Handshake};
@@ -16,6 +17,7 @@ use crate::reservation::Reservation;
 use crate::schema::Schema;
 use crate::sender::Sender;
 use crate::view::View;
+use crate::waits;
 
 #[pymodule]
 fn _ringway(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -29,6 +31,8 @@ fn _ringway(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Schema>()?;
     module.add_class::<Sender>()?;
     module.add_class::<View>()?;
+    direct::install_all(module.py())?;
+    waits::know_of_forks();
     for function in [
         wrap_pyfunction!(connect, module)?,
         wrap_pyfunction!(listen, module)?,

@@ -62,7 +62,7 @@ impl<T: Send> Turn<T> {
     }
 
     #[inline]
-    fn try_take(&self) -> Option<Held<'_, T>> {
+    pub(crate) fn try_take(&self) -> Option<Held<'_, T>> {
         let guard = match self.held.try_lock() {
             Ok(guard) => guard,
             // A panic has left the half as any other error does.
