@@ -11,11 +11,14 @@ import threading
 import time
 import warnings
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ringway
 from ringway import _ringway
-from ringway._message import PARTS
+from ringway._message import PARTS, READONLY, sizes
+
+if TYPE_CHECKING:
+    from ringway._ringway import _Handshake, _Options
 
 #: What is sent from here on comes through the ring.
 SWITCH = 99
@@ -44,24 +47,24 @@ class Early:
         "ring",
     )
 
-    def __init__(self, line: int, data: int, dials: bool, options: dict[str, Any]) -> None:
+    def __init__(self, line: int, data: int, dials: bool, options: _Options) -> None:
         self._line = line
         self._socket = socket.socket(fileno=data)
         self._options = options
         self.dials = dials
-        self._handshake: Any = None
+        self._handshake: _Handshake | None = None
         self._owner = 0
         self._lock = threading.Lock()
         # What is still to be written of the message at hand.
         self._left: list[Any] = []
         # What has been read of it: sizes and kind; its parts.
-        self._message: tuple[int, list[int], list[bytearray]] | None = None
+        self._message: tuple[int, list[int], list[bytes | bytearray]] | None = None
         self._part = bytearray()
         self.ring: ringway.Connection | None = None
 
     # What travels to another process.
 
-    def leave(self) -> tuple[int, int, bool, dict[str, Any]]:
+    def leave(self) -> tuple[int, int, bool, _Options]:
         """The descriptors of the two sockets, for another process, and what else an end is made of."""
         if self._owner or self._left or self._message or self._part:
             raise ValueError(
@@ -78,12 +81,12 @@ class Early:
                 "this end belongs to the process that forked this one, which has used it: fork before an end is used",
             )
 
-    def advance(self) -> bool:
-        """Takes the handshake as far as it goes now. Whether the ring is there."""
+    def advance(self, begin: bool = True) -> bool:
+        """Takes the handshake as far as it goes now. Whether the ring is there. Who only looks does not `begin` it: the end is still anybody's."""
         if self.ring is not None:
             return True
         self._check_owner()
-        if self._line < 0 and self._handshake is None:
+        if self._handshake is None and (self._line < 0 or not begin):
             return False
         if not self._lock.acquire(blocking=False):
             return False
@@ -129,10 +132,10 @@ class Early:
         )
         return False
 
-    def line(self) -> int:
-        """What becomes readable when the handshake has something to do; or -1."""
+    def line(self, begin: bool = True) -> int:
+        """What becomes readable when the handshake has something to do; or -1. Who does not begin it has nothing to do before."""
         if self._line >= 0:
-            return self._line
+            return self._line if begin else -1
         return -1 if self._handshake is None else self._handshake.fileno()
 
     # Writing.
@@ -141,10 +144,8 @@ class Early:
         """Sends a message, waiting for room."""
         self._check_owner()
         self.flush()
-        sizes = [len(part) for part in parts]
-        if kind != PARTS:
-            sizes = [sum(sizes)]
-        head = _HEAD.pack(kind, len(sizes)) + b"".join(map(_SIZE.pack, sizes))
+        told = sizes(kind, parts)
+        head = _HEAD.pack(kind, len(told)) + b"".join(map(_SIZE.pack, told))
         self._left = [memoryview(part) for part in (head, *parts) if len(part)]
         self.flush()
 
@@ -190,13 +191,14 @@ class Early:
             kind, count = _HEAD.unpack_from(self._part)
             if not self._fill(_HEAD.size + count * _SIZE.size):
                 return None
-            sizes = [size for (size,) in _SIZE.iter_unpack(self._part[_HEAD.size :])]
-            self._message, self._part = (kind, sizes, []), bytearray()
-        kind, sizes, parts = self._message
-        while len(parts) < len(sizes):
-            if not self._fill(sizes[len(parts)]):
+            told = [size for (size,) in _SIZE.iter_unpack(self._part[_HEAD.size :])]
+            self._message, self._part = (kind, told, []), bytearray()
+        kind, told, parts = self._message
+        while len(parts) < len(told):
+            size = told[len(parts)]
+            if not self._fill(size & ~READONLY):
                 return None
-            parts.append(self._part)
+            parts.append(bytes(self._part) if size & READONLY else self._part)
             self._part = bytearray()
         self._message = None
         if kind == PARTS:
@@ -219,9 +221,9 @@ class Early:
             self._part += read
         return True
 
-    def sleep(self, timeout: float | None) -> bool:
+    def sleep(self, timeout: float | None, begin: bool = True) -> bool:
         """Waits until there is something to read, or for the handshake. Whether it is for the reader."""
-        if not (line := self.line()) >= 0:
+        if not (line := self.line(begin)) >= 0:
             return bool(readable([self._socket.fileno()], timeout))
         return self._socket.fileno() in readable([self._socket.fileno(), line], timeout)
 
@@ -230,9 +232,9 @@ class Early:
         self._check_owner()
         until = None if timeout is None else time.monotonic() + timeout
         while True:
-            self.advance()
+            self.advance(begin=False)
             left = None if until is None else max(0.0, until - time.monotonic())
-            if self.sleep(left):
+            if self.sleep(left, begin=False):
                 return True
             if until is not None and time.monotonic() >= until:
                 return False

@@ -18,6 +18,9 @@ RAW = 3
 #: A pickle, and behind it the buffers that it refers to.
 PARTS = 4
 
+#: In the size of a part: it is a buffer that nobody writes to.
+READONLY = 1 << 63
+
 #: Buffers below so many bytes stay in the pickle, and so do those beyond so many buffers.
 _SMALL, _MANY = 4096, 1000
 
@@ -64,6 +67,14 @@ def dump(obj: Any) -> tuple[int, list[Any]]:
         pickled = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         return PARTS, [pickled, *buffers]
     return PICKLE, pieces
+
+
+def sizes(kind: int, parts: list[Any]) -> list[int]:
+    """The bytes of each part, as they are told before it."""
+    if kind != PARTS:
+        return [sum(map(len, parts))]
+    first, *buffers = parts
+    return [len(first), *(len(part) | (READONLY if part.readonly else 0) for part in buffers)]
 
 
 def load(kind: int, payload: Any) -> Any:

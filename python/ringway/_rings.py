@@ -8,7 +8,7 @@ from typing import Any
 
 import ringway
 from ringway import _ringway
-from ringway._message import PARTS
+from ringway._message import PARTS, READONLY, sizes
 
 #: Kinds of frames, besides those of messages that are one frame: the sizes of a message's parts, their bytes, and the end of what was not finished.
 LONG, DATA, ABORT = 0x100, 0x200, 0x300
@@ -49,13 +49,11 @@ class Outgoing:
             self._send_long(kind, parts, check)
 
     def _send_long(self, kind: int, parts: list[Any], check: bool) -> None:
-        sizes = [len(part) for part in parts]
-        if kind != PARTS:
-            if sum(sizes) <= self._chunk:
-                _send(self._sender, b"".join(parts), kind, check)
-                return
-            sizes = [sum(sizes)]
-        head = struct.pack(f"!{len(sizes)}Q", *sizes)
+        told = sizes(kind, parts)
+        if kind != PARTS and told[0] <= self._chunk:
+            _send(self._sender, b"".join(parts), kind, check)
+            return
+        head = struct.pack(f"!{len(told)}Q", *told)
         self._torn = True
         _send(self._sender, head, kind | LONG, check)
         sender, chunk = self._sender, self._chunk
@@ -100,10 +98,13 @@ class Incoming:
 
     def _begin(self, kind: int, frame: bytes) -> None:
         if kind & ~0xFF == LONG and frame and len(frame) % 8 == 0:
-            sizes = struct.unpack(f"!{len(frame) // 8}Q", frame)
-            # The pickle is the first.
+            told = struct.unpack(f"!{len(frame) // 8}Q", frame)
             self._kind = kind & 0xFF
-            self._parts = [_ringway._Part(size, at > 0) for at, size in enumerate(sizes)]
+            # The pickle, which is the first, is `bytes`, and so are buffers that nobody writes to.
+            self._parts = [
+                _ringway._Part(size & ~READONLY, at > 0 and not size & READONLY)
+                for at, size in enumerate(told)
+            ]
         elif kind != ABORT:
             raise OSError("bad message: is the other end a Ringway pipe of this version?")
 

@@ -16,19 +16,20 @@ class Watch:
     collected at once, so that a loop is woken for it once and not all the time.
     """
 
-    __slots__ = ("_arm", "_fd", "_half", "_loop", "_pid", "_size", "_thread", "_waiter", "busy")
+    __slots__ = ("_fd", "_half", "_loop", "_pid", "_size", "_thread", "arm", "busy", "waiter")
 
     def __init__(self, half: Any) -> None:
         # The half lives as long as its descriptor is registered.
         self._half = half
         self._fd: int = half.fileno()
-        self._arm: Callable[..., bool] = half.arm
+        self.arm: Callable[..., bool] = half.arm
         # What `arm` is told: how much room is wanted, of a half that sends.
         self._size: tuple[int, ...] = ()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._waiter: asyncio.Future[None] | None = None
+        self.waiter: asyncio.Future[None] | None = None
         self._pid = os.getpid()
         self._thread = 0
+        # The loop whose task waits, or is about to.
         self.busy: asyncio.AbstractEventLoop | None = None
 
     def begin(self, what: str) -> asyncio.AbstractEventLoop:
@@ -46,31 +47,31 @@ class Watch:
     def end(self) -> None:
         """Nobody waits any more."""
         self.busy = None
-        self._waiter = None
+        self.waiter = None
 
     async def sleep(self, *size: int) -> bool:
         """Sleeps until it is worth looking again. False: at once, it did not sleep."""
         loop = self.busy
         assert loop is not None
         self._size = size
-        if not self._arm(*size):
+        if not self.arm(*size):
             return False
-        waiter = self._waiter = loop.create_future()
+        waiter = self.waiter = loop.create_future()
         try:
             await waiter
         finally:
-            self._waiter = None
+            self.waiter = None
         return True
 
     def _rang(self) -> None:
         # Arming collects what rang. It says whether there is something; if not, the sleeper goes on sleeping.
         try:
-            armed = self._arm(*self._size)
+            armed = self.arm(*self._size)
         except Exception:  # the call that follows says it
             armed = False
-            if self._waiter is None:
+            if self.waiter is None:
                 self.stop()
-        waiter = self._waiter
+        waiter = self.waiter
         if waiter is not None and not armed and not waiter.done():
             waiter.set_result(None)
 
@@ -83,7 +84,7 @@ class Watch:
                 )
             old.remove_reader(self._fd)
         self._loop = None
-        self._waiter = None
+        self.waiter = None
         loop.add_reader(self._fd, self._rang)
         self._loop = loop
         self._thread = threading.get_ident()
@@ -91,7 +92,7 @@ class Watch:
     def stop(self) -> None:
         """Takes the reader out and wakes who sleeps. To be called before the half is closed."""
         loop, self._loop = self._loop, None
-        waiter = self._waiter
+        waiter = self.waiter
         # In a forked child the loop's epoll is the parent's too.
         if loop is None or loop.is_closed() or self._pid != os.getpid():
             return

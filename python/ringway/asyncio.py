@@ -28,16 +28,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from os import PathLike
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import ringway
 from ringway import _ringway
 from ringway._watch import Readable, Watch
 
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from typing_extensions import Buffer
+
+    from ringway._ringway import _Options
+
 __all__ = ["MOMENT", "Connection", "Listener", "connect", "listen"]
 
 T = TypeVar("T")
+
+_glimpse = _ringway._glimpse
 
 MOMENT = 20
 """For so many microseconds, at most, a call looks again while nothing else of the loop runs."""
@@ -50,7 +60,7 @@ _CALLS, _LOOK = 64, 8
 _FADING = 0.001
 
 
-async def connect(name: Any, **options: Any) -> Connection:
+async def connect(name: str | PathLike[str], **options: Unpack[_Options]) -> Connection:
     """Connects, as ``ringway.connect`` does, without holding up the loop: the handshake goes step by step.
 
     Cancelling it gives the handshake up. Raises as ``ringway.connect``.
@@ -70,7 +80,7 @@ async def connect(name: Any, **options: Any) -> Connection:
         handshake.close()
 
 
-def listen(name: Any, **options: Any) -> Listener:
+def listen(name: str | PathLike[str], **options: Unpack[_Options]) -> Listener:
     """Listens, as ``ringway.listen`` does.
 
     >>> import ringway.asyncio
@@ -82,7 +92,7 @@ def listen(name: Any, **options: Any) -> Listener:
     return Listener(ringway.listen(name, **options))
 
 
-def _refuse_spin(options: dict[str, Any]) -> None:
+def _refuse_spin(options: _Options) -> None:
     if options.get("wait") == "spin":
         raise ValueError(
             'wait="spin" never sleeps, and would hold up everything else in the loop: use "adaptive" (the default) or "park"'
@@ -177,13 +187,14 @@ class Connection:
     Whatever is no wait is that of ``ringway.Connection``, which ``sync`` gives.
     """
 
-    __slots__ = ("__weakref__", "_calls", "_in", "_out", "_send", "_sync", "_try", "_turns", "_vain")
+    __slots__ = ("__weakref__", "_calls", "_in", "_out", "_receiver", "_send", "_sync", "_try", "_turns", "_vain")
 
     def __init__(self, connection: ringway.Connection) -> None:
         """Of a connection that is not used otherwise any more."""
         self._sync = connection
         self._in = Watch(connection.receiver)
         self._out = Watch(connection.sender)
+        self._receiver = connection.receiver
         self._try: Callable[[], bytes | None] = connection.receiver.try_recv
         self._send: Callable[..., bool] = connection.sender.try_send
         # Of senders that wait; made by the first, for its loop.
@@ -200,37 +211,49 @@ class Connection:
         """
         if self._calls <= 0:
             await self._give_way()
-        if self._in.busy is None:
-            frame = self._try()
-            if frame is not None:
-                self._calls -= 1 + (len(frame) >> 14)
+        watch = self._in
+        if watch.busy is None and (frame := self._try()) is not None:
+            self._calls -= 1 + (len(frame) >> 14)
+            return frame
+        # As `_until`, with fewer calls: each costs a part of what a wake does.
+        loop = watch.begin("receives from")
+        try:
+            if self._looks() and (frame := self._try()) is not None:
                 return frame
-        receiver = self._sync.receiver
-        return await self._until(receiver, lambda: receiver.recv(0))
+            idle = 0
+            while True:
+                if watch.arm():
+                    watch.waiter = loop.create_future()
+                    await watch.waiter
+                    self._calls, idle = _CALLS, 0
+                else:
+                    await _breathe(idle)
+                    idle += 1
+                if (frame := self._try()) is not None:
+                    return frame
+        finally:
+            watch.busy = watch.waiter = None
 
-    async def recv_into(self, buffer: Any) -> int:
+    async def recv_into(self, buffer: Buffer) -> int:
         """Copies the next frame into a buffer, waiting for it; returns its length. ``ringway.Truncated``: the buffer is too short, and the frame stays."""
-        receiver = self._sync.receiver
-        return await self._until(receiver, lambda: receiver.recv_into(buffer, 0))
+        return await self._until(lambda: self._receiver.recv_into(buffer, 0))
 
     async def recv_batch(self, max: int = 64) -> list[bytes]:
         """The frames that are there, at most ``max`` of them; waits for the first."""
-        receiver = self._sync.receiver
-        return await self._until(receiver, lambda: receiver.recv_batch(max, 0))
+        return await self._until(lambda: self._receiver.recv_batch(max, 0))
 
     async def recv_kind(self) -> tuple[int, bytes]:
         """The next frame, with its kind."""
-        receiver = self._sync.receiver
-        return await self._until(receiver, lambda: receiver.recv_kind(0))
+        return await self._until(lambda: self._receiver.recv_kind(0))
 
-    async def _until(self, receiver: Any, take: Callable[[], T]) -> T:
+    async def _until(self, take: Callable[[], T]) -> T:
         if self._calls <= 0:
             await self._give_way()
         watch = self._in
-        watch.begin("receives from")
+        loop = watch.begin("receives from")
         try:
             self._calls -= 1
-            sees = _ringway._glimpse(receiver, 0) or self._looks(receiver)
+            sees = _glimpse(self._receiver, 0) or self._looks()
             idle = 0
             while True:
                 if sees:
@@ -240,16 +263,18 @@ class Connection:
                         # What was there had expired, or the peer is about to be gone.
                         await _breathe(idle)
                         idle += 1
-                if await watch.sleep():
+                if watch.arm():
+                    watch.waiter = loop.create_future()
+                    await watch.waiter
                     self._calls, idle = _CALLS, 0
-                    sees = _ringway._glimpse(receiver, 0)
+                    sees = _glimpse(self._receiver, 0)
                 else:
                     # A frame, or an end that is told in its place.
                     sees = True
         finally:
-            watch.end()
+            watch.busy = watch.waiter = None
 
-    def _looks(self, receiver: Any) -> bool:
+    def _looks(self) -> bool:
         """Looks for a moment, if that has paid lately."""
         vain = self._vain
         if vain >= _PATIENT:
@@ -257,13 +282,12 @@ class Connection:
             if vain < _PATIENT + _APART:
                 return False
             self._vain = _PATIENT - 1
-        found = _ringway._glimpse(receiver, MOMENT)
-        if found:
+        if _glimpse(self._receiver, MOMENT):
             self._vain = 0
-            self._calls -= _LOOK - 1
-        else:
-            self._vain += 1
-        return found
+            self._calls -= _LOOK
+            return True
+        self._vain += 1
+        return False
 
     async def _give_way(self) -> None:
         self._calls = _CALLS
@@ -271,7 +295,7 @@ class Connection:
 
     # Sending.
 
-    async def send(self, buffer: Any, kind: int = 0) -> None:
+    async def send(self, buffer: Buffer, kind: int = 0) -> None:
         """Sends a copy of a buffer, waiting for room. A call that is cancelled has sent nothing."""
         if self._calls <= 0:
             await self._give_way()
@@ -287,7 +311,7 @@ class Connection:
                     await _breathe(idle)
                     idle += 1
 
-    async def send_batch(self, buffers: Iterable[Any], kind: int = 0) -> int:
+    async def send_batch(self, buffers: Iterable[Buffer], kind: int = 0) -> int:
         """Sends several, published together; returns how many. A call that is cancelled, or fails, has sent so many of them: the attribute ``sent`` of what it raises."""
         if self._calls <= 0:
             await self._give_way()

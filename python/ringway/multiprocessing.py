@@ -32,7 +32,7 @@ import time
 from collections.abc import Iterable
 from multiprocessing import BufferTooShort, reduction
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ringway
 from ringway import _ringway
@@ -41,20 +41,26 @@ from ringway._message import BYTES, as_bytes, dump, load
 from ringway._rings import ENDS, Incoming, Outgoing
 from ringway._selected import Selected
 
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from typing_extensions import Buffer
+
+    from ringway._ringway import _Options
+
 __all__ = ["BufferTooShort", "Connection", "Pipe", "wait"]
 
 CAPACITY = 1 << 20
 """Bytes of the ring of each direction, if the option ``capacity`` says nothing else."""
 
 
-def Pipe(duplex: bool = True, **options: Any) -> tuple[Connection, Connection]:
+def Pipe(duplex: bool = True, **options: Unpack[_Options]) -> tuple[Connection, Connection]:
     """Two ends. With ``duplex=False`` the first one only receives, and the second one only sends.
 
     Options are those of ``ringway.connect`` for what an end sends, such as ``capacity`` or ``wait``.
     """
-    options.setdefault("capacity", CAPACITY)
-    options.setdefault("peer_capacity", options["capacity"])
-    options.setdefault("max_capacity", max(64 << 20, options["capacity"]))
+    capacity = options.setdefault("capacity", CAPACITY)
+    options.setdefault("peer_capacity", capacity)
     one, other = _ringway._sockets()
     data = socket.socketpair()
     for end in data:
@@ -96,7 +102,7 @@ class Connection:
             self._check_writable()
         self._send(*dump(obj))
 
-    def send_bytes(self, buf: Any, offset: int = 0, size: int | None = None) -> None:
+    def send_bytes(self, buf: Buffer, offset: int = 0, size: int | None = None) -> None:
         """Sends bytes of a buffer: those from ``offset`` on, or ``size`` of them."""
         self._check_writable()
         view = memoryview(buf)
@@ -168,7 +174,7 @@ class Connection:
             raise OSError("bad message length")
         return received
 
-    def recv_bytes_into(self, buf: Any, offset: int = 0) -> int:
+    def recv_bytes_into(self, buf: Buffer, offset: int = 0) -> int:
         """Receives a message into a buffer, from ``offset`` on; returns its length. ``BufferTooShort``, with the message: there is no room for it."""
         self._check_readable()
         with memoryview(buf) as view, view.cast("B") as target:
@@ -416,7 +422,7 @@ def _armed(end: Connection) -> tuple[list[int], float | None]:
     early = end._early
     if early is None:
         return [], 0.0
-    line = early.line()
+    line = early.line(begin=False)
     return [early.fileno(), *([line] if line >= 0 else [])], None
 
 
@@ -435,7 +441,7 @@ def _reduce(end: Connection) -> Any:
 
 
 def _rebuild(
-    line: Any, data: Any, dials: bool, options: dict[str, Any], readable: bool, writable: bool
+    line: Any, data: Any, dials: bool, options: _Options, readable: bool, writable: bool
 ) -> Connection:
     early = Early(line.detach(), data.detach(), dials, options)
     return Connection(early, readable, writable)

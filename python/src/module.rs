@@ -45,16 +45,23 @@ fn _ringway(module: &Bound<'_, PyModule>) -> PyResult<()> {
     private(module)
 }
 
-/// What the Python modules of this package use, and nobody else.
+/// What the Python modules of this package use, and nobody else: it is not in `__all__`.
 fn private(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add("_Handshake", module.py().get_type::<Handshake>())?;
-    module.add_function(wrap_pyfunction!(_answer_on, module)?)?;
-    module.add_function(wrap_pyfunction!(_dial, module)?)?;
-    module.add_function(wrap_pyfunction!(_dial_on, module)?)?;
-    module.add_function(wrap_pyfunction!(_glimpse, module)?)?;
-    module.add_function(wrap_pyfunction!(_recv_records, module)?)?;
-    module.add("_Part", module.py().get_type::<Part>())?;
-    module.add_function(wrap_pyfunction!(_pipe_poll, module)?)?;
-    module.add_function(wrap_pyfunction!(_pipe_send, module)?)?;
-    module.add_function(wrap_pyfunction!(_sockets, module)?)
+    let py = module.py();
+    module.setattr("_Handshake", py.get_type::<Handshake>())?;
+    module.setattr("_Part", py.get_type::<Part>())?;
+    for function in [
+        wrap_pyfunction!(_answer_on, module)?,
+        wrap_pyfunction!(_dial, module)?,
+        wrap_pyfunction!(_dial_on, module)?,
+        wrap_pyfunction!(_glimpse, module)?,
+        wrap_pyfunction!(_pipe_poll, module)?,
+        wrap_pyfunction!(_pipe_send, module)?,
+        wrap_pyfunction!(_recv_records, module)?,
+        wrap_pyfunction!(_sockets, module)?,
+    ] {
+        let name = function.getattr("__name__")?.extract::<String>()?;
+        module.setattr(name.as_str(), function)?;
+    }
+    Ok(())
 }

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::job::{Job, Stop, seconds};
+use super::planted;
+use super::several::Task;
 use crate::{place, tools};
 
 /// The oldest interpreter that the wheel is for.
@@ -19,13 +21,18 @@ pub(super) fn python(job: &mut Job) -> Result<String, Stop> {
         });
     }
     equip(job)?;
-    let wheel = build(job)?;
+    let wheel = build(job, "wheels", None)?;
     let fresh = install(job, &wheel)?;
     let printed = test(job, &fresh)?;
     check(job, &fresh)?;
+    find(job, &fresh)?;
     let last = printed.lines().rev().find(|line| line.contains("passed"));
     let last = last.ok_or_else(|| Stop::failed("pytest ran nothing"))?;
-    Ok(last.trim_matches(['=', ' ']).to_owned())
+    Ok(format!(
+        "{}; {} planted faults found",
+        last.trim_matches(['=', ' ']),
+        FAULTS.len()
+    ))
 }
 
 /// Makes the environment of tools, at their committed versions.
@@ -39,9 +46,9 @@ fn equip(job: &mut Job) -> Result<(), Stop> {
     tools::PYTHON.finish().map_err(Stop::failed)
 }
 
-/// Builds the wheel.
-fn build(job: &mut Job) -> Result<PathBuf, Stop> {
-    let wheels = place::target().join("verify/wheels");
+/// Builds the wheel in a folder of that name, with a compiler of its own if there is one.
+fn build(job: &mut Job, folder: &str, compiler: Option<&Path>) -> Result<PathBuf, Stop> {
+    let wheels = place::target().join("verify").join(folder);
     // An older one would be found too.
     let _ = fs::remove_dir_all(&wheels);
     let mut maturin = place::command(tools::PYTHON.program("maturin"));
@@ -52,6 +59,9 @@ fn build(job: &mut Job) -> Result<PathBuf, Stop> {
         maturin.arg("--locked");
     }
     maturin.env("CARGO_TERM_COLOR", "never");
+    if let Some(compiler) = compiler {
+        maturin.env("RUSTC_WORKSPACE_WRAPPER", compiler);
+    }
     job.run(&mut maturin, seconds(600))?;
     let found = fs::read_dir(&wheels).map_err(|error| Stop::failed(error.to_string()))?;
     let mut found = found.flatten().map(|entry| entry.path());
@@ -109,6 +119,70 @@ fn test(job: &mut Job, fresh: &Path) -> Result<String, Stop> {
     // The tests look whether they test what was installed.
     pytest.env("RINGWAY_INSTALLED", fresh);
     job.run(pytest.arg("python/tests"), seconds(300))
+}
+
+/// A fault that is planted in the module (`cfg(ringway_planted = "...")`), the test that finds it, and what that says.
+struct Fault {
+    name: &'static str,
+    test: &'static str,
+    says: &'static str,
+}
+
+const FAULTS: &[Fault] = &[
+    Fault {
+        name: "held_lock",
+        test: "test_pace.py::test_a_thread_that_waits_leaves_the_lock_to_others[park]",
+        says: "assert",
+    },
+    Fault {
+        name: "deaf_wait",
+        test: "test_connection.py::test_ctrl_c_ends_a_wait[recv]",
+        says: "TimeoutExpired",
+    },
+    Fault {
+        name: "unpinned",
+        test: "test_memory.py::test_a_reservation_by_hand",
+        says: "DID NOT RAISE",
+    },
+];
+
+/// One build has all faults, and each is in the way of its own test alone: the test has to fail.
+fn find(job: &mut Job, fresh: &Path) -> Result<(), Stop> {
+    job.note("# Faults are planted here: the failures that follow are wanted.");
+    let compiler = planted::compiler("rustc-python", FAULTS.iter().map(|fault| fault.name))?;
+    let wheel = build(job, "planted-wheels", Some(&compiler))?;
+    let folder = place::target().join("verify/planted-python");
+    let _ = fs::remove_dir_all(&folder);
+    let mut pip = place::command(fresh.join("bin/pip"));
+    pip.args(["install", "--quiet", "--disable-pip-version-check"]);
+    pip.args(["--no-index", "--no-deps", "--target"])
+        .arg(&folder);
+    job.run(pip.arg(wheel), seconds(60))?;
+    let tasks = FAULTS.iter().map(|fault| {
+        let mut pytest = interpreter(fresh);
+        pytest.args(["-m", "pytest", "-q", "-c", "python/pyproject.toml"]);
+        pytest.args(["-p", "no:cacheprovider"]);
+        pytest.arg(format!("python/tests/{}", fault.test));
+        // In front of the one that is installed.
+        pytest.env("PYTHONPATH", &folder);
+        pytest.env("RINGWAY_TEST_PATIENCE", "3");
+        Task {
+            name: fault.name.to_owned(),
+            command: pytest,
+            limit: seconds(120),
+            alone: false,
+        }
+    });
+    let ran = job.several(tasks.collect(), FAULTS.len());
+    for (fault, ran) in FAULTS.iter().zip(ran) {
+        if ran.status?.success() || !ran.printed.contains(fault.says) {
+            return Err(Stop::failed(format!(
+                "the fault `{}` was planted, and `{}` did not find it",
+                fault.name, fault.test
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// The types: the package and its tests by two checkers, and the stubs against the module.

@@ -1,0 +1,101 @@
+"""CPython's own tests of pipes, with ours in the place of its own, under each start method. They are taken from the interpreter's package `test`, where it has one."""
+
+import multiprocessing
+import multiprocessing.connection
+import unittest
+import unittest.mock
+from typing import Any
+
+import pytest
+
+import ringway.multiprocessing
+
+theirs: Any = pytest.importorskip(
+    "test._test_multiprocessing", reason="this interpreter comes without its tests"
+)
+
+#: Those with a pipe in them; and of those, what does not apply, and why (docs/python.md has the list too).
+CASES = {
+    "_TestConnection": {
+        "test_fd_transfer": "descriptors are sent through the socket that a pipe of multiprocessing is",
+        "test_large_fd_transfer": "as test_fd_transfer",
+        "test_missing_fd_transfer": "writes to the descriptor of an end by hand",
+    },
+    "_TestPoll": {},
+    "_TestPicklingConnections": {},
+    "_TestSubclassingProcess": {},
+    "_TestFinalize": {},
+    "_TestLogging": {},
+    "TestWait": {},
+    "TestIgnoreEINTR": {},
+    "TestStartMethod": {
+        "test_preload_resources": "runs a script, which takes its own pipe",
+    },
+    "TestForkAwareThreadLock": {},
+}
+
+#: Those of processes that use a pipe. Not `test_recursion`: several processes send through one end.
+PROCESS = ("test_parent_process_attributes", "test_parent_process")
+
+METHODS = ("fork", "spawn", "forkserver")
+
+
+def _case(base: type, method: str, skipped: dict[str, str], wait: Any) -> type:
+    mixins = (theirs.ProcessesMixin,) if issubclass(base, theirs.BaseTestCase) else ()
+
+    class Case(base, *mixins, unittest.TestCase):  # type: ignore[misc]
+        Pipe = staticmethod(ringway.multiprocessing.Pipe)
+
+        @classmethod
+        def setUpClass(cls) -> None:
+            cls._method = multiprocessing.get_start_method(allow_none=True)
+            multiprocessing.set_start_method(method, force=True)
+            super().setUpClass()
+
+        @classmethod
+        def tearDownClass(cls) -> None:
+            super().tearDownClass()
+            multiprocessing.set_start_method(cls._method, force=True)
+
+        def setUp(self) -> None:
+            super().setUp()
+            if self._testMethodName in skipped:
+                self.skipTest(skipped[self._testMethodName])
+            context = multiprocessing.context.BaseContext
+            for where, name, what in (
+                (multiprocessing, "Pipe", ringway.multiprocessing.Pipe),
+                (context, "Pipe", lambda _, duplex=True: ringway.multiprocessing.Pipe(duplex)),
+                (multiprocessing.connection, "wait", wait),
+            ):
+                patch = unittest.mock.patch.object(where, name, what)
+                patch.start()
+                self.addCleanup(patch.stop)
+
+    return Case
+
+
+def _install() -> None:
+    ours, original = ringway.multiprocessing.wait, multiprocessing.connection.wait
+    for method in METHODS:
+        for name, skipped in CASES.items():
+            waits = {"": ours}
+            if name == "TestWait":
+                # Its own wait takes our ends by their descriptors.
+                waits["_OriginalWait"] = original
+            for suffix, wait in waits.items():
+                made = _case(getattr(theirs, name), method, skipped, wait)
+                short = name.lstrip("_").removeprefix("Test")
+                made.__name__ = made.__qualname__ = f"Test{short}_{method}{suffix}"
+                made.__module__ = __name__
+                globals()[made.__name__] = made
+        process = theirs._TestProcess
+        every = [test for test in dir(process) if test.startswith("test") and test not in PROCESS]
+        made = _case(process, method, {}, ours)
+        for test in every:
+            setattr(made, test, None)
+        made.__name__ = made.__qualname__ = f"TestProcess_{method}"
+        made.__module__ = __name__
+        globals()[made.__name__] = made
+
+
+_install()
