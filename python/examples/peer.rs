@@ -24,6 +24,7 @@ macro_rules! fixed {
 #[derive(Clone, Copy, Debug, PartialEq, Enumeration, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
 #[zerocopy(crate = "ringway::zerocopy")]
 #[repr(u8)]
+#[allow(dead_code, reason = "they come from the peer")]
 enum Side {
     Buy = 1,
     Sell = 2,
@@ -32,6 +33,7 @@ enum Side {
 #[derive(Clone, Copy, Debug, PartialEq, Enumeration, FromZeros, IntoBytes, Immutable, KnownLayout)]
 #[zerocopy(crate = "ringway::zerocopy")]
 #[repr(i32)]
+#[allow(dead_code, reason = "they come from the peer")]
 enum Level {
     Low = -70_000,
     Middle = 0,
