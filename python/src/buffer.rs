@@ -106,11 +106,11 @@ impl<'a, 'py> Payload<'a, 'py> {
 
 /// A fresh `bytes` object of `len` bytes, which `fill` writes.
 #[inline]
-pub(crate) fn fresh<'py>(
-    py: Python<'py>,
+pub(crate) fn fresh(
+    py: Python<'_>,
     len: usize,
     fill: impl FnOnce(&mut [u8]) -> usize,
-) -> PyResult<Bound<'py, PyBytes>> {
+) -> PyResult<Bound<'_, PyBytes>> {
     let size = ffi::Py_ssize_t::try_from(len)?;
     // SAFETY: without a source it makes an object of that size, or fails and says why.
     let object = unsafe {

@@ -124,6 +124,9 @@ pub(crate) fn capsule<'py>(
 }
 
 /// The consumer is done. It may call this from any thread.
+///
+/// # Safety
+/// `managed` is what [`capsule`] made, and this is called once.
 unsafe extern "C" fn delete(managed: *mut Managed) {
     // SAFETY: the consumer calls it once, with what `capsule` made.
     let managed = unsafe { Box::from_raw(managed) };
@@ -137,6 +140,9 @@ unsafe extern "C" fn delete(managed: *mut Managed) {
 }
 
 /// The capsule ends. Where a consumer has taken the tensor it has renamed the capsule, and deletes the tensor by itself.
+///
+/// # Safety
+/// The interpreter calls it, attached, with a capsule that [`capsule`] made.
 unsafe extern "C" fn unused(capsule: *mut ffi::PyObject) {
     // SAFETY: the interpreter calls it with the capsule that `capsule` made, attached.
     unsafe {

@@ -67,8 +67,12 @@ impl<T: Send> Half<T> {
             return Ok(());
         }
         self.state.interrupter.interrupt();
-        let mut held = self.turn.take(py, || None)?;
-        end(&mut held);
+        match self.turn.take(py, || None) {
+            Ok(mut held) => end(&mut held),
+            // What a thread of the parent held at the fork is the parent's.
+            Err(_) if self.turn.is_forked() => {}
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
 

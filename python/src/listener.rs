@@ -219,6 +219,6 @@ impl Listener {
         } else {
             "listening"
         };
-        format!("<ringway.Listener {state} at {:?}>", self.path)
+        format!("<ringway.Listener {state} at {}>", self.path.display())
     }
 }

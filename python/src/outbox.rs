@@ -62,12 +62,9 @@ impl Outbox {
 
     /// Ends the open reservation: commits so many bytes, or aborts it.
     pub(crate) fn finish(&mut self, commit: Option<usize>) {
-        match (self.open.take(), commit) {
-            (Some(reservation), Some(len)) => {
-                let len = len.min(reservation.len());
-                reservation.commit_len(len);
-            }
-            (reservation, _) => drop(reservation),
+        if let (Some(reservation), Some(len)) = (self.open.take(), commit) {
+            let len = len.min(reservation.len());
+            reservation.commit_len(len);
         }
     }
 }

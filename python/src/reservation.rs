@@ -82,6 +82,8 @@ impl Reservation {
         Ok(())
     }
 
+    /// # Safety
+    /// The interpreter calls it, with a buffer to be filled in.
     unsafe fn __getbuffer__(
         slf: &Bound<'_, Self>,
         view: *mut ffi::Py_buffer,
@@ -91,6 +93,8 @@ impl Reservation {
         unsafe { slf.get().lease.fill(slf.as_any(), view, flags) }
     }
 
+    /// # Safety
+    /// The interpreter calls it, with a buffer that was filled in.
     unsafe fn __releasebuffer__(&self, py: Python<'_>, _view: *mut ffi::Py_buffer) {
         if self.lease.unexport() {
             // There is nobody to raise to; and an abort fails in nothing but a closed half, where it is done.
@@ -98,10 +102,6 @@ impl Reservation {
         }
     }
 
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "the form that the collector calls"
-    )]
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.sender)?;
         self.lease.traverse(&visit)

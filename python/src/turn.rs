@@ -45,6 +45,11 @@ impl<T: Send> Turn<T> {
         }
     }
 
+    /// Whether this is a forked child of the process that made it.
+    pub(crate) fn is_forked(&self) -> bool {
+        std::process::id() != self.process
+    }
+
     /// Takes the turn, waiting for it.
     ///
     /// # Errors
@@ -78,7 +83,7 @@ impl<T: Send> Turn<T> {
     #[cold]
     fn wait(&self, py: Python<'_>, deadline: Deadline) -> PyResult<Held<'_, T>> {
         // The locks are copies of those of the parent, whose threads are not here to open them.
-        if std::process::id() != self.process {
+        if self.is_forked() {
             return Err(raise(
                 py,
                 Fault::Forked,

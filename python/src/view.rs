@@ -81,6 +81,8 @@ impl View {
         Ok(())
     }
 
+    /// # Safety
+    /// The interpreter calls it, with a buffer to be filled in.
     unsafe fn __getbuffer__(
         slf: &Bound<'_, Self>,
         view: *mut ffi::Py_buffer,
@@ -90,6 +92,8 @@ impl View {
         unsafe { slf.get().lease.fill(slf.as_any(), view, flags) }
     }
 
+    /// # Safety
+    /// The interpreter calls it, with a buffer that was filled in.
     unsafe fn __releasebuffer__(&self, py: Python<'_>, _view: *mut ffi::Py_buffer) {
         self.unexport(py);
     }
@@ -108,14 +112,11 @@ impl View {
         dlpack::capsule(slf, max_version, dl_device, copy)
     }
 
+    #[expect(clippy::unused_self, reason = "a method, by its contract")]
     fn __dlpack_device__(&self) -> (i32, i32) {
         dlpack::DEVICE
     }
 
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "the form that the collector calls"
-    )]
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.receiver)?;
         self.lease.traverse(&visit)

@@ -109,12 +109,17 @@ fn patiently<T: Send, E: Vain + Send>(
     loop {
         let look = slice.map(|slice| Instant::now() + slice);
         let until = [deadline, look].into_iter().flatten().min();
-        match py.detach(|| wait(until)) {
+        #[cfg(not(ringway_planted = "held_lock"))]
+        let outcome = py.detach(|| wait(until));
+        #[cfg(ringway_planted = "held_lock")]
+        let outcome = wait(until);
+        match outcome {
             Ok(found) => return Ok(found),
             Err(vain) if vain.is(E::TIMED_OUT) && until != deadline => {}
             Err(vain) if vain.is(E::INTERRUPTED) => {}
             Err(vain) => return Err(vain.raise(py)),
         }
+        #[cfg(not(ringway_planted = "deaf_wait"))]
         py.check_signals()?;
         if state.closing.is_set() {
             return Err(closed_here(py));

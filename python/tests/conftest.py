@@ -2,12 +2,17 @@
 
 import itertools
 import os
+import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 import ringway
+
+# Seconds until a process that does not end counts as one that never will.
+PATIENCE = float(os.environ.get("RINGWAY_TEST_PATIENCE", "60"))
 
 _numbers = itertools.count()
 
@@ -35,6 +40,18 @@ def trusting() -> Iterator[tuple[ringway.Connection, ringway.Connection]]:
     left, right = ringway.pair(trust_peer=True)
     with left, right:
         yield left, right
+
+
+@contextmanager
+def running(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """A process that does not outlive the test."""
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def connect_soon(place: str) -> ringway.Connection:

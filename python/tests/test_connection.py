@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -10,7 +9,7 @@ import time
 import pytest
 
 import ringway
-from conftest import connect_soon
+from conftest import PATIENCE, connect_soon, running
 
 Pair = tuple[ringway.Connection, ringway.Connection]
 
@@ -218,12 +217,12 @@ with ringway.listen(sys.argv[1]) as listener:
 @pytest.mark.parametrize("call", ["recv", "send", "accept"])
 def test_ctrl_c_ends_a_wait(place: str, call: str) -> None:
     command = [sys.executable, "-c", WAITER, place, call]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as waiter:
+    with running(command) as waiter:
         client = connect_soon(place)
         assert waiter.stdout is not None and waiter.stdout.readline() == "waits\n"
         time.sleep(0.2)
         waiter.send_signal(signal.SIGINT)
-        assert waiter.wait(20) == 3
+        assert waiter.wait(PATIENCE) == 3
         client.close()
 
 

@@ -284,7 +284,10 @@ if child == 0:
             raised += 1
         except ringway.InUse:
             raised += 1
-    del listener, server, client, reservation, view, call
+    for thing in (listener, server, client):
+        with thing:
+            pass
+    del thing, listener, server, client, reservation, view, call
     gc.collect()
     os._exit(raised)
 _, status = os.waitpid(child, 0)

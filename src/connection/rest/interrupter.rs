@@ -34,13 +34,15 @@ pub struct Interrupter {
 }
 
 impl Interrupter {
-    /// Ends the wait. Does nothing where the half is dropped. Blocks for no longer than moments.
+    /// Ends the wait. Does nothing where the half is dropped, nor in a forked child, whose parent's it is. Blocks for no longer than moments.
     pub fn interrupt(&self) {
+        let link = self.link.upgrade();
+        let Some(link) = link.filter(|link| !link.birth.is_forked()) else {
+            return;
+        };
         // ORD: interrupt: Relaxed, whoever sleeps is woken through the kernel behind it, and who does not looks again and again; partner: the swap in this file.
         self.wanted.store(1, Ordering::Relaxed);
-        if let Some(link) = self.link.upgrade() {
-            link.wake_half(self.place);
-        }
+        link.wake_half(self.place);
     }
 }
 

@@ -13,6 +13,7 @@ mod log;
 mod mutants;
 mod options;
 mod planted;
+mod python;
 mod sanitizers;
 mod schedules;
 mod several;

@@ -107,7 +107,8 @@ pub(super) fn planted(job: &mut Job) -> Result<String, Stop> {
     for fault in FAULTS {
         cargo.args(["--test", fault.test[0]]);
     }
-    cargo.env("RUSTC_WORKSPACE_WRAPPER", compiler()?);
+    let names = FAULTS.iter().map(|fault| fault.name);
+    cargo.env("RUSTC_WORKSPACE_WRAPPER", compiler("rustc", names)?);
     let binaries = binaries::build(job, cargo)?;
     let mut tasks = Vec::new();
     for fault in FAULTS {
@@ -154,13 +155,14 @@ const SKIPPED: [&str; 3] = [
     "SKIPPED: only root",
 ];
 
-/// A compiler for the packages of this workspace alone, which plants all faults. Flags in the environment would be everybody's, and all dependencies would be built again for them.
-fn compiler() -> Result<PathBuf, Stop> {
-    let flags = FAULTS
-        .iter()
-        .map(|fault| format!(" --cfg 'ringway_planted=\"{}\"'", fault.name));
+/// A compiler for the packages of this workspace alone, which plants these faults, in a file of that name. Flags in the environment would be everybody's, and all dependencies would be built again for them.
+pub(super) fn compiler<'a>(
+    file: &str,
+    names: impl Iterator<Item = &'a str>,
+) -> Result<PathBuf, Stop> {
+    let flags = names.map(|name| format!(" --cfg 'ringway_planted=\"{name}\"'"));
     let script = format!("#!/bin/sh\nexec \"$@\"{}\n", flags.collect::<String>());
-    let path = place::target().join("verify/planted-rustc");
+    let path = place::target().join(format!("verify/planted-{file}"));
     let written = fs::write(&path, script)
         .and_then(|()| fs::set_permissions(&path, Permissions::from_mode(0o755)));
     written.map_err(|error| Stop::failed(format!("{}: {error}", path.display())))?;

@@ -5,7 +5,9 @@
 //! loom, shuttle, asan, tsan and fuzz change how everything is compiled, so each has a target directory of its own.
 
 use super::job::{Job, Stop, seconds};
-use super::{Step, coverage, fuzz, mutants, planted, sanitizers, schedules, soak, suite, supply};
+use super::{
+    Step, coverage, fuzz, mutants, planted, python, sanitizers, schedules, soak, suite, supply,
+};
 use crate::place;
 
 pub(super) const ALL: &[Step] = &[
@@ -73,6 +75,12 @@ pub(super) const ALL: &[Step] = &[
         name: "examples",
         about: "every example runs to its end",
         run: suite::examples,
+        beside: false,
+    },
+    Step {
+        name: "python",
+        about: "the Python package: a wheel, installed afresh, its tests, its types",
+        run: python::python,
         beside: false,
     },
     Step {

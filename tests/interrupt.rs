@@ -1,0 +1,185 @@
+//! Waits that this process ends: by an interrupter, or by a signal; and waits whose frame another call receives.
+
+mod pair;
+
+use std::os::unix::thread::JoinHandleExt;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use pair::{pair, soon};
+use ringway::{Config, RecvError, SendError, Wait};
+
+const WAITS: [Wait; 3] = [Wait::Spin, Wait::Adaptive, Wait::Park];
+
+#[test]
+fn an_interrupter_ends_a_wait_for_a_frame_and_the_connection_goes_on() {
+    for wait in WAITS {
+        let config = Config::new().wait(wait);
+        let (left, right) = pair("interrupt-recv", &config, &config);
+        let (mut sender, _kept) = left.split();
+        let (_other, mut receiver) = right.split();
+        let interrupter = receiver.interrupter();
+        thread::scope(|scope| {
+            let waits = scope.spawn(|| {
+                let mut large = vec![0; 1 << 17];
+                let heard = [
+                    receiver.recv().map(drop),
+                    receiver.recv_deadline(soon()).map(drop),
+                    receiver.recv_into(&mut [0; 8]).map(drop),
+                    receiver.recv_into(&mut large).map(drop),
+                    receiver.wait_for_frame(None),
+                ];
+                assert_eq!(heard, [Err(RecvError::Interrupted); 5], "{wait:?}");
+            });
+            while !waits.is_finished() {
+                interrupter.interrupt();
+                thread::sleep(Duration::from_millis(5));
+            }
+        });
+        sender.send(b"goes on").unwrap();
+        // What is there is received, and not passed over for an interruption that came too late.
+        interrupter.interrupt();
+        assert_eq!(receiver.recv().unwrap().to_vec(), b"goes on");
+        assert_eq!(receiver.wait_for_frame(None), Err(RecvError::Interrupted));
+        assert_eq!(
+            receiver.wait_for_frame(Some(Instant::now())),
+            Err(RecvError::TimedOut)
+        );
+        drop(receiver);
+        interrupter.interrupt();
+    }
+}
+
+#[test]
+fn an_interrupter_ends_a_wait_for_room() {
+    for wait in WAITS {
+        let config = Config::new().wait(wait).capacity(4096).peer_capacity(4096);
+        let (left, right) = pair("interrupt-send", &config, &config);
+        let (mut sender, _kept) = left.split();
+        let (_other, mut receiver) = right.split();
+        while sender.try_send(&[7; 100]).is_ok() {}
+        let interrupter = sender.interrupter();
+        thread::scope(|scope| {
+            let waits = scope.spawn(|| {
+                let heard = [
+                    sender.send(&[1; 100]),
+                    sender.send_deadline(&[2; 100], soon()),
+                    sender.reserve(100).map(drop),
+                    sender.wait_for_room(100, None),
+                    sender.send_expiring(&[3; 100], soon()),
+                ];
+                // One that expires waits only if the queue is not too long.
+                let [first @ .., expiring] = heard;
+                assert_eq!(first, [Err(SendError::Interrupted); 4], "{wait:?}");
+                assert!(
+                    matches!(
+                        expiring,
+                        Err(SendError::Interrupted | SendError::QueueTooLong)
+                    ),
+                    "{expiring:?}"
+                );
+            });
+            while !waits.is_finished() {
+                interrupter.interrupt();
+                thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let mut read = 0;
+        while let Ok(frame) = receiver.try_recv() {
+            assert_eq!(
+                frame.to_vec(),
+                [7; 100],
+                "what was interrupted was not sent"
+            );
+            read += 1;
+        }
+        assert!(read > 0);
+        sender.wait_for_room(100, Some(soon())).unwrap();
+        sender.try_send(&[4; 100]).unwrap();
+        assert_eq!(receiver.recv().unwrap().to_vec(), [4; 100]);
+    }
+}
+
+/// A signal whose handler does nothing but run.
+const SIGNAL: libc::c_int = libc::SIGUSR1;
+
+fn handle() {
+    extern "C" fn nothing(_: libc::c_int) {}
+    // SAFETY: the handler touches nothing, and the action is of zeros but for it: no flags, so a sleep is interrupted.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = nothing as *const () as usize;
+        assert_eq!(
+            libc::sigaction(SIGNAL, &raw const action, std::ptr::null_mut()),
+            0
+        );
+    }
+}
+
+#[test]
+fn a_signal_ends_a_sleep_of_who_heeds_signals_and_of_nobody_else() {
+    handle();
+    let config = Config::new().wait(Wait::Park);
+    let (left, right) = pair("interrupt-signal", &config, &config);
+    let (mut sender, _kept) = left.split();
+    let (_other, mut receiver) = right.split();
+    for heeds in [true, false] {
+        receiver.heed_signals(heeds);
+        let (tell, told) = mpsc::channel();
+        let waits = thread::spawn(move || {
+            let heard = receiver.recv().map(drop);
+            tell.send(heard).unwrap();
+            receiver
+        });
+        // One may come before the sleep.
+        let mut heard = None;
+        for _ in 0..if heeds { 1000 } else { 20 } {
+            // SAFETY: the thread is not joined yet.
+            unsafe { libc::pthread_kill(waits.as_pthread_t(), SIGNAL) };
+            heard = told.recv_timeout(Duration::from_millis(10)).ok();
+            if heard.is_some() {
+                break;
+            }
+        }
+        if heeds {
+            assert_eq!(heard, Some(Err(RecvError::Interrupted)));
+        } else {
+            assert_eq!(heard, None, "the wait goes on");
+            sender.send(b"x").unwrap();
+            assert_eq!(told.recv().unwrap(), Ok(()));
+        }
+        receiver = waits.join().unwrap();
+    }
+}
+
+#[test]
+fn a_frame_is_seen_before_it_is_received() {
+    for lanes in [1, 2] {
+        let config = Config::new().lanes(lanes);
+        let (left, right) = pair("interrupt-seen", &config, &config);
+        let (mut sender, _kept) = left.split();
+        let (_other, mut receiver) = right.split();
+        assert!(!receiver.sees_frame_within(Duration::ZERO));
+        assert!(!receiver.sees_frame_within(Duration::from_micros(50)));
+        assert_eq!(receiver.peek_frame(), Ok(None));
+        sender.send_kind(3, b"seen").unwrap();
+        assert!(receiver.sees_frame_within(Duration::ZERO));
+        assert_eq!(receiver.wait_for_frame(None), Ok(()));
+        for _ in 0..2 {
+            assert_eq!(receiver.peek_frame(), Ok(Some((4, 3))));
+        }
+        assert_eq!(receiver.try_recv().unwrap().to_vec(), b"seen");
+        assert_eq!(receiver.peek_frame(), Ok(None));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(Duration::from_millis(20));
+                sender.send(b"later").unwrap();
+            });
+            receiver.wait_for_frame(Some(soon())).unwrap();
+            assert_eq!(receiver.try_recv().unwrap().to_vec(), b"later");
+        });
+        drop(sender);
+        assert_eq!(receiver.wait_for_frame(None), Err(RecvError::Closed));
+    }
+}
