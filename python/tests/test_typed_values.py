@@ -190,7 +190,7 @@ def test_any_bytes_are_a_message_in_both_or_in_none(data: st.DataObject) -> None
 @given(st.data())
 def test_arrays_are_judged_as_messages_are(data: st.DataObject) -> None:
     from ringway.typed import array, dtype, messages
-    from ringway.typed.arrays import _wrong
+    from ringway.typed.arrays import columns_of
 
     np = pytest.importorskip("numpy")
     of = data.draw(records().filter(lambda of: of.tail is None and of.size > 0))
@@ -211,5 +211,5 @@ def test_arrays_are_judged_as_messages_are(data: st.DataObject) -> None:
             bad.append(False)
         except Invalid:
             bad.append(True)
-    found = _wrong(shape.record, np.frombuffer(raw, dtype(made)))
+    found = columns_of(shape).wrong(np.frombuffer(raw, dtype(made)))
     assert (found.tolist() if found is not None else [False] * len(bad)) == bad
