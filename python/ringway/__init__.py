@@ -69,6 +69,7 @@ from ringway._ringway import (
     observe,
     pair,
 )
+from ringway import typed
 from ringway.typed import (
     Array,
     Bytes,
@@ -168,6 +169,7 @@ __all__ = [
     "observe",
     "padding",
     "pair",
+    "typed",
     "u128",
     "u16",
     "u32",

@@ -33,17 +33,33 @@ impl Receiver {
             }
             let mut filled = 0;
             loop {
-                let rest = &mut buffer[filled..];
-                match receiver.peek_frame()? {
-                    Some((len, next)) if next == kind && len <= rest.len() && len % size == 0 => {
-                        filled += receiver.try_recv_into(rest)?;
+                if kind == 0 {
+                    let taken = receiver.take_records(&mut buffer[filled..], size);
+                    filled += taken * size;
+                    if filled == buffer.len() {
                         *last = kind;
+                        return Ok(Ok(filled / size));
                     }
-                    Some(_) => return Ok(Ok(filled / size)),
-                    // Also of a batch of nothing.
-                    None if filled == 0 => return Err(RecvError::Empty),
-                    None => return Ok(Ok(filled / size)),
                 }
+                let rest = &mut buffer[filled..];
+                let next = match receiver.peek_frame() {
+                    Ok(Some((len, next)))
+                        if next == kind && len <= rest.len() && len % size == 0 =>
+                    {
+                        receiver.try_recv_into(rest)
+                    }
+                    Ok(Some(_)) => return Ok(Ok(filled / size)),
+                    Ok(None) => Err(RecvError::Empty),
+                    Err(error) => Err(error),
+                };
+                match next {
+                    Ok(len) => filled += len,
+                    // Also behind a batch of nothing.
+                    Err(error) if filled == 0 => return Err(error),
+                    // The next call says it too.
+                    Err(_) => return Ok(Ok(filled / size)),
+                }
+                *last = kind;
                 if filled == buffer.len() {
                     return Ok(Ok(filled / size));
                 }

@@ -5,7 +5,6 @@ NumPy is imported here and nowhere else, when it is first asked for: ``pip insta
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +40,7 @@ def dtype(of: Any) -> np.dtype[np.void]:
     >>> dtype(Level)
     dtype([('price', '<f8'), ('size', '<u4'), ('orders', '<u4')])
     """
-    return _dtypes(_fixed(shape_of(of)).record)[0]
+    return columns_of(shape_of(of)).dtype
 
 
 def array(of: Any, messages: int | Iterable[Any]) -> NDArray[np.void]:
@@ -58,9 +57,10 @@ def array(of: Any, messages: int | Iterable[Any]) -> NDArray[np.void]:
     >>> len(array(Point, 5))
     5
     """
-    shape = _fixed(shape_of(of))
+    columns = columns_of(shape_of(of))
+    shape = columns.shape
     image = shape.default * messages if isinstance(messages, int) else b"".join(map(shape.encode, messages))
-    return np.frombuffer(bytearray(image), dtype(of))
+    return np.frombuffer(bytearray(image), columns.dtype)
 
 
 def messages(of: Any, array: NDArray[Any]) -> list[Any]:
@@ -68,7 +68,7 @@ def messages(of: Any, array: NDArray[Any]) -> list[Any]:
 
     Raises :class:`ringway.typed.Invalid` for bytes that are no value of their field.
     """
-    shape = _fixed(shape_of(of))
+    shape = columns_of(shape_of(of)).shape
     size = shape.record.size
     raw = ready(of, array).tobytes()
     decode = shape.decoder(size)
@@ -77,10 +77,10 @@ def messages(of: Any, array: NDArray[Any]) -> list[Any]:
 
 def ready(of: Any, array: NDArray[Any]) -> NDArray[Any]:
     """The array as it can be sent: of the message's dtype, without gaps between its elements, and with values only."""
-    shape = _fixed(shape_of(of))
-    wanted = dtype(of)
-    if array.dtype == wanted:
-        made = np.ascontiguousarray(array).reshape(-1)
+    columns = columns_of(shape_of(of))
+    shape, wanted = columns.shape, columns.dtype
+    if array.dtype is wanted or array.dtype == wanted:
+        made = array if array.ndim == 1 and array.flags.c_contiguous else np.ascontiguousarray(array).reshape(-1)
     elif array.dtype.names == wanted.names and wanted.names is not None:
         made = np.frombuffer(bytearray(shape.default * array.size), wanted)
         flat = array.reshape(-1)
@@ -88,7 +88,7 @@ def ready(of: Any, array: NDArray[Any]) -> NDArray[Any]:
             made[name] = flat[name]
     else:
         raise TypeError(f"an array of {array.dtype} is none of `{shape.record.name}`, whose dtype is {wanted}: make it with ringway.typed.array")
-    if len(made) and (wrong := _wrong(shape.record, made)) is not None:
+    if len(made) and (wrong := columns.wrong(made)) is not None:
         first = int(wrong.argmax())
         found = explain.batch(shape.record, made[first : first + 1].tobytes())
         if found is not None:
@@ -103,8 +103,8 @@ def receive(receiver: Receiver[Any], max: int, timeout: float | None, of: Any, o
         raise TypeError("this side expects bytes: say what they are with expects=")
     made = reader.lane.only if of is None else of
     kind = reader.lane.kind_of(made)
-    shape = _fixed(shape_of(made))
-    wanted = dtype(made)
+    columns = columns_of(shape_of(made))
+    shape, wanted = columns.shape, columns.dtype
     stride = reader.fixed.get(kind)
     if out is None:
         target = np.empty(max, wanted)
@@ -130,7 +130,7 @@ def receive(receiver: Receiver[Any], max: int, timeout: float | None, of: Any, o
         found = target[:count]
         if not exact:
             _widen(shape, raw[: count * stride].reshape(count, stride), found)
-        wrong = _wrong(shape.record, found)
+        wrong = columns.wrong(found)
         if wrong is None:
             return found
         first = int(wrong.argmax())
@@ -139,10 +139,34 @@ def receive(receiver: Receiver[Any], max: int, timeout: float | None, of: Any, o
             return found[:first]
 
 
-def _fixed(shape: Shape) -> Shape:
-    if shape.record.tail is not None:
-        raise TypeError(f"`{shape.record.name}` has a variable part, so it is no element of an array: receive it with recv or recv_batch")
-    return shape
+class Columns:
+    """The dtypes of a message: worked out once."""
+
+    __slots__ = ("checked", "dtype", "plain", "record", "shape")
+
+    def __init__(self, shape: Shape) -> None:
+        if shape.record.tail is not None:
+            raise TypeError(f"`{shape.record.name}` has a variable part, so it is no element of an array: receive it with recv or recv_batch")
+        self.shape, self.record = shape, shape.record
+        self.dtype = _record_dtype(shape.record, False)
+        # The same, but that a truth value and a text are plain bytes, to be looked at.
+        self.plain = _record_dtype(shape.record, True)
+        self.checked = any(types.is_checked(field.type) for field in shape.record.fields)
+
+    def wrong(self, rows: NDArray[Any]) -> NDArray[np.bool_] | None:
+        """Which rows are no messages; ``None`` if all are."""
+        if not self.checked:
+            return None
+        found = _record_wrong(self.record, rows.view(self.plain))
+        return None if found is None or not found.any() else found
+
+
+def columns_of(shape: Shape) -> Columns:
+    """The columns of a message without a variable part."""
+    if shape.columns is None:
+        shape.columns = Columns(shape)
+    found: Columns = shape.columns
+    return found
 
 
 def _widen(shape: Shape, theirs: NDArray[np.uint8], target: NDArray[Any]) -> None:
@@ -182,12 +206,6 @@ def _of_later(receiver: Receiver[Any], made: Any, shape: Shape, target: NDArray[
 
 
 # Layout.
-
-
-@functools.lru_cache(maxsize=256)
-def _dtypes(record: types.Record) -> tuple[np.dtype[np.void], np.dtype[np.void]]:
-    """The dtype of a record for people, and the one for looking: where a truth value and a text are plain bytes."""
-    return (_record_dtype(record, False), _record_dtype(record, True))
 
 
 def _record_dtype(record: types.Record, plain: bool) -> np.dtype[Any]:
@@ -233,14 +251,6 @@ def _dtype(type: types.Type, plain: bool) -> Any:
 
 
 # Validation.
-
-
-def _wrong(record: types.Record, rows: NDArray[Any]) -> NDArray[np.bool_] | None:
-    """Which rows are no messages; ``None`` if all are."""
-    if not any(types.is_checked(field.type) for field in record.fields):
-        return None
-    found = _record_wrong(record, rows.view(_dtypes(record)[1]))
-    return None if found is None or not found.any() else found
 
 
 def _record_wrong(record: types.Record, rows: NDArray[Any]) -> NDArray[np.bool_] | None:

@@ -11,12 +11,14 @@ from ringway.typed import codec, types
 class Shape:
     """The layout of a class, as its attribute ``__ringway__``. What is made from it is made when it is first needed."""
 
-    __slots__ = ("_decoders", "_encode", "default", "kind", "made", "record")
+    __slots__ = ("_decoders", "_encode", "columns", "default", "kind", "made", "record")
 
     def __init__(self, record: types.Record, made: Any, kind: int | None) -> None:
         self.record, self.made, self.kind = record, made, kind
         self.default = b"".join(field.default or bytes(field.size) for field in record.fields)
         self._encode: Callable[[Any], bytes] | None = None
+        # What :mod:`ringway.typed.arrays` keeps of it.
+        self.columns: Any = None
         self._decoders: dict[int, Callable[[bytes], Any]] = {}
 
     @property

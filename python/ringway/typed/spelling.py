@@ -41,7 +41,7 @@ class Text:
     Symbol(name='EURUSD')
     """
 
-    __slots__ = ("size",)
+    __slots__ = {"size": "Bytes."}
 
     def __init__(self, size: int) -> None:
         self.size = _bytes(size, "Text")
@@ -65,7 +65,7 @@ class Text:
 class Bytes:
     """``Bytes[16]``: at most 16 bytes; up to 65,535. Its values are ``bytes``."""
 
-    __slots__ = ("size",)
+    __slots__ = {"size": "The most bytes."}
 
     def __init__(self, size: int) -> None:
         self.size = _bytes(size, "Bytes")
@@ -92,7 +92,7 @@ class Array:
     For type checkers without the plugin: ``Annotated[list[float], Array(f64, 4)]``.
     """
 
-    __slots__ = ("count", "of")
+    __slots__ = {"count": "How many.", "of": "Of what, as in an annotation."}
 
     def __init__(self, of: Any, count: int) -> None:
         self.of, self.count = of, _bytes(count, "Array")
