@@ -12,7 +12,7 @@ import ringway
 
 
 def counted_beside(work: Callable[[threading.Event], None], seconds: float) -> int:
-    """How far this thread counts in that time while another one works."""
+    """How often this thread gives the lock up and has it again in that time, while another one works."""
     stop, begun = threading.Event(), threading.Event()
 
     def run() -> None:
@@ -24,6 +24,7 @@ def counted_beside(work: Callable[[threading.Event], None], seconds: float) -> i
     begun.wait()
     counted, end = 0, time.monotonic() + seconds
     while time.monotonic() < end:
+        time.sleep(0)
         counted += 1
     stop.set()
     worker.join()
@@ -55,8 +56,8 @@ def test_a_thread_that_waits_leaves_the_lock_to_others(wait: Literal["adaptive",
                 # In turns, so that what else the machine does falls on both.
                 beside, alone = 0, 0
                 for _ in range(2):
-                    beside += counted_beside(work, 0.2)
-                    alone += counted_beside(lambda stop: None, 0.2)
+                    beside += counted_beside(work, 0.1)
+                    alone += counted_beside(lambda stop: None, 0.1)
                 assert beside > alone / 10, (work.__name__, beside, alone)
     finally:
         sys.setswitchinterval(interval)
@@ -79,7 +80,7 @@ def test_short_waits_in_a_row_leave_the_lock_too() -> None:
                 assert left.recv(timeout=60) == b"x"
 
         began = time.monotonic()
-        assert counted_beside(ask, 0.3) > 1000
+        assert counted_beside(ask, 0.3) > 100
         assert time.monotonic() - began < 60
         left.close()
         echoing.join(60)

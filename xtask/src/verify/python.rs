@@ -132,7 +132,7 @@ const FAULTS: &[Fault] = &[
     Fault {
         name: "held_lock",
         test: "test_pace.py::test_a_thread_that_waits_leaves_the_lock_to_others[park]",
-        says: "assert",
+        says: "assert beside > alone",
     },
     Fault {
         name: "deaf_wait",
