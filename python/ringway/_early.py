@@ -1,5 +1,8 @@
 """The way of messages before the rings are there: a socket, as that of `multiprocessing`, while the handshake goes step by step beside it."""
 
+# What is private is the package's.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import errno
@@ -30,6 +33,13 @@ _SWITCH_SIZE = len(_SWITCHING)
 _PIECES = 512
 
 
+class _Socket(socket.socket):
+    """Closed without a warning when nobody has it any more, as ends are."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class Early:
     """One end before its ring is there. Whatever is begun here is finished here, by the next call if the one at hand is interrupted."""
 
@@ -49,7 +59,7 @@ class Early:
 
     def __init__(self, line: int, data: int, dials: bool, options: _Options) -> None:
         self._line = line
-        self._socket = socket.socket(fileno=data)
+        self._socket = _Socket(fileno=data)
         self._options = options
         self.dials = dials
         self._handshake: _Handshake | None = None

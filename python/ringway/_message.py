@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copyreg
 import pickle
-from collections import ChainMap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
@@ -27,13 +26,24 @@ _SMALL, _MANY = 4096, 1000
 _PLAIN = frozenset({int, float, str, bool, type(None)})
 
 
-class _Pickler(pickle.Pickler):
-    """Pickles whatever `multiprocessing` can send. The mappings are those that it goes on filling."""
+_extra: dict[type, Any] = ForkingPickler._extra_reducers  # type: ignore[attr-defined]
+_common: dict[type, Any] = copyreg.dispatch_table
+#: What the two had when they were put together.
+_seen: list[Any] = []
 
-    dispatch_table = ChainMap(
-        ForkingPickler._extra_reducers,  # type: ignore[attr-defined]
-        copyreg.dispatch_table,
-    )
+
+class _Pickler(pickle.Pickler):
+    """Pickles whatever `multiprocessing` can send."""
+
+    # One dictionary: a pickler asks it for each object of a class, and a `ChainMap` costs some microseconds each time.
+    dispatch_table: Mapping[type, Any] = {}
+
+
+def _look_at_reducers() -> None:
+    """Heeds what was registered since."""
+    if _seen != [*_extra.values(), *_common.values()]:
+        _Pickler.dispatch_table = {**_common, **_extra}
+        _seen[:] = [*_extra.values(), *_common.values()]
 
 
 class _Sink:
@@ -41,13 +51,13 @@ class _Sink:
 
     __slots__ = ("write",)
 
-    def __init__(self, write: Callable[[bytes], None]) -> None:
+    def __init__(self, write: Callable[[bytes], object]) -> None:
         self.write = write
 
 
 def dump(obj: Any) -> tuple[int, list[Any]]:
     """The message of an object."""
-    kind = type(obj)
+    kind: type[Any] = type(obj)
     if kind is bytes:
         return RAW, [obj]
     if kind in _PLAIN:
@@ -62,7 +72,9 @@ def dump(obj: Any) -> tuple[int, list[Any]]:
         buffers.append(view)
         return False
 
-    _Pickler(_Sink(pieces.append), 5, buffer_callback=keep).dump(obj)  # type: ignore[arg-type]
+    _look_at_reducers()
+    sink: Any = _Sink(pieces.append)
+    _Pickler(sink, 5, buffer_callback=keep).dump(obj)
     if buffers:
         pickled = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         return PARTS, [pickled, *buffers]
@@ -86,8 +98,13 @@ def load(kind: int, payload: Any) -> Any:
     return pickle.loads(payload)
 
 
-def as_bytes(kind: int, payload: Any) -> Any:
-    """A message as `recv_bytes` gives it: that of an object is its pickle."""
-    if kind == RAW or kind == PARTS:
-        return pickle.dumps(load(kind, payload), 5)
-    return payload
+def as_bytes(kind: int, payload: Any) -> bytes:
+    """A message as `recv_bytes` gives it: that of an object is its pickle. Nothing that the peer has pickled is run for it."""
+    if kind == RAW:
+        return pickle.dumps(payload, 5)
+    if kind == PARTS:
+        raise OSError(
+            "the message is an object with buffers beside its pickle, which are no bytes by themselves: receive it with recv()"
+        )
+    received: bytes = payload
+    return received

@@ -1,5 +1,8 @@
 """Messages through the rings of a connection: of one frame, or of as many as they take."""
 
+# What is private is the package's.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import struct
@@ -51,22 +54,11 @@ class Outgoing:
     def _send_long(self, kind: int, parts: list[Any], check: bool) -> None:
         told = sizes(kind, parts)
         if kind != PARTS and told[0] <= self._chunk:
-            _send(self._sender, b"".join(parts), kind, check)
+            _ringway._pipe_gather(self._sender, parts, kind, check)
             return
         head = struct.pack(f"!{len(told)}Q", *told)
         self._torn = True
-        _send(self._sender, head, kind | LONG, check)
-        sender, chunk = self._sender, self._chunk
-        for part in parts:
-            size = len(part)
-            if size <= chunk:
-                if size:
-                    _send(sender, part, DATA, False)
-                continue
-            with memoryview(part) as view:
-                for at in range(0, size, chunk):
-                    with view[at : at + chunk] as piece:
-                        _send(sender, piece, DATA, False)
+        _ringway._pipe_long(self._sender, head, kind | LONG, parts, DATA, self._chunk, check)
         self._torn = False
 
     def close(self) -> None:

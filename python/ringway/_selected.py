@@ -1,5 +1,8 @@
 """The descriptor of an end for whoever selects: the same one from the first call on, whichever way messages come."""
 
+# What is private is the package's.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import os

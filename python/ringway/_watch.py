@@ -27,8 +27,8 @@ class Watch:
         self._size: tuple[int, ...] = ()
         self._loop: asyncio.AbstractEventLoop | None = None
         self.waiter: asyncio.Future[None] | None = None
-        self._pid = os.getpid()
-        self._thread = 0
+        # Where the reader is registered.
+        self._pid = self._thread = 0
         # The loop whose task waits, or is about to.
         self.busy: asyncio.AbstractEventLoop | None = None
 
@@ -76,8 +76,11 @@ class Watch:
             waiter.set_result(None)
 
     def _enter(self, loop: asyncio.AbstractEventLoop) -> None:
+        # In a forked child it says so, and nothing is registered.
+        self.arm(*self._size)
+        pid = os.getpid()
         old = self._loop
-        if old is not None and not old.is_closed() and self._pid == os.getpid():
+        if old is not None and not old.is_closed() and self._pid == pid:
             if old.is_running():
                 raise RuntimeError(
                     "this connection is used in another event loop, which is running: a connection belongs to one loop at a time"
@@ -87,7 +90,7 @@ class Watch:
         self.waiter = None
         loop.add_reader(self._fd, self._rang)
         self._loop = loop
-        self._thread = threading.get_ident()
+        self._pid, self._thread = pid, threading.get_ident()
 
     def stop(self) -> None:
         """Takes the reader out and wakes who sleeps. To be called before the half is closed."""

@@ -23,14 +23,17 @@ A call that finds what it wants returns without giving the loop its turn. So tha
 Cancelling a call loses nothing: a frame is taken by the step of the call that returns it. A connection belongs to one loop at a time, and to the process that made it.
 """
 
+# What is private is the package's.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from os import PathLike
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import ringway
 from ringway import _ringway
@@ -340,7 +343,7 @@ class Connection:
         return sent
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[Watch]:
+    async def _turn(self) -> AsyncGenerator[Watch]:
         """A sender's turn among those that wait."""
         loop = asyncio.get_running_loop()
         turns = self._turns

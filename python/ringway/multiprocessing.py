@@ -22,6 +22,9 @@ there the handshake begins. Until both sides are there, messages go through a so
 Receiving an object unpickles it, and a pickle can run anything: use ``recv`` only where the other side is trusted, as with ``multiprocessing``. ``recv_bytes`` trusts nobody.
 """
 
+# What is private is the package's.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import errno
@@ -90,7 +93,7 @@ class Connection:
         self._readable, self._writable = readable, writable
         self._in: Incoming | None = None
         self._out: Outgoing | None = None
-        # Threads take turns.
+        # Threads take turns, with whole messages.
         self._receiving, self._sending = threading.Lock(), threading.Lock()
         self._selected: Selected | None = None
 
@@ -161,11 +164,11 @@ class Connection:
         return load(*self._recv())
 
     def recv_bytes(self, maxlength: int | None = None) -> bytes:
-        """The next message as bytes. ``OSError``: it is longer than ``maxlength``, and nothing more is received then."""
+        """The next message as bytes; that of an object is its pickle, which is not run. ``OSError``: it is an object with buffers of 4 KiB or more beside its pickle (an array), which is lost; or it is longer than ``maxlength``, and nothing more is received then."""
         self._check_readable()
         if maxlength is not None and maxlength < 0:
             raise ValueError("negative maxlength")
-        received: bytes = as_bytes(*self._recv())
+        received = as_bytes(*self._recv())
         if maxlength is not None and len(received) > maxlength:
             if self._writable:
                 self._readable = False

@@ -10,7 +10,7 @@ use crate::handshake::{_answer_on, _dial, _dial_on, _sockets, Handshake};
 use crate::listener::{Listener, listen};
 use crate::observe::observe;
 use crate::pair::pair;
-use crate::pipe::{_pipe_poll, _pipe_send, Part};
+use crate::pipe::{_pipe_gather, _pipe_long, _pipe_poll, _pipe_send, Part};
 use crate::receiver::Receiver;
 use crate::records::_recv_records;
 use crate::reservation::Reservation;
@@ -55,6 +55,8 @@ fn private(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(_dial, module)?,
         wrap_pyfunction!(_dial_on, module)?,
         wrap_pyfunction!(_glimpse, module)?,
+        wrap_pyfunction!(_pipe_gather, module)?,
+        wrap_pyfunction!(_pipe_long, module)?,
         wrap_pyfunction!(_pipe_poll, module)?,
         wrap_pyfunction!(_pipe_send, module)?,
         wrap_pyfunction!(_recv_records, module)?,

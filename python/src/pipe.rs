@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyList};
 use ringway::{RecvError, SendError};
 
 use crate::buffer::Payload;
@@ -14,6 +14,9 @@ use crate::errors::{Fault, not_received, not_sent, raise};
 use crate::receiver::Receiver;
 use crate::sender::Sender;
 use crate::waits;
+
+/// So many bytes are copied with the interpreter's lock held before others have their turn: some hundred microseconds.
+const HELD_BYTES: usize = 1 << 20;
 
 /// Sends a frame, waiting for room, unless the peer is known to be gone. `check`: the kernel is asked, too.
 #[pyfunction]
@@ -25,17 +28,132 @@ pub(crate) fn _pipe_send(
     check: bool,
 ) -> PyResult<()> {
     let payload = Payload::of(buffer)?;
+    let bytes = payload.bytes();
+    send(py, sender.get(), bytes.len(), check, |sender| {
+        sender.try_send_kind(kind, bytes)
+    })
+}
+
+/// The same of a frame that is in several pieces: each is copied once.
+#[pyfunction]
+pub(crate) fn _pipe_gather(
+    py: Python<'_>,
+    sender: &Bound<'_, Sender>,
+    buffers: &Bound<'_, PyList>,
+    kind: u16,
+    check: bool,
+) -> PyResult<()> {
+    let buffers: Vec<Bound<'_, PyAny>> = buffers.iter().collect();
+    let pieces: Vec<Payload<'_, '_>> = buffers.iter().map(Payload::of).collect::<PyResult<_>>()?;
+    let len = pieces.iter().map(|piece| piece.bytes().len()).sum();
+    send(py, sender.get(), len, check, |sender| {
+        let mut reservation = sender.try_reserve(len)?;
+        let mut at = 0;
+        for piece in &pieces {
+            let bytes = piece.bytes();
+            reservation[at..at + bytes.len()].copy_from_slice(bytes);
+            at += bytes.len();
+        }
+        reservation.kind(kind).commit();
+        Ok(())
+    })
+}
+
+/// Sends a message of several frames: its head, and the parts in frames of at most `chunk` bytes. What is small goes together with what is behind it, so that a receiver that sleeps is woken once for both.
+#[pyfunction]
+#[allow(clippy::too_many_arguments, reason = "one caller, in this package")]
+pub(crate) fn _pipe_long(
+    py: Python<'_>,
+    sender: &Bound<'_, Sender>,
+    head: &Bound<'_, PyBytes>,
+    kind: u16,
+    parts: &Bound<'_, PyList>,
+    data: u16,
+    chunk: usize,
+    check: bool,
+) -> PyResult<()> {
+    let parts: Vec<Bound<'_, PyAny>> = parts.iter().collect();
+    let parts: Vec<Payload<'_, '_>> = parts.iter().map(Payload::of).collect::<PyResult<_>>()?;
+    let head = head.as_bytes();
+    let sizes: Vec<usize> = parts.iter().map(|part| part.bytes().len()).collect();
+    // Where the next frame begins: the head is at `None`, and then a part and a place in it. No slice is kept while the interpreter's lock is given up.
+    let mut next: Option<(usize, usize)> = None;
     let half = &sender.get().half;
     let mut outbox = half.enter(py, None)?;
     let sender = outbox.sender(py)?;
     if check {
         sender.check().map_err(|error| not_sent(py, error))?;
     }
+    sender
+        .wait_for_room(0, Some(Instant::now()))
+        .or_else(|error| match error {
+            SendError::TimedOut | SendError::Interrupted => Ok(()),
+            error => Err(not_sent(py, error)),
+        })?;
+    let mut since = 0;
     loop {
-        let len = payload.bytes().len();
+        let mut group = sender.group();
+        let (mut sent, mut refused, mut done) = (0, None, false);
+        while sent < chunk {
+            let (kind, bytes, behind) = match next {
+                None => (kind, head, (0, 0)),
+                Some((part, _)) if part == parts.len() => {
+                    done = true;
+                    break;
+                }
+                Some((part, at)) if at == sizes[part] => {
+                    next = Some((part + 1, 0));
+                    continue;
+                }
+                Some((part, at)) => {
+                    let end = sizes[part].min(at + chunk);
+                    (data, &parts[part].bytes()[at..end], (part, end))
+                }
+            };
+            if let Err(error) = group.try_send_kind(kind, bytes) {
+                refused = Some((error, bytes.len()));
+                break;
+            }
+            sent += bytes.len();
+            next = Some(behind);
+        }
+        drop(group);
+        match refused {
+            _ if done => return Ok(()),
+            Some((SendError::Full, len)) => {
+                waits::for_room(py, sender, len, &half.state, None)?;
+                since = 0;
+            }
+            Some((error, _)) => return Err(not_sent(py, error)),
+            None => since += sent,
+        }
+        if since >= HELD_BYTES {
+            // Other threads have their turn, and signals.
+            py.detach(|| ());
+            py.check_signals()?;
+            since = 0;
+        }
+    }
+}
+
+#[inline]
+fn send(
+    py: Python<'_>,
+    sender: &Sender,
+    len: usize,
+    check: bool,
+    mut attempt: impl FnMut(&mut ringway::Sender) -> Result<(), SendError>,
+) -> PyResult<()> {
+    let half = &sender.half;
+    let mut outbox = half.enter(py, None)?;
+    let sender = outbox.sender(py)?;
+    if check {
+        sender.check().map_err(|error| not_sent(py, error))?;
+    }
+    loop {
         // Where there is room this looks into shared memory only, for the goodbye too.
         match sender.wait_for_room(len, Some(Instant::now())) {
-            Ok(()) => match sender.try_send_kind(kind, payload.bytes()) {
+            Ok(()) => match attempt(sender) {
                 Ok(()) => return Ok(()),
                 Err(SendError::Full) => {}
                 Err(error) => return Err(not_sent(py, error)),

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -45,7 +45,7 @@ async def connected(place: str, **options: Any) -> tuple[ringway.asyncio.Connect
 
 
 @contextlib.asynccontextmanager
-async def half_here(place: str, **options: Any) -> AsyncIterator[tuple[ringway.asyncio.Connection, ringway.Connection]]:
+async def half_here(place: str, **options: Any) -> AsyncGenerator[tuple[ringway.asyncio.Connection, ringway.Connection]]:
     """One in the loop, and its peer beside it, as if in another process."""
     options.setdefault("peer_capacity", options.get("capacity", 256 << 10))
     here, there = await connected(place, **options)

@@ -7,7 +7,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 
@@ -59,13 +60,14 @@ def test_every_way_to_receive_and_send(place: str, loops: Loops) -> None:
             assert await here.recv_batch(2) == [b"1", b"2"]
             assert await here.recv_batch() == [b"3"]
             # And each of them waits.
-            for take, want in [
+            ways: list[tuple[Callable[[], Coroutine[Any, Any, object]], object]] = [
                 (here.recv, b"x"),
                 (here.recv_batch, [b"x"]),
                 (here.recv_kind, (0, b"x")),
                 (lambda: here.recv_into(target), 1),
-            ]:
-                waiting = asyncio.create_task(take())  # type: ignore[arg-type]
+            ]
+            for take, want in ways:
+                waiting = asyncio.create_task(take())
                 await asyncio.sleep(0.01)
                 assert not waiting.done()
                 peer.send(b"x")
@@ -73,7 +75,7 @@ def test_every_way_to_receive_and_send(place: str, loops: Loops) -> None:
             with pytest.raises(ringway.TooLarge):
                 await here.send(bytes(1 << 20))
             with pytest.raises(TypeError):
-                await here.send("text")  # type: ignore[arg-type]
+                await here.send("text")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 
     run(loops, main())
 
@@ -98,7 +100,7 @@ def test_a_full_ring_makes_senders_wait_in_turn(place: str, loops: Loops) -> Non
             for name in range(3):
                 mine = [frame for frame in got if frame.startswith(b"%d " % name)]
                 assert [int(frame.split()[1]) for frame in mine] == list(range(20))
-            assert not here._turns
+            assert not here._turns  # pyright: ignore[reportPrivateUsage]
 
     run(loops, main())
 
@@ -188,7 +190,8 @@ def test_an_end_wakes_whoever_waits(place: str, loops: Loops) -> None:
                 sending = asyncio.create_task(here.send_batch([bytes(1000)] * 10))
                 await asyncio.sleep(0.01)
                 (peer if end == "peer" else here).close()
-                for task in (receiving, sending):
+                tasks: list[asyncio.Task[Any]] = [receiving, sending]
+                for task in tasks:
                     with pytest.raises(ringway.Closed):
                         await asyncio.wait_for(task, 10)
 
@@ -217,7 +220,8 @@ def test_a_killed_peer_is_heard_of_at_once(place: str, loops: Loops) -> None:
                 assert not receiving.done() and not sending.done()
                 os.kill(child.pid, signal.SIGKILL)
                 killed = time.monotonic()
-                for task in (receiving, sending):
+                tasks: list[asyncio.Task[Any]] = [receiving, sending]
+                for task in tasks:
                     with pytest.raises(ringway.PeerDied):
                         await asyncio.wait_for(task, 10)
                 # No timer of ours is that long; a machine may be.
@@ -226,6 +230,8 @@ def test_a_killed_peer_is_heard_of_at_once(place: str, loops: Loops) -> None:
             finally:
                 child.kill()
                 child.wait()
+                assert child.stdin is not None
+                child.stdin.close()
 
     run(loops, main())
 
@@ -252,10 +258,10 @@ def test_connecting_holds_up_nobody(place: str, loops: Loops) -> None:
                 await connecting
             # Both are gone, and count as nothing.
             assert deaf.try_accept() is None
-        for call in (ringway.asyncio.connect, ringway.asyncio.listen):
-            with pytest.raises(ValueError, match="never sleeps"):
-                made = call(place, wait="spin")
-                await made  # type: ignore[misc]
+        with pytest.raises(ValueError, match="never sleeps"):
+            await ringway.asyncio.connect(place, wait="spin")
+        with pytest.raises(ValueError, match="never sleeps"):
+            ringway.asyncio.listen(place, wait="spin")
 
     run(loops, main())
 
@@ -410,3 +416,63 @@ def test_what_rings_while_nobody_waits_does_not_keep_the_loop_awake(place: str, 
             assert await here.recv() == b"x"
 
     run(loops, main())
+
+
+CHILD_OF_A_FORK = """
+import asyncio, os, sys, time
+import ringway, ringway.asyncio
+from ringway import pair
+import uvloop
+factory = asyncio.new_event_loop if sys.argv[1] == "asyncio" else uvloop.new_event_loop
+
+async def before():
+    one, other = pair()
+    here = ringway.asyncio.Connection(one)
+    await here.send(b"x")
+    waiting = asyncio.create_task(here.recv())
+    await asyncio.sleep(0.01)
+    waiting.cancel()
+    return here, other
+
+async def in_child(here):
+    loop = asyncio.get_running_loop()
+    for call in (here.recv, here.recv_batch, lambda: here.send(b"y")):
+        try:
+            await call()
+        except ringway.Forked:
+            pass
+        else:
+            os._exit(1)
+    assert not loop.remove_reader(here.sync.receiver.fileno())
+    used = time.process_time()
+    await asyncio.sleep(0.2)
+    assert time.process_time() - used < 0.1
+    here.close()
+
+with asyncio.Runner(loop_factory=factory) as runner:
+    here, other = runner.run(before())
+    if os.fork() == 0:
+        with asyncio.Runner(loop_factory=factory) as inner:
+            inner.run(in_child(here))
+        os._exit(0)
+    assert os.wait()[1] == 0
+    other.send(b"the parent's reader is there still")
+
+    async def after():
+        print((await here.recv()).decode())
+        waiting = asyncio.create_task(here.recv())
+        await asyncio.sleep(0.01)
+        other.send(b"and wakes")
+        print((await waiting).decode(), flush=True)
+
+    runner.run(after())
+    here.close()
+"""
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_forked_child_registers_nothing(loop: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD_OF_A_FORK, loop], capture_output=True, text=True, timeout=60
+    )
+    assert (done.stdout, done.stderr) == ("the parent's reader is there still\nand wakes\n", "")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -24,16 +25,16 @@ def test_a_frame_is_received_or_stays(place: str, loops: Loops, way: str) -> Non
             target = bytearray(16)
 
             async def take() -> list[bytes]:
-                match way:
-                    case "recv":
-                        return [await here.recv()]
-                    case "anext":
-                        return [await anext(here)]
-                    case "recv_batch":
-                        return await here.recv_batch(2)
+                if way == "recv":
+                    return [await here.recv()]
+                if way == "anext":
+                    return [await anext(aiter(here))]
+                if way == "recv_batch":
+                    return await here.recv_batch(2)
                 return [bytes(target[: await here.recv_into(target)])]
 
-            sent, got, cancelled = 0, [], 0
+            sent, cancelled = 0, 0
+            got: list[bytes] = []
             # The peer sends before the turn `send`, and the call is cancelled behind the turn `cancel`.
             for send in range(STEPS):
                 for cancel in range(STEPS):
@@ -63,7 +64,8 @@ def test_a_frame_is_received_or_stays(place: str, loops: Loops, way: str) -> Non
 def test_a_send_that_is_cancelled_has_sent_nothing(place: str, loops: Loops) -> None:
     async def main() -> None:
         async with half_here(place, capacity=4096) as (here, peer):
-            done, cancelled = [], 0
+            cancelled = 0
+            done: list[int] = []
             got: list[bytes] = []
 
             def drain() -> None:
@@ -96,7 +98,7 @@ def test_a_send_that_is_cancelled_has_sent_nothing(place: str, loops: Loops) -> 
                     number += 1
             drain()
             assert got == [b"%d" % n for n in done]
-            assert cancelled > 0 and here._turns is None
+            assert cancelled > 0 and here._turns is None  # pyright: ignore[reportPrivateUsage]
 
     run(loops, main())
 
@@ -128,7 +130,8 @@ def test_waiting_senders_that_are_cancelled_let_the_next_go(place: str, loops: L
             full = asyncio.create_task(here.send_batch([bytes(900)] * 10))
             tasks = [asyncio.create_task(here.send(b"%d" % n)) for n in range(6)]
             await turns(3)
-            for task in (tasks[0], tasks[3], full, tasks[5]):
+            unwanted: list[asyncio.Task[Any]] = [tasks[0], tasks[3], full, tasks[5]]
+            for task in unwanted:
                 task.cancel()
                 await turns(2)
             got: list[bytes] = []
@@ -138,8 +141,9 @@ def test_waiting_senders_that_are_cancelled_let_the_next_go(place: str, loops: L
                 if frame is not None and len(frame) < 900:
                     got.append(frame)
             assert got == [b"1", b"2", b"4"]
-            await asyncio.gather(*tasks, full, return_exceptions=True)
-            assert here._turns is None
+            every: list[asyncio.Task[Any]] = [*tasks, full]
+            await asyncio.wait(every)
+            assert here._turns is None  # pyright: ignore[reportPrivateUsage]
 
     run(loops, main())
 

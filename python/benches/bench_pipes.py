@@ -1,4 +1,4 @@
-"""Round trips of objects through pipes between two processes, side by side in one run: `python benches/pipes.py [seconds]`.
+"""Round trips of objects through pipes between two processes, side by side in one run: `python benches/bench_pipes.py [seconds]`.
 
 busy: ringway.multiprocessing.Pipe() against multiprocessing.Pipe(). parked: the same with wait="park", where every receive sleeps.
 """
@@ -46,7 +46,7 @@ def objects() -> dict[str, Any]:
 def main() -> None:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 30.0
     context = multiprocessing.get_context("fork")
-    pipes = {"theirs": multiprocessing.Pipe(), "ours": Pipe(), "parked": Pipe(wait="park")}
+    pipes: dict[str, tuple[Any, Any]] = {"theirs": multiprocessing.Pipe(), "ours": Pipe(), "parked": Pipe(wait="park")}
     servers = [context.Process(target=echo, args=(other,)) for _, other in pipes.values()]
     for server in servers:
         server.start()
@@ -75,7 +75,7 @@ def main() -> None:
             f" parked {us['parked']:10.1f} us, {parked:5.2f} times",
             flush=True,
         )
-    for (end, _), server in zip(pipes.values(), servers):
+    for (end, _), server in zip(pipes.values(), servers, strict=True):
         end.send(None)
         server.terminate()
 

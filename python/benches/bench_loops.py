@@ -1,4 +1,4 @@
-"""Round trips of 64 bytes between two processes in event loops, side by side in one run: `python benches/loops.py [seconds] [asyncio|uvloop]`.
+"""Round trips of 64 bytes between two processes in event loops, side by side in one run: `python benches/bench_loops.py [seconds] [asyncio|uvloop]`.
 
 parked: ringway.asyncio with wait="park", against an eventfd with add_reader by hand (which carries no bytes).
 busy: ringway.asyncio, against asyncio's streams over a Unix socket.
@@ -42,8 +42,10 @@ class Flag:
         os.eventfd_write(self.theirs, 1)
 
 
-async def client_turns(place: str, flags: tuple[int, int], quit: Callable[[Turn], Awaitable[None]]) -> None:
-    """Each way to go round, in this process; `quit` runs them."""
+async def client_turns(
+    place: str, flags: tuple[int, int], measure: Callable[[dict[str, Turn]], Awaitable[None]]
+) -> None:
+    """Each way to go round, in this process; `measure` runs them."""
     reader, writer = await asyncio.open_unix_connection(place + ".unix")
     busy = await ringway.asyncio.connect(place + ".busy")
     park = await ringway.asyncio.connect(place + ".park", wait="park")
@@ -62,7 +64,7 @@ async def client_turns(place: str, flags: tuple[int, int], quit: Callable[[Turn]
         flag.send()
         await waiting
 
-    await quit({"park": lambda: by_ring(park), "eventfd": by_flag, "busy": lambda: by_ring(busy), "streams": by_stream})
+    await measure({"park": lambda: by_ring(park), "eventfd": by_flag, "busy": lambda: by_ring(busy), "streams": by_stream})
     writer.close()
     busy.close()
     park.close()
@@ -130,7 +132,10 @@ def main() -> None:
                 took[name].append((now - began) / count * 1e6)
         for name, each in took.items():
             print(f"{loops:8} {name:8} median of {rounds} rounds {statistics.median(each):8.1f} us, best {min(each):8.1f}")
-        pairs = lambda one, other: statistics.median(a / b for a, b in zip(took[one], took[other]))
+
+        def pairs(one: str, other: str) -> float:
+            return statistics.median(a / b for a, b in zip(took[one], took[other], strict=True))
+
         print(f"{loops:8} parked against eventfd: {pairs('park', 'eventfd'):.2f} (at most 1.15 is wanted)")
         print(f"{loops:8} busy against streams: {pairs('streams', 'busy'):.1f} times as fast (2 is wanted)")
 
