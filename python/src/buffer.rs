@@ -6,7 +6,6 @@ use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use ringway::Frame;
 
 /// A buffer of an object, contiguous, held until it is dropped.
 pub(crate) struct Lent<'py> {
@@ -158,10 +157,4 @@ pub(crate) fn fresh(
     // A peer, or a fork, may have left less: nothing of what the allocator had there is told.
     target[filled.min(len)..].fill(0);
     Ok(object)
-}
-
-/// The payload of a frame as a `bytes` object.
-#[inline]
-pub(crate) fn bytes_of<'py>(py: Python<'py>, frame: &Frame<'_>) -> PyResult<Bound<'py, PyBytes>> {
-    fresh(py, frame.len(), |target| frame.copy_to(target))
 }

@@ -1,8 +1,8 @@
-//! `send` and `recv` by the interpreter's own calling convention, for calls that are over with a look into shared memory.
+//! `send` and `recv` by the interpreter's own calling convention.
 //!
 //! A method as `PyO3` makes it reads its arguments by name, counts how often this thread has attached, and turns panics into exceptions: as much again as the message itself costs.
-//! These functions know the one form of a call that programs make a million times, `send(bytes)` and `recv()`. Whatever else it is (other arguments, no room, no frame, an end, an
-//! error) is left to the method that `PyO3` made, from the beginning: they have done nothing then.
+//! These functions know the one form of a call that programs make a million times, `send(buffer)` and `recv()`. With any other arguments a call is left to the method that `PyO3`
+//! made.
 
 use std::ffi::CString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,14 +11,12 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::pyclass::boolean_struct::True;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyTuple, PyType};
+use pyo3::types::{PyDict, PyTuple, PyType};
 use pyo3::{PyClass, PyTypeInfo};
 
-use crate::buffer::bytes_of;
 use crate::connection::Connection;
 use crate::receiver::Receiver;
 use crate::sender::Sender;
-use crate::waits;
 
 /// The methods that `PyO3` made, in the order of [`Call::INDEX`].
 static METHODS: [PyOnceLock<Py<PyAny>>; 4] = [const { PyOnceLock::new() }; 4];
@@ -29,12 +27,12 @@ trait Call {
     const NAME: &'static str;
     type Class: PyClass<Frozen = True> + Sync;
 
-    /// Does it, if it can be done at once; `None`: nothing was done. An error is left in the interpreter, and the answer is null.
-    fn at_once(
+    /// Does it; `None`: these are other arguments, and nothing was done.
+    fn perform(
         py: Python<'_>,
         this: &Self::Class,
         arguments: &[*mut ffi::PyObject],
-    ) -> Option<*mut ffi::PyObject>;
+    ) -> Option<PyResult<*mut ffi::PyObject>>;
 }
 
 struct Send;
@@ -48,20 +46,18 @@ impl Call for Send {
     type Class = Sender;
 
     #[inline]
-    fn at_once(
+    fn perform(
         py: Python<'_>,
         this: &Sender,
         arguments: &[*mut ffi::PyObject],
-    ) -> Option<*mut ffi::PyObject> {
+    ) -> Option<PyResult<*mut ffi::PyObject>> {
         let &[payload] = arguments else {
             return None;
         };
         // SAFETY: the caller's arguments are alive until the call returns.
         let payload = unsafe { Borrowed::from_ptr(py, payload) };
-        let payload = payload.cast_exact::<PyBytes>().ok()?;
-        let mut outbox = this.half.enter_at_once()?;
-        let sent = outbox.sender_if_free()?.try_send(payload.as_bytes());
-        sent.ok().map(|()| py.None().into_ptr())
+        let sent = this.send(py, &payload, 0, None);
+        Some(sent.map(|()| py.None().into_ptr()))
     }
 }
 
@@ -71,12 +67,12 @@ impl Call for SendOn {
     type Class = Connection;
 
     #[inline]
-    fn at_once(
+    fn perform(
         py: Python<'_>,
         this: &Connection,
         arguments: &[*mut ffi::PyObject],
-    ) -> Option<*mut ffi::PyObject> {
-        Send::at_once(py, this.sender.get(), arguments)
+    ) -> Option<PyResult<*mut ffi::PyObject>> {
+        Send::perform(py, this.sender.get(), arguments)
     }
 }
 
@@ -86,28 +82,13 @@ impl Call for Recv {
     type Class = Receiver;
 
     #[inline]
-    fn at_once(
+    fn perform(
         py: Python<'_>,
         this: &Receiver,
         arguments: &[*mut ffi::PyObject],
-    ) -> Option<*mut ffi::PyObject> {
-        if !arguments.is_empty() {
-            return None;
-        }
-        let mut inbox = this.half.enter_at_once()?;
-        let (receiver, kind) = inbox.parts_if_free()?;
-        if !receiver.sees_frame_within(waits::HELD) {
-            return None;
-        }
-        let frame = receiver.try_recv().ok()?;
-        *kind = frame.kind();
-        Some(match bytes_of(py, &frame) {
-            Ok(bytes) => bytes.into_ptr(),
-            Err(error) => {
-                error.restore(py);
-                std::ptr::null_mut()
-            }
-        })
+    ) -> Option<PyResult<*mut ffi::PyObject>> {
+        let none = arguments.is_empty();
+        none.then(|| this.recv(py, None).map(Bound::into_ptr))
     }
 }
 
@@ -117,12 +98,12 @@ impl Call for RecvFrom {
     type Class = Connection;
 
     #[inline]
-    fn at_once(
+    fn perform(
         py: Python<'_>,
         this: &Connection,
         arguments: &[*mut ffi::PyObject],
-    ) -> Option<*mut ffi::PyObject> {
-        Recv::at_once(py, this.receiver.get(), arguments)
+    ) -> Option<PyResult<*mut ffi::PyObject>> {
+        Recv::perform(py, this.receiver.get(), arguments)
     }
 }
 
@@ -147,8 +128,12 @@ unsafe extern "C" fn call<C: Call>(
             // SAFETY: the caller promises so many.
             _ => unsafe { std::slice::from_raw_parts(arguments, count) },
         };
-        match catch_unwind(AssertUnwindSafe(|| C::at_once(py, class.get(), given))) {
-            Ok(Some(done)) => return done,
+        match catch_unwind(AssertUnwindSafe(|| C::perform(py, class.get(), given))) {
+            Ok(Some(Ok(done))) => return done,
+            Ok(Some(Err(error))) => {
+                error.restore(py);
+                return std::ptr::null_mut();
+            }
             Ok(None) => {}
             Err(_) => {
                 let text = c"Ringway has panicked: this is a fault in it";
@@ -173,7 +158,7 @@ unsafe fn leave<C: Call>(
     count: ffi::Py_ssize_t,
     names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    // PyO3 counts attachments, and here it was not asked before.
+    // `PyO3` counts attachments, and here it was not asked before.
     Python::attach(|py| {
         let object = |place: *mut ffi::PyObject| {
             // SAFETY: the caller's arguments are alive until the call returns.

@@ -79,13 +79,6 @@ impl<T: Lends> Half<T> {
         Ok(Entered(held))
     }
 
-    /// The same without waiting, and without saying why not.
-    #[inline]
-    pub(crate) fn enter_at_once(&self) -> Option<Entered<'_, T>> {
-        let held = self.turn.try_take()?;
-        (held.is_some() && !self.state.closing.is_set()).then(|| Entered(held))
-    }
-
     /// Ends it: a wait of another thread, and then the half. `end` may keep it for the time being.
     pub(crate) fn close(&self, py: Python<'_>, end: impl FnOnce(&mut Option<T>)) -> PyResult<()> {
         if self.state.closing.set() {

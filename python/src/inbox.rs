@@ -45,16 +45,6 @@ impl Inbox {
         Ok((unsafe { self.receiver.as_mut() }, &mut self.kind))
     }
 
-    /// The same, without saying why not.
-    #[inline]
-    pub(crate) fn parts_if_free(&mut self) -> Option<(&mut Receiver, &mut u16)> {
-        if self.is_open() {
-            return None;
-        }
-        // SAFETY: as in `parts`.
-        Some((unsafe { self.receiver.as_mut() }, &mut self.kind))
-    }
-
     /// The receiver.
     ///
     /// # Errors

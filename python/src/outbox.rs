@@ -42,13 +42,6 @@ impl Outbox {
         Ok(unsafe { self.sender.as_mut() })
     }
 
-    /// The same, without saying why not.
-    #[inline]
-    pub(crate) fn sender_if_free(&mut self) -> Option<&mut Sender> {
-        // SAFETY: as in `sender`.
-        (!self.is_open()).then(|| unsafe { self.sender.as_mut() })
-    }
-
     /// Keeps a reservation that the sender has just made. `reserve` makes it.
     pub(crate) fn keep<E>(
         &mut self,

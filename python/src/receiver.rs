@@ -5,9 +5,9 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
-use ringway::{Arm, RecvError, Wait};
+use ringway::{Arm, Frame, RecvError, Wait};
 
-use crate::buffer::{Lent, bytes_of};
+use crate::buffer::{Lent, fresh};
 use crate::deadline::after;
 use crate::errors::{Fault, is_orderly, not_received, raise, raise_with};
 use crate::half::{Half, Lends};
@@ -285,6 +285,11 @@ fn wrong_size(py: Python<'_>, len: usize, size: usize) -> PyErr {
         "the next frame has {len} bytes, and a record {size}; it stays unread: receive it by another call"
     );
     raise_with(py, Fault::WrongSize, text, &[("len", len)])
+}
+
+#[inline]
+fn bytes_of<'py>(py: Python<'py>, frame: &Frame<'_>) -> PyResult<Bound<'py, PyBytes>> {
+    fresh(py, frame.len(), |target| frame.copy_to(target))
 }
 
 #[pymethods]

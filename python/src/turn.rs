@@ -70,7 +70,7 @@ impl<T: Send> Turn<T> {
     }
 
     #[inline]
-    pub(crate) fn try_take(&self) -> Option<Held<'_, T>> {
+    fn try_take(&self) -> Option<Held<'_, T>> {
         let guard = match self.held.try_lock() {
             Ok(guard) => guard,
             // A panic has left the half as any other error does.
