@@ -39,7 +39,7 @@ class Ours(Arrays):
     def __init__(self, side: int, address: str) -> None:
         super().__init__()
         capacity = 4 * SIZE
-        self.connection = meet(side, address, wait="spin", trust_peer=True, prefault=True, capacity=capacity, peer_capacity=capacity)
+        self.connection = meet(side, address, wait="spin", trust_peer=True, prefault=True, capacity=capacity, peer_capacity=capacity, alignment=64)
 
     def pour(self, messages: Iterable[None], count: int) -> None:
         reserve, array = self.connection.reserve, np.frombuffer
