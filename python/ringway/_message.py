@@ -55,9 +55,9 @@ class _Sink:
         self.write = write
 
 
-def dump(obj: Any) -> tuple[int, list[Any]]:
+def dump(obj: object) -> tuple[int, list[Any]]:
     """The message of an object."""
-    kind: type[Any] = type(obj)
+    kind = type(obj)
     if kind is bytes:
         return RAW, [obj]
     if kind in _PLAIN:

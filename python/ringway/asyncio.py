@@ -87,9 +87,11 @@ def listen(name: str | PathLike[str], **options: Unpack[_Options]) -> Listener:
     """Listens, as ``ringway.listen`` does.
 
     >>> import ringway.asyncio
-    >>> with ringway.asyncio.listen("/tmp/ringway-doc-listen") as listener:
-    ...     listener.path
-    '/tmp/ringway-doc-listen'
+    >>> with ringway.asyncio.listen("orders") as listener:
+    ...     listener.closed
+    False
+    >>> listener.closed
+    True
     """
     _refuse_spin(options)
     return Listener(ringway.listen(name, **options))

@@ -35,6 +35,7 @@ CASES: dict[str, dict[str, str]] = {
         "test_preload_resources": "runs a script, which takes its own pipe",
     },
     "TestForkAwareThreadLock": {},
+    "TestCloseFds": {},
 }
 
 #: Those of processes that use a pipe. Not `test_recursion`: several processes send through one end.
