@@ -8,7 +8,7 @@ use crate::listener::{Listener, listen};
 use crate::observe::observe;
 use crate::pair::pair;
 use crate::receiver::Receiver;
-use crate::records::_recv_records;
+use crate::records::recv_records;
 use crate::reservation::Reservation;
 use crate::schema::Schema;
 use crate::sender::Sender;
@@ -35,5 +35,5 @@ fn _ringway(module: &Bound<'_, PyModule>) -> PyResult<()> {
         function.setattr("__module__", "ringway")?;
         module.add_function(function)?;
     }
-    module.add_function(wrap_pyfunction!(_recv_records, module)?)
+    module.add_function(wrap_pyfunction!(recv_records, module)?)
 }
