@@ -61,6 +61,7 @@ __all__ = [
     "listen",
     "observe",
     "pair",
+    "recv_records",
 ]
 __version__: str
 
@@ -69,14 +70,13 @@ class _Limits(TypedDict, total=False):
     bytes: int
     handshakes: int
 
-class _Options(TypedDict, total=False):
+class _PlainOptions(TypedDict, total=False):
     alignment: int
     allow_tap: bool
     allow_uid: int | Iterable[int]
     capacity: int
     codec: int
     drop_expired: bool
-    expects: Schema | None
     few_descriptors: bool
     handshake_timeout: float
     huge_pages: bool
@@ -89,11 +89,14 @@ class _Options(TypedDict, total=False):
     peer_capacity: int
     prefault: bool
     raise_descriptor_limit: bool
-    sends: Schema | None
     spin_budget: float
     starvation_bound: int
     trust_peer: bool
     wait: Literal["adaptive", "spin", "park"]
+
+class _Options(_PlainOptions, total=False):
+    expects: Schema | None
+    sends: Schema | None
 
 # What the other modules of the package use.
 def _answer_on(fd: int, **options: Unpack[_Options]) -> _Handshake: ...
@@ -126,7 +129,7 @@ def listen(name: str | PathLike[str], **options: Unpack[_Options]) -> Listener: 
 def observe(
     name: str | PathLike[str], **options: Unpack[_Options]
 ) -> tuple[Schema | None, Schema | None]: ...
-def _recv_records(
+def recv_records(
     receiver: Receiver,
     buffer: Buffer,
     record_size: int,

@@ -12,7 +12,7 @@ use crate::observe::observe;
 use crate::pair::pair;
 use crate::pipe::{_pipe_gather, _pipe_long, _pipe_poll, _pipe_send, Part};
 use crate::receiver::Receiver;
-use crate::records::_recv_records;
+use crate::records::recv_records;
 use crate::reservation::Reservation;
 use crate::schema::Schema;
 use crate::sender::Sender;
@@ -59,7 +59,7 @@ fn private(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(_pipe_long, module)?,
         wrap_pyfunction!(_pipe_poll, module)?,
         wrap_pyfunction!(_pipe_send, module)?,
-        wrap_pyfunction!(_recv_records, module)?,
+        wrap_pyfunction!(recv_records, module)?,
         wrap_pyfunction!(_sockets, module)?,
     ] {
         let name = function.getattr("__name__")?.extract::<String>()?;

@@ -11,10 +11,13 @@ use crate::schema::Schema;
 ///
 /// Asks the process that listens, and does not become its peer. Takes the options of `connect`.
 ///
-/// >>> import ringway
+/// >>> import ringway, threading
 /// >>> with ringway.listen("observed", sends=ringway.Schema({"records": []})) as listener:
+/// ...     service = threading.Thread(target=lambda: list(listener))  # who is in accept answers
+/// ...     service.start()
 /// ...     ringway.observe("observed")
 /// (<ringway.Schema of >, None)
+/// >>> service.join()
 #[pyfunction]
 #[pyo3(signature = (name, **options))]
 pub(crate) fn observe(

@@ -71,7 +71,7 @@ impl Receiver {
 /// Receives records into a buffer, for `ringway.typed`.
 #[pyfunction]
 #[pyo3(signature = (receiver, buffer, record_size, kind, timeout=None))]
-pub(crate) fn _recv_records(
+pub(crate) fn recv_records(
     py: Python<'_>,
     receiver: &Bound<'_, Receiver>,
     buffer: &Bound<'_, PyAny>,

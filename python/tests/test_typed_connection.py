@@ -144,7 +144,7 @@ def generations() -> list[Any]:
     if not GENERATIONS:
         from ringway.typed import types
 
-        fields = [
+        fields: list[tuple[str, types.Type, dict[str, Any]]] = [
             ("id", types.Unsigned(8), {}),
             ("price", types.Float(8), {}),
             ("venue", types.Maybe(types.Unsigned(4)), {"since": 2}),
@@ -152,7 +152,8 @@ def generations() -> list[Any]:
             ("note", types.Text(8), {"since": 4, "default": b"-" * 8}),
         ]
         for count in (2, 3, 4, 5):
-            told, offset = [], 0
+            told: list[types.Field] = []
+            offset = 0
             for name, of, more in fields[:count]:
                 told.append(types.Field(name, of, offset, of.align, **more))
                 offset += of.size

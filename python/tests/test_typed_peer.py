@@ -1,5 +1,7 @@
 """A Rust program at the other end."""
 
+from typing import Any
+
 import pytest
 import typed_shapes as shapes
 from typed_pair import rust
@@ -34,7 +36,7 @@ def test_every_message_goes_there_and_back(place: str) -> None:
     with rust("echo", place), ringway.connect(place, sends=REQUEST, expects=REQUEST) as connection:
         # Equal fingerprints: the same schema object comes back.
         assert connection.untyped.peer_sends == REQUEST.schema
-        messages = [shapes.Cancel(3), EVERYTHING, shapes.Note(1, "öß"), shapes.Order(2, shapes.Side.Buy, [leg(1.5)] * 3), shapes.Order(2, shapes.Side.Buy, [])]
+        messages: list[Any] = [shapes.Cancel(3), EVERYTHING, shapes.Note(1, "öß"), shapes.Order(2, shapes.Side.Buy, [leg(1.5)] * 3), shapes.Order(2, shapes.Side.Buy, [])]
         for sent in messages:
             connection.send(sent)
             found = connection.recv(timeout=20)
@@ -127,7 +129,7 @@ class Stranger:
     price: i64
 
 
-def named(made: type, name: str) -> ringway.typed.Lane[object]:
+def named(made: type, name: str) -> ringway.typed.Lane[Any]:
     from ringway.typed import Lane
     from ringway.typed.shape import Shape, shape_of
     import dataclasses

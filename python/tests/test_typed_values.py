@@ -1,5 +1,8 @@
 """Any schema, any value, any bytes: what Python makes of them is what Rust makes of them."""
 
+# Strategies are lambdas, and values of any type.
+# pyright: basic
+
 import enum
 from typing import Any
 
@@ -111,8 +114,9 @@ def plain(value: Any, of: types.Type | types.Tail | types.Record) -> Any:
     match of:
         case types.Record():
             names = {**ringway.typed.codec.attributes(of)}
-            found = {}
-            for part in [*of.fields, *([of.tail] if of.tail else [])]:
+            found: dict[str, Any] = {}
+            parts: list[Any] =  [*of.fields, *([of.tail] if of.tail else [])]
+            for part in parts:
                 inner = part if isinstance(part, types.Tail) else part.type
                 if not part.name.startswith("_"):
                     found[part.name] = plain(getattr(value, names[part.name]), inner)

@@ -3,19 +3,19 @@
 import os
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import ringway
-from ringway.typed import Connection
+from ringway.typed import Connection, Listener
 
 ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
-def typed(place: str, sends: Any, expects: Any, **options: Any) -> Iterator[tuple[Connection[Any, Any], Connection[Any, Any]]]:
+def typed(place: str, sends: Any, expects: Any, **options: Any) -> Generator[tuple[Connection[Any, Any], Connection[Any, Any]], None, None]:
     """Who sends what `sends` says, and who expects what `expects` says."""
     made: list[Any] = []
 
@@ -25,10 +25,11 @@ def typed(place: str, sends: Any, expects: Any, **options: Any) -> Iterator[tupl
         except ringway.Error as error:
             made.append(error)
 
-    with ringway.listen(place, sends=(), expects=expects, **options) as listener:
+    listener: Listener[Any, Any] = cast(Any, ringway.listen)(place, sends=(), expects=expects, **options)
+    with listener:
         thread = threading.Thread(target=client)
         thread.start()
-        server = None
+        server: Connection[Any, Any] | None = None
         while server is None and listener.refusals == 0:
             server = listener.try_accept()
         thread.join()
@@ -50,7 +51,7 @@ def rust_peer() -> str:
 
 
 @contextmanager
-def rust(role: str, place: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+def rust(role: str, place: str, *arguments: str) -> Generator[subprocess.Popen[str], None, None]:
     """A Rust program that listens."""
     process = subprocess.Popen([rust_peer(), role, place, *arguments], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

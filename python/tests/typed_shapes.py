@@ -1,6 +1,7 @@
 """The messages of `tests/typed/shapes.rs` and `tests/typed/kinds.rs`, in Python."""
 
 import enum
+from typing import Annotated, Any
 
 from ringway.typed import (
     Array,
@@ -18,6 +19,7 @@ from ringway.typed import (
     i128,
     message,
     padding,
+    types,
     u8,
     u16,
     u32,
@@ -110,21 +112,16 @@ class Point:
     y: f32
 
 
-from typing import Annotated, Any  # noqa: E402
-
-from ringway.typed import types  # noqa: E402
-
-
 @message
 class Absent:
     wide: Maybe[u128]
     inner: Maybe[Point]
-    array: Maybe[Array[u32, 3]]
+    array: Maybe[Annotated[list[int], Array(u32, 3)]]
     level: Maybe[Level]
     # Python has one None only: written out, the value inside is a tuple of one.
     twice: Annotated[Any, types.Maybe(types.Maybe(types.Unsigned(2)))]
-    name: Maybe[Text[7]]
-    key: Maybe[Bytes[5]]
+    name: Maybe[Annotated[str, Text(7)]]
+    key: Maybe[Annotated[bytes, Bytes(5)]]
     _pad: Array[u8, 6] = padding()
 
 
@@ -179,7 +176,7 @@ class Everything:
     name: Text[9]
     key: Bytes[6]
     flags: Array[bool, 2]
-    maybe_name: Maybe[Text[3]]
+    maybe_name: Maybe[Annotated[str, Text(3)]]
     last: Array[u8, 2]
 
 

@@ -16,6 +16,7 @@ from ringway.typed.invalid import Invalid
 from ringway.typed.lane import Lane, Reader, lane, schema
 from ringway.typed.message import decode, encode, message
 from ringway.typed.peer import lane_from
+from ringway.typed import types as types
 from ringway.typed.spelling import (
     Array,
     Bytes,

@@ -8,8 +8,10 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from ringway.typed import spelling, types
 
-_PLAIN = (types.Unsigned, types.Signed, types.Float, types.Bool, types.Enumeration, types.Array)
-_PLAIN += (types.Text, types.Bytes, types.Maybe, types.Nested)
+_PLAIN = (
+    *(types.Unsigned, types.Signed, types.Float, types.Bool, types.Enumeration),
+    *(types.Array, types.Text, types.Bytes, types.Maybe, types.Nested),
+)
 
 _INSTEAD: dict[Any, str] = {
     int: "an int has no size: use u8 to u128 or i8 to i128",

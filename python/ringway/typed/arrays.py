@@ -115,17 +115,17 @@ def receive(receiver: Receiver[Any], max: int, timeout: float | None, of: Any, o
     if len(target) == 0:
         raise ValueError("there has to be room for a message")
     while True:
-        if receiver._later:
+        if receiver.later:
             return _of_later(receiver, made, shape, target)
         if not stride:
-            receiver._fill_later(1, timeout)
+            receiver.fill_later(1, timeout)
             continue
         exact = stride == shape.record.size
-        raw = target.view(np.uint8) if exact else np.empty(len(target) * stride, np.uint8)
-        count = native._recv_records(receiver.untyped, raw, stride, kind, timeout)
+        raw: Any = target.view(np.uint8) if exact else np.empty(len(target) * stride, np.uint8)
+        count = native.recv_records(receiver.untyped, raw, stride, kind, timeout)
         if count == 0:
             # Another message, a batch that is larger than the array, or several lanes.
-            receiver._fill_later(1, timeout)
+            receiver.fill_later(1, timeout)
             continue
         found = target[:count]
         if not exact:
@@ -184,22 +184,22 @@ def _keep(receiver: Receiver[Any], shape: Shape, rows: NDArray[Any]) -> None:
     raw = rows.tobytes()
     for at in range(0, len(raw), size):
         try:
-            receiver._later.append(decode(raw[at : at + size]))
+            receiver.later.append(decode(raw[at : at + size]))
         except native.Error as error:
-            receiver._later.append(error)
+            receiver.later.append(error)
 
 
 def _of_later(receiver: Receiver[Any], made: Any, shape: Shape, target: NDArray[Any]) -> NDArray[Any]:
     """What was kept and is of that class, as an array."""
-    first = receiver._later[0]
+    first = receiver.later[0]
     if isinstance(first, Exception):
-        raise receiver._later.popleft()
+        raise receiver.later.popleft()
     if type(first) is not made:
         raise TypeError(f"the next message is a `{type(first).__name__}`, not a `{made.__name__}`: receive it with recv")
     image = bytearray()
     count = 0
-    while count < len(target) and receiver._later and type(receiver._later[0]) is made:
-        image += shape.encode(receiver._later.popleft())
+    while count < len(target) and receiver.later and type(receiver.later[0]) is made:
+        image += shape.encode(receiver.later.popleft())
         count += 1
     target[:count] = np.frombuffer(image, target.dtype)
     return target[:count]
@@ -269,7 +269,8 @@ def _either(one: NDArray[np.bool_] | None, other: NDArray[np.bool_] | None) -> N
 
 def _bad(type: types.Type, values: NDArray[Any]) -> NDArray[np.bool_] | None:
     """Which values are none."""
-    found: NDArray[np.bool_]
+    found: Any
+    inner: NDArray[np.bool_] | None
     match type:
         case types.Bool():
             found = values > 1
@@ -297,7 +298,8 @@ def _bad(type: types.Type, values: NDArray[Any]) -> NDArray[np.bool_] | None:
             return _record_wrong(type.record, values)
         case _:
             return None
-    return found
+    judged: NDArray[np.bool_] = np.asarray(found)
+    return judged
 
 
 def _bad_text(values: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -237,7 +237,11 @@ def encoder(record: types.Record) -> Callable[[Any], bytes]:
     if record.tail is not None:
         name = attributes(record)[record.tail.name]
         whole = f"{whole} + {_write_tail(text, record.tail, f'm.{name}')}"
-    text.names["fault"] = lambda message, error: explain.value(record, message, error)
+
+    def fault(message: Any, error: BaseException | None) -> Exception:
+        return explain.value(record, message, error)
+
+    text.names["fault"] = fault
     lines = ["try:", f"    return {whole}", "except WRONG as error:", "    raise fault(m, error) from None"]
     return text.function("encode(m)", lines)
 
@@ -264,8 +268,12 @@ def decoder(record: types.Record, made: Any, fixed: int, default: bytes) -> Call
     target = f"({', '.join(slots)},) = " if slots else ""
     text.names |= {"unpack": layout.unpack, "unpack_from": layout.unpack_from}
     text.names["LATER"] = default[fixed:]
-    text.names["fault"] = lambda payload, error: explain.frame(record, payload, fixed, default, error)
-    lines = []
+
+    def fault(payload: bytes, error: BaseException | None) -> Exception:
+        return explain.frame(record, payload, fixed, default, error)
+
+    text.names["fault"] = fault
+    lines: list[str] = []
     part = ""
     if record.tail is not None:
         lines.append(f"if len(p) < {fixed}: raise fault(p, None)")

@@ -69,11 +69,14 @@ def filled(text: str, size: int) -> bytes:
 
 def octets(value: Any) -> bytes:
     """Bytes, or numbers that are bytes."""
-    if isinstance(value, (bytes, bytearray, memoryview)):
+    if isinstance(value, (bytes, bytearray)):
         return bytes(value)
+    if isinstance(value, memoryview):
+        return value.tobytes()
     if isinstance(value, (int, str)):
         raise TypeError
-    return bytes(list(value))
+    numbers: list[Any] = list(value)
+    return bytes(numbers)
 
 
 def within(value: Any, room: int) -> bytes:
@@ -107,7 +110,8 @@ def numbers(values: Any, letter: str, size: int) -> bytes:
             if view.format.lstrip("@=<").replace("l", "q").replace("L", "Q") == letter and view.itemsize == size and view.ndim == 1:
                 return view.tobytes()
             values = view.tolist()
-    return structs.pack(f"<{len(values)}{letter}", *values)
+    plain: list[Any] = list(values)  # pyright: ignore[reportUnknownArgumentType]
+    return structs.pack(f"<{len(plain)}{letter}", *plain)
 
 
 def listed(raw: bytes, letter: str, size: int) -> list[Any]:

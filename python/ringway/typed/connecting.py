@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from os import PathLike
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Never, TypeVar, overload
 
 import ringway._ringway as native
 from ringway.typed.halves import Receiver, Sender
@@ -17,7 +17,8 @@ from ringway.typed.peer import lane_from
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from typing_extensions import Self
+    from ringway._ringway import _PlainOptions  # pyright: ignore[reportPrivateUsage]
+    from typing_extensions import Self, Unpack
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -204,13 +205,23 @@ Name = str | PathLike[str]
 
 
 @overload
-def listen(name: Name, *, sends: native.Schema | None = None, expects: native.Schema | None = None, **options: Any) -> native.Listener: ...
+def listen(name: Name, *, sends: native.Schema | None = None, expects: native.Schema | None = None, **options: Unpack[_PlainOptions]) -> native.Listener: ...
 @overload
-def listen(name: Name, *, sends: Messages[S], expects: Messages[R], **options: Any) -> Listener[S, R]: ...
+def listen(name: Name, *, sends: tuple[()], expects: tuple[()], **options: Unpack[_PlainOptions]) -> Listener[Never, Never]: ...
 @overload
-def listen(name: Name, *, sends: Messages[S], expects: None = None, **options: Any) -> Listener[S, bytes]: ...
+def listen(name: Name, *, sends: tuple[()], expects: Messages[R], **options: Unpack[_PlainOptions]) -> Listener[Never, R]: ...  # type: ignore[overload-overlap]
 @overload
-def listen(name: Name, *, sends: None = None, expects: Messages[R], **options: Any) -> Listener[bytes, R]: ...
+def listen(name: Name, *, sends: tuple[()], expects: None = None, **options: Unpack[_PlainOptions]) -> Listener[Never, bytes]: ...
+@overload
+def listen(name: Name, *, sends: Messages[S], expects: tuple[()], **options: Unpack[_PlainOptions]) -> Listener[S, Never]: ...
+@overload
+def listen(name: Name, *, sends: Messages[S], expects: Messages[R], **options: Unpack[_PlainOptions]) -> Listener[S, R]: ...
+@overload
+def listen(name: Name, *, sends: Messages[S], expects: None = None, **options: Unpack[_PlainOptions]) -> Listener[S, bytes]: ...
+@overload
+def listen(name: Name, *, sends: None = None, expects: tuple[()], **options: Unpack[_PlainOptions]) -> Listener[bytes, Never]: ...
+@overload
+def listen(name: Name, *, sends: None = None, expects: Messages[R], **options: Unpack[_PlainOptions]) -> Listener[bytes, R]: ...
 def listen(name: Name, *, sends: Any = None, expects: Any = None, **options: Any) -> Any:
     """Listens under a name or a path.
 
@@ -241,13 +252,23 @@ def listen(name: Name, *, sends: Any = None, expects: Any = None, **options: Any
 
 
 @overload
-def connect(name: Name, *, sends: native.Schema | None = None, expects: native.Schema | None = None, **options: Any) -> native.Connection: ...
+def connect(name: Name, *, sends: native.Schema | None = None, expects: native.Schema | None = None, **options: Unpack[_PlainOptions]) -> native.Connection: ...
 @overload
-def connect(name: Name, *, sends: Messages[S], expects: Messages[R], **options: Any) -> Connection[S, R]: ...
+def connect(name: Name, *, sends: tuple[()], expects: tuple[()], **options: Unpack[_PlainOptions]) -> Connection[Never, Never]: ...
 @overload
-def connect(name: Name, *, sends: Messages[S], expects: None = None, **options: Any) -> Connection[S, bytes]: ...
+def connect(name: Name, *, sends: tuple[()], expects: Messages[R], **options: Unpack[_PlainOptions]) -> Connection[Never, R]: ...  # type: ignore[overload-overlap]
 @overload
-def connect(name: Name, *, sends: None = None, expects: Messages[R], **options: Any) -> Connection[bytes, R]: ...
+def connect(name: Name, *, sends: tuple[()], expects: None = None, **options: Unpack[_PlainOptions]) -> Connection[Never, bytes]: ...
+@overload
+def connect(name: Name, *, sends: Messages[S], expects: tuple[()], **options: Unpack[_PlainOptions]) -> Connection[S, Never]: ...
+@overload
+def connect(name: Name, *, sends: Messages[S], expects: Messages[R], **options: Unpack[_PlainOptions]) -> Connection[S, R]: ...
+@overload
+def connect(name: Name, *, sends: Messages[S], expects: None = None, **options: Unpack[_PlainOptions]) -> Connection[S, bytes]: ...
+@overload
+def connect(name: Name, *, sends: None = None, expects: tuple[()], **options: Unpack[_PlainOptions]) -> Connection[bytes, Never]: ...
+@overload
+def connect(name: Name, *, sends: None = None, expects: Messages[R], **options: Unpack[_PlainOptions]) -> Connection[bytes, R]: ...
 def connect(name: Name, *, sends: Any = None, expects: Any = None, **options: Any) -> Any:
     """Connects to a listener. ``sends`` and ``expects`` are as for :func:`listen`.
 
@@ -259,28 +280,31 @@ def connect(name: Name, *, sends: Any = None, expects: Any = None, **options: An
     return Connection(native.connect(name, **told, **options), ours, theirs)
 
 
-def connect_as_told(name: Name, **options: Any) -> Connection[Any, Any]:
+def connect_as_told(name: Name, **options: Unpack[_PlainOptions]) -> Connection[Any, Any]:
     """Connects to a listener whose messages nobody here has classes for: they are made from its tables of fields.
 
-    The classes are in ``connection.sends`` and ``connection.expects``, by kind and by name.
+    The listener has to be in ``accept``, which answers who asks. The classes are in ``connection.sends`` and ``connection.expects``, by kind and by name.
 
-    >>> import ringway
+    >>> import ringway, threading
     >>> from ringway.typed import f64, message
     >>> @message
     ... class Tick:
     ...     price: f64
+    >>> def serve(listener):
+    ...     print(listener.accept().recv())
     >>> with ringway.listen("told", sends=(), expects=Tick) as listener:
+    ...     service = threading.Thread(target=serve, args=[listener])
+    ...     service.start()
     ...     with ringway.connect_as_told("told") as connection:
     ...         Told = connection.sends["Tick"]
     ...         connection.send(Told(price=1.5))
-    ...         listener.accept().recv()
+    ...         service.join()
     Tick(price=1.5)
     """
     sends, expects = native.observe(name, **options)
     ours = None if expects is None else lane_from(expects)
     theirs = None if sends is None else lane_from(sends)
-    told = {"sends": expects, "expects": sends}
-    return Connection(native.connect(name, **told, **options), ours, theirs)
+    return Connection(native.connect(name, sends=expects, expects=sends, **options), ours, theirs)
 
 
 class Told:

@@ -34,7 +34,7 @@ def enumeration(integer: Any) -> Callable[[type[E]], type[E]]:
         raise TypeError(f"an enumeration is an integer from u8 to i64, not {of}")
 
     def decorate(made: type[E]) -> type[E]:
-        if not issubclass(made, enum.IntEnum):
+        if enum.IntEnum not in made.__mro__:
             raise TypeError(f"`{made.__name__}` must be an enum.IntEnum")
         signed = isinstance(of, types.Signed)
         bits = 8 * of.size

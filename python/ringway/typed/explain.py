@@ -134,9 +134,13 @@ _NOTHING = object()
 def _is_no(value: Any, expected: object) -> Invalid:
     if value is _NOTHING:
         return Invalid("it is missing, and has no default")
-    names = {bool: "a truth value", int: "an integer", float: "a number", str: "a text", bytes: "bytes", list: "a list", type(None): "nothing"}
-    found = names.get(type(value), f"a {type(value).__name__}")
+    names: dict[Any, str] = {bool: "a truth value", int: "an integer", float: "a number", str: "a text", bytes: "bytes", list: "a list", type(None): "nothing"}
+    found = names.get(type(value), f"a {_name(value)}")
     return Invalid(f"{found}, where {expected} is expected")
+
+
+def _name(value: object) -> str:
+    return type(value).__name__
 
 
 def _value(type: types.Type | types.Tail, value: Any) -> Invalid | None:
@@ -175,7 +179,8 @@ def _value(type: types.Type | types.Tail, value: Any) -> Invalid | None:
                 return _is_no(value, type)
         case types.Maybe():
             if isinstance(type.of, types.Maybe) and value is not None:
-                return _value(type.of, value[0]) if isinstance(value, tuple) and len(value) == 1 else _is_no(value, type)
+                inner: Any = value[0] if isinstance(value, tuple) and len(value) == 1 else _NOTHING  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+                return _is_no(value, type) if inner is _NOTHING else _value(type.of, inner)
             return None if value is None else _value(type.of, value)
         case types.Nested():
             for name, of, inner in _members(type.record, value):

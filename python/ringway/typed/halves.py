@@ -120,26 +120,27 @@ class Sender(Generic[S]):
 class Receiver(Generic[R]):
     """The half that receives messages of `R`. Threads that call it at the same time take turns at the frames."""
 
-    __slots__ = ("_decoders", "_later", "_recv_kind", "reader", "untyped")
+    __slots__ = ("_decoders", "_recv_kind", "later", "reader", "untyped")
 
     untyped: native.Receiver
     """The half that receives bytes."""
     reader: Reader[R] | None
     """How frames are read; ``None``: they are bytes."""
+    later: deque[Any]
+    """Messages of frames that were received and not given out yet, and errors in their place. For :mod:`ringway.typed.arrays`."""
 
     def __init__(self, untyped: native.Receiver, reader: Reader[R] | None) -> None:
         self.untyped, self.reader = untyped, reader
         self._recv_kind = untyped.recv_kind
         self._decoders = {} if reader is None else reader.decoders
-        # Messages of frames that were received and not given out, and errors in their place.
-        self._later: deque[Any] = deque()
+        self.later = deque()
 
     def recv(self, timeout: float | None = None) -> R:
         """The next message, waiting for it.
 
         Raises :class:`ringway.typed.Invalid` for a frame that is none: it is consumed, and the connection goes on. Else as :meth:`ringway.Connection.recv`.
         """
-        if self._later and (found := self._next_of_later()) is not NOTHING:
+        if self.later and (found := self._next_of_later()) is not NOTHING:
             return cast(R, found)
         kind, payload = self._recv_kind(timeout)
         decode = self._decoders.get(kind)
@@ -147,7 +148,7 @@ class Receiver(Generic[R]):
 
     def try_recv(self) -> R | None:
         """The next message, if there is one now."""
-        if self._later and (found := self._next_of_later()) is not NOTHING:
+        if self.later and (found := self._next_of_later()) is not NOTHING:
             return cast(R, found)
         payload = self.untyped.try_recv()
         return None if payload is None else self._decode(self.untyped.last_kind, payload)
@@ -159,23 +160,23 @@ class Receiver(Generic[R]):
         """
         while True:
             found: list[R] = []
-            while self._later and not (found and isinstance(self._later[0], Exception)):
+            while self.later and not (found and isinstance(self.later[0], Exception)):
                 if (message := self._next_of_later()) is not NOTHING:
                     found.append(cast(R, message))
             if found:
                 return found
-            self._fill_later(max, timeout)
+            self.fill_later(max, timeout)
 
-    def _fill_later(self, max: int, timeout: float | None) -> None:
+    def fill_later(self, max: int, timeout: float | None) -> None:
         """Receives frames, and keeps their messages, and errors in the place of what is none."""
         for kind, payload in self.untyped.recv_batch_kinds(max, timeout):
             if self.reader is None:
-                self._later.append(payload)
+                self.later.append(payload)
                 continue
             try:
-                self._later.extend(self.reader.decode_all(kind, payload))
+                self.later.extend(self.reader.decode_all(kind, payload))
             except native.Error as error:
-                self._later.append(error)
+                self.later.append(error)
 
     def recv_array(self, max: int = 4096, timeout: float | None = None, *, of: type | None = None, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Messages as one structured array: those that are there, at least one, and at most ``max``.
@@ -189,7 +190,7 @@ class Receiver(Generic[R]):
 
     def arm(self) -> bool:
         """As :meth:`ringway.Receiver.arm`; ``False`` as long as messages are kept here."""
-        return not self._later and self.untyped.arm()
+        return not self.later and self.untyped.arm()
 
     def fileno(self) -> int:
         """The descriptor that event loops poll."""
@@ -216,7 +217,7 @@ class Receiver(Generic[R]):
     def _next_of_later(self) -> Any:
         """What was kept first; raises it if it is an error. ``NOTHING``: another thread was faster."""
         try:
-            found = self._later.popleft()
+            found = self.later.popleft()
         except IndexError:
             return NOTHING
         if isinstance(found, Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types as builtin
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Generic, TypeVar, Union, get_args, get_origin, overload
+from typing import Any, Generic, TypeVar, Union, cast, get_args, get_origin, overload
 
 from ringway._ringway import Schema
 from ringway.typed import explain
@@ -191,11 +191,12 @@ def lane(*messages: Any) -> Lane[Any]:
 def lane_of(messages: Any) -> Lane[Any]:
     """The lane that is meant by ``sends=`` or ``expects=``."""
     if isinstance(messages, Lane):
-        return messages
+        return messages  # pyright: ignore[reportUnknownVariableType]
     if isinstance(messages, Mapping):
-        return Lane({int(kind): shape_of(message) for kind, message in messages.items()})
+        kinds = cast("Mapping[int, Any]", messages)
+        return Lane({int(kind): shape_of(message) for kind, message in kinds.items()})
     if isinstance(messages, (tuple, list)):
-        return lane(*messages)
+        return lane(*cast("tuple[Any, ...]", messages))
     if get_origin(messages) in (Union, builtin.UnionType):
         return lane(*get_args(messages))
     return lane(messages)

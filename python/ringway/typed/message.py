@@ -51,7 +51,8 @@ def message(made: Any = None, /, *, kind: int | None = None, name: str | None = 
     >>> schema(Quote).fingerprint.hex()
     '7770c1b3d5f6e0e4'
     """
-    depth = sys._getframe(1)
+    # Names that stand beside the class, in a function too.
+    depth = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
 
     def decorate(made: type[T]) -> type[T]:
         return _make(made, kind, name, depth.f_globals, depth.f_locals)
@@ -124,7 +125,8 @@ def _build(made: type[T], record: types.Record, specs: list[layout.Spec], kind: 
 
 
 def _optional(value: Any) -> Any:
-    if isinstance(value, (list, bytearray, dict)) or type(value).__hash__ is None:
+    hashes: Any = getattr(value, "__hash__", None)
+    if hashes is None:
         return dataclasses.field(default_factory=lambda: copy.deepcopy(value))
     return dataclasses.field(default=value)
 

@@ -25,12 +25,17 @@ def _bytes(context: AnalyzeTypeContext) -> Type:
 
 
 def _one(context: AnalyzeTypeContext, name: str) -> Type:
+    if not context.type.args:
+        return context.api.named_type(f"{_PLACE}.{context.type.name.rpartition('.')[2]}", [])
     if len(context.type.args) > 1:
         context.api.fail("one number is needed, as in Text[16]", context.context)
     return context.api.named_type(name, [])
 
 
 def _array(context: AnalyzeTypeContext) -> Type:
+    if not context.type.args:
+        # The class itself, as in its own module.
+        return context.api.named_type(f"{_PLACE}.Array", [])
     if len(context.type.args) != 2:
         context.api.fail("an array has a type and a number of elements: Array[f64, 4]", context.context)
         return AnyType(TypeOfAny.from_error)

@@ -26,7 +26,7 @@ def lane_from(schema: Schema) -> Lane[Any]:
     >>> Told(1, 2, 3.5)
     Quote(count=1, side=2, bid=3.5)
     """
-    shapes = {}
+    shapes: dict[int, Shape] = {}
     for told in schema.to_dict()["records"]:
         record = types.read_record(told)
         shapes[told["kind"]] = class_of(record, told["kind"]).__ringway__
@@ -44,7 +44,7 @@ def class_of(record: types.Record, kind: int | None = None) -> Any:
     parts: list[tuple[str, Any, Any]] = []
     if tail is not None:
         empty: Any = "" if tail.of is None else b"" if tail.of == types.Unsigned(1) else None
-        default = dataclasses.field(default=empty) if empty is not None else dataclasses.field(default_factory=list)
+        default: Any = dataclasses.field(default=empty) if empty is not None else dataclasses.field(default_factory=list[Any])
         parts.append((names[tail.name], Any, default))
     optional = True
     for field in reversed(record.fields):
@@ -68,9 +68,13 @@ def _default(field: types.Field) -> Any:
     if not field.default:
         return dataclasses.field(default=None)
     alone = types.Record("default", (dataclasses.replace(field, offset=0),), field.size, field.align)
-    decode = codec.decoder(alone, lambda value: value, field.size, b"")
+    decode = codec.decoder(alone, _itself, field.size, b"")
     image = field.default
     return dataclasses.field(default_factory=lambda: decode(image))
+
+
+def _itself(value: Any) -> Any:
+    return value
 
 
 def _made(type: types.Type) -> types.Type:

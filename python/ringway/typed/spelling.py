@@ -41,8 +41,6 @@ class Text:
     Symbol(name='EURUSD')
     """
 
-    __slots__ = {"size": "Bytes."}
-
     def __init__(self, size: int) -> None:
         self.size = _bytes(size, "Text")
 
@@ -64,8 +62,6 @@ class Text:
 
 class Bytes:
     """``Bytes[16]``: at most 16 bytes; up to 65,535. Its values are ``bytes``."""
-
-    __slots__ = {"size": "The most bytes."}
 
     def __init__(self, size: int) -> None:
         self.size = _bytes(size, "Bytes")
@@ -92,15 +88,15 @@ class Array:
     For type checkers without the plugin: ``Annotated[list[float], Array(f64, 4)]``.
     """
 
-    __slots__ = {"count": "How many.", "of": "Of what, as in an annotation."}
-
     def __init__(self, of: Any, count: int) -> None:
         self.of, self.count = of, _bytes(count, "Array")
 
-    def __class_getitem__(cls, parameters: tuple[Any, int]) -> Any:
-        if not isinstance(parameters, tuple) or len(parameters) != 2:
-            raise TypeError("an array has a type and a number of elements: Array[f64, 4]")
-        return Annotated[list, cls(*parameters)]
+    def __class_getitem__(cls, parameters: Any) -> Any:
+        match parameters:
+            case (of, count):
+                return Annotated[list[Any], cls(of, count)]
+            case _:
+                raise TypeError("an array has a type and a number of elements: Array[f64, 4]")
 
     def __repr__(self) -> str:
         return f"Array({self.of!r}, {self.count})"

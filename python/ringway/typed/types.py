@@ -312,8 +312,13 @@ def is_checked(type: Type) -> bool:
             return True
 
 
-_PLAIN: dict[str, Type] = {"bool": Bool(), "f32": Float(4), "f64": Float(8)}
-_PLAIN |= {str(type(size)): type(size) for type in (Unsigned, Signed) for size in (1, 2, 4, 8, 16)}
+_PLAIN: dict[str, Type] = {
+    "bool": Bool(),
+    "f32": Float(4),
+    "f64": Float(8),
+    **{str(Unsigned(size)): Unsigned(size) for size in (1, 2, 4, 8, 16)},
+    **{str(Signed(size)): Signed(size) for size in (1, 2, 4, 8, 16)},
+}
 
 
 def read_type(told: Any) -> Type:
