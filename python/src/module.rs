@@ -3,17 +3,21 @@
 use pyo3::prelude::*;
 
 use crate::connection::{Connection, Peer, connect};
+use crate::direct;
 use crate::errors;
 use crate::glimpse::_glimpse;
 use crate::handshake::{_answer_on, _dial, _dial_on, _sockets, Handshake};
 use crate::listener::{Listener, listen};
+use crate::observe::observe;
 use crate::pair::pair;
 use crate::pipe::{_pipe_gather, _pipe_long, _pipe_poll, _pipe_send, Part};
 use crate::receiver::Receiver;
+use crate::records::recv_records;
 use crate::reservation::Reservation;
 use crate::schema::Schema;
 use crate::sender::Sender;
 use crate::view::View;
+use crate::waits;
 
 #[pymodule]
 fn _ringway(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -27,9 +31,12 @@ fn _ringway(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Schema>()?;
     module.add_class::<Sender>()?;
     module.add_class::<View>()?;
+    direct::install_all(module.py())?;
+    waits::know_of_forks();
     for function in [
         wrap_pyfunction!(connect, module)?,
         wrap_pyfunction!(listen, module)?,
+        wrap_pyfunction!(observe, module)?,
         wrap_pyfunction!(pair, module)?,
     ] {
         function.setattr("__module__", "ringway")?;
@@ -52,6 +59,7 @@ fn private(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(_pipe_long, module)?,
         wrap_pyfunction!(_pipe_poll, module)?,
         wrap_pyfunction!(_pipe_send, module)?,
+        wrap_pyfunction!(recv_records, module)?,
         wrap_pyfunction!(_sockets, module)?,
     ] {
         let name = function.getattr("__name__")?.extract::<String>()?;

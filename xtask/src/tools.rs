@@ -35,6 +35,12 @@ pub(crate) const PYTHON: Environment = Environment {
     requirements: "python.txt",
 };
 
+/// What the Python package is compared with.
+pub(crate) const PYTHON_BENCH: Environment = Environment {
+    folder: "tools/python-bench",
+    requirements: "python-bench.txt",
+};
+
 impl Environment {
     /// Where it is.
     pub(crate) fn folder(self) -> PathBuf {
