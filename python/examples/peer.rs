@@ -8,7 +8,9 @@ use std::error::Error;
 use std::io::Write;
 use std::time::Instant;
 
-use ringway::typed::{Bytes, Enumeration, Listener, Maybe, Message, Nothing, Received, Text, connect};
+use ringway::typed::{
+    Bytes, Enumeration, Listener, Maybe, Message, Nothing, Received, Text, connect,
+};
 use ringway::zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, TryFromBytes};
 
 macro_rules! fixed {
@@ -21,7 +23,9 @@ macro_rules! fixed {
     )*};
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Enumeration, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Enumeration, TryFromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 #[zerocopy(crate = "ringway::zerocopy")]
 #[repr(u8)]
 #[allow(dead_code, reason = "they come from the peer")]
@@ -30,7 +34,9 @@ enum Side {
     Sell = 2,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Enumeration, FromZeros, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Enumeration, FromZeros, IntoBytes, Immutable, KnownLayout,
+)]
 #[zerocopy(crate = "ringway::zerocopy")]
 #[repr(i32)]
 #[allow(dead_code, reason = "they come from the peer")]
@@ -219,7 +225,10 @@ fn lies(mut listener: Listener<Request, Request>) -> Result<(), Box<dyn Error>> 
             .chunks(2)
             .map(|pair| u8::from_str_radix(&pair.iter().collect::<String>(), 16))
             .collect();
-        connection.sender().untyped().send_kind(kind.parse()?, &frame?)?;
+        connection
+            .sender()
+            .untyped()
+            .send_kind(kind.parse()?, &frame?)?;
     }
     Ok(())
 }
@@ -246,10 +255,7 @@ fn lane(path: &std::path::Path, count: u64) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn send(
-    sender: &mut ringway::typed::Sender<Tick>,
-    count: u64,
-) -> Result<(), ringway::SendError> {
+fn send(sender: &mut ringway::typed::Sender<Tick>, count: u64) -> Result<(), ringway::SendError> {
     let mut id = 0;
     while id < count {
         let mut group = sender.group();

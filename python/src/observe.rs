@@ -33,8 +33,5 @@ pub(crate) fn observe(
     let schema = |table: &ringway::schema::Schema| Schema {
         table: table.clone(),
     };
-    Ok((
-        observed.sends().map(schema),
-        observed.expects().map(schema),
-    ))
+    Ok((observed.sends().map(schema), observed.expects().map(schema)))
 }

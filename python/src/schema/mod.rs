@@ -94,11 +94,7 @@ impl Schema {
 
     /// encode(values, kind=0): the payload of the frame that says what `values` says; what is left out has its default.
     #[pyo3(signature = (values, kind=0))]
-    fn encode<'py>(
-        &self,
-        values: &Bound<'py, PyAny>,
-        kind: u16,
-    ) -> PyResult<Bound<'py, PyBytes>> {
+    fn encode<'py>(&self, values: &Bound<'py, PyAny>, kind: u16) -> PyResult<Bound<'py, PyBytes>> {
         value::encode(self.record(values.py(), kind)?, values)
     }
 

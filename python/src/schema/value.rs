@@ -61,14 +61,15 @@ fn to_python<'py>(py: Python<'py>, value: &Value<'_>) -> PyResult<Bound<'py, PyA
             inner @ Value::Maybe(_) => PyTuple::new(py, [to_python(py, inner)?])?.into_any(),
             inner => to_python(py, inner)?,
         },
-        other => return Err(PyTypeError::new_err(format!("{other:?} has no value in Python"))),
+        other => {
+            return Err(PyTypeError::new_err(format!(
+                "{other:?} has no value in Python"
+            )));
+        }
     })
 }
 
-fn record_of<'s>(
-    record: &'s Record,
-    values: &Bound<'_, PyAny>,
-) -> PyResult<Value<'s>> {
+fn record_of<'s>(record: &'s Record, values: &Bound<'_, PyAny>) -> PyResult<Value<'s>> {
     let mut found: Vec<(&'s str, Value<'s>)> = Vec::new();
     for (name, value) in values.cast::<PyDict>()? {
         let name: String = name.extract()?;
@@ -126,6 +127,10 @@ fn value_of<'s>(ty: &'s Type, value: &Bound<'_, PyAny>) -> PyResult<Value<'s>> {
             };
             Value::Maybe(Some(Box::new(value_of(of, &inner)?)))
         }
-        other => return Err(PyTypeError::new_err(format!("{other} has no value in Python"))),
+        other => {
+            return Err(PyTypeError::new_err(format!(
+                "{other} has no value in Python"
+            )));
+        }
     })
 }
