@@ -207,6 +207,28 @@ LIES = [
 ]
 
 
+def test_arrays_are_judged_as_messages_are() -> None:
+    np = pytest.importorskip("numpy")
+    from ringway.typed.arrays import columns_of
+    from ringway.typed.shape import shape_of
+
+    columns = columns_of(shape_of(shapes.Everything))
+    looked = 0
+    for kind, payload, _ in LIES:
+        if kind == 7:
+            found = columns.wrong(np.frombuffer(GOOD + payload + GOOD, columns.dtype))
+            assert found is not None and found.tolist() == [False, True, False]
+            looked += 1
+    assert looked == 12
+    assert columns.wrong(np.frombuffer(GOOD * 3, columns.dtype)) is None
+
+
+def test_a_value_beyond_64_bits_with_a_sign_is_told_as_rust_tells_it() -> None:
+    frame = (2**64 - 2).to_bytes(8, "little") + bytes(8)
+    with pytest.raises(Invalid, match="message `Values`, field `high`: -2 is no value of `High`"):
+        ringway.typed.decode(shapes.Values, frame)
+
+
 def test_a_lie_is_an_error_that_names_the_field_and_the_connection_goes_on(place: str) -> None:
     with rust("lies", place), ringway.connect(place, sends=REQUEST, expects=REQUEST) as connection:
 

@@ -12,7 +12,7 @@ from ringway.typed import Lane, decode, encode, lane, lane_from, schema
 GOLDEN = Path(__file__).parents[2] / "tests" / "golden" / "typed"
 
 ALONE = [
-    "Nothing0", "Numbers", "Inner", "Nested", "Absent", "Values", "Point", "Grown", "Letters", "Octets", "Reals", "Legs", "Maybes", "Grid", "Names", "Truths", "Sides",
+    "Nothing0", "Numbers", "Inner", "Nested", "Absent", "Values", "Point", "Grown", "Letters", "Octets", "Reals", "Legs", "Maybes", "Grid", "Names", "Truths", "Sides", "Tight",
     "Leg", "Everything", "Order", "Note", "Cancel",
 ]  # fmt: skip
 

@@ -252,6 +252,14 @@ class Truths:
 
 
 @message
+class Tight:
+    """What may be absent is not aligned by itself."""
+
+    number: u8
+    rest: list[Maybe[u32]]
+
+
+@message
 class Sides:
     number: u64
     rest: list[Side]

@@ -145,6 +145,14 @@ tailed! {
     Sides: [Side];
 }
 
+/// What may be absent is not aligned by itself.
+#[derive(Debug, PartialEq, Message, TryFromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct Tight {
+    number: u8,
+    rest: [Maybe<u32>],
+}
+
 /// A lane of some of them.
 #[derive(Clone, Debug, PartialEq, Message)]
 enum Several {
@@ -174,7 +182,7 @@ fn their_schemas_are_those_of_the_files() {
     }
     all! {
         Nothing0 Numbers Inner Nested Absent Values Point Grown
-        Letters Octets Reals Legs Maybes Grid Names Truths Sides
+        Letters Octets Reals Legs Maybes Grid Names Truths Sides Tight
         Several Leg Everything Order Note Cancel Request
     }
 }

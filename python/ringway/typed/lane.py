@@ -145,6 +145,7 @@ class Reader(Generic[M]):
         return [decode(payload[at : at + size]) for at in range(0, len(payload), size)]
 
     def unknown(self, kind: int) -> Exception:
+        """The error for a frame of a kind that nobody knows."""
         shape = self.lane.shapes.get(kind)
         return explain.kind(kind, "" if shape is None else shape.record.name)
 

@@ -49,7 +49,7 @@ def message(made: Any = None, /, *, kind: int | None = None, name: str | None = 
     >>> Quote("EURUSD", 3, bid=1.0, ask=2.0).ask
     2.0
     >>> schema(Quote).fingerprint.hex()
-    '7770c1b3d5f6e0e4'
+    '7dc418457f35043ad2f7d12c818aec49'
     """
     # Names that stand beside the class, in a function too.
     depth = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
