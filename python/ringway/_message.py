@@ -20,8 +20,8 @@ PARTS = 4
 #: In the size of a part: it is a buffer that nobody writes to.
 READONLY = 1 << 63
 
-#: Buffers below so many bytes stay in the pickle, and so do those beyond so many buffers.
-_SMALL, _MANY = 4096, 1000
+#: Buffers below so many bytes, which go through in one frame with their pickle, stay in it: a copy costs less than frames of their own. So do those beyond so many buffers.
+_SMALL, _MANY = 128 << 10, 1000
 
 _PLAIN = frozenset({int, float, str, bool, type(None)})
 
@@ -75,6 +75,9 @@ def dump(obj: object) -> tuple[int, list[Any]]:
     _look_at_reducers()
     sink: Any = _Sink(pieces.append)
     _Pickler(sink, 5, buffer_callback=keep).dump(obj)
+    if len(pieces) > 1:
+        # A long buffer that stays comes as the object that it is in.
+        pieces = [one.raw() if type(one) is pickle.PickleBuffer else one for one in pieces]
     if buffers:
         pickled = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         return PARTS, [pickled, *buffers]
