@@ -78,6 +78,22 @@ impl Drop for Lent<'_> {
     }
 }
 
+/// Copies of so many bytes on are made without the interpreter's lock, where nothing can change under them.
+pub(crate) const LONG: usize = 256 << 10;
+
+/// Does `work` without the interpreter's lock, on this thread.
+pub(crate) fn unlocked<R>(py: Python<'_>, work: impl FnOnce() -> R) -> R {
+    struct Here<T>(T);
+    // SAFETY: `detach` asks for it so that nothing of the interpreter's is used by `work`, which its callers see to; it runs it on the thread that calls, and nothing is sent anywhere.
+    unsafe impl<T> Send for Here<T> {}
+    let work = Here(work);
+    let done = py.detach(move || {
+        let work = work;
+        Here((work.0)())
+    });
+    done.0
+}
+
 /// What is sent: `bytes`, which need no asking, or any buffer.
 pub(crate) enum Payload<'a, 'py> {
     Bytes(&'a [u8]),
@@ -94,6 +110,12 @@ impl<'a, 'py> Payload<'a, 'py> {
         }
     }
 
+    /// Whether they take long to copy, and nobody can change them meanwhile.
+    #[inline]
+    pub(crate) fn is_long(&self) -> bool {
+        matches!(self, Self::Bytes(bytes) if bytes.len() >= LONG)
+    }
+
     /// Its bytes.
     #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -104,7 +126,7 @@ impl<'a, 'py> Payload<'a, 'py> {
     }
 }
 
-/// A fresh `bytes` object of `len` bytes, which `fill` writes.
+/// A fresh `bytes` object of `len` bytes, which `fill` writes. It uses nothing of the interpreter's.
 #[inline]
 pub(crate) fn fresh(
     py: Python<'_>,
@@ -127,7 +149,11 @@ pub(crate) fn fresh(
         let place = ffi::PyBytes_AsString(object.as_ptr()).cast::<u8>();
         std::slice::from_raw_parts_mut(place, len)
     };
-    let filled = fill(target);
+    let filled = if len < LONG {
+        fill(target)
+    } else {
+        unlocked(py, || fill(target))
+    };
     // A peer, or a fork, may have left less: nothing of what the allocator had there is told.
     target[filled.min(len)..].fill(0);
     Ok(object)

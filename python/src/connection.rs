@@ -133,6 +133,27 @@ impl Connection {
         self.sender.get().send(py, buffer, kind, timeout)
     }
 
+    /// As `send`, at one of the priorities of a connection whose two sides have asked for `lanes`: 0 is served first, and what every other call sends has it.
+    ///
+    /// >>> import ringway
+    /// >>> left, right = ringway.pair(lanes=2)
+    /// >>> left.send_at(1, b"whenever")
+    /// >>> left.send(b"at once")
+    /// >>> right.recv(), right.recv()
+    /// (b'at once', b'whenever')
+    #[pyo3(signature = (priority, buffer, timeout=None, kind=0))]
+    fn send_at(
+        &self,
+        py: Python<'_>,
+        priority: usize,
+        buffer: &Bound<'_, PyAny>,
+        timeout: Option<f64>,
+        kind: u16,
+    ) -> PyResult<()> {
+        let sender = self.sender.get();
+        sender.send_at(py, priority, buffer, kind, timeout)
+    }
+
     /// Sends a copy of `buffer` if there is room now. Returns whether it was sent. Room comes back in steps of an eighth of the ring.
     #[pyo3(signature = (buffer, kind=0))]
     fn try_send(&self, py: Python<'_>, buffer: &Bound<'_, PyAny>, kind: u16) -> PyResult<bool> {

@@ -28,6 +28,15 @@ pub(crate) struct Half<T> {
     pub(crate) state: State,
 }
 
+/// A half that can lend its memory to Python, and is used by nobody else meanwhile.
+pub(crate) trait Lends: Send {
+    /// Whether it does.
+    fn is_open(&self) -> bool;
+
+    /// The refusal of every other use.
+    fn in_use(py: Python<'_>) -> PyErr;
+}
+
 /// The refusal of a half that this side has closed.
 #[cold]
 pub(crate) fn closed_here(py: Python<'_>) -> PyErr {
@@ -38,7 +47,7 @@ pub(crate) fn closed_here(py: Python<'_>) -> PyErr {
     )
 }
 
-impl<T: Send> Half<T> {
+impl<T: Lends> Half<T> {
     pub(crate) fn new(half: T, wait: Wait, interrupter: Interrupter, descriptor: RawFd) -> Self {
         Self {
             turn: Turn::new(Some(half)),
@@ -55,8 +64,17 @@ impl<T: Send> Half<T> {
     #[inline]
     pub(crate) fn enter(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Entered<'_, T>> {
         let held = self.turn.take(py, || after(timeout).unwrap_or_default())?;
-        if held.is_none() || self.state.closing.is_set() {
-            return Err(closed_here(py));
+        let lent = match &*held {
+            Some(half) if !self.state.closing.is_set() => half.is_open(),
+            _ => {
+                drop(held);
+                return Err(closed_here(py));
+            }
+        };
+        if lent {
+            // To make an exception may wake the collector, and what that finds may be what is lent, whose end takes its turn.
+            drop(held);
+            return Err(T::in_use(py));
         }
         Ok(Entered(held))
     }

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use ringway::{Frame, Receiver, RecvError};
 
 use crate::errors::{Fault, raise};
+use crate::half::Lends;
 
 /// What a receiving half is made of.
 ///
@@ -38,7 +39,7 @@ impl Inbox {
     #[inline]
     pub(crate) fn parts(&mut self, py: Python<'_>) -> PyResult<(&mut Receiver, &mut u16)> {
         if self.open.is_some() {
-            return Err(in_use(py));
+            return Err(Self::in_use(py));
         }
         // SAFETY: it lives as long as `self`, which is borrowed for as long as the answer; and nothing else borrows it.
         Ok((unsafe { self.receiver.as_mut() }, &mut self.kind))
@@ -71,11 +72,6 @@ impl Inbox {
         Ok((place, len, kind))
     }
 
-    /// Whether one is open.
-    pub(crate) fn is_open(&self) -> bool {
-        self.open.is_some()
-    }
-
     /// Releases the open frame.
     pub(crate) fn finish(&mut self) {
         self.open = None;
@@ -90,11 +86,18 @@ impl Drop for Inbox {
     }
 }
 
-#[cold]
-fn in_use(py: Python<'_>) -> PyErr {
-    raise(
-        py,
-        Fault::InUse,
-        "a view of a frame of this half is open: release it first",
-    )
+impl Lends for Inbox {
+    #[inline]
+    fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    #[cold]
+    fn in_use(py: Python<'_>) -> PyErr {
+        raise(
+            py,
+            Fault::InUse,
+            "a view of a frame of this half is open: release it first",
+        )
+    }
 }

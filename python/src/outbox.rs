@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use ringway::{Reservation, Sender};
 
 use crate::errors::{Fault, raise};
+use crate::half::Lends;
 
 /// What a sending half is made of.
 ///
@@ -35,7 +36,7 @@ impl Outbox {
     #[inline]
     pub(crate) fn sender(&mut self, py: Python<'_>) -> PyResult<&mut Sender> {
         if self.open.is_some() {
-            return Err(in_use(py));
+            return Err(Self::in_use(py));
         }
         // SAFETY: it lives as long as `self`, which is borrowed for as long as the answer; and nothing else borrows it.
         Ok(unsafe { self.sender.as_mut() })
@@ -55,11 +56,6 @@ impl Outbox {
         Ok(place)
     }
 
-    /// Whether one is open.
-    pub(crate) fn is_open(&self) -> bool {
-        self.open.is_some()
-    }
-
     /// Ends the open reservation: commits so many bytes, or aborts it.
     pub(crate) fn finish(&mut self, commit: Option<usize>) {
         if let (Some(reservation), Some(len)) = (self.open.take(), commit) {
@@ -77,11 +73,18 @@ impl Drop for Outbox {
     }
 }
 
-#[cold]
-fn in_use(py: Python<'_>) -> PyErr {
-    raise(
-        py,
-        Fault::InUse,
-        "a reservation of this half is open: commit or abort it first",
-    )
+impl Lends for Outbox {
+    #[inline]
+    fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    #[cold]
+    fn in_use(py: Python<'_>) -> PyErr {
+        raise(
+            py,
+            Fault::InUse,
+            "a reservation of this half is open: commit or abort it first",
+        )
+    }
 }

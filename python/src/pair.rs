@@ -10,6 +10,9 @@ use crate::connection::Connection;
 use crate::errors::not_made;
 use crate::options;
 
+/// Between two looks whether the client is still there.
+const SLICE: Duration = Duration::from_millis(20);
+
 /// Two connections in one process, each the peer of the other: for tests and examples, between threads.
 ///
 /// Takes the options of `connect` and `listen`.
@@ -36,8 +39,13 @@ pub(crate) fn pair(
             let mut listener = config.bind(path.as_path())?;
             std::thread::scope(|scope| {
                 let client = scope.spawn(|| config.connect(path.as_path()));
-                // The client gives up by itself before that, and says why.
-                let server = listener.accept_deadline(Instant::now() + Duration::from_secs(2));
+                // The client gives up by itself, when its handshake takes too long, and says why.
+                let server = loop {
+                    let server = listener.accept_deadline(Instant::now() + SLICE);
+                    if server.is_ok() || client.is_finished() {
+                        break server;
+                    }
+                };
                 let client = client.join().expect("connecting does not panic")?;
                 Ok((server?, client))
             })

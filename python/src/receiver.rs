@@ -10,7 +10,7 @@ use ringway::{Arm, Frame, RecvError, Wait};
 use crate::buffer::{Lent, fresh};
 use crate::deadline::after;
 use crate::errors::{Fault, is_orderly, not_received, raise, raise_with};
-use crate::half::Half;
+use crate::half::{Half, Lends};
 use crate::inbox::Inbox;
 use crate::view::View;
 use crate::waits;
@@ -417,6 +417,13 @@ impl Receiver {
     #[getter]
     fn last_kind(&self, py: Python<'_>) -> PyResult<u16> {
         Ok(self.half.enter(py, None)?.kind)
+    }
+
+    /// The priority of the frame that was received last; 0 before the first one.
+    #[getter]
+    fn last_priority(&self, py: Python<'_>) -> PyResult<usize> {
+        let mut inbox = self.half.enter(py, None)?;
+        Ok(inbox.receiver(py)?.last_priority())
     }
 
     fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {

@@ -6,10 +6,10 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use ringway::{Arm, SendError, Wait};
 
-use crate::buffer::Payload;
+use crate::buffer::{Payload, unlocked};
 use crate::deadline::after;
 use crate::errors::not_sent;
-use crate::half::{Half, closed_here};
+use crate::half::{Half, Lends, closed_here};
 use crate::outbox::Outbox;
 use crate::reservation::Reservation;
 use crate::waits;
@@ -48,7 +48,12 @@ impl Sender {
         let mut outbox = self.half.enter(py, timeout)?;
         let sender = outbox.sender(py)?;
         loop {
-            match sender.try_send_kind(kind, payload.bytes()) {
+            let sent = if payload.is_long() {
+                unlocked(py, || sender.try_send_kind(kind, payload.bytes()))
+            } else {
+                sender.try_send_kind(kind, payload.bytes())
+            };
+            match sent {
                 Ok(()) => return Ok(()),
                 Err(SendError::Full) => self.wait(py, sender, payload.bytes().len(), timeout)?,
                 Err(error) => return Err(not_sent(py, error)),
@@ -65,6 +70,33 @@ impl Sender {
         timeout: Option<f64>,
     ) -> PyResult<()> {
         waits::for_room(py, sender, len, &self.half.state, after(timeout)?)
+    }
+
+    pub(crate) fn send_at(
+        &self,
+        py: Python<'_>,
+        priority: usize,
+        payload: &Bound<'_, PyAny>,
+        kind: u16,
+        timeout: Option<f64>,
+    ) -> PyResult<()> {
+        let payload = Payload::of(payload)?;
+        let mut outbox = self.half.enter(py, timeout)?;
+        let deadline = after(timeout)?;
+        let mut sender = outbox
+            .sender(py)?
+            .at(priority)
+            .map_err(|error| not_sent(py, error))?;
+        loop {
+            match sender.try_send_kind(kind, payload.bytes()) {
+                Ok(()) => return Ok(()),
+                Err(SendError::Full) => {
+                    let len = payload.bytes().len();
+                    waits::for_room(py, &mut sender, len, &self.half.state, deadline)?;
+                }
+                Err(error) => return Err(not_sent(py, error)),
+            }
+        }
     }
 
     pub(crate) fn try_send(
@@ -238,6 +270,25 @@ impl Sender {
         kind: u16,
     ) -> PyResult<()> {
         self.send(py, buffer, kind, timeout)
+    }
+
+    /// Sends a copy of `buffer` at a priority: as `Connection.send_at`.
+    #[pyo3(name = "send_at", signature = (priority, buffer, timeout=None, kind=0))]
+    fn py_send_at(
+        &self,
+        py: Python<'_>,
+        priority: usize,
+        buffer: &Bound<'_, PyAny>,
+        timeout: Option<f64>,
+        kind: u16,
+    ) -> PyResult<()> {
+        self.send_at(py, priority, buffer, kind, timeout)
+    }
+
+    /// How many priorities there are, from 1 to 4: what was agreed.
+    #[getter]
+    fn priorities(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.half.enter(py, None)?.sender(py)?.priorities())
     }
 
     /// Sends a copy of `buffer` if there is room now: as `Connection.try_send`.

@@ -19,6 +19,8 @@ const SLICE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(crate) struct Turn<T> {
     held: Mutex<T>,
+    /// The mark of the thread that has it, or 0.
+    owner: AtomicUsize,
     /// Threads that wait.
     waiting: AtomicUsize,
     /// How often it was given up while somebody waited.
@@ -38,6 +40,7 @@ impl<T: Send> Turn<T> {
     pub(crate) fn new(held: T) -> Self {
         Self {
             held: Mutex::new(held),
+            owner: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             freed: Mutex::new(0),
             bell: Condvar::new(),
@@ -74,6 +77,8 @@ impl<T: Send> Turn<T> {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return None,
         };
+        // ORD: owner: Relaxed, the interpreter's lock is held here and where it is read; partner: the load in this file.
+        self.owner.store(mark(), Ordering::Relaxed);
         Some(Held {
             turn: self,
             guard: Some(guard),
@@ -88,6 +93,14 @@ impl<T: Send> Turn<T> {
                 py,
                 Fault::Forked,
                 "another thread used this half when the process was forked; connect again here",
+            ));
+        }
+        // ORD: owner: Relaxed, as above; partner: the stores in this file.
+        if self.owner.load(Ordering::Relaxed) == mark() {
+            return Err(raise(
+                py,
+                Fault::InUse,
+                "this thread is in a call of this half already, which a signal's handler or a destructor has interrupted",
             ));
         }
         let _here = Waiting::of(&self.waiting);
@@ -120,6 +133,15 @@ impl<T: Send> Turn<T> {
             .unwrap_or_else(PoisonError::into_inner);
         *freed == seen && deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
+}
+
+/// What tells this thread from others that live: an address of its own.
+#[inline]
+fn mark() -> usize {
+    thread_local! {
+        static MARK: u8 = const { 0 };
+    }
+    MARK.with(|mark| std::ptr::from_ref(mark).addr())
 }
 
 /// A thread that waits.
@@ -159,6 +181,8 @@ impl<T> DerefMut for Held<'_, T> {
 impl<T> Drop for Held<'_, T> {
     #[inline]
     fn drop(&mut self) {
+        // ORD: owner: Relaxed, as above; partner: the load in this file.
+        self.turn.owner.store(0, Ordering::Relaxed);
         self.guard = None;
         // ORD: turns: Relaxed, as above; partner: the additions in this file.
         if self.turn.waiting.load(Ordering::Relaxed) > 0 {

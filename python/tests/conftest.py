@@ -4,7 +4,7 @@ import itertools
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -43,7 +43,7 @@ def trusting() -> Iterator[tuple[ringway.Connection, ringway.Connection]]:
 
 
 @contextmanager
-def running(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+def running(command: list[str]) -> Generator[subprocess.Popen[str], None, None]:
     """A process that does not outlive the test."""
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True

@@ -91,6 +91,16 @@ def test_receiving_into_a_buffer(pair: Pair) -> None:
         server.recv_into(b"constant")
 
 
+def test_large_frames_arrive_whole() -> None:
+    left, right = ringway.pair(capacity=1 << 21, peer_capacity=1 << 21)
+    with left, right:
+        for size in (1 << 16, (256 << 10) - 1, 256 << 10, 1 << 20):
+            payload = os.urandom(size)
+            for sent in (payload, bytearray(payload)):
+                left.send(sent)
+                assert right.recv() == payload
+
+
 def test_iteration_ends_with_the_peer(pair: Pair) -> None:
     server, client = pair
     client.send_batch([b"1", b"2"])

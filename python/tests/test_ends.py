@@ -1,0 +1,188 @@
+"""How a connection ends, and what threads make of it."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+import ringway
+from conftest import PATIENCE, connect_soon
+
+Pair = tuple[ringway.Connection, ringway.Connection]
+
+SERVER = """
+import sys, time, ringway
+connection = ringway.listen(sys.argv[1]).accept()
+connection.send_batch([b"one", b"two"])
+print("sent", flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_killed_peer_is_told_from_an_orderly_one(place: str) -> None:
+    command = [sys.executable, "-c", SERVER, place]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        client = connect_soon(place)
+        assert server.stdout is not None and server.stdout.readline() == "sent\n"
+        assert client.peer.pid == server.pid
+        client.sender.check()
+        os.kill(server.pid, signal.SIGKILL)
+        server.wait(PATIENCE)
+    # What was sent before the end is received first.
+    assert [client.recv(timeout=PATIENCE), client.recv(timeout=PATIENCE)] == [b"one", b"two"]
+    for call in (client.recv, client.sender.check, lambda: list(client)):
+        with pytest.raises(ringway.PeerDied) as raised:
+            call()
+        assert isinstance(raised.value, ConnectionResetError)
+    with client:
+        pass
+
+
+def test_a_half_that_is_closed_ends_one_direction(pair: Pair) -> None:
+    left, right = pair
+    left.sender.close()
+    with pytest.raises(ringway.Closed):
+        right.recv()
+    right.send(b"still")
+    assert left.recv() == b"still"
+    assert "sender closed" in repr(left) and not left.closed
+    left.receiver.close()
+    assert left.closed
+
+
+def test_both_directions_at_once(pair: Pair) -> None:
+    left, right = pair
+    frames = 20_000
+    threads: list[threading.Thread] = []
+    sums: dict[str, int] = {}
+    for name, sender, receiver in (
+        ("right", left.sender, right.receiver),
+        ("left", right.sender, left.receiver),
+    ):
+
+        def send(sender: ringway.Sender = sender) -> None:
+            with sender:
+                for number in range(frames):
+                    sender.send(number.to_bytes(4, "little"))
+
+        def receive(receiver: ringway.Receiver = receiver, name: str = name) -> None:
+            sums[name] = sum(int.from_bytes(frame, "little") for frame in receiver)
+
+        threads += [threading.Thread(target=send), threading.Thread(target=receive)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert sums == dict.fromkeys(("left", "right"), sum(range(frames)))
+
+
+def test_frames_go_round_the_ring(trusting: Pair) -> None:
+    left, right = trusting
+    for number in range(3000):
+        payload = number.to_bytes(4, "little") * (number % 300)
+        with left.reserve(len(payload)) as memory:
+            memory[:] = payload
+        with right.recv_view() as memory:
+            assert memory == payload
+
+
+def test_a_handler_does_not_wait_for_the_call_that_it_interrupts(pair: Pair) -> None:
+    left, right = pair
+    heard: list[BaseException] = []
+
+    def handle(_number: int, _frame: object) -> None:
+        try:
+            right.recv()
+        except ringway.Error as error:
+            heard.append(error)
+        left.send(b"from the handler")
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        assert right.recv(timeout=PATIENCE) == b"from the handler"
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert isinstance(heard[0], ringway.InUse)
+
+
+def test_priorities() -> None:
+    left, right = ringway.pair(lanes=2, capacity=4096, peer_capacity=4096)
+    with left, right:
+        assert (left.sender.priorities, right.sender.priorities) == (2, 2)
+        with pytest.raises(ringway.Priority):
+            left.send_at(2, b"")
+        with pytest.raises(ringway.TimedOut):
+            while True:
+                left.send_at(1, b"x" * 100, timeout=0.01, kind=1)
+        left.send(b"urgent", timeout=0)
+        assert (right.recv(), right.receiver.last_priority) == (b"urgent", 0)
+        assert right.recv_kind() == (1, b"x" * 100)
+        assert right.receiver.last_priority == 1
+        with pytest.raises(ringway.Feature):
+            right.recv_batch_into(bytearray(100), 100)
+
+
+def test_options(place: str) -> None:
+    with ringway.listen(
+        place,
+        alignment=64,
+        allow_uid=[os.getuid()],
+        handshake_timeout=5,
+        lanes=2,
+        limits={"connections": 5, "bytes": 1 << 30, "handshakes": 5},
+        max_capacity=1 << 20,
+        spin_budget=0.05,
+        starvation_bound=8,
+        wait="park",
+        allow_tap=True,
+        few_descriptors=True,
+        membarrier=False,
+        prefault=True,
+        drop_expired=True,
+        codec=7,
+    ) as listener:
+        assert listener.path == place and place in repr(listener)
+        made: list[ringway.Connection] = []
+        client = threading.Thread(
+            target=lambda: made.append(
+                ringway.connect(place, lanes=3, capacity=1 << 16, peer_capacity=1 << 12, codec=7)
+            )
+        )
+        client.start()
+        server = listener.accept(timeout=PATIENCE)
+        client.join()
+        assert (server.capacity, server.peer_capacity) == (1 << 12, 1 << 16)
+        assert listener.refusals == 0 and listener.last_refusal is None
+    for wrong, error in (
+        ({"wait": "never"}, ValueError),
+        ({"capacity": "large"}, TypeError),
+        ({"limits": {"nonsense": 1}}, ValueError),
+        ({"handshake_timeout": -1}, ValueError),
+        ({"lanes": 9}, ringway.InvalidConfig),
+    ):
+        with pytest.raises(error):
+            ringway.listen(place, **wrong)  # pyright: ignore[reportArgumentType]
+    assert not os.path.exists(place)
+    with pytest.raises(ringway.InvalidName):
+        ringway.listen("no name")
+    with pytest.raises(ringway.NameTooLong):
+        ringway.connect("x" * 65)
+
+
+def test_a_listener_ends_its_wait_when_it_is_closed(place: str) -> None:
+    listener = ringway.listen(place)
+    with pytest.raises(ringway.TimedOut):
+        listener.accept(timeout=0.01)
+    assert listener.try_accept() is None
+    seen: list[ringway.Connection] = []
+    waits = threading.Thread(target=lambda: seen.extend(listener))
+    waits.start()
+    listener.close()
+    waits.join(PATIENCE)
+    assert not waits.is_alive() and seen == [] and listener.closed
+    with pytest.raises(ringway.Closed):
+        listener.accept()
