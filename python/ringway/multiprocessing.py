@@ -34,6 +34,7 @@ import threading
 import time
 from collections.abc import Iterable
 from multiprocessing import BufferTooShort, reduction
+from threading import get_ident
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -82,9 +83,11 @@ class Connection:
         "_in",
         "_out",
         "_readable",
+        "_receives",
         "_receiving",
         "_selected",
         "_sending",
+        "_sends",
         "_writable",
     )
 
@@ -95,6 +98,8 @@ class Connection:
         self._out: Outgoing | None = None
         # Threads take turns, with whole messages.
         self._receiving, self._sending = threading.Lock(), threading.Lock()
+        # The thread that has its turn.
+        self._receives = self._sends = 0
         self._selected: Selected | None = None
 
     # Sending.
@@ -125,11 +130,14 @@ class Connection:
         self._send(BYTES, [view[offset : offset + size]])
 
     def _send(self, kind: int, parts: list[Any]) -> None:
+        if self._sends == get_ident():
+            raise RuntimeError("a send of this end was interrupted by what sends with it: a signal handler, or a finalizer")
         with self._sending:
-            out = self._out
-            if out is None:
-                out = self._open_out()
+            self._sends = get_ident()
             try:
+                out = self._out
+                if out is None:
+                    out = self._open_out()
                 if out is not None:
                     out.send(kind, parts)
                 elif self._early is not None:
@@ -139,6 +147,8 @@ class Connection:
                 raise BrokenPipeError(errno.EPIPE, "Broken pipe") from error
             except ringway.Forked as error:
                 raise _foreign() from error
+            finally:
+                self._sends = 0
 
     def _open_out(self) -> Outgoing | None:
         """The way into the ring, if it is there by now."""
@@ -193,7 +203,10 @@ class Connection:
         return size
 
     def _recv(self) -> tuple[int, Any]:
+        if self._receives == get_ident():
+            raise RuntimeError("a receive of this end was interrupted by what receives with it: a signal handler, or a finalizer")
         with self._receiving:
+            self._receives = get_ident()
             try:
                 incoming = self._in
                 if incoming is None:
@@ -211,6 +224,7 @@ class Connection:
             except ringway.Forked as error:
                 raise _foreign() from error
             finally:
+                self._receives = 0
                 if self._selected is not None:
                     self._selected.rearm(self._in)
 

@@ -91,7 +91,7 @@ fn made(
 
 #[pymethods]
 impl Handshake {
-    /// step(): the connection; or None: wait for the descriptor; or False: step again in a millisecond.
+    /// `step()`: the connection; or None: wait for the descriptor; or False: step again in a millisecond.
     fn step(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let mut held = self.turn.take(py, || None)?;
         let Some(handshake) = held.as_mut() else {

@@ -28,9 +28,10 @@ pub(crate) fn _pipe_send(
     check: bool,
 ) -> PyResult<()> {
     let payload = Payload::of(buffer)?;
-    let bytes = payload.bytes();
-    send(py, sender.get(), bytes.len(), check, |sender| {
-        sender.try_send_kind(kind, bytes)
+    let len = payload.bytes().len();
+    // No slice is kept while the interpreter's lock is given up.
+    send(py, sender.get(), len, check, |sender| {
+        sender.try_send_kind(kind, payload.bytes())
     })
 }
 
@@ -152,7 +153,11 @@ fn send(
     }
     loop {
         // Where there is room this looks into shared memory only, for the goodbye too.
-        match sender.wait_for_room(len, Some(Instant::now())) {
+        #[cfg(not(ringway_planted = "unheard_goodbye"))]
+        let room = sender.wait_for_room(len, Some(Instant::now()));
+        #[cfg(ringway_planted = "unheard_goodbye")]
+        let room = Ok(());
+        match room {
             Ok(()) => match attempt(sender) {
                 Ok(()) => return Ok(()),
                 Err(SendError::Full) => {}

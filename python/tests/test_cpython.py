@@ -97,7 +97,7 @@ def _install() -> None:
             if not (ALL or name in SHORT or (method == "fork" and name in FORK)):
                 continue
             waits = {"": ours}
-            if name == "TestWait":
+            if name == "TestWait" and ALL:
                 # Its own wait takes our ends by their descriptors.
                 waits["_OriginalWait"] = original
             for suffix, wait in waits.items():

@@ -452,6 +452,27 @@ def test_calls_that_a_signal_ends_lose_nothing(ends: Pair) -> None:
         sending.join()
 
 
+def test_a_handler_that_uses_the_end_it_interrupts_is_told(ends: Pair) -> None:
+    one, other = ends
+    told: list[str] = []
+
+    def handler(*_: object) -> None:
+        for call in (one.recv, one.recv_bytes):
+            with pytest.raises(RuntimeError, match="interrupted by what receives") as refused:
+                call()
+            told.append(str(refused.value))
+        one.send("from the handler")
+        other.send("go on")
+
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    try:
+        assert one.recv() == "go on"
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert len(told) == 2 and other.recv() == "from the handler"
+
+
 def test_threads_send_and_receive_whole_messages(ends: Pair) -> None:
     one, other = ends
     items = [bytes([n]) * (n * 20_000) for n in range(10)]
