@@ -198,7 +198,13 @@ fn check(job: &mut Job, fresh: &Path) -> Result<(), Stop> {
     let mut mypy = interpreter(fresh);
     mypy.current_dir(&folder);
     mypy.args(["-m", "mypy", "--cache-dir"]).arg(&cache);
-    let what = ["ringway", "tests", "examples", "benches", "bench/ringway_bench"];
+    let what = [
+        "ringway",
+        "tests",
+        "examples",
+        "benches",
+        "bench/ringway_bench",
+    ];
     job.run(mypy.args(what), seconds(120))?;
     let mut stubtest = interpreter(fresh);
     stubtest.args(["-m", "mypy.stubtest", "ringway._ringway"]);
