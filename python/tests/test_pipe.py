@@ -539,3 +539,46 @@ def test_an_interpreter_ends_with_open_ends() -> None:
         timeout=60,
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "done\n", "")
+
+
+class _Registered:
+    """Pickled by what is registered for it, as `registered` says."""
+
+
+class _Nested:
+    """Sends through another pipe while it is pickled; or fails."""
+
+    def __init__(self, pipe: Connection | None) -> None:
+        self.pipe = pipe
+
+    def __reduce__(self) -> Any:
+        if self.pipe is None:
+            raise KeyError("as a test")
+        self.pipe.send({"within": [1, 2]})
+        return (list, ((3, 4),))
+
+
+def test_picklers_are_used_again_and_never_mixed_up() -> None:
+    from multiprocessing.reduction import ForkingPickler
+
+    left, right = Pipe()
+    inner, outer = Pipe()
+    shared = [1, 2]
+    for turn in range(3):
+        # What was pickled before is not referred to.
+        left.send({"turn": turn, "twice": [shared, shared]})
+        with pytest.raises(KeyError, match="as a test"):
+            left.send([_Nested(None)])
+        left.send([_Nested(inner), "behind"])
+        assert right.recv() == {"turn": turn, "twice": [[1, 2], [1, 2]]}
+        assert right.recv() == [[3, 4], "behind"]
+        assert outer.recv() == {"within": [1, 2]}
+
+        def reduce(_: _Registered, word: str = str(turn)) -> Any:
+            return (str, (word,))
+
+        ForkingPickler.register(_Registered, reduce)
+        left.send([_Registered()])
+        assert right.recv() == [str(turn)]
+    for end in (left, right, inner, outer):
+        end.close()
