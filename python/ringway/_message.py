@@ -95,6 +95,9 @@ def dump(obj: object) -> tuple[int, list[Any]]:
     # If that raises, the dumper is not used again.
     dumper.dump(obj)
     pieces, buffers = dumper.pieces, dumper.buffers
+    if len(pieces) > 1:
+        # A long buffer that stays comes as the object that it is in.
+        pieces = [one.raw() if type(one) is pickle.PickleBuffer else one for one in pieces]
     if buffers:
         pickled = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         return PARTS, [pickled, *buffers]
