@@ -93,6 +93,10 @@ typedef enum {
    */
   RINGWAY_CLOCK = 15,
   /**
+   * The wait was ended by `ringway_interrupter_interrupt`; nothing was sent or received.
+   */
+  RINGWAY_INTERRUPTED = 16,
+  /**
    * A pointer is NULL, or a number makes no sense: the detail says which.
    */
   RINGWAY_INVALID_ARGUMENT = 32,
@@ -375,6 +379,11 @@ typedef struct ringway_connection ringway_connection;
  * What connections had done when they were asked. It may be read from several threads at once.
  */
 typedef struct ringway_counters ringway_counters;
+
+/**
+ * What ends a wait of one half. Unlike the half it may be used by any thread, by several at once, and while a call of the half waits; and it may outlive the half.
+ */
+typedef struct ringway_interrupter ringway_interrupter;
 
 /**
  * Waits for clients. One thread at a time uses it; it may be handed to another. Freeing it removes the name; connections go on.
@@ -831,6 +840,28 @@ ringway_status ringway_sender_open_group(ringway_sender *sender);
  * Publishes the open group.
  */
 ringway_status ringway_sender_publish(ringway_sender *sender);
+
+/**
+ * What ends a wait of this receiver. To be asked for before the wait, by the thread that uses the receiver; each is to be freed with `ringway_interrupter_free`.
+ */
+ringway_status ringway_receiver_interrupter(ringway_receiver *receiver,
+                                            ringway_interrupter **interrupter);
+
+/**
+ * What ends a wait of this sender, as `ringway_receiver_interrupter`.
+ */
+ringway_status ringway_sender_interrupter(ringway_sender *sender, ringway_interrupter **interrupter);
+
+/**
+ * Ends the wait of the half: its call answers `RINGWAY_INTERRUPTED`. Where none waits, the next wait ends so in place of sleeping; a call that has what it asks for does not. It does nothing where the half was freed, nor in a
+ * child of a fork, and nothing to the `poll` of an event loop. May be called from any thread, not from a handler of signals.
+ */
+ringway_status ringway_interrupter_interrupt(const ringway_interrupter *interrupter);
+
+/**
+ * Frees it. The half is as it was.
+ */
+void ringway_interrupter_free(ringway_interrupter *interrupter);
 
 /**
  * Listens under a name, or at a path, which is what contains a slash. May be called from any thread. Free it with `ringway_listener_free`.

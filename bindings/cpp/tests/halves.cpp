@@ -114,6 +114,21 @@ int main() {
     CHECK(poll(&entry, 1, 60'000) == 1 && !receiver.arm() && receiver.next().kind() == 4);
     CHECK(sender.about().capacity == receiver.about().capacity && !sender.arm(8) && sender.check());
 
+    {
+        const auto ends_receive = receiver.interrupter();
+        std::thread waits([&] { THROWS(RINGWAY_INTERRUPTED, receiver.recv(room)); });
+        std::this_thread::sleep_for(20ms);
+        ends_receive.interrupt();
+        waits.join();
+        const auto ends_send = sender.interrupter();
+        ends_send.interrupt();
+        ringway::expected<void> sent;
+        std::size_t count = 0;
+        for (; (sent = sender.try_send(room, 60s)); count++) {}
+        CHECK(sent.error().code() == RINGWAY_INTERRUPTED && !sent.error().is_not_yet());
+        for (; count > 0; count--) CHECK(receiver.recv(room, 60s).size() == room.size());
+    }
+
     const auto counters = ringway::counters::own();
     CHECK(counters.connections() == 2 && counters.value(0, "lanes") == 1 && counters.name(0) == counters.name(1));
     THROWS(RINGWAY_NO_SUCH_FIELD, counters.value(0, "luck"));

@@ -78,6 +78,7 @@ static void errors(void) {
     ringway_type_free(NULL);
     ringway_observed_free(NULL);
     ringway_counters_free(NULL);
+    ringway_interrupter_free(NULL);
 }
 
 static void counters(void) {
@@ -177,6 +178,7 @@ static void forked(void) {
         size_t length;
         bool armed;
         ringway_connection *connection;
+        ringway_interrupter *interrupter;
         const void *data;
         GIVES(RINGWAY_FORKED, ringway_sender_commit(pair.sender[0], 8, 0));
         GIVES(RINGWAY_FORKED, ringway_sender_commit(pair.sender[1], 0, 0));
@@ -196,6 +198,8 @@ static void forked(void) {
         GIVES(RINGWAY_FORKED, ringway_receiver_arm(pair.receiver[0], &armed));
         GIVES(RINGWAY_FORKED, ringway_receiver_open_batch(pair.receiver[0], 8, 0));
         GIVES(RINGWAY_FORKED, ringway_listener_accept(pair.listener, 0, &connection));
+        GIVES(RINGWAY_FORKED, ringway_sender_interrupter(pair.sender[0], &interrupter));
+        GIVES(RINGWAY_FORKED, ringway_receiver_interrupter(pair.receiver[0], &interrupter));
         free_pair(&pair);
         ringway_config_free(config);
         _exit(0);

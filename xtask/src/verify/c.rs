@@ -174,13 +174,14 @@ fn compile(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
     let nulls = tree.built.join("nulls.c");
     let nulls = nulls.to_string_lossy();
     let pair = "ffi/tests/c/pair.c";
-    let programs: [(&str, &[&str], &[&str]); 9] = [
+    let programs: [(&str, &[&str], &[&str]); 10] = [
         ("typed", ADDRESSES, &["bindings/cpp/tests/typed.cpp"]),
         ("halves", ADDRESSES, &["bindings/cpp/tests/halves.cpp"]),
         ("shapes", &[], &["bindings/cpp/tests/shapes.cpp"]),
         ("exchange", SANITIZED, &["ffi/tests/c/exchange.c", pair]),
         ("setup", SANITIZED, &["ffi/tests/c/setup.c", pair]),
         ("schema", SANITIZED, &["ffi/tests/c/schema.c", pair]),
+        ("waits", SANITIZED, &["ffi/tests/c/waits.c", pair]),
         ("nulls", SANITIZED, &[&nulls, pair]),
         ("planted", SANITIZED, &["ffi/tests/c/planted.c", pair]),
         ("plain", &["-O1"], &["ffi/tests/c/exchange.c", pair]),
@@ -205,7 +206,7 @@ fn ended(job: &mut Job, tasks: Vec<Task>) -> Result<(), Stop> {
 
 /// Those that need nobody at the other end.
 fn run_tests(job: &mut Job, tree: &Tree) -> Result<usize, Stop> {
-    let names = ["exchange", "setup", "nulls", "halves", "typed"];
+    let names = ["exchange", "setup", "waits", "nulls", "halves", "typed"];
     for name in names {
         let printed = job.run(&mut tree.program(name), seconds(120))?;
         if !printed.contains(": ok") {

@@ -3,6 +3,7 @@
 
 #include <ringway/error.hpp>
 #include <ringway/handle.hpp>
+#include <ringway/interrupter.hpp>
 
 #include <vector>
 
@@ -102,6 +103,12 @@ class receiver {
         ringway_half about;
         detail::must(ringway_receiver_about(handle_.get(), &about));
         return about;
+    }
+    /// What ends a wait of this half from another thread; to be asked for before the wait.
+    [[nodiscard]] ringway::interrupter interrupter() {
+        ringway_interrupter *made;
+        detail::must(ringway_receiver_interrupter(handle_.get(), &made));
+        return ringway::interrupter(made);
     }
     [[nodiscard]] ringway_receiver *get() const noexcept { return handle_.get(); }
 

@@ -3,6 +3,7 @@
 
 #include <ringway/error.hpp>
 #include <ringway/handle.hpp>
+#include <ringway/interrupter.hpp>
 
 #include <cstring>
 
@@ -131,6 +132,12 @@ class sender {
         ringway_half about;
         detail::must(ringway_sender_about(handle_.get(), &about));
         return about;
+    }
+    /// What ends a wait of this half from another thread; to be asked for before the wait.
+    [[nodiscard]] ringway::interrupter interrupter() {
+        ringway_interrupter *made;
+        detail::must(ringway_sender_interrupter(handle_.get(), &made));
+        return ringway::interrupter(made);
     }
     [[nodiscard]] ringway_sender *get() const noexcept { return handle_.get(); }
 
