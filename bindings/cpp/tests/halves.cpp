@@ -55,7 +55,7 @@ int main() {
     sender.send(view("hello"));
     CHECK(words(receiver.recv(room, 60s)) == "hello");
     CHECK(sender.try_send(ringway::bytes_view{}));
-    CHECK(receiver.recv(room, 60s).empty());
+    CHECK(receiver.recv(ringway::bytes_room{}, 60s).empty());
     const auto nothing = receiver.try_recv(room);
     CHECK(!nothing && nothing.error().code() == RINGWAY_EMPTY && nothing.error().is_not_yet());
     THROWS(RINGWAY_TIMED_OUT, receiver.recv(room, 1us));

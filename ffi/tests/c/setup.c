@@ -43,6 +43,8 @@ static void options(void) {
     OK(ringway_listener_path(listener, told, sizeof told, &length));
     CHECK(length == strlen(path) && strcmp(told, path) == 0);
     GIVES(RINGWAY_TRUNCATED, ringway_listener_path(listener, told, length, &length));
+    length = 0;
+    GIVES(RINGWAY_TRUNCATED, ringway_listener_path(listener, NULL, 0, &length));
     CHECK(length == strlen(path));
     uint64_t refusals;
     OK(ringway_listener_refusals(listener, &refusals, told, sizeof told, &length));

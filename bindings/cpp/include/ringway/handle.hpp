@@ -61,8 +61,5 @@ template <auto Free> struct free_with {
 
 template <class T, auto Free> using owned = std::unique_ptr<T, free_with<Free>>;
 
-/// Where there is no byte there may be no address, which the C library refuses.
-inline const void *address(bytes_view bytes) noexcept { return bytes.data() ? static_cast<const void *>(bytes.data()) : ""; }
-
 } // namespace detail
 } // namespace ringway

@@ -27,8 +27,7 @@ class frame {
     /// Copies bytes from an offset on, as many as there are and fit; returns those.
     bytes_room copy_to(bytes_room room, std::size_t offset = 0) const {
         std::size_t copied;
-        std::byte nothing;
-        detail::must(ringway_receiver_copy(receiver_, offset, room.data() ? room.data() : &nothing, room.size(), &copied));
+        detail::must(ringway_receiver_copy(receiver_, offset, room.data(), room.size(), &copied));
         return room.first(copied);
     }
     [[nodiscard]] std::vector<std::byte> to_vector() const {
@@ -62,9 +61,7 @@ class receiver {
     bytes_room recv(bytes_room room, wait_time wait = for_ever) { return try_recv(room, wait).value(); }
     [[nodiscard]] expected<bytes_room> try_recv(bytes_room room, wait_time wait = do_not_wait) {
         std::size_t length;
-        std::byte nothing;
-        void *start = room.data() ? room.data() : &nothing;
-        const status code = ringway_recv(handle_.get(), start, room.size(), wait.nanos(), &length);
+        const status code = ringway_recv(handle_.get(), room.data(), room.size(), wait.nanos(), &length);
         if (code != RINGWAY_OK) [[unlikely]]
             return failure::of(code);
         return room.first(length);

@@ -71,7 +71,7 @@ class sender {
 
     /// Sends a copy, waiting for room.
     void send(bytes_view bytes, wait_time wait = for_ever) {
-        detail::must(ringway_send(handle_.get(), detail::address(bytes), bytes.size(), wait.nanos()));
+        detail::must(ringway_send(handle_.get(), bytes.data(), bytes.size(), wait.nanos()));
     }
     /// The same of an object that is nothing but bytes: `ringway::is_plain`.
     template <class T>
@@ -81,7 +81,7 @@ class sender {
     }
     /// Sends a copy if there is room within the time.
     expected<void> try_send(bytes_view bytes, wait_time wait = do_not_wait) {
-        return detail::tried(ringway_send(handle_.get(), detail::address(bytes), bytes.size(), wait.nanos()));
+        return detail::tried(ringway_send(handle_.get(), bytes.data(), bytes.size(), wait.nanos()));
     }
     /// With a number that the receiver gets with the frame.
     void send_kind(std::uint16_t kind, bytes_view bytes, wait_time wait = for_ever) {
@@ -92,7 +92,7 @@ class sender {
     }
     /// A copy that is of no use any more after a time.
     expected<void> try_send_expiring(bytes_view bytes, std::chrono::nanoseconds lifetime, std::uint16_t kind = 0) {
-        return detail::tried(ringway_sender_send_expiring(handle_.get(), kind, detail::address(bytes), bytes.size(),
+        return detail::tried(ringway_sender_send_expiring(handle_.get(), kind, bytes.data(), bytes.size(),
                                                           static_cast<std::uint64_t>(lifetime.count())));
     }
 
@@ -143,7 +143,7 @@ class sender {
 
   private:
     status try_kind(std::uint16_t kind, bytes_view bytes, wait_time wait) {
-        return ringway_sender_send_kind(handle_.get(), kind, detail::address(bytes), bytes.size(), wait.nanos());
+        return ringway_sender_send_kind(handle_.get(), kind, bytes.data(), bytes.size(), wait.nanos());
     }
 
     detail::owned<ringway_sender, ringway_sender_free> handle_;
