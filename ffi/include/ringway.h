@@ -17,7 +17,7 @@
 /**
  * A wait that never ends: what any negative number of nanoseconds means.
  */
-#define RINGWAY_FOR_EVER -1
+#define RINGWAY_FOR_EVER (-1)
 
 /**
  * No wait at all.
@@ -1154,6 +1154,22 @@ uint32_t ringway_abi_version(void);
 #ifdef __cplusplus
 }  // extern "C"
 #endif  // __cplusplus
+
+/*
+ * Enumerations have the four bytes that they have in the library: `-fshort-enums` would give them another size here.
+ */
+#if defined(__cplusplus)
+#define RINGWAY_SIZE_OF_ENUMERATION(which) static_assert(sizeof(which) == 4, "an enumeration of ringway.h has 4 bytes: compile without -fshort-enums")
+#elif defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
+#define RINGWAY_SIZE_OF_ENUMERATION(which) _Static_assert(sizeof(which) == 4, "an enumeration of ringway.h has 4 bytes: compile without -fshort-enums")
+#else
+#define RINGWAY_SIZE_OF_ENUMERATION(which) typedef char which##_has_4_bytes[sizeof(which) == 4 ? 1 : -1]
+#endif
+RINGWAY_SIZE_OF_ENUMERATION(ringway_status);
+RINGWAY_SIZE_OF_ENUMERATION(ringway_option);
+RINGWAY_SIZE_OF_ENUMERATION(ringway_wait);
+RINGWAY_SIZE_OF_ENUMERATION(ringway_shape);
+#undef RINGWAY_SIZE_OF_ENUMERATION
 
 /*
  * Where the length is known when the program is compiled, and is 64, these take the shortest way through the ring, and otherwise, or where that does not lead on, the function that is meant for everything.

@@ -164,6 +164,9 @@ fn exports(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
     if !printed.contains("Library soname: [libringway.so.0]") {
         return Err(Stop::failed("the library has not the name libringway.so.0"));
     }
+    if !printed.contains("NODELETE") {
+        return Err(Stop::failed("`dlclose` would take the library away"));
+    }
     Ok(())
 }
 
@@ -220,7 +223,7 @@ fn run_tests(job: &mut Job, tree: &Tree) -> Result<usize, Stop> {
 
 /// Checks that cannot fail are worthless: what is planted here has to be found.
 fn planted(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
-    job.note("# Three faults are planted here: the errors that follow are wanted.");
+    job.note("# Four faults are planted here: the errors that follow are wanted.");
     let (printed, status) = job.try_run(&mut tree.program("planted"), seconds(60))?;
     if status.success() || !printed.contains("heap-use-after-free") {
         return Err(Stop::failed(
@@ -231,6 +234,12 @@ fn planted(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
     let (printed, status) = job.try_run(&mut gap, seconds(60))?;
     if status.success() || !printed.contains("leaves bytes free between the fields") {
         return Err(Stop::failed("a struct with a gap compiles"));
+    }
+    let short = ["-fsyntax-only", "-fshort-enums"];
+    let mut short = tree.compiler("short", &short, &["ffi/tests/c/planted.c"]);
+    let (printed, status) = job.try_run(&mut short, seconds(60))?;
+    if status.success() || !printed.contains("compile without -fshort-enums") {
+        return Err(Stop::failed("enumerations of another size compile"));
     }
     let (printed, status) = job.try_run(tree.program("schema").arg("00"), seconds(60))?;
     if status.success() || !printed.contains("where Rust has 00") {
