@@ -25,6 +25,8 @@ struct padded {
 };
 static_assert(sendable<int> && sendable<double> && sendable<std::array<float, 3>> && sendable<ringway::bytes_view>);
 static_assert(!sendable<std::string_view> && !sendable<const char *> && !sendable<int *> && !sendable<padded> && !sendable<long double>);
+static_assert(ringway::wait_time(std::chrono::seconds::min()).nanos() == RINGWAY_FOR_EVER && ringway::wait_time(-3s).nanos() == RINGWAY_FOR_EVER);
+static_assert(ringway::wait_time(1.5ms).nanos() == 1'500'000 && ringway::do_not_wait.nanos() == 0);
 static_assert(!sendable<std::array<const char *, 2>> && ringway::wait_time(std::chrono::seconds::max()).nanos() == RINGWAY_FOR_EVER);
 
 struct ends {
@@ -65,7 +67,12 @@ int main() {
     receiver.recv_into(copy, 60s);
     CHECK(copy == line);
     sender.send(std::uint32_t{7});
+    THROWS(RINGWAY_MALFORMED, receiver.recv_into(copy, 60s));
+    sender.send(view("one that is longer stays unread, and whoever has room for it receives it"));
     THROWS(RINGWAY_TRUNCATED, receiver.recv_into(copy, 60s));
+    CHECK(words(receiver.recv(room)).starts_with("one that is longer"));
+    CHECK(sender.try_send_expiring(view("late"), -1s).error().code() == RINGWAY_EXPIRED);
+    THROWS(RINGWAY_INVALID_ARGUMENT, ringway::config().handshake_timeout(-1s));
 
     {
         auto space = sender.reserve(100);

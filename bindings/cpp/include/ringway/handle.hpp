@@ -34,8 +34,8 @@ class wait_time {
     /// Any duration; one that is negative never ends.
     template <class Rep, class Period>
     constexpr wait_time(std::chrono::duration<Rep, Period> time)
-        // What is longer than nanoseconds can say never ends.
-        : nanos_(std::chrono::duration<double>(time).count() > 9.2e9 ? RINGWAY_FOR_EVER : std::chrono::duration_cast<std::chrono::nanoseconds>(time).count()) {}
+        // What is longer than nanoseconds can say never ends, and how much less than nothing a time is says nothing.
+        : nanos_(std::chrono::duration<double>(time).count() > 9.2e9 || time < time.zero() ? RINGWAY_FOR_EVER : std::chrono::duration_cast<std::chrono::nanoseconds>(time).count()) {}
 
     [[nodiscard]] constexpr std::int64_t nanos() const noexcept { return nanos_; }
 

@@ -66,7 +66,7 @@ class receiver {
             return failure::of(code);
         return room.first(length);
     }
-    /// Copies the next frame over an object that is nothing but bytes, of which every value is one; a frame of another length is an error.
+    /// Copies the next frame over an object that is nothing but bytes, of which every value is one. A frame of another length is an error: one that is longer stays unread (`RINGWAY_TRUNCATED`), one that is shorter is consumed (`RINGWAY_MALFORMED`), and what the object has then is no value of anybody's.
     template <class T>
         requires(std::is_trivially_copyable_v<T> && is_plain<T>::value)
     [[gnu::always_inline]] void recv_into(T &value, wait_time wait = for_ever) {
@@ -115,7 +115,7 @@ class receiver {
         std::size_t length;
         detail::must(ringway_receiver_recv(handle_.get(), start, size, wait.nanos(), &length));
         if (length != size) [[unlikely]]
-            throw error({RINGWAY_TRUNCATED, "the frame has " + std::to_string(length) + " bytes, where " + std::to_string(size) + " were expected"});
+            throw error({RINGWAY_MALFORMED, "the frame has " + std::to_string(length) + " bytes, where " + std::to_string(size) + " were expected"});
     }
 
     detail::owned<ringway_receiver, ringway_receiver_free> handle_;

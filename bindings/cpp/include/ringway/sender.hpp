@@ -5,6 +5,7 @@
 #include <ringway/handle.hpp>
 #include <ringway/interrupter.hpp>
 
+#include <algorithm>
 #include <cstring>
 
 namespace ringway {
@@ -90,10 +91,10 @@ class sender {
     expected<void> try_send_kind(std::uint16_t kind, bytes_view bytes, wait_time wait = do_not_wait) {
         return detail::tried(try_kind(kind, bytes, wait));
     }
-    /// A copy that is of no use any more after a time.
+    /// A copy that is of no use any more after a time; at once (`RINGWAY_EXPIRED`), where that is negative.
     expected<void> try_send_expiring(bytes_view bytes, std::chrono::nanoseconds lifetime, std::uint16_t kind = 0) {
         return detail::tried(ringway_sender_send_expiring(handle_.get(), kind, bytes.data(), bytes.size(),
-                                                          static_cast<std::uint64_t>(lifetime.count())));
+                                                          static_cast<std::uint64_t>(std::max<std::int64_t>(lifetime.count(), 0))));
     }
 
     /// Space for a frame, to be filled in place.
