@@ -539,7 +539,7 @@ typedef struct {
 } ringway_half;
 
 /**
- * A field to be added to a record. All of it is copied.
+ * A field to be added to a record. All of it is copied. It never gets more members, as no struct of this header does: what needs more has another name and a function of its own.
  */
 typedef struct {
   /**
@@ -1116,9 +1116,11 @@ ringway_status ringway_type_plain(int32_t shape,
                                   ringway_type **type_);
 
 /**
- * An array of `count` values of a type, which is copied.
+ * An array of `count` values of a type, which is copied. `RINGWAY_SCHEMA`, here and of the next two: types lie too deep in each other.
  */
-ringway_status ringway_type_array(const ringway_type *of, uint32_t count, ringway_type **type_);
+ringway_status ringway_type_array(const ringway_type *of,
+                                  uint32_t count,
+                                  ringway_type **type_);
 
 /**
  * A value of a type, which is copied, or its absence.
