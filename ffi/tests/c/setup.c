@@ -4,6 +4,14 @@
 
 #include "check.h"
 
+/* Structs keep their layout: a program that was compiled with an older header runs with a newer library. */
+_Static_assert(sizeof(ringway_peer) == 8 && offsetof(ringway_peer, pid) == 4, "ringway_peer");
+_Static_assert(sizeof(ringway_half) == 32 && offsetof(ringway_half, peer) == 24, "ringway_half");
+_Static_assert(sizeof(ringway_frame) == 24 && offsetof(ringway_frame, redelivery) == 19, "ringway_frame");
+_Static_assert(sizeof(ringway_payload) == 16 && sizeof(ringway_part) == 16, "ringway_payload, ringway_part");
+_Static_assert(sizeof(ringway_place) == 32 && offsetof(ringway_place, of) == 24, "ringway_place");
+_Static_assert(sizeof(ringway_field) == 56 && offsetof(ringway_field, default_) == 48, "ringway_field");
+
 static void options(void) {
     ringway_config *config;
     ringway_listener *listener;
