@@ -6,7 +6,6 @@ use std::ptr::NonNull;
 use ringway::Interrupter;
 
 use crate::boundary::{call, given, quietly};
-use crate::error::Failure;
 use crate::receiver::{self, ringway_receiver};
 use crate::sender::{self, ringway_sender};
 use crate::status::ringway_status;
@@ -28,11 +27,7 @@ pub unsafe extern "C" fn ringway_receiver_interrupter(
         // SAFETY: the caller's promise.
         let mut receiver = unsafe { receiver::Lent::of(receiver) }?;
         let out = given(interrupter, "interrupter")?;
-        let half = receiver.idle()?;
-        if half.is_forked() {
-            return Err(Failure::forked());
-        }
-        let inner = half.interrupter();
+        let inner = receiver.own()?.interrupter();
         out.write(Box::new(ringway_interrupter { inner }));
         Ok(())
     })
@@ -49,11 +44,7 @@ pub unsafe extern "C" fn ringway_sender_interrupter(
         // SAFETY: the caller's promise.
         let mut sender = unsafe { sender::Lent::of(sender) }?;
         let out = given(interrupter, "interrupter")?;
-        let half = sender.idle()?;
-        if half.is_forked() {
-            return Err(Failure::forked());
-        }
-        let inner = half.interrupter();
+        let inner = sender.own()?.interrupter();
         out.write(Box::new(ringway_interrupter { inner }));
         Ok(())
     })
