@@ -803,7 +803,7 @@ ringway_status ringway_schema_record(const ringway_schema *schema,
 
 /**
  * Opens the next frame, which stays in the ring until `ringway_receiver_release`. `timeout` as for `ringway_receiver_recv`. In an open batch it opens the batch's next frame, without waiting: `RINGWAY_EMPTY` means that
- * the batch is over. While frames are held, or in a batch, it takes the place of the one that was open.
+ * the batch is over. In a batch it takes the place of the one that was open, which is given up first. So it does while frames are held, and there the one that was open stays so where there is no other.
  */
 ringway_status ringway_receiver_next(ringway_receiver *receiver,
                                      int64_t timeout,

@@ -209,7 +209,20 @@ static void held(struct pair *pair) {
     OK(ringway_receiver_release(pair->receiver[1]));
     OK(ringway_receiver_next(pair->receiver[1], LONG, &frame));
     CHECK(frame.length == 2);
+    /* The one that is open stays so where there is no other. */
     GIVES(RINGWAY_EMPTY, ringway_receiver_next(pair->receiver[1], 0, &frame));
+    GIVES(RINGWAY_TIMED_OUT, ringway_receiver_next(pair->receiver[1], 1000, &frame));
+    char bytes[4];
+    size_t copied;
+    OK(ringway_receiver_copy(pair->receiver[1], 0, bytes, sizeof bytes, &copied));
+    CHECK(copied == 2 && memcmp(bytes, "22", 2) == 0);
+    GIVES(RINGWAY_OUT_OF_TURN, ringway_receiver_rewind(pair->receiver[1], &back));
+    OK(ringway_sender_send(pair->sender[0], "333", 3, 0));
+    OK(ringway_receiver_next(pair->receiver[1], 0, &frame));
+    CHECK(frame.length == 3);
+    OK(ringway_receiver_release(pair->receiver[1]));
+    OK(ringway_sender_send(pair->sender[0], "22", 2, 0));
+    OK(ringway_receiver_recv(pair->receiver[1], bytes, sizeof bytes, 0, &copied));
     OK(ringway_receiver_rewind(pair->receiver[1], &back));
     CHECK(back == 16);
     OK(ringway_receiver_next(pair->receiver[1], 0, &frame));
