@@ -177,6 +177,7 @@ pub unsafe extern "C" fn ringway_receiver_end_batch(
     call(|| {
         // SAFETY: the caller's promise.
         let mut receiver = unsafe { receiver::Lent::of(receiver) }?;
+        receiver.sound()?;
         if receiver.state().batch.is_none() {
             return Err(Failure::turn(c"no batch is open"));
         }

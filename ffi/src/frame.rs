@@ -47,6 +47,7 @@ impl From<&Frame<'_>> for ringway_frame {
 
 impl Lent {
     fn shown(&mut self) -> Result<&Frame<'static>, Failure> {
+        self.sound()?;
         let frame = self.state().frame.as_ref();
         frame.ok_or_else(|| Failure::turn(c"no frame is open"))
     }
@@ -79,6 +80,7 @@ pub unsafe extern "C" fn ringway_receiver_next(
         // SAFETY: the caller's promise.
         let mut receiver = unsafe { Lent::of(receiver) }?;
         let out = given(frame, "frame")?;
+        receiver.sound()?;
         let patience = Patience::of(timeout);
         let holds = receiver.state().holds && receiver.state().batch.is_none();
         match receiver.state().frame.take() {
@@ -171,6 +173,7 @@ pub unsafe extern "C" fn ringway_receiver_release(
     call(|| {
         // SAFETY: the caller's promise.
         let mut receiver = unsafe { Lent::of(receiver) }?;
+        receiver.sound()?;
         let holds = receiver.state().holds;
         if !holds {
             receiver.shown()?;

@@ -106,6 +106,14 @@ impl Lent {
         Ok(unsafe { self.half() })
     }
 
+    /// Refuses where a call panicked.
+    pub(crate) fn sound(&mut self) -> Result<(), Failure> {
+        if self.state().poisoned {
+            return Err(Failure::poisoned());
+        }
+        Ok(())
+    }
+
     /// Whether something borrows the half is told anew.
     pub(crate) fn settle(&mut self) {
         let state = self.state();
@@ -302,6 +310,11 @@ mod tests {
         let (_ours, ours) = client.join().unwrap().split();
         let receiver = Some(NonNull::from(Box::leak(ringway_receiver::new(ours))));
         theirs.send(&[7; 64]).unwrap();
+        let mut frame = MaybeUninit::uninit();
+        // SAFETY: the handle lives.
+        let opened =
+            unsafe { crate::frame::ringway_receiver_next(receiver, 1 << 40, Some(&mut frame)) };
+        assert_eq!(opened, ringway_status::RINGWAY_OK);
         let panicked = call(|| {
             // SAFETY: it was just made, and nobody else has it.
             let _lent = unsafe { Lent::of(receiver) }?;
@@ -310,7 +323,7 @@ mod tests {
         assert_eq!(panicked, ringway_status::RINGWAY_PANICKED);
         let mut buffer = [0u8; 64];
         let start = buffer.as_mut_ptr().cast();
-        let (mut length, mut frame) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+        let mut length = MaybeUninit::uninit();
         // SAFETY: the handle lives, and as many bytes are there.
         let answers = unsafe {
             [
@@ -318,10 +331,13 @@ mod tests {
                 ringway_receiver_recv_exact(receiver, start, 64),
                 ringway_receiver_hold(receiver, true),
                 crate::frame::ringway_receiver_next(receiver, 0, Some(&mut frame)),
+                crate::frame::ringway_receiver_copy(receiver, 0, start, 64, Some(&mut length)),
+                crate::frame::ringway_receiver_release(receiver),
                 crate::batch::ringway_receiver_open_batch(receiver, 3, 0),
+                crate::batch::ringway_receiver_end_batch(receiver),
             ]
         };
-        assert_eq!(answers, [ringway_status::RINGWAY_PANICKED; 5]);
+        assert_eq!(answers, [ringway_status::RINGWAY_PANICKED; 8]);
         // SAFETY: as above.
         let at_once = unsafe { ringway_receiver_recv_64(receiver, start) };
         assert_eq!(at_once, ringway_status::RINGWAY_NOT_AT_ONCE);
