@@ -183,3 +183,34 @@ fn a_frame_is_seen_before_it_is_received() {
         assert_eq!(receiver.wait_for_frame(None), Err(RecvError::Closed));
     }
 }
+
+/// The one that is open is there again where no other comes, whichever lane it came by.
+#[test]
+fn a_held_frame_outlives_a_wait_for_the_next_that_ends_without_one() {
+    let config = Config::new().lanes(2);
+    let (left, right) = pair("wait-for-next", &config, &config);
+    let (mut sender, _kept) = left.split();
+    let (_other, mut receiver) = right.split();
+    receiver.hold(true);
+    for priority in [0, 1] {
+        let mut at = sender.at(priority).unwrap();
+        at.send(format!("of {priority}").as_bytes()).unwrap();
+    }
+    for priority in [0, 1] {
+        let interrupter = receiver.interrupter();
+        let frame = receiver.recv().unwrap();
+        assert_eq!(frame.priority(), priority);
+        if priority == 0 {
+            assert!(frame.wait_for_next(Some(soon())).is_ok());
+            continue;
+        }
+        let (why, frame) = frame.wait_for_next(Some(Instant::now())).unwrap_err();
+        assert_eq!(why, RecvError::TimedOut);
+        interrupter.interrupt();
+        let (why, frame) = frame.wait_for_next(None).unwrap_err();
+        assert_eq!(why, RecvError::Interrupted);
+        assert_eq!((frame.priority(), frame.to_vec()), (1, b"of 1".to_vec()));
+    }
+    assert_eq!(receiver.rewind(), 32);
+    assert_eq!(receiver.recv().unwrap().to_vec(), b"of 0");
+}

@@ -17,7 +17,7 @@
 /**
  * A wait that never ends: what any negative number of nanoseconds means.
  */
-#define RINGWAY_FOR_EVER -1
+#define RINGWAY_FOR_EVER (-1)
 
 /**
  * No wait at all.
@@ -92,6 +92,10 @@ typedef enum {
    * The host's clock is not known here, or a moment is beyond what it can tell.
    */
   RINGWAY_CLOCK = 15,
+  /**
+   * The wait was ended by `ringway_interrupter_interrupt`; nothing was sent or received.
+   */
+  RINGWAY_INTERRUPTED = 16,
   /**
    * A pointer is NULL, or a number makes no sense: the detail says which.
    */
@@ -377,6 +381,11 @@ typedef struct ringway_connection ringway_connection;
 typedef struct ringway_counters ringway_counters;
 
 /**
+ * What ends a wait of one half. Unlike the half it may be used by any thread, by several at once, and while a call of the half waits; and it may outlive the half.
+ */
+typedef struct ringway_interrupter ringway_interrupter;
+
+/**
  * Waits for clients. One thread at a time uses it; it may be handed to another. Freeing it removes the name; connections go on.
  */
 typedef struct ringway_listener ringway_listener;
@@ -530,7 +539,7 @@ typedef struct {
 } ringway_half;
 
 /**
- * A field to be added to a record. All of it is copied.
+ * A field to be added to a record. All of it is copied. It never gets more members, as no struct of this header does: what needs more has another name and a function of its own.
  */
 typedef struct {
   /**
@@ -794,7 +803,7 @@ ringway_status ringway_schema_record(const ringway_schema *schema,
 
 /**
  * Opens the next frame, which stays in the ring until `ringway_receiver_release`. `timeout` as for `ringway_receiver_recv`. In an open batch it opens the batch's next frame, without waiting: `RINGWAY_EMPTY` means that
- * the batch is over. While frames are held, or in a batch, it takes the place of the one that was open.
+ * the batch is over. In a batch it takes the place of the one that was open, which is given up first. So it does while frames are held, and there the one that was open stays so where there is no other.
  */
 ringway_status ringway_receiver_next(ringway_receiver *receiver,
                                      int64_t timeout,
@@ -831,6 +840,28 @@ ringway_status ringway_sender_open_group(ringway_sender *sender);
  * Publishes the open group.
  */
 ringway_status ringway_sender_publish(ringway_sender *sender);
+
+/**
+ * What ends a wait of this receiver. To be asked for before the wait, by the thread that uses the receiver; each is to be freed with `ringway_interrupter_free`.
+ */
+ringway_status ringway_receiver_interrupter(ringway_receiver *receiver,
+                                            ringway_interrupter **interrupter);
+
+/**
+ * What ends a wait of this sender, as `ringway_receiver_interrupter`.
+ */
+ringway_status ringway_sender_interrupter(ringway_sender *sender, ringway_interrupter **interrupter);
+
+/**
+ * Ends the wait of the half: its call answers `RINGWAY_INTERRUPTED`. Where none waits, the next wait ends so in place of sleeping; a call that has what it asks for does not. It does nothing where the half was freed, nor in a
+ * child of a fork, and nothing to the `poll` of an event loop. May be called from any thread, not from a handler of signals.
+ */
+ringway_status ringway_interrupter_interrupt(const ringway_interrupter *interrupter);
+
+/**
+ * Frees it. The half is as it was.
+ */
+void ringway_interrupter_free(ringway_interrupter *interrupter);
 
 /**
  * Listens under a name, or at a path, which is what contains a slash. May be called from any thread. Free it with `ringway_listener_free`.
@@ -1085,9 +1116,11 @@ ringway_status ringway_type_plain(int32_t shape,
                                   ringway_type **type_);
 
 /**
- * An array of `count` values of a type, which is copied.
+ * An array of `count` values of a type, which is copied. `RINGWAY_SCHEMA`, here and of the next two: types lie too deep in each other.
  */
-ringway_status ringway_type_array(const ringway_type *of, uint32_t count, ringway_type **type_);
+ringway_status ringway_type_array(const ringway_type *of,
+                                  uint32_t count,
+                                  ringway_type **type_);
 
 /**
  * A value of a type, which is copied, or its absence.
@@ -1123,6 +1156,22 @@ uint32_t ringway_abi_version(void);
 #ifdef __cplusplus
 }  // extern "C"
 #endif  // __cplusplus
+
+/*
+ * Enumerations have the four bytes that they have in the library: `-fshort-enums` would give them another size here.
+ */
+#if defined(__cplusplus)
+#define RINGWAY_SIZE_OF_ENUMERATION(which) static_assert(sizeof(which) == 4, "an enumeration of ringway.h has 4 bytes: compile without -fshort-enums")
+#elif defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
+#define RINGWAY_SIZE_OF_ENUMERATION(which) _Static_assert(sizeof(which) == 4, "an enumeration of ringway.h has 4 bytes: compile without -fshort-enums")
+#else
+#define RINGWAY_SIZE_OF_ENUMERATION(which) typedef char which##_has_4_bytes[sizeof(which) == 4 ? 1 : -1]
+#endif
+RINGWAY_SIZE_OF_ENUMERATION(ringway_status);
+RINGWAY_SIZE_OF_ENUMERATION(ringway_option);
+RINGWAY_SIZE_OF_ENUMERATION(ringway_wait);
+RINGWAY_SIZE_OF_ENUMERATION(ringway_shape);
+#undef RINGWAY_SIZE_OF_ENUMERATION
 
 /*
  * Where the length is known when the program is compiled, and is 64, these take the shortest way through the ring, and otherwise, or where that does not lead on, the function that is meant for everything.

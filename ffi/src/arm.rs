@@ -39,7 +39,7 @@ pub unsafe extern "C" fn ringway_receiver_descriptor(
     call(|| {
         // SAFETY: the caller's promise.
         let mut receiver = unsafe { receiver::Lent::of(receiver) }?;
-        let half = receiver.idle()?;
+        let half = receiver.own()?;
         given(descriptor, "descriptor")?.write(half.as_fd().as_raw_fd());
         Ok(())
     })
@@ -73,7 +73,7 @@ pub unsafe extern "C" fn ringway_sender_descriptor(
     call(|| {
         // SAFETY: the caller's promise.
         let mut sender = unsafe { sender::Lent::of(sender) }?;
-        let half = sender.idle()?;
+        let half = sender.own()?;
         given(descriptor, "descriptor")?.write(half.as_fd().as_raw_fd());
         Ok(())
     })

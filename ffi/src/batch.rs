@@ -51,6 +51,10 @@ pub unsafe extern "C" fn ringway_sender_send_many(
         let sent = given(sent, "sent")?;
         let size = count.checked_mul(size_of::<ringway_payload>());
         let size = size.ok_or_else(|| Failure::argument("`count` is more than there can be"))?;
+        if size == 0 {
+            sent.write(0);
+            return Ok(());
+        }
         // SAFETY: the caller's promise.
         let all = unsafe { bytes(payloads.cast(), size, "payloads") }?.as_ptr();
         if all.cast::<ringway_payload>().is_aligned() {
@@ -173,6 +177,7 @@ pub unsafe extern "C" fn ringway_receiver_end_batch(
     call(|| {
         // SAFETY: the caller's promise.
         let mut receiver = unsafe { receiver::Lent::of(receiver) }?;
+        receiver.sound()?;
         if receiver.state().batch.is_none() {
             return Err(Failure::turn(c"no batch is open"));
         }

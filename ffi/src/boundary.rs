@@ -85,14 +85,17 @@ fn null(name: &str) -> Failure {
 /// `length` bytes that the caller lends.
 ///
 /// # Safety
-/// NULL, or as many bytes are there, initialised, and nobody changes them while the slice lives.
+/// NULL, or as many bytes are there, initialised, and nobody changes them while the slice lives. NULL of no bytes is an empty payload.
 #[inline(always)]
 pub(crate) unsafe fn bytes<'a>(
     start: *const c_void,
     length: usize,
     name: &str,
 ) -> Result<&'a [u8], Failure> {
-    check(start, length, name)?;
+    if start.is_null() {
+        return none(length, name).map(|()| &[] as &[u8]);
+    }
+    check(length, name)?;
     // SAFETY: the caller's promise; neither NULL nor longer than an object can be, as just checked.
     Ok(unsafe { std::slice::from_raw_parts(start.cast(), length) })
 }
@@ -100,24 +103,34 @@ pub(crate) unsafe fn bytes<'a>(
 /// `length` bytes that the caller has written to. What is in them is not looked at before it is written.
 ///
 /// # Safety
-/// NULL, or as many bytes are there, which nobody else uses while the slice lives.
+/// NULL, or as many bytes are there, which nobody else uses while the slice lives. NULL of no bytes is room for nothing.
 #[inline(always)]
 pub(crate) unsafe fn room<'a>(
     start: *mut c_void,
     length: usize,
     name: &str,
 ) -> Result<&'a mut [u8], Failure> {
-    check(start, length, name)?;
+    if start.is_null() {
+        return none(length, name).map(|()| &mut [] as &mut [u8]);
+    }
+    check(length, name)?;
     // SAFETY: the caller's promise; neither NULL nor longer than an object can be, as just checked. They may never have been written, which for bytes that come from
     // another language means that they have some value.
     Ok(unsafe { std::slice::from_raw_parts_mut(start.cast(), length) })
 }
 
-#[inline(always)]
-fn check(start: *const c_void, length: usize, name: &str) -> Result<(), Failure> {
-    if start.is_null() {
-        return Err(null(name));
+/// NULL is an address of no bytes, and of none else.
+#[cold]
+#[inline(never)]
+fn none(length: usize, name: &str) -> Result<(), Failure> {
+    if length == 0 {
+        return Ok(());
     }
+    Err(null(name))
+}
+
+#[inline(always)]
+fn check(length: usize, name: &str) -> Result<(), Failure> {
     if isize::try_from(length).is_err() {
         return Err(Failure::argument(format!(
             "`{name}` has {length} bytes, more than there can be"

@@ -3,10 +3,11 @@
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
 
-use ringway::{Connection, Peer};
+use ringway::{Connection, Peer, Receiver, Sender};
 
 use crate::boundary::{call, given, quietly, text};
 use crate::config::ringway_config;
+use crate::error::Failure;
 use crate::receiver::ringway_receiver;
 use crate::schema::ringway_schema;
 use crate::sender::ringway_sender;
@@ -15,7 +16,8 @@ use crate::status::ringway_status;
 /// Both directions to one peer, which is to be split into its halves. One thread at a time uses it; it may be handed to another.
 #[derive(Debug)]
 pub struct ringway_connection {
-    connection: Connection,
+    /// `None`: a call panicked while it had it.
+    connection: Option<Connection>,
 }
 
 /// Who is at the other end.
@@ -39,7 +41,22 @@ impl From<&Peer> for ringway_peer {
 
 impl ringway_connection {
     pub(crate) fn new(connection: Connection) -> Box<Self> {
+        let connection = Some(connection);
         Box::new(Self { connection })
+    }
+
+    fn made(&self) -> Result<&Connection, Failure> {
+        self.connection.as_ref().ok_or_else(Failure::poisoned)
+    }
+
+    /// Out of the handle before anything happens to it, so that the handle can be freed whatever does.
+    fn taken_apart(
+        &mut self,
+        split: impl FnOnce(Connection) -> (Sender, Receiver),
+    ) -> Result<(Box<ringway_sender>, Box<ringway_receiver>), Failure> {
+        let connection = self.connection.take().ok_or_else(Failure::poisoned)?;
+        let (sender, receiver) = split(connection);
+        Ok((ringway_sender::new(sender), ringway_receiver::new(receiver)))
     }
 }
 
@@ -72,13 +89,14 @@ pub unsafe extern "C" fn ringway_connection_split(
     receiver: Option<&mut MaybeUninit<Box<ringway_receiver>>>,
 ) -> ringway_status {
     call(|| {
-        given(std::ptr::NonNull::new(connection), "connection")?;
+        // SAFETY: NULL, or a handle that was not freed and that nobody else uses.
+        let handle = given(unsafe { connection.as_mut() }, "connection")?;
         let (sender, receiver) = (given(sender, "sender")?, given(receiver, "receiver")?);
-        // SAFETY: one that `Box` gave away, which the caller gives up with this call: nothing below fails.
-        let connection = unsafe { Box::from_raw(connection) };
-        let (ours, theirs) = connection.connection.split();
-        sender.write(ringway_sender::new(ours));
-        receiver.write(ringway_receiver::new(theirs));
+        let (ours, theirs) = handle.taken_apart(Connection::split)?;
+        // SAFETY: one that `Box` gave away, which the caller gives up with this call: nothing fails any more, and nothing is in it.
+        drop(unsafe { Box::from_raw(connection) });
+        sender.write(ours);
+        receiver.write(theirs);
         Ok(())
     })
 }
@@ -97,7 +115,7 @@ pub extern "C" fn ringway_connection_peer(
 ) -> ringway_status {
     call(|| {
         let connection = given(connection, "connection")?;
-        given(peer, "peer")?.write(connection.connection.peer().into());
+        given(peer, "peer")?.write(connection.made()?.peer().into());
         Ok(())
     })
 }
@@ -110,7 +128,7 @@ pub extern "C" fn ringway_connection_peer_sends(
 ) -> ringway_status {
     call(|| {
         let (connection, schema) = (given(connection, "connection")?, given(schema, "schema")?);
-        schema.write(ringway_schema::of(connection.connection.peer_sends())?);
+        schema.write(ringway_schema::of(connection.made()?.peer_sends())?);
         Ok(())
     })
 }
@@ -123,7 +141,40 @@ pub extern "C" fn ringway_connection_peer_expects(
 ) -> ringway_status {
     call(|| {
         let (connection, schema) = (given(connection, "connection")?, given(schema, "schema")?);
-        schema.write(ringway_schema::of(connection.connection.peer_expects())?);
+        schema.write(ringway_schema::of(connection.made()?.peer_expects())?);
         Ok(())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use ringway::{Config, Listener};
+
+    use super::*;
+
+    /// Whoever follows the words of the status frees the handle: there has to be one.
+    #[test]
+    fn a_connection_whose_split_panicked_is_freed_once_and_answers_nothing_else() {
+        let path = std::env::temp_dir().join(format!("ringway-ffi-split-{}", std::process::id()));
+        let mut listener = Listener::bind(path.as_path()).unwrap();
+        let client = std::thread::spawn(move || Config::new().connect(path).unwrap());
+        let _theirs = listener.accept().unwrap();
+        let mut handle = ringway_connection::new(client.join().unwrap());
+        let status = call(|| {
+            handle.taken_apart(|_connection| panic!("planted"))?;
+            Ok(())
+        });
+        assert_eq!(status, ringway_status::RINGWAY_PANICKED);
+        let mut peer = MaybeUninit::uninit();
+        let asked = ringway_connection_peer(Some(&handle), Some(&mut peer));
+        assert_eq!(asked, ringway_status::RINGWAY_PANICKED);
+        let (mut sender, mut receiver) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+        let handle = Box::into_raw(handle);
+        // SAFETY: the handle lives.
+        let split =
+            unsafe { ringway_connection_split(handle, Some(&mut sender), Some(&mut receiver)) };
+        assert_eq!(split, ringway_status::RINGWAY_PANICKED);
+        // SAFETY: it is given up, for the first time.
+        ringway_connection_free(Some(unsafe { Box::from_raw(handle) }));
+    }
 }

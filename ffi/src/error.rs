@@ -81,6 +81,7 @@ impl From<SendError> for Failure {
             SendError::Expired => S::RINGWAY_EXPIRED,
             SendError::QueueTooLong => S::RINGWAY_QUEUE_TOO_LONG,
             SendError::Clock => S::RINGWAY_CLOCK,
+            SendError::Interrupted => S::RINGWAY_INTERRUPTED,
             SendError::TooLarge { .. } => S::RINGWAY_TOO_LARGE,
             SendError::Alignment { .. } => S::RINGWAY_ALIGNMENT,
             SendError::Priority { .. } => S::RINGWAY_PRIORITY,
@@ -101,6 +102,7 @@ impl From<RecvError> for Failure {
         let status = match error {
             RecvError::Empty => return Self::plain(S::RINGWAY_EMPTY),
             RecvError::TimedOut => S::RINGWAY_TIMED_OUT,
+            RecvError::Interrupted => S::RINGWAY_INTERRUPTED,
             RecvError::Truncated { .. } => S::RINGWAY_TRUNCATED,
             RecvError::Closed => S::RINGWAY_CLOSED,
             RecvError::PeerClosed => S::RINGWAY_PEER_CLOSED,

@@ -3,8 +3,9 @@
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
+use std::time::Instant;
 
-use ringway::{Frame, Redelivery};
+use ringway::{Frame, RecvError, Redelivery};
 
 use crate::boundary::{call, given, room};
 use crate::error::Failure;
@@ -46,13 +47,28 @@ impl From<&Frame<'_>> for ringway_frame {
 
 impl Lent {
     fn shown(&mut self) -> Result<&Frame<'static>, Failure> {
+        self.sound()?;
         let frame = self.state().frame.as_ref();
         frame.ok_or_else(|| Failure::turn(c"no frame is open"))
     }
 }
 
+/// Waits for the frame behind the open one, which is given up when that is there.
+fn followed(open: Frame<'static>, patience: Patience) -> Result<(), (Failure, Frame<'static>)> {
+    let deadline = match patience {
+        Patience::None => Some(Instant::now()),
+        Patience::Until(deadline) => Some(deadline),
+        Patience::Endless => None,
+    };
+    open.wait_for_next(deadline)
+        .map_err(|(why, open)| match why {
+            RecvError::TimedOut if patience == Patience::None => (RecvError::Empty.into(), open),
+            why => (why.into(), open),
+        })
+}
+
 /// Opens the next frame, which stays in the ring until `ringway_receiver_release`. `timeout` as for `ringway_receiver_recv`. In an open batch it opens the batch's next frame, without waiting: `RINGWAY_EMPTY` means that
-/// the batch is over. While frames are held, or in a batch, it takes the place of the one that was open.
+/// the batch is over. In a batch it takes the place of the one that was open, which is given up first. So it does while frames are held, and there the one that was open stays so where there is no other.
 // SAFETY: the callers' contract is that of lib.rs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ringway_receiver_next(
@@ -64,11 +80,20 @@ pub unsafe extern "C" fn ringway_receiver_next(
         // SAFETY: the caller's promise.
         let mut receiver = unsafe { Lent::of(receiver) }?;
         let out = given(frame, "frame")?;
-        let state = receiver.state();
-        if state.batch.is_some() || state.holds {
-            state.frame = None;
-            receiver.settle();
+        receiver.sound()?;
+        let patience = Patience::of(timeout);
+        let holds = receiver.state().holds && receiver.state().batch.is_none();
+        match receiver.state().frame.take() {
+            Some(open) if holds => {
+                if let Err((why, open)) = followed(open, patience) {
+                    receiver.state().frame = Some(open);
+                    return Err(why);
+                }
+            }
+            Some(open) if receiver.state().batch.is_none() => receiver.state().frame = Some(open),
+            _ => {}
         }
+        receiver.settle();
         let frame = if let Some(batch) = &mut receiver.state().batch {
             let next = batch.next_frame();
             let next = next.ok_or_else(|| Failure::plain(ringway_status::RINGWAY_EMPTY))?;
@@ -77,7 +102,7 @@ pub unsafe extern "C" fn ringway_receiver_next(
             unsafe { std::mem::transmute::<Frame<'_>, Frame<'static>>(next) }
         } else {
             let half = receiver.lent()?;
-            match Patience::of(timeout) {
+            match patience {
                 Patience::None => half.try_recv()?,
                 Patience::Until(deadline) => half.recv_deadline(deadline)?,
                 Patience::Endless => half.recv()?,
@@ -148,6 +173,7 @@ pub unsafe extern "C" fn ringway_receiver_release(
     call(|| {
         // SAFETY: the caller's promise.
         let mut receiver = unsafe { Lent::of(receiver) }?;
+        receiver.sound()?;
         let holds = receiver.state().holds;
         if !holds {
             receiver.shown()?;

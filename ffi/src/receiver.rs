@@ -87,7 +87,16 @@ impl Lent {
         self.lent()
     }
 
-    /// The same, for as long as the handle lives: for what is kept in it. The caller says so then (`settle`), which keeps everybody else from it.
+    /// The same, if this process is not a child of the one that has it.
+    pub(crate) fn own(&mut self) -> Result<&mut Receiver, Failure> {
+        let half = self.idle()?;
+        if half.is_forked() {
+            return Err(Failure::forked());
+        }
+        Ok(half)
+    }
+
+    /// The half, if nothing borrows it, for as long as the handle lives: for what is kept in it. The caller says so then (`settle`), which keeps everybody else from it.
     #[inline(always)]
     pub(crate) fn lent(&mut self) -> Result<&'static mut Receiver, Failure> {
         if self.state().open {
@@ -95,6 +104,14 @@ impl Lent {
         }
         // SAFETY: nothing is open.
         Ok(unsafe { self.half() })
+    }
+
+    /// Refuses where a call panicked.
+    pub(crate) fn sound(&mut self) -> Result<(), Failure> {
+        if self.state().poisoned {
+            return Err(Failure::poisoned());
+        }
+        Ok(())
     }
 
     /// Whether something borrows the half is told anew.
@@ -220,7 +237,7 @@ pub unsafe extern "C" fn ringway_receiver_hold(
     call(|| {
         // SAFETY: the caller's promise.
         let mut receiver = unsafe { Lent::of(receiver) }?;
-        receiver.idle()?.hold(on);
+        receiver.own()?.hold(on);
         receiver.state().holds = on;
         Ok(())
     })
@@ -236,7 +253,7 @@ pub unsafe extern "C" fn ringway_receiver_rewind(
     call(|| {
         // SAFETY: the caller's promise.
         let mut receiver = unsafe { Lent::of(receiver) }?;
-        let half = receiver.idle()?;
+        let half = receiver.own()?;
         given(bytes, "bytes")?.write(half.rewind());
         Ok(())
     })
@@ -272,4 +289,66 @@ pub unsafe extern "C" fn ringway_receiver_free(receiver: Option<NonNull<ringway_
         // SAFETY: one that `Box` gave away, which the caller gives up with this call; what borrowed it is gone.
         end(unsafe { Box::from_raw(receiver.as_ptr()) }, poisoned);
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use ringway::{Config, Listener, SendError};
+
+    use super::*;
+
+    /// As of a sender: what a panic leaves behind is not used again, and the peer is not told of an end in order.
+    #[test]
+    fn a_receiver_that_met_a_panic_answers_nothing_else_and_ends_without_a_goodbye() {
+        let path =
+            std::env::temp_dir().join(format!("ringway-ffi-poisoned-{}", std::process::id()));
+        let mut listener = Listener::bind(path.as_path()).unwrap();
+        let client = std::thread::spawn(move || Config::new().connect(path).unwrap());
+        let (mut theirs, _unused) = listener.accept().unwrap().split();
+        let (_ours, ours) = client.join().unwrap().split();
+        let receiver = Some(NonNull::from(Box::leak(ringway_receiver::new(ours))));
+        theirs.send(&[7; 64]).unwrap();
+        let mut frame = MaybeUninit::uninit();
+        // SAFETY: the handle lives.
+        let opened =
+            unsafe { crate::frame::ringway_receiver_next(receiver, 1 << 40, Some(&mut frame)) };
+        assert_eq!(opened, ringway_status::RINGWAY_OK);
+        let panicked = call(|| {
+            // SAFETY: it was just made, and nobody else has it.
+            let _lent = unsafe { Lent::of(receiver) }?;
+            panic!("planted");
+        });
+        assert_eq!(panicked, ringway_status::RINGWAY_PANICKED);
+        let mut buffer = [0u8; 64];
+        let start = buffer.as_mut_ptr().cast();
+        let mut length = MaybeUninit::uninit();
+        // SAFETY: the handle lives, and as many bytes are there.
+        let answers = unsafe {
+            [
+                ringway_receiver_recv(receiver, start, 64, 0, Some(&mut length)),
+                ringway_receiver_recv_exact(receiver, start, 64),
+                ringway_receiver_hold(receiver, true),
+                crate::frame::ringway_receiver_next(receiver, 0, Some(&mut frame)),
+                crate::frame::ringway_receiver_copy(receiver, 0, start, 64, Some(&mut length)),
+                crate::frame::ringway_receiver_release(receiver),
+                crate::batch::ringway_receiver_open_batch(receiver, 3, 0),
+                crate::batch::ringway_receiver_end_batch(receiver),
+            ]
+        };
+        assert_eq!(answers, [ringway_status::RINGWAY_PANICKED; 8]);
+        // SAFETY: as above.
+        let at_once = unsafe { ringway_receiver_recv_64(receiver, start) };
+        assert_eq!(at_once, ringway_status::RINGWAY_NOT_AT_ONCE);
+        // SAFETY: it is given up.
+        unsafe { ringway_receiver_free(receiver) };
+        let until = Instant::now() + Duration::from_secs(10);
+        let heard = loop {
+            if let Err(heard) = theirs.send_deadline(&[7; 64], until) {
+                break heard;
+            }
+        };
+        assert_eq!(heard, SendError::PeerClosed);
+    }
 }

@@ -14,9 +14,11 @@ use crate::ty::ringway_type;
 #[derive(Clone, Debug)]
 pub struct ringway_record {
     pub(crate) record: Record,
+    /// That of its deepest field.
+    pub(crate) depth: usize,
 }
 
-/// A field to be added to a record. All of it is copied.
+/// A field to be added to a record. All of it is copied. It never gets more members, as no struct of this header does: what needs more has another name and a function of its own.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct ringway_field {
@@ -62,7 +64,10 @@ pub unsafe extern "C" fn ringway_record_new(
             fields: Vec::new().into(),
             tail: None,
         };
-        given(record, "record")?.write(Box::new(ringway_record { record: made }));
+        given(record, "record")?.write(Box::new(ringway_record {
+            record: made,
+            depth: 0,
+        }));
         Ok(())
     })
 }
@@ -75,7 +80,7 @@ pub unsafe extern "C" fn ringway_record_add(
     field: Option<&ringway_field>,
 ) -> ringway_status {
     call(|| {
-        let record = &mut given(record, "record")?.record;
+        let ringway_record { record, depth } = given(record, "record")?;
         let field = given(field, "field")?;
         // SAFETY: the caller's promise: NULL, or a type that lives.
         let ty = given(unsafe { field.type_.as_ref() }, "field->type_")?;
@@ -106,6 +111,7 @@ pub unsafe extern "C" fn ringway_record_add(
             default: default.to_vec().into(),
         });
         record.fields = fields.into();
+        *depth = ty.depth.max(*depth);
         Ok(())
     })
 }
@@ -150,7 +156,7 @@ pub unsafe extern "C" fn ringway_record_tail_elements(
     size: u32,
 ) -> ringway_status {
     call(|| {
-        let record = &mut given(record, "record")?.record;
+        let ringway_record { record, depth } = given(record, "record")?;
         let of = given(of, "of")?;
         // SAFETY: the caller's promise.
         let name = unsafe { text(name, "name") }?;
@@ -159,6 +165,7 @@ pub unsafe extern "C" fn ringway_record_tail_elements(
             doc: String::new().into(),
             content: Content::Elements(of.ty.clone(), size),
         });
+        *depth = of.depth.max(*depth);
         Ok(())
     })
 }

@@ -93,6 +93,15 @@ impl Lent {
         Ok(unsafe { self.half() })
     }
 
+    /// The same, if this process is not a child of the one that has it.
+    pub(crate) fn own(&mut self) -> Result<&mut Sender, Failure> {
+        let half = self.idle()?;
+        if half.is_forked() {
+            return Err(Failure::forked());
+        }
+        Ok(half)
+    }
+
     #[cold]
     fn is_open(&mut self) -> Failure {
         if self.state().poisoned {
@@ -340,7 +349,7 @@ pub unsafe extern "C" fn ringway_sender_set_priority(
     call(|| {
         // SAFETY: the caller's promise.
         let mut sender = unsafe { Lent::of(sender) }?;
-        let at = sender.idle()?.at(priority)?;
+        let at = sender.own()?.at(priority)?;
         // Left behind on purpose: frames that name no priority have this one from now on.
         std::mem::forget(at);
         Ok(())

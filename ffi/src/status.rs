@@ -38,6 +38,8 @@ pub enum ringway_status {
     RINGWAY_QUEUE_TOO_LONG = 14,
     /// The host's clock is not known here, or a moment is beyond what it can tell.
     RINGWAY_CLOCK = 15,
+    /// The wait was ended by `ringway_interrupter_interrupt`; nothing was sent or received.
+    RINGWAY_INTERRUPTED = 16,
     /// A pointer is NULL, or a number makes no sense: the detail says which.
     RINGWAY_INVALID_ARGUMENT = 32,
     /// A reservation, a group, a frame or a batch is open (or is not, and should be): the detail says which.
@@ -109,6 +111,7 @@ impl ringway_status {
             S::RINGWAY_EXPIRED => c"the frame has expired",
             S::RINGWAY_QUEUE_TOO_LONG => c"the queue is too long",
             S::RINGWAY_CLOCK => c"the host's clock is not known here",
+            S::RINGWAY_INTERRUPTED => c"the wait was interrupted",
             S::RINGWAY_INVALID_ARGUMENT => c"an argument is invalid",
             S::RINGWAY_OUT_OF_TURN => c"the call is out of turn",
             S::RINGWAY_PANICKED => c"a fault of the library",
@@ -157,6 +160,7 @@ impl ringway_status {
             S::RINGWAY_EXPIRED,
             S::RINGWAY_QUEUE_TOO_LONG,
             S::RINGWAY_CLOCK,
+            S::RINGWAY_INTERRUPTED,
             S::RINGWAY_INVALID_ARGUMENT,
             S::RINGWAY_OUT_OF_TURN,
             S::RINGWAY_PANICKED,

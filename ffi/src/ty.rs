@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
 
-use ringway::schema::{Enumeration, Shared, Type, Variant};
+use ringway::schema::{Enumeration, MAX_DEPTH, Shared, Type, Variant};
 
 use crate::boundary::{call, given, quietly, text};
 use crate::error::Failure;
@@ -14,6 +14,8 @@ use crate::status::ringway_status;
 #[derive(Clone, Debug)]
 pub struct ringway_type {
     pub(crate) ty: Type,
+    /// How many types lie in each other here, this one among them: no more than a schema may have, since whatever walks through them calls itself for each.
+    pub(crate) depth: usize,
 }
 
 /// What kind of type one is.
@@ -44,8 +46,15 @@ pub enum ringway_shape {
 
 type Out<'a> = Option<&'a mut MaybeUninit<Box<ringway_type>>>;
 
-fn put(out: Out<'_>, ty: Type) -> Result<(), Failure> {
-    given(out, "type")?.write(Box::new(ringway_type { ty }));
+/// `inner`: the depth of what lies in it.
+fn put(out: Out<'_>, ty: Type, inner: usize) -> Result<(), Failure> {
+    let depth = inner + 1;
+    let out = given(out, "type")?;
+    if depth > MAX_DEPTH {
+        let text = format!("types lie too deep in each other: at most {MAX_DEPTH} do");
+        return Err(Failure::new(ringway_status::RINGWAY_SCHEMA, text));
+    }
+    out.write(Box::new(ringway_type { ty, depth }));
     Ok(())
 }
 
@@ -75,11 +84,11 @@ pub extern "C" fn ringway_type_plain(
                 return Err(Failure::argument(text));
             }
         };
-        put(type_, ty)
+        put(type_, ty, 0)
     })
 }
 
-/// An array of `count` values of a type, which is copied.
+/// An array of `count` values of a type, which is copied. `RINGWAY_SCHEMA`, here and of the next two: types lie too deep in each other.
 #[unsafe(no_mangle)]
 pub extern "C" fn ringway_type_array(
     of: Option<&ringway_type>,
@@ -87,8 +96,8 @@ pub extern "C" fn ringway_type_array(
     type_: Option<&mut MaybeUninit<Box<ringway_type>>>,
 ) -> ringway_status {
     call(|| {
-        let of = given(of, "of")?.ty.clone();
-        put(type_, Type::Array(of.into(), count))
+        let of = given(of, "of")?;
+        put(type_, Type::Array(of.ty.clone().into(), count), of.depth)
     })
 }
 
@@ -99,8 +108,8 @@ pub extern "C" fn ringway_type_maybe(
     type_: Option<&mut MaybeUninit<Box<ringway_type>>>,
 ) -> ringway_status {
     call(|| {
-        let of = given(of, "of")?.ty.clone();
-        put(type_, Type::Maybe(of.into()))
+        let of = given(of, "of")?;
+        put(type_, Type::Maybe(of.ty.clone().into()), of.depth)
     })
 }
 
@@ -111,8 +120,8 @@ pub extern "C" fn ringway_type_record(
     type_: Option<&mut MaybeUninit<Box<ringway_type>>>,
 ) -> ringway_status {
     call(|| {
-        let of = given(of, "of")?.record.clone();
-        put(type_, Type::Record(of.into()))
+        let of = given(of, "of")?;
+        put(type_, Type::Record(of.record.clone().into()), of.depth)
     })
 }
 
@@ -134,7 +143,7 @@ pub unsafe extern "C" fn ringway_type_enumeration(
             signed: is_signed,
             variants: Vec::new().into(),
         };
-        put(type_, Type::Enumeration(enumeration.into()))
+        put(type_, Type::Enumeration(enumeration.into()), 0)
     })
 }
 

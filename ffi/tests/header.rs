@@ -38,6 +38,7 @@ fn header() -> String {
     let mut text = Vec::new();
     made.write(&mut text);
     let text = String::from_utf8(text).unwrap();
+    let text = parenthesised(&text);
     // The generator puts what comes last behind the end of what is guarded.
     let (guarded, last) = text.split_once("#endif  /* RINGWAY_H */").unwrap();
     format!(
@@ -45,6 +46,20 @@ fn header() -> String {
         guarded.trim_end(),
         last.trim()
     )
+}
+
+/// A negative number is one operand wherever it is put.
+fn parenthesised(header: &str) -> String {
+    let lines = header.lines().map(|line| {
+        let mut words = line.splitn(3, ' ');
+        match (words.next(), words.next(), words.next()) {
+            (Some("#define"), Some(name), Some(value)) if value.starts_with('-') => {
+                format!("#define {name} ({value})\n")
+            }
+            _ => format!("{line}\n"),
+        }
+    });
+    lines.collect()
 }
 
 /// The declarations of functions, one a line, without comments, in the order of their names.
@@ -58,6 +73,10 @@ fn declarations(header: &str) -> Vec<String> {
     code.push_str(rest);
     // What is in line is no symbol.
     let code = code.split("static inline").next().unwrap();
+    let code = code
+        .split("#if defined(__cplusplus)\n#define")
+        .next()
+        .unwrap();
     let lines = code.lines().filter(|line| !line.starts_with('#'));
     let code = lines.collect::<Vec<_>>().join(" ");
     let mut found: Vec<String> = code
@@ -78,6 +97,19 @@ fn name(declaration: &str) -> &str {
 #[test]
 fn the_header_is_what_the_source_makes() {
     same(&here().join("include/ringway.h"), &header());
+}
+
+#[test]
+fn no_constant_is_taken_apart_by_what_stands_beside_it() {
+    let header = header();
+    let found = header.lines().filter(|line| line.starts_with("#define "));
+    let bare = found.filter(|line| {
+        line.split(' ')
+            .nth(2)
+            .is_some_and(|value| value.starts_with('-'))
+    });
+    assert_eq!(bare.collect::<Vec<_>>(), [""; 0]);
+    assert!(header.contains("#define RINGWAY_FOR_EVER (-1)\n"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::outcome::RecvError;
 use super::receiver::Receiver;
 use crate::layout::header::HEADER;
 use crate::layout::redelivery::Redelivery;
@@ -123,6 +124,18 @@ impl<'a> Frame<'a> {
             return 0;
         }
         self.receiver.lane.copy(&self.entry, offset, target)
+    }
+
+    /// While frames are held ([`Receiver::hold`]): waits until there is one behind this, which is finished with then; `None` waits for ever.
+    ///
+    /// # Errors
+    /// As for [`Receiver::recv_deadline`], and this frame again.
+    pub fn wait_for_next(self, deadline: Option<Instant>) -> Result<(), (RecvError, Self)> {
+        // Where there are several lanes, that of the one that was found is at hand behind it, and no longer this one's.
+        match self.receiver.wait_for_frame(deadline) {
+            Ok(()) => Ok(()),
+            Err(error) => Err((error, self)),
+        }
     }
 
     /// A copy of the payload.

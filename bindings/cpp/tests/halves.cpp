@@ -25,6 +25,8 @@ struct padded {
 };
 static_assert(sendable<int> && sendable<double> && sendable<std::array<float, 3>> && sendable<ringway::bytes_view>);
 static_assert(!sendable<std::string_view> && !sendable<const char *> && !sendable<int *> && !sendable<padded> && !sendable<long double>);
+static_assert(ringway::wait_time(std::chrono::seconds::min()).nanos() == RINGWAY_FOR_EVER && ringway::wait_time(-3s).nanos() == RINGWAY_FOR_EVER);
+static_assert(ringway::wait_time(1.5ms).nanos() == 1'500'000 && ringway::do_not_wait.nanos() == 0);
 static_assert(!sendable<std::array<const char *, 2>> && ringway::wait_time(std::chrono::seconds::max()).nanos() == RINGWAY_FOR_EVER);
 
 struct ends {
@@ -55,7 +57,7 @@ int main() {
     sender.send(view("hello"));
     CHECK(words(receiver.recv(room, 60s)) == "hello");
     CHECK(sender.try_send(ringway::bytes_view{}));
-    CHECK(receiver.recv(room, 60s).empty());
+    CHECK(receiver.recv(ringway::bytes_room{}, 60s).empty());
     const auto nothing = receiver.try_recv(room);
     CHECK(!nothing && nothing.error().code() == RINGWAY_EMPTY && nothing.error().is_not_yet());
     THROWS(RINGWAY_TIMED_OUT, receiver.recv(room, 1us));
@@ -65,7 +67,12 @@ int main() {
     receiver.recv_into(copy, 60s);
     CHECK(copy == line);
     sender.send(std::uint32_t{7});
+    THROWS(RINGWAY_MALFORMED, receiver.recv_into(copy, 60s));
+    sender.send(view("one that is longer stays unread, and whoever has room for it receives it"));
     THROWS(RINGWAY_TRUNCATED, receiver.recv_into(copy, 60s));
+    CHECK(words(receiver.recv(room)).starts_with("one that is longer"));
+    CHECK(sender.try_send_expiring(view("late"), -1s).error().code() == RINGWAY_EXPIRED);
+    THROWS(RINGWAY_INVALID_ARGUMENT, ringway::config().handshake_timeout(-1s));
 
     {
         auto space = sender.reserve(100);
@@ -113,6 +120,21 @@ int main() {
     CHECK(sender.try_send_expiring(view("soon"), 60s, 4));
     CHECK(poll(&entry, 1, 60'000) == 1 && !receiver.arm() && receiver.next().kind() == 4);
     CHECK(sender.about().capacity == receiver.about().capacity && !sender.arm(8) && sender.check());
+
+    {
+        const auto ends_receive = receiver.interrupter();
+        std::thread waits([&] { THROWS(RINGWAY_INTERRUPTED, receiver.recv(room)); });
+        std::this_thread::sleep_for(20ms);
+        ends_receive.interrupt();
+        waits.join();
+        const auto ends_send = sender.interrupter();
+        ends_send.interrupt();
+        ringway::expected<void> sent;
+        std::size_t count = 0;
+        for (; (sent = sender.try_send(room, 60s)); count++) {}
+        CHECK(sent.error().code() == RINGWAY_INTERRUPTED && !sent.error().is_not_yet());
+        for (; count > 0; count--) CHECK(receiver.recv(room, 60s).size() == room.size());
+    }
 
     const auto counters = ringway::counters::own();
     CHECK(counters.connections() == 2 && counters.value(0, "lanes") == 1 && counters.name(0) == counters.name(1));

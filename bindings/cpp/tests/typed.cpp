@@ -4,6 +4,7 @@
 #include "check.hpp"
 #include "shapes.hpp"
 
+#include <new>
 #include <thread>
 
 using namespace std::chrono_literals;
@@ -36,6 +37,17 @@ static bool same(const Everything &a, const Everything &b) {
            a.limit.get() == b.limit.get() && a.level == b.level && !a.maybe_level.has_value() && !b.maybe_level.has_value() && a.small == b.small &&
            a.yes == b.yes && a.name == b.name && a.key.size() == b.key.size() && a.flags == b.flags && a.maybe_name.get() == b.maybe_name.get() && a.last == b.last;
 }
+
+/// Whether this thread gets no memory.
+static thread_local bool no_memory;
+
+void *operator new(std::size_t size) {
+    void *found = no_memory ? nullptr : std::malloc(size ? size : 1);
+    if (!found) throw std::bad_alloc();
+    return found;
+}
+void operator delete(void *memory) noexcept { std::free(memory); }
+void operator delete(void *memory, std::size_t) noexcept { std::free(memory); }
 
 /// Somebody may be about to listen there.
 template <class S, class R> static ringway::typed_connection<S, R> reach(const std::string &path) {
@@ -153,6 +165,24 @@ static void lies() {
     CHECK(same(server.receiver.recv(60s), good));
 }
 
+/// Where there is no memory for a message it is lost, which is told, and the next ones are received.
+static void no_room() {
+    auto [client, server] = pair_of<Request, ringway::nothing>();
+    const std::string text(5000, 'x');
+    client.sender.send(Note{8}, std::string_view(text));
+    client.sender.send(Cancel{7});
+    bool thrown = false;
+    no_memory = true;
+    try {
+        (void)server.receiver.try_recv(60s);
+    } catch (const std::bad_alloc &) {
+        thrown = true;
+    }
+    no_memory = false;
+    CHECK(thrown && std::get<Cancel>(server.receiver.recv(60s)).number == 7);
+    CHECK(!server.receiver.try_recv());
+}
+
 static void refused(const std::string &path) {
     const auto made = ringway::try_connect<wrong::Quote, wrong::Quote>(path);
     CHECK(!made && made.error().code() == RINGWAY_SCHEMA);
@@ -175,6 +205,7 @@ int main(int count, char **words) {
         THROWS(RINGWAY_SCHEMA, ringway::schema::compare(ringway::schema_of<Quote>(), ringway::schema_of<wrong::Quote>()));
         versions();
         lies();
+        no_room();
     }
     std::printf("typed %s: ok\n", what.c_str());
 }

@@ -44,6 +44,42 @@ static void copies(struct pair *pair) {
     GIVES(RINGWAY_INVALID_ARGUMENT, ringway_sender_send(pair->sender[0], buffer, SIZE_MAX, 0));
 }
 
+/* Where there are no bytes there need be no address. */
+static void nothing(struct pair *pair) {
+    ringway_sender *sender = pair->sender[0];
+    ringway_receiver *receiver = pair->receiver[1];
+    ringway_payload payloads[] = {{NULL, 0}, {"x", 1}};
+    ringway_frame frame;
+    ringway_part part;
+    size_t length = 7;
+    OK(ringway_sender_send(sender, NULL, 0, LONG));
+    OK(ringway_send(sender, NULL, 0, LONG));
+    OK(ringway_sender_send_kind(sender, 3, NULL, 0, LONG));
+    OK(ringway_sender_send_expiring(sender, 0, NULL, 0, 60 * SECOND));
+    OK(ringway_sender_send_many(sender, payloads, 2, LONG, &length));
+    CHECK(length == 2);
+    OK(ringway_sender_send_many(sender, NULL, 0, LONG, &length));
+    CHECK(length == 0);
+    OK(ringway_receiver_recv(receiver, NULL, 0, LONG, &length));
+    OK(ringway_receiver_recv_exact(receiver, NULL, 0));
+    OK(ringway_receiver_next(receiver, LONG, &frame));
+    CHECK(frame.kind == 3 && frame.length == 0);
+    OK(ringway_receiver_copy(receiver, 0, NULL, 0, &length));
+    CHECK(length == 0);
+    OK(ringway_receiver_release(receiver));
+    OK(ringway_receiver_recv_many(receiver, NULL, 0, &part, 1, LONG, &length));
+    CHECK(length == 1 && part.length == 0);
+    OK(ringway_receiver_recv(receiver, NULL, 0, LONG, &length));
+    /* One byte has none to go to. */
+    GIVES(RINGWAY_TRUNCATED, ringway_receiver_recv(receiver, NULL, 0, LONG, &length));
+    GIVES(RINGWAY_INVALID_ARGUMENT, ringway_receiver_recv(receiver, NULL, 1, LONG, &length));
+    GIVES(RINGWAY_INVALID_ARGUMENT, ringway_sender_send(sender, NULL, 1, LONG));
+    SAYS("`data` is NULL");
+    char byte;
+    OK(ringway_receiver_recv(receiver, &byte, 1, LONG, &length));
+    CHECK(byte == 'x');
+}
+
 static void in_place(struct pair *pair) {
     void *space;
     OK(ringway_sender_reserve(pair->sender[0], 100, 8, LONG, &space));
@@ -173,7 +209,20 @@ static void held(struct pair *pair) {
     OK(ringway_receiver_release(pair->receiver[1]));
     OK(ringway_receiver_next(pair->receiver[1], LONG, &frame));
     CHECK(frame.length == 2);
+    /* The one that is open stays so where there is no other. */
     GIVES(RINGWAY_EMPTY, ringway_receiver_next(pair->receiver[1], 0, &frame));
+    GIVES(RINGWAY_TIMED_OUT, ringway_receiver_next(pair->receiver[1], 1000, &frame));
+    char bytes[4];
+    size_t copied;
+    OK(ringway_receiver_copy(pair->receiver[1], 0, bytes, sizeof bytes, &copied));
+    CHECK(copied == 2 && memcmp(bytes, "22", 2) == 0);
+    GIVES(RINGWAY_OUT_OF_TURN, ringway_receiver_rewind(pair->receiver[1], &back));
+    OK(ringway_sender_send(pair->sender[0], "333", 3, 0));
+    OK(ringway_receiver_next(pair->receiver[1], 0, &frame));
+    CHECK(frame.length == 3);
+    OK(ringway_receiver_release(pair->receiver[1]));
+    OK(ringway_sender_send(pair->sender[0], "22", 2, 0));
+    OK(ringway_receiver_recv(pair->receiver[1], bytes, sizeof bytes, 0, &copied));
     OK(ringway_receiver_rewind(pair->receiver[1], &back));
     CHECK(back == 16);
     OK(ringway_receiver_next(pair->receiver[1], 0, &frame));
@@ -285,6 +334,7 @@ int main(void) {
     config = new_config();
     make_pair(&pair, config);
     copies(&pair);
+    nothing(&pair);
     in_place(&pair);
     groups(&pair);
     batches(&pair);

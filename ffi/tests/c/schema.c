@@ -147,6 +147,31 @@ static void rules(void) {
     GIVES(RINGWAY_INVALID_ARGUMENT, ringway_type_plain(99, 1, &type));
 }
 
+/* What lies in what has a bound, long before anything that walks through it needs more stack than there is. */
+static void deep(void) {
+    ringway_type *type = plain(RINGWAY_UNSIGNED, 1), *outer;
+    for (int depth = 1; depth < 8; depth++) type = depth % 2 ? maybe(type) : array(type, 1);
+    GIVES(RINGWAY_SCHEMA, ringway_type_maybe(type, &outer));
+    SAYS("too deep");
+    GIVES(RINGWAY_SCHEMA, ringway_type_array(type, 1, &outer));
+    ringway_type_free(type);
+
+    ringway_status status = RINGWAY_OK;
+    int depth = 0;
+    type = plain(RINGWAY_UNSIGNED, 1);
+    for (; status == RINGWAY_OK && depth < 100000; depth++) {
+        ringway_record *record;
+        OK(ringway_record_new(0, "Inner", 1, 1, &record));
+        if (depth % 2) OK(ringway_record_tail_elements(record, "tail", type, 1));
+        else add(record, "inner", type, 1, 1);
+        if (depth % 2) ringway_type_free(type);
+        status = ringway_type_record(record, &type);
+        ringway_record_free(record);
+    }
+    CHECK(status == RINGWAY_SCHEMA && depth == 8);
+    SAYS("at most 8");
+}
+
 static void refused(const char *path) {
     ringway_record *record;
     ringway_config *config;
@@ -182,6 +207,7 @@ int main(int count, char **words) {
     fields(schema);
     tables(schema);
     rules();
+    deep();
     ringway_schema_free(schema);
     puts("schema: ok");
     return 0;

@@ -4,6 +4,14 @@
 
 #include "check.h"
 
+/* Structs keep their layout: a program that was compiled with an older header runs with a newer library. */
+_Static_assert(sizeof(ringway_peer) == 8 && offsetof(ringway_peer, pid) == 4, "ringway_peer");
+_Static_assert(sizeof(ringway_half) == 32 && offsetof(ringway_half, peer) == 24, "ringway_half");
+_Static_assert(sizeof(ringway_frame) == 24 && offsetof(ringway_frame, redelivery) == 19, "ringway_frame");
+_Static_assert(sizeof(ringway_payload) == 16 && sizeof(ringway_part) == 16, "ringway_payload, ringway_part");
+_Static_assert(sizeof(ringway_place) == 32 && offsetof(ringway_place, of) == 24, "ringway_place");
+_Static_assert(sizeof(ringway_field) == 56 && offsetof(ringway_field, default_) == 48, "ringway_field");
+
 static void options(void) {
     ringway_config *config;
     ringway_listener *listener;
@@ -43,6 +51,8 @@ static void options(void) {
     OK(ringway_listener_path(listener, told, sizeof told, &length));
     CHECK(length == strlen(path) && strcmp(told, path) == 0);
     GIVES(RINGWAY_TRUNCATED, ringway_listener_path(listener, told, length, &length));
+    length = 0;
+    GIVES(RINGWAY_TRUNCATED, ringway_listener_path(listener, NULL, 0, &length));
     CHECK(length == strlen(path));
     uint64_t refusals;
     OK(ringway_listener_refusals(listener, &refusals, told, sizeof told, &length));
@@ -78,6 +88,7 @@ static void errors(void) {
     ringway_type_free(NULL);
     ringway_observed_free(NULL);
     ringway_counters_free(NULL);
+    ringway_interrupter_free(NULL);
 }
 
 static void counters(void) {
@@ -158,6 +169,113 @@ static void observing(void) {
     ringway_config_free(config);
 }
 
+/* Every call of a half, in a child whose parent has nothing open. */
+static void refused_in_a_child(ringway_sender *sender, ringway_receiver *receiver) {
+    char buffer[64] = {0};
+    size_t length;
+    uint64_t bytes;
+    bool armed;
+    int descriptor;
+    void *space;
+    ringway_frame frame;
+    ringway_part part;
+    ringway_half about;
+    ringway_interrupter *interrupter;
+    ringway_payload payload = {buffer, 1};
+    for (int64_t timeout = -1; timeout <= 1; timeout++) {
+        GIVES(RINGWAY_FORKED, ringway_sender_send(sender, buffer, 64, timeout));
+        GIVES(RINGWAY_FORKED, ringway_send(sender, buffer, 64, timeout));
+        GIVES(RINGWAY_FORKED, ringway_sender_send_kind(sender, 3, buffer, 1, timeout));
+        GIVES(RINGWAY_FORKED, ringway_sender_send_many(sender, &payload, 1, timeout, &length));
+        GIVES(RINGWAY_FORKED, ringway_sender_reserve(sender, 8, 8, timeout, &space));
+        GIVES(RINGWAY_FORKED, ringway_receiver_recv(receiver, buffer, 64, timeout, &length));
+        GIVES(RINGWAY_FORKED, ringway_recv(receiver, buffer, 64, timeout, &length));
+        GIVES(RINGWAY_FORKED, ringway_receiver_next(receiver, timeout, &frame));
+        GIVES(RINGWAY_FORKED, ringway_receiver_recv_many(receiver, buffer, 64, &part, 1, timeout, &length));
+        GIVES(RINGWAY_FORKED, ringway_receiver_open_batch(receiver, 8, timeout));
+    }
+    GIVES(RINGWAY_NOT_AT_ONCE, ringway_sender_send_64(sender, buffer));
+    GIVES(RINGWAY_NOT_AT_ONCE, ringway_receiver_recv_64(receiver, buffer));
+    GIVES(RINGWAY_NOT_AT_ONCE, ringway_receiver_recv_exact(receiver, buffer, 1));
+    GIVES(RINGWAY_FORKED, ringway_sender_send_expiring(sender, 0, buffer, 1, SECOND));
+    GIVES(RINGWAY_FORKED, ringway_sender_set_priority(sender, 0));
+    GIVES(RINGWAY_FORKED, ringway_sender_open_group(sender));
+    GIVES(RINGWAY_FORKED, ringway_sender_check(sender));
+    GIVES(RINGWAY_FORKED, ringway_sender_arm(sender, 1, &armed));
+    GIVES(RINGWAY_FORKED, ringway_sender_descriptor(sender, &descriptor));
+    GIVES(RINGWAY_FORKED, ringway_sender_interrupter(sender, &interrupter));
+    GIVES(RINGWAY_FORKED, ringway_receiver_hold(receiver, true));
+    GIVES(RINGWAY_FORKED, ringway_receiver_rewind(receiver, &bytes));
+    GIVES(RINGWAY_FORKED, ringway_receiver_arm(receiver, &armed));
+    GIVES(RINGWAY_FORKED, ringway_receiver_descriptor(receiver, &descriptor));
+    GIVES(RINGWAY_FORKED, ringway_receiver_interrupter(receiver, &interrupter));
+    /* What was agreed is no secret. */
+    OK(ringway_sender_about(sender, &about));
+    OK(ringway_receiver_about(receiver, &about));
+    ringway_sender_free(sender);
+    ringway_receiver_free(receiver);
+}
+
+/* With a group, a batch, a reservation and held frames open: what would end them does not, and says so. */
+static void nothing_ends_in_a_child(struct pair *pair) {
+    ringway_frame frame;
+    GIVES(RINGWAY_FORKED, ringway_sender_send(pair->sender[0], "x", 1, RINGWAY_FOR_EVER));
+    GIVES(RINGWAY_FORKED, ringway_sender_publish(pair->sender[0]));
+    GIVES(RINGWAY_FORKED, ringway_receiver_end_batch(pair->receiver[0]));
+    GIVES(RINGWAY_FORKED, ringway_sender_abort(pair->sender[1]));
+    GIVES(RINGWAY_FORKED, ringway_receiver_release(pair->receiver[1]));
+    GIVES(RINGWAY_FORKED, ringway_receiver_next(pair->receiver[1], 0, &frame));
+}
+
+static void in_child(void (*what)(struct pair *), struct pair *pair) {
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        what(pair);
+        _exit(0);
+    }
+    int status;
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void idle(struct pair *pair) {
+    refused_in_a_child(pair->sender[0], pair->receiver[0]);
+    refused_in_a_child(pair->sender[1], pair->receiver[1]);
+}
+
+static void children(void) {
+    ringway_config *config = new_config();
+    struct pair pair;
+    ringway_frame frame;
+    void *space;
+    char buffer[64];
+    size_t length;
+    make_pair(&pair, config);
+    /* One has a frame to receive, the other has none. */
+    OK(ringway_sender_send(pair.sender[0], "before", 6, LONG));
+    in_child(idle, &pair);
+    OK(ringway_receiver_hold(pair.receiver[1], true));
+    OK(ringway_receiver_next(pair.receiver[1], LONG, &frame));
+    OK(ringway_sender_send(pair.sender[1], "batched", 7, LONG));
+    OK(ringway_receiver_open_batch(pair.receiver[0], 8, LONG));
+    OK(ringway_sender_open_group(pair.sender[0]));
+    OK(ringway_sender_send(pair.sender[0], "grouped", 7, LONG));
+    OK(ringway_sender_reserve(pair.sender[1], 8, 8, LONG, &space));
+    in_child(nothing_ends_in_a_child, &pair);
+    /* The parent goes on. */
+    OK(ringway_receiver_next(pair.receiver[0], 0, &frame));
+    CHECK(frame.length == 7);
+    OK(ringway_receiver_end_batch(pair.receiver[0]));
+    OK(ringway_sender_abort(pair.sender[1]));
+    OK(ringway_receiver_release(pair.receiver[1]));
+    GIVES(RINGWAY_EMPTY, ringway_receiver_recv(pair.receiver[1], buffer, sizeof buffer, 0, &length));
+    OK(ringway_sender_publish(pair.sender[0]));
+    OK(ringway_receiver_recv(pair.receiver[1], buffer, sizeof buffer, LONG, &length));
+    CHECK(length == 7 && memcmp(buffer, "grouped", 7) == 0);
+    free_pair(&pair);
+    ringway_config_free(config);
+}
+
 /* Whatever a child does with what it inherited is refused, and harms nobody. */
 static void forked(void) {
     ringway_config *config;
@@ -177,6 +295,7 @@ static void forked(void) {
         size_t length;
         bool armed;
         ringway_connection *connection;
+        ringway_interrupter *interrupter;
         const void *data;
         GIVES(RINGWAY_FORKED, ringway_sender_commit(pair.sender[0], 8, 0));
         GIVES(RINGWAY_FORKED, ringway_sender_commit(pair.sender[1], 0, 0));
@@ -196,6 +315,8 @@ static void forked(void) {
         GIVES(RINGWAY_FORKED, ringway_receiver_arm(pair.receiver[0], &armed));
         GIVES(RINGWAY_FORKED, ringway_receiver_open_batch(pair.receiver[0], 8, 0));
         GIVES(RINGWAY_FORKED, ringway_listener_accept(pair.listener, 0, &connection));
+        GIVES(RINGWAY_FORKED, ringway_sender_interrupter(pair.sender[0], &interrupter));
+        GIVES(RINGWAY_FORKED, ringway_receiver_interrupter(pair.receiver[0], &interrupter));
         free_pair(&pair);
         ringway_config_free(config);
         _exit(0);
@@ -220,6 +341,7 @@ int main(void) {
     counters();
     observing();
     forked();
+    children();
     puts("setup: ok");
     return 0;
 }

@@ -164,6 +164,9 @@ fn exports(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
     if !printed.contains("Library soname: [libringway.so.0]") {
         return Err(Stop::failed("the library has not the name libringway.so.0"));
     }
+    if !printed.contains("NODELETE") {
+        return Err(Stop::failed("`dlclose` would take the library away"));
+    }
     Ok(())
 }
 
@@ -174,13 +177,14 @@ fn compile(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
     let nulls = tree.built.join("nulls.c");
     let nulls = nulls.to_string_lossy();
     let pair = "ffi/tests/c/pair.c";
-    let programs: [(&str, &[&str], &[&str]); 9] = [
+    let programs: [(&str, &[&str], &[&str]); 10] = [
         ("typed", ADDRESSES, &["bindings/cpp/tests/typed.cpp"]),
         ("halves", ADDRESSES, &["bindings/cpp/tests/halves.cpp"]),
         ("shapes", &[], &["bindings/cpp/tests/shapes.cpp"]),
         ("exchange", SANITIZED, &["ffi/tests/c/exchange.c", pair]),
         ("setup", SANITIZED, &["ffi/tests/c/setup.c", pair]),
         ("schema", SANITIZED, &["ffi/tests/c/schema.c", pair]),
+        ("waits", SANITIZED, &["ffi/tests/c/waits.c", pair]),
         ("nulls", SANITIZED, &[&nulls, pair]),
         ("planted", SANITIZED, &["ffi/tests/c/planted.c", pair]),
         ("plain", &["-O1"], &["ffi/tests/c/exchange.c", pair]),
@@ -205,7 +209,7 @@ fn ended(job: &mut Job, tasks: Vec<Task>) -> Result<(), Stop> {
 
 /// Those that need nobody at the other end.
 fn run_tests(job: &mut Job, tree: &Tree) -> Result<usize, Stop> {
-    let names = ["exchange", "setup", "nulls", "halves", "typed"];
+    let names = ["exchange", "setup", "waits", "nulls", "halves", "typed"];
     for name in names {
         let printed = job.run(&mut tree.program(name), seconds(120))?;
         if !printed.contains(": ok") {
@@ -219,7 +223,7 @@ fn run_tests(job: &mut Job, tree: &Tree) -> Result<usize, Stop> {
 
 /// Checks that cannot fail are worthless: what is planted here has to be found.
 fn planted(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
-    job.note("# Three faults are planted here: the errors that follow are wanted.");
+    job.note("# Four faults are planted here: the errors that follow are wanted.");
     let (printed, status) = job.try_run(&mut tree.program("planted"), seconds(60))?;
     if status.success() || !printed.contains("heap-use-after-free") {
         return Err(Stop::failed(
@@ -230,6 +234,12 @@ fn planted(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
     let (printed, status) = job.try_run(&mut gap, seconds(60))?;
     if status.success() || !printed.contains("leaves bytes free between the fields") {
         return Err(Stop::failed("a struct with a gap compiles"));
+    }
+    let short = ["-fsyntax-only", "-fshort-enums"];
+    let mut short = tree.compiler("short", &short, &["ffi/tests/c/planted.c"]);
+    let (printed, status) = job.try_run(&mut short, seconds(60))?;
+    if status.success() || !printed.contains("compile without -fshort-enums") {
+        return Err(Stop::failed("enumerations of another size compile"));
     }
     let (printed, status) = job.try_run(tree.program("schema").arg("00"), seconds(60))?;
     if status.success() || !printed.contains("where Rust has 00") {

@@ -31,8 +31,9 @@ class config {
     /// How this side waits.
     config &&wait(ringway_wait how) && { return std::move(set(RINGWAY_WAIT, how)); }
     config &wait(ringway_wait how) & { return set(RINGWAY_WAIT, how); }
-    /// How long a handshake may take.
+    /// How long a handshake may take. It throws where that is negative: a handshake for which there is no limit is none that is wanted.
     config &&handshake_timeout(std::chrono::nanoseconds time) && {
+        if (time < time.zero()) throw error({RINGWAY_INVALID_ARGUMENT, "the time for a handshake is negative"});
         return std::move(set(RINGWAY_HANDSHAKE_TIMEOUT, static_cast<std::uint64_t>(time.count())));
     }
 

@@ -34,8 +34,8 @@ class wait_time {
     /// Any duration; one that is negative never ends.
     template <class Rep, class Period>
     constexpr wait_time(std::chrono::duration<Rep, Period> time)
-        // What is longer than nanoseconds can say never ends.
-        : nanos_(std::chrono::duration<double>(time).count() > 9.2e9 ? RINGWAY_FOR_EVER : std::chrono::duration_cast<std::chrono::nanoseconds>(time).count()) {}
+        // What is longer than nanoseconds can say never ends, and how much less than nothing a time is says nothing.
+        : nanos_(std::chrono::duration<double>(time).count() > 9.2e9 || time < time.zero() ? RINGWAY_FOR_EVER : std::chrono::duration_cast<std::chrono::nanoseconds>(time).count()) {}
 
     [[nodiscard]] constexpr std::int64_t nanos() const noexcept { return nanos_; }
 
@@ -60,9 +60,6 @@ template <auto Free> struct free_with {
 };
 
 template <class T, auto Free> using owned = std::unique_ptr<T, free_with<Free>>;
-
-/// Where there is no byte there may be no address, which the C library refuses.
-inline const void *address(bytes_view bytes) noexcept { return bytes.data() ? static_cast<const void *>(bytes.data()) : ""; }
 
 } // namespace detail
 } // namespace ringway

@@ -3,6 +3,7 @@
 
 #include <ringway/error.hpp>
 #include <ringway/handle.hpp>
+#include <ringway/interrupter.hpp>
 
 #include <vector>
 
@@ -26,8 +27,7 @@ class frame {
     /// Copies bytes from an offset on, as many as there are and fit; returns those.
     bytes_room copy_to(bytes_room room, std::size_t offset = 0) const {
         std::size_t copied;
-        std::byte nothing;
-        detail::must(ringway_receiver_copy(receiver_, offset, room.data() ? room.data() : &nothing, room.size(), &copied));
+        detail::must(ringway_receiver_copy(receiver_, offset, room.data(), room.size(), &copied));
         return room.first(copied);
     }
     [[nodiscard]] std::vector<std::byte> to_vector() const {
@@ -61,14 +61,12 @@ class receiver {
     bytes_room recv(bytes_room room, wait_time wait = for_ever) { return try_recv(room, wait).value(); }
     [[nodiscard]] expected<bytes_room> try_recv(bytes_room room, wait_time wait = do_not_wait) {
         std::size_t length;
-        std::byte nothing;
-        void *start = room.data() ? room.data() : &nothing;
-        const status code = ringway_recv(handle_.get(), start, room.size(), wait.nanos(), &length);
+        const status code = ringway_recv(handle_.get(), room.data(), room.size(), wait.nanos(), &length);
         if (code != RINGWAY_OK) [[unlikely]]
             return failure::of(code);
         return room.first(length);
     }
-    /// Copies the next frame over an object that is nothing but bytes, of which every value is one; a frame of another length is an error.
+    /// Copies the next frame over an object that is nothing but bytes, of which every value is one. A frame of another length is an error: one that is longer stays unread (`RINGWAY_TRUNCATED`), one that is shorter is consumed (`RINGWAY_MALFORMED`), and what the object has then is no value of anybody's.
     template <class T>
         requires(std::is_trivially_copyable_v<T> && is_plain<T>::value)
     [[gnu::always_inline]] void recv_into(T &value, wait_time wait = for_ever) {
@@ -103,6 +101,12 @@ class receiver {
         detail::must(ringway_receiver_about(handle_.get(), &about));
         return about;
     }
+    /// What ends a wait of this half from another thread; to be asked for before the wait.
+    [[nodiscard]] ringway::interrupter interrupter() {
+        ringway_interrupter *made;
+        detail::must(ringway_receiver_interrupter(handle_.get(), &made));
+        return ringway::interrupter(made);
+    }
     [[nodiscard]] ringway_receiver *get() const noexcept { return handle_.get(); }
 
   private:
@@ -111,7 +115,7 @@ class receiver {
         std::size_t length;
         detail::must(ringway_receiver_recv(handle_.get(), start, size, wait.nanos(), &length));
         if (length != size) [[unlikely]]
-            throw error({RINGWAY_TRUNCATED, "the frame has " + std::to_string(length) + " bytes, where " + std::to_string(size) + " were expected"});
+            throw error({RINGWAY_MALFORMED, "the frame has " + std::to_string(length) + " bytes, where " + std::to_string(size) + " were expected"});
     }
 
     detail::owned<ringway_receiver, ringway_receiver_free> handle_;

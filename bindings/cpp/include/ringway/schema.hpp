@@ -23,7 +23,7 @@ class schema {
     /// The schema of a table; throws where the bytes are none.
     static schema decode(bytes_view table) {
         ringway_schema *made;
-        detail::must(ringway_schema_decode(detail::address(table), table.size(), &made));
+        detail::must(ringway_schema_decode(table.data(), table.size(), &made));
         return schema(made);
     }
 

@@ -3,7 +3,9 @@
 
 #include <ringway/error.hpp>
 #include <ringway/handle.hpp>
+#include <ringway/interrupter.hpp>
 
+#include <algorithm>
 #include <cstring>
 
 namespace ringway {
@@ -70,7 +72,7 @@ class sender {
 
     /// Sends a copy, waiting for room.
     void send(bytes_view bytes, wait_time wait = for_ever) {
-        detail::must(ringway_send(handle_.get(), detail::address(bytes), bytes.size(), wait.nanos()));
+        detail::must(ringway_send(handle_.get(), bytes.data(), bytes.size(), wait.nanos()));
     }
     /// The same of an object that is nothing but bytes: `ringway::is_plain`.
     template <class T>
@@ -80,7 +82,7 @@ class sender {
     }
     /// Sends a copy if there is room within the time.
     expected<void> try_send(bytes_view bytes, wait_time wait = do_not_wait) {
-        return detail::tried(ringway_send(handle_.get(), detail::address(bytes), bytes.size(), wait.nanos()));
+        return detail::tried(ringway_send(handle_.get(), bytes.data(), bytes.size(), wait.nanos()));
     }
     /// With a number that the receiver gets with the frame.
     void send_kind(std::uint16_t kind, bytes_view bytes, wait_time wait = for_ever) {
@@ -89,10 +91,10 @@ class sender {
     expected<void> try_send_kind(std::uint16_t kind, bytes_view bytes, wait_time wait = do_not_wait) {
         return detail::tried(try_kind(kind, bytes, wait));
     }
-    /// A copy that is of no use any more after a time.
+    /// A copy that is of no use any more after a time; at once (`RINGWAY_EXPIRED`), where that is negative.
     expected<void> try_send_expiring(bytes_view bytes, std::chrono::nanoseconds lifetime, std::uint16_t kind = 0) {
-        return detail::tried(ringway_sender_send_expiring(handle_.get(), kind, detail::address(bytes), bytes.size(),
-                                                          static_cast<std::uint64_t>(lifetime.count())));
+        return detail::tried(ringway_sender_send_expiring(handle_.get(), kind, bytes.data(), bytes.size(),
+                                                          static_cast<std::uint64_t>(std::max<std::int64_t>(lifetime.count(), 0))));
     }
 
     /// Space for a frame, to be filled in place.
@@ -132,11 +134,17 @@ class sender {
         detail::must(ringway_sender_about(handle_.get(), &about));
         return about;
     }
+    /// What ends a wait of this half from another thread; to be asked for before the wait.
+    [[nodiscard]] ringway::interrupter interrupter() {
+        ringway_interrupter *made;
+        detail::must(ringway_sender_interrupter(handle_.get(), &made));
+        return ringway::interrupter(made);
+    }
     [[nodiscard]] ringway_sender *get() const noexcept { return handle_.get(); }
 
   private:
     status try_kind(std::uint16_t kind, bytes_view bytes, wait_time wait) {
-        return ringway_sender_send_kind(handle_.get(), kind, detail::address(bytes), bytes.size(), wait.nanos());
+        return ringway_sender_send_kind(handle_.get(), kind, bytes.data(), bytes.size(), wait.nanos());
     }
 
     detail::owned<ringway_sender, ringway_sender_free> handle_;

@@ -78,6 +78,7 @@ const HANDLES: &[&str] = &[
     "schema",
     "record",
     "type",
+    "interrupter",
     "observed",
     "counters",
 ];
@@ -154,6 +155,7 @@ static struct {
     ringway_schema *schema;
     ringway_record *record;
     ringway_type *type;
+    ringway_interrupter *interrupter;
     ringway_observed *observed;
     ringway_counters *counters;
 } have;
@@ -175,6 +177,7 @@ int main(void) {
     make_pair(&pair, have.config);
     have.sender = pair.sender[0];
     have.receiver = pair.receiver[0];
+    OK(ringway_receiver_interrupter(have.receiver, &have.interrupter));
     const char *path = new_path();
     OK(ringway_bind(have.config, path, &have.listener));
     CHECK(pthread_create(&thread, NULL, accept_one, NULL) == 0);
@@ -195,6 +198,7 @@ const END: &str = "\
     ringway_connection_free(other);
     ringway_connection_free(have.connection);
     ringway_listener_free(have.listener);
+    ringway_interrupter_free(have.interrupter);
     ringway_observed_free(have.observed);
     ringway_counters_free(have.counters);
     ringway_record_free(have.record);
