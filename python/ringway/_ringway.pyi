@@ -5,6 +5,7 @@ from os import PathLike
 from types import TracebackType
 from typing import Any, Literal, Self, TypedDict, Unpack, final
 
+from ringway.typed.connecting import Told
 from typing_extensions import Buffer, CapsuleType
 
 __all__ = [
@@ -58,7 +59,9 @@ __all__ = [
     "__version__",
     "connect",
     "listen",
+    "observe",
     "pair",
+    "recv_records",
 ]
 __version__: str
 
@@ -67,14 +70,13 @@ class _Limits(TypedDict, total=False):
     bytes: int
     handshakes: int
 
-class _Options(TypedDict, total=False):
+class _PlainOptions(TypedDict, total=False):
     alignment: int
     allow_tap: bool
     allow_uid: int | Iterable[int]
     capacity: int
     codec: int
     drop_expired: bool
-    expects: Schema | None
     few_descriptors: bool
     handshake_timeout: float
     huge_pages: bool
@@ -87,14 +89,27 @@ class _Options(TypedDict, total=False):
     peer_capacity: int
     prefault: bool
     raise_descriptor_limit: bool
-    sends: Schema | None
     spin_budget: float
     starvation_bound: int
     trust_peer: bool
     wait: Literal["adaptive", "spin", "park"]
 
+class _Options(_PlainOptions, total=False):
+    expects: Schema | None
+    sends: Schema | None
+
 def connect(name: str | PathLike[str], **options: Unpack[_Options]) -> Connection: ...
 def listen(name: str | PathLike[str], **options: Unpack[_Options]) -> Listener: ...
+def observe(
+    name: str | PathLike[str], **options: Unpack[_Options]
+) -> tuple[Schema | None, Schema | None]: ...
+def recv_records(
+    receiver: Receiver,
+    buffer: Buffer,
+    record_size: int,
+    kind: int,
+    timeout: float | None = None,
+) -> int: ...
 def pair(**options: Unpack[_Options]) -> tuple[Connection, Connection]: ...
 @final
 class Peer:
@@ -117,6 +132,8 @@ class Schema:
     def json(self) -> str: ...
     def to_dict(self) -> dict[str, Any]: ...
     def to_table(self) -> bytes: ...
+    def decode(self, payload: bytes, kind: int = 0) -> dict[str, Any]: ...
+    def encode(self, values: dict[str, Any], kind: int = 0) -> bytes: ...
     def check_readable_by(self, reader: Schema) -> None: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
@@ -281,6 +298,7 @@ class Connection:
     def peer_sends(self) -> Schema | None: ...
     @property
     def peer_expects(self) -> Schema | None: ...
+    def schema(self) -> Told: ...
     def split(self) -> tuple[Sender, Receiver]: ...
     def __iter__(self) -> Self: ...
     def __next__(self) -> bytes: ...

@@ -371,6 +371,20 @@ impl Connection {
         self.sender.get().longest()
     }
 
+    /// What the peer says of its messages: a `ringway.typed.Told`, with classes and NumPy dtypes that are made from its tables of fields.
+    ///
+    /// >>> import ringway
+    /// >>> point = {"name": "Point", "size": 8, "align": 8, "fields": [{"name": "x", "type": "f64", "offset": 0, "size": 8, "align": 8}]}
+    /// >>> left, right = ringway.pair(sends=ringway.Schema({"records": [point]}))
+    /// >>> told = right.schema()
+    /// >>> left.send(bytes(8))
+    /// >>> told.typed().recv()
+    /// Point(x=0.0)
+    fn schema(slf: Bound<'_, Self>) -> PyResult<Bound<'_, PyAny>> {
+        let typed = slf.py().import("ringway.typed")?;
+        typed.getattr("Told")?.call1((slf,))
+    }
+
     /// `(sender, receiver)`: each may be used by a thread of its own.
     fn split(&self, py: Python<'_>) -> (Py<Sender>, Py<Receiver>) {
         (self.sender.clone_ref(py), self.receiver.clone_ref(py))

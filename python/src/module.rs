@@ -5,8 +5,10 @@ use pyo3::prelude::*;
 use crate::connection::{Connection, Peer, connect};
 use crate::errors;
 use crate::listener::{Listener, listen};
+use crate::observe::observe;
 use crate::pair::pair;
 use crate::receiver::Receiver;
+use crate::records::recv_records;
 use crate::reservation::Reservation;
 use crate::schema::Schema;
 use crate::sender::Sender;
@@ -27,10 +29,11 @@ fn _ringway(module: &Bound<'_, PyModule>) -> PyResult<()> {
     for function in [
         wrap_pyfunction!(connect, module)?,
         wrap_pyfunction!(listen, module)?,
+        wrap_pyfunction!(observe, module)?,
         wrap_pyfunction!(pair, module)?,
     ] {
         function.setattr("__module__", "ringway")?;
         module.add_function(function)?;
     }
-    Ok(())
+    module.add_function(wrap_pyfunction!(recv_records, module)?)
 }

@@ -43,7 +43,7 @@ impl Receiver {
 
     /// Waits for a frame, as long as `timeout` says, and has it received.
     #[inline]
-    fn receive<R>(
+    pub(crate) fn receive<R>(
         &self,
         py: Python<'_>,
         timeout: Option<f64>,

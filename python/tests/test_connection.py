@@ -243,7 +243,7 @@ def test_errors_at_once(place: str) -> None:
     with pytest.raises(ringway.InvalidConfig, match="power of two"):
         ringway.listen(place, capacity=5000)
     with pytest.raises(TypeError, match="no option \"nonsense\""):
-        ringway.listen(place, nonsense=1)  # type: ignore[call-arg]
+        ringway.listen(place, nonsense=1)  # type: ignore[call-overload]
     with ringway.listen(place):
         with pytest.raises(ringway.NameTaken) as taken:
             ringway.listen(place)

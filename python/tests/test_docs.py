@@ -22,7 +22,7 @@ def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_examples_of_the_module() -> None:
     tests = doctest.DocTestFinder(exclude_empty=True).find(ringway, "ringway")
     found = {test.name for test in tests if test.examples}
-    assert {"ringway", "ringway.Connection.recv", "ringway.listen", "ringway.Schema"} <= found
+    assert {"ringway", "ringway.Connection.recv", "ringway.pair", "ringway.Schema"} <= found
     runner = doctest.DocTestRunner(optionflags=doctest.IGNORE_EXCEPTION_DETAIL)
     for test in tests:
         runner.run(test)
@@ -35,7 +35,7 @@ def test_everything_says_what_it_is() -> None:
         if not isinstance(value, str):
             assert value.__doc__, name
         for member in dir(value):
-            if isinstance(value, str) or hasattr(value, "with_traceback"):
+            if not isinstance(value, type) or hasattr(value, "with_traceback"):
                 continue
             told = getattr(value, member).__doc__
             assert member.startswith("_") or told, f"{name}.{member}"

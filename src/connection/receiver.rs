@@ -10,6 +10,7 @@ mod part;
 mod polled;
 #[cfg(feature = "tokio")]
 mod polls;
+mod records;
 mod taken;
 mod waiting;
 

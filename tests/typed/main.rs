@@ -7,6 +7,7 @@ mod generations;
 mod invalid;
 mod kinds;
 mod schema;
+mod shapes;
 mod support;
 mod survive;
 mod together;

@@ -1,10 +1,11 @@
 //! Schemas: what the bytes of frames mean, as Python has them.
 
 mod read;
+mod value;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use ringway::schema::{self, Schema as Table};
+use ringway::schema::{self, Record, Schema as Table};
 
 use crate::errors::{Fault, raise};
 
@@ -78,6 +79,25 @@ impl Schema {
         Ok(PyBytes::new(py, &table))
     }
 
+    /// decode(payload, kind=0): the values of a frame that was written by this schema, by their names.
+    ///
+    /// A record is a dictionary, a value of an enumeration its name, and what is absent `None`. Raises `SchemaError` for bytes that are no such frame, and says which field is wrong.
+    #[pyo3(signature = (payload, kind=0))]
+    fn decode<'py>(
+        &self,
+        py: Python<'py>,
+        payload: &[u8],
+        kind: u16,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        value::decode(py, self.record(py, kind)?, payload)
+    }
+
+    /// encode(values, kind=0): the payload of the frame that says what `values` says; what is left out has its default.
+    #[pyo3(signature = (values, kind=0))]
+    fn encode<'py>(&self, values: &Bound<'py, PyAny>, kind: u16) -> PyResult<Bound<'py, PyBytes>> {
+        value::encode(self.record(values.py(), kind)?, values)
+    }
+
     /// Raises if who expects `reader` cannot read what is sent with this schema.
     fn check_readable_by(&self, py: Python<'_>, reader: &Self) -> PyResult<()> {
         schema::compare(&self.table, &reader.table).map_err(|difference| {
@@ -99,5 +119,12 @@ impl Schema {
         let names = self.table.records.iter().map(|record| &*record.name);
         let names = names.collect::<Vec<_>>().join(", ");
         format!("<ringway.Schema of {names}>")
+    }
+}
+
+impl Schema {
+    fn record(&self, py: Python<'_>, kind: u16) -> PyResult<&Record> {
+        let unknown = || raise(py, Fault::SchemaError, format!("kind {kind} is not known"));
+        self.table.record(kind).ok_or_else(unknown)
     }
 }

@@ -23,7 +23,8 @@ pub(super) fn python(job: &mut Job) -> Result<String, Stop> {
     equip(job)?;
     let wheel = build(job, "wheels", None)?;
     let fresh = install(job, &wheel)?;
-    let printed = test(job, &fresh)?;
+    let peer = peer(job)?;
+    let printed = test(job, &fresh, &peer)?;
     check(job, &fresh)?;
     find(job, &fresh)?;
     let last = printed.lines().rev().find(|line| line.contains("passed"));
@@ -109,7 +110,18 @@ fn interpreter(fresh: &Path) -> std::process::Command {
     python
 }
 
-fn test(job: &mut Job, fresh: &Path) -> Result<String, Stop> {
+/// Builds the Rust program that the tests of typed messages talk to.
+fn peer(job: &mut Job) -> Result<PathBuf, Stop> {
+    let mut cargo = place::cargo();
+    cargo.args(["build", "--package", "ringway-python", "--example", "peer"]);
+    if job.ci() {
+        cargo.arg("--locked");
+    }
+    job.run(&mut cargo, seconds(300))?;
+    Ok(place::target().join("debug/examples/peer"))
+}
+
+fn test(job: &mut Job, fresh: &Path, peer: &Path) -> Result<String, Stop> {
     let cache = place::target().join("verify/pytest-cache");
     let mut pytest = interpreter(fresh);
     pytest.args(["-m", "pytest", "-q", "-c", "python/pyproject.toml"]);
@@ -118,6 +130,7 @@ fn test(job: &mut Job, fresh: &Path) -> Result<String, Stop> {
         .arg(format!("cache_dir={}", cache.display()));
     // The tests look whether they test what was installed.
     pytest.env("RINGWAY_INSTALLED", fresh);
+    pytest.env("RINGWAY_PEER", peer);
     job.run(pytest.arg("python/tests"), seconds(300))
 }
 

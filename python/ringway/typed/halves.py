@@ -1,0 +1,241 @@
+"""The two halves of a connection that carries messages."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+import ringway._ringway as native
+from ringway.typed.lane import Lane, Reader
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from typing_extensions import Self
+
+S = TypeVar("S")
+R = TypeVar("R")
+
+NOTHING = object()
+
+
+class Sender(Generic[S]):
+    """The half that sends messages of `S`. Threads that call it at the same time take turns."""
+
+    __slots__ = ("_send", "_try_send", "lane", "untyped")
+
+    untyped: native.Sender
+    """The half that sends bytes. What is sent with it should be messages of the lane; the peer checks them."""
+    lane: Lane[S] | None
+    """What it carries; ``None``: bytes."""
+
+    def __init__(self, untyped: native.Sender, lane: Lane[S] | None) -> None:
+        self.untyped, self.lane = untyped, lane
+        self._send, self._try_send = untyped.send, untyped.try_send
+
+    def send(self, message: S, timeout: float | None = None) -> None:
+        """Sends a message, waiting for room.
+
+        Raises :class:`ringway.typed.Invalid` for a value that its field cannot hold, ``TypeError`` for what the lane does not carry, and what
+        :meth:`ringway.Connection.send` raises.
+        """
+        if self.lane is None:
+            self._send(cast(Any, message), timeout)
+            return
+        kind, payload = self.lane.encode(message)
+        self._send(payload, timeout, kind)
+
+    def try_send(self, message: S) -> bool:
+        """Sends a message if there is room now; whether it did."""
+        if self.lane is None:
+            return self._try_send(cast(Any, message))
+        kind, payload = self.lane.encode(message)
+        return self._try_send(payload, kind)
+
+    def send_batch(self, messages: Iterable[S], timeout: float | None = None) -> int:
+        """Sends messages, each in a frame of its own, as many together as there is room for; how many. All of them are encoded before the first is sent.
+
+        An exception has the attribute ``sent``: how many were sent before it.
+        """
+        if self.lane is None:
+            return self.untyped.send_batch(cast(Any, messages), timeout)
+        sent = 0
+        frames = [self.lane.encode(message) for message in messages]
+        while sent < len(frames):
+            kind = frames[sent][0]
+            end = sent
+            while end < len(frames) and frames[end][0] == kind:
+                end += 1
+            try:
+                sent += self.untyped.send_batch([payload for _, payload in frames[sent:end]], timeout, kind)
+            except native.Error as error:
+                error.sent = sent + getattr(error, "sent", 0)
+                raise
+        return sent
+
+    def send_array(self, array: NDArray[Any], timeout: float | None = None, *, of: type | None = None, together: bool = False) -> int:
+        """Sends the elements of a structured array as messages, each in a frame of its own, or with ``together`` all of them in one frame; how many.
+
+        Its dtype is that of the message (:func:`ringway.typed.dtype`); an array of another one with the same fields is copied. ``of`` says which message of several it is.
+        Raises :class:`ringway.typed.Invalid` for bytes that are no value of their field.
+        """
+        from ringway.typed import arrays
+
+        if self.lane is None:
+            raise TypeError("this side sends bytes: say what they are with sends=")
+        made = self.lane.only if of is None else of
+        kind = self.lane.kind_of(made)
+        ready = arrays.ready(made, array)
+        if together:
+            if len(ready):
+                self.untyped.send(cast(Any, ready), timeout, kind)
+            return len(ready)
+        return self.untyped.send_batch_from(cast(Any, ready), ready.dtype.itemsize, timeout, kind)
+
+    def arm(self, size: int = 0) -> bool:
+        """As :meth:`ringway.Sender.arm`."""
+        return self.untyped.arm(size)
+
+    def fileno(self) -> int:
+        """The descriptor that event loops poll."""
+        return self.untyped.fileno()
+
+    def close(self) -> None:
+        """Ends the half in order: the peer reads what was sent, and then the end."""
+        self.untyped.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether this side has closed it."""
+        return self.untyped.closed
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+class Receiver(Generic[R]):
+    """The half that receives messages of `R`. Threads that call it at the same time take turns at the frames."""
+
+    __slots__ = ("_decoders", "_recv_kind", "later", "reader", "untyped")
+
+    untyped: native.Receiver
+    """The half that receives bytes."""
+    reader: Reader[R] | None
+    """How frames are read; ``None``: they are bytes."""
+    later: deque[Any]
+    """Messages of frames that were received and not given out yet, and errors in their place. For :mod:`ringway.typed.arrays`."""
+
+    def __init__(self, untyped: native.Receiver, reader: Reader[R] | None) -> None:
+        self.untyped, self.reader = untyped, reader
+        self._recv_kind = untyped.recv_kind
+        self._decoders = {} if reader is None else reader.decoders
+        self.later = deque()
+
+    def recv(self, timeout: float | None = None) -> R:
+        """The next message, waiting for it.
+
+        Raises :class:`ringway.typed.Invalid` for a frame that is none: it is consumed, and the connection goes on. Else as :meth:`ringway.Connection.recv`.
+        """
+        if self.later and (found := self._next_of_later()) is not NOTHING:
+            return cast(R, found)
+        kind, payload = self._recv_kind(timeout)
+        decode = self._decoders.get(kind)
+        return self._unknown(kind, payload) if decode is None else decode(payload)
+
+    def try_recv(self) -> R | None:
+        """The next message, if there is one now."""
+        if self.later and (found := self._next_of_later()) is not NOTHING:
+            return cast(R, found)
+        payload = self.untyped.try_recv()
+        return None if payload is None else self._decode(self.untyped.last_kind, payload)
+
+    def recv_batch(self, max: int = 64, timeout: float | None = None) -> list[R]:
+        """The messages of at most ``max`` frames: those that are there, at least one. A frame of several gives all of them.
+
+        A frame that is no message ends the list; it raises in the next call, or in this one if it is the first.
+        """
+        while True:
+            found: list[R] = []
+            while self.later and not (found and isinstance(self.later[0], Exception)):
+                if (message := self._next_of_later()) is not NOTHING:
+                    found.append(cast(R, message))
+            if found:
+                return found
+            self.fill_later(max, timeout)
+
+    def fill_later(self, max: int, timeout: float | None) -> None:
+        """Receives frames, and keeps their messages, and errors in the place of what is none."""
+        for kind, payload in self.untyped.recv_batch_kinds(max, timeout):
+            if self.reader is None:
+                self.later.append(payload)
+                continue
+            try:
+                self.later.extend(self.reader.decode_all(kind, payload))
+            except native.Error as error:
+                self.later.append(error)
+
+    def recv_array(self, max: int = 4096, timeout: float | None = None, *, of: type | None = None, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Messages as one structured array: those that are there, at least one, and at most ``max``.
+
+        ``of`` says which message of several; a frame of another kind ends the array, and raises ``TypeError`` if it is the first: it stays for :meth:`recv`. ``out`` is
+        an array that is filled in place of a new one; what is given back is the filled part of it. Raises :class:`ringway.typed.Invalid` as :meth:`recv` does.
+        """
+        from ringway.typed import arrays
+
+        return arrays.receive(self, max, timeout, of, out)
+
+    def arm(self) -> bool:
+        """As :meth:`ringway.Receiver.arm`; ``False`` as long as messages are kept here."""
+        return not self.later and self.untyped.arm()
+
+    def fileno(self) -> int:
+        """The descriptor that event loops poll."""
+        return self.untyped.fileno()
+
+    def close(self) -> None:
+        """Ends the half in order."""
+        self.untyped.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether this side has closed it."""
+        return self.untyped.closed
+
+    def _decode(self, kind: int, payload: bytes) -> R:
+        decode = self._decoders.get(kind)
+        return self._unknown(kind, payload) if decode is None else decode(payload)
+
+    def _unknown(self, kind: int, payload: bytes) -> R:
+        if self.reader is None:
+            return cast(R, payload)
+        raise self.reader.unknown(kind)
+
+    def _next_of_later(self) -> Any:
+        """What was kept first; raises it if it is an error. ``NOTHING``: another thread was faster."""
+        try:
+            found = self.later.popleft()
+        except IndexError:
+            return NOTHING
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def __iter__(self) -> Iterator[R]:
+        """Messages until the peer closes in order."""
+        while True:
+            try:
+                yield self.recv()
+            except native.Closed:
+                if self.closed:
+                    raise
+                return
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()

@@ -1,0 +1,84 @@
+//! Messages of one size and kind, received one behind the other: what becomes an array of records.
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use ringway::RecvError;
+
+use crate::buffer::Lent;
+use crate::receiver::Receiver;
+
+impl Receiver {
+    /// How many records of `size` bytes were copied into the buffer: those of the frames of `kind` that are there, each of which has one or more. None at all: the next
+    /// frame is another, has more than the buffer has room for, or the lanes are several; it stays unread, to be taken by another call.
+    fn recv_records(
+        &self,
+        py: Python<'_>,
+        buffer: &Bound<'_, PyAny>,
+        size: usize,
+        kind: u16,
+        timeout: Option<f64>,
+    ) -> PyResult<usize> {
+        let mut buffer = Lent::to_write(buffer)?;
+        let buffer = buffer.bytes_mut();
+        if size == 0 || buffer.len() < size {
+            let text = format!(
+                "a buffer of {} bytes has no room for a record of {size} bytes",
+                buffer.len()
+            );
+            return Err(PyValueError::new_err(text));
+        }
+        self.receive(py, timeout, |receiver, last| {
+            if receiver.priorities() > 1 {
+                return Ok(Ok(0));
+            }
+            let mut filled = 0;
+            loop {
+                if kind == 0 {
+                    let taken = receiver.take_records(&mut buffer[filled..], size);
+                    filled += taken * size;
+                    if filled == buffer.len() {
+                        *last = kind;
+                        return Ok(Ok(filled / size));
+                    }
+                }
+                let rest = &mut buffer[filled..];
+                let next = match receiver.peek_frame() {
+                    Ok(Some((len, next)))
+                        if next == kind && len <= rest.len() && len % size == 0 =>
+                    {
+                        receiver.try_recv_into(rest)
+                    }
+                    Ok(Some(_)) => return Ok(Ok(filled / size)),
+                    Ok(None) => Err(RecvError::Empty),
+                    Err(error) => Err(error),
+                };
+                match next {
+                    Ok(len) => filled += len,
+                    // Also behind a batch of nothing.
+                    Err(error) if filled == 0 => return Err(error),
+                    // The next call says it too.
+                    Err(_) => return Ok(Ok(filled / size)),
+                }
+                *last = kind;
+                if filled == buffer.len() {
+                    return Ok(Ok(filled / size));
+                }
+            }
+        })
+    }
+}
+
+/// Receives records into a buffer, for `ringway.typed`.
+#[pyfunction]
+#[pyo3(signature = (receiver, buffer, record_size, kind, timeout=None))]
+pub(crate) fn recv_records(
+    py: Python<'_>,
+    receiver: &Bound<'_, Receiver>,
+    buffer: &Bound<'_, PyAny>,
+    record_size: usize,
+    kind: u16,
+    timeout: Option<f64>,
+) -> PyResult<usize> {
+    let receiver = receiver.get();
+    receiver.recv_records(py, buffer, record_size, kind, timeout)
+}

@@ -1,0 +1,248 @@
+"""Typed connections between two ends in Python."""
+
+import pickle
+import threading
+from typing import Any
+
+import pytest
+import typed_shapes as shapes
+from typed_pair import typed
+
+import ringway
+from ringway.typed import Invalid, Maybe, array, f64, field, lane, message, u8, u32, u64
+
+np = pytest.importorskip("numpy")
+
+
+@message
+class Quote:
+    bid: f64
+    ask: f64
+
+
+@message(kind=3)
+class Trade:
+    price: f64
+    open: bool
+    _pad: ringway.Array[u8, 7] = ringway.padding()
+
+
+@message(kind=4)
+class Text:
+    text: str
+
+
+def test_messages_and_batches(place: str) -> None:
+    with typed(place, Quote, Quote) as (client, server):
+        client.send(Quote(bid=1.0, ask=2.0))
+        assert server.recv(timeout=20) == Quote(1.0, 2.0)
+        assert server.try_recv() is None
+        assert client.try_send(Quote(3.0, 4.0))
+        assert server.try_recv() == Quote(3.0, 4.0)
+        assert client.send_batch(Quote(float(n), 0.0) for n in range(10)) == 10
+        assert [quote.bid for quote in server.recv_batch(timeout=20)] == list(range(10))
+        with pytest.raises(ringway.TimedOut):
+            server.recv(timeout=0.01)
+        client.close()
+        assert list(server) == []
+        with pytest.raises(ringway.Closed):
+            server.recv()
+
+
+def test_what_a_lane_does_not_carry_is_refused_before_it_is_sent(place: str) -> None:
+    with typed(place, Quote, Quote) as (client, server):
+        with pytest.raises(TypeError, match="the lane carries Quote, not `Trade`"):
+            client.send(Trade(1.0, True))
+        with pytest.raises(Invalid, match="message `Quote`, field `bid`: a text, where f64 is expected"):
+            client.send(Quote("x", 1.0))  # type: ignore[arg-type]
+        assert server.try_recv() is None
+
+
+@pytest.mark.parametrize("several", [(Trade, Text), Trade | Text, lane(Trade, Text), {3: Trade, 4: Text}])
+def test_several_messages_by_kind(place: str, several: Any) -> None:
+    with typed(place, several, Trade | Text) as (client, server):
+        sent = [Trade(1.0, True), Text("ö"), Text(""), Trade(2.0, False)]
+        assert client.send_batch(sent) == 4
+        assert [server.recv(timeout=20), *server.recv_batch(timeout=20)] == sent
+
+
+def test_arrays_among_other_messages(place: str) -> None:
+    with typed(place, Trade | Text, Trade | Text) as (client, server):
+        client.send_batch([Trade(1.0, True), Trade(2.0, True), Text("x"), Trade(3.0, True)])
+        assert server.recv_array(timeout=20, of=Trade)["price"].tolist() == [1.0, 2.0]
+        with pytest.raises(TypeError, match="the next message is a `Text`, not a `Trade`"):
+            server.recv_array(timeout=20, of=Trade)
+        assert server.recv(timeout=20) == Text("x")
+        assert server.recv_array(timeout=20, of=Trade)["price"].tolist() == [3.0]
+        with pytest.raises(TypeError, match="say which"):
+            server.recv_array()
+        with pytest.raises(TypeError, match="variable part"):
+            server.recv_array(of=Text)
+
+
+def test_several_lanes_and_arrays(place: str) -> None:
+    with typed(place, Quote, Quote, lanes=2) as (client, server):
+        client.send_array(array(Quote, [Quote(float(n), 0.0) for n in range(5)]))
+        found: list[float] = []
+        while len(found) < 5:
+            found += server.recv_array(timeout=20)["bid"].tolist()
+        assert found == list(range(5))
+
+
+def test_an_array_that_is_given_is_filled(place: str) -> None:
+    with typed(place, Quote, Quote) as (client, server):
+        out = array(Quote, 8)
+        client.send_array(array(Quote, [Quote(float(n), 0.0) for n in range(12)]))
+        found = server.recv_array(timeout=20, out=out)
+        assert np.shares_memory(found, out) and found["bid"].tolist() == list(range(8))
+        assert server.recv_array(100, timeout=20, out=out)["bid"].tolist() == [8, 9, 10, 11]
+        with pytest.raises(TypeError, match="out has to be an array"):
+            server.recv_array(out=np.zeros(3))
+
+
+def test_a_row_that_is_no_message_costs_no_other(place: str) -> None:
+    with typed(place, Trade, Trade) as (client, server):
+        rows = array(Trade, [Trade(float(n), True) for n in range(5)])
+        raw = bytearray(rows.tobytes())
+        raw[2 * 16 + 8] = 7
+        client.sender.untyped.send_batch_from(raw, 16, kind=3)
+        assert server.recv_array(timeout=20)["price"].tolist() == [0.0, 1.0]
+        with pytest.raises(Invalid, match="message `Trade`, field `open`: 7 is no bool"):
+            server.recv_array(timeout=20)
+        assert server.recv_array(timeout=20)["price"].tolist() == [3.0, 4.0]
+        # And none of it leaves here.
+        with pytest.raises(Invalid, match=r"message `Trade`, field `\[2\].open`: 7 is no bool"):
+            client.send_array(np.frombuffer(raw, rows.dtype))
+        assert server.try_recv() is None
+
+
+def test_a_dtype_with_the_same_fields_is_copied_and_another_is_refused(place: str) -> None:
+    with typed(place, Quote, Quote) as (client, server):
+        other = np.array([(1.0, 2.0)], dtype=[("bid", "f4"), ("ask", "f8")])
+        assert client.send_array(other) == 1
+        assert server.recv(timeout=20) == Quote(1.0, 2.0)
+        with pytest.raises(TypeError, match="is none of `Quote`"):
+            client.send_array(np.zeros(3))
+
+
+def test_frames_of_several_messages(place: str) -> None:
+    with typed(place, Quote, Quote) as (client, server):
+        rows = array(Quote, [Quote(float(n), 0.0) for n in range(6)])
+        for _ in range(3):
+            client.send_array(rows, together=True)
+        assert [quote.bid for quote in server.recv_batch(1, timeout=20)] == list(range(6))
+        assert server.recv_array(4, timeout=20)["bid"].tolist() == [0, 1, 2, 3]
+        assert server.recv_array(timeout=20)["bid"].tolist() == [4, 5]
+        with pytest.raises(Invalid, match="message `Quote`: 96 bytes, where 16 were expected"):
+            server.recv(timeout=20)
+
+
+GENERATIONS: list[Any] = []
+
+
+def generations() -> list[Any]:
+    if not GENERATIONS:
+        from ringway.typed import types
+
+        fields: list[tuple[str, types.Type, dict[str, Any]]] = [
+            ("id", types.Unsigned(8), {}),
+            ("price", types.Float(8), {}),
+            ("venue", types.Maybe(types.Unsigned(4)), {"since": 2}),
+            ("flags", types.Unsigned(8), {"since": 3, "default": b"\1" + bytes(7)}),
+            ("note", types.Text(8), {"since": 4, "default": b"-" * 8}),
+        ]
+        for count in (2, 3, 4, 5):
+            told: list[types.Field] = []
+            offset = 0
+            for name, of, more in fields[:count]:
+                told.append(types.Field(name, of, offset, of.align, **more))
+                offset += of.size
+            record = types.Record("Quote", tuple(told), offset, 8)
+            GENERATIONS.append(ringway.typed.lane_from(ringway.Schema({"records": [record.describe()]})))
+    return GENERATIONS
+
+
+@pytest.mark.parametrize("writer", range(4))
+@pytest.mark.parametrize("reader", range(4))
+def test_four_generations_read_each_other(place: str, writer: int, reader: int) -> None:
+    theirs, ours = generations()[writer], generations()[reader]
+    with typed(place, theirs, ours) as (client, server):
+        sent = theirs.only(7, 1.5)
+        client.send_batch([sent] * 3)
+        found = server.recv(timeout=20)
+        assert (found.id, found.price) == (7, 1.5)
+        if reader >= 1:
+            assert found.venue is None
+        if reader >= 2:
+            assert found.flags == 1
+        if reader == 3:
+            assert found.note == "-" * 8
+        rows = server.recv_array(timeout=20)
+        assert ringway.typed.messages(ours.only, rows) == [found] * len(rows)
+
+
+def test_old_messages_with_a_variable_part(place: str) -> None:
+    @message(name="Note")
+    class Old:
+        id: u64
+        text: str
+
+    @message(name="Note")
+    class New:
+        id: u64
+        size: u64 = field(since=2, default=5)
+        text: str = ""
+
+    with typed(place, Old, New) as (client, server):
+        client.send(Old(1, "ä"))
+        assert server.recv(timeout=20) == New(1, 5, "ä")
+    with typed(place, New, Old) as (client, server):
+        client.send(New(1, 6, "ä"))
+        assert server.recv(timeout=20) == Old(1, "ä")
+
+
+def test_a_deprecated_field_is_told_once(place: str) -> None:
+    @message
+    class Told:
+        old: u64 = field(deprecated="use new")
+        new: Maybe[u32]
+
+    with pytest.warns(DeprecationWarning, match="field `old` of `Told` is deprecated: use new"):
+        with typed(place, Told, Told) as (client, _):
+            assert client.deprecated[0].note == "use new"
+    with typed(place, Told, Told) as (client, server):
+        assert len(client.deprecated) == len(server.deprecated) == 1
+
+
+def test_one_direction_may_be_bytes(place: str) -> None:
+    with ringway.listen(place, sends=Quote) as listener:
+        made: list[Any] = []
+        thread = threading.Thread(target=lambda: made.append(ringway.connect(place, expects=Quote)))
+        thread.start()
+        with listener.accept(timeout=20) as server:
+            thread.join()
+            with made[0] as client:
+                server.send(Quote(1.0, 2.0))
+                assert client.recv(timeout=20) == Quote(1.0, 2.0)
+                client.send(b"bytes")
+                assert server.recv(timeout=20) == b"bytes"
+
+
+def test_who_sends_bytes_is_refused(place: str) -> None:
+    with pytest.raises(ringway.SchemaError, match="without a schema"):
+        with typed(place, None, Quote):
+            pass
+
+
+def test_a_fault_can_be_sent_to_another_process() -> None:
+    fault = Invalid("7 is no bool", "open", "Trade")
+    again = pickle.loads(pickle.dumps(fault))
+    assert str(again) == str(fault) and (again.message, again.path, again.fault) == ("Trade", "open", "7 is no bool")
+
+
+def test_numpy_arrays_are_variable_parts(place: str) -> None:
+    with typed(place, shapes.Reals, shapes.Reals) as (client, server):
+        client.send(shapes.Reals(1, np.arange(3.0)))
+        assert server.recv(timeout=20).rest == [0.0, 1.0, 2.0]
+        client.send(shapes.Reals(1, np.arange(3)))
+        assert server.recv(timeout=20).rest == [0.0, 1.0, 2.0]
