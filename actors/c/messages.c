@@ -174,7 +174,7 @@ void variable(bool serves, const char *address) {
     struct {
         struct order head;
         struct leg legs[8];
-    } orders[2] = {{{9, BUY, {0}}, {{1.5, 2, BUY, true, {0}}, {2.5, 3, SELL, false, {0}}}}, {{10, SELL, {0}}, {{0}}}}, found;
+    } orders[2] = {{{9, BUY, {0}}, {{1.5, 2, BUY, true, {0}}, {2.5, 3, SELL, false, {0}}}}, {.head = {10, SELL, {0}}}}, found;
     const size_t lengths[2] = {sizeof(struct order) + 2 * sizeof(struct leg), sizeof(struct order)};
     for (int at = 0; at < 2; at++) {
         size_t length;
