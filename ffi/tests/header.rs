@@ -3,18 +3,18 @@
 //! `RINGWAY_WRITE=1 cargo test --package ringway-ffi --test header` writes both.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 fn here() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// Compares a file with what it should be, or writes it where that is asked for.
-fn same(path: PathBuf, wanted: &str) {
+fn same(path: &Path, wanted: &str) {
     if std::env::var_os("RINGWAY_WRITE").is_some() {
-        fs::write(&path, wanted).unwrap();
+        fs::write(path, wanted).unwrap();
     }
-    let found = fs::read_to_string(&path).unwrap_or_default();
+    let found = fs::read_to_string(path).unwrap_or_default();
     let differs = found
         .lines()
         .zip(wanted.lines())
@@ -77,7 +77,7 @@ fn name(declaration: &str) -> &str {
 
 #[test]
 fn the_header_is_what_the_source_makes() {
-    same(here().join("include/ringway.h"), &header());
+    same(&here().join("include/ringway.h"), &header());
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn the_symbols_and_their_signatures_are_those_of_the_list() {
     let begins = |line: &String| name(line).starts_with("ringway_");
     assert!(declarations.iter().all(begins), "{declarations:?}");
     same(
-        here().join("symbols.txt"),
+        &here().join("symbols.txt"),
         &(declarations.join("\n") + "\n"),
     );
 }

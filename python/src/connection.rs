@@ -52,10 +52,10 @@ impl Peer {
 pub(crate) struct Connection {
     /// The half that sends.
     #[pyo3(get)]
-    sender: Py<Sender>,
+    pub(crate) sender: Py<Sender>,
     /// The half that receives.
     #[pyo3(get)]
-    receiver: Py<Receiver>,
+    pub(crate) receiver: Py<Receiver>,
     /// Who is at the other end.
     #[pyo3(get)]
     peer: Peer,
@@ -84,7 +84,7 @@ impl Connection {
         let peer_expects = connection.peer_expects().map(schema);
         let (sender, receiver) = connection.split();
         Ok(Self {
-            sender: Py::new(py, Sender::new(sender, manner.wait))?,
+            sender: Py::new(py, Sender::new(sender, manner.wait, manner.alignment))?,
             receiver: Py::new(py, Receiver::new(receiver, manner.wait, manner.trusts))?,
             peer,
             peer_sends,
@@ -303,6 +303,8 @@ impl Connection {
     /// b'hello'
     ///
     /// Without `with`: `memoryview(reservation)`, then `reservation.commit()` or `reservation.abort()`. What was made of it (an array of NumPy, a slice of the memoryview) has to be released or deleted before.
+    ///
+    /// Its address is a multiple of the option `alignment`, on both sides: arrays are filled an eighth faster if that is 64.
     #[pyo3(signature = (size, timeout=None, kind=0))]
     fn reserve(
         &self,

@@ -9,7 +9,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyMemoryView;
 
 use crate::errors::{Fault, raise};
 
@@ -141,10 +143,7 @@ impl Lease {
         if self.state().memory.is_some() {
             return Err(raise(py, Fault::InUse, "it was entered already"));
         }
-        let memory = py
-            .import("builtins")?
-            .getattr("memoryview")?
-            .call1((owner,))?;
+        let memory = PyMemoryView::from(owner)?.into_any();
         self.state().memory = Some(memory.clone().unbind());
         Ok(memory)
     }
@@ -160,7 +159,7 @@ impl Lease {
             .as_ref()
             .map(|memory| memory.clone_ref(py));
         if let Some(memory) = memory {
-            memory.call_method0(py, "release")?;
+            memory.call_method0(py, intern!(py, "release"))?;
             self.state().memory = None;
         }
         Ok(())

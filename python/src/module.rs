@@ -3,16 +3,21 @@
 use pyo3::prelude::*;
 
 use crate::connection::{Connection, Peer, connect};
+use crate::direct;
 use crate::errors;
+use crate::glimpse::_glimpse;
+use crate::handshake::{_answer_on, _dial, _dial_on, _sockets, Handshake};
 use crate::listener::{Listener, listen};
 use crate::observe::observe;
 use crate::pair::pair;
+use crate::pipe::{_pipe_gather, _pipe_long, _pipe_poll, _pipe_send, Part};
 use crate::receiver::Receiver;
 use crate::records::recv_records;
 use crate::reservation::Reservation;
 use crate::schema::Schema;
 use crate::sender::Sender;
 use crate::view::View;
+use crate::waits;
 
 #[pymodule]
 fn _ringway(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -26,6 +31,8 @@ fn _ringway(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Schema>()?;
     module.add_class::<Sender>()?;
     module.add_class::<View>()?;
+    direct::install_all(module.py())?;
+    waits::know_of_forks();
     for function in [
         wrap_pyfunction!(connect, module)?,
         wrap_pyfunction!(listen, module)?,
@@ -35,5 +42,28 @@ fn _ringway(module: &Bound<'_, PyModule>) -> PyResult<()> {
         function.setattr("__module__", "ringway")?;
         module.add_function(function)?;
     }
-    module.add_function(wrap_pyfunction!(recv_records, module)?)
+    private(module)
+}
+
+/// What the Python modules of this package use, and nobody else: it is not in `__all__`.
+fn private(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    module.setattr("_Handshake", py.get_type::<Handshake>())?;
+    module.setattr("_Part", py.get_type::<Part>())?;
+    for function in [
+        wrap_pyfunction!(_answer_on, module)?,
+        wrap_pyfunction!(_dial, module)?,
+        wrap_pyfunction!(_dial_on, module)?,
+        wrap_pyfunction!(_glimpse, module)?,
+        wrap_pyfunction!(_pipe_gather, module)?,
+        wrap_pyfunction!(_pipe_long, module)?,
+        wrap_pyfunction!(_pipe_poll, module)?,
+        wrap_pyfunction!(_pipe_send, module)?,
+        wrap_pyfunction!(recv_records, module)?,
+        wrap_pyfunction!(_sockets, module)?,
+    ] {
+        let name = function.getattr("__name__")?.extract::<String>()?;
+        module.setattr(name.as_str(), function)?;
+    }
+    Ok(())
 }

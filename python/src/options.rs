@@ -47,11 +47,23 @@ pub(crate) fn address(name: &Bound<'_, PyAny>) -> PyResult<Address> {
 }
 
 /// How connections are used that were made with some options.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Manner {
     pub(crate) wait: Wait,
     /// The program trusts the peer.
     pub(crate) trusts: bool,
+    /// Of the payloads that are reserved.
+    pub(crate) alignment: usize,
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        Self {
+            wait: Wait::default(),
+            trusts: false,
+            alignment: 8,
+        }
+    }
 }
 
 /// The options of a call.
@@ -68,6 +80,10 @@ pub(crate) fn config(
                 manner.wait = wait_of(&value)?;
                 config.wait(manner.wait)
             }
+            "alignment" => {
+                manner.alignment = value.extract()?;
+                config.alignment(manner.alignment)
+            }
             "trust_peer" => {
                 manner.trusts = value.extract()?;
                 config.trust_peer(manner.trusts)
@@ -80,7 +96,6 @@ pub(crate) fn config(
 
 fn one(config: Config, call: &str, name: &str, value: &Bound<'_, PyAny>) -> PyResult<Config> {
     Ok(match name {
-        "alignment" => config.alignment(value.extract()?),
         "allow_tap" => config.allow_tap(value.extract()?),
         "allow_uid" => match value.extract::<u32>() {
             Ok(uid) => config.allow_uid(uid),

@@ -22,7 +22,7 @@ const LARGE: usize = 64 << 10;
 #[pyclass(frozen, module = "ringway")]
 #[derive(Debug)]
 pub(crate) struct Receiver {
-    half: Half<Inbox>,
+    pub(crate) half: Half<Inbox>,
     capacity: usize,
     /// The program trusts the peer not to change frames.
     trusts: bool,

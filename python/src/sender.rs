@@ -18,13 +18,15 @@ use crate::waits;
 #[pyclass(frozen, module = "ringway")]
 #[derive(Debug)]
 pub(crate) struct Sender {
-    half: Half<Outbox>,
+    pub(crate) half: Half<Outbox>,
     capacity: usize,
     max_payload: usize,
+    /// Of the payloads that are reserved.
+    alignment: usize,
 }
 
 impl Sender {
-    pub(crate) fn new(mut sender: ringway::Sender, wait: Wait) -> Self {
+    pub(crate) fn new(mut sender: ringway::Sender, wait: Wait, alignment: usize) -> Self {
         sender.heed_signals(true);
         let interrupter = sender.interrupter();
         let descriptor = sender.as_fd().as_raw_fd();
@@ -33,6 +35,7 @@ impl Sender {
             half: Half::new(Outbox::new(sender), wait, interrupter, descriptor),
             capacity,
             max_payload,
+            alignment,
         }
     }
 
@@ -198,15 +201,20 @@ impl Sender {
         let mut outbox = sender.half.enter(py, timeout)?;
         loop {
             outbox.sender(py)?;
-            let kept = outbox.keep(|sender| {
-                let reservation = sender.try_reserve(len)?;
+            let kept = outbox.keep(|lane| {
+                let reservation = lane.try_reserve_aligned(len, sender.alignment)?;
                 Ok(reservation.kind(kind))
             });
             match kept {
                 Ok((place, len)) => {
                     return Ok(Reservation::new(slf.clone().unbind(), place, len));
                 }
-                Err(SendError::Full) => sender.wait(py, outbox.sender(py)?, len, timeout)?,
+                Err(SendError::Full) => {
+                    // What lies before an aligned payload takes room too.
+                    let room = len.saturating_add(sender.alignment - 8);
+                    let room = room.min(sender.max_payload.max(len));
+                    sender.wait(py, outbox.sender(py)?, room, timeout)?;
+                }
                 Err(error) => return Err(not_sent(py, error)),
             }
         }

@@ -1,5 +1,6 @@
 //! Waiting as an interpreter has to: a moment with its lock held, then without it, until what is waited for comes, or a signal, or a close by another thread.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
@@ -50,10 +51,36 @@ impl Vain for SendError {
     }
 }
 
-/// Whether this thread is the one that signals are handled in.
+/// The main thread, once it has waited; 0: not known yet. A forked child begins with another one, and without this knowledge.
+static MAIN: AtomicUsize = AtomicUsize::new(0);
+
+/// Has a forked child look again. Called once.
+pub(crate) fn know_of_forks() {
+    extern "C" fn forget() {
+        // ORD: main: Relaxed, a child has one thread; partner: `is_main`.
+        MAIN.store(0, Ordering::Relaxed);
+    }
+    // SAFETY: the handler stores a word and nothing else, and this library is never unloaded. Without memory for it a child asks no signals while it sleeps, if it was forked by another thread than the main one.
+    unsafe { libc::pthread_atfork(None, None, Some(forget)) };
+}
+
+/// Whether this thread is the one that signals are handled in. The kernel is asked until it is known: two system calls are a part of what a short sleep costs.
 fn is_main() -> bool {
-    // SAFETY: neither takes memory, and neither fails.
-    unsafe { libc::gettid() == libc::getpid() }
+    // SAFETY: it takes no memory, and does not fail.
+    let this = unsafe { libc::pthread_self() } as usize;
+    // ORD: main: Relaxed, a word that is compared with what this thread knows of itself; partner: the stores in this file.
+    match MAIN.load(Ordering::Relaxed) {
+        0 => {
+            // SAFETY: neither takes memory, and neither fails.
+            let main = unsafe { libc::gettid() == libc::getpid() };
+            if main {
+                // ORD: main: Relaxed, as above; partner: the load.
+                MAIN.store(this, Ordering::Relaxed);
+            }
+            main
+        }
+        main => main == this,
+    }
 }
 
 /// Waits for a frame, without the interpreter's lock.

@@ -2,11 +2,14 @@
 
 import doctest
 import re
+import types
 from pathlib import Path
 
 import pytest
 
 import ringway
+import ringway.asyncio
+import ringway.multiprocessing
 
 ROOT = Path(__file__).parents[1]
 
@@ -27,6 +30,21 @@ def test_examples_of_the_module() -> None:
     for test in tests:
         runner.run(test)
     assert runner.failures == 0 and runner.tries > 30
+
+
+@pytest.mark.parametrize("module", [ringway.asyncio, ringway.multiprocessing])
+def test_examples_of_the_modules_above(module: types.ModuleType) -> None:
+    tests = doctest.DocTestFinder(exclude_empty=True).find(module)
+    runner = doctest.DocTestRunner(optionflags=doctest.IGNORE_EXCEPTION_DETAIL)
+    for test in tests:
+        runner.run(test)
+    assert runner.failures == 0 and runner.tries >= 6
+    for name in module.__all__:
+        value = getattr(module, name)
+        for member in vars(value) if isinstance(value, type) else ():
+            assert member.startswith("_") or getattr(value, member).__doc__, f"{name}.{member}"
+        theirs = getattr(value, "__module__", "").startswith("multiprocessing")
+        assert isinstance(value, int) or theirs or value.__doc__, name
 
 
 def test_everything_says_what_it_is() -> None:

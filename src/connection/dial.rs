@@ -1,6 +1,7 @@
 //! Connecting step by step, for whoever waits in a task: no step waits for the server.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -52,6 +53,20 @@ pub(crate) enum Dialled {
     Done(Connection),
 }
 
+impl fmt::Debug for Dial {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let said = match self.stage {
+            Stage::Nothing => "nothing",
+            Stage::Hello(_) => "hello",
+            Stage::Attach(_) => "attach",
+            Stage::Over => "all",
+        };
+        let mut shown = out.debug_struct("Dial");
+        shown.field("path", &self.path).field("said", &said);
+        shown.finish_non_exhaustive()
+    }
+}
+
 impl Dial {
     pub(crate) fn new(config: &Config, address: &Address) -> Result<Self, Error> {
         Ok(Self {
@@ -60,6 +75,18 @@ impl Dial {
             line: None,
             stage: Stage::Nothing,
             deadline: Instant::now() + config.timeout,
+            config: config.clone(),
+        })
+    }
+
+    /// Over a socket whose other end answers, whenever it likes.
+    pub(super) fn over(config: &Config, socket: OwnedFd) -> Result<Self, Error> {
+        Ok(Self {
+            path: PathBuf::new(),
+            claim: Claim::new(config)?,
+            line: Some(Line::new(socket)),
+            stage: Stage::Nothing,
+            deadline: Instant::now(),
             config: config.clone(),
         })
     }

@@ -35,9 +35,9 @@ impl Sender {
 
     /// Does what is still to be done.
     #[cold]
-    pub fn settle(&mut self, owed: Owed) {
-        if !owed.is_nothing() {
-            self.signal(owed.0);
+    pub fn settle(&mut self, Owed(signal): Owed) {
+        if signal != Signal::Nothing {
+            self.signal(signal);
         }
     }
 }

@@ -9,11 +9,11 @@ mod book;
 mod client;
 mod config;
 mod counters;
-#[cfg(feature = "tokio")]
 mod dial;
 mod direct;
 mod frame;
 mod handover;
+mod handshake;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod judged;
 mod lack;
@@ -49,6 +49,7 @@ pub use counters::{ConnectionCounters, Counters, LaneCounters, PriorityCounters}
 pub(crate) use dial::{Dial, Dialled};
 pub use direct::Owed;
 pub use frame::Frame;
+pub use handshake::{Handshake, HandshakeStep};
 pub use lineage::Lineage;
 pub use link::Peer;
 pub use listener::Listener;

@@ -447,12 +447,10 @@ mod tests {
         half.wake();
         assert_eq!(half.wait(None).unwrap(), woken);
         assert_eq!(half.consume().unwrap(), Woken::default(), "told once");
+        let limit = Instant::now() + Duration::from_secs(60);
         std::thread::scope(|scope| {
             for _ in 0..100 {
-                let sleeper = scope.spawn(|| {
-                    let limit = Instant::now() + Duration::from_secs(20);
-                    half.wait(Some(limit)).unwrap()
-                });
+                let sleeper = scope.spawn(|| half.wait(Some(limit)).unwrap());
                 std::thread::yield_now();
                 half.wake();
                 assert_eq!(sleeper.join().unwrap(), woken);
@@ -480,7 +478,6 @@ mod tests {
         let (ours, _theirs) = socket::pair().unwrap();
         let mut halves = Vec::new();
         for _ in 0..3 * SHARED_BY {
-            // A socket of its own, as that of a connection.
             let half = waiter(&socket::pair().unwrap().0);
             let watched = EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, 0);
             for outer in &outer {

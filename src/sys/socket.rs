@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use super::door::Unfit;
 use super::line::Line;
 use super::message::{self, First};
 use super::{again, check, check_length, last_error, poll};
@@ -140,15 +141,43 @@ pub(crate) fn accept(listener: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
     }
 }
 
-/// Two connected sockets, as after a handshake. For tests.
-#[cfg(test)]
+/// Two connected sockets, which ask the kernel to say who speaks, whoever that will be.
 pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     let mut fds = [-1; 2];
     let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
     // SAFETY: `fds` is valid for writes of two integers.
     check(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, fds.as_mut_ptr()) })?;
     // SAFETY: both were just returned by the kernel and nothing else owns them.
-    Ok(unsafe { (OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1])) })
+    let (one, other) = unsafe { (OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1])) };
+    ask_for_credentials(&one)?;
+    ask_for_credentials(&other)?;
+    Ok((one, other))
+}
+
+/// Takes one of two connected sockets that somebody else has made.
+pub(crate) fn adopt_end(socket: OwnedFd) -> Result<OwnedFd, Unfit> {
+    use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+    use nix::sys::socket::{SockType, UnixAddr, getpeername, getsockopt, sockopt};
+
+    let kind = match getsockopt(&socket, sockopt::SockType) {
+        Err(nix::Error::ENOTSOCK) => return Err(Unfit::Kind("it is no socket")),
+        kind => kind?,
+    };
+    match getpeername::<UnixAddr>(socket.as_raw_fd()) {
+        Err(nix::Error::EINVAL) => return Err(Unfit::Kind("it is no Unix socket")),
+        // The other end may have gone since: whoever reads hears of it.
+        Err(nix::Error::ENOTCONN) => return Err(Unfit::Kind("it is not connected")),
+        address => address?,
+    };
+    if kind != SockType::SeqPacket {
+        let text = "it is a socket of another type (`SOCK_SEQPACKET` is wanted)";
+        return Err(Unfit::Kind(text));
+    }
+    fcntl(&socket, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    let flags = OFlag::from_bits_retain(fcntl(&socket, FcntlArg::F_GETFL)?);
+    fcntl(&socket, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+    ask_for_credentials(&socket).map_err(Unfit::Io)?;
+    Ok(socket)
 }
 
 /// Sends one byte that means "look at your lanes". Never blocks and raises no signal.

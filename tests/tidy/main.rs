@@ -61,9 +61,9 @@ fn sources(folders: &[&str]) -> Vec<Source> {
     sources
 }
 
-const SHIPPED: &[&str] = &["src", "cli/src", "derive/src", "python/src"];
+const SHIPPED: &[&str] = &["src", "cli/src", "derive/src", "ffi/src", "python/src"];
 const ALL: &[&str] = &[
-    "src", "cli", "derive", "xtask", "tests", "benches", "examples", "interop", "python",
+    "src", "cli", "derive", "xtask", "tests", "benches", "examples", "interop", "ffi", "python",
 ];
 
 fn report(findings: &[String]) {

@@ -39,6 +39,10 @@ fn kind(source: &Source, offset: usize) -> Kind {
     if rest.starts_with("trait") {
         return Kind::Demand;
     }
+    // That no other symbol has this name, the linker and the committed list of symbols see to.
+    if rest.starts_with("(no_mangle)") {
+        return Kind::Neither;
+    }
     // The insides of text are spaces by now: `extern "   " fn`.
     let after_extern = rest
         .strip_prefix("extern")

@@ -1,4 +1,4 @@
-//! `cargo xtask install PREFIX`: the libraries for C and C++, their headers, and what `pkg-config` and CMake find them by.
+//! `cargo xtask install PREFIX`: the libraries for C and C++, their headers, and what `pkg-config` and `cmake` find them by.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -78,7 +78,7 @@ pub(crate) fn lay(prefix: &Path, profile: &str) -> Result<(), String> {
         ),
     ] {
         let text = fs::read_to_string(install.join(from)).map_err(|error| told(from, &error))?;
-        write(&to, &filled(&text, &version))?;
+        write(&to, filled(&text, &version))?;
     }
     Ok(())
 }

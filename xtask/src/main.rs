@@ -1,4 +1,4 @@
-//! The tasks of this project: `cargo verify`, `cargo demo`, `cargo counters`, `cargo xtask tools`.
+//! The tasks of this project: `cargo verify`, `cargo demo`, `cargo counters`, `cargo xtask python-bench`, `cargo xtask tools`.
 //!
 //! Deliberately absent: dependencies. This crate is compiled before anything else can be checked, so it is the
 //! standard library and the tools that every Linux has.
@@ -11,6 +11,7 @@ mod instructions;
 mod output;
 mod place;
 mod process;
+mod python_bench;
 mod tools;
 mod verify;
 
@@ -23,6 +24,7 @@ const USAGE: &str = "\
 usage: cargo verify [--only STEP[,STEP]] [--list] [--long=MINUTES] [--verbose]
        cargo demo
        cargo counters
+       cargo xtask python-bench [--quick] [--json] [ROW...]
        cargo xtask tools
        cargo xtask install PREFIX
        cargo xtask instructions
@@ -31,6 +33,7 @@ verify   checks everything that continuous integration checks; --long adds a soa
 demo     moves files of this machine between two processes and shows how fast
 counters builds the command with counters and without, and compares their instructions; takes valgrind
 tools    installs the prebuilt tools that verify uses, under the target directory
+python-bench measures the Python package beside what would be used instead, whose packages it fetches; `--list` names its rows
 install  builds the libraries for C and C++ and lays them under a prefix, with headers, pkg-config and CMake files
 instructions counts those of a frame of 64 bytes in C and C++; takes valgrind, gcc and g++";
 
@@ -69,6 +72,7 @@ fn perform(words: &[String]) -> Result<bool, String> {
         "counters" => arguments::none(rest).and_then(|()| counters::run()),
         "install" => install::run(rest),
         "instructions" => arguments::none(rest).and_then(|()| instructions::run()),
+        "python-bench" => python_bench::run(rest),
         "tools" => arguments::none(rest).and_then(|()| tools::install()),
         "" => Err("which task?".to_owned()),
         other => Err(format!("there is no task `{other}`")),
@@ -89,6 +93,7 @@ mod tests {
             "verify",
             "demo",
             "counters",
+            "python-bench",
             "tools",
             "install",
             "instructions",

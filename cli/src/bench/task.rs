@@ -12,7 +12,7 @@ use super::limits::{bell, bells, bulk, exchange, frames, lanes, queued, ring, sl
 use super::ours::batches::BATCH;
 use super::ours::crowd::{Backlog, Crowd, Laps, Visits};
 use super::ours::{
-    Batched, Batches, Bytes, Connecting, Duplex, Idlers, InPlace, Tapping, Thinking,
+    Batched, Batches, Bytes, Connecting, Duplex, Idlers, InPlace, Records, Tapping, Thinking,
 };
 use super::sweep::trial::Trial;
 use super::tasks::{self, By, What};
@@ -54,6 +54,8 @@ pub(crate) enum Task {
     Bytes(Form),
     /// Ringway: a stream of batches of records.
     Batches,
+    /// Ringway: a stream of batches of so many records, which are filled and summed.
+    Records(usize),
     /// Ringway: round trips of 1 MiB in place, by a receiver that trusts its peer and touches the head.
     InPlace,
     /// Ringway, or what is used without it, in tasks of tokio.
@@ -311,6 +313,10 @@ impl Task {
             Task::Batches => {
                 let link = Batches::new(&large(BATCH), address, side)?;
                 Box::new(Stream::<_, BATCH, 1>::new(link))
+            }
+            Task::Records(count) => {
+                let config = large(BATCH * count.div_ceil(1000));
+                Box::new(Records::new(&config, address, side, count)?)
             }
             Task::InPlace => {
                 let config = Waiting::Spin

@@ -20,7 +20,10 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words[..] {
-        ["fingerprints"] => shapes::print(),
+        ["fingerprints"] => {
+            shapes::print();
+            Ok(())
+        }
         ["echo", path] => echo(path),
         ["requests", path] => requests(path),
         ["expect", path] => expect(path),

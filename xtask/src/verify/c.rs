@@ -1,6 +1,6 @@
 //! The step `c`: what users of C and C++ get, used as they use it.
 //!
-//! The libraries are built as the other tests are, laid under a prefix, and everything else is compiled against that: tests under AddressSanitizer, the same under Valgrind, the examples by CMake,
+//! The libraries are built as the other tests are, laid under a prefix, and everything else is compiled against that: tests with `-fsanitize=address`, the same under Valgrind, the examples by `cmake`,
 //! the code of the READMEs by pkg-config. A peer in Rust is at the other end where languages have to agree.
 
 mod nulls;
@@ -46,6 +46,7 @@ pub(super) fn c(job: &mut Job) -> Result<String, Stop> {
     exports(job, &tree)?;
     compile(job, &tree)?;
     let tests = run_tests(job, &tree)?;
+    planted(job, &tree)?;
     let valgrind = valgrind(job, &tree)?;
     agree(job, &tree)?;
     examples(job, &tree, &cmake)?;
@@ -111,7 +112,11 @@ impl Tree {
 
     /// What compiles one program of a source of ours.
     fn compiler(&self, name: &str, flags: &[&str], sources: &[&str]) -> Command {
-        let cpp = sources.iter().any(|source| source.ends_with(".cpp"));
+        let cpp = sources.iter().any(|source| {
+            Path::new(source)
+                .extension()
+                .is_some_and(|kind| kind == "cpp")
+        });
         let mut compiler = place::command(if cpp { "g++" } else { "gcc" });
         compiler.args(if cpp { CPP } else { C });
         compiler.args(WARNINGS).args(flags).args(sources);
@@ -169,7 +174,7 @@ fn compile(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
     let nulls = tree.built.join("nulls.c");
     let nulls = nulls.to_string_lossy();
     let pair = "ffi/tests/c/pair.c";
-    let programs: [(&str, &[&str], &[&str]); 8] = [
+    let programs: [(&str, &[&str], &[&str]); 9] = [
         ("typed", ADDRESSES, &["bindings/cpp/tests/typed.cpp"]),
         ("halves", ADDRESSES, &["bindings/cpp/tests/halves.cpp"]),
         ("shapes", &[], &["bindings/cpp/tests/shapes.cpp"]),
@@ -177,6 +182,7 @@ fn compile(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
         ("setup", SANITIZED, &["ffi/tests/c/setup.c", pair]),
         ("schema", SANITIZED, &["ffi/tests/c/schema.c", pair]),
         ("nulls", SANITIZED, &[&nulls, pair]),
+        ("planted", SANITIZED, &["ffi/tests/c/planted.c", pair]),
         ("plain", &["-O1"], &["ffi/tests/c/exchange.c", pair]),
     ];
     let tasks = programs.map(|(name, flags, sources)| Task {
@@ -209,6 +215,27 @@ fn run_tests(job: &mut Job, tree: &Tree) -> Result<usize, Stop> {
         }
     }
     Ok(names.len())
+}
+
+/// Checks that cannot fail are worthless: what is planted here has to be found.
+fn planted(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
+    job.note("# Three faults are planted here: the errors that follow are wanted.");
+    let (printed, status) = job.try_run(&mut tree.program("planted"), seconds(60))?;
+    if status.success() || !printed.contains("heap-use-after-free") {
+        return Err(Stop::failed(
+            "a handle that was freed is used, and nothing says so",
+        ));
+    }
+    let mut gap = tree.compiler("gap", &["-fsyntax-only"], &["bindings/cpp/tests/gap.cpp"]);
+    let (printed, status) = job.try_run(&mut gap, seconds(60))?;
+    if status.success() || !printed.contains("leaves bytes free between the fields") {
+        return Err(Stop::failed("a struct with a gap compiles"));
+    }
+    let (printed, status) = job.try_run(tree.program("schema").arg("00"), seconds(60))?;
+    if status.success() || !printed.contains("where Rust has 00") {
+        return Err(Stop::failed("a wrong fingerprint is not noticed"));
+    }
+    Ok(())
 }
 
 /// The same exchange under Valgrind, where that knows the calls of the system.
@@ -271,7 +298,7 @@ fn same(what: &str, ours: &str, theirs: &str) -> Result<(), Stop> {
     )))
 }
 
-/// The examples, by CMake and `find_package`.
+/// The examples, by `cmake` and `find_package`.
 fn examples(job: &mut Job, tree: &Tree, cmake: &Path) -> Result<(), Stop> {
     for (name, source) in [("c", "ffi/examples"), ("cpp", "bindings/cpp/examples")] {
         let built = tree.built.join(format!("cmake-{name}"));

@@ -22,8 +22,9 @@ pub(super) const FOLDERS: [&str; 4] = ["layout", "ring", "wake", "connection"];
 const WRAPPER: &str = "RINGWAY_INSTRUMENT";
 
 /// The tests: the unit tests, and of the others those that take seconds and go through all of a connection's life.
-const TESTS: [&str; 11] = [
+const TESTS: [&str; 12] = [
     "address",
+    "direct",
     "end",
     "follow",
     "observer",

@@ -20,9 +20,7 @@ pub(super) fn python(job: &mut Job) -> Result<String, Stop> {
             install: "apt-get install python3 python3-venv".into(),
         });
     }
-    equip(job)?;
-    let wheel = build(job, "wheels", None)?;
-    let fresh = install(job, &wheel)?;
+    let fresh = fresh(job)?;
     let peer = peer(job)?;
     let printed = test(job, &fresh, &peer)?;
     check(job, &fresh)?;
@@ -34,6 +32,13 @@ pub(super) fn python(job: &mut Job) -> Result<String, Stop> {
         last.trim_matches(['=', ' ']),
         FAULTS.len()
     ))
+}
+
+/// An environment in which the package is as it is now.
+pub(super) fn fresh(job: &mut Job) -> Result<PathBuf, Stop> {
+    equip(job)?;
+    let wheel = build(job, "wheels", None)?;
+    install(job, &wheel)
 }
 
 /// Makes the environment of tools, at their committed versions.
@@ -131,7 +136,7 @@ fn test(job: &mut Job, fresh: &Path, peer: &Path) -> Result<String, Stop> {
     // The tests look whether they test what was installed.
     pytest.env("RINGWAY_INSTALLED", fresh);
     pytest.env("RINGWAY_PEER", peer);
-    job.run(pytest.arg("python/tests"), seconds(300))
+    job.run(pytest.arg("python/tests"), seconds(400))
 }
 
 /// A fault that is planted in the module (`cfg(ringway_planted = "...")`), the test that finds it, and what that says.
@@ -145,7 +150,7 @@ const FAULTS: &[Fault] = &[
     Fault {
         name: "held_lock",
         test: "test_pace.py::test_a_thread_that_waits_leaves_the_lock_to_others[park]",
-        says: "assert beside > alone",
+        says: "nobody else could do anything",
     },
     Fault {
         name: "deaf_wait",
@@ -155,6 +160,11 @@ const FAULTS: &[Fault] = &[
     Fault {
         name: "unpinned",
         test: "test_memory.py::test_a_reservation_by_hand",
+        says: "DID NOT RAISE",
+    },
+    Fault {
+        name: "unheard_goodbye",
+        test: "test_pipe.py::test_a_send_to_an_end_that_closed_is_refused_at_once",
         says: "DID NOT RAISE",
     },
 ];
@@ -206,7 +216,14 @@ fn check(job: &mut Job, fresh: &Path) -> Result<(), Stop> {
     let mut mypy = interpreter(fresh);
     mypy.current_dir(&folder);
     mypy.args(["-m", "mypy", "--cache-dir"]).arg(&cache);
-    job.run(mypy.args(["ringway", "tests", "examples"]), seconds(120))?;
+    let what = [
+        "ringway",
+        "tests",
+        "examples",
+        "benches",
+        "bench/ringway_bench",
+    ];
+    job.run(mypy.args(what), seconds(120))?;
     let mut stubtest = interpreter(fresh);
     stubtest.args(["-m", "mypy.stubtest", "ringway._ringway"]);
     job.run(
@@ -216,7 +233,10 @@ fn check(job: &mut Job, fresh: &Path) -> Result<(), Stop> {
     let mut pyright = place::command(tools::PYTHON.program("basedpyright"));
     pyright.current_dir(&folder);
     pyright.arg("--pythonpath").arg(python);
-    let printed = job.run(pyright.args(["ringway", "tests", "examples"]), seconds(120))?;
+    let printed = job.run(
+        pyright.args(["ringway", "tests", "examples", "benches"]),
+        seconds(120),
+    )?;
     if printed.contains("0 errors") {
         return Ok(());
     }

@@ -12,7 +12,7 @@ use super::super::{Failure, fail};
 use super::meet_typed;
 
 /// A record of 32 bytes, of plain numbers.
-#[derive(Clone, Copy, Debug, Message, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(Clone, Copy, Debug, PartialEq, Message, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(crate) struct Fill {
     order: u64,
@@ -20,6 +20,35 @@ pub(crate) struct Fill {
     price: f64,
     quantity: u32,
     venue: u32,
+}
+
+impl Fill {
+    /// One whose fields are all made from `turn`.
+    #[inline(always)]
+    pub(super) fn of(turn: u32) -> Self {
+        Self {
+            order: u64::from(turn),
+            nanos: u64::from(turn) + 1,
+            price: f64::from(turn) + 0.5,
+            quantity: turn,
+            venue: 7,
+        }
+    }
+
+    /// The sum of the prices, and that of the quantities.
+    pub(super) fn sums(records: &[Self]) -> (f64, u64) {
+        let sum = |(price, quantity): (f64, u64), record: &Self| {
+            (price + record.price, quantity + u64::from(record.quantity))
+        };
+        records.iter().fold((0.0, 0), sum)
+    }
+
+    /// The sums of `count` records that are made from `turn`; the prices are so small that no sum of them is rounded.
+    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+    pub(super) fn sums_of(turn: u32, count: usize) -> (f64, u64) {
+        let of = Self::of(turn);
+        (of.price * count as f64, u64::from(turn) * count as u64)
+    }
 }
 
 /// Records in a batch.

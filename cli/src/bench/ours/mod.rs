@@ -8,6 +8,7 @@ pub(crate) mod crowd;
 pub(crate) mod duplex;
 pub(crate) mod idlers;
 mod in_place;
+mod records;
 mod tapping;
 mod thinking;
 pub(crate) mod ticks;
@@ -28,6 +29,7 @@ pub(crate) use self::connecting::Connecting;
 pub(crate) use self::duplex::Duplex;
 pub(crate) use self::idlers::Idlers;
 pub(crate) use self::in_place::InPlace;
+pub(crate) use self::records::Records;
 pub(crate) use self::tapping::Tapping;
 pub(crate) use self::thinking::Thinking;
 

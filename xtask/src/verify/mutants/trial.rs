@@ -25,6 +25,7 @@ pub(super) const STAGES: [&[&str]; 4] = [
     ],
     &[
         "--test=round_trip",
+        "--test=direct",
         "--test=end",
         "--test=address",
         "--test=rest",

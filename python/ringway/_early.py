@@ -1,0 +1,284 @@
+"""The way of messages before the rings are there: a socket, as that of `multiprocessing`, while the handshake goes step by step beside it."""
+
+# What is private is the package's.
+# pyright: reportPrivateUsage=false
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+import struct
+import threading
+import time
+import warnings
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import ringway
+from ringway import _ringway
+from ringway._message import PARTS, READONLY, sizes
+
+if TYPE_CHECKING:
+    from ringway._ringway import _Handshake, _Options
+
+#: What is sent from here on comes through the ring.
+SWITCH = 99
+#: Before each message: its kind, and how many parts; and the bytes of each part.
+_HEAD, _SIZE = struct.Struct("!BI"), struct.Struct("!Q")
+_SWITCHING = _HEAD.pack(SWITCH, 1) + _SIZE.pack(0)
+_SWITCH_SIZE = len(_SWITCHING)
+#: The kernel takes so many pieces at a time.
+_PIECES = 512
+
+
+class _Socket(socket.socket):
+    """Closed without a warning when nobody has it any more, as ends are."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class Early:
+    """One end before its ring is there. Whatever is begun here is finished here, by the next call if the one at hand is interrupted."""
+
+    __slots__ = (
+        "_handshake",
+        "_left",
+        "_line",
+        "_lock",
+        "_message",
+        "_options",
+        "_owner",
+        "_part",
+        "_socket",
+        "dials",
+        "ring",
+    )
+
+    def __init__(self, line: int, data: int, dials: bool, options: _Options) -> None:
+        self._line = line
+        self._socket = _Socket(fileno=data)
+        self._options = options
+        self.dials = dials
+        self._handshake: _Handshake | None = None
+        self._owner = 0
+        self._lock = threading.Lock()
+        # What is still to be written of the message at hand.
+        self._left: list[Any] = []
+        # What has been read of it: sizes and kind; its parts.
+        self._message: tuple[int, list[int], list[bytes | bytearray]] | None = None
+        self._part = bytearray()
+        self.ring: ringway.Connection | None = None
+
+    # What travels to another process.
+
+    def leave(self) -> tuple[int, int, bool, _Options]:
+        """The descriptors of the two sockets, for another process, and what else an end is made of."""
+        if self._owner or self._left or self._message or self._part:
+            raise ValueError(
+                "this end was used here: send an end to another process before anything is sent or received with it"
+            )
+        return self._line, self._socket.fileno(), self.dials, self._options
+
+    # The handshake.
+
+    def _check_owner(self) -> None:
+        if self._owner and self._owner != os.getpid():
+            raise OSError(
+                errno.EPERM,
+                "this end belongs to the process that forked this one, which has used it: fork before an end is used",
+            )
+
+    def advance(self, begin: bool = True) -> bool:
+        """Takes the handshake as far as it goes now. Whether the ring is there. Who only looks does not `begin` it: the end is still anybody's."""
+        if self.ring is not None:
+            return True
+        self._check_owner()
+        if self._handshake is None and (self._line < 0 or not begin):
+            return False
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            return self._step()
+        finally:
+            self._lock.release()
+
+    def _step(self) -> bool:
+        if self.ring is not None or (self._handshake is None and self._line < 0):
+            return self.ring is not None
+        if self._handshake is None:
+            # Who answers belongs to no process until it is spoken to.
+            if not self.dials and not readable([self._line], 0):
+                return False
+            begin = _ringway._dial_on if self.dials else _ringway._answer_on
+            self._owner = os.getpid()
+            line, self._line = self._line, -1
+            try:
+                self._handshake = begin(line, **self._options)
+            except ringway.Error as error:
+                return self._stay(error)
+        try:
+            made = self._handshake.step()
+        except ringway.PeerGone:
+            # The socket tells the end.
+            self._handshake = None
+            return False
+        except ringway.Error as error:
+            return self._stay(error)
+        if made is None or made is False:
+            return False
+        self._handshake = None
+        self.ring = made
+        return True
+
+    def _stay(self, error: ringway.Error) -> bool:
+        self._handshake = None
+        warnings.warn(
+            f"a pipe goes on through its socket, slowly, since it got no ring: {error}",
+            RuntimeWarning,
+            stacklevel=5,
+        )
+        return False
+
+    def line(self, begin: bool = True) -> int:
+        """What becomes readable when the handshake has something to do; or -1. Who does not begin it has nothing to do before."""
+        if self._line >= 0:
+            return self._line if begin else -1
+        return -1 if self._handshake is None else self._handshake.fileno()
+
+    # Writing.
+
+    def send(self, kind: int, parts: list[Any]) -> None:
+        """Sends a message, waiting for room."""
+        self._check_owner()
+        self.flush()
+        told = sizes(kind, parts)
+        head = _HEAD.pack(kind, len(told)) + b"".join(map(_SIZE.pack, told))
+        self._left = [memoryview(part) for part in (head, *parts) if len(part)]
+        self.flush()
+
+    def flush(self) -> None:
+        """Writes what is left of a message."""
+        while self._left:
+            try:
+                sent = self._socket.sendmsg(self._left[:_PIECES], (), socket.MSG_NOSIGNAL)
+            except BlockingIOError:
+                self._sleep_until_writable()
+                continue
+            while sent:
+                first = self._left[0]
+                if sent < len(first):
+                    self._left[0] = first[sent:]
+                    break
+                sent -= len(first)
+                del self._left[0]
+
+    def _sleep_until_writable(self) -> None:
+        poll = select.poll()
+        poll.register(self._socket, select.POLLOUT)
+        if (line := self.line()) >= 0:
+            poll.register(line, select.POLLIN)
+        poll.poll()
+        self.advance()
+
+    # Reading.
+
+    def recv(self) -> tuple[int, Any]:
+        """The next message: its kind, and its bytes, or the list of its parts. Waits for it."""
+        self._check_owner()
+        while (message := self._try_recv()) is None:
+            self.sleep(None)
+            self.advance()
+        return message
+
+    def _try_recv(self) -> tuple[int, Any] | None:
+        """What has come of the message at hand is kept."""
+        if self._message is None:
+            if not self._fill(_HEAD.size):
+                return None
+            kind, count = _HEAD.unpack_from(self._part)
+            if not self._fill(_HEAD.size + count * _SIZE.size):
+                return None
+            told = [size for (size,) in _SIZE.iter_unpack(self._part[_HEAD.size :])]
+            self._message, self._part = (kind, told, []), bytearray()
+        kind, told, parts = self._message
+        while len(parts) < len(told):
+            size = told[len(parts)]
+            if not self._fill(size & ~READONLY):
+                return None
+            parts.append(bytes(self._part) if size & READONLY else self._part)
+            self._part = bytearray()
+        self._message = None
+        if kind == PARTS:
+            return kind, parts
+        return kind, bytes(parts[0])
+
+    def _fill(self, size: int) -> bool:
+        """Reads until the part at hand has so many bytes, and not a byte further: whether it has."""
+        while (missing := size - len(self._part)) > 0:
+            try:
+                read = self._socket.recv(min(missing, 1 << 18))
+            except BlockingIOError:
+                return False
+            except ConnectionResetError:
+                read = b""
+            if not read:
+                if self._message is not None or self._part:
+                    raise OSError("got end of file during message")
+                raise EOFError
+            self._part += read
+        return True
+
+    def sleep(self, timeout: float | None, begin: bool = True) -> bool:
+        """Waits until there is something to read, or for the handshake. Whether it is for the reader."""
+        if not (line := self.line(begin)) >= 0:
+            return bool(readable([self._socket.fileno()], timeout))
+        return self._socket.fileno() in readable([self._socket.fileno(), line], timeout)
+
+    def poll(self, timeout: float | None) -> bool:
+        """Whether there is something to read, a switch or an end too. Waits for it."""
+        self._check_owner()
+        until = None if timeout is None else time.monotonic() + timeout
+        while True:
+            self.advance(begin=False)
+            left = None if until is None else max(0.0, until - time.monotonic())
+            if self.sleep(left, begin=False):
+                return True
+            if until is not None and time.monotonic() >= until:
+                return False
+
+    def sees_switch(self) -> bool:
+        """Whether what is to be read next is the switch, whole."""
+        if self._message is not None or self._part:
+            return False
+        try:
+            return self._socket.recv(_SWITCH_SIZE, socket.MSG_PEEK) == _SWITCHING
+        except OSError:
+            return False
+
+    # The end.
+
+    def fileno(self) -> int:
+        """The socket's."""
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        """Closes the socket, and gives up the handshake if it is under way. A ring that is there is the caller's."""
+        self._socket.close()
+        if self._line >= 0:
+            os.close(self._line)
+            self._line = -1
+        if self._handshake is not None:
+            self._handshake.close()
+            self._handshake = None
+
+
+def readable(fds: Iterable[int], timeout: float | None) -> list[int]:
+    """Those that are readable, or closed; waits for one."""
+    poll = select.poll()
+    for fd in fds:
+        poll.register(fd, select.POLLIN)
+    milliseconds = None if timeout is None else -(-timeout * 1000 // 1)
+    return [fd for fd, _ in poll.poll(milliseconds)]

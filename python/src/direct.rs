@@ -1,0 +1,226 @@
+//! `send` and `recv` by the interpreter's own calling convention.
+//!
+//! A method as `PyO3` makes it reads its arguments by name, counts how often this thread has attached, and turns panics into exceptions: as much again as the message itself costs.
+//! These functions know the one form of a call that programs make a million times, `send(buffer)` and `recv()`. With any other arguments a call is left to the method that `PyO3`
+//! made.
+
+use std::ffi::CString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::pyclass::boolean_struct::True;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyTuple, PyType};
+use pyo3::{PyClass, PyTypeInfo};
+
+use crate::connection::Connection;
+use crate::receiver::Receiver;
+use crate::sender::Sender;
+
+/// The methods that `PyO3` made, in the order of [`Call::INDEX`].
+static METHODS: [PyOnceLock<Py<PyAny>>; 4] = [const { PyOnceLock::new() }; 4];
+
+/// A method that is called directly.
+trait Call {
+    const INDEX: usize;
+    const NAME: &'static str;
+    type Class: PyClass<Frozen = True> + Sync;
+
+    /// Does it; `None`: these are other arguments, and nothing was done.
+    fn perform(
+        py: Python<'_>,
+        this: &Self::Class,
+        arguments: &[*mut ffi::PyObject],
+    ) -> Option<PyResult<*mut ffi::PyObject>>;
+}
+
+struct Send;
+struct SendOn;
+struct Recv;
+struct RecvFrom;
+
+impl Call for Send {
+    const INDEX: usize = 0;
+    const NAME: &'static str = "send";
+    type Class = Sender;
+
+    #[inline]
+    fn perform(
+        py: Python<'_>,
+        this: &Sender,
+        arguments: &[*mut ffi::PyObject],
+    ) -> Option<PyResult<*mut ffi::PyObject>> {
+        let &[payload] = arguments else {
+            return None;
+        };
+        // SAFETY: the caller's arguments are alive until the call returns.
+        let payload = unsafe { Borrowed::from_ptr(py, payload) };
+        let sent = this.send(py, &payload, 0, None);
+        Some(sent.map(|()| py.None().into_ptr()))
+    }
+}
+
+impl Call for SendOn {
+    const INDEX: usize = 1;
+    const NAME: &'static str = "send";
+    type Class = Connection;
+
+    #[inline]
+    fn perform(
+        py: Python<'_>,
+        this: &Connection,
+        arguments: &[*mut ffi::PyObject],
+    ) -> Option<PyResult<*mut ffi::PyObject>> {
+        Send::perform(py, this.sender.get(), arguments)
+    }
+}
+
+impl Call for Recv {
+    const INDEX: usize = 2;
+    const NAME: &'static str = "recv";
+    type Class = Receiver;
+
+    #[inline]
+    fn perform(
+        py: Python<'_>,
+        this: &Receiver,
+        arguments: &[*mut ffi::PyObject],
+    ) -> Option<PyResult<*mut ffi::PyObject>> {
+        let none = arguments.is_empty();
+        none.then(|| this.recv(py, None).map(Bound::into_ptr))
+    }
+}
+
+impl Call for RecvFrom {
+    const INDEX: usize = 3;
+    const NAME: &'static str = "recv";
+    type Class = Connection;
+
+    #[inline]
+    fn perform(
+        py: Python<'_>,
+        this: &Connection,
+        arguments: &[*mut ffi::PyObject],
+    ) -> Option<PyResult<*mut ffi::PyObject>> {
+        Recv::perform(py, this.receiver.get(), arguments)
+    }
+}
+
+/// What the interpreter calls.
+///
+/// # Safety
+/// As the interpreter does, of a method of `C::Class` with `METH_FASTCALL | METH_KEYWORDS`: attached, with an instance of the class, `count` arguments and then one for each of `names`.
+unsafe extern "C" fn call<C: Call>(
+    this: *mut ffi::PyObject,
+    arguments: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    if names.is_null() {
+        // SAFETY: the caller promises that this thread is attached.
+        let py = unsafe { Python::assume_attached() };
+        // SAFETY: the caller promises that it is an instance of the class; a method descriptor looks at that before it calls.
+        let class = unsafe { Borrowed::from_ptr(py, this).cast_unchecked::<C::Class>() };
+        let count = count.unsigned_abs();
+        let given = match count {
+            0 => &[],
+            // SAFETY: the caller promises so many.
+            _ => unsafe { std::slice::from_raw_parts(arguments, count) },
+        };
+        match catch_unwind(AssertUnwindSafe(|| C::perform(py, class.get(), given))) {
+            Ok(Some(Ok(done))) => return done,
+            Ok(Some(Err(error))) => {
+                error.restore(py);
+                return std::ptr::null_mut();
+            }
+            Ok(None) => {}
+            Err(_) => {
+                let text = c"Ringway has panicked: this is a fault in it";
+                // SAFETY: attached, and both are what it takes.
+                unsafe { ffi::PyErr_SetString(ffi::PyExc_RuntimeError, text.as_ptr()) };
+                return std::ptr::null_mut();
+            }
+        }
+    }
+    // SAFETY: the caller's promises.
+    unsafe { leave::<C>(this, arguments, count, names) }
+}
+
+/// Calls the method that `PyO3` made.
+///
+/// # Safety
+/// That of [`call`].
+#[cold]
+unsafe fn leave<C: Call>(
+    this: *mut ffi::PyObject,
+    arguments: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // `PyO3` counts attachments, and here it was not asked before.
+    Python::attach(|py| {
+        let object = |place: *mut ffi::PyObject| {
+            // SAFETY: the caller's arguments are alive until the call returns.
+            unsafe { Bound::from_borrowed_ptr(py, place) }
+        };
+        // SAFETY: there are `count` arguments, and then one for each name.
+        let argument = |index: usize| object(unsafe { *arguments.add(index) });
+        let answer = || -> PyResult<Bound<'_, PyAny>> {
+            let count = count.unsigned_abs();
+            let places = std::iter::once(object(this)).chain((0..count).map(argument));
+            let given = PyTuple::new(py, places.collect::<Vec<_>>())?;
+            let named = PyDict::new(py);
+            if !names.is_null() {
+                let names = object(names).cast_into::<PyTuple>()?;
+                for (index, name) in names.iter().enumerate() {
+                    named.set_item(name, argument(count + index))?;
+                }
+            }
+            let method = METHODS[C::INDEX].get(py);
+            let method = method.expect("kept before the method could be called");
+            method.bind(py).call(given, Some(&named))
+        };
+        match answer() {
+            Ok(answer) => answer.into_ptr(),
+            Err(error) => {
+                error.restore(py);
+                std::ptr::null_mut()
+            }
+        }
+    })
+}
+
+/// Puts the direct call in the place of the method, which it keeps.
+fn install<C: Call>(py: Python<'_>) -> PyResult<()> {
+    let class: Bound<'_, PyType> = C::Class::type_object(py);
+    let method = class.getattr(C::NAME)?;
+    let signature: String = method.getattr("__text_signature__")?.extract()?;
+    let doc: Option<String> = method.getattr("__doc__")?.extract()?;
+    let doc = format!("{}{signature}\n--\n\n{}", C::NAME, doc.unwrap_or_default());
+    // The interpreter refers to the definition for as long as it runs.
+    let definition = Box::leak(Box::new(ffi::PyMethodDef {
+        ml_name: CString::new(C::NAME)?.into_raw(),
+        ml_meth: ffi::PyMethodDefPointer {
+            PyCFunctionFastWithKeywords: call::<C>,
+        },
+        ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
+        ml_doc: CString::new(doc)?.into_raw(),
+    }));
+    // SAFETY: a class, and a definition that stays; the answer is a new object, or null with an error.
+    let direct = unsafe {
+        let made = ffi::PyDescr_NewMethod(class.as_type_ptr(), definition);
+        Bound::from_owned_ptr_or_err(py, made)?
+    };
+    // In a module that is imported again the class is another one, and the first method does for it too: both look at nothing but their arguments.
+    let _ = METHODS[C::INDEX].set(py, method.unbind());
+    class.setattr(C::NAME, direct)
+}
+
+/// Puts all of them in their places.
+pub(crate) fn install_all(py: Python<'_>) -> PyResult<()> {
+    install::<Send>(py)?;
+    install::<SendOn>(py)?;
+    install::<Recv>(py)?;
+    install::<RecvFrom>(py)
+}

@@ -1,0 +1,540 @@
+"""Pipes in the place of those of multiprocessing: what theirs promise, and what only ours do."""
+
+import array
+import gc
+import multiprocessing
+import multiprocessing.connection
+import os
+import pickle
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from ringway.multiprocessing import BufferTooShort, Connection, Pipe, wait
+
+Pair = tuple[Connection, Connection]
+
+
+def establish(one: Connection, other: Connection) -> None:
+    """Messages until both have their rings."""
+    for n in range(4):
+        one.send(n)
+        assert other.recv() == n
+        other.send(n)
+        assert one.recv() == n
+    assert "ring" in repr(one) and "ring" in repr(other)
+
+
+@pytest.fixture(params=["socket", "ring", "later"])
+def ends(request: pytest.FixtureRequest) -> Iterator[Pair]:
+    """Two ends, which are established, or may become so at any moment."""
+    one, other = Pipe()
+    if request.param == "ring":
+        establish(one, other)
+    elif request.param == "socket":
+        # One side does not shake hands.
+        early = other._early  # pyright: ignore[reportPrivateUsage]
+        assert early is not None
+        os.close(early._line)  # pyright: ignore[reportPrivateUsage]
+        early._line = -1  # pyright: ignore[reportPrivateUsage]
+    with one, other:
+        yield one, other
+
+
+OBJECTS: list[Any] = [
+    None,
+    0,
+    "text",
+    b"",
+    b"bytes",
+    b"x" * 300_000,
+    bytearray(b"y" * 5_000_000),
+    {"nested": [b"z" * 200_000, bytearray(b"w" * 70_000), ("t", 1.5)]},
+    list(range(100_000)),
+    array.array("d", [1.0, 2.0]),
+]
+
+
+def in_thread(call: Callable[[], Any]) -> threading.Thread:
+    thread = threading.Thread(target=call)
+    thread.start()
+    return thread
+
+
+def test_objects_of_every_kind_and_size(ends: Pair) -> None:
+    one, other = ends
+    for left, right in ((one, other), (other, one)):
+        sending = in_thread(lambda: [*map(left.send, [item for item in OBJECTS for _ in range(2)])])
+        for item in OBJECTS:
+            for _ in range(2):
+                got = right.recv()
+                assert type(got) is type(item) and got == item
+        sending.join()
+
+
+def test_bytes_and_objects_are_interchangeable(ends: Pair) -> None:
+    one, other = ends
+    long = b"long" * 100_000
+    for item in (b"short", [1, 2], long, [long]):
+        sending = in_thread(lambda: one.send(item))
+        assert pickle.loads(other.recv_bytes()) == item
+        sending.join()
+    one.send_bytes(pickle.dumps({"a": 1}))
+    assert other.recv() == {"a": 1}
+
+
+ran: list[str] = []
+
+
+def runs(*_: object) -> str:
+    ran.append("it ran")
+    return "made"
+
+
+class Runs:
+    """Runs something where it is unpickled."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return runs, (pickle.PickleBuffer(bytearray(self.size)),)
+
+
+def test_receiving_bytes_runs_no_pickle(ends: Pair) -> None:
+    one, other = ends
+    into = bytearray(1 << 20)
+    takes: list[Callable[[], object]] = [other.recv_bytes, lambda: other.recv_bytes_into(into)]
+    for take in takes:
+        one.send(Runs(10))
+        take()
+        one.send(Runs(100_000))
+        with pytest.raises(OSError, match="receive it with recv"):
+            take()
+        one.send_bytes(b"behind")
+        assert other.recv_bytes() == b"behind"
+    assert not ran
+    one.send(Runs(100_000))
+    assert other.recv() == "made" and ran == ["it ran"]
+    ran.clear()
+
+
+def test_buffers_beside_a_pickle_arrive_as_they_were(ends: Pair) -> None:
+    one, other = ends
+    writable, constant = bytearray(os.urandom(1 << 20)), os.urandom(1 << 20)
+    sending = in_thread(
+        lambda: one.send([pickle.PickleBuffer(writable), pickle.PickleBuffer(constant), b"small"])
+    )
+    first, second, small = other.recv()
+    sending.join()
+    assert (first, bytes(second), small) == (writable, constant, b"small")
+    # The one can be written to, the other not.
+    with memoryview(first) as view:
+        assert not view.readonly
+    with memoryview(second) as view:
+        assert view.readonly
+    # More than fit beside one pickle, small ones too.
+    many = [pickle.PickleBuffer(bytearray(5000)) for _ in range(1200)]
+    sending = in_thread(lambda: one.send(many))
+    assert other.recv() == [bytearray(5000)] * 1200
+    sending.join()
+
+
+def test_large_messages_and_back_pressure(ends: Pair) -> None:
+    one, other = ends
+    large = os.urandom(64 << 20)
+    sending = in_thread(lambda: [*map(one.send_bytes, (large, b"behind"))])
+    time.sleep(0.05)
+    assert sending.is_alive()
+    assert other.recv_bytes() == large
+    assert other.recv_bytes() == b"behind"
+    sending.join()
+
+
+def test_parts_of_buffers(ends: Pair) -> None:
+    one, other = ends
+    one.send_bytes(memoryview(b"abcdef")[1:], 1, 3)
+    assert other.recv_bytes() == b"cde"
+    one.send_bytes(array.array("i", [1, 2]), 4)
+    assert other.recv_bytes() == array.array("i", [2]).tobytes()
+    grid = memoryview(b"abcdef").cast("B", (2, 3))
+    one.send_bytes(grid)
+    assert other.recv_bytes() == b"abcdef"
+    for wrong in ((-1, None), (7, None), (0, 7), (0, -1)):
+        with pytest.raises(ValueError):
+            one.send_bytes(b"abcdef", *wrong)
+    one.send_bytes(b"into")
+    target = bytearray(8)
+    assert (other.recv_bytes_into(target, 2), bytes(target)) == (4, b"\0\0into\0\0")
+    one.send_bytes(b"too long")
+    with pytest.raises(BufferTooShort) as short:
+        other.recv_bytes_into(bytearray(3))
+    assert short.value.args == (b"too long",)
+    for offset in (-1, 9):
+        with pytest.raises(ValueError):
+            other.recv_bytes_into(target, offset)
+    with pytest.raises(ValueError):
+        other.recv_bytes(-1)
+    one.send_bytes(b"four")
+    assert other.recv_bytes(4) == b"four"
+    one.send_bytes(b"fives")
+    with pytest.raises(OSError, match="bad message length"):
+        other.recv_bytes(4)
+    assert not other.readable
+
+
+def test_an_end_behind_what_was_sent(ends: Pair) -> None:
+    one, other = ends
+    one.send("last")
+    one.close()
+    assert other.poll(5) and other.recv() == "last"
+    assert other.poll(5) and other.poll()
+    for _ in range(2):
+        with pytest.raises(EOFError):
+            other.recv()
+    with pytest.raises(BrokenPipeError):
+        for _ in range(3):
+            other.send("nobody")
+    assert one.closed and not other.closed
+    for call in (one.recv, one.poll, one.fileno, lambda: one.send(1)):
+        with pytest.raises(OSError, match="handle is closed"):
+            call()
+    one.close()
+
+
+def test_a_send_to_an_end_that_closed_is_refused_at_once() -> None:
+    one, other = Pipe()
+    establish(one, other)
+    one.send(1)
+    other.close()
+    with pytest.raises(BrokenPipeError) as broken:
+        one.send(2)
+    assert broken.value.errno == 32
+
+
+def test_a_pipe_of_one_way(ends: Pair) -> None:
+    reader, writer = Pipe(duplex=False)
+    assert (reader.readable, reader.writable) == (True, False)
+    assert (writer.readable, writer.writable) == (False, True)
+    for n in range(20):
+        writer.send(n)
+        assert reader.recv() == n
+    assert "ring" in repr(reader) and "ring" in repr(writer)
+    for call in (writer.recv, writer.recv_bytes, writer.poll):
+        with pytest.raises(OSError, match="write-only"):
+            call()
+    for call in (lambda: reader.send(1), lambda: reader.send_bytes(b"")):
+        with pytest.raises(OSError, match="read-only"):
+            call()
+    writer.close()
+    with pytest.raises(EOFError):
+        reader.recv()
+
+
+def test_polling(ends: Pair) -> None:
+    one, other = ends
+    began = time.monotonic()
+    assert not one.poll() and not one.poll(-1) and not one.poll(0.05)
+    assert time.monotonic() - began >= 0.05
+    later = threading.Timer(0.05, lambda: other.send("x"))
+    later.start()
+    assert one.poll(None) and one.poll() and one.recv() == "x" and not one.poll()
+    later.join()
+
+
+def test_selectors_see_what_can_be_received(ends: Pair) -> None:
+    one, other = ends
+    with selectors.DefaultSelector() as selector:
+        selector.register(one, selectors.EVENT_READ)
+        fd = one.fileno()
+        for n in range(20):
+            assert selector.select(0) == []
+            other.send(n)
+            other.send_bytes(b"second")
+            for want in (n, b"second"):
+                assert selector.select(20) != [], n
+                got = one.recv() if want == n else one.recv_bytes()
+                assert got == want
+            # Its own way to the ring, too.
+            one.send(n)
+            assert other.recv() == n
+        assert one.fileno() == fd
+        other.close()
+        assert selector.select(20) != []
+        with pytest.raises(EOFError):
+            one.recv()
+
+
+@pytest.mark.parametrize("waits", [wait, multiprocessing.connection.wait], ids=["ours", "theirs"])
+def test_waiting_for_several(ends: Pair, waits: Callable[..., list[Any]]) -> None:
+    one, other = ends
+    theirs, away = multiprocessing.Pipe()
+    left, right = socket.socketpair()
+    with theirs, away, left, right:
+        objects = [one, theirs, left, right.fileno()]
+        began = time.monotonic()
+        assert waits(objects, 0.05) == [] and time.monotonic() - began >= 0.05
+        assert waits(objects, -1) == [] == waits([], 0)
+        for n in range(6):
+            later = threading.Timer(0.02, lambda: other.send(n))
+            later.start()
+            assert waits(objects, 20) == [one]
+            assert one.recv() == n
+            later.join()
+            one.send(n)
+            assert other.recv() == n
+        away.send(1)
+        right.send(b"x")
+        other.send("too")
+        assert waits(objects, 20) == [one, theirs, left]
+        other.close()
+        one.recv()
+        assert one in waits(objects, 20)
+
+
+def echo(end: Connection) -> None:
+    for item in iter(end.recv, "stop"):
+        end.send(item)
+    end.close()
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_a_child_has_an_end(method: str) -> None:
+    context: Any = multiprocessing.get_context(method)
+    ours, child_end = Pipe()
+    ours.send("before the child is there")
+    child = context.Process(target=echo, args=(child_end,))
+    child.start()
+    child_end.close()
+    assert ours.recv() == "before the child is there"
+    for item in OBJECTS:
+        ours.send(item)
+        assert ours.recv() == item
+    assert "ring" in repr(ours)
+    ours.send("stop")
+    with pytest.raises(EOFError):
+        ours.recv()
+    child.join(20)
+    assert child.exitcode == 0
+
+
+def passes_on(end: Connection) -> None:
+    inner = end.recv()
+    inner.send("through a pipe")
+    assert inner.recv() == "thanks"
+    inner.close()
+
+
+def test_an_end_travels_through_a_pipe_until_it_is_used() -> None:
+    outer, child_end = Pipe()
+    child = multiprocessing.get_context("spawn").Process(target=passes_on, args=(child_end,))
+    child.start()
+    child_end.close()
+    inner, travels = Pipe()
+    outer.send(travels)
+    assert inner.recv() == "through a pipe"
+    travels.close()
+    inner.send("thanks")
+    with pytest.raises(EOFError):
+        inner.recv()
+    child.join(20)
+    one, other = Pipe()
+    establish(one, other)
+    for end in (one, other):
+        with pytest.raises(ValueError, match="was used here"):
+            outer.send(end)
+        with pytest.raises(TypeError, match="by multiprocessing only"):
+            pickle.dumps(end)
+
+
+def test_a_forked_child_is_refused_an_end_that_was_used() -> None:
+    one, other = Pipe()
+    establish(one, other)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            for call in (one.recv, one.poll, lambda: one.send(1), lambda: other.recv()):
+                try:
+                    call()
+                except OSError as error:
+                    assert "fork before an end is used" in str(error)
+                else:
+                    os._exit(1)
+            one.close()
+            other.close()
+            os._exit(0)
+        finally:
+            os._exit(2)
+    assert os.waitpid(pid, 0)[1] == 0
+    # What the child closed was not the parent's.
+    one.send("still")
+    assert other.recv() == "still"
+
+
+def dies(end: Connection, how: str) -> None:
+    end.send(os.getpid())
+    end.recv()
+    if how == "amid":
+        end.send_bytes(bytes(8 << 20))
+    signal.pause()
+
+
+@pytest.mark.parametrize("how", ["idle", "amid"])
+def test_a_killed_child_is_an_end(how: str) -> None:
+    ours, child_end = Pipe()
+    child = multiprocessing.get_context("spawn").Process(target=dies, args=(child_end, how))
+    child.start()
+    child_end.close()
+    pid = ours.recv()
+    for _ in range(3):
+        ours.send("x")
+    time.sleep(0.3)
+    os.kill(pid, signal.SIGKILL)
+    child.join(20)
+    assert ours.poll(20)
+    with pytest.raises((EOFError, OSError)) as ended:
+        ours.recv()
+    assert isinstance(ended.value, EOFError) or "end of file during message" in str(ended.value)
+    with pytest.raises(BrokenPipeError):
+        for _ in range(1000):
+            ours.send(b"x")
+            time.sleep(0.002)
+
+
+class Interrupted(Exception):
+    pass
+
+
+def alarm(seconds: float) -> None:
+    def ring(*_: object) -> None:
+        raise Interrupted
+
+    signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def test_calls_that_a_signal_ends_lose_nothing(ends: Pair) -> None:
+    one, other = ends
+    large = os.urandom(32 << 20)
+    alarm(0.05)
+    with pytest.raises(Interrupted):
+        one.recv()
+    # Nobody receives: a send stops amid its message, which the other side passes over, or gets whole.
+    alarm(0.1)
+    with pytest.raises(Interrupted):
+        one.send_bytes(large)
+    sending = in_thread(lambda: [*map(one.send_bytes, (b"next", large))])
+    got = other.recv_bytes()
+    if got == large:
+        got = other.recv_bytes()
+    assert got == b"next"
+    assert other.recv_bytes() == large
+    sending.join()
+    # A receive stops amid a message, and the next call has all of it.
+    for pause in (0.0005, 0.001, 0.002, 0.005):
+        sending = in_thread(lambda: one.send_bytes(large))
+        alarm(pause)
+        try:
+            got = other.recv_bytes()
+        except Interrupted:
+            got = other.recv_bytes()
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        assert got == large
+        sending.join()
+
+
+def test_a_handler_that_uses_the_end_it_interrupts_is_told(ends: Pair) -> None:
+    one, other = ends
+    told: list[str] = []
+
+    def handler(*_: object) -> None:
+        for call in (one.recv, one.recv_bytes):
+            with pytest.raises(RuntimeError, match="interrupted by what receives") as refused:
+                call()
+            told.append(str(refused.value))
+        one.send("from the handler")
+        other.send("go on")
+
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    try:
+        assert one.recv() == "go on"
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert len(told) == 2 and other.recv() == "from the handler"
+
+
+def test_threads_send_and_receive_whole_messages(ends: Pair) -> None:
+    one, other = ends
+    items = [bytes([n]) * (n * 20_000) for n in range(10)]
+    got: list[bytes] = []
+
+    def sends() -> None:
+        for item in items:
+            one.send_bytes(item)
+
+    def receives() -> None:
+        for _ in range(20):
+            got.append(other.recv_bytes())
+
+    threads = [in_thread(sends) for _ in range(4)] + [in_thread(receives) for _ in range(2)]
+    for thread in threads:
+        thread.join()
+    assert sorted(got) == sorted(items * 4)
+
+
+def test_descriptors_are_given_back() -> None:
+    def count() -> int:
+        gc.collect()
+        return len(os.listdir("/proc/self/fd"))
+
+    establish(*Pipe())
+    before = count()
+    for _ in range(5):
+        one, other = Pipe()
+        one.fileno()
+        one.send(1)
+        one.close()
+        other.close()
+        one, other = Pipe()
+        one.fileno()
+        establish(one, other)
+        del one, other
+    deadline = time.monotonic() + 10
+    while count() > before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert count() <= before
+
+
+SHUTDOWN = """
+import threading
+from ringway.multiprocessing import Pipe
+one, other = Pipe()
+for n in range(4):
+    one.send(n); other.recv(); other.send(n); one.recv()
+blocked = threading.Thread(target=one.recv, daemon=True)
+blocked.start()
+unused = Pipe()
+cycle = [Pipe()]
+cycle.append(cycle)
+print("done")
+"""
+
+
+def test_an_interpreter_ends_with_open_ends() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-X", "dev", "-c", SHUTDOWN],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "done\n", "")
