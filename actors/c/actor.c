@@ -201,6 +201,22 @@ static void death(bool dies, struct ends ends) {
     printf("%s\n", name_of(ringway_sender_check(ends.sender)));
 }
 
+/* The other side keeps no rule: what one half is told, and its words. */
+static void lied_to(bool serves, const char *address, bool sends) {
+    ringway_config *config = patient();
+    struct ends ends = meet(serves, address, config);
+    ringway_frame frame;
+    ringway_status status = RINGWAY_OK;
+    sent(true, address);
+    if (!sends) status = ringway_receiver_next(ends.receiver, LONG, &frame);
+    /* As many as fill the ring a few times. */
+    for (int at = 0; sends && status == RINGWAY_OK && at < 10000; at++) status = ringway_sender_send(ends.sender, buffer, 1000, LONG);
+    printf("%s\n%s\n", name_of(status), ringway_last_error());
+    ringway_sender_free(ends.sender);
+    ringway_receiver_free(ends.receiver);
+    ringway_config_free(config);
+}
+
 int main(int count, char **words) {
     bool serves = count == 4 && strcmp(words[1], "SERVE") == 0;
     if (count != 4 || (!serves && strcmp(words[1], "CONNECT") != 0)) {
@@ -214,6 +230,7 @@ int main(int count, char **words) {
     else if (strcmp(wanted, "wrong") == 0) wrong(serves, address);
     else if (strcmp(wanted, "priorities") == 0) priorities(serves, address, config);
     else if (strcmp(wanted, "expiring") == 0) expiring(serves, address, config);
+    else if (strncmp(wanted, "lie-", 4) == 0) lied_to(serves, address, strcmp(wanted, "lie-released") == 0);
     else if (strcmp(wanted, "client-dies") == 0) death(!serves, meet(serves, address, config));
     else if (strcmp(wanted, "server-dies") == 0) death(serves, meet(serves, address, config));
     else {

@@ -217,6 +217,18 @@ static void wrong(bool serves, const std::string &address) {
     std::cout << words << "\n";
 }
 
+/// The other side keeps no rule: what one half is told, and its words.
+static void lied_to(bool serves, const std::string &address, bool sends) try {
+    auto ends = meet(serves, address, patient());
+    sent(true, address);
+    if (!sends) (void)ends.receiver.next(LONG);
+    // As many as fill the ring a few times.
+    for (int at = 0; sends && at < 10'000; at++) ends.sender.send(payload(1000), LONG);
+    std::cout << "()\n";
+} catch (const ringway::error &error) {
+    std::cout << name_of(error.code()) << "\n" << error.what() << "\n";
+}
+
 static void run(bool serves, const std::string &wanted, const std::string &address) {
     if (wanted == "typed")
         return typed<Sample>(serves, address, std::vector{Sample{-5'000'000'000, {1.5, 7, Side::Sell, true}, 7u, {}, "Größe", true, {1, -2, 300}}});
@@ -228,6 +240,7 @@ static void run(bool serves, const std::string &wanted, const std::string &addre
     if (wanted == "expiring") return expiring(serves, address);
     if (wanted == "client-dies") return death(!serves, meet(serves, address, patient()));
     if (wanted == "server-dies") return death(serves, meet(serves, address, patient()));
+    if (wanted.starts_with("lie-")) return lied_to(serves, address, wanted == "lie-released");
     if (wanted == "wrong") return wrong(serves, address);
     auto *simple = wanted == "bytes" ? bytes : wanted == "kinds" ? kinds : wanted == "batches" ? batches : nullptr;
     if (!simple) throw std::runtime_error("there is no case `" + wanted + "`");

@@ -159,6 +159,21 @@ def death(dies: bool, connection: Any) -> None:
     print(name_of(sender.check))
 
 
+def lied_to(serves: bool, address: str, sends: bool) -> None:
+    """The other side keeps no rule: what one half is told, and its words."""
+    connection = meet(serves, address)
+    everything_sent(True, address)
+    try:
+        if not sends:
+            connection.recv(LONG)
+        # As many as fill the ring a few times.
+        for _ in range(10_000 if sends else 0):
+            connection.send(bytes(1000), LONG)
+        print("()")
+    except ringway.Error as error:
+        print(f"{type(error).__name__}\n{error}")
+
+
 def wrong(serves: bool, address: str) -> None:
     """The two mean different things by the name of one message."""
     if not serves:
@@ -196,6 +211,8 @@ def main(role: str, case: str, address: str) -> None:
             death(not serves, meet(serves, address))
         case "server-dies":
             death(serves, meet(serves, address))
+        case "lie-frame" | "lie-flags" | "lie-released":
+            lied_to(serves, address, case == "lie-released")
         case "wrong":
             wrong(serves, address)
         case _:

@@ -49,6 +49,8 @@ fn run(serves: bool, case: &str, address: &Path) -> Outcome {
         "client-dies" => death(serves, address, !serves),
         "server-dies" => death(serves, address, serves),
         "wrong" => wrong(serves, address),
+        "lie-frame" | "lie-flags" => lied_to(serves, address, false),
+        "lie-released" => lied_to(serves, address, true),
         _ => Err(format!("there is no case `{case}`").into()),
     }
 }
@@ -281,6 +283,38 @@ fn say<T: Debug, E: Debug>(told: Result<T, E>) {
     match told {
         Ok(value) => println!("{value:?}"),
         Err(error) => println!("{error:?}"),
+    }
+}
+
+/// The other side keeps no rule: what one half is told.
+fn lied_to(serves: bool, address: &Path, sends: bool) -> Outcome {
+    let (mut sender, mut receiver) = meet(serves, address, &patient())?;
+    wait_for(&sent(address));
+    if !sends {
+        say_why(next(&mut receiver));
+        return Ok(());
+    }
+    let deadline = Instant::now() + LONG;
+    let mut told = Ok(());
+    // As many as fill the ring a few times.
+    for _ in 0..10_000 {
+        told = sender.send_deadline(&[0; 1000], deadline);
+        if told.is_err() {
+            break;
+        }
+    }
+    say_why(told);
+    Ok(())
+}
+
+/// The name of an error, and its words.
+fn say_why<T: Debug, E: Debug + std::fmt::Display>(told: Result<T, E>) {
+    match told {
+        Ok(value) => println!("{value:?}"),
+        Err(error) => {
+            let name = format!("{error:?}");
+            println!("{}\n{error}", name.split(['(', ' ']).next().unwrap_or(""));
+        }
     }
 }
 

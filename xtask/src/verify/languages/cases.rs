@@ -10,7 +10,12 @@ pub(super) struct Case {
     dies: [bool; 2],
     /// Languages that cannot be at this side.
     lacks: [Vec<String>; 2],
+    /// One side is the program that keeps no rule.
+    hostile: bool,
 }
+
+/// That program, where a language is asked for.
+pub(super) const HOSTILE: &str = "hostile";
 
 /// The sides, as the list and the actors call them.
 const SIDES: [&str; 2] = ["serve", "connect"];
@@ -41,6 +46,7 @@ pub(super) fn read(text: &str) -> Result<Vec<Case>, String> {
                 .says
                 .iter_mut()
                 .for_each(|lines| lines.push(rest.to_owned())),
+            "hostile" => case.hostile = true,
             "dies" => case.dies[side(rest)?] = true,
             "lacks" => {
                 let (language, at) = rest.split_once(' ').ok_or("`lacks` has two words")?;
@@ -55,12 +61,16 @@ pub(super) fn read(text: &str) -> Result<Vec<Case>, String> {
 impl Case {
     /// Whether languages can be at both sides.
     pub(super) fn is_for(&self, languages: [&str; 2]) -> bool {
+        let strangers = languages.iter().filter(|language| **language == HOSTILE);
+        if strangers.count() != usize::from(self.hostile) {
+            return false;
+        }
         let mut sides = self.lacks.iter().zip(languages);
         sides.all(|(lacks, language)| lacks.iter().all(|lacks| lacks != language))
     }
 
     /// What is not as the list has it, of what a pair printed: each line behind the name of its side, and at the end how they ended.
-    pub(super) fn differs(&self, printed: &str) -> Option<String> {
+    pub(super) fn differs(&self, languages: [&str; 2], printed: &str) -> Option<String> {
         for at in 0..2 {
             let prefix = format!("{} ", SIDES[at]);
             let said = printed
@@ -69,7 +79,10 @@ impl Case {
                 .collect::<Vec<_>>();
             let status = if self.dies[at] { 137 } else { 0 };
             let ended = format!("ended {}{status}", prefix);
-            let wanted = &self.says[at];
+            let wanted = match languages[at] {
+                HOSTILE => &Vec::new(),
+                _ => &self.says[at],
+            };
             let same = said.len() == wanted.len()
                 && said.iter().zip(wanted).all(|(a, b)| plain(a) == plain(b));
             if !same || !printed.lines().any(|line| line == ended) {
@@ -111,6 +124,12 @@ mod tests {
         assert_eq!(cases[0].says[1], [" two  blanks"]);
         assert_eq!(cases[0].dies, [false, true]);
         assert!(cases[0].is_for(["python", "c"]) && !cases[0].is_for(["c", "python"]));
+        let hostile = &read("case a\nhostile\nboth x").unwrap()[0];
+        assert!(hostile.is_for(["hostile", "c"]) && !hostile.is_for(["c", "c"]));
+        assert!(!cases[0].is_for(["hostile", "c"]));
+        let printed = "connect x\nended serve 0\nended connect 0\n";
+        assert_eq!(hostile.differs(["hostile", "c"], printed), None);
+        assert!(hostile.differs(["c", "hostile"], printed).is_some());
         assert!(read("both x").is_err() && read("case a\nnobody x").is_err());
     }
 
@@ -118,7 +137,8 @@ mod tests {
     fn names_are_the_same_in_every_language_and_nothing_else_is() {
         let case = &read(LIST).unwrap()[0];
         let good = "serve  two  blanks\nserve RINGWAY_PEER_DIED\nconnect  two  blanks\nended serve 0\nended connect 137\n";
-        assert_eq!(case.differs(good), None);
+        let pair = ["c", "rust"];
+        assert_eq!(case.differs(pair, good), None);
         for (from, to) in [
             ("RINGWAY_PEER_DIED", "PeerClosed"),
             ("serve  two  blanks", "serve  two blanks"),
@@ -127,7 +147,10 @@ mod tests {
             ("ended serve 0", "ended serve 1"),
             ("137", "0"),
         ] {
-            assert!(case.differs(&good.replace(from, to)).is_some(), "{to}");
+            assert!(
+                case.differs(pair, &good.replace(from, to)).is_some(),
+                "{to}"
+            );
         }
     }
 

@@ -12,9 +12,9 @@ use super::several::{Ran, Task};
 use crate::output::say;
 use crate::{install, place};
 
-use cases::Case;
+use cases::{Case, HOSTILE};
 
-const LANGUAGES: [&str; 4] = ["rust", "c", "cpp", "python"];
+const SIDES: [&str; 5] = ["rust", "c", "cpp", "python", HOSTILE];
 
 /// Runs both sides of a case, and prints the lines of each behind its name.
 const PAIR: &str = r#"
@@ -105,8 +105,13 @@ fn build(job: &mut Job, place: &Place) -> Result<(), Stop> {
     job.run(&mut rust, seconds(300))?;
     let fresh = python::fresh(job)?;
     install::lay(&place.prefix, "debug").map_err(Stop::Failed)?;
-    let rust = place::target().join("debug/ringway-actor");
-    fs::copy(rust, place.built.join("rust")).map_err(io)?;
+    let debug = place::target().join("debug");
+    for (program, name) in [
+        ("ringway-actor", "rust"),
+        ("ringway-actor-hostile", HOSTILE),
+    ] {
+        fs::copy(debug.join(program), place.built.join(name)).map_err(io)?;
+    }
     let actor = place::root().join("actors/python/actor.py");
     let script = format!(
         "#!/bin/sh\nexec '{}' -B '{}' \"$@\"\n",
@@ -151,9 +156,9 @@ fn build(job: &mut Job, place: &Place) -> Result<(), Stop> {
 }
 
 /// What was not as the list has it, with all that was printed.
-fn wrong(case: &Case, ran: Ran) -> Option<String> {
+fn wrong(case: &Case, pair: [&str; 2], ran: Ran) -> Option<String> {
     let why = match ran.status {
-        Ok(_) => case.differs(&ran.printed)?,
+        Ok(_) => case.differs(pair, &ran.printed)?,
         Err(Stop::Failed(why)) => why,
         Err(other) => format!("{other:?}"),
     };
@@ -162,7 +167,7 @@ fn wrong(case: &Case, ran: Ran) -> Option<String> {
 
 /// Runs all of it, two pairs at a time, and shows what came of each. Returns how many.
 fn table(job: &mut Job, place: &Place, cases: &[Case]) -> Result<usize, Stop> {
-    let pairs = || LANGUAGES.iter().flat_map(|a| LANGUAGES.map(|b| [*a, b]));
+    let pairs = || SIDES.iter().flat_map(|a| SIDES.map(|b| [*a, b]));
     let cells: Vec<_> = pairs()
         .flat_map(|pair| cases.iter().map(move |case| (pair, case)))
         .filter(|(pair, case)| case.is_for(*pair))
@@ -173,18 +178,17 @@ fn table(job: &mut Job, place: &Place, cases: &[Case]) -> Result<usize, Stop> {
     let mut faults = Vec::new();
     let mut failed = Vec::new();
     for ((pair, case), ran) in cells.into_iter().zip(ran) {
-        if let Some(why) = wrong(case, ran) {
+        if let Some(why) = wrong(case, pair, ran) {
             failed.push((pair, case.name.as_str()));
             faults.push(why);
         }
     }
     let names: Vec<_> = cases.iter().map(|case| case.name.as_str()).collect();
     say!("{:<18} {}", "server, client", names.join(" "));
-    for pair in pairs() {
+    for pair in pairs().filter(|pair| *pair != [HOSTILE; 2]) {
         let row: Vec<_> = cases
             .iter()
             .map(|case| {
-                let width = case.name.len();
                 let word = if !case.is_for(pair) {
                     "-"
                 } else if failed.contains(&(pair, case.name.as_str())) {
@@ -192,7 +196,7 @@ fn table(job: &mut Job, place: &Place, cases: &[Case]) -> Result<usize, Stop> {
                 } else {
                     "yes"
                 };
-                format!("{word:<width$}")
+                format!("{word:<0$}", case.name.len())
             })
             .collect();
         let line = format!("{:<18} {}", pair.join(", "), row.join(" "));
@@ -209,18 +213,20 @@ fn misread(job: &mut Job, place: &Place, cases: &[Case]) -> Result<(), Stop> {
     job.note("# A fault is planted here: what follows is to fail.");
     let case = cases.iter().find(|case| case.name == "typed");
     let case = case.ok_or_else(|| Stop::failed("there is no case `typed`"))?;
-    let tasks = [["c", "rust"], ["python", "c"]].map(|pair| {
+    for pair in [["c", "rust"], ["python", "c"]] {
         let mut task = place.task(case, pair);
         task.name += "-misread";
         task.command.env("RINGWAY_ACTOR_MISREADS", "1");
-        task
-    });
-    for ran in job.several(tasks.into(), 1) {
-        let name = ran.name.clone();
-        if wrong(case, ran).is_none() {
-            return Err(Stop::failed(format!(
-                "{name}: an actor that misreads was not found"
-            )));
+        for ran in job.several(vec![task], 1) {
+            if !matches!(&ran.status, Ok(status) if status.success()) {
+                return Err(Stop::failed("the pair with a planted fault did not end"));
+            }
+            if wrong(case, pair, ran).is_none() {
+                let pair = pair.join(" and ");
+                return Err(Stop::failed(format!(
+                    "between {pair}: an actor that misreads was not found"
+                )));
+            }
         }
     }
     Ok(())
