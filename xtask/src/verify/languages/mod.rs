@@ -20,8 +20,9 @@ const SIDES: [&str; 5] = ["rust", "c", "cpp", "python", HOSTILE];
 const PAIR: &str = r#"
 {
     "$1" SERVE "$3" "$4" >"$4.serve" 2>&1 & serve=$!
-    "$2" CONNECT "$3" "$4" >"$4.connect" 2>&1; connect=$?
+    "$2" CONNECT "$3" "$4" >"$4.connect" 2>&1 & connect=$!
     wait $serve; serve=$?
+    wait $connect; connect=$?
 } 2>/dev/null
 sed 's/^/serve /' "$4.serve"
 sed 's/^/connect /' "$4.connect"
