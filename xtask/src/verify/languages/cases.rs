@@ -78,7 +78,7 @@ impl Case {
                 .filter_map(|line| line.strip_prefix(&prefix))
                 .collect::<Vec<_>>();
             let status = if self.dies[at] { 137 } else { 0 };
-            let ended = format!("ended {}{status}", prefix);
+            let ended = format!("ended {prefix}{status}");
             let wanted = match languages[at] {
                 HOSTILE => &Vec::new(),
                 _ => &self.says[at],
