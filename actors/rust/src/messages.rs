@@ -33,13 +33,12 @@ pub(crate) struct Leg {
 
 impl Leg {
     const fn new(price: f64, count: u32, side: Side, hidden: bool) -> Self {
-        let _pad = [0; 2];
         Self {
             price,
             count,
             side,
             hidden,
-            _pad,
+            _pad: [0; 2],
         }
     }
 }
