@@ -81,6 +81,13 @@ fn reservations_groups_kinds_and_alignment() {
     assert_eq!(page.as_ptr() as usize % 4096, 0);
     page.fill(9);
     page.commit();
+    let line = sender.try_reserve_aligned(10, 64).unwrap();
+    assert_eq!(line.as_ptr() as usize % 64, 0);
+    drop(line);
+    assert!(matches!(
+        sender.try_reserve_aligned(1, 3),
+        Err(SendError::Alignment { .. })
+    ));
     assert!(matches!(
         sender.reserve_aligned(1, 3),
         Err(SendError::Alignment { .. })

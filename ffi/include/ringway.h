@@ -109,6 +109,10 @@ typedef enum {
    */
   RINGWAY_NO_SUCH_FIELD = 35,
   /**
+   * A shortest way does not lead on: nothing was done, and the function for everything does it, or knows why not.
+   */
+  RINGWAY_NOT_AT_ONCE = 36,
+  /**
    * An option is out of its range.
    */
   RINGWAY_INVALID_CONFIG = 64,
@@ -883,13 +887,13 @@ ringway_status ringway_receiver_recv(ringway_receiver *receiver,
                                      size_t *length);
 
 /**
- * Copies the next frame into `buffer`, if it is there and has 64 bytes and the kind 0, and releases it: the shortest way, which `ringway_recv` takes by itself. `RINGWAY_EMPTY`: nothing was received, and `ringway_receiver_recv` knows why.
+ * Copies the next frame into `buffer`, if it is there and has 64 bytes and the kind 0, and releases it: the shortest way, which `ringway_recv` takes by itself. `RINGWAY_NOT_AT_ONCE`: nothing was received, and `ringway_receiver_recv` does it, or knows why not; it may be so although there is a frame.
  */
 ringway_status ringway_receiver_recv_64(ringway_receiver *receiver,
                                         void *buffer);
 
 /**
- * Copies the next frame into `buffer`, if it is there and has `length` bytes and the kind 0, and releases it: for receivers that know what they expect. `RINGWAY_EMPTY`: nothing was received; `ringway_receiver_next` tells what there is.
+ * Copies the next frame into `buffer`, if it is there and has `length` bytes and the kind 0, and releases it: for receivers that know what they expect. `RINGWAY_NOT_AT_ONCE`: nothing was received, although there may be a frame; `ringway_receiver_next` tells what there is.
  */
 ringway_status ringway_receiver_recv_exact(ringway_receiver *receiver,
                                            void *buffer,
@@ -950,7 +954,7 @@ ringway_status ringway_record_tail_elements(ringway_record *record,
 void ringway_record_free(ringway_record *record);
 
 /**
- * Space in the ring for one frame of `length` bytes, to be filled in place. `alignment`: what its address is a multiple of, on both sides; 8, unless the option `RINGWAY_ALIGNMENT_MOST` allows more (more than 8 waits for ever or not at all, and is not for groups).
+ * Space in the ring for one frame of `length` bytes, to be filled in place. `alignment`: what its address is a multiple of, on both sides; 8, unless the option `RINGWAY_ALIGNMENT_MOST` allows more (more than 8 waits for ever, and is not for groups).
  * `timeout`: as for `ringway_sender_send`. The bytes hold what an earlier frame left there, and the peer can see them while they are written. They may be written until the commit or the abort, by one of which the reservation has to end
  * before anything else is sent.
  */
@@ -1029,7 +1033,7 @@ ringway_status ringway_sender_send(ringway_sender *sender,
                                    int64_t timeout);
 
 /**
- * Sends a copy of 64 bytes, if that takes nothing but stores: the shortest way, which `ringway_send` takes by itself. `RINGWAY_FULL`: nothing was sent, and `ringway_sender_send` knows why.
+ * Sends a copy of 64 bytes, if that takes nothing but stores: the shortest way, which `ringway_send` takes by itself. `RINGWAY_NOT_AT_ONCE`: nothing was sent, and `ringway_sender_send` does it, or knows why not; it may be so although there is room.
  */
 ringway_status ringway_sender_send_64(ringway_sender *sender,
                                       const void *data);

@@ -116,7 +116,10 @@ pub unsafe extern "C" fn ringway_receiver_recv_many(
             // SAFETY: there is room for `most` of them by the caller's promise, and `found` is less.
             unsafe { parts.add(found).write(ringway_part { offset, length }) };
             found += 1;
-            offset = (offset + length).next_multiple_of(8).min(capacity);
+            offset = (offset + length).next_multiple_of(8);
+            if offset > capacity {
+                break;
+            }
             if found == most {
                 break;
             }
@@ -176,6 +179,9 @@ pub unsafe extern "C" fn ringway_receiver_end_batch(
         receiver.state().frame = None;
         receiver.state().batch = None;
         receiver.settle();
+        if receiver.idle()?.is_forked() {
+            return Err(Failure::forked());
+        }
         Ok(())
     })
 }

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::ffi::{CStr, c_char, c_void};
 use std::mem::MaybeUninit;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::error::Failure;
 use crate::status::ringway_status;
@@ -44,8 +44,8 @@ fn panicked(panic: Box<dyn Any + Send>) -> ringway_status {
 /// The answer of a shortest way that does not lead on. Apart, and called at the end, so that nothing is made ready for it on the way that does.
 #[cold]
 #[inline(never)]
-pub(crate) extern "C" fn not_at_once(status: ringway_status) -> ringway_status {
-    status
+pub(crate) extern "C" fn not_at_once() -> ringway_status {
+    call(|| Err(Failure::plain(ringway_status::RINGWAY_NOT_AT_ONCE)))
 }
 
 /// The answer to an argument that makes no sense, of what has no closure around it.
@@ -57,6 +57,17 @@ pub(crate) extern "C" fn not_at_once(status: ringway_status) -> ringway_status {
 )]
 pub(crate) extern "C" fn refused(why: &'static CStr) -> ringway_status {
     call(|| Err(Failure::argument(why.to_string_lossy())))
+}
+
+/// Frees what a handle has. Of one whose call panicked the connection ends without a goodbye, as where a panic drops it: the peer must not take what it has for the whole.
+pub(crate) fn end<T>(handle: Box<T>, poisoned: bool) {
+    if !poisoned {
+        return drop(handle);
+    }
+    let _ = catch_unwind(AssertUnwindSafe(|| {
+        let _handle = handle;
+        resume_unwind(Box::new(()));
+    }));
 }
 
 /// What is there, if it is.
@@ -129,8 +140,8 @@ pub(crate) unsafe fn text<'a>(start: *const c_char, name: &str) -> Result<&'a st
         .map_err(|_| Failure::argument(format!("`{name}` is no UTF-8")))
 }
 
-/// Copies `text` and a zero behind it into the caller's buffer, and its length to where that is wanted. One that does not fit is cut, which is
-/// told by the status, and the length is that of the whole.
+/// Copies `text` and a zero behind it into the caller's buffer, and its length to where that is wanted. Of one that does not fit nothing is copied, which
+/// the status tells, and the length is that of the whole.
 ///
 /// # Safety
 /// As for [`room`].

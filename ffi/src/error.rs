@@ -47,6 +47,11 @@ impl Failure {
         }
     }
 
+    pub(crate) fn poisoned() -> Self {
+        let text = "a call on this handle met a fault of the library: free it";
+        Self::new(ringway_status::RINGWAY_PANICKED, text)
+    }
+
     pub(crate) fn forked() -> Self {
         RecvError::Forked.into()
     }

@@ -154,8 +154,16 @@ pub unsafe extern "C" fn ringway_receiver_release(
         }
         receiver.state().frame = None;
         receiver.settle();
+        if receiver.state().batch.is_some() {
+            // Its frames are released together, when it ends.
+            return Ok(());
+        }
+        let half = receiver.idle()?;
+        if half.is_forked() {
+            return Err(Failure::forked());
+        }
         if holds {
-            receiver.idle()?.release();
+            half.release();
         }
         Ok(())
     })

@@ -1,12 +1,12 @@
 //! The half that receives.
 
 use std::ffi::c_void;
-use std::mem::MaybeUninit;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::NonNull;
 
 use ringway::{Frame, Frames, Receiver};
 
-use crate::boundary::{call, given, not_at_once, quietly, refused, room};
+use crate::boundary::{call, end, given, not_at_once, quietly, refused, room};
 use crate::error::Failure;
 use crate::sender::ringway_half;
 use crate::status::ringway_status;
@@ -23,8 +23,10 @@ pub struct ringway_receiver {
 /// What the handle has besides. It lies apart from the half, which what is open borrows: a reference to the whole would end that.
 #[derive(Debug)]
 pub(crate) struct State {
-    /// A frame or a batch is open, and borrows the half.
+    /// A frame or a batch is open, and borrows the half, or a call panicked.
     open: bool,
+    /// A call panicked: what state the half is in nobody knows.
+    poisoned: bool,
     about: ringway_half,
     pub(crate) holds: bool,
     pub(crate) frame: Option<Frame<'static>>,
@@ -47,6 +49,7 @@ impl ringway_receiver {
             half,
             state: State {
                 open: false,
+                poisoned: false,
                 about,
                 holds: false,
                 frame: None,
@@ -97,16 +100,29 @@ impl Lent {
     /// Whether something borrows the half is told anew.
     pub(crate) fn settle(&mut self) {
         let state = self.state();
-        state.open = state.frame.is_some() || state.batch.is_some();
+        state.open = state.poisoned || state.frame.is_some() || state.batch.is_some();
     }
 
     #[cold]
     fn is_open(&mut self) -> Failure {
+        if self.state().poisoned {
+            return Failure::poisoned();
+        }
         Failure::turn(if self.state().frame.is_some() {
             c"a frame is open: release it first"
         } else {
             c"a batch is open: end it first"
         })
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let state = self.state();
+            state.poisoned = true;
+            state.open = true;
+        }
     }
 }
 
@@ -147,7 +163,7 @@ pub unsafe extern "C" fn ringway_receiver_recv(
     })
 }
 
-/// Copies the next frame into `buffer`, if it is there and has 64 bytes and the kind 0, and releases it: the shortest way, which `ringway_recv` takes by itself. `RINGWAY_EMPTY`: nothing was received, and `ringway_receiver_recv` knows why.
+/// Copies the next frame into `buffer`, if it is there and has 64 bytes and the kind 0, and releases it: the shortest way, which `ringway_recv` takes by itself. `RINGWAY_NOT_AT_ONCE`: nothing was received, and `ringway_receiver_recv` does it, or knows why not; it may be so although there is a frame.
 // SAFETY: the callers' contract is that of lib.rs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ringway_receiver_recv_64(
@@ -161,20 +177,20 @@ pub unsafe extern "C" fn ringway_receiver_recv_64(
     if buffer.is_null() {
         return refused(c"`buffer` is NULL");
     }
-    let mut receiver = Lent(receiver);
+    let mut receiver = ManuallyDrop::new(Lent(receiver));
     if receiver.state().open {
-        return not_at_once(ringway_status::RINGWAY_EMPTY);
+        return not_at_once();
     }
     // SAFETY: nothing is open; and the caller's promise, of room for 64 bytes.
     let (half, room) = unsafe { (receiver.half(), &mut *buffer.cast::<[u8; 64]>()) };
     if half.recv_at_once(room) {
         ringway_status::RINGWAY_OK
     } else {
-        not_at_once(ringway_status::RINGWAY_EMPTY)
+        not_at_once()
     }
 }
 
-/// Copies the next frame into `buffer`, if it is there and has `length` bytes and the kind 0, and releases it: for receivers that know what they expect. `RINGWAY_EMPTY`: nothing was received; `ringway_receiver_next` tells what there is.
+/// Copies the next frame into `buffer`, if it is there and has `length` bytes and the kind 0, and releases it: for receivers that know what they expect. `RINGWAY_NOT_AT_ONCE`: nothing was received, although there may be a frame; `ringway_receiver_next` tells what there is.
 // SAFETY: the callers' contract is that of lib.rs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ringway_receiver_recv_exact(
@@ -189,7 +205,7 @@ pub unsafe extern "C" fn ringway_receiver_recv_exact(
         if receiver.idle()?.recv_at_once(buffer) {
             Ok(())
         } else {
-            Err(Failure::plain(ringway_status::RINGWAY_EMPTY))
+            Err(Failure::plain(ringway_status::RINGWAY_NOT_AT_ONCE))
         }
     })
 }
@@ -251,7 +267,9 @@ pub unsafe extern "C" fn ringway_receiver_free(receiver: Option<NonNull<ringway_
         // In this order: each borrows from the next.
         lent.state().frame = None;
         lent.state().batch = None;
+        let poisoned = lent.state().poisoned;
+        drop(lent);
         // SAFETY: one that `Box` gave away, which the caller gives up with this call; what borrowed it is gone.
-        drop(unsafe { Box::from_raw(receiver.as_ptr()) });
+        end(unsafe { Box::from_raw(receiver.as_ptr()) }, poisoned);
     });
 }

@@ -12,7 +12,7 @@ use crate::sender::{Lent, Place, ringway_sender};
 use crate::status::ringway_status;
 use crate::wait::Patience;
 
-/// Space in the ring for one frame of `length` bytes, to be filled in place. `alignment`: what its address is a multiple of, on both sides; 8, unless the option `RINGWAY_ALIGNMENT_MOST` allows more (more than 8 waits for ever or not at all, and is not for groups).
+/// Space in the ring for one frame of `length` bytes, to be filled in place. `alignment`: what its address is a multiple of, on both sides; 8, unless the option `RINGWAY_ALIGNMENT_MOST` allows more (more than 8 waits for ever, and is not for groups).
 /// `timeout`: as for `ringway_sender_send`. The bytes hold what an earlier frame left there, and the peer can see them while they are written. They may be written until the commit or the abort, by one of which the reservation has to end
 /// before anything else is sent.
 // SAFETY: the callers' contract is that of lib.rs.
@@ -29,7 +29,13 @@ pub unsafe extern "C" fn ringway_sender_reserve(
         let mut sender = unsafe { Lent::of(sender) }?;
         let data = given(data, "data")?;
         let patience = Patience::of(timeout);
-        let usual = alignment <= 8 && alignment.is_power_of_two();
+        if !alignment.is_power_of_two() {
+            return Err(Failure::new(
+                ringway_status::RINGWAY_ALIGNMENT,
+                format!("`alignment` is {alignment}: it must be a power of two"),
+            ));
+        }
+        let usual = alignment <= 8;
         let reserved = match sender.place()? {
             Place::Half(half) => match patience {
                 Patience::Endless => half.reserve_aligned(length, alignment.max(8))?,
@@ -94,6 +100,9 @@ pub unsafe extern "C" fn ringway_sender_abort(
         // SAFETY: the caller's promise.
         let mut sender = unsafe { Lent::of(sender) }?;
         drop(sender.take_reservation()?);
+        if sender.is_forked() {
+            return Err(Failure::forked());
+        }
         Ok(())
     })
 }

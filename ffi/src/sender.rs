@@ -1,13 +1,13 @@
 //! The half that sends.
 
 use std::ffi::c_void;
-use std::mem::MaybeUninit;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
 use ringway::{Group, Owed, Reservation, Sender};
 
-use crate::boundary::{bytes, call, given, not_at_once, quietly, refused};
+use crate::boundary::{bytes, call, end, given, not_at_once, quietly, refused};
 use crate::error::Failure;
 use crate::status::ringway_status;
 use crate::wait::Patience;
@@ -23,8 +23,10 @@ pub struct ringway_sender {
 /// What the handle has besides. It lies apart from the half, which what is open borrows: a reference to the whole would end that.
 #[derive(Debug)]
 struct State {
-    /// A group or a reservation is open, and borrows the half.
+    /// A group or a reservation is open, and borrows the half, or a call panicked.
     open: bool,
+    /// A call panicked: what state the half is in nobody knows.
+    poisoned: bool,
     about: ringway_half,
     process: u32,
     reserved: usize,
@@ -48,6 +50,7 @@ impl ringway_sender {
             half,
             state: State {
                 open: false,
+                poisoned: false,
                 about,
                 process: std::process::id(),
                 reserved: 0,
@@ -92,6 +95,9 @@ impl Lent {
 
     #[cold]
     fn is_open(&mut self) -> Failure {
+        if self.state().poisoned {
+            return Failure::poisoned();
+        }
         Failure::turn(if self.state().reservation.is_some() {
             c"a reservation is open: commit or abort it first"
         } else {
@@ -101,7 +107,7 @@ impl Lent {
 
     /// The half, or the group that is open in it.
     pub(crate) fn place(&mut self) -> Result<Place<'_>, Failure> {
-        if self.state().reservation.is_some() {
+        if self.state().reservation.is_some() || self.state().poisoned {
             return Err(self.is_open());
         }
         if self.state().group.is_none() {
@@ -132,6 +138,9 @@ impl Lent {
     }
 
     pub(crate) fn take_reservation(&mut self) -> Result<Reservation<'static>, Failure> {
+        if self.state().poisoned {
+            return Err(self.is_open());
+        }
         let state = self.state();
         let taken = state
             .reservation
@@ -142,7 +151,9 @@ impl Lent {
     }
 
     pub(crate) fn open_group(&mut self) -> Result<(), Failure> {
-        self.idle()?;
+        if self.idle()?.is_forked() {
+            return Err(Failure::forked());
+        }
         // SAFETY: nothing is open, and from now on `open` keeps everybody from the half until the group has ended.
         let half = unsafe { self.half() };
         let state = self.state();
@@ -152,7 +163,7 @@ impl Lent {
     }
 
     pub(crate) fn take_group(&mut self) -> Result<Group<'static>, Failure> {
-        if self.state().reservation.is_some() {
+        if self.state().reservation.is_some() || self.state().poisoned {
             return Err(self.is_open());
         }
         let state = self.state();
@@ -184,6 +195,16 @@ impl Lent {
             },
         }
         Ok(())
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let state = self.state();
+            state.poisoned = true;
+            state.open = true;
+        }
     }
 }
 
@@ -229,7 +250,7 @@ pub unsafe extern "C" fn ringway_sender_send(
     })
 }
 
-/// Sends a copy of 64 bytes, if that takes nothing but stores: the shortest way, which `ringway_send` takes by itself. `RINGWAY_FULL`: nothing was sent, and `ringway_sender_send` knows why.
+/// Sends a copy of 64 bytes, if that takes nothing but stores: the shortest way, which `ringway_send` takes by itself. `RINGWAY_NOT_AT_ONCE`: nothing was sent, and `ringway_sender_send` does it, or knows why not; it may be so although there is room.
 // SAFETY: the callers' contract is that of lib.rs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ringway_sender_send_64(
@@ -243,16 +264,17 @@ pub unsafe extern "C" fn ringway_sender_send_64(
     if data.is_null() {
         return refused(c"`data` is NULL");
     }
-    let mut sender = Lent(sender);
+    // Nothing panics while it is lent here, and whether something does is not asked.
+    let mut sender = ManuallyDrop::new(Lent(sender));
     if sender.state().open {
-        return not_at_once(ringway_status::RINGWAY_FULL);
+        return not_at_once();
     }
     // SAFETY: nothing is open; and the caller's promise, of 64 bytes.
     let (half, payload) = unsafe { (sender.half(), &*data.cast::<[u8; 64]>()) };
     match half.send_at_once(payload) {
         Some(owed) if owed.is_nothing() => ringway_status::RINGWAY_OK,
         Some(owed) => settle(half, owed),
-        None => not_at_once(ringway_status::RINGWAY_FULL),
+        None => not_at_once(),
     }
 }
 
@@ -377,7 +399,52 @@ pub unsafe extern "C" fn ringway_sender_free(sender: Option<NonNull<ringway_send
         // In this order: each borrows from the next.
         lent.state().reservation = None;
         lent.state().group = None;
+        let poisoned = lent.state().poisoned;
+        drop(lent);
         // SAFETY: one that `Box` gave away, which the caller gives up with this call; what borrowed it is gone.
-        drop(unsafe { Box::from_raw(sender.as_ptr()) });
+        end(unsafe { Box::from_raw(sender.as_ptr()) }, poisoned);
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use ringway::{Config, Listener, RecvError};
+
+    use super::*;
+
+    /// What a panic leaves behind is not used again, and the peer does not take what it has for the whole.
+    #[test]
+    fn a_half_that_met_a_panic_answers_nothing_else_and_ends_without_a_goodbye() {
+        let path = std::env::temp_dir().join(format!("ringway-ffi-poison-{}", std::process::id()));
+        let mut listener = Listener::bind(path.as_path()).unwrap();
+        let client = std::thread::spawn(move || Config::new().connect(path).unwrap());
+        let (_theirs, mut receiver) = listener.accept().unwrap().split();
+        let (ours, _unused) = client.join().unwrap().split();
+        let sender = NonNull::from(Box::leak(ringway_sender::new(ours)));
+        let panicked = call(|| {
+            // SAFETY: it was just made, and nobody else has it.
+            let _lent = unsafe { Lent::of(Some(sender)) }?;
+            panic!("planted");
+        });
+        assert_eq!(panicked, ringway_status::RINGWAY_PANICKED);
+        let payload = [7u8; 64];
+        // SAFETY: the handle lives, and as many bytes are there.
+        let (at_once, sent, opened) = unsafe {
+            (
+                ringway_sender_send_64(Some(sender), payload.as_ptr().cast()),
+                ringway_sender_send(Some(sender), payload.as_ptr().cast(), 64, 0),
+                crate::group::ringway_sender_open_group(Some(sender)),
+            )
+        };
+        assert_eq!(at_once, ringway_status::RINGWAY_NOT_AT_ONCE);
+        assert_eq!(sent, ringway_status::RINGWAY_PANICKED);
+        assert_eq!(opened, ringway_status::RINGWAY_PANICKED);
+        // SAFETY: it is given up.
+        unsafe { ringway_sender_free(Some(sender)) };
+        let until = Instant::now() + Duration::from_secs(10);
+        let heard = receiver.recv_deadline(until).unwrap_err();
+        assert_eq!(heard, RecvError::PeerClosed);
+    }
 }

@@ -46,6 +46,8 @@ pub enum ringway_status {
     RINGWAY_PANICKED = 34,
     /// The schema has no such record or field, or the counters have no such name.
     RINGWAY_NO_SUCH_FIELD = 35,
+    /// A shortest way does not lead on: nothing was done, and the function for everything does it, or knows why not.
+    RINGWAY_NOT_AT_ONCE = 36,
     /// An option is out of its range.
     RINGWAY_INVALID_CONFIG = 64,
     /// A name has a letter that is not allowed.
@@ -111,6 +113,9 @@ impl ringway_status {
             S::RINGWAY_OUT_OF_TURN => c"the call is out of turn",
             S::RINGWAY_PANICKED => c"a fault of the library",
             S::RINGWAY_NO_SUCH_FIELD => c"there is no such field",
+            S::RINGWAY_NOT_AT_ONCE => {
+                c"the shortest way does not lead on: use the function for everything"
+            }
             S::RINGWAY_INVALID_CONFIG => c"an option is out of its range",
             S::RINGWAY_INVALID_NAME => c"the name is invalid",
             S::RINGWAY_NAME_TOO_LONG => c"the name is too long",
@@ -156,6 +161,7 @@ impl ringway_status {
             S::RINGWAY_OUT_OF_TURN,
             S::RINGWAY_PANICKED,
             S::RINGWAY_NO_SUCH_FIELD,
+            S::RINGWAY_NOT_AT_ONCE,
             S::RINGWAY_INVALID_CONFIG,
             S::RINGWAY_INVALID_NAME,
             S::RINGWAY_NAME_TOO_LONG,

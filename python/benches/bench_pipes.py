@@ -1,9 +1,10 @@
-"""Round trips of objects through pipes between two processes, side by side in one run: `python benches/bench_pipes.py [seconds]`.
+"""Round trips of objects through pipes between two pinned processes, side by side in one run: `python benches/bench_pipes.py [seconds]`.
 
 busy: ringway.multiprocessing.Pipe() against multiprocessing.Pipe(). parked: the same with wait="park", where every receive sleeps.
 """
 
 import multiprocessing
+import os
 import statistics
 import sys
 import time
@@ -14,11 +15,18 @@ from ringway.multiprocessing import Pipe
 ROUNDS = 6
 
 
-def echo(*ends: Any) -> None:
-    for end in ends:
-        while (item := end.recv()) is not None:
-            end.send(item)
-        end.send(None)
+def pin(number: int) -> None:
+    """Keeps this process on a processor of its own: two on one could only take turns."""
+    processors = sorted(os.sched_getaffinity(0))
+    if len(processors) > 1:
+        os.sched_setaffinity(0, {processors[number]})
+
+
+def echo(end: Any) -> None:
+    pin(1)
+    while (item := end.recv()) is not None:
+        end.send(item)
+    end.send(None)
 
 
 def objects() -> dict[str, Any]:
@@ -50,6 +58,7 @@ def main() -> None:
     servers = [context.Process(target=echo, args=(other,)) for _, other in pipes.values()]
     for server in servers:
         server.start()
+    pin(0)
     items = objects()
     for name, item in items.items():
         each: dict[str, list[float]] = {which: [] for which in pipes}

@@ -136,7 +136,7 @@ enum Request {
 fn tick(id: u64) -> Tick {
     Tick {
         id,
-        price: (id % 1000) as f64,
+        price: f64::from((id % 1000) as u32),
         size: 1.0,
         venue: 7,
         flags: 0,
@@ -193,7 +193,8 @@ fn stream(mut listener: Listener<Tick, Nothing>, count: u64) -> Result<(), Box<d
     ready()?;
     let mut connection = listener.accept()?;
     send(connection.sender(), count)?;
-    gone(connection)
+    gone(connection);
+    Ok(())
 }
 
 fn batches(mut listener: Listener<Tick, Nothing>, count: u64) -> Result<(), Box<dyn Error>> {
@@ -203,7 +204,8 @@ fn batches(mut listener: Listener<Tick, Nothing>, count: u64) -> Result<(), Box<
         let ticks: Vec<Tick> = (from..count.min(from + MANY)).map(tick).collect();
         connection.sender().send_slice(&ticks)?;
     }
-    gone(connection)
+    gone(connection);
+    Ok(())
 }
 
 fn sum(mut listener: Listener<Nothing, Tick>, count: u64) -> Result<(), Box<dyn Error>> {
@@ -279,9 +281,6 @@ fn receive(
 }
 
 /// Waits until the peer has closed: what was sent is read then.
-fn gone<S: ringway::typed::Messages>(
-    mut connection: ringway::typed::Connection<S, Nothing>,
-) -> Result<(), Box<dyn Error>> {
+fn gone<S: ringway::typed::Messages>(mut connection: ringway::typed::Connection<S, Nothing>) {
     let _ = connection.receiver().recv();
-    Ok(())
 }

@@ -174,7 +174,7 @@ class Connection:
         return load(*self._recv())
 
     def recv_bytes(self, maxlength: int | None = None) -> bytes:
-        """The next message as bytes; that of an object is its pickle, which is not run. ``OSError``: it is an object with buffers of 4 KiB or more beside its pickle (an array), which is lost; or it is longer than ``maxlength``, and nothing more is received then."""
+        """The next message as bytes; that of an object is its pickle, which is not run. ``OSError``: it is an object with buffers of 128 KiB or more beside its pickle (an array), which is lost; or it is longer than ``maxlength``, and nothing more is received then."""
         self._check_readable()
         if maxlength is not None and maxlength < 0:
             raise ValueError("negative maxlength")

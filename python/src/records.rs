@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 use ringway::RecvError;
 
 use crate::buffer::Lent;
+use crate::errors::{Fault, raise};
 use crate::receiver::Receiver;
 
 impl Receiver {
@@ -42,19 +43,23 @@ impl Receiver {
                     }
                 }
                 let rest = &mut buffer[filled..];
+                let fits = |len: usize, of: u16| {
+                    // One of no bytes is no batch, and would bring nobody nearer to an end.
+                    of == kind && len > 0 && len <= rest.len() && len % size == 0
+                };
                 let next = match receiver.peek_frame() {
-                    Ok(Some((len, next)))
-                        if next == kind && len <= rest.len() && len % size == 0 =>
-                    {
-                        receiver.try_recv_into(rest)
-                    }
-                    Ok(Some(_)) => return Ok(Ok(filled / size)),
+                    Ok(Some((len, of))) if !fits(len, of) => return Ok(Ok(filled / size)),
+                    Ok(Some(_)) => receiver.try_recv(),
                     Ok(None) => Err(RecvError::Empty),
                     Err(error) => Err(error),
                 };
                 match next {
-                    Ok(len) => filled += len,
-                    // Also behind a batch of nothing.
+                    // The second look is the one that counts.
+                    Ok(frame) if fits(frame.len(), frame.kind()) => filled += frame.copy_to(rest),
+                    Ok(_) => {
+                        let text = "the peer changed a frame after it had sent it";
+                        return Ok(Err(raise(py, Fault::Protocol, text)));
+                    }
                     Err(error) if filled == 0 => return Err(error),
                     // The next call says it too.
                     Err(_) => return Ok(Ok(filled / size)),

@@ -165,7 +165,7 @@ def test_options(place: str) -> None:
         ({"lanes": 9}, ringway.InvalidConfig),
     ):
         with pytest.raises(error):
-            ringway.listen(place, **wrong)  # pyright: ignore[reportArgumentType]
+            ringway.listen(place, **wrong)  # pyright: ignore[reportArgumentType, reportCallIssue]
     assert not os.path.exists(place)
     with pytest.raises(ringway.InvalidName):
         ringway.listen("no name")

@@ -116,13 +116,13 @@ def test_receiving_bytes_runs_no_pickle(ends: Pair) -> None:
     for take in takes:
         one.send(Runs(10))
         take()
-        one.send(Runs(100_000))
+        one.send(Runs(200_000))
         with pytest.raises(OSError, match="receive it with recv"):
             take()
         one.send_bytes(b"behind")
         assert other.recv_bytes() == b"behind"
     assert not ran
-    one.send(Runs(100_000))
+    one.send(Runs(200_000))
     assert other.recv() == "made" and ran == ["it ran"]
     ran.clear()
 
@@ -142,9 +142,10 @@ def test_buffers_beside_a_pickle_arrive_as_they_were(ends: Pair) -> None:
     with memoryview(second) as view:
         assert view.readonly
     # More than fit beside one pickle, small ones too.
-    many = [pickle.PickleBuffer(bytearray(5000)) for _ in range(1200)]
+    sizes = [200_000, 10, 70_000] + [130_000] * 1000 + [100_000, 5000, 150_000]
+    many = [pickle.PickleBuffer(bytearray(size)) for size in sizes]
     sending = in_thread(lambda: one.send(many))
-    assert other.recv() == [bytearray(5000)] * 1200
+    assert [len(buffer) for buffer in other.recv()] == sizes
     sending.join()
 
 
@@ -538,3 +539,46 @@ def test_an_interpreter_ends_with_open_ends() -> None:
         timeout=60,
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "done\n", "")
+
+
+class _Registered:
+    """Pickled by what is registered for it, as `registered` says."""
+
+
+class _Nested:
+    """Sends through another pipe while it is pickled; or fails."""
+
+    def __init__(self, pipe: Connection | None) -> None:
+        self.pipe = pipe
+
+    def __reduce__(self) -> Any:
+        if self.pipe is None:
+            raise KeyError("as a test")
+        self.pipe.send({"within": [1, 2]})
+        return (list, ((3, 4),))
+
+
+def test_picklers_are_used_again_and_never_mixed_up() -> None:
+    from multiprocessing.reduction import ForkingPickler
+
+    left, right = Pipe()
+    inner, outer = Pipe()
+    shared = [1, 2]
+    for turn in range(3):
+        # What was pickled before is not referred to.
+        left.send({"turn": turn, "twice": [shared, shared]})
+        with pytest.raises(KeyError, match="as a test"):
+            left.send([_Nested(None)])
+        left.send([_Nested(inner), "behind"])
+        assert right.recv() == {"turn": turn, "twice": [[1, 2], [1, 2]]}
+        assert right.recv() == [[3, 4], "behind"]
+        assert outer.recv() == {"within": [1, 2]}
+
+        def reduce(_: _Registered, word: str = str(turn)) -> Any:
+            return (str, (word,))
+
+        ForkingPickler.register(_Registered, reduce)
+        left.send([_Registered()])
+        assert right.recv() == [str(turn)]
+    for end in (left, right, inner, outer):
+        end.close()

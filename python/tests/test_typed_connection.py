@@ -240,6 +240,29 @@ def test_a_fault_can_be_sent_to_another_process() -> None:
     assert str(again) == str(fault) and (again.message, again.path, again.fault) == ("Trade", "open", "7 is no bool")
 
 
+@pytest.mark.parametrize("call", ["recv_array", "recv_batch"])
+def test_a_frame_of_nothing_is_no_batch_and_holds_nobody_up(place: str, call: str) -> None:
+    with typed(place, Quote, Quote) as (client, server):
+        client.sender.untyped.send(b"")
+        client.send(Quote(1.0, 2.0))
+        with pytest.raises(Invalid, match="message `Quote`: 0 bytes are no whole number of elements of 16 bytes"):
+            getattr(server, call)(timeout=20)
+        assert len(getattr(server, call)(timeout=20)) == 1
+
+
+@pytest.mark.parametrize("names", [("a²", "a2"), ("ﬁ", "fi"), ("﹍﹍class﹍﹍", "class"), ("None", "none"), ("self", "m"), ("p", "v1"), ("mro", "name")])
+def test_a_peer_may_name_its_fields_as_it_likes(names: tuple[str, str]) -> None:
+    values = [{"name": name, "value": number} for number, name in enumerate([*names, "_", "__x", "_a_"])]
+    colour = {"enumeration": names[0], "integer": "u8", "values": values}
+    fields = [{"name": name, "type": colour, "offset": place, "size": 1, "align": 1} for place, name in enumerate(names)]
+    told = ringway.Schema({"records": [{"name": names[1], "size": 2, "align": 1, "fields": fields}]})
+    made = ringway.typed.lane_from(told)
+    for payload in (b"\0\1", b"\2\3", b"\4\0"):
+        message = made.reader(None).decode(0, payload)
+        assert made.encode(message) == (0, payload)
+    assert made.schema == told
+
+
 def test_numpy_arrays_are_variable_parts(place: str) -> None:
     with typed(place, shapes.Reals, shapes.Reals) as (client, server):
         client.send(shapes.Reals(1, np.arange(3.0)))

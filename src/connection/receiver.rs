@@ -446,7 +446,7 @@ impl Receiver {
 
     /// Whether this is a child of the process that made the connection, where nothing of it is mapped.
     #[inline(always)]
-    pub(crate) fn is_forked(&self) -> bool {
+    pub fn is_forked(&self) -> bool {
         self.birth.is_forked()
     }
 

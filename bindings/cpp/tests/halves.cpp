@@ -16,6 +16,17 @@ static_assert(!std::is_copy_constructible_v<ringway::sender> && std::is_nothrow_
 static_assert(!std::is_copy_constructible_v<ringway::receiver> && std::is_nothrow_move_constructible_v<ringway::frame>);
 static_assert(!std::is_copy_constructible_v<ringway::connection> && !std::is_copy_assignable_v<ringway::group>);
 
+// What has addresses or may have padding is not sent as the bytes that it is.
+template <class T>
+concept sendable = requires(ringway::sender &sender, const T &value) { sender.send(value); };
+struct padded {
+    char first;
+    int second;
+};
+static_assert(sendable<int> && sendable<double> && sendable<std::array<float, 3>> && sendable<ringway::bytes_view>);
+static_assert(!sendable<std::string_view> && !sendable<const char *> && !sendable<int *> && !sendable<padded> && !sendable<long double>);
+static_assert(!sendable<std::array<const char *, 2>> && ringway::wait_time(std::chrono::seconds::max()).nanos() == RINGWAY_FOR_EVER);
+
 struct ends {
     ringway::listener listener;
     std::pair<ringway::sender, ringway::receiver> here, there;
@@ -82,6 +93,19 @@ int main() {
         sender.send(view("three"));
     }
     CHECK(receiver.next(60s).size() == 5);
+    {
+        // A reservation that outlives its group is given up with it.
+        std::optional<ringway::reservation> late;
+        {
+            auto group = sender.group();
+            sender.send(view("four"));
+            late.emplace(sender.reserve(8));
+        }
+        CHECK(receiver.next(60s).size() == 4);
+        THROWS(RINGWAY_OUT_OF_TURN, (late->commit(), 0));
+    }
+    sender.send(view("seen"));
+    CHECK(receiver.next(60s).size() == 4);
 
     CHECK(receiver.arm());
     pollfd entry{receiver.descriptor(), POLLIN, 0};

@@ -6,6 +6,7 @@ import keyword
 import operator
 import re
 import struct as structs
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
@@ -20,11 +21,13 @@ def identifiers(names: Iterable[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     taken: set[str] = set()
     for name in names:
+        # As Python itself reads them: letters that look alike may be one.
+        told, name = name, unicodedata.normalize("NFKC", name)
         made = name if name.isidentifier() else re.sub(r"\W", "_", f"_{name}" if name[:1].isdigit() else name) or "_"
-        while keyword.iskeyword(made) or made in taken or (made.startswith("__") and made != name):
+        while keyword.iskeyword(made) or made in taken or (made.startswith("__") and made != told):
             made = f"{made}_" if not made.startswith("__") else made.lstrip("_") or "field_"
         taken.add(made)
-        found[name] = made
+        found[told] = made
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar, Union, cast, get_args, get_origin, ove
 
 from ringway._ringway import Schema
 from ringway.typed import explain
+from ringway.typed.invalid import Invalid
 from ringway.typed.shape import Shape, shape_of
 
 M = TypeVar("M")
@@ -138,9 +139,7 @@ class Reader(Generic[M]):
         record = self.lane.shapes[kind].record
         if record.tail is not None or len(payload) == size:
             return [decode(payload)]
-        if size == 0 or len(payload) % size:
-            from ringway.typed.invalid import Invalid
-
+        if size == 0 or not payload or len(payload) % size:
             raise Invalid(f"{len(payload)} bytes are no whole number of elements of {size} bytes", message=record.name)
         return [decode(payload[at : at + size]) for at in range(0, len(payload), size)]
 

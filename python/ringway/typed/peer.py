@@ -81,7 +81,10 @@ def _made(type: types.Type) -> types.Type:
     """The same type, with the classes of its values."""
     match type:
         case types.Enumeration():
-            members = {_member(name): value for name, value in type.values}
+            # What an Enum class keeps for itself cannot be the name of a value.
+            kept = {name: f"value{name}" if name == "mro" or name.startswith("_") else name for name, _ in type.values}
+            names = identifiers(kept.values())
+            members = {names[kept[name]]: value for name, value in type.values}
             return dataclasses.replace(type, made=enum.IntEnum(_identifier(type.name), members))
         case types.Array() | types.Maybe():
             return dataclasses.replace(type, of=_made(type.of))
@@ -91,8 +94,3 @@ def _made(type: types.Type) -> types.Type:
         case _:
             return type
 
-
-def _member(name: str) -> str:
-    # What an Enum class keeps for itself cannot be the name of a value.
-    name = _identifier(name)
-    return f"{name}_" if name == "mro" or (name.startswith("_") and name.endswith("_")) else name

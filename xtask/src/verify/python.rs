@@ -85,18 +85,18 @@ fn install(job: &mut Job, wheel: &Path) -> Result<PathBuf, Stop> {
     let mut make = place::command("python3");
     job.run(
         make.args(["-m", "venv", "--clear"]).arg(&fresh),
-        seconds(60),
+        seconds(120),
     )?;
     let mut pip = place::command(fresh.join("bin/pip"));
     pip.args(["install", "--quiet", "--disable-pip-version-check"]);
     job.run(
         pip.args(["--no-index", "--no-deps"]).arg(wheel),
-        seconds(60),
+        seconds(120),
     )?;
     let mut packages = |interpreter: PathBuf| {
         let printed = job.run(
             place::command(interpreter).args(["-c", PACKAGES]),
-            seconds(20),
+            seconds(60),
         );
         printed.map(|printed| PathBuf::from(printed.trim()))
     };
@@ -180,7 +180,7 @@ fn find(job: &mut Job, fresh: &Path) -> Result<(), Stop> {
     pip.args(["install", "--quiet", "--disable-pip-version-check"]);
     pip.args(["--no-index", "--no-deps", "--target"])
         .arg(&folder);
-    job.run(pip.arg(wheel), seconds(60))?;
+    job.run(pip.arg(wheel), seconds(120))?;
     let tasks = FAULTS.iter().map(|fault| {
         let mut pytest = interpreter(fresh);
         pytest.args(["-m", "pytest", "-q", "-c", "python/pyproject.toml"]);
@@ -192,7 +192,7 @@ fn find(job: &mut Job, fresh: &Path) -> Result<(), Stop> {
         Task {
             name: fault.name.to_owned(),
             command: pytest,
-            limit: seconds(120),
+            limit: seconds(300),
             alone: false,
         }
     });
@@ -223,19 +223,19 @@ fn check(job: &mut Job, fresh: &Path) -> Result<(), Stop> {
         "benches",
         "bench/ringway_bench",
     ];
-    job.run(mypy.args(what), seconds(120))?;
+    job.run(mypy.args(what), seconds(300))?;
     let mut stubtest = interpreter(fresh);
     stubtest.args(["-m", "mypy.stubtest", "ringway._ringway"]);
     job.run(
         stubtest.args(["--allowlist", "python/tests/stubtest-allowed.txt"]),
-        seconds(120),
+        seconds(300),
     )?;
     let mut pyright = place::command(tools::PYTHON.program("basedpyright"));
     pyright.current_dir(&folder);
     pyright.arg("--pythonpath").arg(python);
     let printed = job.run(
         pyright.args(["ringway", "tests", "examples", "benches"]),
-        seconds(120),
+        seconds(300),
     )?;
     if printed.contains("0 errors") {
         return Ok(());

@@ -70,7 +70,7 @@ class receiver {
     }
     /// Copies the next frame over an object that is nothing but bytes, of which every value is one; a frame of another length is an error.
     template <class T>
-        requires(std::is_trivially_copyable_v<T> && !std::is_convertible_v<T &, bytes_room>)
+        requires(std::is_trivially_copyable_v<T> && is_plain<T>::value)
     [[gnu::always_inline]] void recv_into(T &value, wait_time wait = for_ever) {
         if constexpr (sizeof value == 64)
             if (ringway_receiver_recv_64(handle_.get(), &value) == RINGWAY_OK) [[likely]]

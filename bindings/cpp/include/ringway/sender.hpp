@@ -45,7 +45,10 @@ class group {
     group(group &&other) noexcept : sender_(std::exchange(other.sender_, nullptr)) {}
     group &operator=(group &&) = delete;
     ~group() {
-        if (sender_) ringway_sender_publish(sender_);
+        if (!sender_ || ringway_sender_publish(sender_) != RINGWAY_OUT_OF_TURN) return;
+        // A reservation that outlives the group it is in is given up: the group would stay open, and nothing that is sent later be seen.
+        ringway_sender_abort(sender_);
+        ringway_sender_publish(sender_);
     }
     void publish() {
         detail::must(ringway_sender_publish(sender_));
@@ -69,9 +72,9 @@ class sender {
     void send(bytes_view bytes, wait_time wait = for_ever) {
         detail::must(ringway_send(handle_.get(), detail::address(bytes), bytes.size(), wait.nanos()));
     }
-    /// The same of an object that is nothing but bytes.
+    /// The same of an object that is nothing but bytes: `ringway::is_plain`.
     template <class T>
-        requires(std::is_trivially_copyable_v<T> && !std::is_convertible_v<const T &, bytes_view>)
+        requires(std::is_trivially_copyable_v<T> && is_plain<T>::value)
     [[gnu::always_inline]] void send(const T &value, wait_time wait = for_ever) {
         detail::must(ringway_send(handle_.get(), &value, sizeof value, wait.nanos()));
     }

@@ -134,11 +134,17 @@ template <class L> class typed_receiver {
         if (const status code = ringway_receiver_next(half_.get(), wait.nanos(), &about); code != RINGWAY_OK) return code;
         const auto *place = std::find(lane::kinds.data(), lane::kinds.data() + lane::count, about.kind);
         const auto index = static_cast<std::size_t>(place - lane::kinds.data());
-        buffer_.resize(about.length + 1);
         std::size_t copied = 0;
-        const status code = ringway_receiver_copy(half_.get(), 0, buffer_.data(), about.length, &copied);
-        detail::must(ringway_receiver_release(half_.get()));
-        if (code != RINGWAY_OK) return code;
+        {
+            // Released whatever happens: there may be no memory for a copy.
+            struct release {
+                ringway_receiver *half;
+                ~release() { ringway_receiver_release(half); }
+            } const releases{half_.get()};
+            buffer_.resize(about.length + 1);
+            const status code = ringway_receiver_copy(half_.get(), 0, buffer_.data(), about.length, &copied);
+            if (code != RINGWAY_OK) return code;
+        }
         if (index == lane::count) {
             path = "a frame has the kind " + std::to_string(about.kind) + ", which is none of this lane";
             return RINGWAY_MALFORMED;

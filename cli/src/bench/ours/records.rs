@@ -18,7 +18,7 @@ use super::meet_typed;
 pub(crate) struct Records {
     sender: Sender<Fill>,
     receiver: Receiver<Fill>,
-    records: Vec<Fill>,
+    batch: Vec<Fill>,
     turn: u32,
 }
 
@@ -34,13 +34,13 @@ impl Records {
         Ok(Self {
             sender,
             receiver,
-            records: vec![Fill::of(0); count],
+            batch: vec![Fill::of(0); count],
             turn: 0,
         })
     }
 
     fn send(&mut self, count: usize) {
-        if let Err(error) = self.sender.send_slice(&self.records[..count]) {
+        if let Err(error) = self.sender.send_slice(&self.batch[..count]) {
             fail(&error);
         }
     }
@@ -56,22 +56,22 @@ impl Records {
     /// Sends `count` batches and waits until all were received. `distinct`: every record differs from the others.
     fn pour(&mut self, count: u64, distinct: bool) {
         for _ in 0..count {
-            for (index, record) in (0..).zip(&mut self.records) {
+            for (index, record) in (0..).zip(&mut self.batch) {
                 *record = Fill::of(if distinct {
                     self.turn ^ index
                 } else {
                     self.turn
                 });
             }
-            black_box(&mut self.records);
-            self.send(self.records.len());
+            black_box(&mut self.batch);
+            self.send(self.batch.len());
             self.turn += 1;
         }
         self.receive(|_| ());
     }
 
     fn drain(&mut self, count: u64, distinct: bool) {
-        let wanted = self.records.len();
+        let wanted = self.batch.len();
         for _ in 0..count {
             let turn = self.turn;
             let right = self.receive(|records| {
