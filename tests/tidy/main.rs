@@ -64,6 +64,7 @@ fn sources(folders: &[&str]) -> Vec<Source> {
 const SHIPPED: &[&str] = &["src", "cli/src", "derive/src", "ffi/src", "python/src"];
 const ALL: &[&str] = &[
     "src", "cli", "derive", "xtask", "tests", "benches", "examples", "interop", "ffi", "python",
+    "actors",
 ];
 
 fn report(findings: &[String]) {

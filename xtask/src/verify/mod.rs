@@ -10,6 +10,7 @@ mod coverage;
 mod evidence;
 mod fuzz;
 mod job;
+mod languages;
 mod log;
 mod mutants;
 mod options;

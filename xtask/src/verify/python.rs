@@ -20,9 +20,7 @@ pub(super) fn python(job: &mut Job) -> Result<String, Stop> {
             install: "apt-get install python3 python3-venv".into(),
         });
     }
-    equip(job)?;
-    let wheel = build(job, "wheels", None)?;
-    let fresh = install(job, &wheel)?;
+    let fresh = fresh(job)?;
     let peer = peer(job)?;
     let printed = test(job, &fresh, &peer)?;
     check(job, &fresh)?;
@@ -34,6 +32,13 @@ pub(super) fn python(job: &mut Job) -> Result<String, Stop> {
         last.trim_matches(['=', ' ']),
         FAULTS.len()
     ))
+}
+
+/// An environment in which the package is as it is now.
+pub(super) fn fresh(job: &mut Job) -> Result<PathBuf, Stop> {
+    equip(job)?;
+    let wheel = build(job, "wheels", None)?;
+    install(job, &wheel)
 }
 
 /// Makes the environment of tools, at their committed versions.

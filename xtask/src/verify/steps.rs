@@ -6,7 +6,8 @@
 
 use super::job::{Job, Stop, seconds};
 use super::{
-    Step, c, coverage, fuzz, mutants, planted, python, sanitizers, schedules, soak, suite, supply,
+    Step, c, coverage, fuzz, languages, mutants, planted, python, sanitizers, schedules, soak,
+    suite, supply,
 };
 use crate::place;
 
@@ -87,6 +88,12 @@ pub(super) const ALL: &[Step] = &[
         name: "python",
         about: "the Python package: a wheel, installed afresh, its tests, its types",
         run: python::python,
+        beside: false,
+    },
+    Step {
+        name: "languages",
+        about: "Rust, C, C++ and Python at either side of each case of actors/cases.txt",
+        run: languages::languages,
         beside: false,
     },
     Step {
