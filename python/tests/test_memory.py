@@ -26,19 +26,21 @@ def test_a_reservation_is_sent_by_the_end_of_its_block(pair: Pair) -> None:
     assert server.recv() == b""
 
 
-def test_reservations_are_aligned_as_the_option_says(place: str) -> None:
+def test_reservations_are_aligned_as_the_option_says() -> None:
     import ctypes
 
-    with make_pair(place, alignment=64, capacity=1 << 16) as (server, client):
-        for size in (1, 100, 3000, 20_000, 5, 30_000, 40_000):
-            with client.reserve(size, timeout=20) as memory:
-                address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-                memory[:] = bytes([size % 251]) * size
-            assert address % 64 == 0
-            assert server.recv(timeout=20) == bytes([size % 251]) * size
-        with pytest.raises(ringway.TooLarge):
-            client.reserve(client.max_payload + 1)
-        client.reserve(client.max_payload).abort()
+    client, server = ringway.pair(alignment=64, capacity=1 << 16, peer_capacity=1 << 16)
+    for size in (1, 100, 3000, 20_000, 5, 30_000, 40_000):
+        with client.reserve(size, timeout=20) as memory:
+            address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+            memory[:] = bytes([size % 251]) * size
+        assert address % 64 == 0
+        assert server.recv(timeout=20) == bytes([size % 251]) * size
+    with pytest.raises(ringway.TooLarge):
+        client.reserve(client.max_payload + 1)
+    client.reserve(client.max_payload).abort()
+    client.close()
+    server.close()
 
 
 def test_an_exception_aborts_a_reservation(pair: Pair) -> None:

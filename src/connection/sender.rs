@@ -239,19 +239,6 @@ impl Sender {
         Ok(Reservation::new(self, slot, false))
     }
 
-    /// As [`Sender::reserve_aligned`], without waiting.
-    ///
-    /// # Errors
-    /// Also [`SendError::Full`].
-    #[inline]
-    pub fn try_reserve_aligned(
-        &mut self,
-        len: usize,
-        align: usize,
-    ) -> Result<Reservation<'_>, SendError> {
-        self.reserve_within(len, align, None)
-    }
-
     /// As [`Sender::reserve_aligned`]. `wait`: `None` does not, `Some(None)` waits for ever.
     #[inline(always)]
     pub(crate) fn reserve_within(

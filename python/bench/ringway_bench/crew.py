@@ -103,12 +103,18 @@ class Crew:
 
     def close(self) -> None:
         """Ends both."""
+        # The end of its orders ends a process, which then removes what it has made. One that hangs is killed.
         for member in self._members:
-            member.kill()
-            member.wait()
-            for stream in (member.stdin, member.stdout):
-                if stream is not None:
-                    stream.close()
+            if member.stdin is not None:
+                member.stdin.close()
+        for member in self._members:
+            try:
+                member.wait(1.0)
+            except subprocess.TimeoutExpired:
+                member.kill()
+                member.wait()
+            if member.stdout is not None:
+                member.stdout.close()
         self._members = []
         shutil.rmtree(self._directory, ignore_errors=True)
 

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::Sender;
 use crate::connection::outcome::{Gone, SendError};
+use crate::connection::reservation::Reservation;
 use crate::connection::rest::{Ended, Interrupter, LIFE_EVERY};
 use crate::ring::{Refusal, Slot};
 
@@ -83,6 +84,19 @@ impl Sender {
                 other => return other,
             }
         }
+    }
+
+    /// As [`Sender::reserve_aligned`], without waiting.
+    ///
+    /// # Errors
+    /// Also [`SendError::Full`].
+    #[inline]
+    pub fn try_reserve_aligned(
+        &mut self,
+        len: usize,
+        align: usize,
+    ) -> Result<Reservation<'_>, SendError> {
+        self.reserve_within(len, align, None)
     }
 
     /// Waits until there is room for a payload of `len` bytes, which the next call can send; `None` waits for ever. Publishes a group whose guard was leaked.
