@@ -126,35 +126,49 @@ impl<'a, 'py> Payload<'a, 'py> {
     }
 }
 
-/// A fresh `bytes` object of `len` bytes, which `fill` writes. It uses nothing of the interpreter's.
+/// A `bytes` object that has no value yet: nobody reads it before it has.
+pub(crate) struct Blank<'py>(Bound<'py, PyBytes>);
+
+/// Room for a `bytes` object of `len` bytes.
 #[inline]
-pub(crate) fn fresh(
-    py: Python<'_>,
-    len: usize,
-    fill: impl FnOnce(&mut [u8]) -> usize,
-) -> PyResult<Bound<'_, PyBytes>> {
+pub(crate) fn blank(py: Python<'_>, len: usize) -> PyResult<Blank<'_>> {
     let size = ffi::Py_ssize_t::try_from(len)?;
     // SAFETY: without a source it makes an object of that size, or fails and says why.
-    let object = unsafe {
+    unsafe {
         let made = ffi::PyBytes_FromStringAndSize(std::ptr::null(), size);
-        Bound::from_owned_ptr_or_err(py, made)?.cast_into_unchecked::<PyBytes>()
-    };
-    if len == 0 {
-        fill(&mut []);
-        return Ok(object);
+        let object = Bound::from_owned_ptr_or_err(py, made)?;
+        Ok(Blank(object.cast_into_unchecked::<PyBytes>()))
     }
-    // SAFETY: the object is new: nobody else has seen it, and its `len` bytes are plain memory, which the slice is only written through. The one of no bytes, which is
-    // everybody's, was handled above. One byte: those objects are shared once they have a value, and this one has none yet.
-    let target = unsafe {
-        let place = ffi::PyBytes_AsString(object.as_ptr()).cast::<u8>();
-        std::slice::from_raw_parts_mut(place, len)
-    };
-    let filled = if len < LONG {
-        fill(target)
-    } else {
-        unlocked(py, || fill(target))
-    };
-    // A peer, or a fork, may have left less: nothing of what the allocator had there is told.
-    target[filled.min(len)..].fill(0);
-    Ok(object)
+}
+
+impl<'py> Blank<'py> {
+    /// The object, to be put where nobody looks before it is filled.
+    pub(crate) fn object(&self) -> &Bound<'py, PyBytes> {
+        &self.0
+    }
+
+    /// The object, which `fill` writes. It uses nothing of the interpreter's.
+    #[inline]
+    pub(crate) fn fill(self, fill: impl FnOnce(&mut [u8]) -> usize) -> Bound<'py, PyBytes> {
+        let object = self.0;
+        let len = object.as_bytes().len();
+        if len == 0 {
+            fill(&mut []);
+            return object;
+        }
+        // SAFETY: the object is new: nobody else has looked into it, and its `len` bytes are plain memory, which the slice is only written through. The one of no bytes, which is
+        // everybody's, was handled above. One byte: those objects are shared once they have a value, and this one has none yet.
+        let target = unsafe {
+            let place = ffi::PyBytes_AsString(object.as_ptr()).cast::<u8>();
+            std::slice::from_raw_parts_mut(place, len)
+        };
+        let filled = if len < LONG {
+            fill(target)
+        } else {
+            unlocked(object.py(), || fill(target))
+        };
+        // A peer, or a fork, may have left less: nothing of what the allocator had there is told.
+        target[filled.min(len)..].fill(0);
+        object
+    }
 }

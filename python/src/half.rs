@@ -64,19 +64,23 @@ impl<T: Lends> Half<T> {
     #[inline]
     pub(crate) fn enter(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Entered<'_, T>> {
         let held = self.turn.take(py, || after(timeout).unwrap_or_default())?;
-        let lent = match &*held {
+        let entered = Entered {
+            held,
+            closing: &self.state.closing,
+        };
+        let lent = match &*entered.held {
             Some(half) if !self.state.closing.is_set() => half.is_open(),
             _ => {
-                drop(held);
+                drop(entered);
                 return Err(closed_here(py));
             }
         };
         if lent {
             // To make an exception may wake the collector, and what that finds may be what is lent, whose end takes its turn.
-            drop(held);
+            drop(entered);
             return Err(T::in_use(py));
         }
-        Ok(Entered(held))
+        Ok(entered)
     }
 
     /// Ends it: a wait of another thread, and then the half. `end` may keep it for the time being.
@@ -85,6 +89,10 @@ impl<T: Lends> Half<T> {
             return Ok(());
         }
         self.state.interrupter.interrupt();
+        // The call that this thread has interrupted ends by it, and ends the half when it leaves.
+        if self.turn.is_mine() {
+            return Ok(());
+        }
         match self.turn.take(py, || None) {
             Ok(mut held) => end(&mut held),
             // What a thread of the parent held at the fork is the parent's.
@@ -109,20 +117,33 @@ impl<T: Lends> Half<T> {
 }
 
 /// A half during one call.
-pub(crate) struct Entered<'a, T>(Held<'a, Option<T>>);
+pub(crate) struct Entered<'a, T: Lends> {
+    held: Held<'a, Option<T>>,
+    closing: &'a Flag,
+}
 
-impl<T> std::ops::Deref for Entered<'_, T> {
+impl<T: Lends> Drop for Entered<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        // Closed meanwhile, by who could not or would not wait for this call. What is lent to Python is mapped until it is given back.
+        if self.closing.is_set() && self.held.as_ref().is_some_and(|half| !half.is_open()) {
+            *self.held = None;
+        }
+    }
+}
+
+impl<T: Lends> std::ops::Deref for Entered<'_, T> {
     type Target = T;
 
     #[inline]
     fn deref(&self) -> &T {
-        self.0.as_ref().expect("looked at when it was entered")
+        self.held.as_ref().expect("looked at when it was entered")
     }
 }
 
-impl<T> std::ops::DerefMut for Entered<'_, T> {
+impl<T: Lends> std::ops::DerefMut for Entered<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        self.0.as_mut().expect("looked at when it was entered")
+        self.held.as_mut().expect("looked at when it was entered")
     }
 }

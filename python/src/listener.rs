@@ -10,7 +10,7 @@ use pyo3::types::PyDict;
 
 use crate::connection::Connection;
 use crate::deadline::{Deadline, after};
-use crate::errors::{Fault, not_made, raise};
+use crate::errors::{Fault, is_orderly, not_made, raise};
 use crate::flag::Flag;
 use crate::options::{self, Manner};
 use crate::turn::{Held, Turn};
@@ -91,6 +91,39 @@ impl Listener {
             .transpose()
     }
 
+    fn accept_until(
+        &self,
+        py: Python<'_>,
+        held: &mut Held<'_, Option<ringway::Listener>>,
+        deadline: Deadline,
+    ) -> PyResult<Connection> {
+        loop {
+            if let Some(connection) = self.step(py, held)? {
+                return Ok(connection);
+            }
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Err(raise(
+                    py,
+                    Fault::TimedOut,
+                    "no client connected before the deadline",
+                ));
+            }
+            self.sleep(py, deadline);
+            py.check_signals()?;
+            if self.closing.is_set() {
+                return Err(raise(py, Fault::Closed, "the listener was closed here"));
+            }
+        }
+    }
+
+    /// The end of a call. It ends a listener that was closed meanwhile by this thread, in a signal's handler, or by one that did not wait.
+    fn leave(&self, py: Python<'_>, mut held: Held<'_, Option<ringway::Listener>>) {
+        if self.closing.is_set() {
+            let listener = held.take();
+            py.detach(|| drop(listener));
+        }
+    }
+
     /// Sleeps until the descriptor is readable, a signal comes, or it is time to look around.
     fn sleep(&self, py: Python<'_>, deadline: Deadline) {
         let slice = Instant::now() + SLICE;
@@ -117,29 +150,17 @@ impl Listener {
     fn accept(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Connection> {
         let deadline = after(timeout)?;
         let mut held = self.enter(py, timeout)?;
-        loop {
-            if let Some(connection) = self.step(py, &mut held)? {
-                return Ok(connection);
-            }
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Err(raise(
-                    py,
-                    Fault::TimedOut,
-                    "no client connected before the deadline",
-                ));
-            }
-            self.sleep(py, deadline);
-            py.check_signals()?;
-            if self.closing.is_set() {
-                return Err(raise(py, Fault::Closed, "the listener was closed here"));
-            }
-        }
+        let outcome = self.accept_until(py, &mut held, deadline);
+        self.leave(py, held);
+        outcome
     }
 
     /// A client that has completed its handshake, if there is one, else `None`. Never waits.
     fn try_accept(&self, py: Python<'_>) -> PyResult<Option<Connection>> {
         let mut held = self.enter(py, None)?;
-        self.step(py, &mut held)
+        let outcome = self.step(py, &mut held);
+        self.leave(py, held);
+        outcome
     }
 
     /// The socket's path.
@@ -159,6 +180,10 @@ impl Listener {
     /// Frees the name. Connections live on. An `accept` of another thread ends with `Closed`.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         if self.closing.set() {
+            return Ok(());
+        }
+        // The call that this thread has interrupted ends by it, and frees the name when it leaves.
+        if self.turn.is_mine() {
             return Ok(());
         }
         let mut held = self.turn.take(py, || None)?;
@@ -194,7 +219,7 @@ impl Listener {
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Connection>> {
         match self.accept(py, None) {
-            Err(_) if self.closing.is_set() => Ok(None),
+            Err(error) if self.closing.is_set() && is_orderly(py, &error) => Ok(None),
             other => other.map(Some),
         }
     }

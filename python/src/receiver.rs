@@ -5,9 +5,9 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
-use ringway::{Arm, Frame, RecvError, Wait};
+use ringway::{Arm, RecvError, Wait};
 
-use crate::buffer::{Lent, fresh};
+use crate::buffer::{Lent, blank};
 use crate::deadline::after;
 use crate::errors::{Fault, is_orderly, not_received, raise, raise_with};
 use crate::half::{Half, Lends};
@@ -81,9 +81,7 @@ impl Receiver {
         timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyBytes>> {
         self.receive(py, timeout, |receiver, kind| {
-            let frame = receiver.try_recv()?;
-            *kind = frame.kind();
-            Ok(bytes_of(py, &frame))
+            bytes_of_next(py, receiver, kind)
         })
     }
 
@@ -93,20 +91,16 @@ impl Receiver {
         timeout: Option<f64>,
     ) -> PyResult<(u16, Bound<'py, PyBytes>)> {
         self.receive(py, timeout, |receiver, kind| {
-            let frame = receiver.try_recv()?;
-            *kind = frame.kind();
-            Ok(bytes_of(py, &frame).map(|bytes| (*kind, bytes)))
+            let bytes = bytes_of_next(py, receiver, kind)?;
+            Ok(bytes.map(|bytes| (*kind, bytes)))
         })
     }
 
     pub(crate) fn try_recv<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let mut inbox = self.half.enter(py, None)?;
         let (receiver, kind) = inbox.parts(py)?;
-        match receiver.try_recv() {
-            Ok(frame) => {
-                *kind = frame.kind();
-                bytes_of(py, &frame).map(Some)
-            }
+        match bytes_of_next(py, receiver, kind) {
+            Ok(bytes) => bytes.map(Some),
             Err(RecvError::Empty) => Ok(None),
             Err(error) => Err(not_received(py, error)),
         }
@@ -128,10 +122,16 @@ impl Receiver {
             return waits::into_large(py, receiver, buffer, &self.half.state, deadline);
         }
         self.receive(py, timeout, |receiver, kind| {
-            let peeked = receiver.peek_frame()?;
-            let len = receiver.try_recv_into(buffer)?;
-            *kind = peeked.map_or(0, |(_, kind)| kind);
-            Ok(Ok(len))
+            let mut next = 0;
+            let fits = |len: usize, _: u16| {
+                next = len;
+                len <= buffer.len()
+            };
+            let Some(frame) = receiver.try_recv_if(fits)? else {
+                return Err(RecvError::Truncated { len: next });
+            };
+            *kind = frame.kind();
+            Ok(Ok(frame.copy_to(buffer)))
         })
     }
 
@@ -165,14 +165,27 @@ impl Receiver {
         self.receive(py, timeout, |receiver, kind| {
             let mut frames = receiver.try_recv_batch(max)?;
             let list = PyList::empty(py);
-            while let Some(frame) = frames.next_frame() {
-                *kind = frame.kind();
-                let bytes = bytes_of(py, &frame);
-                if let Err(error) = bytes.and_then(|bytes| append(&list, *kind, bytes)) {
-                    return Ok(Err(error));
+            loop {
+                let mut made = None;
+                // Without memory for it, and for its place in the list, a frame stays unread.
+                let room = |len: usize, kind: u16| {
+                    let listed = blank(py, len).and_then(|bytes| {
+                        append(&list, kind, bytes.object().clone())?;
+                        Ok(bytes)
+                    });
+                    made.insert(listed).is_ok()
+                };
+                let frame = frames.next_frame_if(room);
+                match (frame, made) {
+                    (Some(frame), Some(Ok(bytes))) => {
+                        *kind = frame.kind();
+                        bytes.fill(|target| frame.copy_to(target));
+                    }
+                    // The next call says it again, if it is still so.
+                    (_, Some(Err(error))) if list.is_empty() => return Ok(Err(error)),
+                    _ => return Ok(Ok(list)),
                 }
             }
-            Ok(Ok(list))
         })
     }
 
@@ -199,18 +212,24 @@ impl Receiver {
             }
             let mut count = 0;
             for place in buffer.chunks_exact_mut(size) {
-                match receiver.peek_frame()? {
-                    Some((len, next)) if len == size => *kind = next,
-                    Some((len, _)) if count == 0 => return Ok(Err(wrong_size(py, len, size))),
-                    _ => break,
+                let mut next = 0;
+                let fits = |len: usize, _: u16| {
+                    next = len;
+                    len == size
+                };
+                match receiver.try_recv_if(fits) {
+                    Ok(Some(frame)) => {
+                        *kind = frame.kind();
+                        frame.copy_to(place);
+                    }
+                    Ok(None) if count == 0 => return Ok(Err(wrong_size(py, next, size))),
+                    Err(error) if count == 0 => return Err(error),
+                    // The next call says it too.
+                    Ok(None) | Err(_) => break,
                 }
-                receiver.try_recv_into(place)?;
                 count += 1;
             }
-            match count {
-                0 => Err(RecvError::Empty),
-                count => Ok(Ok(count)),
-            }
+            Ok(Ok(count))
         })
     }
 
@@ -287,9 +306,23 @@ fn wrong_size(py: Python<'_>, len: usize, size: usize) -> PyErr {
     raise_with(py, Fault::WrongSize, text, &[("len", len)])
 }
 
+/// The next frame as `bytes`. Without memory for them it stays unread.
 #[inline]
-fn bytes_of<'py>(py: Python<'py>, frame: &Frame<'_>) -> PyResult<Bound<'py, PyBytes>> {
-    fresh(py, frame.len(), |target| frame.copy_to(target))
+fn bytes_of_next<'py>(
+    py: Python<'py>,
+    receiver: &mut ringway::Receiver,
+    kind: &mut u16,
+) -> Result<PyResult<Bound<'py, PyBytes>>, RecvError> {
+    let mut made = None;
+    let frame = receiver.try_recv_if(|len, _| made.insert(blank(py, len)).is_ok())?;
+    Ok(match (frame, made) {
+        (Some(frame), Some(Ok(bytes))) => {
+            *kind = frame.kind();
+            Ok(bytes.fill(|target| frame.copy_to(target)))
+        }
+        (_, Some(Err(error))) => Err(error),
+        _ => unreachable!("a frame is taken once there is room for it"),
+    })
 }
 
 #[pymethods]

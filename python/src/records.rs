@@ -2,10 +2,8 @@
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use ringway::RecvError;
 
 use crate::buffer::Lent;
-use crate::errors::{Fault, raise};
 use crate::receiver::Receiver;
 
 impl Receiver {
@@ -47,19 +45,9 @@ impl Receiver {
                     // One of no bytes is no batch, and would bring nobody nearer to an end.
                     of == kind && len > 0 && len <= rest.len() && len % size == 0
                 };
-                let next = match receiver.peek_frame() {
-                    Ok(Some((len, of))) if !fits(len, of) => return Ok(Ok(filled / size)),
-                    Ok(Some(_)) => receiver.try_recv(),
-                    Ok(None) => Err(RecvError::Empty),
-                    Err(error) => Err(error),
-                };
-                match next {
-                    // The second look is the one that counts.
-                    Ok(frame) if fits(frame.len(), frame.kind()) => filled += frame.copy_to(rest),
-                    Ok(_) => {
-                        let text = "the peer changed a frame after it had sent it";
-                        return Ok(Err(raise(py, Fault::Protocol, text)));
-                    }
+                match receiver.try_recv_if(fits) {
+                    Ok(Some(frame)) => filled += frame.copy_to(rest),
+                    Ok(None) => return Ok(Ok(filled / size)),
                     Err(error) if filled == 0 => return Err(error),
                     // The next call says it too.
                     Err(_) => return Ok(Ok(filled / size)),

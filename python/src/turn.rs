@@ -53,6 +53,12 @@ impl<T: Send> Turn<T> {
         std::process::id() != self.process
     }
 
+    /// Whether this thread has it: a signal's handler or a destructor asks, which has interrupted the call that took it.
+    pub(crate) fn is_mine(&self) -> bool {
+        // ORD: owner: Relaxed, as in `try_take`; partner: the stores in this file.
+        self.owner.load(Ordering::Relaxed) == mark()
+    }
+
     /// Takes the turn, waiting for it.
     ///
     /// # Errors
@@ -95,8 +101,7 @@ impl<T: Send> Turn<T> {
                 "another thread used this half when the process was forked; connect again here",
             ));
         }
-        // ORD: owner: Relaxed, as above; partner: the stores in this file.
-        if self.owner.load(Ordering::Relaxed) == mark() {
+        if self.is_mine() {
             return Err(raise(
                 py,
                 Fault::InUse,

@@ -186,3 +186,84 @@ def test_a_listener_ends_its_wait_when_it_is_closed(place: str) -> None:
     assert not waits.is_alive() and seen == [] and listener.closed
     with pytest.raises(ringway.Closed):
         listener.accept()
+
+
+# An allocation after the other fails, until the call needs no more.
+_STARVED = """
+import sys
+import _testcapi, ringway
+
+left, right = ringway.pair()
+calls = (right.recv, right.try_recv, right.recv_batch, right.recv_batch_kinds)
+starved = 0
+for call in calls:
+    block = b"x" * 1000
+    left.send(block)
+    for number in range(100):
+        found = None
+        _testcapi.set_nomemory(number, number + 1)
+        try:
+            found = call() if call == right.try_recv else call(timeout=1)
+        except MemoryError:
+            pass
+        _testcapi.remove_mem_hooks()
+        if found is not None:
+            break
+        starved += 1
+    if found not in (block, (0, block), [block], [(0, block)]):
+        sys.exit(f"{call} lost the frame: {found}")
+assert starved >= len(calls), starved
+"""
+
+
+def test_a_frame_without_memory_for_it_stays_unread() -> None:
+    pytest.importorskip("_testcapi")
+    done = subprocess.run(
+        [sys.executable, "-c", _STARVED], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_handler_closes_the_listener_that_waits(place: str) -> None:
+    listener = ringway.listen(place)
+    before = signal.signal(signal.SIGUSR1, lambda *_: listener.close())
+    try:
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        assert list(listener) == []
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert listener.closed
+    ringway.listen(place).close()  # the name is free
+
+
+def test_a_handler_closes_the_connection_that_waits(pair: Pair) -> None:
+    left, right = pair
+    before = signal.signal(signal.SIGUSR1, lambda *_: right.close())
+    try:
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        with pytest.raises(ringway.Closed):
+            right.recv(timeout=PATIENCE)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    with pytest.raises(ringway.Closed):  # the peer is told
+        left.recv(timeout=PATIENCE)
+    with pytest.raises(ringway.Closed):
+        while True:
+            left.send(b"x" * 100, timeout=PATIENCE)
+
+
+def test_what_a_handler_raises_ends_a_listener_too(place: str) -> None:
+    listener = ringway.listen(place)
+
+    def handle(*_: object) -> None:
+        listener.close()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        with pytest.raises(KeyboardInterrupt):
+            next(listener)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    ringway.listen(place).close()

@@ -92,6 +92,12 @@ impl<'a> Frames<'a> {
     /// The next frame of the batch. `None`: it is over, and the next call of the receiver tells what comes then, an end or a broken rule too.
     #[inline]
     pub fn next_frame(&mut self) -> Option<Frame<'_>> {
+        self.next_frame_if(|_, _| true)
+    }
+
+    /// As [`Frames::next_frame`], if `wants` says so of its payload bytes and kind. `None` then too: it stays unread.
+    #[inline]
+    pub fn next_frame_if(&mut self, wants: impl FnOnce(usize, u16) -> bool) -> Option<Frame<'_>> {
         if self.receiver.is_forked() {
             return None;
         }
@@ -100,6 +106,10 @@ impl<'a> Frames<'a> {
             None if self.left == 0 || self.receiver.lane.next() >= self.until => return None,
             None => self.receiver.peek_in_batch(self.until)?,
         };
+        if !wants(entry.payload(), entry.kind()) {
+            self.left = 0;
+            return None;
+        }
         self.left -= 1;
         self.receiver.lane.advance(&entry);
         Some(Frame::of_batch(self.receiver, entry))

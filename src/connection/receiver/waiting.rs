@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::Receiver;
+use super::{Frame, Receiver};
 use crate::connection::outcome::RecvError;
 use crate::connection::rest::{Ended, Interrupter};
 use crate::sys::cpu;
@@ -56,6 +56,23 @@ impl Receiver {
     pub fn peek_frame(&mut self) -> Result<Option<(usize, u16)>, RecvError> {
         let entry = self.peek()?;
         Ok(entry.map(|entry| (entry.payload(), entry.kind())))
+    }
+
+    /// The next frame, if `wants` says so of its payload bytes and kind, which are those of the frame that is taken: a peer that changes them meanwhile changes nothing. `None`: it stays unread.
+    /// Never waits.
+    ///
+    /// # Errors
+    /// As for [`Receiver::try_recv`].
+    #[inline]
+    pub fn try_recv_if(
+        &mut self,
+        wants: impl FnOnce(usize, u16) -> bool,
+    ) -> Result<Option<Frame<'_>>, RecvError> {
+        let entry = self.try_next()?;
+        if !wants(entry.payload(), entry.kind()) {
+            return Ok(None);
+        }
+        Ok(Some(self.frame(entry)))
     }
 
     /// Waits until there is a frame, which the next call receives; `None` waits for ever.
