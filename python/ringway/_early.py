@@ -69,7 +69,7 @@ class Early:
         self._left: list[Any] = []
         # What has been read of it: sizes and kind; its parts.
         self._message: tuple[int, list[int], list[bytes | bytearray]] | None = None
-        self._part = bytearray()
+        self._part: list[bytes] = []
         self.ring: ringway.Connection | None = None
 
     # What travels to another process.
@@ -198,37 +198,39 @@ class Early:
         if self._message is None:
             if not self._fill(_HEAD.size):
                 return None
-            kind, count = _HEAD.unpack_from(self._part)
+            kind, count = _HEAD.unpack_from(b"".join(self._part))
             if not self._fill(_HEAD.size + count * _SIZE.size):
                 return None
-            told = [size for (size,) in _SIZE.iter_unpack(self._part[_HEAD.size :])]
-            self._message, self._part = (kind, told, []), bytearray()
+            told = [size for (size,) in _SIZE.iter_unpack(b"".join(self._part)[_HEAD.size :])]
+            self._message, self._part = (kind, told, []), []
         kind, told, parts = self._message
         while len(parts) < len(told):
             size = told[len(parts)]
             if not self._fill(size & ~READONLY):
                 return None
-            parts.append(bytes(self._part) if size & READONLY else self._part)
-            self._part = bytearray()
+            part = b"".join(self._part) if size & READONLY else bytearray().join(self._part)
+            # A handler that raises comes behind a call: behind both of these, or before them.
+            self._part = []
+            parts.append(part)
+        message = (kind, parts) if kind == PARTS else (kind, bytes(parts[0]))
         self._message = None
-        if kind == PARTS:
-            return kind, parts
-        return kind, bytes(parts[0])
+        return message
 
     def _fill(self, size: int) -> bool:
         """Reads until the part at hand has so many bytes, and not a byte further: whether it has."""
-        while (missing := size - len(self._part)) > 0:
+        while (missing := size - sum(map(len, self._part))) > 0:
             try:
-                read = self._socket.recv(min(missing, 1 << 18))
+                # One call: no handler that raises comes between what is read and where it is kept.
+                self._part.extend(map(self._socket.recv, (min(missing, 1 << 18),)))
             except BlockingIOError:
                 return False
             except ConnectionResetError:
-                read = b""
-            if not read:
+                self._part.append(b"")
+            if not self._part[-1]:
+                self._part.pop()
                 if self._message is not None or self._part:
                     raise OSError("got end of file during message")
                 raise EOFError
-            self._part += read
         return True
 
     def sleep(self, timeout: float | None, begin: bool = True) -> bool:
