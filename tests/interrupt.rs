@@ -3,6 +3,7 @@
 mod pair;
 
 use std::os::unix::thread::JoinHandleExt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -104,14 +105,15 @@ fn an_interrupter_ends_a_wait_for_room() {
 /// A signal whose handler does nothing but run.
 const SIGNAL: libc::c_int = libc::SIGUSR1;
 
-fn handle() {
-    extern "C" fn nothing(_: libc::c_int) {}
-    // SAFETY: the handler touches nothing, and the action is of zeros but for it: no flags, so a sleep is interrupted.
+extern "C" fn nothing(_: libc::c_int) {}
+
+fn handle(signal: libc::c_int, handler: extern "C" fn(libc::c_int)) {
+    // SAFETY: the handlers touch nothing but an atomic, and the action is of zeros but for it: no flags, so a sleep is interrupted.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = nothing as *const () as usize;
+        action.sa_sigaction = handler as *const () as usize;
         assert_eq!(
-            libc::sigaction(SIGNAL, &raw const action, std::ptr::null_mut()),
+            libc::sigaction(signal, &raw const action, std::ptr::null_mut()),
             0
         );
     }
@@ -119,7 +121,7 @@ fn handle() {
 
 #[test]
 fn a_signal_ends_a_sleep_of_who_heeds_signals_and_of_nobody_else() {
-    handle();
+    handle(SIGNAL, nothing);
     let config = Config::new().wait(Wait::Park);
     let (left, right) = pair("interrupt-signal", &config, &config);
     let (mut sender, _kept) = left.split();
@@ -151,6 +153,41 @@ fn a_signal_ends_a_sleep_of_who_heeds_signals_and_of_nobody_else() {
         }
         receiver = waits.join().unwrap();
     }
+}
+
+/// Whether the frame is there that the handler of [`LATE`] waits for.
+static SENT: AtomicBool = AtomicBool::new(false);
+
+/// A signal whose handler returns when the frame has come.
+const LATE: libc::c_int = libc::SIGUSR2;
+
+/// A signal that ends a sleep just as the frame comes is that wait's, which has found it: the next wait hears nothing of it.
+#[test]
+fn a_signal_of_a_wait_that_found_its_frame_does_not_end_the_next_one() {
+    extern "C" fn linger(_: libc::c_int) {
+        // ORD: sent: SeqCst, a test; partner: the store in it.
+        while !SENT.load(Ordering::SeqCst) {
+            std::hint::spin_loop();
+        }
+    }
+    handle(LATE, linger);
+    let config = Config::new().wait(Wait::Park);
+    let (left, right) = pair("interrupt-stale", &config, &config);
+    let (mut sender, _kept) = left.split();
+    let (_other, mut receiver) = right.split();
+    receiver.heed_signals(true);
+    let waits = thread::spawn(move || {
+        receiver.recv().map(drop).unwrap();
+        receiver.wait_for_frame(Some(Instant::now() + Duration::from_millis(50)))
+    });
+    thread::sleep(Duration::from_millis(200));
+    // SAFETY: the thread is not joined yet.
+    unsafe { libc::pthread_kill(waits.as_pthread_t(), LATE) };
+    thread::sleep(Duration::from_millis(100));
+    sender.send(b"x").unwrap();
+    // ORD: sent: SeqCst, a test; partner: the load in the handler.
+    SENT.store(true, Ordering::SeqCst);
+    assert_eq!(waits.join().unwrap(), Err(RecvError::TimedOut));
 }
 
 #[test]

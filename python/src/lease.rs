@@ -14,6 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyMemoryView;
 
 use crate::errors::{Fault, raise};
+use crate::forked;
 
 /// The memory.
 #[derive(Debug)]
@@ -48,12 +49,14 @@ pub(crate) enum Stage {
 
 impl Lease {
     pub(crate) fn new(place: *const u8, len: usize, writable: bool) -> Self {
+        let place = if len == 0 {
+            0
+        } else {
+            place.expose_provenance()
+        };
+        forked::lend(place, len);
         Self {
-            place: if len == 0 {
-                0
-            } else {
-                place.expose_provenance()
-            },
+            place,
             len,
             writable,
             process: std::process::id(),
@@ -81,7 +84,7 @@ impl Lease {
     /// The memory is given back, or is that of the parent.
     fn check(&self, py: Python<'_>) -> PyResult<()> {
         if std::process::id() != self.process {
-            return Err(forked(py));
+            return Err(refusal(py));
         }
         if self.state().stage != Stage::Open {
             return Err(PyBufferError::new_err(
@@ -171,7 +174,7 @@ impl Lease {
     /// Something is exported.
     pub(crate) fn end(&self, py: Python<'_>) -> PyResult<bool> {
         if std::process::id() != self.process {
-            return Err(forked(py));
+            return Err(refusal(py));
         }
         self.leave(py)?;
         let mut state = self.state();
@@ -227,7 +230,13 @@ impl Lease {
     }
 }
 
-fn forked(py: Python<'_>) -> PyErr {
+impl Drop for Lease {
+    fn drop(&mut self) {
+        forked::give_back(self.place, self.len);
+    }
+}
+
+fn refusal(py: Python<'_>) -> PyErr {
     let text = "the memory belongs to the process that forked this one; connect again here";
     raise(py, Fault::Forked, text)
 }

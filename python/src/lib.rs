@@ -10,6 +10,7 @@ mod direct;
 mod dlpack;
 mod errors;
 mod flag;
+mod forked;
 mod glimpse;
 mod half;
 mod handshake;

@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 use crate::connection::{Connection, Peer, connect};
 use crate::direct;
 use crate::errors;
+use crate::forked;
 use crate::glimpse::_glimpse;
 use crate::handshake::{_answer_on, _dial, _dial_on, _sockets, Handshake};
 use crate::listener::{Listener, listen};
@@ -33,6 +34,7 @@ fn _ringway(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<View>()?;
     direct::install_all(module.py())?;
     waits::know_of_forks();
+    forked::keep_places(module)?;
     for function in [
         wrap_pyfunction!(connect, module)?,
         wrap_pyfunction!(listen, module)?,

@@ -267,3 +267,28 @@ def test_what_a_handler_raises_ends_a_listener_too(place: str) -> None:
     finally:
         signal.signal(signal.SIGUSR1, before)
     ringway.listen(place).close()
+
+
+_LENT = """
+import os, mmap
+import ringway
+
+left, right = ringway.pair(trust_peer=True, capacity=1 << 20, peer_capacity=1 << 20)
+left.send(b"seen" * 5000)
+reservation, view = left.reserve(20000), right.recv_view()
+memory, seen = memoryview(reservation), memoryview(view)
+child = os.fork()
+if child == 0:
+    mine = [mmap.mmap(-1, 1 << 20) for _ in range(64)]
+    memory[:] = b"x" * 20000
+    os._exit(any(one.find(b"x") >= 0 for one in mine) or bytes(seen[:4]) == b"seen")
+assert os.waitpid(child, 0)[1] == 0
+assert bytes(seen[:4]) == b"seen" and bytes(memory[:1]) != b"x"
+"""
+
+
+def test_a_memoryview_in_a_forked_child_touches_nothing_of_it() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _LENT], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr

@@ -230,6 +230,7 @@ impl Rest {
             }
         }
         self.counts.waits.add();
+        self.interruption.begin();
         let began = Instant::now();
         with_lately(|lately| self.ladder.begin(began, lately));
         let outcome = self.climb(began, deadline, look)?;

@@ -80,6 +80,9 @@ impl Receiver {
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Err(RecvError::TimedOut);
             }
+            if self.rest.is_interrupted() {
+                return Err(RecvError::Interrupted);
+            }
             match self.look_once() {
                 Ok(found) => return Ok(found),
                 Err(next) => halt = next,

@@ -66,6 +66,11 @@ impl Interruption {
         std::mem::take(&mut self.signalled) || wanted
     }
 
+    /// A wait begins: a signal that ended a sleep of an earlier one, which found something behind it, is not this one's.
+    pub(super) fn begin(&mut self) {
+        self.signalled = false;
+    }
+
     /// As [`Waiter::wait`], and a signal ends it where that is asked for.
     pub(super) fn wait(&mut self, waiter: &Waiter, until: Option<Instant>) -> io::Result<Woken> {
         if !self.heeds_signals {
@@ -90,6 +95,11 @@ impl Rest {
             link: Arc::downgrade(&self.link),
             place: self.place,
         }
+    }
+
+    /// Whether a wait that goes on without [`Rest::wait`] is to end.
+    pub(crate) fn is_interrupted(&mut self) -> bool {
+        self.interruption.take()
     }
 
     /// Whether a signal whose handler has run ends a sleep.
