@@ -50,8 +50,9 @@ impl Outbox {
         assert!(self.open.is_none(), "who reserves has asked for the sender");
         // SAFETY: it lives until the drop of `self`, which drops the reservation first. Until that is taken nothing else borrows it, and who takes it (`finish`) is done with it before it returns.
         let sender: &'static mut Sender = unsafe { self.sender.as_mut() };
-        let reservation = reserve(sender)?;
-        let place = (reservation.as_ptr(), reservation.len());
+        let mut reservation = reserve(sender)?;
+        let len = reservation.len();
+        let place = (reservation.as_mut_ptr().cast_const(), len);
         self.open = Some(reservation);
         Ok(place)
     }

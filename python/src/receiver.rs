@@ -49,6 +49,9 @@ impl Receiver {
         timeout: Option<f64>,
         mut take: impl FnMut(&mut ringway::Receiver, &mut u16) -> Result<PyResult<R>, RecvError>,
     ) -> PyResult<R> {
+        if timeout.is_some_and(|seconds| seconds.is_nan() || seconds < 0.0) {
+            after(timeout)?;
+        }
         let mut inbox = self.half.enter(py, timeout)?;
         let (receiver, kind) = inbox.parts(py)?;
         loop {

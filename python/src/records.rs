@@ -47,10 +47,9 @@ impl Receiver {
                 };
                 match receiver.try_recv_if(fits) {
                     Ok(Some(frame)) => filled += frame.copy_to(rest),
-                    Ok(None) => return Ok(Ok(filled / size)),
                     Err(error) if filled == 0 => return Err(error),
                     // The next call says it too.
-                    Err(_) => return Ok(Ok(filled / size)),
+                    Ok(None) | Err(_) => return Ok(Ok(filled / size)),
                 }
                 *last = kind;
                 if filled == buffer.len() {

@@ -292,3 +292,11 @@ def test_a_memoryview_in_a_forked_child_touches_nothing_of_it() -> None:
         [sys.executable, "-c", _LENT], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_negative_timeout_is_refused_with_a_frame_there_too(pair: Pair) -> None:
+    left, right = pair
+    left.send(b"stays")
+    with pytest.raises(ValueError, match="timeout is -1"):
+        right.recv(timeout=-1)
+    assert right.recv() == b"stays"
