@@ -149,7 +149,8 @@ fn two_sides_with_two_formats_do_not_connect() {
     assert_eq!(nobody.unwrap_err().kind(), ringway::ErrorKind::TimedOut);
     let refused = client.join().unwrap().unwrap_err().to_string();
     assert!(
-        refused.contains("codec 3") && refused.contains("codec 1"),
+        refused.contains("messages by Protocol Buffers")
+            && refused.contains("messages by postcard"),
         "{refused}"
     );
 }

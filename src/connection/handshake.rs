@@ -154,7 +154,7 @@ impl Handshake {
     /// # Errors
     /// What the system answers, such as a descriptor limit.
     pub fn sockets() -> Result<(OwnedFd, OwnedFd), Error> {
-        socket::pair().map_err(|error| Error::io("making two sockets", error))
+        socket::asking_pair().map_err(|error| Error::io("making two sockets", error))
     }
 
     /// By when it is to be made: step it then, and it fails. `None`: at any time.

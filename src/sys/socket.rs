@@ -141,17 +141,22 @@ pub(crate) fn accept(listener: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
     }
 }
 
-/// Two connected sockets, which ask the kernel to say who speaks, whoever that will be.
+/// Two connected sockets, which ask the kernel to say who speaks, whoever that will be: until the handshake is over.
+pub(crate) fn asking_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (one, other) = pair()?;
+    ask_for_credentials(&one)?;
+    ask_for_credentials(&other)?;
+    Ok((one, other))
+}
+
+/// Two connected sockets, as after a handshake.
 pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     let mut fds = [-1; 2];
     let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
     // SAFETY: `fds` is valid for writes of two integers.
     check(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, fds.as_mut_ptr()) })?;
     // SAFETY: both were just returned by the kernel and nothing else owns them.
-    let (one, other) = unsafe { (OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1])) };
-    ask_for_credentials(&one)?;
-    ask_for_credentials(&other)?;
-    Ok((one, other))
+    Ok(unsafe { (OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1])) })
 }
 
 /// Takes one of two connected sockets that somebody else has made.

@@ -26,7 +26,7 @@ pub async fn connect(address: impl Into<Address>) -> Result<Connection, Error> {
 /// Cancel-safe: a call that is dropped gives the handshake up, and the server finds its line closed.
 ///
 /// # Errors
-/// As for [`Config::connect`]. [`ErrorKind::Runtime`](crate::ErrorKind::Runtime): outside of a runtime, or in one without I/O or time (`enable_all` of its builder).
+/// As for [`Config::connect`]. [`ErrorKind::Runtime`]: outside of a runtime, or in one without I/O or time (`enable_all` of its builder).
 pub async fn connect_with(
     config: &Config,
     address: impl Into<Address>,

@@ -27,6 +27,19 @@ fn settles_at(before: usize) {
     assert_eq!(peer::open_descriptors(), before);
 }
 
+/// Descriptors of this process, when all that were being closed on another thread are closed.
+fn settled() -> usize {
+    let mut open = peer::open_descriptors();
+    loop {
+        std::thread::sleep(Duration::from_millis(100));
+        let now = peer::open_descriptors();
+        if now == open {
+            return open;
+        }
+        open = now;
+    }
+}
+
 /// A client of the library, in a process of its own, is served.
 fn serves(listener: &mut Listener) {
     let path = listener.path().to_path_buf();
@@ -90,7 +103,7 @@ fn a_client_killed_at_any_message_leaves_the_listener_to_others() {
         let (page, path) = (Page::new(), path("client-message"));
         let mut listener = patient().bind(path.as_path()).unwrap();
         serves(&mut listener);
-        let before = peer::open_descriptors();
+        let before = settled();
         // The listener looks at each message as it comes, or at the last one only when its sender is dead.
         for (step, looks) in (0..=4).flat_map(|step| [(step, true), (step, false)]) {
             page.set(STEP, 0);
@@ -167,7 +180,7 @@ fn a_server_killed_at_any_message_is_named_and_its_name_is_free() {
         let _warm = peer::alone();
         let (page, path) = (Page::new(), path("server-message"));
         let small = patient().capacity(peer::RING).peer_capacity(peer::RING);
-        let before = peer::open_descriptors();
+        let before = settled();
         for step in 0..=5 {
             page.set(STEP, 0);
             let mut child = fork(|| server_up_to(step, &path, &page));
@@ -216,7 +229,7 @@ fn clients_killed_at_random_moments_leave_the_listener_to_others() {
         let path = path("client-moment");
         let mut listener = patient().bind(path.as_path()).unwrap();
         serves(&mut listener);
-        let before = peer::open_descriptors();
+        let before = settled();
         let mut random = Random::new(0xc11e);
         let (mut inside, mut died) = (0, 0);
         for round in 0..kills() {
@@ -266,7 +279,7 @@ fn servers_killed_at_random_moments_are_named() {
     alone(name, LIMIT, || {
         let _warm = peer::alone();
         let path = path("server-moment");
-        let before = peer::open_descriptors();
+        let before = settled();
         let mut random = Random::new(0x5e1f);
         let (mut inside, mut died) = (0, 0);
         for round in 0..kills() {

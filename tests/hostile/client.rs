@@ -108,7 +108,7 @@ fn every_bad_hello_is_refused_by_name() {
         (
             hello().u32(68, 7),
             ErrorKind::Schema,
-            "codec 7, the server codec 0",
+            "messages by codec 7, the server expects frames",
         ),
         (hello().u32(88, 131_105), ErrorKind::Schema, "longer"),
         (hello().u32(88, u32::MAX), ErrorKind::Schema, "longer"),

@@ -101,7 +101,7 @@ fn every_bad_welcome_is_refused_by_name() {
             welcome().u32(88, 1),
             ErrorKind::Schema,
             12,
-            "codec 1, the client codec 0",
+            "messages by postcard, the client expects frames",
         ),
         (
             welcome().u32(92, 131_105),

@@ -38,14 +38,28 @@ fn limit(bridge: &Running, most: u64) {
 
 /// The lowest limit that leaves no descriptor: the numbers that are taken may have gaps.
 fn leave_none(bridge: &Running) {
+    // What a handshake needed is closed a moment behind it.
+    let mut taken = taken(bridge);
+    loop {
+        thread::sleep(Duration::from_millis(200));
+        let now = self::taken(bridge);
+        if now == taken {
+            break;
+        }
+        taken = now;
+    }
+    let free = (0..=4096).find(|number| !taken.contains(number));
+    limit(bridge, free.unwrap());
+}
+
+/// The numbers of its descriptors.
+fn taken(bridge: &Running) -> Vec<u64> {
     let taken = fs::read_dir(format!("/proc/{}/fd", bridge.child.id())).unwrap();
     let taken = taken.flatten().map(|entry| {
         let name = entry.file_name();
         name.to_str().unwrap().parse::<u64>().unwrap()
     });
-    let taken: Vec<u64> = taken.collect();
-    let free = (0..=4096).find(|number| !taken.contains(number));
-    limit(bridge, free.unwrap());
+    taken.collect()
 }
 
 /// Processor time that it has used.

@@ -32,7 +32,7 @@ pub async fn connect(targets: &Targets) -> Result<Stream, Unreachable> {
 /// The same, with these options for a ring. [`Config::handshake_timeout`] holds for each target by itself, of whichever kind.
 ///
 /// # Errors
-/// No target could be connected to, or one that is there refused us: the [module](super) says when the next is tried. [`ErrorKind::Runtime`](crate::ErrorKind::Runtime): outside of a runtime, or in one without I/O or time (`enable_all` of its builder).
+/// No target could be connected to, or one that is there refused us: the [module](super) says when the next is tried. [`ErrorKind::Runtime`]: outside of a runtime, or in one without I/O or time (`enable_all` of its builder).
 pub async fn connect_with(config: &Config, targets: &Targets) -> Result<Stream, Unreachable> {
     let mut tried = Vec::new();
     let mut left = targets.iter();

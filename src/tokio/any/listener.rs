@@ -47,7 +47,7 @@ impl Listener {
     /// Uids are a ring's matter ([`Config::allow_uid`]): who may connect to a Unix socket its mode decides, and to TCP anybody may who reaches the address.
     ///
     /// # Errors
-    /// One of them cannot be listened at, which is named; then none is. [`ErrorKind::InvalidConfig`]: there are none, or a TCP address is given by a name and not by a number. [`ErrorKind::Runtime`](crate::ErrorKind::Runtime): outside of a runtime, or in one without I/O or time (`enable_all` of its builder).
+    /// One of them cannot be listened at, which is named; then none is. [`ErrorKind::InvalidConfig`]: there are none, or a TCP address is given by a name and not by a number. [`ErrorKind::Runtime`]: outside of a runtime, or in one without I/O or time (`enable_all` of its builder).
     pub fn bind_with(config: &Config, targets: &Targets) -> Result<Self, Error> {
         let doors: Vec<Door> = targets
             .iter()
