@@ -61,7 +61,6 @@ __all__ = [
     "listen",
     "observe",
     "pair",
-    "recv_records",
 ]
 __version__: str
 
