@@ -226,7 +226,11 @@ def test_a_frame_without_memory_for_it_stays_unread() -> None:
 
 def test_a_handler_closes_the_listener_that_waits(place: str) -> None:
     listener = ringway.listen(place)
-    before = signal.signal(signal.SIGUSR1, lambda *_: listener.close())
+
+    def close(*_: object) -> None:
+        listener.close()
+
+    before = signal.signal(signal.SIGUSR1, close)
     try:
         threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1)).start()
         assert list(listener) == []
@@ -238,7 +242,11 @@ def test_a_handler_closes_the_listener_that_waits(place: str) -> None:
 
 def test_a_handler_closes_the_connection_that_waits(pair: Pair) -> None:
     left, right = pair
-    before = signal.signal(signal.SIGUSR1, lambda *_: right.close())
+
+    def close(*_: object) -> None:
+        right.close()
+
+    before = signal.signal(signal.SIGUSR1, close)
     try:
         threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1)).start()
         with pytest.raises(ringway.Closed):
