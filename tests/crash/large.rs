@@ -21,7 +21,7 @@ fn next(frames: &mut Frames, frame: &mut Vec<u8>) {
 #[test]
 fn killed_in_the_middle_of_a_large_frame() {
     alone(
-        "killed_in_the_middle_of_a_large_frame",
+        "large::killed_in_the_middle_of_a_large_frame",
         Duration::from_secs(300),
         || {
             let (page, path) = (Page::new(), path("large"));

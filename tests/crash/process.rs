@@ -21,14 +21,19 @@ pub(crate) fn alone(name: &str, limit: Duration, body: impl FnOnce()) {
         body();
         return;
     }
-    let status = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            name,
-            "--nocapture",
-            "--test-threads=1",
-            "--include-ignored",
-        ])
+    let itself = || {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", name, "--include-ignored"]);
+        command
+    };
+    // Where nothing has that name nothing runs, and that is a success.
+    let listed = itself().arg("--list").output().unwrap().stdout;
+    assert!(
+        String::from_utf8_lossy(&listed).contains(&format!("{name}: test")),
+        "there is no test `{name}`"
+    );
+    let status = itself()
+        .args(["--nocapture", "--test-threads=1"])
         .env(INSIDE, name)
         .status()
         .unwrap();

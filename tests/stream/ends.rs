@@ -15,7 +15,7 @@ use crate::{path, source, streams};
 /// A killed peer is no end of the stream: what it wrote is read, and then the error says what happened.
 #[test]
 fn a_peer_that_is_killed_is_no_end_of_the_stream() {
-    let name = "a_peer_that_is_killed_is_no_end_of_the_stream";
+    let name = "ends::a_peer_that_is_killed_is_no_end_of_the_stream";
     process::alone(name, Duration::from_secs(60), || {
         let path = path("killed");
         let mut listener = ByteListener::bind(path.as_path()).unwrap();
