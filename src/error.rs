@@ -98,6 +98,12 @@ impl Error {
         }
     }
 
+    /// What belongs to the process that forked this one does nothing here.
+    pub(crate) fn forked(what: &str) -> Self {
+        let text = format!("the {what} belongs to the process that forked this one");
+        Self::new(ErrorKind::Forked, text)
+    }
+
     /// An error of this kind, with what it comes from.
     pub(crate) fn caused(kind: ErrorKind, doing: &str, source: std::io::Error) -> Self {
         Self {

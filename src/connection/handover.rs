@@ -10,11 +10,12 @@ use std::process::Command;
 use super::{Config, Listener};
 use crate::error::{Error, ErrorKind};
 use crate::sys::directory;
-use crate::sys::door::{Door, Unfit};
+use crate::sys::door::Door;
 use crate::sys::elder::{Elder, Tenure};
 use crate::sys::fork::Birth;
 use crate::sys::inherit::{self, Inherited, Name};
 use crate::sys::lobby::Lobby;
+use crate::sys::socket::Unfit;
 
 /// Where a listener stands among those that have its socket, one after the other.
 #[derive(Debug, Default)]
@@ -93,15 +94,21 @@ impl Config {
     }
 }
 
+/// Why a descriptor that was given is not taken.
+pub(super) fn told(unfit: Unfit, purpose: &str, doing: &str) -> Error {
+    match unfit {
+        Unfit::Kind(what) => {
+            let text = format!("cannot {purpose} the descriptor that was given: {what}");
+            Error::new(ErrorKind::Descriptors, text)
+        }
+        Unfit::Io(error) => Error::io(doing, error),
+    }
+}
+
 fn adopt(config: &Config, socket: OwnedFd, name: Option<Name>) -> Result<Listener, Error> {
     let birth = Birth::here().map_err(|error| Error::io("preparing for forks", error))?;
-    let (door, path) = Door::adopt(socket).map_err(|unfit| match unfit {
-        Unfit::Kind(what) => Error::new(
-            ErrorKind::Descriptors,
-            format!("cannot listen on the descriptor that was given: {what}"),
-        ),
-        Unfit::Io(error) => Error::io("taking a listening socket", error),
-    })?;
+    let told = |unfit| told(unfit, "listen on", "taking a listening socket");
+    let (door, path) = Door::adopt(socket).map_err(told)?;
     let lobby =
         Lobby::new(door.as_fd()).map_err(|error| Error::io("watching for clients", error))?;
     let identity = name.as_ref().map(|name| name.identity);

@@ -6,12 +6,12 @@ use std::time::Instant;
 
 use super::address::Address;
 use super::dial::{Dial, Dialled};
+use super::handover::told;
 use super::quota::Quota;
 use super::server::{Host, Pending, Progress};
 use super::shown::Shows;
 use super::{Config, Connection};
 use crate::error::{Error, ErrorKind};
-use crate::sys::door::Unfit;
 use crate::sys::fork::Birth;
 use crate::sys::socket;
 
@@ -130,13 +130,7 @@ fn born() -> Result<Birth, Error> {
 }
 
 fn fit(socket: OwnedFd) -> Result<OwnedFd, Error> {
-    socket::adopt_end(socket).map_err(|unfit| match unfit {
-        Unfit::Kind(what) => Error::new(
-            ErrorKind::Descriptors,
-            format!("cannot connect over the descriptor that was given: {what}"),
-        ),
-        Unfit::Io(error) => Error::io("taking a socket", error),
-    })
+    socket::adopt_end(socket).map_err(|unfit| told(unfit, "connect over", "taking a socket"))
 }
 
 impl Handshake {
@@ -168,8 +162,7 @@ impl Handshake {
     /// As for [`Config::connect`]; [`ErrorKind::Forked`]; and each step behind an error or the end fails.
     pub fn step(&mut self) -> Result<HandshakeStep, Error> {
         if self.birth.is_forked() {
-            let text = "the handshake belongs to the process that forked this one";
-            return Err(Error::new(ErrorKind::Forked, text));
+            return Err(Error::forked("handshake"));
         }
         let stepped = match &mut self.side {
             Side::Dials(dial) => match dial.step() {

@@ -201,10 +201,7 @@ impl Listener {
     /// [`ErrorKind::Forked`].
     pub(super) fn refuse_child(&self) -> Result<(), Error> {
         if self.birth.is_forked() {
-            return Err(Error::new(
-                ErrorKind::Forked,
-                "the listener belongs to the process that forked this one",
-            ));
+            return Err(Error::forked("listener"));
         }
         Ok(())
     }

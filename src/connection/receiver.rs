@@ -25,7 +25,7 @@ use super::book::Count;
 use super::frame::Frame;
 use super::link::Peer;
 use super::outcome::{Arm, Gone, RecvError};
-use super::rest::{Ended, LIFE_EVERY, Rest};
+use super::rest::{LIFE_EVERY, Rest};
 use super::timing::Timing;
 use crate::layout::counters;
 use crate::layout::header::frame_length;
@@ -385,9 +385,7 @@ impl Receiver {
                     self.slip.found(found.1.length());
                     return Ok(self.take_up(found));
                 }
-                Ok(Err(Ended::TimedOut)) => return Err(RecvError::TimedOut),
-                Ok(Err(Ended::Gone(gone))) => return Err(self.ended(gone)),
-                Ok(Err(Ended::Interrupted)) => return Err(RecvError::Interrupted),
+                Ok(Err(ended)) => return Err(self.over(ended)),
                 Err(halt) => {
                     if let Some(entry) = self.halted_until(halt, deadline)? {
                         return Ok(entry);

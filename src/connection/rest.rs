@@ -386,16 +386,7 @@ impl Rest {
         gone
     }
 
-    /// Prepares for polling the descriptor in somebody else's loop, which has no timer: what is to be looked at again at some moment keeps it coming back until then.
-    pub(crate) fn arm<T, E>(
-        &mut self,
-        look: &mut impl FnMut() -> Result<Option<T>, E>,
-    ) -> Result<Arm, E> {
-        let rested = self.arm_until(look)?;
-        Ok(self.without_timer(rested))
-    }
-
-    /// What came of [`arm_until`](Self::arm_until), for a loop that has no timer.
+    /// What came of [`arm_until`](Self::arm_until), for a loop that has no timer: what is to be looked at again at some moment keeps it coming back until then.
     pub(crate) fn without_timer(&mut self, rested: Rested) -> Arm {
         match rested {
             Rested::Until(None) => Arm::Armed,
@@ -407,7 +398,7 @@ impl Rest {
         }
     }
 
-    /// The same, for a loop that has a timer.
+    /// Prepares for polling the descriptor in somebody else's loop, which has a timer.
     pub(crate) fn arm_until<T, E>(
         &mut self,
         look: &mut impl FnMut() -> Result<Option<T>, E>,

@@ -358,8 +358,7 @@ impl TapLane {
     /// [`ErrorKind::Malformed`]: the side that sends breaks a rule of the lane, which can then not be followed any more; [`ErrorKind::Forked`].
     pub fn try_recv(&mut self, payload: &mut Vec<u8>) -> Result<Option<TapFrame>, Error> {
         if self.taps.iter().any(|tap| tap.ring().gate() == 0) {
-            let text = "the tap belongs to the process that forked this one";
-            return Err(Error::new(ErrorKind::Forked, text));
+            return Err(Error::forked("tap"));
         }
         if self.over {
             return Ok(None);

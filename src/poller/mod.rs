@@ -29,7 +29,7 @@ use rounds::{Found, Patience};
 use slab::{FIRST_DOOR, Slab, Topic};
 
 use crate::connection::{Arm, Connection, Listener, SendError};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::sys::cpu;
 use crate::sys::tower::{Seat, Tower};
 use crate::wake::heat::Pulse;
@@ -401,10 +401,7 @@ impl<C: Polled> Poller<C> {
 }
 
 fn forked() -> Error {
-    Error::new(
-        ErrorKind::Forked,
-        "the poller belongs to the process that forked this one",
-    )
+    Error::forked("poller")
 }
 
 impl<C: Polled> AsFd for Poller<C> {

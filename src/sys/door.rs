@@ -5,10 +5,10 @@ use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::socket::{Shutdown, SockType, UnixAddr, getsockname, getsockopt, shutdown, sockopt};
 
 use super::fork::Birth;
+use super::socket::Unfit;
 use super::{aside, poll, socket};
 
 /// A listening socket. Dropping it turns away who waits.
@@ -18,20 +18,6 @@ pub(crate) struct Door {
     birth: Birth,
     /// Another process has it too: whoever waits is let in there.
     shared: bool,
-}
-
-/// Why a descriptor is no door.
-#[derive(Debug)]
-pub(crate) enum Unfit {
-    /// It is something else, in words.
-    Kind(&'static str),
-    Io(io::Error),
-}
-
-impl From<nix::Error> for Unfit {
-    fn from(error: nix::Error) -> Self {
-        Self::Io(error.into())
-    }
 }
 
 /// Where a socket of our kind listens.
@@ -71,10 +57,7 @@ impl Door {
     pub(crate) fn adopt(socket: OwnedFd) -> Result<(Self, PathBuf), Unfit> {
         let birth = Birth::here().map_err(Unfit::Io)?;
         let path = listens_at(socket.as_fd())?;
-        fcntl(&socket, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
-        let flags = OFlag::from_bits_retain(fcntl(&socket, FcntlArg::F_GETFL)?);
-        fcntl(&socket, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
-        socket::ask_for_credentials(&socket).map_err(Unfit::Io)?;
+        socket::take_over(&socket)?;
         let door = Self {
             socket: ManuallyDrop::new(socket),
             birth,

@@ -9,7 +9,6 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::door::Unfit;
 use super::line::Line;
 use super::message::{self, First};
 use super::{again, check, check_length, last_error, poll};
@@ -161,7 +160,6 @@ pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
 
 /// Takes one of two connected sockets that somebody else has made.
 pub(crate) fn adopt_end(socket: OwnedFd) -> Result<OwnedFd, Unfit> {
-    use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
     use nix::sys::socket::{SockType, UnixAddr, getpeername, getsockopt, sockopt};
 
     let kind = match getsockopt(&socket, sockopt::SockType) {
@@ -178,11 +176,32 @@ pub(crate) fn adopt_end(socket: OwnedFd) -> Result<OwnedFd, Unfit> {
         let text = "it is a socket of another type (`SOCK_SEQPACKET` is wanted)";
         return Err(Unfit::Kind(text));
     }
-    fcntl(&socket, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
-    let flags = OFlag::from_bits_retain(fcntl(&socket, FcntlArg::F_GETFL)?);
-    fcntl(&socket, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
-    ask_for_credentials(&socket).map_err(Unfit::Io)?;
+    take_over(&socket)?;
     Ok(socket)
+}
+
+/// Has a socket that somebody else has made be as ours are.
+pub(super) fn take_over(socket: &OwnedFd) -> Result<(), Unfit> {
+    use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+
+    fcntl(socket, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    let flags = OFlag::from_bits_retain(fcntl(socket, FcntlArg::F_GETFL)?);
+    fcntl(socket, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+    ask_for_credentials(socket).map_err(Unfit::Io)
+}
+
+/// Why a descriptor that somebody else has made is not taken.
+#[derive(Debug)]
+pub(crate) enum Unfit {
+    /// It is something else, in words.
+    Kind(&'static str),
+    Io(io::Error),
+}
+
+impl From<nix::Error> for Unfit {
+    fn from(error: nix::Error) -> Self {
+        Self::Io(error.into())
+    }
 }
 
 /// Sends one byte that means "look at your lanes". Never blocks and raises no signal.

@@ -10,9 +10,7 @@ use super::alarm::Alarm;
 use super::feeding::{Feeding, Sends};
 use super::halves::Room;
 use crate::connection::{self, Reservation, SendError};
-
-/// Bytes of the ring that a frame takes for telling when it expires.
-const EXTENSION: usize = 8;
+use crate::layout::extension::EXTENSION;
 
 impl Sender {
     /// Sends a copy of `payload` that is worth nothing from `expires` on: see [`ringway::Sender::send_expiring`](crate::Sender::send_expiring). Waits for space until then, to the
@@ -82,7 +80,7 @@ impl<H: Sends> Feeding<H> {
             // It says that it is late.
             None => return attempt(self.lane.at_once()),
         }
-        let room = Room::of(len.saturating_add(EXTENSION));
+        let room = Room::of(len.saturating_add(EXTENSION as usize));
         let mut waits = false;
         let again = |half: &mut H| {
             if std::mem::replace(&mut waits, true) {

@@ -8,6 +8,8 @@ mod dropped;
 mod ends;
 mod expiring;
 mod forked;
+#[path = "../given/mod.rs"]
+mod given;
 mod hostile;
 #[cfg(feature = "postcard")]
 mod kinds;

@@ -1,9 +1,7 @@
 //! What the tests share.
 
-use std::cell::RefCell;
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use ringway::Config;
@@ -11,32 +9,14 @@ use ringway::tokio::{Connection, Listener, connect_with};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::sleep;
 
+use super::given;
+
 /// Longer than anything takes that works.
 pub(crate) const LONG: Duration = Duration::from_secs(30);
 
-/// Paths that a test was given. What lies there is removed when its thread ends: who was killed leaves its socket.
-#[derive(Default)]
-struct Given(Vec<PathBuf>);
-
-impl Drop for Given {
-    fn drop(&mut self) {
-        for path in &self.0 {
-            let _ = std::fs::remove_file(path);
-        }
-    }
-}
-
-thread_local! {
-    static GIVEN: RefCell<Given> = RefCell::default();
-}
-
 /// A path of its own.
 pub(crate) fn path() -> PathBuf {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let path = std::env::temp_dir().join(format!("ringway-tokio-{}-{number}", std::process::id()));
-    GIVEN.with_borrow_mut(|given| given.0.push(path.clone()));
-    path
+    given::path("ringway-tokio")
 }
 
 /// A runtime of one thread.

@@ -106,13 +106,14 @@ pub(crate) fn count(what: Counted, uncounted: Option<&Path>) -> Result<Outcome, 
             per_frame(&here, Ring::Unfenced)?,
             per_frame(&here, Ring::Spinning)?,
         ),
-        Counted::Items | Counted::ItemsOfBytes => {
-            let ring = match what {
-                Counted::Items => Ring::Items,
-                _ => Ring::Bytes,
-            };
-            (per_frame(&here, ring)?, per_frame(&here, Ring::Stream)?)
-        }
+        Counted::Items => (
+            per_frame(&here, Ring::Items)?,
+            per_frame(&here, Ring::Stream)?,
+        ),
+        Counted::ItemsOfBytes => (
+            per_frame(&here, Ring::Bytes)?,
+            per_frame(&here, Ring::Stream)?,
+        ),
         Counted::Counters => {
             let other = uncounted.ok_or(NoCount::NoBuild)?;
             (

@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
+use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
+
+use super::Failure;
 
 /// What one process measured in one pass.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -80,6 +83,12 @@ impl Meter {
 /// User and system time of this process so far.
 pub(crate) fn processor_time() -> Duration {
     clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
+}
+
+/// The same of process `pid`.
+pub(crate) fn processor_time_of(pid: u32) -> Result<Duration, Failure> {
+    let pid = Pid::from_raw(i32::try_from(pid)?);
+    Ok(ClockId::pid_cpu_clock_id(pid)?.now()?.into())
 }
 
 /// Time that the threads of process `pid` were ready to run, and did not because others had the processor, so far. Zero where the kernel does not count it.

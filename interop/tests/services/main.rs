@@ -2,6 +2,8 @@
 
 mod cases;
 mod ends;
+#[path = "../../../tests/given/mod.rs"]
+mod given;
 mod http;
 mod limits;
 mod moving;

@@ -1,11 +1,8 @@
 //! What the tests share: servers in processes of their own, and channels to them.
 
-use std::cell::RefCell;
 use std::future::Future;
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
 use std::process::{Child, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use ringway::tokio::any::{Listener, Targets};
@@ -19,35 +16,14 @@ use tonic::Status;
 use tonic::transport::server::Router;
 use tonic::transport::{Channel, Endpoint, Server};
 
-use super::role;
+use super::{given, role};
 
 /// Longer than anything takes that works.
 const LONG: Duration = Duration::from_secs(50);
 
-/// Paths that a test was given. What lies there is removed when its thread ends: a server that was killed leaves its socket.
-#[derive(Default)]
-struct Given(Vec<PathBuf>);
-
-impl Drop for Given {
-    fn drop(&mut self) {
-        for path in &self.0 {
-            let _ = std::fs::remove_file(path);
-        }
-    }
-}
-
-thread_local! {
-    static GIVEN: RefCell<Given> = RefCell::default();
-}
-
 /// A path of its own.
 pub(crate) fn path() -> String {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let path = std::env::temp_dir().join(format!("ringway-s-{}-{number}", std::process::id()));
-    let text = path.to_str().unwrap().to_owned();
-    GIVEN.with_borrow_mut(|given| given.0.push(path));
-    text
+    given::path("ringway-s").to_str().unwrap().to_owned()
 }
 
 /// A target of each kind at which nobody listens.

@@ -120,8 +120,8 @@ impl Receiver {
                 rest,
                 ..
             } = self;
-            match rest.arm(&mut || Self::look_at(lane, several)) {
-                Ok(arm) => return Ok(arm),
+            match rest.arm_until(&mut || Self::look_at(lane, several)) {
+                Ok(rested) => return Ok(rest.without_timer(rested)),
                 Err(halt) => self.halted(halt)?,
             };
         }

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use super::Receiver;
 use crate::connection::outcome::RecvError;
-use crate::connection::rest::Ended;
 use crate::ring::{Early, Entry};
 use crate::segment::{MappedForeignWord, MappedOwnWord, OwnWord};
 use crate::sync::Ordering;
@@ -155,9 +154,7 @@ impl Receiver {
                 }
                 Ok(found)
             }
-            Ok(Err(Ended::TimedOut)) => Err(RecvError::TimedOut),
-            Ok(Err(Ended::Gone(gone))) => Err(self.ended(gone)),
-            Ok(Err(Ended::Interrupted)) => Err(RecvError::Interrupted),
+            Ok(Err(ended)) => Err(self.over(ended)),
             Err(halt) => self.halted_until(halt, deadline),
         }
     }

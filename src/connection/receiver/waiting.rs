@@ -83,25 +83,16 @@ impl Receiver {
         if self.peek()?.is_some() {
             return Ok(());
         }
-        self.tell_of_wait();
-        loop {
-            let Self {
-                lane,
-                several,
-                rest,
-                ..
-            } = self;
-            match rest.wait(deadline, &mut || Self::look_at(lane, several)) {
-                Ok(Ok(_)) => return Ok(()),
-                Ok(Err(Ended::TimedOut)) => return Err(RecvError::TimedOut),
-                Ok(Err(Ended::Gone(gone))) => return Err(self.ended(gone)),
-                Ok(Err(Ended::Interrupted)) => return Err(RecvError::Interrupted),
-                Err(halt) => {
-                    if self.halted_until(halt, deadline)?.is_some() {
-                        return Ok(());
-                    }
-                }
-            }
+        self.wait(deadline).map(drop)
+    }
+
+    /// What ended a wait without a frame.
+    #[cold]
+    pub(super) fn over(&mut self, ended: Ended) -> RecvError {
+        match ended {
+            Ended::TimedOut => RecvError::TimedOut,
+            Ended::Gone(gone) => self.ended(gone),
+            Ended::Interrupted => RecvError::Interrupted,
         }
     }
 

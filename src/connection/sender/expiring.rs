@@ -233,8 +233,7 @@ impl Sender {
         match outcome {
             // What there is to say about being late, the caller's next look says.
             Ok(Ok(()) | Err(Ended::TimedOut)) => Ok(()),
-            Ok(Err(Ended::Gone(gone))) => Err(self.ended(gone)),
-            Ok(Err(Ended::Interrupted)) => Err(SendError::Interrupted),
+            Ok(Err(ended)) => Err(self.over(ended)),
             Err(refusal) => Err(self.refused(refusal)),
         }
     }

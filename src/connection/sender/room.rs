@@ -139,9 +139,7 @@ impl Sender {
         });
         match outcome {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(Ended::TimedOut)) => Err(SendError::TimedOut),
-            Ok(Err(Ended::Gone(gone))) => Err(self.ended(gone)),
-            Ok(Err(Ended::Interrupted)) => Err(SendError::Interrupted),
+            Ok(Err(ended)) => Err(self.over(ended)),
             Err(refusal) => Err(self.refused(refusal)),
         }
     }
@@ -154,6 +152,16 @@ impl Sender {
             (Some(broken), _) => Err(broken),
             (None, Some(gone)) => Err(self.ended(gone)),
             (None, None) => Ok(()),
+        }
+    }
+
+    /// What ended a wait without room.
+    #[cold]
+    pub(super) fn over(&mut self, ended: Ended) -> SendError {
+        match ended {
+            Ended::TimedOut => SendError::TimedOut,
+            Ended::Gone(gone) => self.ended(gone),
+            Ended::Interrupted => SendError::Interrupted,
         }
     }
 

@@ -175,10 +175,7 @@ impl Door {
 
 fn refuse_child<T>(listener: &Ours<T>) -> Result<(), Error> {
     if listener.is_forked() {
-        return Err(Error::new(
-            ErrorKind::Forked,
-            "the listener belongs to the process that forked this one",
-        ));
+        return Err(Error::forked("listener"));
     }
     Ok(())
 }

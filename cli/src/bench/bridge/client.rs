@@ -8,9 +8,10 @@ use zerocopy::IntoBytes;
 
 use super::super::Failure;
 use super::super::meter::{Percentiles, processor_time};
+use super::super::pattern::{Broadcast, Pattern};
 use super::Work;
 use super::report::Part;
-use super::service::{Order, fill, is};
+use super::service::Order;
 use super::way::Way;
 
 /// How long anything may take.
@@ -49,12 +50,12 @@ impl Client {
         socket.write_all(Order { work, count }.to_words().as_bytes())?;
         for turn in 0..count {
             let sent = Instant::now();
-            fill(&mut words, turn);
+            Broadcast.fill(&mut words, turn);
             socket.write_all(words.as_slice().as_bytes())?;
             if work == Work::RoundTrip {
                 socket.read_exact(words.as_mut_slice().as_mut_bytes())?;
                 times.push(u64::try_from(sent.elapsed().as_nanos()).unwrap_or(u64::MAX));
-                if !is(&words, !turn) {
+                if !Broadcast.matches(&words, !turn) {
                     return Err("a reply is not what was sent".into());
                 }
             }

@@ -8,6 +8,7 @@ use clap::Args;
 use ringway::stream::ByteListener;
 use zerocopy::IntoBytes;
 
+use super::super::pattern::{Broadcast, Pattern};
 use super::super::placement::pin;
 use super::super::{Failure, exit};
 use super::Work;
@@ -75,17 +76,6 @@ impl Order {
     }
 }
 
-/// What message `turn` is made of.
-pub(super) fn fill(words: &mut [u64], turn: u64) {
-    words.fill(turn.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-}
-
-/// Whether all of a message is what it should be.
-pub(super) fn is(words: &[u64], turn: u64) -> bool {
-    let word = turn.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    words.iter().fold(0, |wrong, found| wrong | (found ^ word)) == 0
-}
-
 /// Serves one client to its end.
 fn answer(mut client: impl Read + Write) -> Result<(), Failure> {
     let mut order = [0_u64; 2];
@@ -100,11 +90,11 @@ fn answer(mut client: impl Read + Write) -> Result<(), Failure> {
         let mut words = vec![0_u64; work.size() / 8];
         for turn in 0..count {
             client.read_exact(words.as_mut_slice().as_mut_bytes())?;
-            if !is(&words, turn) {
+            if !Broadcast.matches(&words, turn) {
                 return Err("a message is not what was sent".into());
             }
             if work == Work::RoundTrip {
-                fill(&mut words, !turn);
+                Broadcast.fill(&mut words, !turn);
                 client.write_all(words.as_slice().as_bytes())?;
             }
         }

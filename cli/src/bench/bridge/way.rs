@@ -6,10 +6,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use nix::time::ClockId;
-use nix::unistd::Pid;
-
 use super::super::Failure;
+use super::super::meter::processor_time_of;
 use super::service;
 use crate::ourselves::{self, Tied};
 
@@ -72,12 +70,8 @@ impl Way {
 
     /// Processor time that they have used so far.
     pub(super) fn cpu(&self) -> Result<Duration, Failure> {
-        let mut sum = Duration::ZERO;
-        for process in &self.processes {
-            let pid = Pid::from_raw(i32::try_from(process.id())?);
-            sum += Duration::from(ClockId::pid_cpu_clock_id(pid)?.now()?);
-        }
-        Ok(sum)
+        let each = self.processes.iter();
+        each.map(|process| processor_time_of(process.id())).sum()
     }
 }
 

@@ -4,13 +4,11 @@ use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
 use clap::Args;
-use nix::time::ClockId;
-use nix::unistd::Pid;
 use ringway::tokio::any::{Listener, Targets};
 use tokio::runtime::Builder;
 use tonic::transport::Server;
 
-use super::super::meter::waited;
+use super::super::meter::{processor_time_of, waited};
 use super::super::placement::pin;
 use super::super::{Failure, exit};
 use super::service::Echo;
@@ -71,7 +69,6 @@ impl Serving {
 
     /// Processor time that it has used so far.
     pub(super) fn cpu(&self) -> Result<Duration, Failure> {
-        let pid = Pid::from_raw(i32::try_from(self.0.id())?);
-        Ok(ClockId::pid_cpu_clock_id(pid)?.now()?.into())
+        processor_time_of(self.0.id())
     }
 }
