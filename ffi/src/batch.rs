@@ -4,8 +4,6 @@ use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
-use ringway::RecvError;
-
 use crate::boundary::{bytes, call, given, room};
 use crate::error::Failure;
 use crate::receiver::{self, ringway_receiver};
@@ -57,32 +55,32 @@ pub unsafe extern "C" fn ringway_sender_send_many(
         }
         // SAFETY: the caller's promise.
         let all = unsafe { bytes(payloads.cast(), size, "payloads") }?.as_ptr();
-        if all.cast::<ringway_payload>().is_aligned() {
-            // SAFETY: as many are there, by the caller's promise, and they are aligned.
-            let all = unsafe { std::slice::from_raw_parts(all.cast::<ringway_payload>(), count) };
-            for payload in all {
-                // SAFETY: the caller's promise.
-                unsafe { bytes(payload.data, payload.length, "payloads[..].data") }?;
-            }
-            let patience = Patience::of(timeout);
-            let mut group = half.group();
-            let mut done = 0;
-            let result = all.iter().try_for_each(|payload| {
-                // SAFETY: the caller's promise; looked at just before.
-                let payload = unsafe { bytes(payload.data, payload.length, "payloads[..].data") }?;
-                match patience {
-                    Patience::None => group.try_send(payload)?,
-                    Patience::Until(deadline) => group.send_deadline(payload, deadline)?,
-                    Patience::Endless => group.send(payload)?,
-                }
-                done += 1;
-                Ok(())
-            });
-            group.publish();
-            sent.write(done);
-            return result;
+        if !all.cast::<ringway_payload>().is_aligned() {
+            return Err(Failure::argument("`payloads` is not aligned"));
         }
-        Err(Failure::argument("`payloads` is not aligned"))
+        // SAFETY: as many are there, by the caller's promise, and they are aligned.
+        let all = unsafe { std::slice::from_raw_parts(all.cast::<ringway_payload>(), count) };
+        for payload in all {
+            // SAFETY: the caller's promise.
+            unsafe { bytes(payload.data, payload.length, "payloads[..].data") }?;
+        }
+        let patience = Patience::of(timeout);
+        let mut group = half.group();
+        let mut done = 0;
+        let result = all.iter().try_for_each(|payload| {
+            // SAFETY: the caller's promise; looked at just before.
+            let payload = unsafe { bytes(payload.data, payload.length, "payloads[..].data") }?;
+            match patience {
+                Patience::None => group.try_send(payload)?,
+                Patience::Until(deadline) => group.send_deadline(payload, deadline)?,
+                Patience::Endless => group.send(payload)?,
+            }
+            done += 1;
+            Ok(())
+        });
+        group.publish();
+        sent.write(done);
+        result
     })
 }
 
@@ -110,35 +108,21 @@ pub unsafe extern "C" fn ringway_receiver_recv_many(
         if most == 0 || !parts.is_aligned() {
             return Err(Failure::argument("`most` is 0, or `parts` is not aligned"));
         }
-        let mut length = match Patience::of(timeout) {
-            Patience::None => half.try_recv_into(buffer)?,
-            Patience::Until(deadline) => half.recv_into_deadline(buffer, deadline)?,
-            Patience::Endless => half.recv_into(buffer)?,
-        };
+        let mut length = receiver::receive(half, buffer, timeout)?;
         let (mut offset, mut found) = (0, 0);
         loop {
             // SAFETY: there is room for `most` of them by the caller's promise, and `found` is less.
             unsafe { parts.add(found).write(ringway_part { offset, length }) };
             found += 1;
             offset = (offset + length).next_multiple_of(8);
-            if offset > capacity {
+            if offset > capacity || found == most {
                 break;
             }
-            if found == most {
+            // An error comes again with the next call.
+            let Ok(next) = half.try_recv_into(&mut buffer[offset..]) else {
                 break;
-            }
-            length = match half.try_recv_into(&mut buffer[offset..]) {
-                Ok(length) => length,
-                // What it is comes again with the next call.
-                Err(
-                    RecvError::Empty
-                    | RecvError::Truncated { .. }
-                    | RecvError::Closed
-                    | RecvError::PeerClosed
-                    | RecvError::PeerDied
-                    | _,
-                ) => break,
             };
+            length = next;
         }
         count.write(found);
         Ok(())
@@ -184,9 +168,7 @@ pub unsafe extern "C" fn ringway_receiver_end_batch(
         receiver.state().frame = None;
         receiver.state().batch = None;
         receiver.settle();
-        if receiver.idle()?.is_forked() {
-            return Err(Failure::forked());
-        }
+        receiver.own()?;
         Ok(())
     })
 }

@@ -184,10 +184,7 @@ pub unsafe extern "C" fn ringway_receiver_release(
             // Its frames are released together, when it ends.
             return Ok(());
         }
-        let half = receiver.idle()?;
-        if half.is_forked() {
-            return Err(Failure::forked());
-        }
+        let half = receiver.own()?;
         if holds {
             half.release();
         }

@@ -3,7 +3,6 @@
 use std::ptr::NonNull;
 
 use crate::boundary::call;
-use crate::error::Failure;
 use crate::sender::{Lent, ringway_sender};
 use crate::status::ringway_status;
 
@@ -31,9 +30,7 @@ pub unsafe extern "C" fn ringway_sender_publish(
         // SAFETY: the caller's promise.
         let mut sender = unsafe { Lent::of(sender) }?;
         sender.take_group()?.publish();
-        if sender.idle()?.is_forked() {
-            return Err(Failure::forked());
-        }
+        sender.own()?;
         Ok(())
     })
 }

@@ -143,7 +143,11 @@ impl Drop for Lent {
     }
 }
 
-fn receive(half: &mut Receiver, buffer: &mut [u8], timeout: i64) -> Result<usize, Failure> {
+pub(crate) fn receive(
+    half: &mut Receiver,
+    buffer: &mut [u8],
+    timeout: i64,
+) -> Result<usize, Failure> {
     Ok(match Patience::of(timeout) {
         Patience::None => half.try_recv_into(buffer)?,
         Patience::Until(deadline) => half.recv_into_deadline(buffer, deadline)?,

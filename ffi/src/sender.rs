@@ -160,9 +160,7 @@ impl Lent {
     }
 
     pub(crate) fn open_group(&mut self) -> Result<(), Failure> {
-        if self.idle()?.is_forked() {
-            return Err(Failure::forked());
-        }
+        self.own()?;
         // SAFETY: nothing is open, and from now on `open` keeps everybody from the half until the group has ended.
         let half = unsafe { self.half() };
         let state = self.state();

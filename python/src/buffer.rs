@@ -2,7 +2,7 @@
 
 use std::ffi::c_int;
 
-use pyo3::exceptions::PyBufferError;
+use pyo3::exceptions::{PyBufferError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -171,4 +171,16 @@ impl<'py> Blank<'py> {
         target[filled.min(len)..].fill(0);
         object
     }
+}
+
+/// Whether one record has room there.
+pub(crate) fn room_for(buffer: &[u8], size: usize) -> PyResult<()> {
+    if size == 0 || buffer.len() < size {
+        let text = format!(
+            "a buffer of {} bytes has no room for a record of {size} bytes",
+            buffer.len()
+        );
+        return Err(PyValueError::new_err(text));
+    }
+    Ok(())
 }

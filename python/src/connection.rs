@@ -28,8 +28,14 @@ pub(crate) struct Peer {
 #[pymethods]
 impl Peer {
     fn __repr__(&self) -> String {
+        format!("<ringway.Peer {}>", self.words())
+    }
+}
+
+impl Peer {
+    fn words(&self) -> String {
         let pid = self.pid.map_or("None".to_owned(), |pid| pid.to_string());
-        format!("<ringway.Peer pid={pid} uid={}>", self.uid)
+        format!("pid={pid} uid={}", self.uid)
     }
 }
 
@@ -77,11 +83,8 @@ impl Connection {
             pid: connection.peer().pid,
             uid: connection.peer().uid,
         };
-        let schema = |table: &ringway::schema::Schema| Schema {
-            table: table.clone(),
-        };
-        let peer_sends = connection.peer_sends().map(schema);
-        let peer_expects = connection.peer_expects().map(schema);
+        let peer_sends = connection.peer_sends().map(Schema::from);
+        let peer_expects = connection.peer_expects().map(Schema::from);
         let (sender, receiver) = connection.split();
         Ok(Self {
             sender: Py::new(py, Sender::new(sender, manner.wait, manner.alignment))?,
@@ -333,13 +336,13 @@ impl Connection {
     }
 
     /// That of `receiver`.
-    fn fileno(&self, py: Python<'_>) -> PyResult<RawFd> {
-        self.receiver.bind(py).call_method0("fileno")?.extract()
+    fn fileno(&self) -> PyResult<RawFd> {
+        self.receiver.get().fileno()
     }
 
     /// That of `receiver`.
     fn arm(&self, py: Python<'_>) -> PyResult<bool> {
-        self.receiver.bind(py).call_method0("arm")?.extract()
+        self.receiver.get().arm(py)
     }
 
     /// Closes both halves. The peer reads what was sent, and then hears `Closed`.
@@ -424,13 +427,6 @@ impl Connection {
             (false, true) => "receiver closed",
             (true, true) => "closed",
         };
-        let pid = self
-            .peer
-            .pid
-            .map_or("None".to_owned(), |pid| pid.to_string());
-        format!(
-            "<ringway.Connection {state}, peer pid={pid} uid={}>",
-            self.peer.uid
-        )
+        format!("<ringway.Connection {state}, peer {}>", self.peer.words())
     }
 }

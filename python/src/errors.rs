@@ -486,7 +486,7 @@ pub(crate) fn not_made(py: Python<'_>, error: &ringway::Error) -> PyErr {
     raise(py, fault, error.to_string())
 }
 
-/// Whether it says that the peer has closed in order.
-pub(crate) fn is_orderly(py: Python<'_>, error: &PyErr) -> bool {
-    types(py).is_ok_and(|types| error.is_instance(py, types[Fault::Closed as usize].bind(py)))
+/// Whether it is of that class.
+pub(crate) fn is(py: Python<'_>, error: &PyErr, fault: Fault) -> bool {
+    types(py).is_ok_and(|types| error.is_instance(py, types[fault as usize].bind(py)))
 }

@@ -83,8 +83,8 @@ impl<T: Lends> Half<T> {
         Ok(entered)
     }
 
-    /// Ends it: a wait of another thread, and then the half. `end` may keep it for the time being.
-    pub(crate) fn close(&self, py: Python<'_>, end: impl FnOnce(&mut Option<T>)) -> PyResult<()> {
+    /// Ends it: a wait of another thread, and then the half.
+    pub(crate) fn close(&self, py: Python<'_>) -> PyResult<()> {
         if self.state.closing.set() {
             return Ok(());
         }
@@ -116,6 +116,13 @@ impl<T: Lends> Half<T> {
     }
 }
 
+/// Ends a half that is closing. What is lent to Python is mapped until it is given back.
+fn end<T: Lends>(held: &mut Option<T>) {
+    if held.as_ref().is_some_and(|half| !half.is_open()) {
+        *held = None;
+    }
+}
+
 /// A half during one call.
 pub(crate) struct Entered<'a, T: Lends> {
     held: Held<'a, Option<T>>,
@@ -125,9 +132,9 @@ pub(crate) struct Entered<'a, T: Lends> {
 impl<T: Lends> Drop for Entered<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        // Closed meanwhile, by who could not or would not wait for this call. What is lent to Python is mapped until it is given back.
-        if self.closing.is_set() && self.held.as_ref().is_some_and(|half| !half.is_open()) {
-            *self.held = None;
+        // Closed meanwhile, by who could not or would not wait for this call.
+        if self.closing.is_set() {
+            end(&mut self.held);
         }
     }
 }

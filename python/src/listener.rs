@@ -10,7 +10,7 @@ use pyo3::types::PyDict;
 
 use crate::connection::Connection;
 use crate::deadline::{Deadline, after};
-use crate::errors::{Fault, is_orderly, not_made, raise};
+use crate::errors::{Fault, is, not_made, raise};
 use crate::flag::Flag;
 use crate::options::{self, Manner};
 use crate::turn::{Held, Turn};
@@ -62,6 +62,11 @@ pub(crate) fn listen(
     })
 }
 
+#[cold]
+fn closed_here(py: Python<'_>) -> PyErr {
+    raise(py, Fault::Closed, "the listener was closed here")
+}
+
 impl Listener {
     fn enter(
         &self,
@@ -70,7 +75,7 @@ impl Listener {
     ) -> PyResult<Held<'_, Option<ringway::Listener>>> {
         let held = self.turn.take(py, || after(timeout).unwrap_or_default())?;
         if held.is_none() || self.closing.is_set() {
-            return Err(raise(py, Fault::Closed, "the listener was closed here"));
+            return Err(closed_here(py));
         }
         Ok(held)
     }
@@ -111,7 +116,7 @@ impl Listener {
             self.sleep(py, deadline);
             py.check_signals()?;
             if self.closing.is_set() {
-                return Err(raise(py, Fault::Closed, "the listener was closed here"));
+                return Err(closed_here(py));
             }
         }
     }
@@ -219,7 +224,7 @@ impl Listener {
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Connection>> {
         match self.accept(py, None) {
-            Err(error) if self.closing.is_set() && is_orderly(py, &error) => Ok(None),
+            Err(error) if self.closing.is_set() && is(py, &error, Fault::Closed) => Ok(None),
             other => other.map(Some),
         }
     }

@@ -30,8 +30,6 @@ pub(crate) fn observe(
     let observed = py.detach(|| config.observe(address));
     py.check_signals()?;
     let observed = observed.map_err(|error| not_made(py, &error))?;
-    let schema = |table: &ringway::schema::Schema| Schema {
-        table: table.clone(),
-    };
-    Ok((observed.sends().map(schema), observed.expects().map(schema)))
+    let (sends, expects) = (observed.sends(), observed.expects());
+    Ok((sends.map(Schema::from), expects.map(Schema::from)))
 }

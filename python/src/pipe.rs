@@ -10,7 +10,7 @@ use ringway::{RecvError, SendError};
 
 use crate::buffer::Payload;
 use crate::deadline::after;
-use crate::errors::{Fault, not_received, not_sent, raise};
+use crate::errors::{Fault, is, not_received, not_sent};
 use crate::receiver::Receiver;
 use crate::sender::Sender;
 use crate::waits;
@@ -197,10 +197,9 @@ pub(crate) fn _pipe_poll(
         Ok(()) => Ok(true),
         Err(error) => {
             // In vain, or a signal's handler has raised something; any other end is told by the call that receives.
-            let is = |fault| error.is_instance(py, &raise(py, fault, "").get_type(py));
-            if is(Fault::TimedOut) {
+            if is(py, &error, Fault::TimedOut) {
                 Ok(false)
-            } else if is(Fault::Error) && !half.state.closing.is_set() {
+            } else if is(py, &error, Fault::Error) && !half.state.closing.is_set() {
                 Ok(true)
             } else {
                 Err(error)
@@ -268,17 +267,18 @@ impl Part {
             if !receiver.sees_frame_within(waits::HELD) {
                 waits::for_frame(py, receiver, &half.state, None)?;
             }
-            let found = receiver.peek_frame();
-            let Some((len, found)) = found.map_err(|error| not_received(py, error))? else {
-                continue;
-            };
             let left = self.len - self.filled;
-            if found != kind || len > left || len == 0 {
-                return Ok(false);
-            }
-            let frame = receiver
-                .try_recv()
-                .map_err(|error| not_received(py, error))?;
+            let mut len = 0;
+            let fits = |bytes: usize, of: u16| {
+                len = bytes;
+                of == kind && 0 < bytes && bytes <= left
+            };
+            let frame = match receiver.try_recv_if(fits) {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return Ok(false),
+                Err(RecvError::Empty) => continue,
+                Err(error) => return Err(not_received(py, error)),
+            };
             // SAFETY: `filled + len` is at most the length of the object, whose bytes are plain memory that the slice is only written through; nobody else has seen the object, so that it has neither
             // been resized nor shared, and the interpreter's lock is held while the slice lives.
             let target = unsafe { std::slice::from_raw_parts_mut(place.add(self.filled), len) };

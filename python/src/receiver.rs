@@ -2,15 +2,14 @@
 
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 use ringway::{Arm, RecvError, Wait};
 
-use crate::buffer::{Lent, blank};
+use crate::buffer::{Lent, blank, room_for};
 use crate::deadline::after;
-use crate::errors::{Fault, is_orderly, not_received, raise, raise_with};
-use crate::half::{Half, Lends};
+use crate::errors::{Fault, is, not_received, raise, raise_with};
+use crate::half::Half;
 use crate::inbox::Inbox;
 use crate::view::View;
 use crate::waits;
@@ -201,13 +200,7 @@ impl Receiver {
     ) -> PyResult<usize> {
         let mut buffer = Lent::to_write(buffer)?;
         let buffer = buffer.bytes_mut();
-        if size == 0 || buffer.len() < size {
-            let text = format!(
-                "a buffer of {} bytes has no room for a record of {size} bytes",
-                buffer.len()
-            );
-            return Err(PyValueError::new_err(text));
-        }
+        room_for(buffer, size)?;
         self.receive(py, timeout, |receiver, kind| {
             if receiver.priorities() > 1 {
                 let text = "records are received into a buffer from connections of one lane only";
@@ -278,18 +271,13 @@ impl Receiver {
     ) -> PyResult<Option<Bound<'py, PyBytes>>> {
         match self.recv(py, None) {
             Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if is_orderly(py, &error) && !self.is_closed() => Ok(None),
+            Err(error) if is(py, &error, Fault::Closed) && !self.is_closed() => Ok(None),
             Err(error) => Err(error),
         }
     }
 
     pub(crate) fn close(&self, py: Python<'_>) -> PyResult<()> {
-        self.half.close(py, |held| {
-            // What is lent to Python is mapped until it is given back.
-            if held.as_ref().is_some_and(|inbox| !inbox.is_open()) {
-                *held = None;
-            }
-        })
+        self.half.close(py)
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -418,7 +406,7 @@ impl Receiver {
     /// True
     /// >>> receiver.try_recv()
     /// b'hello'
-    fn arm(&self, py: Python<'_>) -> PyResult<bool> {
+    pub(crate) fn arm(&self, py: Python<'_>) -> PyResult<bool> {
         let mut inbox = self.half.enter(py, None)?;
         match inbox.receiver(py)?.arm() {
             Ok(arm) => Ok(arm == Arm::Armed),
@@ -427,7 +415,7 @@ impl Receiver {
     }
 
     /// The descriptor that an event loop polls for readability, after `arm()` has answered `True`.
-    fn fileno(&self) -> PyResult<RawFd> {
+    pub(crate) fn fileno(&self) -> PyResult<RawFd> {
         self.half.descriptor()
     }
 

@@ -1,9 +1,8 @@
 //! Messages of one size and kind, received one behind the other: what becomes an array of records.
 
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::buffer::Lent;
+use crate::buffer::{Lent, room_for};
 use crate::receiver::Receiver;
 
 impl Receiver {
@@ -19,25 +18,18 @@ impl Receiver {
     ) -> PyResult<usize> {
         let mut buffer = Lent::to_write(buffer)?;
         let buffer = buffer.bytes_mut();
-        if size == 0 || buffer.len() < size {
-            let text = format!(
-                "a buffer of {} bytes has no room for a record of {size} bytes",
-                buffer.len()
-            );
-            return Err(PyValueError::new_err(text));
-        }
+        room_for(buffer, size)?;
         self.receive(py, timeout, |receiver, last| {
             if receiver.priorities() > 1 {
                 return Ok(Ok(0));
             }
             let mut filled = 0;
-            loop {
+            while filled < buffer.len() {
                 if kind == 0 {
                     let taken = receiver.take_records(&mut buffer[filled..], size);
                     filled += taken * size;
                     if filled == buffer.len() {
-                        *last = kind;
-                        return Ok(Ok(filled / size));
+                        break;
                     }
                 }
                 let rest = &mut buffer[filled..];
@@ -52,10 +44,9 @@ impl Receiver {
                     Ok(None) | Err(_) => return Ok(Ok(filled / size)),
                 }
                 *last = kind;
-                if filled == buffer.len() {
-                    return Ok(Ok(filled / size));
-                }
             }
+            *last = kind;
+            Ok(Ok(filled / size))
         })
     }
 }

@@ -9,7 +9,7 @@ use ringway::{Arm, SendError, Wait};
 use crate::buffer::{Payload, unlocked};
 use crate::deadline::after;
 use crate::errors::not_sent;
-use crate::half::{Half, Lends, closed_here};
+use crate::half::{Half, closed_here};
 use crate::outbox::Outbox;
 use crate::reservation::Reservation;
 use crate::waits;
@@ -237,12 +237,7 @@ impl Sender {
     }
 
     pub(crate) fn close(&self, py: Python<'_>) -> PyResult<()> {
-        self.half.close(py, |held| {
-            // What is lent to Python is mapped until it is given back.
-            if held.as_ref().is_some_and(|outbox| !outbox.is_open()) {
-                *held = None;
-            }
-        })
+        self.half.close(py)
     }
 
     pub(crate) fn is_closed(&self) -> bool {

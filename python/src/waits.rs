@@ -18,20 +18,15 @@ const MISSED: Duration = Duration::from_millis(100);
 const SPINNING: Duration = Duration::from_millis(5);
 
 /// How a wait ended in vain.
-trait Vain: Copy {
+trait Vain: Copy + PartialEq {
     const TIMED_OUT: Self;
     const INTERRUPTED: Self;
-    fn is(self, other: Self) -> bool;
     fn raise(self, py: Python<'_>) -> PyErr;
 }
 
 impl Vain for RecvError {
     const TIMED_OUT: Self = Self::TimedOut;
     const INTERRUPTED: Self = Self::Interrupted;
-
-    fn is(self, other: Self) -> bool {
-        self == other
-    }
 
     fn raise(self, py: Python<'_>) -> PyErr {
         not_received(py, self)
@@ -41,10 +36,6 @@ impl Vain for RecvError {
 impl Vain for SendError {
     const TIMED_OUT: Self = Self::TimedOut;
     const INTERRUPTED: Self = Self::Interrupted;
-
-    fn is(self, other: Self) -> bool {
-        self == other
-    }
 
     fn raise(self, py: Python<'_>) -> PyErr {
         not_sent(py, self)
@@ -142,8 +133,8 @@ fn patiently<T: Send, E: Vain + Send>(
         let outcome = wait(until);
         match outcome {
             Ok(found) => return Ok(found),
-            Err(vain) if vain.is(E::TIMED_OUT) && until != deadline => {}
-            Err(vain) if vain.is(E::INTERRUPTED) => {}
+            Err(vain) if vain == E::TIMED_OUT && until != deadline => {}
+            Err(vain) if vain == E::INTERRUPTED => {}
             Err(vain) => return Err(vain.raise(py)),
         }
         #[cfg(not(ringway_planted = "deaf_wait"))]

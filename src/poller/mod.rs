@@ -204,7 +204,7 @@ impl<C: Polled> Poller<C> {
     /// Accepts from `listener` from now on, and holds what `wrap` makes of each connection.
     ///
     /// # Errors
-    /// [`ErrorKind::Forked`], or what the system answers. The listener is dropped then.
+    /// [`ErrorKind::Forked`](crate::ErrorKind::Forked), or what the system answers. The listener is dropped then.
     pub fn listen<L, F>(&mut self, listener: L, wrap: F) -> Result<Token, Error>
     where
         L: Accept + Send + 'static,
@@ -340,7 +340,7 @@ impl<C: Polled> Poller<C> {
     /// Waits for the next event. `None`: it holds nothing that one could come from. Nothing comes from a listener that was handed over ([`Listener::hand_over`]), once none of its handshakes is left.
     ///
     /// # Errors
-    /// [`ErrorKind::Forked`], or what the system answers.
+    /// [`ErrorKind::Forked`](crate::ErrorKind::Forked), or what the system answers.
     pub fn event(&mut self) -> Result<Option<Event<'_, C>>, Error> {
         let found = self.find(Patience::Endless)?;
         Ok(found.map(|found| self.tell(found)))

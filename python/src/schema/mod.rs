@@ -33,6 +33,13 @@ pub(crate) struct Schema {
     pub(crate) table: Table,
 }
 
+impl From<&Table> for Schema {
+    fn from(table: &Table) -> Self {
+        let table = table.clone();
+        Self { table }
+    }
+}
+
 #[pymethods]
 impl Schema {
     #[new]
