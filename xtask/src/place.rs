@@ -3,6 +3,7 @@
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 /// The root of the workspace.
 pub(crate) fn root() -> PathBuf {
@@ -20,6 +21,21 @@ pub(crate) fn target() -> PathBuf {
     }
 }
 
+/// What has cargo prepare for the next build of what is built. From nothing such a build of this workspace's tests takes 1.6 times the processor time.
+const INCREMENTAL: &str = "CARGO_INCREMENTAL";
+
+/// Whether nobody has built here so that a next build has use of it: then ours need not either, and do not undo what others did.
+static BARE: LazyLock<bool> = LazyLock::new(|| {
+    let prepared = std::fs::read_dir(target().join("debug/incremental"));
+    let mut names = prepared
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.file_name());
+    env::var_os(INCREMENTAL).is_none()
+        && !names.any(|name| name.to_string_lossy().starts_with("ringway-"))
+});
+
 /// `program`, started in the root, without what `cargo run` put into our environment for ourselves: a build that
 /// sees it could differ from the same build started by hand, and then everything would be built twice.
 pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
@@ -36,6 +52,9 @@ pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
         if ours.iter().any(|start| text.starts_with(start)) {
             command.env_remove(&name);
         }
+    }
+    if *BARE {
+        command.env(INCREMENTAL, "0");
     }
     command
 }

@@ -121,10 +121,11 @@ impl Heed {
     }
 }
 
-/// `command`, with a smaller share of the processors than what runs beside it: a third of the usual one. With less, on a machine that others keep busy too, it would never end.
+/// `command`, with a smaller share of the processors than what runs beside it: a ninth of the usual one, since nobody waits for it before the others are through. With none but
+/// what they leave, on a machine that others keep busy too, it would never end.
 pub(super) fn at_leisure(command: &Command) -> Command {
     let mut leisurely = Command::new("nice");
-    leisurely.args(["-n", "5"]);
+    leisurely.args(["-n", "10"]);
     leisurely
         .arg(command.get_program())
         .args(command.get_args());

@@ -53,7 +53,7 @@ pub(super) fn asan(job: &mut Job) -> Result<String, Stop> {
     for name in &names {
         cargo.args(["--test", name]);
     }
-    let printed = job.run(&mut cargo, seconds(400))?;
+    let printed = job.run(&mut job.manner(cargo), seconds(1_200))?;
     Tally::read(&printed).note()
 }
 

@@ -1,5 +1,5 @@
 //! The steps, in the order in which they run: what is cheap first, then what shares its build with the step before it. `loom` and `shuttle` begin with the first one,
-//! beside the others and with a smaller share of the processors; behind them `tsan` and `fuzz`.
+//! beside the others and with a smaller share of the processors; behind them `tsan`, `asan` and `fuzz`.
 //!
 //! clippy and docs need metadata only and share it; tests, chaos, planted, doctests and examples share one full build of what they depend on, and coverage what that build depends on;
 //! loom, shuttle, asan, tsan and fuzz change how everything is compiled, so each has a target directory of its own.
@@ -103,12 +103,6 @@ pub(super) const ALL: &[Step] = &[
         beside: false,
     },
     Step {
-        name: "asan",
-        about: "hostile peers under AddressSanitizer",
-        run: sanitizers::asan,
-        beside: false,
-    },
-    Step {
         name: "msrv",
         about: "the oldest declared compiler",
         run: supply::msrv,
@@ -130,6 +124,12 @@ pub(super) const ALL: &[Step] = &[
         name: "tsan",
         about: "the lane between two threads under ThreadSanitizer, and races that are planted in it",
         run: sanitizers::tsan,
+        beside: true,
+    },
+    Step {
+        name: "asan",
+        about: "hostile peers under AddressSanitizer",
+        run: sanitizers::asan,
         beside: true,
     },
     Step {
