@@ -21,7 +21,7 @@ pub(crate) fn run(words: &[String]) -> Result<bool, String> {
     let [prefix] = words else {
         return Err("into which prefix? `cargo xtask install /usr/local`".to_owned());
     };
-    let mut build = build(true);
+    let mut build = build();
     match process::run(&mut build, LIMIT, || ()) {
         Ok(End::Exit(status, _)) if status.success() => {}
         Ok(end) => return Err(format!("the build failed: {end:?}")),
@@ -34,13 +34,10 @@ pub(crate) fn run(words: &[String]) -> Result<bool, String> {
     Ok(true)
 }
 
-/// What builds both libraries.
-pub(crate) fn build(release: bool) -> Command {
+/// What builds both libraries, as they ship.
+pub(crate) fn build() -> Command {
     let mut cargo = place::cargo();
-    cargo.args(["build", "--lib", "--package", PACKAGE]);
-    if release {
-        cargo.arg("--release");
-    }
+    cargo.args(["build", "--release", "--lib", "--package", PACKAGE]);
     cargo
 }
 
