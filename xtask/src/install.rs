@@ -61,6 +61,10 @@ pub(crate) fn lay(prefix: &Path, profile: &str) -> Result<(), String> {
         let name = header.file_name().unwrap_or_default();
         put(&header, &include.join("ringway").join(name))?;
     }
+    for licence in ["LICENSE-MIT", "LICENSE-APACHE"] {
+        let to = prefix.join("share/licenses/ringway").join(licence);
+        put(&root.join(licence), &to)?;
+    }
     let install = root.join("ffi/install");
     let cmake = lib.join("cmake/ringway");
     put(
