@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 
 use crate::errors::not_made;
+use crate::handshake;
 use crate::options::{self, Manner};
 use crate::receiver::Receiver;
 use crate::reservation::Reservation;
@@ -111,11 +112,9 @@ pub(crate) fn connect(
 ) -> PyResult<Connection> {
     let address = options::address(name)?;
     let (config, manner) = options::config("connect", options)?;
-    let connected = py.detach(|| config.connect(address));
-    // A handshake is over in a second; what a signal wants is done then.
-    py.check_signals()?;
-    let connection = connected.map_err(|error| not_made(py, &error))?;
-    Connection::new(py, connection, manner)
+    let handshake = config.dial(address);
+    let handshake = handshake.map_err(|error| not_made(py, &error))?;
+    Connection::new(py, handshake::finish(py, handshake)?, manner)
 }
 
 #[pymethods]

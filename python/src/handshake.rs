@@ -1,7 +1,8 @@
 //! Connections that are made step by step, in whichever loop.
 
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -12,6 +13,10 @@ use crate::connection::Connection;
 use crate::errors::{Fault, not_made, raise};
 use crate::options::{self, Manner};
 use crate::turn::Turn;
+use crate::waits;
+
+/// Behind a step that found the listener's queue full.
+const AGAIN: Duration = Duration::from_millis(1);
 
 /// A connection that is being made. No step waits for the peer.
 #[pyclass(frozen, module = "ringway")]
@@ -87,6 +92,26 @@ fn made(
     let handshake = begun.map_err(|error| not_made(py, &error))?;
     let turn = Turn::new(Some(handshake));
     Ok(Handshake { turn, manner })
+}
+
+/// Goes through all steps. Signals have their turn meanwhile, and end it with what their handlers raise.
+pub(crate) fn finish(
+    py: Python<'_>,
+    mut handshake: ringway::Handshake,
+) -> PyResult<ringway::Connection> {
+    loop {
+        let stepped = py.detach(|| handshake.step());
+        match stepped.map_err(|error| not_made(py, &error))? {
+            HandshakeStep::Done(connection) => return Ok(connection),
+            HandshakeStep::Later => py.detach(|| thread::sleep(AGAIN)),
+            HandshakeStep::Waits => {
+                let line = handshake.line();
+                let descriptor = line.map_or(-1, |line| line.as_raw_fd());
+                waits::for_readable(py, descriptor, handshake.deadline());
+            }
+        }
+        py.check_signals()?;
+    }
 }
 
 #[pymethods]

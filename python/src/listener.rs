@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -14,9 +14,7 @@ use crate::errors::{Fault, is, not_made, raise};
 use crate::flag::Flag;
 use crate::options::{self, Manner};
 use crate::turn::{Held, Turn};
-
-/// A signal ends a wait for clients at once; a close by another thread, and a signal that was missed, after this time.
-const SLICE: Duration = Duration::from_millis(100);
+use crate::waits;
 
 /// Accepts connections under a name or path. As a context manager it closes itself; iterated over, it yields clients until it is closed.
 #[pyclass(frozen, module = "ringway")]
@@ -131,18 +129,7 @@ impl Listener {
 
     /// Sleeps until the descriptor is readable, a signal comes, or it is time to look around.
     fn sleep(&self, py: Python<'_>, deadline: Deadline) {
-        let slice = Instant::now() + SLICE;
-        let until = deadline.map_or(slice, |deadline| deadline.min(slice));
-        let left = until.saturating_duration_since(Instant::now());
-        let milliseconds = i32::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX);
-        let mut entry = libc::pollfd {
-            fd: self.descriptor,
-            events: libc::POLLIN,
-            revents: 0,
-        };
-        // However it ends, the caller looks.
-        // SAFETY: one valid entry, whose descriptor is open while the turn is held.
-        py.detach(|| unsafe { libc::poll(&raw mut entry, 1, milliseconds) });
+        waits::for_readable(py, self.descriptor, deadline);
     }
 }
 

@@ -130,7 +130,11 @@ fn one(config: Config, call: &str, name: &str, value: &Bound<'_, PyAny>) -> PyRe
         "starvation_bound" => config.starvation_bound(value.extract()?),
         _ => {
             let known = NAMES.join(", ");
-            let text = format!("{call}() has no option {name:?}; there are {known}");
+            let meant = match name {
+                "timeout" => " (handshake_timeout is how long connecting may take, in seconds)",
+                _ => "",
+            };
+            let text = format!("{call}() has no option {name:?}{meant}; there are {known}");
             return Err(PyTypeError::new_err(text));
         }
     })

@@ -15,7 +15,7 @@ const SLICE: Duration = Duration::from_millis(20);
 
 /// Two connections in one process, each the peer of the other: for tests and examples, between threads.
 ///
-/// Takes the options of `connect` and `listen`.
+/// Takes the options of `connect` and `listen`; a `capacity` without a `peer_capacity` is that of both directions.
 ///
 /// >>> import ringway
 /// >>> left, right = ringway.pair()
@@ -29,6 +29,12 @@ pub(crate) fn pair(
     options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<(Connection, Connection)> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
+    if let Some(options) = options {
+        let capacity = options.get_item("capacity")?;
+        if let (Some(capacity), false) = (capacity, options.contains("peer_capacity")?) {
+            options.set_item("peer_capacity", capacity)?;
+        }
+    }
     let (config, manner) = options::config("pair", options)?;
     // ORD: pairs: Relaxed, only uniqueness matters, and a read-modify-write gives that; partner: itself.
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);

@@ -1,5 +1,6 @@
 //! Waiting as an interpreter has to: a moment with its lock held, then without it, until what is waited for comes, or a signal, or a close by another thread.
 
+use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -143,4 +144,19 @@ fn patiently<T: Send, E: Vain + Send>(
             return Err(closed_here(py));
         }
     }
+}
+
+/// Sleeps until that descriptor is readable, a signal comes, it is `deadline`, or it is time to look around. However it ends, the caller looks.
+pub(crate) fn for_readable(py: Python<'_>, descriptor: RawFd, deadline: Deadline) {
+    let look = Instant::now() + MISSED;
+    let until = deadline.map_or(look, |deadline| deadline.min(look));
+    let left = until.saturating_duration_since(Instant::now());
+    let milliseconds = i32::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX);
+    let mut entry = libc::pollfd {
+        fd: descriptor,
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: one valid entry; one that is no descriptor is answered so.
+    py.detach(|| unsafe { libc::poll(&raw mut entry, 1, milliseconds) });
 }

@@ -236,6 +236,32 @@ def test_ctrl_c_ends_a_wait(place: str, call: str) -> None:
         client.close()
 
 
+def test_a_pair_has_one_capacity_unless_two_are_said() -> None:
+    for options, capacities in [({"capacity": 4096}, [4096, 4096]), ({"capacity": 4096, "peer_capacity": 8192}, [4096, 8192])]:
+        left, right = ringway.pair(**options)  # type: ignore[arg-type]
+        assert sorted([left.capacity, right.capacity]) == capacities
+        assert (left.capacity, left.peer_capacity) == (right.peer_capacity, right.capacity)
+
+
+CONNECTER = """
+import sys, ringway
+listener = ringway.listen(sys.argv[1])
+print("waits", flush=True)
+try:
+    ringway.connect(sys.argv[1], handshake_timeout=600)  # nobody accepts
+except KeyboardInterrupt:
+    sys.exit(3)
+"""
+
+
+def test_ctrl_c_ends_a_handshake(place: str) -> None:
+    with running([sys.executable, "-c", CONNECTER, place]) as waiter:
+        assert waiter.stdout is not None and waiter.stdout.readline() == "waits\n"
+        time.sleep(0.2)
+        waiter.send_signal(signal.SIGINT)
+        assert waiter.wait(PATIENCE) == 3
+
+
 def test_errors_at_once(place: str) -> None:
     with pytest.raises(ringway.NotFound) as nobody:
         ringway.connect(place)
@@ -244,6 +270,8 @@ def test_errors_at_once(place: str) -> None:
         ringway.listen(place, capacity=5000)
     with pytest.raises(TypeError, match="no option \"nonsense\""):
         ringway.listen(place, nonsense=1)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="handshake_timeout is how long"):
+        ringway.connect(place, timeout=1)  # type: ignore[call-overload]
     with ringway.listen(place):
         with pytest.raises(ringway.NameTaken) as taken:
             ringway.listen(place)
