@@ -1,0 +1,292 @@
+//! Messages on their way into a ring.
+
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use ringway::SendError;
+
+use super::ends;
+use super::pickling::{self, Pickled};
+use super::{ABORT, BYTES, DATA, LONG, NEXT_BUFFER, PICKLE, RAW};
+use crate::buffer::Payload;
+use crate::errors::not_sent;
+use crate::half::State;
+use crate::sender::Sender;
+use crate::waits;
+
+/// The longest message that is one frame.
+const WHOLE: usize = 32 << 10;
+/// Bytes of a longer one that become visible at once, in a frame: the receiver copies them while the next ones are written.
+const CHUNK: usize = 32 << 10;
+/// A pickle of so many bytes goes with the head of its message.
+const INLINE: usize = 4096;
+/// So many bytes are copied with the interpreter's lock held before others have their turn: some hundred microseconds.
+const HELD_BYTES: usize = 1 << 20;
+/// The kernel is asked whether the peer lives, by who sends, after so long.
+const CHECK: Duration = Duration::from_millis(1);
+
+/// What a half that sends messages remembers between two of them.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// A message was begun and not finished, because something was raised meanwhile.
+    torn: bool,
+    /// When the kernel was asked last.
+    checked: Option<Instant>,
+}
+
+/// Sends an object, waiting for room.
+#[pyfunction]
+pub(crate) fn _pipe_send_object(
+    py: Python<'_>,
+    sender: &Bound<'_, Sender>,
+    object: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    let sender = sender.get();
+    if object.is_exact_instance_of::<PyBytes>() {
+        return send(py, sender, RAW, &Payload::of(object)?);
+    }
+    match pickling::pickled(object)? {
+        Pickled::Whole(bytes) => send(py, sender, PICKLE, &Payload::Bytes(bytes.as_bytes())),
+        Pickled::Pieces(pieces) => send_pieces(py, sender, &pieces),
+    }
+}
+
+/// Sends the bytes of a buffer.
+#[pyfunction]
+pub(crate) fn _pipe_send_bytes(
+    py: Python<'_>,
+    sender: &Bound<'_, Sender>,
+    buffer: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    send(py, sender.get(), BYTES, &Payload::of(buffer)?)
+}
+
+fn send(py: Python<'_>, sender: &Sender, kind: u16, payload: &Payload<'_, '_>) -> PyResult<()> {
+    let len = payload.bytes().len();
+    if len <= WHOLE.min(chunk(sender)) {
+        // No slice is kept while the interpreter's lock is given up.
+        return in_turn(py, sender, |lane, _| {
+            frame(py, lane, &sender.half.state, len, |lane| {
+                lane.try_send_kind(kind, payload.bytes())
+            })
+        });
+    }
+    let words = [len as u64, 0];
+    let parts = [Part {
+        payload,
+        until: len,
+    }];
+    long(py, sender, kind, &head(&words, &[]), &parts)
+}
+
+/// Sends a pickle that came in several pieces.
+#[cold]
+fn send_pieces(py: Python<'_>, sender: &Sender, pieces: &[Bound<'_, PyAny>]) -> PyResult<()> {
+    let pieces: Vec<Payload<'_, '_>> = pieces.iter().map(Payload::of).collect::<PyResult<_>>()?;
+    let split = pickling::split(&pieces);
+    let next = Payload::Bytes(&[NEXT_BUFFER]);
+    let mut parts = Vec::with_capacity(pieces.len() * 2);
+    // Behind a piece that was cut stands its payload's opcode.
+    let mut payloads = split.payloads.iter().map(|(_, _, at)| *at).peekable();
+    let mut len = 0;
+    for (index, until) in &split.pickle {
+        parts.push(Part {
+            payload: &pieces[*index],
+            until: *until,
+        });
+        len += until;
+        if payloads.next_if_eq(&len).is_some() {
+            parts.push(Part {
+                payload: &next,
+                until: 1,
+            });
+            len += 1;
+        }
+    }
+    let chunk = chunk(sender);
+    if split.payloads.is_empty() && len <= WHOLE.min(chunk) {
+        return in_turn(py, sender, |lane, _| {
+            frame(py, lane, &sender.half.state, len, |lane| {
+                let mut reservation = lane.try_reserve(len)?;
+                let mut at = 0;
+                for part in &parts {
+                    let bytes = part.bytes();
+                    reservation[at..at + bytes.len()].copy_from_slice(bytes);
+                    at += bytes.len();
+                }
+                reservation.kind(PICKLE).commit();
+                Ok(())
+            })
+        });
+    }
+    let mut words = vec![len as u64, split.payloads.len() as u64];
+    for (_, told, at) in &split.payloads {
+        words.extend([*told, *at as u64]);
+    }
+    let inline = if len <= INLINE.min(chunk / 2) {
+        parts
+            .drain(..)
+            .flat_map(|part| part.bytes().to_vec())
+            .collect()
+    } else {
+        Vec::new()
+    };
+    parts.extend(split.payloads.iter().map(|(index, _, _)| Part {
+        payload: &pieces[*index],
+        until: pieces[*index].bytes().len(),
+    }));
+    long(py, sender, PICKLE, &head(&words, &inline), &parts)
+}
+
+fn head(words: &[u64], inline: &[u8]) -> Vec<u8> {
+    let words = words.iter().flat_map(|word| word.to_le_bytes());
+    words.chain(inline.iter().copied()).collect()
+}
+
+/// The longest frame of a message that is longer.
+fn chunk(sender: &Sender) -> usize {
+    let most = sender.longest().min(sender.ring_capacity() / 8);
+    CHUNK.min(most)
+}
+
+/// A piece of a message, and how much of it.
+struct Part<'a, 'b, 'py> {
+    payload: &'a Payload<'b, 'py>,
+    until: usize,
+}
+
+impl Part<'_, '_, '_> {
+    fn bytes(&self) -> &[u8] {
+        &self.payload.bytes()[..self.until]
+    }
+}
+
+/// Takes the half for one message.
+#[inline]
+fn in_turn(
+    py: Python<'_>,
+    sender: &Sender,
+    work: impl FnOnce(&mut ringway::Sender, &mut Progress) -> PyResult<()>,
+) -> PyResult<()> {
+    let half = &sender.half;
+    let within = || {
+        let mut outbox = half.enter(py, None)?;
+        let (lane, progress) = outbox.parts(py)?;
+        let now = Instant::now();
+        // The fault that is planted below would be made up for by it.
+        if progress
+            .checked
+            .is_none_or(|checked| now >= checked + CHECK)
+            && !cfg!(ringway_planted = "unheard_goodbye")
+        {
+            progress.checked = Some(now);
+            lane.check().map_err(|error| not_sent(py, error))?;
+        }
+        if progress.torn {
+            frame(py, lane, &half.state, 0, |lane| {
+                lane.try_send_kind(ABORT, &[])
+            })?;
+            progress.torn = false;
+        }
+        work(lane, progress)
+    };
+    within().map_err(|error| ends::not_sent(py, error, &half.state))
+}
+
+/// Sends a frame, waiting for room, unless the peer is known to be gone.
+#[inline]
+fn frame(
+    py: Python<'_>,
+    lane: &mut ringway::Sender,
+    state: &State,
+    len: usize,
+    mut attempt: impl FnMut(&mut ringway::Sender) -> Result<(), SendError>,
+) -> PyResult<()> {
+    loop {
+        // Where there is room this looks into shared memory only, for the goodbye too.
+        #[cfg(not(ringway_planted = "unheard_goodbye"))]
+        let room = lane.wait_for_room(len, Some(Instant::now()));
+        #[cfg(ringway_planted = "unheard_goodbye")]
+        let room = Ok(());
+        match room {
+            Ok(()) => match attempt(lane) {
+                Ok(()) => return Ok(()),
+                Err(SendError::Full) => {}
+                Err(error) => return Err(not_sent(py, error)),
+            },
+            Err(SendError::TimedOut | SendError::Interrupted) => {
+                waits::for_room(py, lane, len, state, None)?;
+            }
+            Err(error) => return Err(not_sent(py, error)),
+        }
+    }
+}
+
+/// Sends a message of several frames: its head, and its parts. What is small goes together with what is behind it, so that a receiver that sleeps is woken once for both.
+fn long(
+    py: Python<'_>,
+    sender: &Sender,
+    kind: u16,
+    head: &[u8],
+    parts: &[Part<'_, '_, '_>],
+) -> PyResult<()> {
+    let (state, chunk) = (&sender.half.state, chunk(sender));
+    let sizes: Vec<usize> = parts.iter().map(|part| part.until).collect();
+    in_turn(py, sender, |lane, progress| {
+        lane.wait_for_room(0, Some(Instant::now()))
+            .or_else(|error| match error {
+                SendError::TimedOut | SendError::Interrupted => Ok(()),
+                error => Err(not_sent(py, error)),
+            })?;
+        // Where the next frame begins: the head is at `None`, and then a part and a place in it. No slice is kept while the interpreter's lock is given up.
+        let mut next: Option<(usize, usize)> = None;
+        let mut since = 0;
+        progress.torn = true;
+        loop {
+            let mut group = lane.group();
+            let (mut sent, mut refused, mut done) = (0, None, false);
+            while sent < chunk {
+                let (kind, bytes, behind) = match next {
+                    None => (kind | LONG, head, (0, 0)),
+                    Some((part, _)) if part == parts.len() => {
+                        done = true;
+                        break;
+                    }
+                    Some((part, at)) if at == sizes[part] => {
+                        next = Some((part + 1, 0));
+                        continue;
+                    }
+                    Some((part, at)) => {
+                        let end = sizes[part].min(at + chunk);
+                        (DATA, &parts[part].bytes()[at..end], (part, end))
+                    }
+                };
+                if let Err(error) = group.try_send_kind(kind, bytes) {
+                    refused = Some((error, bytes.len()));
+                    break;
+                }
+                sent += bytes.len();
+                next = Some(behind);
+            }
+            drop(group);
+            match refused {
+                _ if done => break,
+                Some((SendError::Full, len)) => {
+                    waits::for_room(py, lane, len, state, None)?;
+                    since = 0;
+                }
+                Some((error, _)) => return Err(not_sent(py, error)),
+                None => since += sent,
+            }
+            if since >= HELD_BYTES {
+                // Other threads have their turn, and signals.
+                py.detach(|| ());
+                py.check_signals()?;
+                since = 0;
+            }
+        }
+        progress.torn = false;
+        Ok(())
+    })
+}
