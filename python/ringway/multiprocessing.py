@@ -126,6 +126,10 @@ class Connection:
 
     def send_bytes(self, buf: Buffer, offset: int = 0, size: int | None = None) -> None:
         """Sends bytes of a buffer: those from ``offset`` on, or ``size`` of them."""
+        out = self._out
+        if out is not None and type(buf) is bytes and offset == 0 and size is None:
+            _send_bytes(out, buf)
+            return
         self._check_writable()
         view = memoryview(buf)
         if view.itemsize > 1 or view.ndim != 1:
@@ -186,6 +190,9 @@ class Connection:
 
     def recv_bytes(self, maxlength: int | None = None) -> bytes:
         """The next message as bytes; that of an object is its pickle, which is not run. ``OSError``: it is longer than ``maxlength``, and nothing more is received then."""
+        receiver = self._quick_in
+        if receiver is not None and maxlength is None:
+            return as_bytes(*_recv_message(receiver))
         self._check_readable()
         if maxlength is not None and maxlength < 0:
             raise ValueError("negative maxlength")

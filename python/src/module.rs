@@ -12,8 +12,7 @@ use crate::listener::{Listener, listen};
 use crate::observe::observe;
 use crate::pair::pair;
 use crate::pipe::{
-    _pipe_dump, _pipe_load, _pipe_poll, _pipe_recv_message, _pipe_recv_object, _pipe_send_bytes,
-    _pipe_send_object,
+    _pipe_dump, _pipe_load, _pipe_poll, RecvMessage, RecvObject, SendBytes, SendObject,
 };
 use crate::receiver::Receiver;
 use crate::records::recv_records;
@@ -62,15 +61,22 @@ fn private(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(_pipe_dump, module)?,
         wrap_pyfunction!(_pipe_load, module)?,
         wrap_pyfunction!(_pipe_poll, module)?,
-        wrap_pyfunction!(_pipe_recv_message, module)?,
-        wrap_pyfunction!(_pipe_recv_object, module)?,
-        wrap_pyfunction!(_pipe_send_bytes, module)?,
-        wrap_pyfunction!(_pipe_send_object, module)?,
         wrap_pyfunction!(recv_records, module)?,
         wrap_pyfunction!(_sockets, module)?,
     ] {
         let name = function.getattr("__name__")?.extract::<String>()?;
         module.setattr(name.as_str(), function)?;
+    }
+    for (name, function) in [
+        (
+            "_pipe_recv_message",
+            direct::function::<RecvMessage>(module)?,
+        ),
+        ("_pipe_recv_object", direct::function::<RecvObject>(module)?),
+        ("_pipe_send_bytes", direct::function::<SendBytes>(module)?),
+        ("_pipe_send_object", direct::function::<SendObject>(module)?),
+    ] {
+        module.setattr(name, function)?;
     }
     Ok(())
 }

@@ -6,14 +6,15 @@
 mod ends;
 mod message;
 mod pickling;
+mod plain;
 mod receiving;
 mod room;
 mod sending;
 
 pub(crate) use message::Message;
 pub(crate) use pickling::{_pipe_dump, _pipe_load};
-pub(crate) use receiving::{_pipe_poll, _pipe_recv_message, _pipe_recv_object};
-pub(crate) use sending::{_pipe_send_bytes, _pipe_send_object, Progress};
+pub(crate) use receiving::{_pipe_poll, RecvMessage, RecvObject};
+pub(crate) use sending::{Progress, SendBytes, SendObject};
 
 /// Kinds of messages: what `send_bytes` sends.
 const BYTES: u16 = 1;
@@ -21,6 +22,8 @@ const BYTES: u16 = 1;
 const PICKLE: u16 = 2;
 /// An object of type `bytes`: itself.
 const RAW: u16 = 3;
+/// An object of plain types, as `plain` writes it.
+const PLAIN: u16 = 4;
 
 /// Kinds of frames, besides those of messages that are one frame: the head of a longer message, whose kind is added to it.
 const LONG: u16 = 0x100;

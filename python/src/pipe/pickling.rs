@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyList};
 
-use super::{CONSTANT, NEXT_BUFFER, PICKLE, RAW};
+use super::{CONSTANT, NEXT_BUFFER, PICKLE, PLAIN, RAW, plain};
 use crate::buffer::Payload;
 
 /// A pickler that has pickled more is not kept: it remembers by tables of that size.
@@ -307,14 +307,21 @@ pub(crate) fn _pipe_dump<'py>(
     })
 }
 
-/// The object of such a message.
+/// The object of a message that is in one piece.
 #[pyfunction]
 pub(crate) fn _pipe_load<'py>(
     kind: u16,
     payload: &Bound<'py, PyBytes>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    if kind == RAW {
-        return Ok(payload.clone().into_any());
+    loaded(kind, payload)
+}
+
+/// The same.
+#[inline]
+pub(super) fn loaded<'py>(kind: u16, payload: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyAny>> {
+    match kind {
+        RAW => Ok(payload.clone().into_any()),
+        PLAIN => plain::read(payload),
+        _ => unpickled(payload, None),
     }
-    unpickled(payload, None)
 }

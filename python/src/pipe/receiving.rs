@@ -1,14 +1,16 @@
 //! Messages on their way out of a ring.
 
+use std::ffi::CStr;
 use std::time::Instant;
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use ringway::RecvError;
 
-use super::{ABORT, BYTES, LONG, Message, PICKLE, RAW};
+use super::{ABORT, BYTES, LONG, Message, PICKLE, PLAIN, RAW};
 use super::{ends, pickling};
 use crate::deadline::after;
+use crate::direct::Function;
 use crate::errors::{Fault, is, not_received};
 use crate::half::State;
 use crate::receiver::{Receiver, bytes_of_next};
@@ -21,36 +23,53 @@ enum Received<'py> {
     Long(Message),
 }
 
-/// The next object, waiting for it. It runs whatever the pickle says: whoever sent it is trusted.
-#[pyfunction]
-pub(crate) fn _pipe_recv_object<'py>(
-    py: Python<'py>,
-    receiver: &Bound<'py, Receiver>,
-) -> PyResult<Bound<'py, PyAny>> {
-    match receive(py, receiver.get())? {
-        Received::Whole(RAW, bytes) => Ok(bytes.into_any()),
-        Received::Whole(_, bytes) => pickling::unpickled(&bytes, None),
-        Received::Long(message) if message.kind == RAW => Ok(message.objects(py).0),
-        Received::Long(message) => message.unpickled(py),
-    }
-}
+/// `_pipe_recv_object(receiver)`: the next object, waiting for it. It runs whatever a pickle says: whoever sent it is trusted.
+pub(crate) struct RecvObject;
 
-/// The next message, waiting for it: its kind, and its bytes. Nothing that the peer has pickled is run for it.
-#[pyfunction]
-pub(crate) fn _pipe_recv_message<'py>(
-    py: Python<'py>,
-    receiver: &Bound<'py, Receiver>,
-) -> PyResult<(u16, Bound<'py, PyAny>)> {
-    match receive(py, receiver.get())? {
-        Received::Whole(kind, bytes) => Ok((kind, bytes.into_any())),
-        Received::Long(message) => {
-            let kind = message.kind;
-            let bytes = message.joined(py)?.ok_or_else(ends::bad_message)?;
-            Ok((kind, bytes))
+impl Function for RecvObject {
+    const NAME: &'static CStr = c"_pipe_recv_object";
+    const ARGUMENTS: usize = 1;
+
+    #[inline]
+    fn perform<'py>(
+        py: Python<'py>,
+        arguments: &[Borrowed<'_, 'py, PyAny>],
+    ) -> PyResult<Bound<'py, PyAny>> {
+        match receive(py, arguments[0].cast::<Receiver>()?.get())? {
+            Received::Whole(kind, bytes) => pickling::loaded(kind, &bytes),
+            Received::Long(message) if message.kind == PICKLE => message.unpickled(py),
+            Received::Long(message) => {
+                let kind = message.kind;
+                pickling::loaded(kind, &message.objects(py).0.cast_into::<PyBytes>()?)
+            }
         }
     }
 }
 
+/// `_pipe_recv_message(receiver)`: the next message, waiting for it: its kind, and its bytes. Nothing that the peer has pickled is run for it.
+pub(crate) struct RecvMessage;
+
+impl Function for RecvMessage {
+    const NAME: &'static CStr = c"_pipe_recv_message";
+    const ARGUMENTS: usize = 1;
+
+    #[inline]
+    fn perform<'py>(
+        py: Python<'py>,
+        arguments: &[Borrowed<'_, 'py, PyAny>],
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (kind, bytes) = match receive(py, arguments[0].cast::<Receiver>()?.get())? {
+            Received::Whole(kind, bytes) => (kind, bytes.into_any()),
+            Received::Long(message) => {
+                let kind = message.kind;
+                (kind, message.joined(py)?.ok_or_else(ends::bad_message)?)
+            }
+        };
+        Ok((kind, bytes).into_pyobject(py)?.into_any())
+    }
+}
+
+#[inline]
 fn receive<'py>(py: Python<'py>, receiver: &Receiver) -> PyResult<Received<'py>> {
     let half = &receiver.half;
     let mut amid = false;
@@ -96,7 +115,7 @@ fn next<'py>(
             0 => return Ok(Received::Whole(kind, bytes)),
             LONG => {
                 let kind = kind & 0xff;
-                let announced = if matches!(kind, BYTES | PICKLE | RAW) {
+                let announced = if matches!(kind, BYTES | PICKLE | PLAIN | RAW) {
                     Message::announced(py, kind, bytes.as_bytes())?
                 } else {
                     None

@@ -1,5 +1,6 @@
 //! Messages on their way into a ring.
 
+use std::ffi::CStr;
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
@@ -8,8 +9,9 @@ use ringway::SendError;
 
 use super::ends;
 use super::pickling::{self, Pickled};
-use super::{ABORT, BYTES, DATA, LONG, NEXT_BUFFER, PICKLE, RAW};
+use super::{ABORT, BYTES, DATA, LONG, NEXT_BUFFER, PICKLE, PLAIN, RAW, plain};
 use crate::buffer::Payload;
+use crate::direct::Function;
 use crate::errors::not_sent;
 use crate::half::State;
 use crate::sender::Sender;
@@ -35,39 +37,60 @@ pub(crate) struct Progress {
     checked: Option<Instant>,
 }
 
-/// Sends an object, waiting for room.
-#[pyfunction]
-pub(crate) fn _pipe_send_object(
-    py: Python<'_>,
-    sender: &Bound<'_, Sender>,
-    object: &Bound<'_, PyAny>,
-) -> PyResult<()> {
-    let sender = sender.get();
-    if object.is_exact_instance_of::<PyBytes>() {
-        return send(py, sender, RAW, &Payload::of(object)?);
-    }
-    match pickling::pickled(object)? {
-        Pickled::Whole(bytes) => send(py, sender, PICKLE, &Payload::Bytes(bytes.as_bytes())),
-        Pickled::Pieces(pieces) => send_pieces(py, sender, &pieces),
+/// `_pipe_send_object(sender, object)`: sends an object, waiting for room.
+pub(crate) struct SendObject;
+
+impl Function for SendObject {
+    const NAME: &'static CStr = c"_pipe_send_object";
+    const ARGUMENTS: usize = 2;
+
+    #[inline]
+    fn perform<'py>(
+        py: Python<'py>,
+        arguments: &[Borrowed<'_, 'py, PyAny>],
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let sender = arguments[0].cast::<Sender>()?.get();
+        let object = &*arguments[1];
+        if object.is_exact_instance_of::<PyBytes>() {
+            send(py, sender, RAW, &Payload::of(object)?)?;
+        } else if let Some(bytes) = plain::written(object) {
+            send(py, sender, PLAIN, &Payload::Bytes(&bytes))?;
+        } else {
+            match pickling::pickled(object)? {
+                Pickled::Whole(bytes) => {
+                    send(py, sender, PICKLE, &Payload::Bytes(bytes.as_bytes()))?;
+                }
+                Pickled::Pieces(pieces) => send_pieces(py, sender, &pieces)?,
+            }
+        }
+        Ok(py.None().into_bound(py))
     }
 }
 
-/// Sends the bytes of a buffer.
-#[pyfunction]
-pub(crate) fn _pipe_send_bytes(
-    py: Python<'_>,
-    sender: &Bound<'_, Sender>,
-    buffer: &Bound<'_, PyAny>,
-) -> PyResult<()> {
-    send(py, sender.get(), BYTES, &Payload::of(buffer)?)
+/// `_pipe_send_bytes(sender, buffer)`: sends the bytes of a buffer.
+pub(crate) struct SendBytes;
+
+impl Function for SendBytes {
+    const NAME: &'static CStr = c"_pipe_send_bytes";
+    const ARGUMENTS: usize = 2;
+
+    #[inline]
+    fn perform<'py>(
+        py: Python<'py>,
+        arguments: &[Borrowed<'_, 'py, PyAny>],
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let sender = arguments[0].cast::<Sender>()?.get();
+        send(py, sender, BYTES, &Payload::of(&arguments[1])?)?;
+        Ok(py.None().into_bound(py))
+    }
 }
 
 fn send(py: Python<'_>, sender: &Sender, kind: u16, payload: &Payload<'_, '_>) -> PyResult<()> {
     let len = payload.bytes().len();
     if len <= WHOLE.min(chunk(sender)) {
         // No slice is kept while the interpreter's lock is given up.
-        return in_turn(py, sender, |lane, _| {
-            frame(py, lane, &sender.half.state, len, |lane| {
+        return in_turn(py, sender, |lane, _, now| {
+            frame(py, lane, &sender.half.state, now, len, |lane| {
                 lane.try_send_kind(kind, payload.bytes())
             })
         });
@@ -106,8 +129,8 @@ fn send_pieces(py: Python<'_>, sender: &Sender, pieces: &[Bound<'_, PyAny>]) -> 
     }
     let chunk = chunk(sender);
     if split.payloads.is_empty() && len <= WHOLE.min(chunk) {
-        return in_turn(py, sender, |lane, _| {
-            frame(py, lane, &sender.half.state, len, |lane| {
+        return in_turn(py, sender, |lane, _, now| {
+            frame(py, lane, &sender.half.state, now, len, |lane| {
                 let mut reservation = lane.try_reserve(len)?;
                 let mut at = 0;
                 for part in &parts {
@@ -167,7 +190,7 @@ impl Part<'_, '_, '_> {
 fn in_turn(
     py: Python<'_>,
     sender: &Sender,
-    work: impl FnOnce(&mut ringway::Sender, &mut Progress) -> PyResult<()>,
+    work: impl FnOnce(&mut ringway::Sender, &mut Progress, Instant) -> PyResult<()>,
 ) -> PyResult<()> {
     let half = &sender.half;
     let within = || {
@@ -184,12 +207,12 @@ fn in_turn(
             lane.check().map_err(|error| not_sent(py, error))?;
         }
         if progress.torn {
-            frame(py, lane, &half.state, 0, |lane| {
+            frame(py, lane, &half.state, now, 0, |lane| {
                 lane.try_send_kind(ABORT, &[])
             })?;
             progress.torn = false;
         }
-        work(lane, progress)
+        work(lane, progress, now)
     };
     within().map_err(|error| ends::not_sent(py, error, &half.state))
 }
@@ -200,15 +223,16 @@ fn frame(
     py: Python<'_>,
     lane: &mut ringway::Sender,
     state: &State,
+    now: Instant,
     len: usize,
     mut attempt: impl FnMut(&mut ringway::Sender) -> Result<(), SendError>,
 ) -> PyResult<()> {
     loop {
         // Where there is room this looks into shared memory only, for the goodbye too.
         #[cfg(not(ringway_planted = "unheard_goodbye"))]
-        let room = lane.wait_for_room(len, Some(Instant::now()));
+        let room = lane.wait_for_room(len, Some(now));
         #[cfg(ringway_planted = "unheard_goodbye")]
-        let room = Ok(());
+        let (room, _) = (Ok(()), now);
         match room {
             Ok(()) => match attempt(lane) {
                 Ok(()) => return Ok(()),
@@ -233,8 +257,8 @@ fn long(
 ) -> PyResult<()> {
     let (state, chunk) = (&sender.half.state, chunk(sender));
     let sizes: Vec<usize> = parts.iter().map(|part| part.until).collect();
-    in_turn(py, sender, |lane, progress| {
-        lane.wait_for_room(0, Some(Instant::now()))
+    in_turn(py, sender, |lane, progress, now| {
+        lane.wait_for_room(0, Some(now))
             .or_else(|error| match error {
                 SendError::TimedOut | SendError::Interrupted => Ok(()),
                 error => Err(not_sent(py, error)),
