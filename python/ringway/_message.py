@@ -1,8 +1,5 @@
 """Objects as messages: by which pickler, and what else there is to a message than its bytes."""
 
-# What is private is the package's.
-# pyright: reportPrivateUsage=false
-
 from __future__ import annotations
 
 import copyreg
@@ -11,11 +8,9 @@ from collections.abc import Callable
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
-from ringway import _ringway
-
-#: Kinds of messages, which the native part has too. What `send_bytes` sends.
+#: Kinds of messages, which the native part has too, and more. What `send_bytes` sends.
 BYTES = 1
-#: Of an object that is no pickle, from here on.
+#: An object of type `bytes`: itself.
 RAW = 3
 
 
@@ -50,6 +45,4 @@ def pickler(pieces: list[Any]) -> tuple[Callable[[Any], None], Callable[[], None
 
 def as_bytes(kind: int, payload: bytes) -> bytes:
     """A message as `recv_bytes` gives it: that of an object is its pickle. Nothing that the peer has pickled is run for it."""
-    if kind >= RAW:
-        return pickle.dumps(_ringway._pipe_load(kind, payload), 5)
-    return payload
+    return pickle.dumps(payload, 5) if kind == RAW else payload

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     from ringway._ringway import _Options
 
-_recv_message, _recv_object = _ringway._pipe_recv_message, _ringway._pipe_recv_object
+_recv_bytes, _recv_object = _ringway._pipe_recv_bytes, _ringway._pipe_recv_object
 _send_bytes, _send_object = _ringway._pipe_send_bytes, _ringway._pipe_send_object
 
 __all__ = ["BufferTooShort", "Connection", "Pipe", "wait"]
@@ -192,11 +192,11 @@ class Connection:
         """The next message as bytes; that of an object is its pickle, which is not run. ``OSError``: it is longer than ``maxlength``, and nothing more is received then."""
         receiver = self._quick_in
         if receiver is not None and maxlength is None:
-            return as_bytes(*_recv_message(receiver))
+            return _recv_bytes(receiver)
         self._check_readable()
         if maxlength is not None and maxlength < 0:
             raise ValueError("negative maxlength")
-        received = as_bytes(*(self._recv_early() or self._recv(_recv_message)))
+        received = self._recv_bytes()
         if maxlength is not None and len(received) > maxlength:
             if self._writable:
                 self._readable = False
@@ -213,12 +213,17 @@ class Connection:
                 raise ValueError("negative offset")
             if offset > target.nbytes:
                 raise ValueError("offset too large")
-            received = as_bytes(*(self._recv_early() or self._recv(_recv_message)))
+            received = self._recv_bytes()
             size = len(received)
             if target.nbytes < offset + size:
                 raise BufferTooShort(received)
             target[offset : offset + size] = received
         return size
+
+    def _recv_bytes(self) -> bytes:
+        message = self._recv_early()
+        received: bytes = self._recv(_recv_bytes) if message is None else as_bytes(*message)
+        return received
 
     def _recv(self, receive: Callable[[ringway.Receiver], Any]) -> Any:
         """Receives through the ring."""

@@ -12,7 +12,7 @@ use crate::listener::{Listener, listen};
 use crate::observe::observe;
 use crate::pair::pair;
 use crate::pipe::{
-    _pipe_dump, _pipe_load, _pipe_poll, RecvMessage, RecvObject, SendBytes, SendObject,
+    _pipe_dump, _pipe_load, _pipe_poll, RecvBytes, RecvObject, SendBytes, SendObject,
 };
 use crate::receiver::Receiver;
 use crate::records::recv_records;
@@ -68,10 +68,7 @@ fn private(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.setattr(name.as_str(), function)?;
     }
     for (name, function) in [
-        (
-            "_pipe_recv_message",
-            direct::function::<RecvMessage>(module)?,
-        ),
+        ("_pipe_recv_bytes", direct::function::<RecvBytes>(module)?),
         ("_pipe_recv_object", direct::function::<RecvObject>(module)?),
         ("_pipe_send_bytes", direct::function::<SendBytes>(module)?),
         ("_pipe_send_object", direct::function::<SendObject>(module)?),

@@ -7,9 +7,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 use ringway::RecvError;
 
-use super::pickling;
+use super::ends::bad_message;
 use super::room::Room;
-use super::{CONSTANT, DATA, WORD};
+use super::{CONSTANT, DATA, PLAIN, RAW, WORD};
+use super::{pickling, plain};
 use crate::errors::not_received;
 use crate::half::State;
 use crate::waits;
@@ -76,8 +77,8 @@ impl Message {
         Ok(true)
     }
 
-    /// The message, or its pickle, and the payloads beside it. Once it is whole.
-    pub(super) fn objects(self, py: Python<'_>) -> (Bound<'_, PyAny>, Vec<Bound<'_, PyAny>>) {
+    /// The message itself, or its pickle, and the payloads beside it.
+    fn objects(self, py: Python<'_>) -> (Bound<'_, PyAny>, Vec<Bound<'_, PyAny>>) {
         let mut parts = self
             .parts
             .into_iter()
@@ -86,22 +87,29 @@ impl Message {
         (first, parts.collect())
     }
 
-    /// The object of its pickle.
-    pub(super) fn unpickled(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-        let (pickle, payloads) = self.objects(py);
-        let pickle = pickle.cast_into::<PyBytes>()?;
-        if payloads.is_empty() {
-            return pickling::unpickled(&pickle, None);
+    /// The object that it is of. Once it is whole.
+    pub(super) fn object(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        let kind = self.kind;
+        let (first, payloads) = self.objects(py);
+        if kind == RAW {
+            return Ok(first);
         }
-        pickling::unpickled(&pickle, Some(&PyList::new(py, payloads)?))
+        let first = first.cast_into::<PyBytes>()?;
+        if kind == PLAIN {
+            return plain::read(&first, &payloads);
+        }
+        if payloads.is_empty() {
+            return pickling::unpickled(&first, None);
+        }
+        pickling::unpickled(&first, Some(&PyList::new(py, payloads)?))
     }
 
-    /// Its bytes, as one object; `None`: its parts do not go together.
-    pub(super) fn joined(self, py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
+    /// Its bytes, as one object.
+    pub(super) fn joined(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
         let told = self.told.clone();
         let (pickle, payloads) = self.objects(py);
         if payloads.is_empty() {
-            return Ok(Some(pickle));
+            return Ok(pickle);
         }
         let payloads: Vec<_> = payloads
             .iter()
@@ -113,7 +121,8 @@ impl Message {
             .map(|((told, at), payload)| (*told, *at, payload.bytes()))
             .collect();
         let joined = pickling::joined(pickle.cast::<PyBytes>()?.as_bytes(), &placed);
-        Ok(joined.map(|bytes| PyBytes::new(py, &bytes).into_any()))
+        let joined = joined.ok_or_else(bad_message)?;
+        Ok(PyBytes::new(py, &joined).into_any())
     }
 
     /// Drops it now, with the interpreter attached.

@@ -13,7 +13,7 @@ mod sending;
 
 pub(crate) use message::Message;
 pub(crate) use pickling::{_pipe_dump, _pipe_load};
-pub(crate) use receiving::{_pipe_poll, RecvMessage, RecvObject};
+pub(crate) use receiving::{_pipe_poll, RecvBytes, RecvObject};
 pub(crate) use sending::{Progress, SendBytes, SendObject};
 
 /// Kinds of messages: what `send_bytes` sends.

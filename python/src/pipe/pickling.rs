@@ -145,6 +145,13 @@ pub(super) fn unpickled<'py>(
     }
 }
 
+/// The pickle of an object that is no object of the program's, and so asks nobody.
+pub(super) fn plainly<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let dumps = DUMPS.import(object.py(), "pickle", "dumps")?;
+    dumps.call1((object, 5))
+}
+
 /// A pickle, and what is beside it.
 pub(super) struct Split {
     /// Pieces of the pickle, by number, and how much of each. Behind one that was cut comes the opcode that stands for a payload.
@@ -321,7 +328,7 @@ pub(crate) fn _pipe_load<'py>(
 pub(super) fn loaded<'py>(kind: u16, payload: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyAny>> {
     match kind {
         RAW => Ok(payload.clone().into_any()),
-        PLAIN => plain::read(payload),
+        PLAIN => plain::read(payload, &[]),
         _ => unpickled(payload, None),
     }
 }

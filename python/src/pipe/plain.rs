@@ -12,8 +12,10 @@ use pyo3::types::PyBytes;
 
 use super::ends::bad_message;
 
-/// A longer one is pickled.
+/// A longer one is pickled, without the long `bytes` in it: those of so many bytes.
 const MOST: usize = 16 << 10;
+/// They are beside it, up to so many.
+const PAYLOADS: usize = 16;
 /// Objects in objects, so deep.
 const DEPTH: usize = 32;
 /// Strings of up to so many bytes are made once for a message, if they come again: keys.
@@ -26,19 +28,30 @@ const INT: u8 = b'i';
 const FLOAT: u8 = b'f';
 const TEXT: u8 = b's';
 const BYTES: u8 = b'b';
+const PAYLOAD: u8 = b'p';
 const LIST: u8 = b'l';
 const TUPLE: u8 = b't';
 const DICT: u8 = b'd';
 
-/// An object as bytes; `None`: it is none of those.
+/// An object as bytes, and long `bytes` beside them.
+pub(super) struct Written<'py> {
+    pub(super) bytes: Vec<u8>,
+    pub(super) payloads: Vec<Bound<'py, PyAny>>,
+}
+
+/// An object so; `None`: it is none of those.
 #[inline]
-pub(super) fn written(object: &Bound<'_, PyAny>) -> Option<Vec<u8>> {
+pub(super) fn written<'py>(object: &Bound<'py, PyAny>) -> Option<Written<'py>> {
     let mut writer = Writer {
-        bytes: Vec::with_capacity(256),
+        py: object.py(),
+        written: Written {
+            bytes: Vec::with_capacity(256),
+            payloads: Vec::new(),
+        },
     };
     // SAFETY: the object is alive, and so is what it contains for as long as nothing of Python's runs, which is as long as the interpreter's lock is held here.
     unsafe { writer.put(object.as_ptr(), 0, Company::Root) }?;
-    Some(writer.bytes)
+    Some(writer.written)
 }
 
 /// Who may refer to an object besides what it is in.
@@ -52,11 +65,12 @@ enum Company {
     Shared,
 }
 
-struct Writer {
-    bytes: Vec<u8>,
+struct Writer<'py> {
+    py: Python<'py>,
+    written: Written<'py>,
 }
 
-impl Writer {
+impl<'py> Writer<'py> {
     /// Writes an object.
     ///
     /// # Safety
@@ -86,27 +100,30 @@ impl Writer {
                 if overflow != 0 {
                     return None;
                 }
-                self.bytes.push(INT);
-                self.bytes.extend_from_slice(&value.to_le_bytes());
+                self.written.bytes.push(INT);
+                self.written.bytes.extend_from_slice(&value.to_le_bytes());
                 return Some(());
             }
             if kind == &raw mut ffi::PyFloat_Type {
-                self.bytes.push(FLOAT);
+                self.written.bytes.push(FLOAT);
                 let value = ffi::PyFloat_AsDouble(object);
-                self.bytes.extend_from_slice(&value.to_le_bytes());
+                self.written.bytes.extend_from_slice(&value.to_le_bytes());
                 return Some(());
             }
             if kind == &raw mut ffi::PyBytes_Type {
                 let len = ffi::PyBytes_Size(object);
+                if len.unsigned_abs() >= MOST {
+                    return self.payload(Bound::from_borrowed_ptr(self.py, object));
+                }
                 return self.long(BYTES, ffi::PyBytes_AsString(object), len);
             }
             if object == ffi::Py_None() {
-                self.bytes.push(NONE);
+                self.written.bytes.push(NONE);
                 return Some(());
             }
             if kind == &raw mut ffi::PyBool_Type {
                 let value = object == ffi::Py_True();
-                self.bytes.push(if value { TRUE } else { FALSE });
+                self.written.bytes.push(if value { TRUE } else { FALSE });
                 return Some(());
             }
             if depth == DEPTH {
@@ -148,14 +165,29 @@ impl Writer {
         None
     }
 
+    /// Long `bytes`: the same ones stay the same.
+    fn payload(&mut self, object: Bound<'py, PyAny>) -> Option<()> {
+        let payloads = &mut self.written.payloads;
+        let known = payloads.iter().position(|known| known.is(&object));
+        let index = known.unwrap_or(payloads.len());
+        if index == payloads.len() {
+            if index == PAYLOADS {
+                return None;
+            }
+            payloads.push(object);
+        }
+        self.written.bytes.extend([PAYLOAD, index as u8]);
+        Some(())
+    }
+
     #[inline]
     fn head(&mut self, kind: u8, count: ffi::Py_ssize_t) -> Option<()> {
         let count = u32::try_from(count).ok()?;
-        if self.bytes.len() + count as usize > MOST {
+        if self.written.bytes.len() + count as usize > MOST {
             return None;
         }
-        self.bytes.push(kind);
-        self.bytes.extend_from_slice(&count.to_le_bytes());
+        self.written.bytes.push(kind);
+        self.written.bytes.extend_from_slice(&count.to_le_bytes());
         Some(())
     }
 
@@ -168,18 +200,22 @@ impl Writer {
         self.head(kind, len)?;
         // SAFETY: the caller promises so many, and nothing changes them: they are those of a constant object.
         let bytes = unsafe { std::slice::from_raw_parts(place.cast::<u8>(), len.unsigned_abs()) };
-        self.bytes.extend_from_slice(bytes);
+        self.written.bytes.extend_from_slice(bytes);
         Some(())
     }
 }
 
-/// The object that was written so.
+/// The object that was written so. Nothing of Python's runs but what the collector finds.
 #[inline]
-pub(super) fn read<'py>(bytes: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyAny>> {
+pub(super) fn read<'py>(
+    bytes: &Bound<'py, PyBytes>,
+    payloads: &[Bound<'py, PyAny>],
+) -> PyResult<Bound<'py, PyAny>> {
     let py = bytes.py();
     let mut reader = Reader {
         py,
         rest: bytes.as_bytes(),
+        payloads,
         keys: [const { None }; 16],
     };
     let object = reader.next(0)?;
@@ -193,6 +229,7 @@ pub(super) fn read<'py>(bytes: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyAn
 struct Reader<'a, 'py> {
     py: Python<'py>,
     rest: &'a [u8],
+    payloads: &'a [Bound<'py, PyAny>],
     /// Strings that were made lately.
     keys: [Option<(&'a [u8], Bound<'py, PyAny>)>; 16],
 }
@@ -215,6 +252,10 @@ impl<'a, 'py> Reader<'a, 'py> {
             BYTES => {
                 let len = self.count()?;
                 Ok(PyBytes::new(self.py, self.take(len)?).into_any())
+            }
+            PAYLOAD => {
+                let index = usize::from(self.take(1)?[0]);
+                self.payloads.get(index).cloned().ok_or_else(bad_message)
             }
             NONE => Ok(self.py.None().into_bound(self.py)),
             TRUE | FALSE => {

@@ -37,20 +37,16 @@ impl Function for RecvObject {
     ) -> PyResult<Bound<'py, PyAny>> {
         match receive(py, arguments[0].cast::<Receiver>()?.get())? {
             Received::Whole(kind, bytes) => pickling::loaded(kind, &bytes),
-            Received::Long(message) if message.kind == PICKLE => message.unpickled(py),
-            Received::Long(message) => {
-                let kind = message.kind;
-                pickling::loaded(kind, &message.objects(py).0.cast_into::<PyBytes>()?)
-            }
+            Received::Long(message) => message.object(py),
         }
     }
 }
 
-/// `_pipe_recv_message(receiver)`: the next message, waiting for it: its kind, and its bytes. Nothing that the peer has pickled is run for it.
-pub(crate) struct RecvMessage;
+/// `_pipe_recv_bytes(receiver)`: the next message as bytes, waiting for it: that of an object is its pickle. Nothing that the peer has pickled is run for it.
+pub(crate) struct RecvBytes;
 
-impl Function for RecvMessage {
-    const NAME: &'static CStr = c"_pipe_recv_message";
+impl Function for RecvBytes {
+    const NAME: &'static CStr = c"_pipe_recv_bytes";
     const ARGUMENTS: usize = 1;
 
     #[inline]
@@ -58,14 +54,12 @@ impl Function for RecvMessage {
         py: Python<'py>,
         arguments: &[Borrowed<'_, 'py, PyAny>],
     ) -> PyResult<Bound<'py, PyAny>> {
-        let (kind, bytes) = match receive(py, arguments[0].cast::<Receiver>()?.get())? {
-            Received::Whole(kind, bytes) => (kind, bytes.into_any()),
-            Received::Long(message) => {
-                let kind = message.kind;
-                (kind, message.joined(py)?.ok_or_else(ends::bad_message)?)
-            }
-        };
-        Ok((kind, bytes).into_pyobject(py)?.into_any())
+        match receive(py, arguments[0].cast::<Receiver>()?.get())? {
+            Received::Whole(BYTES | PICKLE, bytes) => Ok(bytes.into_any()),
+            Received::Whole(kind, bytes) => pickling::plainly(&pickling::loaded(kind, &bytes)?),
+            Received::Long(message) if matches!(message.kind, BYTES | PICKLE) => message.joined(py),
+            Received::Long(message) => pickling::plainly(&message.object(py)?),
+        }
     }
 }
 

@@ -9,7 +9,8 @@ use ringway::SendError;
 
 use super::ends;
 use super::pickling::{self, Pickled};
-use super::{ABORT, BYTES, DATA, LONG, NEXT_BUFFER, PICKLE, PLAIN, RAW, plain};
+use super::plain::{self, Written};
+use super::{ABORT, BYTES, CONSTANT, DATA, LONG, NEXT_BUFFER, PICKLE, PLAIN, RAW, WORD};
 use crate::buffer::Payload;
 use crate::direct::Function;
 use crate::errors::not_sent;
@@ -18,9 +19,9 @@ use crate::sender::Sender;
 use crate::waits;
 
 /// The longest message that is one frame.
-const WHOLE: usize = 32 << 10;
+const WHOLE: usize = 16 << 10;
 /// Bytes of a longer one that become visible at once, in a frame: the receiver copies them while the next ones are written.
-const CHUNK: usize = 32 << 10;
+const CHUNK: usize = 16 << 10;
 /// A pickle of so many bytes goes with the head of its message.
 const INLINE: usize = 4096;
 /// So many bytes are copied with the interpreter's lock held before others have their turn: some hundred microseconds.
@@ -53,8 +54,12 @@ impl Function for SendObject {
         let object = &*arguments[1];
         if object.is_exact_instance_of::<PyBytes>() {
             send(py, sender, RAW, &Payload::of(object)?)?;
-        } else if let Some(bytes) = plain::written(object) {
-            send(py, sender, PLAIN, &Payload::Bytes(&bytes))?;
+        } else if let Some(written) = plain::written(object) {
+            if written.payloads.is_empty() {
+                send(py, sender, PLAIN, &Payload::Bytes(&written.bytes))?;
+            } else {
+                send_beside(py, sender, &written)?;
+            }
         } else {
             match pickling::pickled(object)? {
                 Pickled::Whole(bytes) => {
@@ -101,6 +106,36 @@ fn send(py: Python<'_>, sender: &Sender, kind: u16, payload: &Payload<'_, '_>) -
         until: len,
     }];
     long(py, sender, kind, &head(&words, &[]), &parts)
+}
+
+/// Sends an object of plain types, with long `bytes` in it.
+fn send_beside(py: Python<'_>, sender: &Sender, written: &Written<'_>) -> PyResult<()> {
+    let bytes = Payload::Bytes(&written.bytes);
+    let payloads: Vec<Payload<'_, '_>> = written
+        .payloads
+        .iter()
+        .map(Payload::of)
+        .collect::<PyResult<_>>()?;
+    let mut words = vec![written.bytes.len() as u64, payloads.len() as u64];
+    for payload in &payloads {
+        words.extend([payload.bytes().len() as u64 | CONSTANT, 0]);
+    }
+    let inline = written.bytes.len() <= INLINE.min(chunk(sender) / 2);
+    let inlined = if inline {
+        written.bytes.as_slice()
+    } else {
+        &[]
+    };
+    let parts: Vec<Part<'_, '_, '_>> = (!inline)
+        .then_some(&bytes)
+        .into_iter()
+        .chain(&payloads)
+        .map(|payload| Part {
+            payload,
+            until: payload.bytes().len(),
+        })
+        .collect();
+    long(py, sender, PLAIN, &head(&words, inlined), &parts)
 }
 
 /// Sends a pickle that came in several pieces.
@@ -163,8 +198,12 @@ fn send_pieces(py: Python<'_>, sender: &Sender, pieces: &[Bound<'_, PyAny>]) -> 
 }
 
 fn head(words: &[u64], inline: &[u8]) -> Vec<u8> {
-    let words = words.iter().flat_map(|word| word.to_le_bytes());
-    words.chain(inline.iter().copied()).collect()
+    let mut head = Vec::with_capacity(words.len() * WORD + inline.len());
+    for word in words {
+        head.extend_from_slice(&word.to_le_bytes());
+    }
+    head.extend_from_slice(inline);
+    head
 }
 
 /// The longest frame of a message that is longer.
