@@ -56,7 +56,7 @@ _send_bytes, _send_object = _ringway._pipe_send_bytes, _ringway._pipe_send_objec
 
 __all__ = ["BufferTooShort", "Connection", "Pipe", "wait"]
 
-CAPACITY = 1 << 20
+CAPACITY = 256 << 10
 """Bytes of the ring of each direction, if the option ``capacity`` says nothing else."""
 
 
@@ -115,14 +115,12 @@ class Connection:
     def send(self, obj: Any) -> None:
         """Sends a picklable object."""
         out = self._out
-        if out is None:
-            self._check_writable()
-            # It may run anything.
-            kind, pieces = _ringway._pipe_dump(obj)
-            out = self._send_early(kind, pieces)
-            if out is None:
-                return
-        _send_object(out, obj)
+        if out is not None:
+            _send_object(out, obj)
+            return
+        self._check_writable()
+        # It may run anything, and is not done twice.
+        self._send_early(*_ringway._pipe_dump(obj))
 
     def send_bytes(self, buf: Buffer, offset: int = 0, size: int | None = None) -> None:
         """Sends bytes of a buffer: those from ``offset`` on, or ``size`` of them."""
@@ -147,13 +145,13 @@ class Connection:
             raise ValueError("buffer length < offset + size")
         view = view[offset : offset + size]
         out = self._out
-        if out is None:
-            out = self._send_early(BYTES, [view])
         if out is not None:
             _send_bytes(out, view)
+        else:
+            self._send_early(BYTES, [view])
 
-    def _send_early(self, kind: int, pieces: list[Any]) -> ringway.Sender | None:
-        """Sends a message if there is no ring yet; otherwise, that is where it goes."""
+    def _send_early(self, kind: int, pieces: list[Any]) -> None:
+        """Sends a message in pieces, when there was no ring yet."""
         if self._sends == get_ident():
             raise RuntimeError("a send of this end was interrupted by what sends with it: a signal handler, or a finalizer")
         with self._sending:
@@ -163,7 +161,7 @@ class Connection:
                 if self._out is None and early is not None:
                     if not early.advance() or early.ring is None:
                         early.send(kind, pieces)
-                        return None
+                        return
                     early.send(SWITCH, [])
                     self._out = early.ring.sender
                     self._finish_early(early.ring)
@@ -173,7 +171,9 @@ class Connection:
             finally:
                 self._sends = 0
             self._check_closed()
-            return self._out
+            out = self._out
+        if out is not None:
+            _ringway._pipe_send_pieces(out, kind, pieces)
 
     # Receiving.
 

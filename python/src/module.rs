@@ -12,7 +12,7 @@ use crate::listener::{Listener, listen};
 use crate::observe::observe;
 use crate::pair::pair;
 use crate::pipe::{
-    _pipe_dump, _pipe_load, _pipe_poll, RecvBytes, RecvObject, SendBytes, SendObject,
+    _pipe_dump, _pipe_load, _pipe_poll, RecvBytes, RecvObject, SendBytes, SendObject, SendPieces,
 };
 use crate::receiver::Receiver;
 use crate::records::recv_records;
@@ -72,6 +72,7 @@ fn private(module: &Bound<'_, PyModule>) -> PyResult<()> {
         ("_pipe_recv_object", direct::function::<RecvObject>(module)?),
         ("_pipe_send_bytes", direct::function::<SendBytes>(module)?),
         ("_pipe_send_object", direct::function::<SendObject>(module)?),
+        ("_pipe_send_pieces", direct::function::<SendPieces>(module)?),
     ] {
         module.setattr(name, function)?;
     }

@@ -662,6 +662,29 @@ class _Nested:
         return (list, ((3, 4),))
 
 
+class _Counted:
+    """Counts how often it is pickled."""
+
+    times = 0
+
+    def __reduce__(self) -> Any:
+        _Counted.times += 1
+        return (int, (_Counted.times,))
+
+
+def test_an_object_is_pickled_once_whichever_way_it_goes() -> None:
+    one, other = Pipe()
+    _Counted.times = 0
+    for turn in range(1, 12):
+        one.send([_Counted(), b"x" * 70_000])
+        assert other.recv() == [turn, b"x" * 70_000]
+        other.send(turn)
+        assert one.recv() == turn
+    assert _Counted.times == 11 and "ring" in repr(one)
+    one.close()
+    other.close()
+
+
 def test_picklers_are_used_again_and_never_mixed_up() -> None:
     left, right = Pipe()
     inner, outer = Pipe()

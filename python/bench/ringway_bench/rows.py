@@ -71,6 +71,18 @@ ROWS = (
         (Rival("asyncio streams", (Way("loops:streams", agreement=LOOSE),), 2.0),),
     ),
     Row(
+        "uvloop-park",
+        "the same as asyncio-park in loops of uvloop",
+        Way("loops:park,uvloop", agreement=LOOSE, needs="uvloop"),
+        (Rival("add_reader by hand", (Way("loops:bell,uvloop", agreement=LOOSE, needs="uvloop"),), 1 / 1.25),),
+    ),
+    Row(
+        "uvloop",
+        "the same as asyncio in loops of uvloop",
+        Way("loops:adaptive,uvloop", agreement=LOOSE, needs="uvloop"),
+        (Rival("asyncio streams", (Way("loops:streams,uvloop", agreement=LOOSE, needs="uvloop"),), 2.0),),
+    ),
+    Row(
         "records",
         "10,000 typed records of 32 bytes as one NumPy array: every field filled, sent, received, two fields summed",
         Way("records:10000", agreement=LOOSE, checked=20),

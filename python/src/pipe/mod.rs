@@ -14,7 +14,7 @@ mod sending;
 pub(crate) use message::Message;
 pub(crate) use pickling::{_pipe_dump, _pipe_load};
 pub(crate) use receiving::{_pipe_poll, RecvBytes, RecvObject};
-pub(crate) use sending::{Progress, SendBytes, SendObject};
+pub(crate) use sending::{Progress, SendBytes, SendObject, SendPieces};
 
 /// Kinds of messages: what `send_bytes` sends.
 const BYTES: u16 = 1;

@@ -72,6 +72,28 @@ impl Function for SendObject {
     }
 }
 
+/// `_pipe_send_pieces(sender, kind, pieces)`: sends what `_pipe_dump` has made.
+pub(crate) struct SendPieces;
+
+impl Function for SendPieces {
+    const NAME: &'static CStr = c"_pipe_send_pieces";
+    const ARGUMENTS: usize = 3;
+
+    fn perform<'py>(
+        py: Python<'py>,
+        arguments: &[Borrowed<'_, 'py, PyAny>],
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let sender = arguments[0].cast::<Sender>()?.get();
+        let kind: u16 = arguments[1].extract()?;
+        let pieces: Vec<Bound<'py, PyAny>> = arguments[2].extract()?;
+        match pieces.as_slice() {
+            [piece] => send(py, sender, kind, &Payload::of(piece)?)?,
+            pieces => send_pieces(py, sender, pieces)?,
+        }
+        Ok(py.None().into_bound(py))
+    }
+}
+
 /// `_pipe_send_bytes(sender, buffer)`: sends the bytes of a buffer.
 pub(crate) struct SendBytes;
 
