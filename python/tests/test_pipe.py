@@ -1,6 +1,7 @@
 """Pipes in the place of those of multiprocessing: what theirs promise, and what only ours do."""
 
 import array
+import functools
 import gc
 import multiprocessing
 import multiprocessing.connection
@@ -18,6 +19,8 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ringway.multiprocessing import BufferTooShort, Connection, Pipe, wait
 
@@ -202,6 +205,35 @@ def test_plain_objects_are_what_they_were() -> None:
     assert got[0] is got
     one.close()
     other.close()
+
+
+_atoms = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=40) | st.binary(max_size=40)
+_values: st.SearchStrategy[Any] = st.recursive(
+    _atoms,
+    lambda inner: st.lists(inner, max_size=6)
+    | st.tuples(inner, inner)
+    | st.dictionaries(_atoms, inner, max_size=6)
+    | inner.map(lambda one: [one, one]),
+    max_leaves=40,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(_values, min_size=1, max_size=4))
+def test_any_plain_objects_arrive_as_by_pickle(values: list[Any]) -> None:
+    one, other = _established()
+    for value in values:
+        one.send(value)
+        got = other.recv()
+        # Of what is not equal to itself, too.
+        assert repr(got) == repr(value) == repr(pickle.loads(pickle.dumps(value)))
+
+
+@functools.cache
+def _established() -> Pair:
+    one, other = Pipe()
+    establish(one, other)
+    return one, other
 
 
 def test_what_is_no_plain_object_is_refused() -> None:

@@ -130,7 +130,9 @@ impl<'py> Writer<'py> {
                 return None;
             }
             let lone = company != Company::Shared
-                && (company == Company::Root || ffi::Py_REFCNT(object) == 1);
+                && (company == Company::Root
+                    || ffi::Py_REFCNT(object) == 1
+                    || cfg!(ringway_planted = "twice_made"));
             if kind == &raw mut ffi::PyTuple_Type {
                 // A constant, say. It may be in the message twice, and nobody can tell, if nothing in it can change.
                 let inner = if lone { Company::Lone } else { Company::Shared };

@@ -21,8 +21,8 @@ impl Room {
             return Self { ready: len };
         }
         if len >= HUGE {
+            // Where there are none, small ones are made ready as below.
             advise(place, len, libc::MADV_HUGEPAGE);
-            return Self { ready: len };
         }
         Self { ready: 0 }
     }
