@@ -30,28 +30,32 @@ pub(crate) struct Message {
 impl Message {
     /// What a head announces; `None`: it is no head.
     pub(super) fn announced(py: Python<'_>, kind: u16, head: &[u8]) -> PyResult<Option<Self>> {
-        let words: Vec<u64> = head
+        let mut words = head
             .chunks_exact(WORD)
-            .map(|word| u64::from_le_bytes(word.try_into().expect("a word has as many bytes")))
-            .collect();
-        let &[len, count, ref rest @ ..] = words.as_slice() else {
+            .map(|word| u64::from_le_bytes(word.try_into().expect("a word has as many bytes")));
+        let (Some(len), Some(count)) = (words.next(), words.next()) else {
             return Ok(None);
         };
         let count = usize::try_from(count).unwrap_or(usize::MAX);
-        let Some(rest) = count.checked_mul(2).and_then(|count| rest.get(..count)) else {
-            return Ok(None);
-        };
-        let inline = &head[WORD * (2 + rest.len())..];
-        if !inline.is_empty() && inline.len() as u64 != len {
+        if count > words.len() / 2 {
             return Ok(None);
         }
-        let mut pickle = Part::new(py, len | CONSTANT)?;
-        pickle.begin(inline);
-        let mut parts = vec![pickle];
+        let rest: Vec<u64> = words.take(2 * count).collect();
+        // Behind the words lies the beginning of the parts.
+        let mut begun = &head[WORD * (2 + rest.len())..];
+        let mut parts = vec![Part::new(py, len | CONSTANT)?];
         let mut told = Vec::with_capacity(count);
         for pair in rest.chunks_exact(2) {
             parts.push(Part::new(py, pair[0])?);
             told.push((pair[0], usize::try_from(pair[1]).unwrap_or(usize::MAX)));
+        }
+        for part in &mut parts {
+            let (bytes, behind) = begun.split_at(begun.len().min(part.len));
+            part.begin(bytes);
+            begun = behind;
+        }
+        if !begun.is_empty() {
+            return Ok(None);
         }
         Ok(Some(Self {
             kind,

@@ -162,8 +162,8 @@ pub(super) struct Split {
     pub(super) len: usize,
 }
 
-/// Finds the payloads among the pieces of a pickle: `bytes` and `bytearray` that the pickler has handed out as they are, behind a header, which is the last that it wrote before.
-pub(super) fn split(pieces: &[Payload<'_, '_>]) -> Split {
+/// Finds the payloads among the pieces of a pickle: `bytes` and `bytearray` that the pickler has handed out as they are, behind a header, which is the last that it wrote before. At most so many.
+pub(super) fn split(pieces: &[Payload<'_, '_>], most: usize) -> Split {
     let mut split = Split {
         pickle: Vec::with_capacity(pieces.len()),
         payloads: Vec::new(),
@@ -181,7 +181,7 @@ pub(super) fn split(pieces: &[Payload<'_, '_>]) -> Split {
             Some(last),
         ) = (&announced, split.pickle.last_mut())
         {
-            if split.payloads.len() < MOST {
+            if split.payloads.len() < most.min(MOST) {
                 last.1 -= header;
                 let at = split.len - header;
                 split.payloads.push((index, *told, at));

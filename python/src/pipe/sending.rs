@@ -22,8 +22,6 @@ use crate::waits;
 const WHOLE: usize = 16 << 10;
 /// Bytes of a longer one that become visible at once, in a frame: the receiver copies them while the next ones are written.
 const CHUNK: usize = 16 << 10;
-/// A pickle of so many bytes goes with the head of its message.
-const INLINE: usize = 4096;
 /// So many bytes are copied with the interpreter's lock held before others have their turn: some hundred microseconds.
 const HELD_BYTES: usize = 1 << 20;
 /// The kernel is asked whether the peer lives, by who sends, after so long.
@@ -127,7 +125,7 @@ fn send(py: Python<'_>, sender: &Sender, kind: u16, payload: &Payload<'_, '_>) -
         payload,
         until: len,
     }];
-    long(py, sender, kind, &head(&words, &[]), &parts)
+    long(py, sender, kind, &words, &parts)
 }
 
 /// Sends an object of plain types, with long `bytes` in it.
@@ -142,29 +140,21 @@ fn send_beside(py: Python<'_>, sender: &Sender, written: &Written<'_>) -> PyResu
     for payload in &payloads {
         words.extend([payload.bytes().len() as u64 | CONSTANT, 0]);
     }
-    let inline = written.bytes.len() <= INLINE.min(chunk(sender) / 2);
-    let inlined = if inline {
-        written.bytes.as_slice()
-    } else {
-        &[]
-    };
-    let parts: Vec<Part<'_, '_, '_>> = (!inline)
-        .then_some(&bytes)
-        .into_iter()
+    let parts: Vec<Part<'_, '_, '_>> = std::iter::once(&bytes)
         .chain(&payloads)
         .map(|payload| Part {
             payload,
             until: payload.bytes().len(),
         })
         .collect();
-    long(py, sender, PLAIN, &head(&words, inlined), &parts)
+    long(py, sender, PLAIN, &words, &parts)
 }
 
 /// Sends a pickle that came in several pieces.
 #[cold]
 fn send_pieces(py: Python<'_>, sender: &Sender, pieces: &[Bound<'_, PyAny>]) -> PyResult<()> {
     let pieces: Vec<Payload<'_, '_>> = pieces.iter().map(Payload::of).collect::<PyResult<_>>()?;
-    let split = pickling::split(&pieces);
+    let split = pickling::split(&pieces, chunk(sender) / (4 * WORD));
     let next = Payload::Bytes(&[NEXT_BUFFER]);
     let mut parts = Vec::with_capacity(pieces.len() * 2);
     // Behind a piece that was cut stands its payload's opcode.
@@ -204,28 +194,11 @@ fn send_pieces(py: Python<'_>, sender: &Sender, pieces: &[Bound<'_, PyAny>]) -> 
     for (_, told, at) in &split.payloads {
         words.extend([*told, *at as u64]);
     }
-    let inline = if len <= INLINE.min(chunk / 2) {
-        parts
-            .drain(..)
-            .flat_map(|part| part.bytes().to_vec())
-            .collect()
-    } else {
-        Vec::new()
-    };
     parts.extend(split.payloads.iter().map(|(index, _, _)| Part {
         payload: &pieces[*index],
         until: pieces[*index].bytes().len(),
     }));
-    long(py, sender, PICKLE, &head(&words, &inline), &parts)
-}
-
-fn head(words: &[u64], inline: &[u8]) -> Vec<u8> {
-    let mut head = Vec::with_capacity(words.len() * WORD + inline.len());
-    for word in words {
-        head.extend_from_slice(&word.to_le_bytes());
-    }
-    head.extend_from_slice(inline);
-    head
+    long(py, sender, PICKLE, &words, &parts)
 }
 
 /// The longest frame of a message that is longer.
@@ -308,51 +281,69 @@ fn frame(
     }
 }
 
-/// Sends a message of several frames: its head, and its parts. What is small goes together with what is behind it, so that a receiver that sleeps is woken once for both.
+/// Sends a message of several frames: its head, with as much of its parts as one frame holds, and the rest of them. `words` are what the head tells.
+///
+/// A short head before long frames would not do: from the first of what comes at once a receiver judges how many there are, and how long to stay away from a sender that is so busy (`wake::slip` of the library).
 fn long(
     py: Python<'_>,
     sender: &Sender,
     kind: u16,
-    head: &[u8],
+    words: &[u64],
     parts: &[Part<'_, '_, '_>],
 ) -> PyResult<()> {
     let (state, chunk) = (&sender.half.state, chunk(sender));
     let sizes: Vec<usize> = parts.iter().map(|part| part.until).collect();
     in_turn(py, sender, |lane, progress, now| {
-        lane.wait_for_room(0, Some(now))
-            .or_else(|error| match error {
-                SendError::TimedOut | SendError::Interrupted => Ok(()),
-                error => Err(not_sent(py, error)),
-            })?;
-        // Where the next frame begins: the head is at `None`, and then a part and a place in it. No slice is kept while the interpreter's lock is given up.
-        let mut next: Option<(usize, usize)> = None;
-        let mut since = 0;
+        // Where the next frame begins: a part, and a place in it. No slice is kept while the interpreter's lock is given up.
+        let mut next = (0, 0);
+        let head = words.len() * WORD;
+        let first = chunk.max(head).min(head + sizes.iter().sum::<usize>());
         progress.torn = true;
+        frame(py, lane, state, now, first, |lane| {
+            let mut reservation = lane.try_reserve(first)?;
+            let (told, mut room) = reservation.split_at_mut(head);
+            for (place, word) in told.chunks_exact_mut(WORD).zip(words) {
+                place.copy_from_slice(&word.to_le_bytes());
+            }
+            next = (0, 0);
+            while !room.is_empty() {
+                let (part, at) = next;
+                let bytes = &parts[part].bytes()[at..];
+                let taken = bytes.len().min(room.len());
+                let (place, rest) = room.split_at_mut(taken);
+                place.copy_from_slice(&bytes[..taken]);
+                room = rest;
+                next = if taken == bytes.len() {
+                    (part + 1, 0)
+                } else {
+                    (part, at + taken)
+                };
+            }
+            reservation.kind(kind | LONG).commit();
+            Ok(())
+        })?;
+        let mut since = first;
         loop {
             let mut group = lane.group();
             let (mut sent, mut refused, mut done) = (0, None, false);
             while sent < chunk {
-                let (kind, bytes, behind) = match next {
-                    None => (kind | LONG, head, (0, 0)),
-                    Some((part, _)) if part == parts.len() => {
-                        done = true;
-                        break;
-                    }
-                    Some((part, at)) if at == sizes[part] => {
-                        next = Some((part + 1, 0));
-                        continue;
-                    }
-                    Some((part, at)) => {
-                        let end = sizes[part].min(at + chunk);
-                        (DATA, &parts[part].bytes()[at..end], (part, end))
-                    }
-                };
-                if let Err(error) = group.try_send_kind(kind, bytes) {
+                let (part, at) = next;
+                if part == parts.len() {
+                    done = true;
+                    break;
+                }
+                if at == sizes[part] {
+                    next = (part + 1, 0);
+                    continue;
+                }
+                let end = sizes[part].min(at + chunk);
+                let bytes = &parts[part].bytes()[at..end];
+                if let Err(error) = group.try_send_kind(DATA, bytes) {
                     refused = Some((error, bytes.len()));
                     break;
                 }
                 sent += bytes.len();
-                next = Some(behind);
+                next = (part, end);
             }
             drop(group);
             match refused {
