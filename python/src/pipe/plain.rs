@@ -1,4 +1,4 @@
-//! Objects of plain types, which are nothing but their values: written down and made again in a quarter of the time that pickling and unpickling take.
+//! Objects of plain types, which are nothing but their values: written down and made again in about half of the time that pickling and unpickling take.
 //!
 //! It is for short messages of exactly `None`, `bool`, `int`, `float`, `str`, `bytes`, `list`, `tuple` and `dict`, which a pickler never asks anybody about. Whatever may be in an object twice, so that a copy
 //! has to have it twice as well, is the pickler's: every list, dictionary or tuple that somebody else refers to, too. All of this is private to a pipe: `recv_bytes` gives a pickle.
