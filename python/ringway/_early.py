@@ -18,17 +18,15 @@ from typing import TYPE_CHECKING, Any
 
 import ringway
 from ringway import _ringway
-from ringway._message import PARTS, READONLY, sizes
 
 if TYPE_CHECKING:
     from ringway._ringway import _Handshake, _Options
 
 #: What is sent from here on comes through the ring.
 SWITCH = 99
-#: Before each message: its kind, and how many parts; and the bytes of each part.
-_HEAD, _SIZE = struct.Struct("!BI"), struct.Struct("!Q")
-_SWITCHING = _HEAD.pack(SWITCH, 1) + _SIZE.pack(0)
-_SWITCH_SIZE = len(_SWITCHING)
+#: Before each message: its kind, and its bytes.
+_HEAD = struct.Struct("!BQ")
+_SWITCHING = _HEAD.pack(SWITCH, 0)
 #: The kernel takes so many pieces at a time.
 _PIECES = 512
 
@@ -51,7 +49,7 @@ class Early:
         "_message",
         "_options",
         "_owner",
-        "_part",
+        "_read",
         "_socket",
         "dials",
         "ring",
@@ -67,16 +65,16 @@ class Early:
         self._lock = threading.Lock()
         # What is still to be written of the message at hand.
         self._left: list[Any] = []
-        # What has been read of it: sizes and kind; its parts.
-        self._message: tuple[int, list[int], list[bytes | bytearray]] | None = None
-        self._part: list[bytes] = []
+        # What has been read of it: kind and size; pieces of its head, or of itself.
+        self._message: tuple[int, int] | None = None
+        self._read: list[bytes] = []
         self.ring: ringway.Connection | None = None
 
     # What travels to another process.
 
     def leave(self) -> tuple[int, int, bool, _Options]:
         """The descriptors of the two sockets, for another process, and what else an end is made of."""
-        if self._owner or self._left or self._message or self._part:
+        if self._owner or self._left or self._message or self._read:
             raise ValueError(
                 "this end was used here: send an end to another process before anything is sent or received with it"
             )
@@ -150,13 +148,12 @@ class Early:
 
     # Writing.
 
-    def send(self, kind: int, parts: list[Any]) -> None:
+    def send(self, kind: int, pieces: list[Any]) -> None:
         """Sends a message, waiting for room."""
         self._check_owner()
         self.flush()
-        told = sizes(kind, parts)
-        head = _HEAD.pack(kind, len(told)) + b"".join(map(_SIZE.pack, told))
-        self._left = [memoryview(part) for part in (head, *parts) if len(part)]
+        head = _HEAD.pack(kind, sum(map(len, pieces)))
+        self._left = [memoryview(piece) for piece in (head, *pieces) if len(piece)]
         self.flush()
 
     def flush(self) -> None:
@@ -185,50 +182,42 @@ class Early:
 
     # Reading.
 
-    def recv(self) -> tuple[int, Any]:
-        """The next message: its kind, and its bytes, or the list of its parts. Waits for it."""
+    def recv(self) -> tuple[int, bytes]:
+        """The next message: its kind, and its bytes. Waits for it."""
         self._check_owner()
         while (message := self._try_recv()) is None:
             self.sleep(None)
             self.advance()
         return message
 
-    def _try_recv(self) -> tuple[int, Any] | None:
+    def _try_recv(self) -> tuple[int, bytes] | None:
         """What has come of the message at hand is kept."""
         if self._message is None:
             if not self._fill(_HEAD.size):
                 return None
-            kind, count = _HEAD.unpack_from(b"".join(self._part))
-            if not self._fill(_HEAD.size + count * _SIZE.size):
-                return None
-            told = [size for (size,) in _SIZE.iter_unpack(b"".join(self._part)[_HEAD.size :])]
-            self._message, self._part = (kind, told, []), []
-        kind, told, parts = self._message
-        while len(parts) < len(told):
-            size = told[len(parts)]
-            if not self._fill(size & ~READONLY):
-                return None
-            part = b"".join(self._part) if size & READONLY else bytearray().join(self._part)
             # A handler that raises comes behind a call: behind both of these, or before them.
-            self._part = []
-            parts.append(part)
-        message = (kind, parts) if kind == PARTS else (kind, bytes(parts[0]))
-        self._message = None
-        return message
+            head = b"".join(self._read)
+            self._message, self._read = _HEAD.unpack(head), []
+        kind, size = self._message
+        if not self._fill(size):
+            return None
+        payload = b"".join(self._read)
+        self._message, self._read = None, []
+        return kind, payload
 
     def _fill(self, size: int) -> bool:
-        """Reads until the part at hand has so many bytes, and not a byte further: whether it has."""
-        while (missing := size - sum(map(len, self._part))) > 0:
+        """Reads until what is at hand has so many bytes, and not a byte further: whether it has."""
+        while (missing := size - sum(map(len, self._read))) > 0:
             try:
                 # One call: no handler that raises comes between what is read and where it is kept.
-                self._part.extend(map(self._socket.recv, (min(missing, 1 << 18),)))
+                self._read.extend(map(self._socket.recv, (min(missing, 1 << 18),)))
             except BlockingIOError:
                 return False
             except ConnectionResetError:
-                self._part.append(b"")
-            if not self._part[-1]:
-                self._part.pop()
-                if self._message is not None or self._part:
+                self._read.append(b"")
+            if not self._read[-1]:
+                self._read.pop()
+                if self._message is not None or self._read:
                     raise OSError("got end of file during message")
                 raise EOFError
         return True
@@ -253,10 +242,10 @@ class Early:
 
     def sees_switch(self) -> bool:
         """Whether what is to be read next is the switch, whole."""
-        if self._message is not None or self._part:
+        if self._message is not None or self._read:
             return False
         try:
-            return self._socket.recv(_SWITCH_SIZE, socket.MSG_PEEK) == _SWITCHING
+            return self._socket.recv(len(_SWITCHING), socket.MSG_PEEK) == _SWITCHING
         except OSError:
             return False
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import select
 
+import ringway
 from ringway import _ringway
-from ringway._rings import Incoming
 
 
 class Selected:
@@ -20,14 +20,14 @@ class Selected:
 
     __slots__ = ("_epoll", "_flag", "_set")
 
-    def __init__(self, early: int, incoming: Incoming | None) -> None:
+    def __init__(self, early: int, receiver: ringway.Receiver | None) -> None:
         self._epoll = select.epoll()
         # Readable while the ring is known to have something.
         self._flag = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._set = False
         self._epoll.register(self._flag, select.EPOLLIN)
-        if incoming is not None:
-            self.switch(-1, incoming)
+        if receiver is not None:
+            self.switch(-1, receiver)
         elif early >= 0:
             self._epoll.register(early, select.EPOLLIN)
 
@@ -35,19 +35,19 @@ class Selected:
         """The instance's."""
         return self._epoll.fileno()
 
-    def switch(self, early: int, incoming: Incoming) -> None:
+    def switch(self, early: int, receiver: ringway.Receiver) -> None:
         """Messages come through the ring from now on."""
         if early >= 0:
             self._epoll.unregister(early)
-        self._epoll.register(incoming.receiver.fileno(), select.EPOLLIN)
-        self.rearm(incoming)
+        self._epoll.register(receiver.fileno(), select.EPOLLIN)
+        self.rearm(receiver)
 
-    def rearm(self, incoming: Incoming | None) -> None:
+    def rearm(self, receiver: ringway.Receiver | None) -> None:
         """Behind each call that receives."""
-        if incoming is None:
+        if receiver is None:
             return
         try:
-            there = _ringway._glimpse(incoming.receiver, 0) or not incoming.receiver.arm()
+            there = _ringway._glimpse(receiver, 0) or not receiver.arm()
         except Exception:  # the call that follows says it
             there = True
         if there and not self._set:

@@ -32,7 +32,7 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from multiprocessing import BufferTooShort, reduction
 from threading import get_ident
 from types import TracebackType
@@ -41,8 +41,7 @@ from typing import TYPE_CHECKING, Any
 import ringway
 from ringway import _ringway
 from ringway._early import SWITCH, Early, readable
-from ringway._message import BYTES, as_bytes, dump, load
-from ringway._rings import ENDS, Incoming, Outgoing
+from ringway._message import BYTES, as_bytes
 from ringway._selected import Selected
 
 if TYPE_CHECKING:
@@ -52,9 +51,12 @@ if TYPE_CHECKING:
 
     from ringway._ringway import _Options
 
+_recv_bytes, _recv_object = _ringway._pipe_recv_bytes, _ringway._pipe_recv_object
+_send_bytes, _send_object = _ringway._pipe_send_bytes, _ringway._pipe_send_object
+
 __all__ = ["BufferTooShort", "Connection", "Pipe", "wait"]
 
-CAPACITY = 1 << 20
+CAPACITY = 256 << 10
 """Bytes of the ring of each direction, if the option ``capacity`` says nothing else."""
 
 
@@ -82,9 +84,11 @@ class Connection:
         "_early",
         "_in",
         "_out",
+        "_quick_in",
         "_readable",
         "_receives",
         "_receiving",
+        "_ring",
         "_selected",
         "_sending",
         "_sends",
@@ -94,9 +98,13 @@ class Connection:
     def __init__(self, early: Early, readable: bool, writable: bool) -> None:
         self._early: Early | None = early
         self._readable, self._writable = readable, writable
-        self._in: Incoming | None = None
-        self._out: Outgoing | None = None
-        # Threads take turns, with whole messages.
+        # The rings, once they are there; and their halves, once messages go through them: in calls that hold a half for a whole message.
+        self._ring: ringway.Connection | None = None
+        self._in: ringway.Receiver | None = None
+        self._out: ringway.Sender | None = None
+        # The same as `_in`, while a receive has nothing else to do.
+        self._quick_in: ringway.Receiver | None = None
+        # Before, threads take turns here.
         self._receiving, self._sending = threading.Lock(), threading.Lock()
         # The thread that has its turn.
         self._receives = self._sends = 0
@@ -106,12 +114,20 @@ class Connection:
 
     def send(self, obj: Any) -> None:
         """Sends a picklable object."""
-        if not self._writable or self._early is None and self._out is None:
-            self._check_writable()
-        self._send(*dump(obj))
+        out = self._out
+        if out is not None:
+            _send_object(out, obj)
+            return
+        self._check_writable()
+        # It may run anything, and is not done twice.
+        self._send_early(*_ringway._pipe_dump(obj))
 
     def send_bytes(self, buf: Buffer, offset: int = 0, size: int | None = None) -> None:
         """Sends bytes of a buffer: those from ``offset`` on, or ``size`` of them."""
+        out = self._out
+        if out is not None and type(buf) is bytes and offset == 0 and size is None:
+            _send_bytes(out, buf)
+            return
         self._check_writable()
         view = memoryview(buf)
         if view.itemsize > 1 or view.ndim != 1:
@@ -127,58 +143,60 @@ class Connection:
             raise ValueError("size is negative")
         elif offset + size > length:
             raise ValueError("buffer length < offset + size")
-        self._send(BYTES, [view[offset : offset + size]])
+        view = view[offset : offset + size]
+        out = self._out
+        if out is not None:
+            _send_bytes(out, view)
+        else:
+            self._send_early(BYTES, [view])
 
-    def _send(self, kind: int, parts: list[Any]) -> None:
+    def _send_early(self, kind: int, pieces: list[Any]) -> None:
+        """Sends a message in pieces, when there was no ring yet."""
         if self._sends == get_ident():
             raise RuntimeError("a send of this end was interrupted by what sends with it: a signal handler, or a finalizer")
         with self._sending:
             self._sends = get_ident()
             try:
-                out = self._out
-                if out is None:
-                    out = self._open_out()
-                if out is not None:
-                    out.send(kind, parts)
-                elif self._early is not None:
-                    self._early.send(kind, parts)
-            except (*ENDS, BrokenPipeError, ConnectionResetError) as error:
+                early = self._early
+                if self._out is None and early is not None:
+                    if not early.advance() or early.ring is None:
+                        early.send(kind, pieces)
+                        return
+                    early.send(SWITCH, [])
+                    self._out = early.ring.sender
+                    self._finish_early(early.ring)
+            except (BrokenPipeError, ConnectionResetError) as error:
                 self._check_closed()
                 raise BrokenPipeError(errno.EPIPE, "Broken pipe") from error
-            except ringway.Forked as error:
-                raise _foreign() from error
             finally:
                 self._sends = 0
-
-    def _open_out(self) -> Outgoing | None:
-        """The way into the ring, if it is there by now."""
-        early = self._early
-        if early is None:
             self._check_closed()
-        elif early.advance() and early.ring is not None:
-            try:
-                early.send(SWITCH, [b""])
-            except (BrokenPipeError, ConnectionResetError) as error:
-                raise BrokenPipeError(errno.EPIPE, "Broken pipe") from error
-            self._out = Outgoing(early.ring.sender)
-            self._finish_early()
-            return self._out
-        return None
+            out = self._out
+        if out is not None:
+            _ringway._pipe_send_pieces(out, kind, pieces)
 
     # Receiving.
 
     def recv(self) -> Any:
         """The next object, waiting for it. ``EOFError``: the other side has closed, or ended."""
-        if not self._readable or self._in is None:
-            self._check_readable()
-        return load(*self._recv())
+        receiver = self._quick_in
+        if receiver is not None:
+            return _recv_object(receiver)
+        self._check_readable()
+        message = self._recv_early()
+        if message is not None:
+            return _ringway._pipe_load(*message)
+        return self._recv(_recv_object)
 
     def recv_bytes(self, maxlength: int | None = None) -> bytes:
-        """The next message as bytes; that of an object is its pickle, which is not run. ``OSError``: it is an object with buffers of 128 KiB or more beside its pickle (an array), which is lost; or it is longer than ``maxlength``, and nothing more is received then."""
+        """The next message as bytes; that of an object is its pickle, which is not run. ``OSError``: it is longer than ``maxlength``, and nothing more is received then."""
+        receiver = self._quick_in
+        if receiver is not None and maxlength is None:
+            return _recv_bytes(receiver)
         self._check_readable()
         if maxlength is not None and maxlength < 0:
             raise ValueError("negative maxlength")
-        received = as_bytes(*self._recv())
+        received = self._recv_bytes()
         if maxlength is not None and len(received) > maxlength:
             if self._writable:
                 self._readable = False
@@ -195,51 +213,53 @@ class Connection:
                 raise ValueError("negative offset")
             if offset > target.nbytes:
                 raise ValueError("offset too large")
-            received = as_bytes(*self._recv())
+            received = self._recv_bytes()
             size = len(received)
             if target.nbytes < offset + size:
                 raise BufferTooShort(received)
             target[offset : offset + size] = received
         return size
 
-    def _recv(self) -> tuple[int, Any]:
+    def _recv_bytes(self) -> bytes:
+        message = self._recv_early()
+        received: bytes = self._recv(_recv_bytes) if message is None else as_bytes(*message)
+        return received
+
+    def _recv(self, receive: Callable[[ringway.Receiver], Any]) -> Any:
+        """Receives through the ring."""
+        receiver = self._in
+        if receiver is None:
+            self._check_closed()
+            raise EOFError
+        try:
+            return receive(receiver)
+        finally:
+            if self._selected is not None:
+                self._selected.rearm(self._in)
+
+    def _recv_early(self) -> tuple[int, bytes] | None:
+        """A message from before the ring; `None`: what comes from now on comes through it."""
+        if self._in is not None:
+            return None
         if self._receives == get_ident():
             raise RuntimeError("a receive of this end was interrupted by what receives with it: a signal handler, or a finalizer")
         with self._receiving:
             self._receives = get_ident()
             try:
-                incoming = self._in
-                if incoming is None:
-                    got = self._recv_early()
-                    if got is not None:
-                        return got
-                    incoming = self._in
-                assert incoming is not None
-                return incoming.recv()
-            except ENDS as error:
-                self._check_closed()
-                if self._in is not None and self._in.amid:
-                    raise OSError("got end of file during message") from error
-                raise EOFError from error
-            except ringway.Forked as error:
-                raise _foreign() from error
+                if self._in is not None:
+                    return None
+                early = self._early
+                if early is None:
+                    self._check_closed()
+                    raise EOFError
+                early.advance()
+                kind, payload = early.recv()
+                if kind != SWITCH:
+                    return kind, payload
+                self._open_in(early)
+                return None
             finally:
                 self._receives = 0
-                if self._selected is not None:
-                    self._selected.rearm(self._in)
-
-    def _recv_early(self) -> tuple[int, Any] | None:
-        """A message from before the ring; `None`: what comes from now on comes through it."""
-        early = self._early
-        if early is None:
-            self._check_closed()
-            raise EOFError
-        early.advance()
-        kind, payload = early.recv()
-        if kind != SWITCH:
-            return kind, payload
-        self._open_in(early)
-        return None
 
     def _open_in(self, early: Early) -> None:
         while not early.advance():
@@ -247,10 +267,12 @@ class Connection:
             if (line := early.line()) < 0 or not readable([line], 1):
                 raise EOFError
         assert early.ring is not None
-        self._in = Incoming(early.ring.receiver)
+        self._in = early.ring.receiver
         if self._selected is not None:
             self._selected.switch(early.fileno(), self._in)
-        self._finish_early()
+        else:
+            self._quick_in = self._in
+        self._finish_early(early.ring)
 
     def poll(self, timeout: float | None = 0.0) -> bool:
         """Whether there is something to receive, or the end; waits for it so many seconds, or with `None` for ever."""
@@ -265,7 +287,7 @@ class Connection:
             left = None if until is None else max(0.0, until - time.monotonic())
             if self._in is not None:
                 try:
-                    return self._in.poll(left)
+                    return _ringway._pipe_poll(self._in, left)
                 except ringway.TimedOut:  # another thread receives
                     return False
                 except ringway.Forked as error:
@@ -297,12 +319,14 @@ class Connection:
         if self._selected is None:
             early = self._early
             self._selected = Selected(-1 if early is None else early.fileno(), self._in)
+            # Each receive arms the ring anew.
+            self._quick_in = None
         return self._selected.fileno()
 
     @property
     def closed(self) -> bool:
         """Whether it is closed."""
-        return self._early is None and self._in is None and self._out is None
+        return self._early is None and self._ring is None
 
     @property
     def readable(self) -> bool:
@@ -316,35 +340,25 @@ class Connection:
 
     def close(self) -> None:
         """Closes this end. The other one receives what was sent, and then the end."""
-        early, incoming, out = self._early, self._in, self._out
+        early, ring = self._early, self._ring
         selected, self._selected = self._selected, None
-        self._early = self._in = self._out = None
+        self._early = self._ring = self._in = self._quick_in = self._out = None
         if selected is not None:
             selected.close()
         if early is not None:
-            ring = early.ring
+            ring = ring or early.ring
             early.close()
-            if ring is not None:
-                ring.close()
-        if out is not None:
-            out.close()
-        if incoming is not None:
-            incoming.close()
+        if ring is not None:
+            ring.close()
 
-    def _finish_early(self) -> None:
-        """Gives up the socket when nothing passes through it any more."""
+    def _finish_early(self, ring: ringway.Connection) -> None:
+        """Keeps the ring, both halves of which live until this end is closed: the other side hears by them that it is there. Gives up the socket when nothing passes through it any more."""
+        self._ring = ring
         early = self._early
         needed = self._readable and self._in is None or self._writable and self._out is None
-        if early is None or early.ring is None or needed:
-            return
-        ring = early.ring
-        # Both halves live until this end is closed: the other side hears by them that it is there.
-        if self._in is None:
-            self._in = Incoming(ring.receiver)
-        if self._out is None:
-            self._out = Outgoing(ring.sender)
-        self._early = None
-        early.close()
+        if early is not None and not needed:
+            self._early = None
+            early.close()
 
     def _check_closed(self) -> None:
         if self.closed:
@@ -432,8 +446,8 @@ def wait(object_list: Iterable[Any], timeout: float | None = None) -> list[Any]:
 
 def _armed(end: Connection) -> tuple[list[int], float | None]:
     """What tells of an end that has nothing to receive, and after how many seconds it is to be looked at again."""
-    if end._in is not None:
-        receiver = end._in.receiver
+    receiver = end._in
+    if receiver is not None:
         armed = receiver.arm()
         return [receiver.fileno()], None if armed else 0.001
     early = end._early

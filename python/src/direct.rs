@@ -4,9 +4,10 @@
 //! These functions know the one form of a call that programs make a million times, `send(buffer)` and `recv()`. With any other arguments a call is left to the method that `PyO3`
 //! made.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::pyclass::boolean_struct::True;
@@ -135,12 +136,7 @@ unsafe extern "C" fn call<C: Call>(
                 return std::ptr::null_mut();
             }
             Ok(None) => {}
-            Err(_) => {
-                let text = c"Ringway has panicked: this is a fault in it";
-                // SAFETY: attached, and both are what it takes.
-                unsafe { ffi::PyErr_SetString(ffi::PyExc_RuntimeError, text.as_ptr()) };
-                return std::ptr::null_mut();
-            }
+            Err(_) => return panicked(),
         }
     }
     // SAFETY: the caller's promises.
@@ -189,6 +185,76 @@ unsafe fn leave<C: Call>(
             }
         }
     })
+}
+
+/// A function of the module, of so many arguments without names, that is called directly.
+pub(crate) trait Function {
+    const NAME: &'static CStr;
+    const ARGUMENTS: usize;
+
+    /// Does it, with so many arguments.
+    fn perform<'py>(
+        py: Python<'py>,
+        arguments: &[Borrowed<'_, 'py, PyAny>],
+    ) -> PyResult<Bound<'py, PyAny>>;
+}
+
+/// What the interpreter calls.
+///
+/// # Safety
+/// As the interpreter does, of a function with `METH_FASTCALL`: attached, with `count` arguments.
+unsafe extern "C" fn call_function<F: Function>(
+    _: *mut ffi::PyObject,
+    arguments: *mut *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+) -> *mut ffi::PyObject {
+    // SAFETY: the caller promises that this thread is attached.
+    let py = unsafe { Python::assume_attached() };
+    let count = count.unsigned_abs();
+    if count != F::ARGUMENTS {
+        let text = format!("{:?} takes {} arguments", F::NAME, F::ARGUMENTS);
+        PyTypeError::new_err(text).restore(py);
+        return std::ptr::null_mut();
+    }
+    // SAFETY: so many arguments, at least one, which are alive until the call returns; a borrowed reference is nothing but the pointer.
+    let given = unsafe { std::slice::from_raw_parts(arguments.cast(), count) };
+    match catch_unwind(AssertUnwindSafe(|| F::perform(py, given))) {
+        Ok(Ok(done)) => done.into_ptr(),
+        Ok(Err(error)) => {
+            error.restore(py);
+            std::ptr::null_mut()
+        }
+        Err(_) => panicked(),
+    }
+}
+
+/// Says so.
+#[cold]
+fn panicked() -> *mut ffi::PyObject {
+    let text = c"Ringway has panicked: this is a fault in it";
+    // SAFETY: attached, as the callers are, and both are what it takes.
+    unsafe { ffi::PyErr_SetString(ffi::PyExc_RuntimeError, text.as_ptr()) };
+    std::ptr::null_mut()
+}
+
+/// Makes the object of such a function, in that module.
+pub(crate) fn function<'py, F: Function>(
+    module: &Bound<'py, PyModule>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let definition = Box::leak(Box::new(ffi::PyMethodDef {
+        ml_name: F::NAME.as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer {
+            PyCFunctionFast: call_function::<F>,
+        },
+        ml_flags: ffi::METH_FASTCALL,
+        ml_doc: std::ptr::null(),
+    }));
+    let name = module.name()?;
+    // SAFETY: a definition that stays, and two objects; the answer is a new object, or null with an error.
+    unsafe {
+        let made = ffi::PyCFunction_NewEx(definition, module.as_ptr(), name.as_ptr());
+        Bound::from_owned_ptr_or_err(module.py(), made)
+    }
 }
 
 /// Puts the direct call in the place of the method, which it keeps.

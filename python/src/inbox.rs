@@ -7,6 +7,7 @@ use ringway::{Frame, Receiver, RecvError};
 
 use crate::errors::{Fault, raise};
 use crate::half::Lends;
+use crate::pipe::Message;
 
 /// What a receiving half is made of.
 ///
@@ -18,6 +19,8 @@ pub(crate) struct Inbox {
     receiver: NonNull<Receiver>,
     /// The kind of the frame that was received last.
     pub(crate) kind: u16,
+    /// The message of a pipe that is being received.
+    message: Option<Message>,
 }
 
 // SAFETY: the receiver may be sent to another thread, and the frame is nothing but a borrow of it.
@@ -29,6 +32,7 @@ impl Inbox {
             open: None,
             receiver: NonNull::from(Box::leak(Box::new(receiver))),
             kind: 0,
+            message: None,
         }
     }
 
@@ -43,6 +47,22 @@ impl Inbox {
         }
         // SAFETY: it lives as long as `self`, which is borrowed for as long as the answer; and nothing else borrows it.
         Ok((unsafe { self.receiver.as_mut() }, &mut self.kind))
+    }
+
+    /// The receiver, and the place of the message that it receives for a pipe.
+    ///
+    /// # Errors
+    /// A view is open.
+    #[inline]
+    pub(crate) fn pipe(
+        &mut self,
+        py: Python<'_>,
+    ) -> PyResult<(&mut Receiver, &mut Option<Message>)> {
+        if self.open.is_some() {
+            return Err(Self::in_use(py));
+        }
+        // SAFETY: as in `parts`.
+        Ok((unsafe { self.receiver.as_mut() }, &mut self.message))
     }
 
     /// The receiver.

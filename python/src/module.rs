@@ -11,7 +11,9 @@ use crate::handshake::{_answer_on, _dial, _dial_on, _sockets, Handshake};
 use crate::listener::{Listener, listen};
 use crate::observe::observe;
 use crate::pair::pair;
-use crate::pipe::{_pipe_gather, _pipe_long, _pipe_poll, _pipe_send, Part};
+use crate::pipe::{
+    _pipe_dump, _pipe_load, _pipe_poll, RecvBytes, RecvObject, SendBytes, SendObject, SendPieces,
+};
 use crate::receiver::Receiver;
 use crate::records::recv_records;
 use crate::reservation::Reservation;
@@ -51,21 +53,28 @@ fn _ringway(module: &Bound<'_, PyModule>) -> PyResult<()> {
 fn private(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     module.setattr("_Handshake", py.get_type::<Handshake>())?;
-    module.setattr("_Part", py.get_type::<Part>())?;
     for function in [
         wrap_pyfunction!(_answer_on, module)?,
         wrap_pyfunction!(_dial, module)?,
         wrap_pyfunction!(_dial_on, module)?,
         wrap_pyfunction!(_glimpse, module)?,
-        wrap_pyfunction!(_pipe_gather, module)?,
-        wrap_pyfunction!(_pipe_long, module)?,
+        wrap_pyfunction!(_pipe_dump, module)?,
+        wrap_pyfunction!(_pipe_load, module)?,
         wrap_pyfunction!(_pipe_poll, module)?,
-        wrap_pyfunction!(_pipe_send, module)?,
         wrap_pyfunction!(recv_records, module)?,
         wrap_pyfunction!(_sockets, module)?,
     ] {
         let name = function.getattr("__name__")?.extract::<String>()?;
         module.setattr(name.as_str(), function)?;
+    }
+    for (name, function) in [
+        ("_pipe_recv_bytes", direct::function::<RecvBytes>(module)?),
+        ("_pipe_recv_object", direct::function::<RecvObject>(module)?),
+        ("_pipe_send_bytes", direct::function::<SendBytes>(module)?),
+        ("_pipe_send_object", direct::function::<SendObject>(module)?),
+        ("_pipe_send_pieces", direct::function::<SendPieces>(module)?),
+    ] {
+        module.setattr(name, function)?;
     }
     Ok(())
 }

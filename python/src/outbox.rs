@@ -7,6 +7,7 @@ use ringway::{Reservation, Sender};
 
 use crate::errors::{Fault, raise};
 use crate::half::Lends;
+use crate::pipe::Progress;
 
 /// What a sending half is made of.
 ///
@@ -16,6 +17,8 @@ pub(crate) struct Outbox {
     open: Option<Reservation<'static>>,
     /// Ours, from a `Box`.
     sender: NonNull<Sender>,
+    /// What a pipe remembers between two messages.
+    progress: Progress,
 }
 
 // SAFETY: the sender may be sent to another thread, and the reservation is nothing but a borrow of it and a pointer into its ring.
@@ -26,6 +29,7 @@ impl Outbox {
         Self {
             open: None,
             sender: NonNull::from(Box::leak(Box::new(sender))),
+            progress: Progress::default(),
         }
     }
 
@@ -35,11 +39,20 @@ impl Outbox {
     /// A reservation is open.
     #[inline]
     pub(crate) fn sender(&mut self, py: Python<'_>) -> PyResult<&mut Sender> {
+        self.parts(py).map(|(sender, _)| sender)
+    }
+
+    /// The sender, and what a pipe remembers of it.
+    ///
+    /// # Errors
+    /// A reservation is open.
+    #[inline]
+    pub(crate) fn parts(&mut self, py: Python<'_>) -> PyResult<(&mut Sender, &mut Progress)> {
         if self.open.is_some() {
             return Err(Self::in_use(py));
         }
         // SAFETY: it lives as long as `self`, which is borrowed for as long as the answer; and nothing else borrows it.
-        Ok(unsafe { self.sender.as_mut() })
+        Ok((unsafe { self.sender.as_mut() }, &mut self.progress))
     }
 
     /// Keeps a reservation that the sender has just made. `reserve` makes it.

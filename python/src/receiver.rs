@@ -299,7 +299,7 @@ fn wrong_size(py: Python<'_>, len: usize, size: usize) -> PyErr {
 
 /// The next frame as `bytes`. Without memory for them it stays unread.
 #[inline]
-fn bytes_of_next<'py>(
+pub(crate) fn bytes_of_next<'py>(
     py: Python<'py>,
     receiver: &mut ringway::Receiver,
     kind: &mut u16,

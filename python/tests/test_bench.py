@@ -69,7 +69,7 @@ def lines(*rows: str) -> list[dict[str, Any]]:
 
 
 # These take seconds; the others are tried with RINGWAY_TEST_BENCH=1, and with `cargo xtask python-bench --self-check`, which has what is compared with.
-FEW = ("one-way", "asyncio", "records", "pipe-1k")
+FEW = ("one-way", "asyncio", "records", "pipe-64k")
 
 
 @pytest.mark.parametrize("row", [row.name for row in ROWS if row.name in FEW or os.environ.get("RINGWAY_TEST_BENCH")])

@@ -12,7 +12,7 @@ from .rows import ROWS
 
 #: Ends with this if a target is missed, else with the other if a line has too few rounds: as `ringway bench --check`.
 MISSED, UNMEASURED = 7, 8
-PACKAGES = ("ringway", "iceoryx2", "pyzmq", "grpcio", "numpy")
+PACKAGES = ("ringway", "iceoryx2", "pyzmq", "grpcio", "numpy", "uvloop")
 
 
 def effort(quick: bool, tiny: bool, rounds: int | None) -> Effort:

@@ -123,7 +123,7 @@ class Crew:
         for _ in range(8):
             nanos = max(self.run(how, self.count).lead.nanos, 1.0)
             factor = min(seconds * 1e9 / nanos, 64.0)
-            self.count = max(2, min(int(self.count * factor), 1 << 28))
+            self.count = max(1, min(int(self.count * factor), 1 << 28))
             if factor < 2.0:
                 return
 

@@ -100,6 +100,7 @@ def verdicts(outcome: Outcome, wanted: int) -> list[Verdict]:
     """A row's lines. Where all of it failed, so did each."""
     for tally in outcome.tallies:
         tally.failure = tally.failure or outcome.failure
+    wanted = outcome.row.rounds(wanted)
     return [Verdict(outcome.row, tally, outcome.percentiles, wanted) for tally in outcome.tallies]
 
 

@@ -92,13 +92,15 @@ class Measurement:
     def __init__(self, row: Row, effort: Effort, cpus: tuple[int, int], program: str | None) -> None:
         self.row, self.effort, self.cpus, self.program = row, effort, cpus, program
         self.outcome = Outcome(row, [Tally(rival) for rival in row.rivals])
-        self.end = time.monotonic() + effort.seconds
+        # What takes long gets more time, unless next to none is given.
+        more = row.seconds if row.seconds is not None and effort.rounds > 1 else effort.seconds
+        self.end = time.monotonic() + max(more, effort.seconds)
 
     def run(self) -> Outcome:
         """Measures. What fails is said in the outcome."""
         sessions = self.effort.sessions
         for session in range(sessions):
-            wanted = self.effort.rounds * (session + 1) // sessions
+            wanted = self.row.rounds(self.effort.rounds) * (session + 1) // sessions
             try:
                 self._session(wanted, (sessions - session))
             except (Failure, OSError) as error:

@@ -30,6 +30,13 @@ class Row:
     unit: str = "us"
     #: Single operations are timed in a pass of their own.
     each: bool = True
+    #: So many rounds are enough, and they may take so many seconds, if the work takes long.
+    most: int | None = None
+    seconds: float | None = None
+
+    def rounds(self, wanted: int) -> int:
+        """How many rounds have to count, where so many are wanted."""
+        return wanted if self.most is None else min(wanted, self.most)
 
     def value(self, nanos: float) -> float:
         """An operation's time in the row's unit."""

@@ -12,15 +12,20 @@ LOOSE = 1.25
 
 
 
-def objects(name: str, about: str, size: int | None, target: float, wait: str = "adaptive") -> Row:
+def objects(name: str, about: str, what: str, size: int, target: float, wait: str = "adaptive") -> Row:
     """Objects through a `Pipe`."""
-    word, large = ("small", False) if size is None else (str(size), size >= MIB)
-    checked, first = (2, 2) if large else (50, 16)
+    large = size >= MIB
+    checked, first = (2, 2 if size <= 8 * MIB else 1) if large else (50, 16)
 
-    def way(whose: str) -> Way:
-        return Way(f"objects:{whose},{word}", agreement=LOOSE, checked=checked, first=first)
+    def way(whose: str, spins: bool = False) -> Way:
+        return Way(f"objects:{whose},{what},{size}", spins, LOOSE, checked, first)
 
-    return Row(name, about, way(wait), (Rival("Pipe", (way("pipe"),), target),), size=size or 64, each=not large)
+    rivals = [Rival("Pipe", (way("pipe"),), target)]
+    if what == "in" and 64 * KIB <= size < 32 * MIB:
+        rivals.append(Rival("copies by hand", (way("copied", True),)))
+    # A round trip of the largest takes the better part of a second.
+    most, seconds = (7, 60.0) if size > 8 * MIB else (None, None)
+    return Row(name, about, way(wait), tuple(rivals), size=size, each=not large, most=most, seconds=seconds)
 
 
 ROWS = (
@@ -66,6 +71,18 @@ ROWS = (
         (Rival("asyncio streams", (Way("loops:streams", agreement=LOOSE),), 2.0),),
     ),
     Row(
+        "uvloop-park",
+        "the same as asyncio-park in loops of uvloop",
+        Way("loops:park,uvloop", agreement=LOOSE, needs="uvloop"),
+        (Rival("add_reader by hand", (Way("loops:bell,uvloop", agreement=LOOSE, needs="uvloop"),), 1 / 1.25),),
+    ),
+    Row(
+        "uvloop",
+        "the same as asyncio in loops of uvloop",
+        Way("loops:adaptive,uvloop", agreement=LOOSE, needs="uvloop"),
+        (Rival("asyncio streams", (Way("loops:streams,uvloop", agreement=LOOSE, needs="uvloop"),), 2.0),),
+    ),
+    Row(
         "records",
         "10,000 typed records of 32 bytes as one NumPy array: every field filled, sent, received, two fields summed",
         Way("records:10000", agreement=LOOSE, checked=20),
@@ -86,11 +103,13 @@ ROWS = (
         size=MIB,
         each=False,
     ),
-    objects("pipe-small", "a small dictionary there and back through Pipe", None, 10.0),
-    objects("pipe-1k", "the same with 1 KiB of bytes in it", KIB, 10.0),
-    objects("pipe-64k", "the same with 64 KiB", 64 * KIB, 10.0),
-    objects("pipe-1m", "the same with 1 MiB", MIB, 3.0),
-    objects("pipe-8m", "the same with 8 MiB", 8 * MIB, 3.0),
-    objects("pipe-64m", "the same with 64 MiB", 64 * MIB, 3.0),
-    objects("pipe-park", "a small dictionary there and back through Pipe, both sides asleep; no slower but for noise", None, 1 / 1.05, "park"),
+    objects("pipe-small", "a small dictionary there and back through Pipe", "small", 64, 10.0),
+    objects("pipe-1k", "the same with 1 KiB of bytes in it", "in", KIB, 10.0),
+    objects("pipe-64k", "the same with 64 KiB; by hand: the bytes alone into shared memory and out of it", "in", 64 * KIB, 10.0),
+    objects("pipe-1m", "the same with 1 MiB", "in", MIB, 3.0),
+    objects("pipe-8m", "the same with 8 MiB", "in", 8 * MIB, 3.0),
+    objects("pipe-64m", "the same with 64 MiB", "in", 64 * MIB, 3.0),
+    objects("pipe-bytes", "4 KiB of bytes there and back through Pipe, by send and recv", "bytes", 4 * KIB, 10.0),
+    objects("pipe-array", "a NumPy array of 1 MiB there and back through Pipe", "array", MIB, 3.0),
+    objects("pipe-park", "a small dictionary there and back through Pipe, both sides asleep; no slower but for noise", "small", 64, 1 / 1.05, "park"),
 )

@@ -189,7 +189,7 @@ fn types(fresh: &Path) -> [(&'static str, Command); 3] {
     let mut mypy = interpreter(fresh);
     mypy.current_dir(&folder);
     mypy.args(["-m", "mypy", "--cache-dir"]).arg(&cache);
-    mypy.args(["ringway", "tests", "examples", "benches"]);
+    mypy.args(["ringway", "tests", "examples"]);
     mypy.arg("bench/ringway_bench");
     let mut stubtest = interpreter(fresh);
     stubtest.args(["-m", "mypy.stubtest", "ringway._ringway"]);
@@ -199,7 +199,7 @@ fn types(fresh: &Path) -> [(&'static str, Command); 3] {
     pyright
         .arg("--pythonpath")
         .arg(fresh.join("bin/python"))
-        .args(["ringway", "tests", "examples", "benches"]);
+        .args(["ringway", "tests", "examples"]);
     [("mypy", mypy), (PYRIGHT, pyright), ("stubtest", stubtest)]
 }
 
@@ -230,6 +230,11 @@ const FAULTS: &[Fault] = &[
         name: "unheard_goodbye",
         test: "test_pipe.py::test_a_send_to_an_end_that_closed_is_refused_at_once",
         says: "DID NOT RAISE",
+    },
+    Fault {
+        name: "twice_made",
+        test: "test_pipe.py::test_plain_objects_are_what_they_were",
+        says: "assert first is second",
     },
 ];
 

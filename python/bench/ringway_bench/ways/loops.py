@@ -21,8 +21,13 @@ from .spin import PLACES, SIZE
 class InLoop(RoundTrip):
     """A round trip is two awaits of one task, in a loop that each process keeps for all of them."""
 
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
+    def __init__(self, loop: str) -> None:
+        if loop == "uvloop":
+            import uvloop
+
+            self.loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+        else:
+            self.loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self.loop)
 
     @abstractmethod
@@ -55,8 +60,8 @@ class InLoop(RoundTrip):
 class Ours(InLoop):
     """`ringway.asyncio`."""
 
-    def __init__(self, side: int, address: str, wait: str) -> None:
-        super().__init__()
+    def __init__(self, side: int, address: str, wait: str, loop: str) -> None:
+        super().__init__(loop)
         self.connection = ringway.asyncio.Connection(meet(side, address, wait=wait))
 
     async def asking(self, messages: Iterable[bytes]) -> bytes:
@@ -75,8 +80,8 @@ class Ours(InLoop):
 class Bell(InLoop):
     """By hand: the message lies in shared memory, and a reader of the eventfd completes a future."""
 
-    def __init__(self, kit: Kit, side: int) -> None:
-        super().__init__()
+    def __init__(self, kit: Kit, side: int, loop: str) -> None:
+        super().__init__(loop)
         self.memory = kit.memory(4096)
         mine, its = PLACES[side], PLACES[1 - side]
         self.out, self.come = slice(mine, mine + SIZE), slice(its, its + SIZE)
@@ -124,8 +129,8 @@ class Bell(InLoop):
 class Streams(InLoop):
     """asyncio's `StreamReader` and `StreamWriter`: messages of a length that both know, written and read exactly."""
 
-    def __init__(self, kit: Kit, side: int) -> None:
-        super().__init__()
+    def __init__(self, kit: Kit, side: int, loop: str) -> None:
+        super().__init__(loop)
         end = socket.socket(fileno=kit.sockets[side])
 
         async def opened() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -148,11 +153,11 @@ class Streams(InLoop):
             await drain()
 
 
-def make(kit: Kit, side: int, address: str, how: str) -> Work:
-    """`how`: how Ringway waits, or bell or streams."""
+def make(kit: Kit, side: int, address: str, how: str, loop: str = "asyncio") -> Work:
+    """`how`: how Ringway waits, or bell or streams; `loop`: asyncio or uvloop."""
     match how:
         case "bell":
-            return Bell(kit, side)
+            return Bell(kit, side, loop)
         case "streams":
-            return Streams(kit, side)
-    return Ours(side, address, how)
+            return Streams(kit, side, loop)
+    return Ours(side, address, how, loop)

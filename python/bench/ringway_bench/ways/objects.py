@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import multiprocessing
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from multiprocessing.connection import Connection
 from typing import Any
 
 from ringway.multiprocessing import Pipe
 
-from ..kit import LEAD, Kit
-from ..work import Maker, RoundTrip, Work
+from ..kit import AREA, LEAD, Kit
+from ..work import Maker, RoundTrip, Work, octets
+
+
+def array(size: int) -> Maker:
+    """An array of NumPy of so many bytes."""
+    import numpy
+
+    return lambda turn: numpy.full(size // 8, turn + 0.5)
 
 
 def small(turn: int) -> Any:
@@ -44,6 +51,38 @@ class Exchange(RoundTrip):
             send(recv())
 
 
+class Copied(RoundTrip):
+    """What any way costs that copies a message into shared memory and out of it again: the bytes alone, in one piece, by the mapping's slices, and a spin on the byte behind them."""
+
+    def __init__(self, kit: Kit, side: int, size: int) -> None:
+        self.memory = kit.memory(AREA)
+        mine, its = AREA // 2 * side, AREA // 2 * (1 - side)
+        self.out, self.sent = slice(mine, mine + size), mine + size
+        self.come, self.arrived = slice(its, its + size), its + size
+        self.turn = 1
+        self.make = octets(size)
+
+    def ask(self, messages: Iterable[bytes]) -> bytes:
+        memory, reply = self.memory, b""
+        for message in messages:
+            memory[self.out] = message
+            memory[self.sent] = self.turn
+            while memory[self.arrived] != self.turn:
+                pass
+            reply = memory[self.come]
+            self.turn ^= 3
+        return reply
+
+    def answer(self, count: int) -> None:
+        memory = self.memory
+        for _ in range(count):
+            while memory[self.arrived] != self.turn:
+                pass
+            memory[self.out] = memory[self.come]
+            memory[self.sent] = self.turn
+            self.turn ^= 3
+
+
 def ours(kit: Kit, side: int, **options: Any) -> Any:
     """One end of Ringway's: the lead makes both, and sends the other one its own."""
     # Descriptors are handed over between processes that know each other by this.
@@ -59,9 +98,14 @@ def ours(kit: Kit, side: int, **options: Any) -> Any:
     return mine
 
 
-def make(kit: Kit, side: int, address: str, whose: str, size: str) -> Work:
-    """`whose`: pipe, or how Ringway waits; `size`: bytes, or small."""
-    maker = small if size == "small" else of(int(size))
+MAKERS: dict[str, Callable[[int], Maker]] = {"in": of, "bytes": octets, "array": array}
+
+
+def make(kit: Kit, side: int, address: str, whose: str, what: str, size: str) -> Work:
+    """`whose`: pipe, copied, or how Ringway waits; `what`: small, bytes, an array, or bytes in a dictionary, of that size."""
+    if whose == "copied":
+        return Copied(kit, side, int(size))
+    maker = small if what == "small" else MAKERS[what](int(size))
     if whose == "pipe":
         pipe: Connection[Any, Any] = Connection(kit.sockets[side])
         return Exchange(pipe, maker)
