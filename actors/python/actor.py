@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import chaos
 import messages
 import ringway
 
@@ -211,6 +212,13 @@ def main(role: str, case: str, address: str) -> None:
             death(not serves, meet(serves, address))
         case "server-dies":
             death(serves, meet(serves, address))
+        case "client-killed" | "server-killed":
+            counts = chaos.Counts(f"{address}.{'serve' if serves else 'connect'}.counts")
+            # What a process keeps to its end is made for its first connection.
+            meet(serves, f"{address}.first").close()
+            before = chaos.held()
+            chaos.endless(meet(serves, address), counts)
+            print(*(f"{now - then} {what}" for now, then, what in zip(chaos.held(), before, ("descriptors", "mappings"), strict=True)), sep=" and ")
         case "lie-frame" | "lie-flags" | "lie-released":
             lied_to(serves, address, case == "lie-released")
         case "wrong":

@@ -7,7 +7,9 @@ pub(super) struct Case {
     /// Lines of the server, and of the client.
     says: [Vec<String>; 2],
     /// Which of them is killed.
-    dies: [bool; 2],
+    pub(super) dies: [bool; 2],
+    /// Both are tormented by `ringway chaos`, which does the killing.
+    pub(super) chaos: bool,
     /// Languages that cannot be at this side.
     lacks: [Vec<String>; 2],
     /// One side is the program that keeps no rule.
@@ -18,7 +20,7 @@ pub(super) struct Case {
 pub(super) const HOSTILE: &str = "hostile";
 
 /// The sides, as the list and the actors call them.
-const SIDES: [&str; 2] = ["serve", "connect"];
+pub(super) const SIDES: [&str; 2] = ["serve", "connect"];
 
 fn side(word: &str) -> Result<usize, String> {
     let found = SIDES.iter().position(|side| *side == word);
@@ -46,6 +48,7 @@ pub(super) fn read(text: &str) -> Result<Vec<Case>, String> {
                 .says
                 .iter_mut()
                 .for_each(|lines| lines.push(rest.to_owned())),
+            "chaos" => case.chaos = true,
             "hostile" => case.hostile = true,
             "dies" => case.dies[side(rest)?] = true,
             "lacks" => {
@@ -77,7 +80,8 @@ impl Case {
                 .lines()
                 .filter_map(|line| line.strip_prefix(&prefix))
                 .collect::<Vec<_>>();
-            let status = if self.dies[at] { 137 } else { 0 };
+            // One that is to kill has ended well when it has.
+            let status = if self.dies[at] && !self.chaos { 137 } else { 0 };
             let ended = format!("ended {prefix}{status}");
             let wanted = match languages[at] {
                 HOSTILE => &Vec::new(),
