@@ -132,7 +132,7 @@ impl Sum {
         let text = format!(
             "{kills} killed, {stops} stopped ({long} for more than a second), {frames} frames"
         );
-        if *kills < cells || *stops < cells / 2 || *long < cells / 4 || *frames < 100 * cells {
+        if *kills < cells || *stops < cells / 2 || 4 * *long < cells || *frames < 100 * cells {
             return Err(format!("too little happened in {cells} pairs: {text}"));
         }
         Ok(text)
