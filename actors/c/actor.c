@@ -232,6 +232,7 @@ int main(int count, char **words) {
     else if (strcmp(wanted, "expiring") == 0) expiring(serves, address, config);
     else if (strncmp(wanted, "lie-", 4) == 0) lied_to(serves, address, strcmp(wanted, "lie-released") == 0);
     else if (strcmp(wanted, "client-dies") == 0) death(!serves, meet(serves, address, config));
+    else if (strcmp(wanted, "client-killed") == 0 || strcmp(wanted, "server-killed") == 0) endless(serves, address, config);
     else if (strcmp(wanted, "server-dies") == 0) death(serves, meet(serves, address, config));
     else {
         void (*simple)(bool, struct ends) = strcmp(wanted, "bytes") == 0 ? bytes : strcmp(wanted, "kinds") == 0 ? kinds : strcmp(wanted, "batches") == 0 ? batches : NULL;

@@ -34,6 +34,8 @@ void goodbye(bool serves, struct ends ends);
 
 void typed(bool serves, const char *address);
 void variable(bool serves, const char *address);
+/* Until the other side is killed. */
+void endless(bool serves, const char *address, const ringway_config *config);
 void wrong(bool serves, const char *address);
 
 #endif

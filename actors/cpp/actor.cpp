@@ -1,4 +1,5 @@
 // One side of a case of `actors/cases.txt`: `actor SERVE|CONNECT CASE ADDRESS`. What it receives it prints, and sends back where the case has it so.
+#include "chaos.hpp"
 #include "messages.hpp"
 
 #include <csignal>
@@ -217,6 +218,22 @@ static void wrong(bool serves, const std::string &address) {
     std::cout << words << "\n";
 }
 
+/// Frames both ways, until the other side is killed.
+static void endless(bool serves, const std::string &address) {
+    chaos::counts counts(address + (serves ? ".serve.counts" : ".connect.counts"));
+    // What a process keeps to its end is made for its first connection.
+    meet(serves, address + ".first", patient());
+    const auto descriptors = chaos::descriptors();
+    const auto mappings = chaos::mappings();
+    {
+        auto ends = meet(serves, address, patient());
+        chaos::step("met");
+        std::cout << name_of(chaos::exchange(ends.sender, ends.receiver, counts)) << "\n";
+        std::cout << told(ends.sender.check()) << "\n";
+    }
+    std::cout << chaos::descriptors() - descriptors << " descriptors and " << chaos::mappings() - mappings << " mappings\n";
+}
+
 /// The other side keeps no rule: what one half is told, and its words.
 static void lied_to(bool serves, const std::string &address, bool sends) try {
     auto ends = meet(serves, address, patient());
@@ -240,6 +257,7 @@ static void run(bool serves, const std::string &wanted, const std::string &addre
     if (wanted == "expiring") return expiring(serves, address);
     if (wanted == "client-dies") return death(!serves, meet(serves, address, patient()));
     if (wanted == "server-dies") return death(serves, meet(serves, address, patient()));
+    if (wanted.ends_with("-killed")) return endless(serves, address);
     if (wanted.starts_with("lie-")) return lied_to(serves, address, wanted == "lie-released");
     if (wanted == "wrong") return wrong(serves, address);
     auto *simple = wanted == "bytes" ? bytes : wanted == "kinds" ? kinds : wanted == "batches" ? batches : nullptr;

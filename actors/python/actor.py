@@ -8,14 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import chaos
 import messages
 import ringway
 
 # Longer than a machine takes that has other things to do.
 LONG = 30.0
-
-# The end of a process that has no way to do what a case asks for: the table shows that.
-LACKS = 77
 
 
 def meet(serves: bool, address: str, **options: Any) -> Any:
@@ -139,12 +137,14 @@ def priorities(serves: bool, address: str) -> None:
 
 
 def expiring(serves: bool, address: str) -> None:
+    connection = meet(serves, address, drop_expired=serves)
     if not serves:
-        # Python receives frames that expire, and sends none.
-        sys.exit(LACKS)
-    connection = meet(serves, address, drop_expired=True)
+        connection.send_expiring(b"short", 0.2)
+        connection.send_expiring(b"long", LONG)
+        time.sleep(0.3)
     everything_sent(serves, address)
-    print(connection.recv(LONG).decode())
+    if serves:
+        print(connection.recv(LONG).decode())
     done(serves, connection)
 
 
@@ -211,6 +211,13 @@ def main(role: str, case: str, address: str) -> None:
             death(not serves, meet(serves, address))
         case "server-dies":
             death(serves, meet(serves, address))
+        case "client-killed" | "server-killed":
+            counts = chaos.Counts(f"{address}.{'serve' if serves else 'connect'}.counts")
+            # What a process keeps to its end is made for its first connection.
+            meet(serves, f"{address}.first").close()
+            before = chaos.held()
+            chaos.endless(meet(serves, address), counts)
+            print(*(f"{now - then} {what}" for now, then, what in zip(chaos.held(), before, ("descriptors", "mappings"), strict=True)), sep=" and ")
         case "lie-frame" | "lie-flags" | "lie-released":
             lied_to(serves, address, case == "lie-released")
         case "wrong":

@@ -129,7 +129,7 @@ Exit codes:
   1    the command cannot be started, or the report not be written
   2    bad usage
   12   the command failed by itself: another exit code than 0, or a signal that was not ours
-  13   a label of --at was not hit as often as asked
+  13   a label of --at was not hit as often as asked, or the command never came to that of --from
   141  the reader of our output went away
   An interrupted one ends the command first, reports, and dies by its signal.";
 

@@ -325,6 +325,25 @@ fn each_label_is_hit_so_often_and_the_report_counts_them() {
 }
 
 #[test]
+fn faults_at_random_times_wait_for_the_label_that_they_begin_at() {
+    let place = Place::new();
+    // Long enough for hundreds of them before the label, if they began with the command.
+    let script = format!("{STEP} sleep 0.5; step ready; echo > $PLACE/came; exec sleep 60");
+    let ask = ["--faults", "kill", "--mean", "0.001", "--from", "ready"];
+    let (code, report) = chaos(&place, &ask, &script);
+    assert_eq!(code, 0, "{}", place.words("chaos"));
+    assert_eq!(sum(&report)["labels"][0]["passed"], 1, "{report:?}");
+    let fault = &of(&report, "fault")[0];
+    let times = ["planned_seconds", "seconds"].map(|time| fault[time].as_f64().unwrap());
+    assert!(times.iter().all(|time| *time >= 0.5), "{fault}");
+    // A command that never comes to it was not tormented, which is told.
+    let (code, report) = chaos(&place, &ask, "true");
+    let sum = sum(&report);
+    assert_eq!((code, &sum["unmet"][0]), (13, &"ready".into()));
+    assert!(place.words("chaos").contains("as asked: ready"));
+}
+
+#[test]
 fn python_and_c_may_name_steps_by_hand() {
     let place = Place::new();
     let python = "import os\nfd = int(os.environ['RINGWAY_CHAOS'].split(':')[0])\nos.write(fd, b'here'); os.read(fd, 1)\n";
@@ -368,6 +387,11 @@ fn what_cannot_be_meant_is_refused_in_words() {
         ),
         (&["--slow-share", "1", "--", "true"], 2, "from 0.01 to 0.99"),
         (&["--count", "0", "--", "true"], 2, "--count"),
+        (
+            &["--from", "a", "--at", "b", "--", "true"],
+            2,
+            "give --mean too",
+        ),
         (
             &["--", "no/such/program"],
             1,

@@ -609,8 +609,8 @@ ringway_status ringway_sender_arm(ringway_sender *sender,
 ringway_status ringway_sender_descriptor(ringway_sender *sender, int32_t *descriptor);
 
 /**
- * Sends copies of `count` payloads as one group, which becomes visible with one store. `timeout`: for room for each. `sent` gets how many were sent, also where the call fails after some of them:
- * these are sent then, and it is the one output that is written in that case. Each is looked at before the first is sent. No group may be open.
+ * Sends copies of `count` payloads as one group, which becomes visible with one store. `timeout`: for room for each. `sent` gets how many were sent, also where the call fails,
+ * but for an argument that makes no sense: these are sent then, none where it fails before the first, and it is the one output that is written in that case. Each is looked at before the first is sent. No group may be open.
  */
 ringway_status ringway_sender_send_many(ringway_sender *sender,
                                         const ringway_payload *payloads,

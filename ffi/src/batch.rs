@@ -31,8 +31,8 @@ pub struct ringway_part {
     pub length: usize,
 }
 
-/// Sends copies of `count` payloads as one group, which becomes visible with one store. `timeout`: for room for each. `sent` gets how many were sent, also where the call fails after some of them:
-/// these are sent then, and it is the one output that is written in that case. Each is looked at before the first is sent. No group may be open.
+/// Sends copies of `count` payloads as one group, which becomes visible with one store. `timeout`: for room for each. `sent` gets how many were sent, also where the call fails,
+/// but for an argument that makes no sense: these are sent then, none where it fails before the first, and it is the one output that is written in that case. Each is looked at before the first is sent. No group may be open.
 // SAFETY: the callers' contract is that of lib.rs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ringway_sender_send_many(
@@ -45,12 +45,12 @@ pub unsafe extern "C" fn ringway_sender_send_many(
     call(|| {
         // SAFETY: the caller's promise.
         let mut sender = unsafe { sender::Lent::of(sender) }?;
-        let half = sender.idle()?;
         let sent = given(sent, "sent")?;
         let size = count.checked_mul(size_of::<ringway_payload>());
         let size = size.ok_or_else(|| Failure::argument("`count` is more than there can be"))?;
         if size == 0 {
             sent.write(0);
+            sender.idle()?;
             return Ok(());
         }
         // SAFETY: the caller's promise.
@@ -64,6 +64,8 @@ pub unsafe extern "C" fn ringway_sender_send_many(
             // SAFETY: the caller's promise.
             unsafe { bytes(payload.data, payload.length, "payloads[..].data") }?;
         }
+        sent.write(0);
+        let half = sender.idle()?;
         let patience = Patience::of(timeout);
         let mut group = half.group();
         let mut done = 0;

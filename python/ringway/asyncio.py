@@ -94,7 +94,7 @@ def listen(name: str | PathLike[str], **options: Unpack[_Options]) -> Listener:
     True
     """
     _refuse_spin(options)
-    return Listener(ringway.listen(name, **options))
+    return Listener(_ringway.listen(name, **options))
 
 
 def _refuse_spin(options: _Options) -> None:
@@ -315,6 +315,34 @@ class Connection:
                 if not await watch.sleep(size):
                     await _breathe(idle)
                     idle += 1
+
+    async def send_expiring(self, buffer: Buffer, lifetime: float, kind: int = 0) -> None:
+        """Sends a copy of a buffer that is of no use any more ``lifetime`` seconds from now, waiting for room until then: as ``ringway.Connection.send_expiring``. A call that is cancelled has sent nothing."""
+        if self._calls <= 0:
+            await self._give_way()
+        send = self._sync.sender.try_send_expiring
+        if self._turns is None and send(buffer, lifetime, kind):
+            self._calls -= 1
+            return
+        ends = asyncio.get_running_loop().time() + lifetime
+        with memoryview(buffer) as view:
+            # The moment at which it expires lies before it in the ring.
+            size = view.nbytes + 8
+
+        def left() -> float:
+            return max(ends - asyncio.get_running_loop().time(), 0.0)
+
+        try:
+            async with asyncio.timeout(left()), self._turn() as watch:
+                idle = 0
+                while not send(buffer, left(), kind):
+                    if not await watch.sleep(size):
+                        await _breathe(idle)
+                        idle += 1
+        except TimeoutError as error:
+            if isinstance(error, ringway.Error):
+                raise
+            raise ringway.Expired("the frame has expired before there was room for it") from None
 
     async def send_batch(self, buffers: Iterable[Buffer], kind: int = 0) -> int:
         """Sends several, published together; returns how many. A call that is cancelled, or fails, has sent so many of them: the attribute ``sent`` of what it raises."""

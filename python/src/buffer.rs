@@ -45,9 +45,14 @@ impl<'py> Lent<'py> {
         (self.view.buf.cast(), self.view.len.unsigned_abs())
     }
 
+    /// How many bytes it has.
+    pub(crate) fn len(&self) -> usize {
+        self.place().1
+    }
+
     /// Its bytes.
     ///
-    /// Python code that runs meanwhile could change them, and so the interpreter's lock is held while the slice is used; native code that changes a buffer which it has lent
+    /// Python code that runs meanwhile could change them, and so the interpreter's lock is held for as long as the slice lives, which none does across a wait; native code that changes a buffer which it has lent
     /// breaks the rules of the buffer protocol by itself.
     pub(crate) fn bytes(&self) -> &[u8] {
         let (place, len) = self.place();
@@ -110,13 +115,22 @@ impl<'a, 'py> Payload<'a, 'py> {
         }
     }
 
+    /// How many bytes it has.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Lent(lent) => lent.len(),
+        }
+    }
+
     /// Whether they take long to copy, and nobody can change them meanwhile.
     #[inline]
     pub(crate) fn is_long(&self) -> bool {
         matches!(self, Self::Bytes(bytes) if bytes.len() >= LONG)
     }
 
-    /// Its bytes.
+    /// Its bytes; as of [`Lent::bytes`], no slice of them lives across a wait.
     #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
         match self {
@@ -174,12 +188,9 @@ impl<'py> Blank<'py> {
 }
 
 /// Whether one record has room there.
-pub(crate) fn room_for(buffer: &[u8], size: usize) -> PyResult<()> {
-    if size == 0 || buffer.len() < size {
-        let text = format!(
-            "a buffer of {} bytes has no room for a record of {size} bytes",
-            buffer.len()
-        );
+pub(crate) fn room_for(room: usize, size: usize) -> PyResult<()> {
+    if size == 0 || room < size {
+        let text = format!("a buffer of {room} bytes has no room for a record of {size} bytes");
         return Err(PyValueError::new_err(text));
     }
     Ok(())

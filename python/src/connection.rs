@@ -156,6 +156,43 @@ impl Connection {
         sender.send_at(py, priority, buffer, kind, timeout)
     }
 
+    /// Sends a copy of `buffer` that is of no use any more `lifetime` seconds from now, and waits for room until then. A peer whose `drop_expired` is true never sees it afterwards; the longest
+    /// payload is eight bytes shorter.
+    ///
+    /// Raises `Expired` where there was no room in time, and at once `QueueTooLong` where the peer would not come to it in time.
+    ///
+    /// >>> import ringway, time
+    /// >>> left, right = ringway.pair(drop_expired=True)
+    /// >>> left.send_expiring(b"soon stale", 0.001)
+    /// >>> left.send_expiring(b"good for an hour", 3600)
+    /// >>> time.sleep(0.002)
+    /// >>> right.recv()
+    /// b'good for an hour'
+    #[pyo3(signature = (buffer, lifetime, kind=0))]
+    fn send_expiring(
+        &self,
+        py: Python<'_>,
+        buffer: &Bound<'_, PyAny>,
+        lifetime: f64,
+        kind: u16,
+    ) -> PyResult<()> {
+        let sender = self.sender.get();
+        sender.send_expiring(py, buffer, lifetime, kind)
+    }
+
+    /// The same if there is room now. Returns whether it was sent.
+    #[pyo3(signature = (buffer, lifetime, kind=0))]
+    fn try_send_expiring(
+        &self,
+        py: Python<'_>,
+        buffer: &Bound<'_, PyAny>,
+        lifetime: f64,
+        kind: u16,
+    ) -> PyResult<bool> {
+        let sender = self.sender.get();
+        sender.try_send_expiring(py, buffer, lifetime, kind)
+    }
+
     /// Sends a copy of `buffer` if there is room now. Returns whether it was sent. Room comes back in steps of an eighth of the ring.
     #[pyo3(signature = (buffer, kind=0))]
     fn try_send(&self, py: Python<'_>, buffer: &Bound<'_, PyAny>, kind: u16) -> PyResult<bool> {

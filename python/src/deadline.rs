@@ -26,3 +26,33 @@ pub(crate) fn after(seconds: Option<f64>) -> PyResult<Deadline> {
     let timeout = Duration::try_from_secs_f64(seconds).ok();
     Ok(timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
 }
+
+/// A timeout that becomes a deadline when somebody has to wait, and stays it: a call that finds what it wants at once asks no clock, and all waits of one that does not end at the same time.
+#[derive(Debug)]
+pub(crate) struct Until {
+    timeout: Option<f64>,
+    deadline: Option<Deadline>,
+}
+
+impl Until {
+    pub(crate) fn new(timeout: Option<f64>) -> Self {
+        Self {
+            timeout,
+            deadline: None,
+        }
+    }
+
+    /// The deadline.
+    ///
+    /// # Errors
+    /// As for [`after`].
+    #[cold]
+    pub(crate) fn deadline(&mut self) -> PyResult<Deadline> {
+        if let Some(deadline) = self.deadline {
+            return Ok(deadline);
+        }
+        let deadline = after(self.timeout)?;
+        self.deadline = Some(deadline);
+        Ok(deadline)
+    }
+}

@@ -48,6 +48,7 @@ pub(crate) enum Fault {
     Unread,
     Io,
     InUse,
+    Panicked,
 }
 
 /// Name, base among ours, bases among Python's, and what it means.
@@ -332,6 +333,13 @@ const CLASSES: &[Class] = &[
         Fault::Error,
         &["RuntimeError"],
         "A reservation or a view of this half is open: commit, abort or release it first.",
+    ),
+    (
+        Fault::Panicked,
+        "Panicked",
+        Fault::Error,
+        &["RuntimeError"],
+        "A call of this half met a fault of the library, which ended the connection: report it, and connect again.",
     ),
 ];
 

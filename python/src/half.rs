@@ -6,7 +6,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use ringway::{Interrupter, Wait};
 
-use crate::deadline::after;
+use crate::deadline::Until;
 use crate::errors::{Fault, raise};
 use crate::flag::Flag;
 use crate::turn::{Held, Turn};
@@ -16,6 +16,8 @@ use crate::turn::{Held, Turn};
 pub(crate) struct State {
     /// It is closed, or about to be.
     pub(crate) closing: Flag,
+    /// A call panicked in it: it was closed by that.
+    panicked: Flag,
     pub(crate) wait: Wait,
     interrupter: Interrupter,
     descriptor: RawFd,
@@ -47,12 +49,25 @@ pub(crate) fn closed_here(py: Python<'_>) -> PyErr {
     )
 }
 
+impl State {
+    /// The refusal of one that was closed here, by the program or by a panic.
+    #[cold]
+    pub(crate) fn closed(&self, py: Python<'_>) -> PyErr {
+        if !self.panicked.is_set() {
+            return closed_here(py);
+        }
+        let text = "a fault of the library ended this half of the connection in an earlier call; connect again";
+        raise(py, Fault::Panicked, text)
+    }
+}
+
 impl<T: Lends> Half<T> {
     pub(crate) fn new(half: T, wait: Wait, interrupter: Interrupter, descriptor: RawFd) -> Self {
         Self {
             turn: Turn::new(Some(half)),
             state: State {
                 closing: Flag::default(),
+                panicked: Flag::default(),
                 wait,
                 interrupter,
                 descriptor,
@@ -63,16 +78,27 @@ impl<T: Lends> Half<T> {
     /// Takes the half for one call.
     #[inline]
     pub(crate) fn enter(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Entered<'_, T>> {
-        let held = self.turn.take(py, || after(timeout).unwrap_or_default())?;
+        self.enter_until(py, &mut Until::new(timeout))
+    }
+
+    /// The same, for a call that has waits of its own, until then.
+    #[inline]
+    pub(crate) fn enter_until(
+        &self,
+        py: Python<'_>,
+        until: &mut Until,
+    ) -> PyResult<Entered<'_, T>> {
+        let take = || until.deadline().unwrap_or_default();
+        let held = self.turn.take(py, take)?;
         let entered = Entered {
             held,
-            closing: &self.state.closing,
+            state: &self.state,
         };
         let lent = match &*entered.held {
             Some(half) if !self.state.closing.is_set() => half.is_open(),
             _ => {
                 drop(entered);
-                return Err(closed_here(py));
+                return Err(self.state.closed(py));
             }
         };
         if lent {
@@ -102,9 +128,16 @@ impl<T: Lends> Half<T> {
         Ok(())
     }
 
-    /// The half, also of one that is closing. For what ends later.
-    pub(crate) fn take(&self, py: Python<'_>) -> PyResult<Held<'_, Option<T>>> {
-        self.turn.take(py, || None)
+    /// Has the half, also one that is closing, end what was lent. For what ends later.
+    pub(crate) fn finish(&self, py: Python<'_>, end: impl FnOnce(&mut T)) -> PyResult<()> {
+        let mut held = Entered {
+            held: self.turn.take(py, || None)?,
+            state: &self.state,
+        };
+        if let Some(half) = held.held.as_mut() {
+            end(half);
+        }
+        Ok(())
     }
 
     /// The descriptor that event loops poll for readability.
@@ -126,14 +159,20 @@ fn end<T: Lends>(held: &mut Option<T>) {
 /// A half during one call.
 pub(crate) struct Entered<'a, T: Lends> {
     held: Held<'a, Option<T>>,
-    closing: &'a Flag,
+    state: &'a State,
 }
 
 impl<T: Lends> Drop for Entered<'_, T> {
     #[inline]
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            // What state it is in nobody knows. Dropped by a panic, it ends the connection without a goodbye: the peer does not take what it has for the whole.
+            self.state.panicked.set();
+            self.state.closing.set();
+            *self.held = None;
+        }
         // Closed meanwhile, by who could not or would not wait for this call.
-        if self.closing.is_set() {
+        if self.state.closing.is_set() {
             end(&mut self.held);
         }
     }

@@ -22,6 +22,8 @@ mod observe;
 mod options;
 mod outbox;
 mod pair;
+#[cfg(ringway_planted = "panics")]
+mod panics;
 mod pipe;
 mod receiver;
 mod records;

@@ -52,6 +52,8 @@ fn _ringway(module: &Bound<'_, PyModule>) -> PyResult<()> {
 /// What the Python modules of this package use, and nobody else: it is not in `__all__`.
 fn private(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
+    #[cfg(ringway_planted = "panics")]
+    module.setattr("_panic", wrap_pyfunction!(crate::panics::_panic, module)?)?;
     module.setattr("_Handshake", py.get_type::<Handshake>())?;
     for function in [
         wrap_pyfunction!(_answer_on, module)?,

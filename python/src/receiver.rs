@@ -6,9 +6,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 use ringway::{Arm, RecvError, Wait};
 
-use crate::buffer::{Lent, blank, room_for};
-use crate::deadline::after;
-use crate::errors::{Fault, is, not_received, raise, raise_with};
+use crate::buffer::{Lent, blank};
+use crate::deadline::{Until, after};
+use crate::errors::{Fault, is, not_received, raise};
 use crate::half::Half;
 use crate::inbox::Inbox;
 use crate::view::View;
@@ -51,11 +51,12 @@ impl Receiver {
         if timeout.is_some_and(|seconds| seconds.is_nan() || seconds < 0.0) {
             after(timeout)?;
         }
-        let mut inbox = self.half.enter(py, timeout)?;
+        let mut until = Until::new(timeout);
+        let mut inbox = self.half.enter_until(py, &mut until)?;
         let (receiver, kind) = inbox.parts(py)?;
         loop {
             if !receiver.sees_frame_within(waits::HELD) {
-                self.wait(py, receiver, timeout)?;
+                self.wait(py, receiver, &mut until)?;
             }
             match take(receiver, kind) {
                 Ok(received) => return received,
@@ -71,9 +72,9 @@ impl Receiver {
         &self,
         py: Python<'_>,
         receiver: &mut ringway::Receiver,
-        timeout: Option<f64>,
+        until: &mut Until,
     ) -> PyResult<()> {
-        waits::for_frame(py, receiver, &self.half.state, after(timeout)?)
+        waits::for_frame(py, receiver, &self.half.state, until.deadline()?)
     }
 
     #[inline]
@@ -115,25 +116,26 @@ impl Receiver {
         timeout: Option<f64>,
     ) -> PyResult<usize> {
         let mut buffer = Lent::to_write(buffer)?;
-        let buffer = buffer.bytes_mut();
         if buffer.len() >= LARGE {
-            let mut inbox = self.half.enter(py, timeout)?;
+            let mut until = Until::new(timeout);
+            let mut inbox = self.half.enter_until(py, &mut until)?;
             let (receiver, kind) = inbox.parts(py)?;
             *kind = 0;
-            let deadline = after(timeout)?;
-            return waits::into_large(py, receiver, buffer, &self.half.state, deadline);
+            let deadline = until.deadline()?;
+            return waits::into_large(py, receiver, &mut buffer, &self.half.state, deadline);
         }
+        let room = buffer.len();
         self.receive(py, timeout, |receiver, kind| {
             let mut next = 0;
             let fits = |len: usize, _: u16| {
                 next = len;
-                len <= buffer.len()
+                len <= room
             };
             let Some(frame) = receiver.try_recv_if(fits)? else {
                 return Err(RecvError::Truncated { len: next });
             };
             *kind = frame.kind();
-            Ok(Ok(frame.copy_to(buffer)))
+            Ok(Ok(frame.copy_to(buffer.bytes_mut())))
         })
     }
 
@@ -191,55 +193,18 @@ impl Receiver {
         })
     }
 
-    pub(crate) fn recv_batch_into(
-        &self,
-        py: Python<'_>,
-        buffer: &Bound<'_, PyAny>,
-        size: usize,
-        timeout: Option<f64>,
-    ) -> PyResult<usize> {
-        let mut buffer = Lent::to_write(buffer)?;
-        let buffer = buffer.bytes_mut();
-        room_for(buffer, size)?;
-        self.receive(py, timeout, |receiver, kind| {
-            if receiver.priorities() > 1 {
-                let text = "records are received into a buffer from connections of one lane only";
-                return Ok(Err(raise(py, Fault::Feature, text)));
-            }
-            let mut count = 0;
-            for place in buffer.chunks_exact_mut(size) {
-                let mut next = 0;
-                let fits = |len: usize, _: u16| {
-                    next = len;
-                    len == size
-                };
-                match receiver.try_recv_if(fits) {
-                    Ok(Some(frame)) => {
-                        *kind = frame.kind();
-                        frame.copy_to(place);
-                    }
-                    Ok(None) if count == 0 => return Ok(Err(wrong_size(py, next, size))),
-                    Err(error) if count == 0 => return Err(error),
-                    // The next call says it too.
-                    Ok(None) | Err(_) => break,
-                }
-                count += 1;
-            }
-            Ok(Ok(count))
-        })
-    }
-
     pub(crate) fn recv_view(slf: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<View> {
         let (py, receiver) = (slf.py(), slf.get());
         if !receiver.trusts {
             let text = "frames are looked at in place on connections that were made with trust_peer=True only: a peer may change the bytes at any time, also behind a check";
             return Err(raise(py, Fault::Feature, text));
         }
-        let mut inbox = receiver.half.enter(py, timeout)?;
+        let mut until = Until::new(timeout);
+        let mut inbox = receiver.half.enter_until(py, &mut until)?;
         loop {
             let lane = inbox.receiver(py)?;
             if !lane.sees_frame_within(waits::HELD) {
-                receiver.wait(py, lane, timeout)?;
+                receiver.wait(py, lane, &mut until)?;
             }
             match inbox.keep() {
                 Ok((place, len, kind)) => {
@@ -254,14 +219,7 @@ impl Receiver {
     /// Releases the frame that is looked at in place.
     pub(crate) fn finish(&self, py: Python<'_>) {
         // There is nobody to tell: it fails in a forked child, which has nothing to release.
-        if let Ok(mut held) = self.half.take(py) {
-            if let Some(inbox) = held.as_mut() {
-                inbox.finish();
-            }
-            if self.half.state.closing.is_set() {
-                *held = None;
-            }
-        }
+        let _ = self.half.finish(py, Inbox::finish);
     }
 
     /// The next frame of an iteration; `None` behind the last one.
@@ -287,14 +245,6 @@ impl Receiver {
     pub(crate) fn ring_capacity(&self) -> usize {
         self.capacity
     }
-}
-
-#[cold]
-fn wrong_size(py: Python<'_>, len: usize, size: usize) -> PyErr {
-    let text = format!(
-        "the next frame has {len} bytes, and a record {size}; it stays unread: receive it by another call"
-    );
-    raise_with(py, Fault::WrongSize, text, &[("len", len)])
 }
 
 /// The next frame as `bytes`. Without memory for them it stays unread.

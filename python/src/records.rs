@@ -3,9 +3,47 @@
 use pyo3::prelude::*;
 
 use crate::buffer::{Lent, room_for};
+use crate::errors::{Fault, raise, raise_with};
 use crate::receiver::Receiver;
 
 impl Receiver {
+    pub(crate) fn recv_batch_into(
+        &self,
+        py: Python<'_>,
+        buffer: &Bound<'_, PyAny>,
+        size: usize,
+        timeout: Option<f64>,
+    ) -> PyResult<usize> {
+        let mut buffer = Lent::to_write(buffer)?;
+        room_for(buffer.len(), size)?;
+        self.receive(py, timeout, |receiver, kind| {
+            if receiver.priorities() > 1 {
+                let text = "records are received into a buffer from connections of one lane only";
+                return Ok(Err(raise(py, Fault::Feature, text)));
+            }
+            let mut count = 0;
+            for place in buffer.bytes_mut().chunks_exact_mut(size) {
+                let mut next = 0;
+                let fits = |len: usize, _: u16| {
+                    next = len;
+                    len == size
+                };
+                match receiver.try_recv_if(fits) {
+                    Ok(Some(frame)) => {
+                        *kind = frame.kind();
+                        frame.copy_to(place);
+                    }
+                    Ok(None) if count == 0 => return Ok(Err(wrong_size(py, next, size))),
+                    Err(error) if count == 0 => return Err(error),
+                    // The next call says it too.
+                    Ok(None) | Err(_) => break,
+                }
+                count += 1;
+            }
+            Ok(Ok(count))
+        })
+    }
+
     /// How many records of `size` bytes were copied into the buffer: those of the frames of `kind` that are there, each of which has one or more. None at all: the next
     /// frame is another, has more than the buffer has room for, or the lanes are several; it stays unread, to be taken by another call.
     fn recv_records(
@@ -17,9 +55,9 @@ impl Receiver {
         timeout: Option<f64>,
     ) -> PyResult<usize> {
         let mut buffer = Lent::to_write(buffer)?;
-        let buffer = buffer.bytes_mut();
-        room_for(buffer, size)?;
+        room_for(buffer.len(), size)?;
         self.receive(py, timeout, |receiver, last| {
+            let buffer = buffer.bytes_mut();
             if receiver.priorities() > 1 {
                 return Ok(Ok(0));
             }
@@ -49,6 +87,14 @@ impl Receiver {
             Ok(Ok(filled / size))
         })
     }
+}
+
+#[cold]
+fn wrong_size(py: Python<'_>, len: usize, size: usize) -> PyErr {
+    let text = format!(
+        "the next frame has {len} bytes, and a record {size}; it stays unread: receive it by another call"
+    );
+    raise_with(py, Fault::WrongSize, text, &[("len", len)])
 }
 
 /// Receives records into a buffer, for `ringway.typed`.

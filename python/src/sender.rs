@@ -1,15 +1,16 @@
 //! The half that sends.
 
 use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::time::Instant;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use ringway::{Arm, SendError, Wait};
 
 use crate::buffer::{Payload, unlocked};
-use crate::deadline::after;
-use crate::errors::not_sent;
-use crate::half::{Half, closed_here};
+use crate::deadline::{Until, after};
+use crate::errors::{Fault, is, not_sent};
+use crate::half::Half;
 use crate::outbox::Outbox;
 use crate::reservation::Reservation;
 use crate::waits;
@@ -48,7 +49,8 @@ impl Sender {
         timeout: Option<f64>,
     ) -> PyResult<()> {
         let payload = Payload::of(payload)?;
-        let mut outbox = self.half.enter(py, timeout)?;
+        let mut until = Until::new(timeout);
+        let mut outbox = self.half.enter_until(py, &mut until)?;
         let sender = outbox.sender(py)?;
         loop {
             let sent = if payload.is_long() {
@@ -58,7 +60,7 @@ impl Sender {
             };
             match sent {
                 Ok(()) => return Ok(()),
-                Err(SendError::Full) => self.wait(py, sender, payload.bytes().len(), timeout)?,
+                Err(SendError::Full) => self.wait(py, sender, payload.len(), &mut until)?,
                 Err(error) => return Err(not_sent(py, error)),
             }
         }
@@ -70,9 +72,9 @@ impl Sender {
         py: Python<'_>,
         sender: &mut ringway::Sender,
         len: usize,
-        timeout: Option<f64>,
+        until: &mut Until,
     ) -> PyResult<()> {
-        waits::for_room(py, sender, len, &self.half.state, after(timeout)?)
+        waits::for_room(py, sender, len, &self.half.state, until.deadline()?)
     }
 
     pub(crate) fn send_at(
@@ -84,8 +86,9 @@ impl Sender {
         timeout: Option<f64>,
     ) -> PyResult<()> {
         let payload = Payload::of(payload)?;
-        let mut outbox = self.half.enter(py, timeout)?;
-        let deadline = after(timeout)?;
+        let mut until = Until::new(timeout);
+        let mut outbox = self.half.enter_until(py, &mut until)?;
+        let deadline = until.deadline()?;
         let mut sender = outbox
             .sender(py)?
             .at(priority)
@@ -94,8 +97,7 @@ impl Sender {
             match sender.try_send_kind(kind, payload.bytes()) {
                 Ok(()) => return Ok(()),
                 Err(SendError::Full) => {
-                    let len = payload.bytes().len();
-                    waits::for_room(py, &mut sender, len, &self.half.state, deadline)?;
+                    waits::for_room(py, &mut sender, payload.len(), &self.half.state, deadline)?;
                 }
                 Err(error) => return Err(not_sent(py, error)),
             }
@@ -117,6 +119,51 @@ impl Sender {
         }
     }
 
+    pub(crate) fn send_expiring(
+        &self,
+        py: Python<'_>,
+        payload: &Bound<'_, PyAny>,
+        lifetime: f64,
+        kind: u16,
+    ) -> PyResult<()> {
+        let expires = end_of(lifetime)?;
+        let payload = Payload::of(payload)?;
+        let mut outbox = self.half.enter(py, Some(lifetime))?;
+        let sender = outbox.sender(py)?;
+        loop {
+            match sender.try_send_kind_expiring(kind, payload.bytes(), expires) {
+                Ok(()) => return Ok(()),
+                Err(SendError::Full) => {}
+                Err(error) => return Err(not_sent(py, error)),
+            }
+            // The moment at which it expires lies before it in the ring.
+            let len = payload.len().saturating_add(8);
+            match waits::for_room(py, sender, len, &self.half.state, Some(expires)) {
+                // The next try says that it has expired.
+                Err(error) if is(py, &error, Fault::TimedOut) => {}
+                waited => waited?,
+            }
+        }
+    }
+
+    pub(crate) fn try_send_expiring(
+        &self,
+        py: Python<'_>,
+        payload: &Bound<'_, PyAny>,
+        lifetime: f64,
+        kind: u16,
+    ) -> PyResult<bool> {
+        let expires = end_of(lifetime)?;
+        let payload = Payload::of(payload)?;
+        let mut outbox = self.half.enter(py, None)?;
+        let sender = outbox.sender(py)?;
+        match sender.try_send_kind_expiring(kind, payload.bytes(), expires) {
+            Ok(()) => Ok(true),
+            Err(SendError::Full) => Ok(false),
+            Err(error) => Err(not_sent(py, error)),
+        }
+    }
+
     pub(crate) fn send_batch(
         &self,
         py: Python<'_>,
@@ -128,7 +175,7 @@ impl Sender {
         let payloads: Vec<Bound<'_, PyAny>> = payloads.try_iter()?.collect::<PyResult<_>>()?;
         let payloads: Vec<Payload<'_, '_>> =
             payloads.iter().map(Payload::of).collect::<PyResult<_>>()?;
-        self.send_group(py, payloads.iter().map(Payload::bytes), kind, timeout)
+        self.send_group(py, payloads.len(), |at| payloads[at].bytes(), kind, timeout)
     }
 
     pub(crate) fn send_batch_from(
@@ -140,53 +187,47 @@ impl Sender {
         timeout: Option<f64>,
     ) -> PyResult<usize> {
         let records = Payload::of(records)?;
-        let records = records.bytes();
-        if size == 0 || records.len() % size != 0 {
-            let text = format!(
-                "a buffer of {} bytes is no number of records of {size} bytes",
-                records.len()
-            );
+        let len = records.len();
+        if size == 0 || len % size != 0 {
+            let text = format!("a buffer of {len} bytes is no number of records of {size} bytes");
             return Err(PyValueError::new_err(text));
         }
-        self.send_group(py, records.chunks_exact(size), kind, timeout)
+        let record = |at: usize| &records.bytes()[at * size..][..size];
+        self.send_group(py, len / size, record, kind, timeout)
     }
 
-    /// Sends frames in groups, as many in each as there is room for.
+    /// Sends frames in groups, as many in each as there is room for. `payload` has the bytes of each, for a look: while it waits for room, others may change them.
     fn send_group<'a>(
         &self,
         py: Python<'_>,
-        payloads: impl Iterator<Item = &'a [u8]>,
+        count: usize,
+        payload: impl Fn(usize) -> &'a [u8],
         kind: u16,
         timeout: Option<f64>,
     ) -> PyResult<usize> {
-        let mut outbox = self.half.enter(py, timeout)?;
+        let mut until = Until::new(timeout);
+        let mut outbox = self.half.enter_until(py, &mut until)?;
         let sender = outbox.sender(py)?;
-        let deadline = after(timeout)?;
-        let mut payloads = payloads.peekable();
+        let deadline = until.deadline()?;
         let mut sent = 0;
         loop {
             let mut group = sender.group();
             let mut refusal = None;
-            while let Some(payload) = payloads.peek() {
-                match group.try_send_kind(kind, payload) {
-                    Ok(()) => {
-                        sent += 1;
-                        payloads.next();
-                    }
-                    Err(error) => {
-                        refusal = Some((error, payload.len()));
-                        break;
-                    }
+            while sent < count && refusal.is_none() {
+                match group.try_send_kind(kind, payload(sent)) {
+                    Ok(()) => sent += 1,
+                    Err(error) => refusal = Some(error),
                 }
             }
             group.publish();
             match refusal {
                 None => return Ok(sent),
-                Some((SendError::Full, len)) => {
+                Some(SendError::Full) => {
+                    let len = payload(sent).len();
                     let waited = waits::for_room(py, sender, len, &self.half.state, deadline);
                     waited.map_err(|error| partly(py, error, sent))?;
                 }
-                Some((error, _)) => return Err(partly(py, not_sent(py, error), sent)),
+                Some(error) => return Err(partly(py, not_sent(py, error), sent)),
             }
         }
     }
@@ -198,7 +239,8 @@ impl Sender {
         timeout: Option<f64>,
     ) -> PyResult<Reservation> {
         let (py, sender) = (slf.py(), slf.get());
-        let mut outbox = sender.half.enter(py, timeout)?;
+        let mut until = Until::new(timeout);
+        let mut outbox = sender.half.enter_until(py, &mut until)?;
         loop {
             outbox.sender(py)?;
             let kept = outbox.keep(|lane| {
@@ -213,7 +255,7 @@ impl Sender {
                     // What lies before an aligned payload takes room too.
                     let room = len.saturating_add(sender.alignment - 8);
                     let room = room.min(sender.max_payload.max(len));
-                    sender.wait(py, outbox.sender(py)?, room, timeout)?;
+                    sender.wait(py, outbox.sender(py)?, room, &mut until)?;
                 }
                 Err(error) => return Err(not_sent(py, error)),
             }
@@ -222,16 +264,12 @@ impl Sender {
 
     /// Ends the open reservation. Of a half that is closed by now, nothing is sent.
     pub(crate) fn finish(&self, py: Python<'_>, commit: Option<usize>) -> PyResult<()> {
-        let mut held = self.half.take(py)?;
-        let closing = self.half.state.closing.is_set();
-        if let Some(outbox) = held.as_mut() {
-            outbox.finish(commit.filter(|_| !closing));
-        }
-        if closing {
-            *held = None;
-            if commit.is_some() {
-                return Err(closed_here(py));
-            }
+        let state = &self.half.state;
+        let closing = state.closing.is_set();
+        self.half
+            .finish(py, |outbox| outbox.finish(commit.filter(|_| !closing)))?;
+        if closing && commit.is_some() {
+            return Err(state.closed(py));
         }
         Ok(())
     }
@@ -251,6 +289,20 @@ impl Sender {
     pub(crate) fn longest(&self) -> usize {
         self.max_payload
     }
+}
+
+/// When a frame of that lifetime expires.
+fn end_of(lifetime: f64) -> PyResult<Instant> {
+    let expires = (lifetime >= 0.0)
+        .then(|| after(Some(lifetime)))
+        .and_then(Result::ok)
+        .flatten();
+    expires.ok_or_else(|| {
+        let text = format!(
+            "lifetime is {lifetime}: it must be a number of seconds that is not negative, and ends"
+        );
+        PyValueError::new_err(text)
+    })
 }
 
 /// Says with an error how many of a batch were sent before it, as its attribute `sent`.
@@ -298,6 +350,30 @@ impl Sender {
     #[pyo3(name = "try_send", signature = (buffer, kind=0))]
     fn py_try_send(&self, py: Python<'_>, buffer: &Bound<'_, PyAny>, kind: u16) -> PyResult<bool> {
         self.try_send(py, buffer, kind)
+    }
+
+    /// Sends a copy that is of no use any more after a time: as `Connection.send_expiring`.
+    #[pyo3(name = "send_expiring", signature = (buffer, lifetime, kind=0))]
+    fn py_send_expiring(
+        &self,
+        py: Python<'_>,
+        buffer: &Bound<'_, PyAny>,
+        lifetime: f64,
+        kind: u16,
+    ) -> PyResult<()> {
+        self.send_expiring(py, buffer, lifetime, kind)
+    }
+
+    /// The same if there is room now: as `Connection.try_send_expiring`.
+    #[pyo3(name = "try_send_expiring", signature = (buffer, lifetime, kind=0))]
+    fn py_try_send_expiring(
+        &self,
+        py: Python<'_>,
+        buffer: &Bound<'_, PyAny>,
+        lifetime: f64,
+        kind: u16,
+    ) -> PyResult<bool> {
+        self.try_send_expiring(py, buffer, lifetime, kind)
     }
 
     /// Sends several frames, which become visible in groups: as `Connection.send_batch`.

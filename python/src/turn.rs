@@ -79,7 +79,7 @@ impl<T: Send> Turn<T> {
     fn try_take(&self) -> Option<Held<'_, T>> {
         let guard = match self.held.try_lock() {
             Ok(guard) => guard,
-            // A panic has left the half as any other error does.
+            // A half that met a panic is gone (`half.rs`).
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return None,
         };

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 use ringway::{RecvError, SendError, Wait};
 
+use crate::buffer::Lent;
 use crate::deadline::Deadline;
 use crate::errors::{not_received, not_sent};
 use crate::half::{State, closed_here};
@@ -101,17 +102,27 @@ pub(crate) fn for_room(
 }
 
 /// Receives into a buffer, which its owner lends, without the interpreter's lock: the frame is copied while it is written.
+///
+/// A thread of Python that looks into the buffer meanwhile finds some of the old bytes and some of the new ones, as it does where a file is read into it.
 #[cold]
 pub(crate) fn into_large(
     py: Python<'_>,
     receiver: &mut ringway::Receiver,
-    buffer: &mut [u8],
+    buffer: &mut Lent<'_>,
     state: &State,
     deadline: Deadline,
 ) -> PyResult<usize> {
-    patiently(py, state, deadline, |until| match until {
-        Some(until) => receiver.recv_into_deadline(buffer, until),
-        None => receiver.recv_into(buffer),
+    let (place, len) = buffer.place();
+    let place = place.expose_provenance();
+    patiently(py, state, deadline, |until| {
+        let place = std::ptr::with_exposed_provenance_mut::<u8>(place);
+        // SAFETY: the owner keeps so many bytes valid, and of this size, until the buffer is released, which `buffer` does later; it was asked for one that may be written to. The slice is made for this
+        // one wait, and is where frames are copied to and nothing else: by what the optimiser does not see into (`segment/foreign.rs`), so that it draws no conclusion from what other threads do with the bytes.
+        let buffer = unsafe { std::slice::from_raw_parts_mut(place, len) };
+        match until {
+            Some(until) => receiver.recv_into_deadline(buffer, until),
+            None => receiver.recv_into(buffer),
+        }
     })
 }
 

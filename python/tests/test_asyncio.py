@@ -262,6 +262,10 @@ def test_connecting_holds_up_nobody(place: str, loops: Loops) -> None:
             await ringway.asyncio.connect(place, wait="spin")
         with pytest.raises(ValueError, match="never sleeps"):
             ringway.asyncio.listen(place, wait="spin")
+        # Messages have a listener of their own, whose connections are no loop's.
+        with pytest.raises(TypeError, match="Schema"):
+            ringway.asyncio.listen(place, sends=ringway.u64)  # type: ignore[arg-type]
+        assert not os.path.exists(place)
 
     run(loops, main())
 

@@ -1,5 +1,6 @@
 //! One side of a case of `actors/cases.txt`: `actor SERVE|CONNECT CASE ADDRESS`. What it receives it prints, and sends back where the case has it so.
 
+mod chaos;
 mod messages;
 
 use std::error::Error;
@@ -47,6 +48,7 @@ fn run(serves: bool, case: &str, address: &Path) -> Outcome {
         "priorities" => priorities(serves, address),
         "expiring" => expiring(serves, address),
         "client-dies" => death(serves, address, !serves),
+        "client-killed" | "server-killed" => chaos::endless(serves, address),
         "server-dies" => death(serves, address, serves),
         "wrong" => wrong(serves, address),
         "lie-frame" | "lie-flags" => lied_to(serves, address, false),

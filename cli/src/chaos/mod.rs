@@ -45,6 +45,9 @@ pub(crate) struct ChaosArgs {
     /// Seconds between faults at random times, on the average: 1 unless given.
     #[arg(long, value_name = "SECONDS", value_parser = parse_mean)]
     mean: Option<f64>,
+    /// Faults at random times begin when the command first comes to this labelled step, instead of when it starts.
+    #[arg(long, value_name = "LABEL")]
+    from: Option<String>,
     /// How long a stop lasts: seconds, or from how many to how many.
     #[arg(long, value_name = "SECONDS", default_value = "0.05-0.5", value_parser = Span::parse)]
     stop_for: Span,
@@ -135,6 +138,10 @@ fn chaos(args: &ChaosArgs) -> Result<(), Failure> {
     };
     let each = args.each.unwrap_or(u64::from(at_steps));
     let steps = Steps::new(&args.at, each, args.within, manner.clone(), seed);
+    if args.from.is_some() && mean.is_none() {
+        let words = "--from is for faults at random times: give --mean too";
+        return Err(Failure::new(Code::Usage, words));
+    }
     let gaps = mean.and_then(|mean| Gaps::per_second(1.0 / mean));
     let plan = gaps.map(|gaps| Plan::new(manner, gaps, seed));
     let order = Order {
@@ -145,6 +152,7 @@ fn chaos(args: &ChaosArgs) -> Result<(), Failure> {
         rest: nanos(args.rest),
         grace: nanos(Some(args.grace)),
         share: args.slow_share,
+        from: args.from.clone(),
     };
     let output: Box<dyn Write> =
         match &args.output {

@@ -90,6 +90,11 @@ impl Plan {
             at: 0,
         }
     }
+
+    /// What was not drawn yet is counted from this moment.
+    pub(super) fn begin(&mut self, now: u64) {
+        self.at = self.at.max(now);
+    }
 }
 
 impl Iterator for Plan {

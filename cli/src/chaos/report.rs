@@ -137,7 +137,13 @@ impl Report {
     }
 
     /// The sum of it all.
-    pub(super) fn sums_up(&mut self, verdict: Verdict, steps: &Steps, seed: u64) -> io::Result<()> {
+    pub(super) fn sums_up(
+        &mut self,
+        verdict: Verdict,
+        steps: &Steps,
+        unmet: &[String],
+        seed: u64,
+    ) -> io::Result<()> {
         let mut labels = Vec::new();
         for (label, step) in steps.seen() {
             labels.push(json!({"label": label, "passed": step.passed, "hit": step.hit}));
@@ -149,7 +155,6 @@ impl Report {
                 )?;
             }
         }
-        let unmet = steps.unmet();
         if !unmet.is_empty() && !self.json {
             let unmet = unmet.join(", ");
             self.say(&format!("not hit as often as asked: {unmet}"), &Value::Null)?;

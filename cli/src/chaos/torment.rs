@@ -33,6 +33,8 @@ pub(super) struct Order {
     pub(super) grace: u64,
     /// The part of the time that a slow one runs.
     pub(super) share: f64,
+    /// The label at which faults at random times begin.
+    pub(super) from: Option<String>,
 }
 
 /// How often a slow one runs and stands still.
@@ -60,6 +62,8 @@ enum State {
 pub(super) struct Torment<'a> {
     order: &'a Order,
     plan: Option<Peekable<Plan>>,
+    /// Faults at random times that have not begun: the command is not where they begin.
+    later: Option<Plan>,
     steps: Steps,
     report: Report,
     state: State,
@@ -87,9 +91,15 @@ impl<'a> Torment<'a> {
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         let ends = SignalFd::with_flags(&signals, flags)
             .map_err(|error| exit::no_descriptor("cannot watch for ends", &error.into()))?;
+        let (now, later) = if order.from.is_some() {
+            (None, plan)
+        } else {
+            (plan, None)
+        };
         Ok(Self {
             order,
-            plan: plan.map(Iterator::peekable),
+            plan: now.map(Iterator::peekable),
+            later,
             steps,
             report,
             state: State::Peace,
@@ -110,8 +120,11 @@ impl<'a> Torment<'a> {
         // Also where something failed: nothing is left behind.
         sweep();
         let verdict = outcome?;
-        self.report.sums_up(verdict, &self.steps, seed)?;
-        let unmet = self.steps.unmet().into_iter().map(str::to_owned).collect();
+        let mut unmet: Vec<_> = self.steps.unmet().into_iter().map(str::to_owned).collect();
+        if self.later.is_some() {
+            unmet.extend(self.order.from.clone());
+        }
+        self.report.sums_up(verdict, &self.steps, &unmet, seed)?;
         Ok((verdict, unmet))
     }
 
@@ -182,7 +195,8 @@ impl<'a> Torment<'a> {
     /// Whether all that was asked for has been done.
     fn is_done(&self) -> bool {
         let counted = self.report.faults() >= self.order.count;
-        counted || self.plan.is_none() && self.steps.are_done()
+        let planned = self.plan.is_some() || self.later.is_some();
+        counted || !planned && self.steps.are_done()
     }
 
     /// When the next fault at a random time is due.
@@ -287,6 +301,12 @@ impl<'a> Torment<'a> {
         let Some(label) = running.asked() else {
             return Ok(());
         };
+        if self.order.from.as_ref() == Some(&label) {
+            if let Some(mut plan) = self.later.take() {
+                plan.begin(self.report.now());
+                self.plan = Some(plan.peekable());
+            }
+        }
         let free = matches!(self.state, State::Peace) && self.done.is_none();
         match self.steps.pass(&label, free) {
             Some(drawn) => {

@@ -180,6 +180,11 @@ static void batches(struct pair *pair) {
     /* One that is refused before anything is sent. */
     ringway_payload bad[] = {{"a", 1}, {NULL, 3}};
     GIVES(RINGWAY_INVALID_ARGUMENT, ringway_sender_send_many(pair->sender[0], bad, 2, LONG, &count));
+    OK(ringway_sender_open_group(pair->sender[0]));
+    count = 7;
+    GIVES(RINGWAY_OUT_OF_TURN, ringway_sender_send_many(pair->sender[0], payloads, 4, LONG, &count));
+    CHECK(count == 0);
+    OK(ringway_sender_publish(pair->sender[0]));
     GIVES(RINGWAY_EMPTY, ringway_receiver_recv(pair->receiver[1], buffer, sizeof buffer, 0, &count));
 
     /* Frames in place, released together. */

@@ -79,6 +79,10 @@ class Connection(Generic[S, R]):
         """The next message: see :meth:`Receiver.recv`."""
         return self.receiver.recv(timeout)
 
+    def send_expiring(self, message: S, lifetime: float) -> None:
+        """Sends a message that is of no use any more after so many seconds: see :meth:`Sender.send_expiring`."""
+        self.sender.send_expiring(message, lifetime)
+
     def try_send(self, message: S) -> bool:
         """Sends a message if there is room now; whether it did."""
         return self.sender.try_send(message)

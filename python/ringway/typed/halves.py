@@ -46,6 +46,11 @@ class Sender(Generic[S]):
         kind, payload = self.lane.encode(message)
         self._send(payload, timeout, kind)
 
+    def send_expiring(self, message: S, lifetime: float) -> None:
+        """Sends a message that is of no use any more ``lifetime`` seconds from now: as :meth:`ringway.Connection.send_expiring`."""
+        kind, payload = (0, cast(Any, message)) if self.lane is None else self.lane.encode(message)
+        self.untyped.send_expiring(payload, lifetime, kind)
+
     def try_send(self, message: S) -> bool:
         """Sends a message if there is room now; whether it did."""
         if self.lane is None:

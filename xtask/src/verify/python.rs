@@ -241,7 +241,8 @@ const FAULTS: &[Fault] = &[
 /// One build has all faults, and each is in the way of its own test alone: the test has to fail.
 fn find(job: &mut Job, fresh: &Path) -> Result<(), Stop> {
     job.note("# Faults are planted here: the failures that follow are wanted.");
-    let compiler = planted::compiler("rustc-python", FAULTS.iter().map(|fault| fault.name))?;
+    let names = FAULTS.iter().map(|fault| fault.name).chain(["panics"]);
+    let compiler = planted::compiler("rustc-python", names)?;
     let wheel = build(job, "planted-wheels", Some(&compiler))?;
     let folder = place::target().join("verify/planted-python");
     let _ = fs::remove_dir_all(&folder);
@@ -265,6 +266,15 @@ fn find(job: &mut Job, fresh: &Path) -> Result<(), Stop> {
             alone: false,
         }
     });
+    // What is planted besides is a panic, and these tests pass: of what becomes of a half that meets one.
+    let mut panics = interpreter(fresh);
+    panics.args(["-m", "pytest", "-q", "-c", "python/pyproject.toml"]);
+    panics.args(["-p", "no:cacheprovider", "python/tests/test_panics.py"]);
+    panics.env("PYTHONPATH", &folder);
+    let panics = job.run(&mut panics, seconds(100))?;
+    if panics.contains("skipped") || !panics.contains(" passed") {
+        return Err(Stop::failed("the tests of panics did not run"));
+    }
     let ran = job.several(tasks.collect(), FAULTS.len());
     for (fault, ran) in FAULTS.iter().zip(ran) {
         if ran.status?.success() || !ran.printed.contains(fault.says) {

@@ -1,6 +1,7 @@
 //! The step `languages`: every case of `actors/cases.txt`, with each language at each side.
 
 mod cases;
+mod chaos;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -14,8 +15,12 @@ use crate::output::say;
 use crate::{install, place};
 
 use cases::{Case, HOSTILE};
+use chaos::Sum;
 
-const SIDES: [&str; 5] = ["rust", "c", "cpp", "python", HOSTILE];
+const LANGUAGES: [&str; 5] = ["rust", "c", "cpp", "python", HOSTILE];
+
+/// So many tormented pairs run at once.
+const TORMENTED: usize = 6;
 
 /// Runs both sides of a case, and prints the lines of each behind its name.
 const PAIR: &str = r#"
@@ -45,9 +50,9 @@ pub(super) fn languages(job: &mut Job) -> Result<String, Stop> {
     let list = fs::read_to_string(place::root().join("actors/cases.txt"));
     let list = list.map_err(|error| Stop::failed(error.to_string()))?;
     let cases = cases::read(&list).map_err(Stop::Failed)?;
-    let count = table(job, &place, &cases)?;
-    misread(job, &place, &cases)?;
-    Ok(format!("{count} pairs agree, the planted fault is found"))
+    let told = table(job, &place, &cases)?;
+    planted(job, &place, &cases)?;
+    Ok(format!("{told}; the planted faults are found"))
 }
 
 /// Where everything of this step lies.
@@ -78,9 +83,19 @@ impl Place {
     fn task(&self, case: &Case, pair: [&str; 2]) -> Task {
         let name = format!("{}-{}-{}", case.name, pair[0], pair[1]);
         let mut command = place::command("sh");
-        command.args(["-c", PAIR, "sh"]);
-        command.args(pair.map(|language| self.built.join(language)));
-        command.arg(&case.name).arg(self.run.join(&name));
+        let actors = pair.map(|language| self.built.join(language));
+        if case.chaos {
+            command.args(["-c", chaos::PAIR, "sh"]);
+            command.arg(place::target().join("debug/ringway"));
+            command.args([&seed(&name), &case.name]);
+            command.arg(self.run.join(&name));
+            for (actor, dies) in actors.iter().zip(case.dies) {
+                command.arg(chaos::faults(dies)).arg(actor);
+            }
+        } else {
+            command.args(["-c", PAIR, "sh"]).args(actors);
+            command.arg(&case.name).arg(self.run.join(&name));
+        }
         command.env("LD_LIBRARY_PATH", self.prefix.join("lib"));
         command.env("RINGWAY_DIR", &self.run);
         Task {
@@ -91,6 +106,12 @@ impl Place {
             alone: false,
         }
     }
+}
+
+/// What the torment of a pair starts from: always the same, and of each another one.
+fn seed(name: &str) -> String {
+    let hash = |hash: u32, byte| hash.wrapping_mul(31).wrapping_add(u32::from(byte));
+    name.bytes().fold(0, hash).to_string()
 }
 
 impl Drop for Place {
@@ -140,6 +161,7 @@ fn build(job: &mut Job, place: &Place) -> Result<(), Stop> {
         "-std=c11",
         "-D_GNU_SOURCE",
         "actors/c/actor.c",
+        "actors/c/chaos.c",
         "actors/c/messages.c",
     ];
     let tasks = vec![
@@ -155,29 +177,41 @@ fn build(job: &mut Job, place: &Place) -> Result<(), Stop> {
 }
 
 /// What was not as the list has it, with all that was printed.
-fn wrong(case: &Case, pair: [&str; 2], ran: Ran) -> Option<String> {
+fn wrong(case: &Case, pair: [&str; 2], ran: Ran, sum: &mut Sum) -> Option<String> {
     let why = match ran.status {
-        Ok(_) => case.differs(pair, &ran.printed)?,
+        Ok(_) => {
+            let differs = case.differs(pair, &ran.printed);
+            let judged = || chaos::judge(&ran.printed, case.dies, sum).err();
+            differs.or_else(|| case.chaos.then(judged).flatten())?
+        }
         Err(Stop::Failed(why)) => why,
         Err(other) => format!("{other:?}"),
     };
     Some(format!("{}: {why}\n{}", ran.name, ran.printed))
 }
 
-/// Runs all of it, two pairs at a time, and shows what came of each. Returns how many.
-fn table(job: &mut Job, place: &Place, cases: &[Case]) -> Result<usize, Stop> {
-    let pairs = || SIDES.iter().flat_map(|a| SIDES.map(|b| [*a, b]));
+/// Runs all of it, and shows what came of each. Returns what is told of it.
+fn table(job: &mut Job, place: &Place, cases: &[Case]) -> Result<String, Stop> {
+    let pairs = || LANGUAGES.iter().flat_map(|a| LANGUAGES.map(|b| [*a, b]));
     let cells: Vec<_> = pairs()
         .flat_map(|pair| cases.iter().map(move |case| (pair, case)))
         .filter(|(pair, case)| case.is_for(*pair))
         .collect();
-    let tasks = cells.iter().map(|(pair, case)| place.task(case, *pair));
-    let ran = job.several(tasks.collect(), 2);
+    // Those that are tormented stand still most of the time.
+    let (stopped, others): (Vec<_>, Vec<_>) = cells.into_iter().partition(|(_, case)| case.chaos);
+    let mut ran = Vec::new();
+    for (cells, width) in [(&others, 2), (&stopped, TORMENTED)] {
+        let tasks = cells.iter().map(|(pair, case)| place.task(case, *pair));
+        ran.extend(job.several(tasks.collect(), width));
+    }
+    let tormented = stopped.len() as u64;
+    let cells = [others, stopped].concat();
     let count = cells.len();
+    let mut sum = Sum::default();
     let mut faults = Vec::new();
     let mut failed = Vec::new();
     for ((pair, case), ran) in cells.into_iter().zip(ran) {
-        if let Some(why) = wrong(case, pair, ran) {
+        if let Some(why) = wrong(case, pair, ran, &mut sum) {
             failed.push((pair, case.name.as_str()));
             faults.push(why);
         }
@@ -201,29 +235,36 @@ fn table(job: &mut Job, place: &Place, cases: &[Case]) -> Result<usize, Stop> {
         let line = format!("{:<18} {}", pair.join(", "), row.join(" "));
         say!("{}", line.trim_end());
     }
-    if faults.is_empty() {
-        return Ok(count);
+    if !faults.is_empty() {
+        return Err(Stop::failed(faults.join("\n")));
     }
-    Err(Stop::failed(faults.join("\n")))
+    let tormented = sum.note(tormented).map_err(Stop::Failed)?;
+    Ok(format!("{count} pairs agree ({tormented})"))
 }
 
-/// An actor that reads a field from the wrong place is found, at either side.
-fn misread(job: &mut Job, place: &Place, cases: &[Case]) -> Result<(), Stop> {
-    job.note("# A fault is planted here: what follows is to fail.");
-    let case = cases.iter().find(|case| case.name == "typed");
-    let case = case.ok_or_else(|| Stop::failed("there is no case `typed`"))?;
-    for pair in [["c", "rust"], ["python", "c"]] {
+/// An actor that reads a field from the wrong place is found, at either side, and one that says that it has sent a frame which it has not.
+fn planted(job: &mut Job, place: &Place, cases: &[Case]) -> Result<(), Stop> {
+    job.note("# Faults are planted here: what follows is to fail.");
+    for (name, pair, fault) in [
+        ("typed", ["c", "rust"], "MISREADS"),
+        ("typed", ["python", "c"], "MISREADS"),
+        ("client-killed", ["python", "c"], "LOSES"),
+        ("server-killed", ["c", "cpp"], "LOSES"),
+    ] {
+        let case = cases.iter().find(|case| case.name == name);
+        let case = case.ok_or_else(|| Stop::failed(format!("there is no case `{name}`")))?;
         let mut task = place.task(case, pair);
-        task.name += "-misread";
-        task.command.env("RINGWAY_ACTOR_MISREADS", "1");
+        task.name = format!("{}-{fault}", task.name);
+        task.command.env(format!("RINGWAY_ACTOR_{fault}"), "1");
         for ran in job.several(vec![task], 1) {
             if !matches!(&ran.status, Ok(status) if status.success()) {
                 return Err(Stop::failed("the pair with a planted fault did not end"));
             }
-            if wrong(case, pair, ran).is_none() {
+            if wrong(case, pair, ran, &mut Sum::default()).is_none() {
                 let pair = pair.join(" and ");
                 return Err(Stop::failed(format!(
-                    "between {pair}: an actor that misreads was not found"
+                    "between {pair}: an actor that {} was not found",
+                    fault.to_lowercase()
                 )));
             }
         }

@@ -1,0 +1,152 @@
+"""Frames that are of no use any more after a time."""
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+import ringway
+from conftest import PATIENCE
+from loops import each_loop, half_here, run
+
+Pair = tuple[ringway.Connection, ringway.Connection]
+Loops = Callable[[], asyncio.AbstractEventLoop]
+
+HOUR = 3600.0
+
+
+def test_what_has_expired_is_not_received() -> None:
+    left, right = ringway.pair(drop_expired=True)
+    with left, right:
+        left.send_expiring(b"short", 0.001, kind=1)
+        assert left.try_send_expiring(bytearray(b"short too"), 0.001)
+        left.sender.send_expiring(b"long", HOUR, kind=3)
+        assert left.sender.try_send_expiring(b"longer", lifetime=HOUR)
+        time.sleep(0.005)
+        assert right.recv_kind() == (3, b"long")
+        assert right.recv() == b"longer"
+        assert right.try_recv() is None
+
+
+def test_a_frame_waits_for_room_until_it_expires(pair: Pair) -> None:
+    left, right = pair
+    size = left.max_payload // 2
+    sent = 0
+    while left.try_send_expiring(bytes(size), HOUR):
+        sent += 1
+    assert sent > 0
+    with pytest.raises(ringway.Expired) as raised:
+        left.send_expiring(bytes(size), 0.05)
+    assert isinstance(raised.value, TimeoutError)
+    # There is room as soon as somebody reads.
+    found: list[bytes] = []
+    reader = threading.Timer(0.05, lambda: found.extend(right.recv(PATIENCE) for _ in range(sent + 1)))
+    reader.start()
+    left.send_expiring(b"in time", PATIENCE)
+    reader.join()
+    assert found[-1] == b"in time"
+
+
+def test_lifetimes_that_make_no_sense(pair: Pair) -> None:
+    left, right = pair
+    for lifetime in (-1.0, float("nan"), float("inf")):
+        for send in (left.send_expiring, left.try_send_expiring, left.sender.send_expiring):
+            with pytest.raises(ValueError, match="lifetime is"):
+                send(b"", lifetime)
+    with pytest.raises(ringway.Expired):
+        left.send_expiring(b"", 0)
+    with pytest.raises(ringway.TooLarge) as raised:
+        left.send_expiring(bytes(left.max_payload), HOUR)
+    assert raised.value.max == left.max_payload - 8
+    assert right.try_recv() is None
+    left.close()
+    with pytest.raises(ringway.Closed):
+        left.send_expiring(b"", HOUR)
+
+
+def test_messages_expire_too(place: str) -> None:
+    @ringway.message
+    class Tick:
+        number: ringway.u64
+
+    served: list[int] = []
+
+    def serve() -> None:
+        with ringway.listen(place, expects=Tick, drop_expired=True) as listener, listener.accept(PATIENCE) as connection:
+            connection.untyped.send(b"sleep")
+            time.sleep(0.05)
+            served.extend(connection.recv(PATIENCE).number for _ in range(2))
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            connection = ringway.connect(place, sends=Tick)
+            break
+        except ringway.NotFound:
+            assert time.monotonic() < deadline
+    with connection:
+        connection.untyped.recv(PATIENCE)
+        connection.send_expiring(Tick(1), 0.001)
+        connection.send_expiring(Tick(2), HOUR)
+        connection.sender.send_expiring(Tick(3), HOUR)
+        thread.join(PATIENCE)
+    assert served == [2, 3]
+
+
+def test_a_stream_of_expired_frames_holds_nobody_beyond_the_timeout() -> None:
+    left, right = ringway.pair(drop_expired=True)
+    over = threading.Event()
+
+    def stream() -> None:
+        while not over.is_set():
+            with contextlib.suppress(ringway.Expired, ringway.QueueTooLong):
+                left.try_send_expiring(b"x", 0.0001)
+
+    def wait() -> None:
+        for _ in range(20):
+            with contextlib.suppress(ringway.TimedOut):
+                right.recv(timeout=0.02)
+
+    threads = [threading.Thread(target=work, daemon=True) for work in (stream, wait)]
+    for thread in threads:
+        thread.start()
+    threads[1].join(PATIENCE)
+    held = threads[1].is_alive()
+    over.set()
+    threads[0].join()
+    assert not held, "a call waits as long as they come"
+
+
+@each_loop
+def test_in_a_loop(place: str, loops: Loops) -> None:
+    async def main() -> None:
+        async with half_here(place) as (here, peer):
+            await here.send_expiring(b"long", HOUR, kind=2)
+            assert peer.recv_kind() == (2, b"long")
+            size = here.sync.max_payload // 2
+            sent = 0
+            while here.sync.try_send_expiring(bytes(size), HOUR):
+                sent += 1
+            with pytest.raises(ringway.Expired):
+                await here.send_expiring(bytes(size), 0.05)
+            # It has its turn behind one that waits, and ends there too.
+            waits = asyncio.create_task(here.send_expiring(bytes(size), HOUR))
+            await asyncio.sleep(0.01)
+            with pytest.raises(ringway.Expired):
+                await here.send_expiring(bytes(size), 0.05)
+            found: list[bytes] = []
+            while not waits.done():
+                found += filter(None, [peer.try_recv()])
+                await asyncio.sleep(0)
+            await waits
+            found += filter(None, iter(peer.try_recv, None))
+            assert found[-1] == bytes(size) and len(found) == sent + 1
+            with pytest.raises(ValueError, match="lifetime is"):
+                await here.send_expiring(b"", -1)
+
+    run(loops, main())
