@@ -21,7 +21,9 @@ const SANITIZED: &[&str] = &["-fsanitize=address,undefined", "-fno-sanitize-reco
 /// Templates are many, and to compile them with more than this takes three times as long.
 const ADDRESSES: &[&str] = &["-fsanitize=address"];
 const C: &[&str] = &["-std=c11", "-D_GNU_SOURCE"];
-const CPP: &[&str] = &["-std=c++20"];
+const CPP: &[&str] = &["-std=c++20", "-Wpedantic", "-Wconversion"];
+/// As programs are that do without.
+const WITHOUT: &[&str] = &["-fno-exceptions", "-fno-rtti"];
 
 pub(super) fn c(job: &mut Job) -> Result<String, Stop> {
     for tool in ["gcc", "g++", "nm", "readelf", "pkg-config"] {
@@ -177,9 +179,10 @@ fn compile(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
     let nulls = tree.built.join("nulls.c");
     let nulls = nulls.to_string_lossy();
     let pair = "ffi/tests/c/pair.c";
-    let programs: [(&str, &[&str], &[&str]); 10] = [
+    let programs: [(&str, &[&str], &[&str]); 11] = [
         ("typed", ADDRESSES, &["bindings/cpp/tests/typed.cpp"]),
         ("halves", ADDRESSES, &["bindings/cpp/tests/halves.cpp"]),
+        ("without", WITHOUT, &["bindings/cpp/tests/without.cpp"]),
         ("shapes", &[], &["bindings/cpp/tests/shapes.cpp"]),
         ("exchange", SANITIZED, &["ffi/tests/c/exchange.c", pair]),
         ("setup", SANITIZED, &["ffi/tests/c/setup.c", pair]),
@@ -209,7 +212,9 @@ fn ended(job: &mut Job, tasks: Vec<Task>) -> Result<(), Stop> {
 
 /// Those that need nobody at the other end.
 fn run_tests(job: &mut Job, tree: &Tree) -> Result<usize, Stop> {
-    let names = ["exchange", "setup", "waits", "nulls", "halves", "typed"];
+    let names = [
+        "exchange", "setup", "waits", "nulls", "halves", "typed", "without",
+    ];
     for name in names {
         let printed = job.run(&mut tree.program(name), seconds(120))?;
         if !printed.contains(": ok") {
@@ -223,17 +228,26 @@ fn run_tests(job: &mut Job, tree: &Tree) -> Result<usize, Stop> {
 
 /// Checks that cannot fail are worthless: what is planted here has to be found.
 fn planted(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
-    job.note("# Four faults are planted here: the errors that follow are wanted.");
+    job.note("# Six faults are planted here: the errors that follow are wanted.");
     let (printed, status) = job.try_run(&mut tree.program("planted"), seconds(60))?;
     if status.success() || !printed.contains("heap-use-after-free") {
         return Err(Stop::failed(
             "a handle that was freed is used, and nothing says so",
         ));
     }
-    let mut gap = tree.compiler("gap", &["-fsyntax-only"], &["bindings/cpp/tests/gap.cpp"]);
-    let (printed, status) = job.try_run(&mut gap, seconds(60))?;
-    if status.success() || !printed.contains("leaves bytes free between the fields") {
-        return Err(Stop::failed("a struct with a gap compiles"));
+    let source = "bindings/cpp/tests/faults.cpp";
+    let mut faults = tree.compiler("faults", &["-fsyntax-only"], &[source]);
+    let (printed, status) = job.try_run(&mut faults, seconds(60))?;
+    for told in [
+        "leaves bytes free between the fields",
+        "describe this type with RINGWAY_DESCRIBE(type, fields...)",
+        "a lane carries each type once",
+    ] {
+        if status.success() || !printed.contains(told) {
+            return Err(Stop::failed(format!(
+                "{source} compiles, or is not told `{told}`"
+            )));
+        }
     }
     let short = ["-fsyntax-only", "-fshort-enums"];
     let mut short = tree.compiler("short", &short, &["ffi/tests/c/planted.c"]);
@@ -277,7 +291,7 @@ fn agree(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
         .find_map(|line| line.strip_prefix("Everything "))
         .ok_or_else(|| Stop::failed("there is no fingerprint of Everything"))?;
     job.run(tree.program("schema").arg(everything), seconds(60))?;
-    for what in ["echo", "requests"] {
+    for what in ["echo", "requests", "slices"] {
         let path = tree.run.join(what);
         let server = Beside::start(tree.peer().arg(what).arg(&path))?;
         job.run(tree.program("typed").arg(what).arg(&path), seconds(120))?;

@@ -15,10 +15,10 @@ namespace ringway::detail {
 /// FNV-1a of 128 bits over what fixes the meaning of the bytes.
 struct hasher {
     static constexpr bool whole = false;
-    unsigned __int128 hash = static_cast<unsigned __int128>(0x6c62272e07bb0142) << 64 | 0x62b821756295c58d;
+    uint128 hash = static_cast<uint128>(0x6c62272e07bb0142) << 64 | 0x62b821756295c58d;
 
     constexpr void byte(std::uint8_t byte) {
-        constexpr unsigned __int128 prime = static_cast<unsigned __int128>(0x1000000) << 64 | 0x13b;
+        constexpr uint128 prime = static_cast<uint128>(0x1000000) << 64 | 0x13b;
         hash = (hash ^ byte) * prime;
     }
 };
@@ -45,7 +45,7 @@ template <class T> struct layout {
                                   "ringway::maybe, and described structs and enumerations");
 };
 
-template <class T> constexpr bool is_number = (std::is_integral_v<T> || std::is_same_v<T, __int128> || std::is_same_v<T, unsigned __int128>)
+template <class T> constexpr bool is_number = (std::is_integral_v<T> || std::is_same_v<T, int128> || std::is_same_v<T, uint128>)
     && !std::is_same_v<T, bool> && !std::is_same_v<T, char> && !std::is_same_v<T, wchar_t> && !std::is_same_v<T, char8_t>
     && !std::is_same_v<T, char16_t> && !std::is_same_v<T, char32_t>;
 
@@ -284,5 +284,14 @@ template <described_struct T> struct layout<T> : head_layout<T> {
         put_record<T>(sink, 0);
     }
 };
+
+/// A type of which not every byte pattern is a value, and the bytes can be checked.
+template <class T> constexpr bool is_checkable = std::is_same_v<T, bool> || described_enum<T> || described_struct<T>;
+template <class T, std::size_t N> constexpr bool is_checkable<T[N]> = is_checkable<T>;
+template <class T, std::size_t N> constexpr bool is_checkable<std::array<T, N>> = is_checkable<T>;
+
+inline std::string no_value(const std::string &path) {
+    return path.empty() ? "its bytes are no value of its type" : "field `" + path + "`: its bytes are no value of its type";
+}
 
 } // namespace ringway::detail
