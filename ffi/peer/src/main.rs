@@ -13,8 +13,7 @@ use ringway::typed::{Listener, RecvError, connect};
 use kinds::{Everything, Leg, Request};
 use shapes::{Other, Quote};
 
-const USAGE: &str =
-    "usage: ringway-ffi-peer fingerprints | echo PATH | requests PATH | slices PATH | expect PATH | refused PATH";
+const USAGE: &str = "usage: ringway-ffi-peer fingerprints | echo PATH | requests PATH | slices PATH | expect PATH | refused PATH";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();

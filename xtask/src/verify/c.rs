@@ -144,6 +144,7 @@ fn exports(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
     nm.args(["--dynamic", "--defined-only", "--format=posix"])
         .arg(&library);
     let printed = job.run(&mut nm, seconds(60))?;
+    stripped(job, &library, &printed)?;
     let mut found: Vec<&str> = printed
         .lines()
         .filter_map(|line| line.split(' ').next())
@@ -168,6 +169,31 @@ fn exports(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
     }
     if !printed.contains("NODELETE") {
         return Err(Stop::failed("`dlclose` would take the library away"));
+    }
+    Ok(())
+}
+
+/// What is installed exports the same as what these tests use, with what is for debuggers, and has nothing of that.
+fn stripped(job: &mut Job, library: &Path, exported: &str) -> Result<(), Stop> {
+    let copy = library.with_extension("stripped");
+    fs::copy(library, &copy).map_err(|error| Stop::failed(error.to_string()))?;
+    install::strip(&copy, "--strip-unneeded");
+    let names = |printed: &str| -> Vec<String> {
+        let names = printed.lines().filter_map(|line| line.split(' ').next());
+        names.map(str::to_owned).collect()
+    };
+    let mut nm = place::command("nm");
+    nm.args(["--dynamic", "--defined-only", "--format=posix"]);
+    let left = job.run(nm.arg(&copy), seconds(60))?;
+    let sections = job.run(
+        place::command("readelf")
+            .arg("--section-headers")
+            .arg(&copy),
+        seconds(60),
+    )?;
+    let _ = fs::remove_file(&copy);
+    if names(&left) != names(exported) || sections.contains(".debug_info") {
+        return Err(Stop::failed("the library is not what it was when stripped"));
     }
     Ok(())
 }
@@ -228,7 +254,7 @@ fn run_tests(job: &mut Job, tree: &Tree) -> Result<usize, Stop> {
 
 /// Checks that cannot fail are worthless: what is planted here has to be found.
 fn planted(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
-    job.note("# Six faults are planted here: the errors that follow are wanted.");
+    job.note("# Seven faults are planted here: the errors that follow are wanted.");
     let (printed, status) = job.try_run(&mut tree.program("planted"), seconds(60))?;
     if status.success() || !printed.contains("heap-use-after-free") {
         return Err(Stop::failed(
@@ -254,6 +280,12 @@ fn planted(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
     let (printed, status) = job.try_run(&mut short, seconds(60))?;
     if status.success() || !printed.contains("compile without -fshort-enums") {
         return Err(Stop::failed("enumerations of another size compile"));
+    }
+    let unlooked = ["-c", "-DUNLOOKED"];
+    let mut unlooked = tree.compiler("unlooked", &unlooked, &["ffi/tests/c/planted.c"]);
+    let (printed, status) = job.try_run(&mut unlooked, seconds(60))?;
+    if status.success() || !printed.contains("ignoring return value") {
+        return Err(Stop::failed("an answer that nobody looks at is not told"));
     }
     let (printed, status) = job.try_run(tree.program("schema").arg("00"), seconds(60))?;
     if status.success() || !printed.contains("where Rust has 00") {
@@ -342,9 +374,14 @@ fn examples(job: &mut Job, tree: &Tree, cmake: &Path) -> Result<(), Stop> {
         job.run(c(client).args(["prices", "1000"]), seconds(60))?;
     }
     server.end()?;
-    let server = Beside::start(cpp("quotes_server").arg("quotes"))?;
-    job.run(cpp("quotes_client").args(["quotes", "1000"]), seconds(60))?;
+    let server = Beside::start(c("typed").args(["serve", "typed"]))?;
+    job.run(c("typed").args(["ask", "typed", "1000"]), seconds(60))?;
     server.end()?;
+    for client in ["quotes_client", "quotes_client_static"] {
+        let server = Beside::start(cpp("quotes_server").arg("quotes"))?;
+        job.run(cpp(client).args(["quotes", "1000"]), seconds(60))?;
+        server.end()?;
+    }
     job.run(cpp("coroutines").arg("1000"), seconds(60))?;
     Ok(())
 }

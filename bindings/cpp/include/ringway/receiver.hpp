@@ -17,7 +17,7 @@ class frame {
     frame(frame &&other) noexcept : receiver_(std::exchange(other.receiver_, nullptr)), about_(other.about_) {}
     frame &operator=(frame &&) = delete;
     ~frame() {
-        if (receiver_) ringway_receiver_release(receiver_);
+        if (receiver_) (void)ringway_receiver_release(receiver_);
     }
 
     [[nodiscard]] std::size_t size() const noexcept { return about_.length; }

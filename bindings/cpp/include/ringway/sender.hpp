@@ -19,7 +19,7 @@ class reservation {
         : sender_(std::exchange(other.sender_, nullptr)), bytes_(std::exchange(other.bytes_, {})) {}
     reservation &operator=(reservation &&) = delete;
     ~reservation() {
-        if (sender_) ringway_sender_abort(sender_);
+        if (sender_) (void)ringway_sender_abort(sender_);
     }
 
     /// What an earlier frame left there, to be written over.
@@ -49,8 +49,8 @@ class group {
     ~group() {
         if (!sender_ || ringway_sender_publish(sender_) != RINGWAY_OUT_OF_TURN) return;
         // A reservation that outlives the group it is in is given up: the group would stay open, and nothing that is sent later be seen.
-        ringway_sender_abort(sender_);
-        ringway_sender_publish(sender_);
+        (void)ringway_sender_abort(sender_);
+        (void)ringway_sender_publish(sender_);
     }
     void publish() {
         detail::must(ringway_sender_publish(sender_));

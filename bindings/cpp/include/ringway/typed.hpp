@@ -236,7 +236,7 @@ template <class L> class typed_receiver {
             // Released whatever happens: there may be no memory for a copy.
             struct release {
                 ringway_receiver *half;
-                ~release() { ringway_receiver_release(half); }
+                ~release() { (void)ringway_receiver_release(half); }
             } const releases{half_.get()};
             buffer_.resize(about.length + 1);
             const status code = ringway_receiver_copy(half_.get(), 0, buffer_.data(), about.length, &copied);
