@@ -117,7 +117,7 @@ fn types_that_no_frame_holds_are_refused() {
         doc: text(""),
         content: super::Content::Text,
     });
-    assert!(rule(Type::Record(nested.into())).contains("only a message"));
+    assert!(rule(Type::Record(nested.into())).contains("and has a variable part"));
     let deep = (0..8).fold(Type::Bool, |ty, _| Type::Array(ty.into(), 1));
     assert!(rule(deep).contains("too deep"));
 }

@@ -59,7 +59,7 @@ class receiver {
     /// Takes a handle over.
     explicit receiver(ringway_receiver *handle) : handle_(handle) {}
 
-    /// Copies the next frame into `room` and releases it. Returns its bytes.
+    /// Copies the next frame into `room` and releases it. Returns its bytes. It tells no kind: `next` does.
     bytes_room recv(bytes_room room, wait_time wait = for_ever) { return try_recv(room, wait).value(); }
     [[nodiscard]] expected<bytes_room> try_recv(bytes_room room, wait_time wait = do_not_wait) {
         std::size_t length;
@@ -100,7 +100,7 @@ class receiver {
         return frame(handle_.get(), about);
     }
 
-    /// Whether to poll the descriptor, for readability: `false`, there is a frame now, or an end to report.
+    /// Whether to poll the descriptor, for readability: `false`, there is a frame now, or an end to report. Where there is neither yet (`RINGWAY_EMPTY`), an end is being established, for some milliseconds at most: arm again. Of a half that waits by `RINGWAY_WAIT_SPIN` always `false`.
     bool arm() {
         bool armed;
         detail::must(ringway_receiver_arm(handle_.get(), &armed));
