@@ -8,6 +8,7 @@
 #include <cstring>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace ringway::detail {
@@ -185,9 +186,12 @@ template <class T> struct layout<maybe<T>> {
     }
 };
 
+/// One field, apart from the others: to look into a tuple of many takes a compiler so long that fingerprints of large structs took many seconds.
+template <class T, std::size_t At> inline constexpr auto field_at = std::get<At>(description<T>::fields);
+
 /// The fields of a struct, one behind the other.
 template <class T, class F> constexpr void each_field(F &&visit) {
-    std::apply([&](const auto &...fields) { (visit(fields), ...); }, description<T>::fields);
+    [&]<std::size_t... At>(std::index_sequence<At...>) { (visit(field_at<T, At>), ...); }(std::make_index_sequence<std::tuple_size_v<std::decay_t<decltype(description<T>::fields)>>>{});
 }
 
 template <described_struct T> constexpr std::size_t record_align() {
