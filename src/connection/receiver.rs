@@ -474,7 +474,7 @@ impl Receiver {
     fn publish_release(&mut self) {
         // A frame may have been alive across a fork.
         if !self.is_forked() && self.lane.publish_release() {
-            self.rest.wake_peer_after_release();
+            self.told_release();
         }
     }
 }

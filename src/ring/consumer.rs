@@ -8,6 +8,7 @@
 //! step's worth of frames to release. What is rare is kept off its path by that: the gate is zero once the lane is broken, and in the child of a fork.
 
 mod account;
+mod end;
 mod expiry;
 mod follow;
 mod warm;
@@ -121,8 +122,8 @@ pub(crate) struct Consumer<R, W> {
     hold: bool,
     /// The gate is never opened: what is next is asked for before each frame.
     shut: bool,
-    /// Nothing more is read than was read already.
-    ended: bool,
+    /// No frame is read that ends behind it, whatever lies there: the peer is at its end. Until then nowhere.
+    last: u64,
     broken: Option<Violation>,
     expiry: Expiry,
     /// Where the connection can be resumed.
@@ -152,7 +153,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
             tally: Tally::nowhere(),
             hold: false,
             shut: false,
-            ended: false,
+            last: u64::MAX,
             broken: None,
             expiry: Expiry::new(),
             account: None,
@@ -163,9 +164,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
 
     /// Lets plain receives through up to the next release that is due. The cursor takes a turn.
     fn open_gate(&mut self) {
-        if !self.ended {
-            self.bound = self.published + self.ring.capacity() - HEADER;
-        }
+        self.bound = self.furthest().min(self.last);
         self.cursor.turn();
         self.ring.foothold(self.cursor.position());
         self.due_mark = self.cursor.first(self.due);
@@ -182,17 +181,6 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
     pub(crate) fn keep_shut(&mut self) {
         self.shut = true;
         self.open_gate();
-    }
-
-    /// Reads nothing more, whatever the peer writes; only held frames can be read again.
-    pub(crate) fn end(&mut self) {
-        self.settle();
-        self.ended = true;
-        // A broken lane stays shut, or it would look like an empty one.
-        if self.broken.is_none() {
-            self.bound = self.next();
-            self.open_gate();
-        }
     }
 
     /// Tells what is counted to observers from now on.

@@ -2,6 +2,7 @@
 
 mod announce;
 mod bells;
+mod circle;
 mod client;
 mod expiry;
 mod fences;

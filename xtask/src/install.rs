@@ -36,7 +36,7 @@ fn install(prefix: &str) -> Result<(), String> {
     // Before the minutes that the build may take.
     let lib = prefix.join("lib");
     fs::create_dir_all(&lib).map_err(|error| told(&lib.display().to_string(), &error))?;
-    let mut build = build(true);
+    let mut build = build();
     match process::run(&mut build, LIMIT, || ()) {
         Ok(End::Exit(status, _)) if status.success() => {}
         Ok(end) => return Err(format!("the build failed: {end:?}")),
@@ -55,13 +55,10 @@ pub(crate) fn strip(library: &Path, how: &str) {
     let _ = strip.arg(how).arg(library).status();
 }
 
-/// What builds both libraries.
-pub(crate) fn build(release: bool) -> Command {
+/// What builds both libraries, as they ship.
+pub(crate) fn build() -> Command {
     let mut cargo = place::cargo();
-    cargo.args(["build", "--lib", "--package", PACKAGE]);
-    if release {
-        cargo.arg("--release");
-    }
+    cargo.args(["build", "--release", "--lib", "--package", PACKAGE]);
     cargo
 }
 
@@ -84,6 +81,10 @@ pub(crate) fn lay(prefix: &Path, profile: &str) -> Result<(), String> {
     for header in entries(&headers)? {
         let name = header.file_name().unwrap_or_default();
         put(&header, &include.join("ringway").join(name))?;
+    }
+    for licence in ["LICENSE-MIT", "LICENSE-APACHE"] {
+        let to = prefix.join("share/licenses/ringway").join(licence);
+        put(&root.join(licence), &to)?;
     }
     let install = root.join("ffi/install");
     let cmake = lib.join("cmake/ringway");

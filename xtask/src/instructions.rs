@@ -59,7 +59,7 @@ const ROWS: &[Row] = &[
 pub(crate) fn run() -> Result<bool, String> {
     let folder = place::target().join("instructions");
     let prefix = folder.join("prefix");
-    done(&mut install::build(true))?;
+    done(&mut install::build())?;
     install::lay(&prefix, "release")?;
     say!(
         "Instructions of 64 bytes, sent and received, by callgrind; the same in Rust: `cargo run --release -p ringway-cli -- bench instructions`."

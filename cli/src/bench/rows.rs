@@ -174,11 +174,19 @@ pub(crate) const ROWS: &[Row] = &[
     ),
     tokio(
         "tokio-stream-unix",
-        "the same, each message flushed by itself, as one that is to arrive now is, on both sides of the comparison",
+        "tokio-stream, each message flushed by itself, as one that is to arrive now is; in the place of the limit tokio's UnixStream with a codec of lengths, each message flushed by itself too",
+        Unit::MillionPerSecond,
+        &[Task::Tokio(By::FramedSent, What::Stream(64))],
+        (By::ItemsSent, What::Stream(64)),
+        Target::AtLeast(20.0),
+    ),
+    tokio(
+        "tokio-stream-bytes-unix",
+        "the same through a Sink and a Stream of Bytes on either side",
         Unit::MillionPerSecond,
         &[Task::Tokio(By::FramedSent, What::Stream(64))],
         (By::Sent, What::Stream(64)),
-        Target::AtLeast(20.0),
+        Target::None,
     ),
     tokio(
         "tokio-bytes",

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::{Lane, Others, Receiver};
 use crate::connection::outcome::RecvError;
+use crate::connection::rest::LIFE_EVERY;
 use crate::layout::counters;
 use crate::ring::{Entry, Halt, Several};
 use crate::sys::cpu;
@@ -163,7 +164,16 @@ impl Receiver {
                 several.recount(&mut self.lane);
                 self.lane.tell_numbers();
             }
-            self.rest.wake_peer_after_release();
+            self.told_release();
+        }
+    }
+
+    /// The peer was told of released frames. Where there is never nothing to read nobody would ask whether it lives: one that died with its ring full of headers that lead in a circle
+    /// would be read for ever.
+    pub(super) fn told_release(&mut self) {
+        self.rest.wake_peer_after_release();
+        if self.lane.has_gone_laps() && self.rest.ask(Instant::now(), LIFE_EVERY).is_some() {
+            self.each_lane(Lane::bound_by_end);
         }
     }
 }

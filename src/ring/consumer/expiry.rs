@@ -139,7 +139,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
     pub(super) fn find(&mut self, mut entry: Entry) -> Result<Option<Entry>, Halt> {
         let mut now = None;
         for _ in 0..DROPS {
-            if entry.header.0 == 0 || self.ended && entry.end() > self.bound {
+            if entry.header.0 == 0 || entry.end() > self.last {
                 return if now.is_some() {
                     Err(Halt::Dropped)
                 } else {

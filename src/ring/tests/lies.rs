@@ -297,3 +297,39 @@ fn after_the_end_only_held_frames_are_read() {
     consumer.publish_release();
     assert_eq!(consumer.peek(), Ok(None), "a release opens nothing");
 }
+
+/// A ring full of headers can be read round and round: behind the end of its producer only what that can have committed.
+#[test]
+fn a_circle_of_headers_ends_with_its_producer() {
+    let pair = Pair::new(CAPACITY);
+    let (_producer, mut consumer): (Sending, Receiving) =
+        pair.halves(&Geometry::new(CAPACITY, 8, 0), false);
+    let ring = pair.sending.ring(0, Gate::pair().unwrap().0);
+    for position in (0..CAPACITY).step_by(64) {
+        let (place, word) = (ring.place(position), header(FLAG_FRAME, 56));
+        // SAFETY: the place of a multiple of 8 in the ring.
+        // ORD: lie: Relaxed, it is read by the same thread; partner: none.
+        unsafe { ring.store(place, 0, word, Ordering::Relaxed) };
+    }
+    let read = |consumer: &mut Receiving, most: u64| {
+        let mut frames = 0;
+        while frames < most {
+            let Some(entry) = consumer.peek().unwrap() else {
+                break;
+            };
+            consumer.advance(&entry);
+            if consumer.is_release_due() {
+                consumer.publish_release();
+            }
+            frames += 1;
+        }
+        frames
+    };
+    let laps = 10 * CAPACITY / 64;
+    assert_eq!(read(&mut consumer, laps), laps, "there is always one more");
+    // All of it was released. The last frame of a lap leaves no room for a terminator.
+    consumer.bound_by_end();
+    assert_eq!(read(&mut consumer, laps), CAPACITY / 64 - 1);
+    assert_eq!(consumer.take_exact(&mut [0; 56]), Found::Other);
+    assert_eq!(consumer.peek(), Ok(None));
+}

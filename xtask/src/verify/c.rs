@@ -13,6 +13,7 @@ use std::process::{Child, Command, Stdio};
 
 use super::job::{Job, Stop, seconds};
 use super::several::Task;
+use super::suite;
 use crate::{install, place, tools};
 
 /// What every compilation is told. Warnings are errors here: a header that warns is a nuisance in each program that includes it.
@@ -35,12 +36,9 @@ pub(super) fn c(job: &mut Job) -> Result<String, Stop> {
         }
     }
     let cmake = cmake()?;
-    job.run(&mut install::build(false), seconds(400))?;
-    let mut peer = job.cargo("build");
-    peer.args(["--package", "ringway-ffi-peer"]);
-    job.run(&mut peer, seconds(300))?;
+    suite::programs(job)?;
     let mut header = job.cargo("test");
-    header.args(["--package", "ringway-ffi"]);
+    header.args(["--workspace", "--test", "header"]);
     job.run(&mut header, seconds(300))?;
 
     let tree = Tree::new().map_err(|error| Stop::failed(error.to_string()))?;

@@ -3,10 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use super::job::{Job, Stop, seconds};
 use super::planted;
 use super::several::Task;
+use super::suite;
 use crate::{place, tools};
 
 /// The oldest interpreter that the wheel is for.
@@ -31,11 +33,16 @@ pub(super) fn python(job: &mut Job) -> Result<String, Stop> {
     ))
 }
 
-/// An environment in which the package is as it is now.
+/// An environment in which the package is as it is now, made once.
 pub(super) fn fresh(job: &mut Job) -> Result<PathBuf, Stop> {
+    static MADE: OnceLock<PathBuf> = OnceLock::new();
+    if let Some(made) = MADE.get() {
+        return Ok(made.clone());
+    }
     equip(job)?;
     let wheel = build(job, "wheels", None)?;
-    install(job, &wheel)
+    let made = install(job, &wheel)?;
+    Ok(MADE.get_or_init(|| made).clone())
 }
 
 /// Makes the environment of tools, at their committed versions.
@@ -114,12 +121,7 @@ fn interpreter(fresh: &Path) -> Command {
 
 /// Builds the Rust program that the tests of typed messages talk to.
 fn peer(job: &mut Job) -> Result<PathBuf, Stop> {
-    let mut cargo = place::cargo();
-    cargo.args(["build", "--package", "ringway-python", "--example", "peer"]);
-    if job.ci() {
-        cargo.arg("--locked");
-    }
-    job.run(&mut cargo, seconds(300))?;
+    suite::programs(job)?;
     Ok(place::target().join("debug/examples/peer"))
 }
 

@@ -134,6 +134,13 @@ pub(super) fn doctests(job: &mut Job) -> Result<String, Stop> {
     Tally::read(&printed).note()
 }
 
+/// Builds whatever is no test: libraries, programs and examples. Of the workspace, as all tests are: then what most of it is made of is there already.
+pub(super) fn programs(job: &mut Job) -> Result<(), Stop> {
+    let mut build = job.cargo("build");
+    build.args(["--workspace", "--lib", "--bins", "--examples"]);
+    job.run(&mut build, seconds(600)).map(drop)
+}
+
 /// An example is self-contained: it ends by itself, with success, within seconds.
 pub(super) fn examples(job: &mut Job) -> Result<String, Stop> {
     let mut names = Vec::new();
@@ -144,10 +151,7 @@ pub(super) fn examples(job: &mut Job) -> Result<String, Stop> {
         }
         names.extend(some);
     }
-    let mut build = job.cargo("build");
-    // As above.
-    build.args(["--workspace", "--examples"]);
-    job.run(&mut build, seconds(300))?;
+    programs(job)?;
     for name in &names {
         let mut example = place::command(place::target().join("debug/examples").join(name));
         job.run(&mut example, seconds(30))?;

@@ -17,7 +17,7 @@ use crate::bench::pattern::{Broadcast, Pattern};
 /// A stream of slices, copied out.
 pub(crate) fn items(frames: u64) -> Result<(), Failure> {
     stream(frames, |address, side| {
-        Items::new(&Config::new(), address, side)
+        Items::new(&Config::new(), address, side, false)
     })
 }
 

@@ -116,29 +116,44 @@ impl TaskLink for Streamed {
 }
 
 /// Ringway's halves as a `Sink` of slices, and as a `Stream` that copies each frame to where it is wanted.
-pub(super) struct Items(Halves);
+pub(super) struct Items {
+    halves: Halves,
+    /// Each message is flushed by itself.
+    at_once: bool,
+}
 
 impl Items {
-    pub(super) fn new(config: &Config, address: &Path, side: Side) -> Result<Self, Failure> {
-        Halves::new(config, address, side).map(Self)
+    pub(super) fn new(
+        config: &Config,
+        address: &Path,
+        side: Side,
+        at_once: bool,
+    ) -> Result<Self, Failure> {
+        let halves = Halves::new(config, address, side)?;
+        Ok(Self { halves, at_once })
     }
 }
 
 impl TaskLink for Items {
     async fn send(&mut self, payload: &[u8]) {
-        insist(self.0.sender.sink_of::<&[u8]>().feed(payload).await);
+        let mut sink = self.halves.sender.sink_of::<&[u8]>();
+        if self.at_once {
+            insist(sink.send(payload).await);
+        } else {
+            insist(sink.feed(payload).await);
+        }
     }
 
     async fn recv(&mut self, payload: &mut [u8]) {
         let copied = |frame: Frame<'_>| frame.copy_to(payload) == frame.len();
-        let mut stream = self.0.receiver.stream_of(copied);
+        let mut stream = self.halves.receiver.stream_of(copied);
         if stream.next().await.is_none_or(|copied| !insist(copied)) {
             fail(&"the stream has ended, or a frame of another length");
         }
     }
 
     async fn publish(&mut self) {
-        insist(self.0.sender.sink_of::<&[u8]>().flush().await);
+        insist(self.halves.sender.sink_of::<&[u8]>().flush().await);
     }
 }
 

@@ -30,7 +30,9 @@ pub(crate) enum By {
     Parked,
     /// Ringway's halves as a `Sink` of slices and a `Stream` of frames copied out: all is flushed at the end.
     Items,
-    /// Ringway's halves as `Stream` and `Sink` of `Bytes`: the same.
+    /// The same, each message flushed by itself.
+    ItemsSent,
+    /// Ringway's halves as `Stream` and `Sink` of `Bytes`: all is flushed at the end.
     Streamed,
     /// The same, each message flushed by itself.
     Sent,
@@ -81,7 +83,8 @@ pub(crate) fn make(
     let work = match by {
         By::Halves => driven(what, Halves::new(&config, address, side)?),
         By::Parked => driven(what, Halves::new(&config.wait(Wait::Park), address, side)?),
-        By::Items => driven(what, Items::new(&config, address, side)?),
+        By::Items => driven(what, Items::new(&config, address, side, false)?),
+        By::ItemsSent => driven(what, Items::new(&config, address, side, true)?),
         By::Streamed => driven(what, Streamed::new(&config, address, side, false)?),
         By::Sent => driven(what, Streamed::new(&config, address, side, true)?),
         By::Bytes => driven(what, Bytes::new(config, address, side)?),

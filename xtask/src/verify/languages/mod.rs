@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use super::job::{Job, Stop, seconds};
 use super::python;
 use super::several::{Ran, Task};
+use super::suite;
 use crate::output::say;
 use crate::{install, place};
 
@@ -100,10 +101,7 @@ impl Drop for Place {
 
 fn build(job: &mut Job, place: &Place) -> Result<(), Stop> {
     let io = |error: std::io::Error| Stop::failed(error.to_string());
-    job.run(&mut install::build(false), seconds(400))?;
-    let mut rust = job.cargo("build");
-    rust.args(["--package", "ringway-actor"]);
-    job.run(&mut rust, seconds(300))?;
+    suite::programs(job)?;
     let fresh = python::fresh(job)?;
     install::lay(&place.prefix, "debug").map_err(Stop::Failed)?;
     let debug = place::target().join("debug");
