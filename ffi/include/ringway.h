@@ -1,4 +1,4 @@
-/* Ringway for C. Made from ffi/src: change it there, and run `RINGWAY_WRITE=1 cargo test --package ringway-ffi --test header`. */
+/* Ringway for C99 and newer. Made from ffi/src: change it there, and run `RINGWAY_WRITE=1 cargo test --package ringway-ffi --test header`. */
 
 #ifndef RINGWAY_H
 #define RINGWAY_H
@@ -8,6 +8,22 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#if !defined(__cplusplus) && defined(__STRICT_ANSI__) && (!defined(__STDC_VERSION__) || __STDC_VERSION__ < 199901L)
+#error "ringway.h needs C99: compile with -std=c99 or newer"
+#endif
+
+/*
+ * An answer that nobody looks at is warned of. Who defines it beforehand, as nothing (`-DRINGWAY_MUST_USE=`), is not warned.
+ */
+#if defined(RINGWAY_MUST_USE)
+#elif (defined(__cplusplus) && __cplusplus >= 201703L) || (defined(__STDC_VERSION__) && __STDC_VERSION__ >= 202311L)
+#define RINGWAY_MUST_USE [[nodiscard]]
+#elif defined(__GNUC__)
+#define RINGWAY_MUST_USE __attribute__((warn_unused_result))
+#else
+#define RINGWAY_MUST_USE
+#endif
 
 /**
  * The number of the ABI that this header describes. It grows when something is added; what is there keeps its meaning.
@@ -195,6 +211,56 @@ typedef enum {
 } ringway_status;
 
 /**
+ * What kind of type one is.
+ */
+typedef enum {
+  /**
+   * One that this version of the header has no name for.
+   */
+  RINGWAY_OTHER_SHAPE = 0,
+  /**
+   * An unsigned integer of 1, 2, 4, 8 or 16 bytes, little-endian as all numbers.
+   */
+  RINGWAY_UNSIGNED = 1,
+  /**
+   * A signed integer in two's complement, of 1, 2, 4, 8 or 16 bytes.
+   */
+  RINGWAY_SIGNED = 2,
+  /**
+   * A number of IEEE 754, of 4 or 8 bytes.
+   */
+  RINGWAY_FLOAT = 3,
+  /**
+   * One byte: 0 or 1.
+   */
+  RINGWAY_BOOL = 4,
+  /**
+   * An integer that has one of some named values.
+   */
+  RINGWAY_ENUMERATION = 5,
+  /**
+   * So many of one type, one behind the other.
+   */
+  RINGWAY_ARRAY = 6,
+  /**
+   * A record inside a record.
+   */
+  RINGWAY_RECORD = 7,
+  /**
+   * UTF-8 of at most so many bytes, filled up with zeros.
+   */
+  RINGWAY_TEXT = 8,
+  /**
+   * At most so many bytes: their number in two bytes, then room for all of them.
+   */
+  RINGWAY_BYTES = 9,
+  /**
+   * A value and behind it a number as wide as the value's alignment: 1 if the value is there, else 0.
+   */
+  RINGWAY_MAYBE = 10,
+} ringway_shape;
+
+/**
  * What `ringway_config_set` sets. A truth value is 0 or 1; whatever is not told here is told where the library's documentation has the option of this name.
  */
 typedef enum {
@@ -319,52 +385,6 @@ typedef enum {
 } ringway_wait;
 
 /**
- * What kind of type one is.
- */
-typedef enum {
-  /**
-   * An unsigned integer of 1, 2, 4, 8 or 16 bytes, little-endian as all numbers.
-   */
-  RINGWAY_UNSIGNED = 1,
-  /**
-   * A signed integer in two's complement, of 1, 2, 4, 8 or 16 bytes.
-   */
-  RINGWAY_SIGNED = 2,
-  /**
-   * A number of IEEE 754, of 4 or 8 bytes.
-   */
-  RINGWAY_FLOAT = 3,
-  /**
-   * One byte: 0 or 1.
-   */
-  RINGWAY_BOOL = 4,
-  /**
-   * An integer that has one of some named values.
-   */
-  RINGWAY_ENUMERATION = 5,
-  /**
-   * So many of one type, one behind the other.
-   */
-  RINGWAY_ARRAY = 6,
-  /**
-   * A record inside a record.
-   */
-  RINGWAY_RECORD = 7,
-  /**
-   * UTF-8 of at most so many bytes, filled up with zeros.
-   */
-  RINGWAY_TEXT = 8,
-  /**
-   * At most so many bytes: their number in two bytes, then room for all of them.
-   */
-  RINGWAY_BYTES = 9,
-  /**
-   * A value and behind it a number as wide as the value's alignment: 1 if the value is there, else 0.
-   */
-  RINGWAY_MAYBE = 10,
-} ringway_shape;
-
-/**
  * Options, with a default for each. One value serves any number of listeners and connections, which copy what they need. It may be read from several threads at once, and be changed by one
  * while nobody else uses it.
  */
@@ -477,9 +497,9 @@ typedef struct {
    */
   size_t size;
   /**
-   * What kind of type it is: a `ringway_shape`.
+   * What kind of type it is.
    */
-  int32_t shape;
+  ringway_shape shape;
   /**
    * How many there are: of an array its elements, of a text or bytes the room, of a variable part 0, else 1.
    */
@@ -487,7 +507,7 @@ typedef struct {
   /**
    * Of what an array, a variable part or what may be absent is made: its shape; else the same as `shape`.
    */
-  int32_t of;
+  ringway_shape of;
 } ringway_place;
 
 /**
@@ -567,7 +587,7 @@ typedef struct {
    */
   uint32_t align;
   /**
-   * The version of the record that added it: 1 for the first. No part of the fingerprint.
+   * The version of the record that added it: 1 for the first, which 0 means too. No part of the fingerprint.
    */
   uint16_t since;
   /**
@@ -587,18 +607,24 @@ extern "C" {
 /**
  * Before the descriptor is polled: is there a frame now, or an end to report? `armed` gets `false` then: receive in place of polling. Only behind `true` is the descriptor worth polling, for
  * readability, and once: arm again before the next poll. It may be readable for nothing.
+ *
+ * `false` may be followed by `RINGWAY_EMPTY` for some milliseconds: while the peer's socket is closed and the kernel does not yet say whether its process has ended, nothing would wake a poll at the moment when that is known.
+ * Arm again then, or poll for a millisecond at most. With the option `RINGWAY_WAIT` at `RINGWAY_WAIT_SPIN` the answer is always `false`, since the peer rings nobody who never sleeps.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_receiver_arm(ringway_receiver *receiver,
                                     bool *armed);
 
 /**
  * The descriptor for `ringway_receiver_arm`. It is the receiver's, and is not to be closed.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_receiver_descriptor(ringway_receiver *receiver, int32_t *descriptor);
 
 /**
  * Before the descriptor is polled: is there room for `length` bytes now? As `ringway_receiver_arm`; it is polled for *readability* here too.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_sender_arm(ringway_sender *sender,
                                   size_t length,
                                   bool *armed);
@@ -606,12 +632,14 @@ ringway_status ringway_sender_arm(ringway_sender *sender,
 /**
  * The descriptor for `ringway_sender_arm`. It is the sender's, and is not to be closed.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_sender_descriptor(ringway_sender *sender, int32_t *descriptor);
 
 /**
- * Sends copies of `count` payloads as one group, which becomes visible with one store. `timeout`: for room for each. `sent` gets how many were sent, also where the call fails,
- * but for an argument that makes no sense: these are sent then, none where it fails before the first, and it is the one output that is written in that case. Each is looked at before the first is sent. No group may be open.
+ * Sends copies of `count` payloads as one group, which becomes visible with one store. `timeout`: for room for each. `sent` gets how many were sent, also where the call fails: these are sent then,
+ * none where it fails before the first. It is the one output that is written in that case. Each payload is looked at before the first is sent, and so is its length (`RINGWAY_TOO_LARGE`). No group may be open.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_sender_send_many(ringway_sender *sender,
                                         const ringway_payload *payloads,
                                         size_t count,
@@ -620,8 +648,9 @@ ringway_status ringway_sender_send_many(ringway_sender *sender,
 
 /**
  * Copies the frames that are there, one behind the other, each at a multiple of 8, into `buffer`, until it is full or `most` are there; `timeout` is for the first. `parts` gets where each is, `count` how many there are, at least one.
- * `RINGWAY_TRUNCATED`: the first one does not fit, and stays unread, as any later one does that does not fit.
+ * `RINGWAY_TRUNCATED`: the first one does not fit, and stays unread, as any later one does that does not fit. The kinds of the frames are lost: where they matter, open a batch.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_receiver_recv_many(ringway_receiver *receiver,
                                           void *buffer,
                                           size_t capacity,
@@ -634,6 +663,7 @@ ringway_status ringway_receiver_recv_many(ringway_receiver *receiver,
  * Opens a batch: the frames that are there, at most `most` of them, which `ringway_receiver_next` opens one after the other and which are released together, by `ringway_receiver_end_batch`.
  * `timeout` is for the first.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_receiver_open_batch(ringway_receiver *receiver,
                                            size_t most,
                                            int64_t timeout);
@@ -641,11 +671,13 @@ ringway_status ringway_receiver_open_batch(ringway_receiver *receiver,
 /**
  * Ends the batch: releases the frames that it has opened. Those that it has not are received next.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_receiver_end_batch(ringway_receiver *receiver);
 
 /**
  * The default options. Free them with `ringway_config_free`.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_config_new(ringway_config **config);
 
 /**
@@ -656,6 +688,7 @@ void ringway_config_free(ringway_config *config);
 /**
  * Sets an option: a `ringway_option`. What does not go together is found when they are used, by `ringway_bind` or `ringway_connect`.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_config_set(ringway_config *config,
                                   int32_t option,
                                   uint64_t value);
@@ -663,25 +696,29 @@ ringway_status ringway_config_set(ringway_config *config,
 /**
  * What this side sends, for peers that know it as data: they are refused where they expect something that is not compatible. Copied.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_config_sends(ringway_config *config,
                                     const ringway_schema *schema);
 
 /**
  * What this side expects to receive: a peer that sends something that is not compatible is refused. Copied.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_config_expects(ringway_config *config, const ringway_schema *schema);
 
 /**
  * Connects to a listener and shakes hands. `address`: a name, or a path, which is what contains a slash. It waits for as long as the option
  * `RINGWAY_HANDSHAKE_TIMEOUT` says. May be called from any thread.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_connect(const ringway_config *config,
                                const char *address,
                                ringway_connection **connection);
 
 /**
- * Takes a connection apart: each half may be used by a thread of its own. On success the connection is given up, and only the halves are to be freed; otherwise it is as it was.
+ * Takes a connection apart: each half may be used by a thread of its own. On success the connection is given up, and only the halves are to be freed: set the variable to NULL, which is free to be freed. To split it again, or to free it, is undefined then. Otherwise it is as it was.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_connection_split(ringway_connection *connection,
                                         ringway_sender **sender,
                                         ringway_receiver **receiver);
@@ -694,22 +731,26 @@ void ringway_connection_free(ringway_connection *connection);
 /**
  * Who is at the other end.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_connection_peer(const ringway_connection *connection, ringway_peer *peer);
 
 /**
  * What the peer says that it sends: a copy, to be freed with `ringway_schema_free`. `RINGWAY_NO_SUCH_FIELD`: it says nothing, and sends bytes without a meaning.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_connection_peer_sends(const ringway_connection *connection,
                                              ringway_schema **schema);
 
 /**
  * What the peer says that it expects: as `ringway_connection_peer_sends`.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_connection_peer_expects(const ringway_connection *connection, ringway_schema **schema);
 
 /**
  * Asks a listener for what it lets others see. It answers whom it would admit as a peer. Free it with `ringway_observed_free`.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_observe(const ringway_config *config,
                                const char *address,
                                ringway_observed **observed);
@@ -717,21 +758,25 @@ ringway_status ringway_observe(const ringway_config *config,
 /**
  * Who listens.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_observed_peer(const ringway_observed *observed, ringway_peer *peer);
 
 /**
  * What the listener sends to its clients: as `ringway_connection_peer_sends`.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_observed_sends(const ringway_observed *observed, ringway_schema **schema);
 
 /**
  * What the listener expects of its clients: as `ringway_connection_peer_sends`.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_observed_expects(const ringway_observed *observed, ringway_schema **schema);
 
 /**
  * What the connections of the listener have done up to now. Free it with `ringway_counters_free`.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_observed_counters(const ringway_observed *observed, ringway_counters **counters);
 
 /**
@@ -742,17 +787,20 @@ void ringway_observed_free(ringway_observed *observed);
 /**
  * What the connections of this process have done up to now. Free it with `ringway_counters_free`.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_counters_own(ringway_counters **counters);
 
 /**
  * How many connections there were.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_counters_connections(const ringway_counters *counters, size_t *count);
 
 /**
  * One number of connection `index`: `peer_uid`, `peer_pid` (0, if it has none here), `lanes`; of the half that sends `sends.frames` and likewise `bytes`, `batches`, `high_water`, `waits`, `sleeps`, `wakes`, `refused`, `dropped`, `codec_samples`, `codec_nanos`, `expired`;
  * of the half that receives the same behind `receives.`. `RINGWAY_NO_SUCH_FIELD`: there is no such name.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_counters_value(const ringway_counters *counters,
                                       size_t index,
                                       const char *name,
@@ -761,6 +809,7 @@ ringway_status ringway_counters_value(const ringway_counters *counters,
 /**
  * The path of the socket of connection `index`, with a zero behind it; `length` as for `ringway_listener_path`.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_counters_name(const ringway_counters *counters,
                                      size_t index,
                                      char *buffer,
@@ -786,6 +835,7 @@ const char *ringway_status_text(int status);
 /**
  * Where the field `path` is in frames of `kind`: a name, or names with dots between them where records lie in records. `RINGWAY_NO_SUCH_FIELD` says what there is.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_schema_field(const ringway_schema *schema,
                                     uint16_t kind,
                                     const char *path,
@@ -794,6 +844,7 @@ ringway_status ringway_schema_field(const ringway_schema *schema,
 /**
  * The bytes of the fixed part of frames of `kind`, and the name of their record, with a zero behind it; `length` as for `ringway_listener_path`.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_schema_record(const ringway_schema *schema,
                                      uint16_t kind,
                                      size_t *size,
@@ -805,6 +856,7 @@ ringway_status ringway_schema_record(const ringway_schema *schema,
  * Opens the next frame, which stays in the ring until `ringway_receiver_release`. `timeout` as for `ringway_receiver_recv`. In an open batch it opens the batch's next frame, without waiting: `RINGWAY_EMPTY` means that
  * the batch is over. In a batch it takes the place of the one that was open, which is given up first. So it does while frames are held, and there the one that was open stays so where there is no other.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_receiver_next(ringway_receiver *receiver,
                                      int64_t timeout,
                                      ringway_frame *frame);
@@ -812,6 +864,7 @@ ringway_status ringway_receiver_next(ringway_receiver *receiver,
 /**
  * Copies bytes of the open frame, from byte `offset` on, as many as there are and fit; `copied` gets their number. Copies may differ: until it is copied the peer can change what lies in its ring.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_receiver_copy(ringway_receiver *receiver,
                                      size_t offset,
                                      void *buffer,
@@ -821,6 +874,7 @@ ringway_status ringway_receiver_copy(ringway_receiver *receiver,
 /**
  * The bytes of the open frame in place, without a copy, until it is released: **only for a peer that is trusted** as if it ran in this process, since it can change them at any time, also between a check and a use.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_receiver_trusted(ringway_receiver *receiver,
                                         const void **data,
                                         size_t *length);
@@ -828,34 +882,40 @@ ringway_status ringway_receiver_trusted(ringway_receiver *receiver,
 /**
  * Releases the open frame; while frames are held, every one that has been read. After it no address in the frame is to be used.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_receiver_release(ringway_receiver *receiver);
 
 /**
  * Opens a group: what is sent or committed from now on becomes visible together, with one store, by `ringway_sender_publish` (or before, where there is no room for more). It costs less for each
  * frame, and the peer sees all of it or nothing.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_sender_open_group(ringway_sender *sender);
 
 /**
  * Publishes the open group.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_sender_publish(ringway_sender *sender);
 
 /**
  * What ends a wait of this receiver. To be asked for before the wait, by the thread that uses the receiver; each is to be freed with `ringway_interrupter_free`.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_receiver_interrupter(ringway_receiver *receiver,
                                             ringway_interrupter **interrupter);
 
 /**
  * What ends a wait of this sender, as `ringway_receiver_interrupter`.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_sender_interrupter(ringway_sender *sender, ringway_interrupter **interrupter);
 
 /**
  * Ends the wait of the half: its call answers `RINGWAY_INTERRUPTED`. Where none waits, the next wait ends so in place of sleeping; a call that has what it asks for does not. It does nothing where the half was freed, nor in a
  * child of a fork, and nothing to the `poll` of an event loop. May be called from any thread, not from a handler of signals.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_interrupter_interrupt(const ringway_interrupter *interrupter);
 
 /**
@@ -866,6 +926,7 @@ void ringway_interrupter_free(ringway_interrupter *interrupter);
 /**
  * Listens under a name, or at a path, which is what contains a slash. May be called from any thread. Free it with `ringway_listener_free`.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_bind(const ringway_config *config,
                             const char *address,
                             ringway_listener **listener);
@@ -873,6 +934,7 @@ ringway_status ringway_bind(const ringway_config *config,
 /**
  * The next client that completes the handshake. `timeout`: nanoseconds; 0 does not wait (`RINGWAY_EMPTY`: there is none now), negative waits for ever. Clients that are refused are counted and passed over.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_listener_accept(ringway_listener *listener,
                                        int64_t timeout,
                                        ringway_connection **connection);
@@ -880,6 +942,7 @@ ringway_status ringway_listener_accept(ringway_listener *listener,
 /**
  * The path of its socket, with a zero behind it. `length` gets the bytes of the text without the zero, also where it does not fit (`RINGWAY_TRUNCATED`).
  */
+RINGWAY_MUST_USE
 ringway_status ringway_listener_path(const ringway_listener *listener,
                                      char *buffer,
                                      size_t capacity,
@@ -888,6 +951,7 @@ ringway_status ringway_listener_path(const ringway_listener *listener,
 /**
  * Clients that were refused, and why the last one was: the same words that it was told. The text is empty while none was. `length` as for `ringway_listener_path`.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_listener_refusals(const ringway_listener *listener,
                                          uint64_t *count,
                                          char *buffer,
@@ -897,20 +961,23 @@ ringway_status ringway_listener_refusals(const ringway_listener *listener,
 /**
  * A descriptor for an event loop: readable when `ringway_listener_accept` has something to do; call it with 0 until it answers `RINGWAY_EMPTY`. It is the listener's, and is not to be closed.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_listener_descriptor(const ringway_listener *listener,
                                            int32_t *descriptor);
 
 /**
- * Listens no more.
+ * Listens no more, and takes the socket's file away. A process that ends without this, killed or not, leaves the file there, which harms nobody: who connects is told that nobody listens, and the next who listens takes its place.
  */
 void ringway_listener_free(ringway_listener *listener);
 
 /**
  * Copies the next frame into `buffer` and releases it; `length` gets its bytes. `timeout`: nanoseconds to wait for one; 0 does not wait (`RINGWAY_EMPTY`), negative waits for ever. `RINGWAY_TRUNCATED`: the frame is longer
  * than `capacity`, and stays unread. What the bytes are when they have been copied nobody can change any more. After an error the buffer may hold any bytes.
+ * The kind of the frame is lost: where it matters, `ringway_receiver_next` tells it, `ringway_receiver_copy` copies, and `ringway_receiver_release` gives the frame back.
  *
  * A frame that is there, of kind 0, and fills the buffer takes the shortest way.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_receiver_recv(ringway_receiver *receiver,
                                      void *buffer,
                                      size_t capacity,
@@ -920,12 +987,14 @@ ringway_status ringway_receiver_recv(ringway_receiver *receiver,
 /**
  * Copies the next frame into `buffer`, if it is there and has 64 bytes and the kind 0, and releases it: the shortest way, which `ringway_recv` takes by itself. `RINGWAY_NOT_AT_ONCE`: nothing was received, and `ringway_receiver_recv` does it, or knows why not; it may be so although there is a frame.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_receiver_recv_64(ringway_receiver *receiver,
                                         void *buffer);
 
 /**
  * Copies the next frame into `buffer`, if it is there and has `length` bytes and the kind 0, and releases it: for receivers that know what they expect. `RINGWAY_NOT_AT_ONCE`: nothing was received, although there may be a frame; `ringway_receiver_next` tells what there is.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_receiver_recv_exact(ringway_receiver *receiver,
                                            void *buffer,
                                            size_t length);
@@ -933,18 +1002,21 @@ ringway_status ringway_receiver_recv_exact(ringway_receiver *receiver,
 /**
  * `true`: frames that are read stay unreleased, in the ring and counting against its capacity, until `ringway_receiver_release`, and `ringway_receiver_rewind` goes back to them. `false` releases them.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_receiver_hold(ringway_receiver *receiver,
                                      bool on);
 
 /**
  * Goes back to the first frame that is not released: it is received again. `bytes` gets the bytes of ring gone back; 0, where frames are not held.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_receiver_rewind(ringway_receiver *receiver,
                                        uint64_t *bytes);
 
 /**
  * What was agreed of this half.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_receiver_about(ringway_receiver *receiver, ringway_half *about);
 
 /**
@@ -955,6 +1027,7 @@ void ringway_receiver_free(ringway_receiver *receiver);
 /**
  * A record without fields. `kind`: the number that its frames have; 0, where a lane carries one type only, and of a record in a record. Free it with `ringway_record_free`.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_record_new(uint16_t kind,
                                   const char *name,
                                   uint32_t size,
@@ -964,16 +1037,19 @@ ringway_status ringway_record_new(uint16_t kind,
 /**
  * Adds a field, behind those that are there.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_record_add(ringway_record *record, const ringway_field *field);
 
 /**
  * Says what is behind the fixed fields: text in UTF-8.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_record_tail_text(ringway_record *record, const char *name);
 
 /**
  * Says what is behind the fixed fields: elements of a type, of `size` bytes each, as many as there are.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_record_tail_elements(ringway_record *record,
                                             const char *name,
                                             const ringway_type *of,
@@ -989,6 +1065,7 @@ void ringway_record_free(ringway_record *record);
  * `timeout`: as for `ringway_sender_send`. The bytes hold what an earlier frame left there, and the peer can see them while they are written. They may be written until the commit or the abort, by one of which the reservation has to end
  * before anything else is sent.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_sender_reserve(ringway_sender *sender,
                                       size_t length,
                                       size_t alignment,
@@ -999,6 +1076,7 @@ ringway_status ringway_sender_reserve(ringway_sender *sender,
  * Sends the first `length` bytes of the open reservation, under a number that the receiver gets with the frame (0 for none); where a group is open, adds them to that. After it the
  * address is no longer to be used.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_sender_commit(ringway_sender *sender,
                                      size_t length,
                                      uint16_t kind);
@@ -1006,22 +1084,26 @@ ringway_status ringway_sender_commit(ringway_sender *sender,
 /**
  * Gives up the open reservation: nothing is sent.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_sender_abort(ringway_sender *sender);
 
 /**
  * The schema of a lane that carries nothing, to which records are added. Free it with `ringway_schema_free`.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_schema_new(ringway_schema **schema);
 
 /**
  * Adds a record, which is copied. `RINGWAY_SCHEMA`: a rule is broken, which the detail names (a gap between fields, two records of one kind); the schema is as it was then.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_schema_add(ringway_schema *schema,
                                   const ringway_record *record);
 
 /**
  * The schema of a table: what `ringway_schema_encode` writes, and a Rust program or a file may have written. Whatever the bytes are, a schema keeps every rule.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_schema_decode(const void *table,
                                      size_t length,
                                      ringway_schema **schema);
@@ -1029,22 +1111,26 @@ ringway_status ringway_schema_decode(const void *table,
 /**
  * The table of a schema. `length` gets its bytes, also where they do not fit (`RINGWAY_TRUNCATED`).
  */
+RINGWAY_MUST_USE
 ringway_status ringway_schema_encode(const ringway_schema *schema, void *buffer, size_t capacity, size_t *length);
 
 /**
  * The sixteen bytes that are equal where two schemas mean the same bytes.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_schema_fingerprint(const ringway_schema *schema, uint8_t (*fingerprint)[16]);
 
 /**
  * Whether who expects `reader` understands what is written by `writer`: `RINGWAY_OK`, or `RINGWAY_SCHEMA`, and the detail shows the first field that differs, in both.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_schema_compare(const ringway_schema *writer,
                                       const ringway_schema *reader);
 
 /**
  * The schema as JSON, with a zero behind it. `length` as for `ringway_listener_path`.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_schema_json(const ringway_schema *schema, char *buffer, size_t capacity, size_t *length);
 
 /**
@@ -1058,6 +1144,7 @@ void ringway_schema_free(ringway_schema *schema);
  *
  * With room in the ring it makes no system call.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_sender_send(ringway_sender *sender,
                                    const void *data,
                                    size_t length,
@@ -1066,12 +1153,14 @@ ringway_status ringway_sender_send(ringway_sender *sender,
 /**
  * Sends a copy of 64 bytes, if that takes nothing but stores: the shortest way, which `ringway_send` takes by itself. `RINGWAY_NOT_AT_ONCE`: nothing was sent, and `ringway_sender_send` does it, or knows why not; it may be so although there is room.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_sender_send_64(ringway_sender *sender,
                                       const void *data);
 
 /**
  * As `ringway_sender_send`, with a number that the receiver gets with the frame. In an open group it takes no timeout but for ever.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_sender_send_kind(ringway_sender *sender,
                                         uint16_t kind,
                                         const void *data,
@@ -1081,6 +1170,7 @@ ringway_status ringway_sender_send_kind(ringway_sender *sender,
 /**
  * Sends a copy that expires `lifetime` nanoseconds from now, and waits for room until then. It is not sent where it would expire before the peer comes to it (`RINGWAY_QUEUE_TOO_LONG`, `RINGWAY_EXPIRED`).
  */
+RINGWAY_MUST_USE
 ringway_status ringway_sender_send_expiring(ringway_sender *sender,
                                             uint16_t kind,
                                             const void *data,
@@ -1090,17 +1180,20 @@ ringway_status ringway_sender_send_expiring(ringway_sender *sender,
 /**
  * Sends from now on at this priority: 0, which is the default, is received first. How many there are, both sides agree (`RINGWAY_LANES`).
  */
+RINGWAY_MUST_USE
 ringway_status ringway_sender_set_priority(ringway_sender *sender,
                                            size_t priority);
 
 /**
  * Asks the kernel whether the peer's receiver is still there, and says how the connection ended if it is not. Costs two system calls.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_sender_check(ringway_sender *sender);
 
 /**
  * What was agreed of this half.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_sender_about(ringway_sender *sender, ringway_half *about);
 
 /**
@@ -1111,6 +1204,7 @@ void ringway_sender_free(ringway_sender *sender);
 /**
  * A type that is told by a number: `RINGWAY_UNSIGNED`, `RINGWAY_SIGNED` and `RINGWAY_FLOAT` of `size` bytes; `RINGWAY_TEXT` and `RINGWAY_BYTES` of at most `size` bytes; `RINGWAY_BOOL`, of 1. Free it with `ringway_type_free`.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_type_plain(int32_t shape,
                                   uint32_t size,
                                   ringway_type **type_);
@@ -1118,6 +1212,7 @@ ringway_status ringway_type_plain(int32_t shape,
 /**
  * An array of `count` values of a type, which is copied. `RINGWAY_SCHEMA`, here and of the next two: types lie too deep in each other.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_type_array(const ringway_type *of,
                                   uint32_t count,
                                   ringway_type **type_);
@@ -1125,21 +1220,25 @@ ringway_status ringway_type_array(const ringway_type *of,
 /**
  * A value of a type, which is copied, or its absence.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_type_maybe(const ringway_type *of, ringway_type **type_);
 
 /**
  * A record inside of a record. It is copied.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_type_record(const ringway_record *of, ringway_type **type_);
 
 /**
  * An integer of `size` bytes with named values, which `ringway_type_value` adds.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_type_enumeration(const char *name, uint8_t size, bool is_signed, ringway_type **type_);
 
 /**
  * Adds a named value to an enumeration: 64 bits, in two's complement where it is signed.
  */
+RINGWAY_MUST_USE
 ringway_status ringway_type_value(ringway_type *type_, const char *name, int64_t value);
 
 /**
@@ -1178,6 +1277,7 @@ RINGWAY_SIZE_OF_ENUMERATION(ringway_shape);
  */
 
 /** As `ringway_sender_send`, and short for 64 bytes. */
+RINGWAY_MUST_USE
 static inline ringway_status ringway_send(ringway_sender *sender, const void *data, size_t length, int64_t timeout) {
 #if defined(__GNUC__)
   if (__builtin_constant_p(length) && length == 64 &&
@@ -1188,6 +1288,7 @@ static inline ringway_status ringway_send(ringway_sender *sender, const void *da
 }
 
 /** As `ringway_receiver_recv`, and short for a buffer of 64 bytes. */
+RINGWAY_MUST_USE
 static inline ringway_status ringway_recv(ringway_receiver *receiver, void *buffer, size_t capacity, int64_t timeout,
                                           size_t *length) {
 #if defined(__GNUC__)

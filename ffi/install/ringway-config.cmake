@@ -1,4 +1,4 @@
-# find_package(ringway): `ringway::ringway` is the shared library, `ringway::static` the other one, and `ringway::cpp` the headers for C++ with the shared library.
+# find_package(ringway): `ringway::ringway` is the shared library, `ringway::static` the other one, `ringway::cpp` and `ringway::cpp_static` the headers for C++ with the one or the other.
 get_filename_component(_ringway_prefix "${CMAKE_CURRENT_LIST_DIR}/../../.." ABSOLUTE)
 
 if(NOT TARGET ringway::ringway)
@@ -12,12 +12,17 @@ if(NOT TARGET ringway::ringway)
   set_target_properties(ringway::static PROPERTIES
     IMPORTED_LOCATION "${_ringway_prefix}/lib/libringway.a"
     INTERFACE_INCLUDE_DIRECTORIES "${_ringway_prefix}/include"
-    INTERFACE_LINK_LIBRARIES "gcc_s;util;rt;pthread;m;dl")
+    INTERFACE_LINK_LIBRARIES "util;rt;pthread;m;dl")
 
   add_library(ringway::cpp INTERFACE IMPORTED)
   set_target_properties(ringway::cpp PROPERTIES
     INTERFACE_COMPILE_FEATURES cxx_std_20
     INTERFACE_LINK_LIBRARIES ringway::ringway)
+
+  add_library(ringway::cpp_static INTERFACE IMPORTED)
+  set_target_properties(ringway::cpp_static PROPERTIES
+    INTERFACE_COMPILE_FEATURES cxx_std_20
+    INTERFACE_LINK_LIBRARIES ringway::static)
 endif()
 
 unset(_ringway_prefix)

@@ -13,6 +13,9 @@ use crate::status::ringway_status;
 
 /// Before the descriptor is polled: is there a frame now, or an end to report? `armed` gets `false` then: receive in place of polling. Only behind `true` is the descriptor worth polling, for
 /// readability, and once: arm again before the next poll. It may be readable for nothing.
+///
+/// `false` may be followed by `RINGWAY_EMPTY` for some milliseconds: while the peer's socket is closed and the kernel does not yet say whether its process has ended, nothing would wake a poll at the moment when that is known.
+/// Arm again then, or poll for a millisecond at most. With the option `RINGWAY_WAIT` at `RINGWAY_WAIT_SPIN` the answer is always `false`, since the peer rings nobody who never sleeps.
 // SAFETY: the callers' contract is that of lib.rs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ringway_receiver_arm(

@@ -4,6 +4,8 @@ use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
+use ringway::SendError;
+
 use crate::boundary::{bytes, call, given, room};
 use crate::error::Failure;
 use crate::receiver::{self, ringway_receiver};
@@ -31,8 +33,8 @@ pub struct ringway_part {
     pub length: usize,
 }
 
-/// Sends copies of `count` payloads as one group, which becomes visible with one store. `timeout`: for room for each. `sent` gets how many were sent, also where the call fails,
-/// but for an argument that makes no sense: these are sent then, none where it fails before the first, and it is the one output that is written in that case. Each is looked at before the first is sent. No group may be open.
+/// Sends copies of `count` payloads as one group, which becomes visible with one store. `timeout`: for room for each. `sent` gets how many were sent, also where the call fails: these are sent then,
+/// none where it fails before the first. It is the one output that is written in that case. Each payload is looked at before the first is sent, and so is its length (`RINGWAY_TOO_LARGE`). No group may be open.
 // SAFETY: the callers' contract is that of lib.rs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ringway_sender_send_many(
@@ -43,14 +45,14 @@ pub unsafe extern "C" fn ringway_sender_send_many(
     sent: Option<&mut MaybeUninit<usize>>,
 ) -> ringway_status {
     call(|| {
+        let sent = given(sent, "sent")?;
+        sent.write(0);
         // SAFETY: the caller's promise.
         let mut sender = unsafe { sender::Lent::of(sender) }?;
-        let sent = given(sent, "sent")?;
+        let half = sender.idle()?;
         let size = count.checked_mul(size_of::<ringway_payload>());
         let size = size.ok_or_else(|| Failure::argument("`count` is more than there can be"))?;
         if size == 0 {
-            sent.write(0);
-            sender.idle()?;
             return Ok(());
         }
         // SAFETY: the caller's promise.
@@ -60,12 +62,14 @@ pub unsafe extern "C" fn ringway_sender_send_many(
         }
         // SAFETY: as many are there, by the caller's promise, and they are aligned.
         let all = unsafe { std::slice::from_raw_parts(all.cast::<ringway_payload>(), count) };
+        let max = half.max_payload();
         for payload in all {
             // SAFETY: the caller's promise.
-            unsafe { bytes(payload.data, payload.length, "payloads[..].data") }?;
+            let len = unsafe { bytes(payload.data, payload.length, "payloads[..].data") }?.len();
+            if len > max {
+                return Err(SendError::TooLarge { len, max }.into());
+            }
         }
-        sent.write(0);
-        let half = sender.idle()?;
         let patience = Patience::of(timeout);
         let mut group = half.group();
         let mut done = 0;
@@ -87,7 +91,7 @@ pub unsafe extern "C" fn ringway_sender_send_many(
 }
 
 /// Copies the frames that are there, one behind the other, each at a multiple of 8, into `buffer`, until it is full or `most` are there; `timeout` is for the first. `parts` gets where each is, `count` how many there are, at least one.
-/// `RINGWAY_TRUNCATED`: the first one does not fit, and stays unread, as any later one does that does not fit.
+/// `RINGWAY_TRUNCATED`: the first one does not fit, and stays unread, as any later one does that does not fit. The kinds of the frames are lost: where they matter, open a batch.
 // SAFETY: the callers' contract is that of lib.rs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ringway_receiver_recv_many(

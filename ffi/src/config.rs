@@ -73,6 +73,43 @@ pub enum ringway_option {
     RINGWAY_LIMIT_HANDSHAKES = 24,
 }
 
+impl ringway_option {
+    /// Each, and its name in the header.
+    pub(crate) const ALL: &'static [(Self, &'static str)] = {
+        use ringway_option as O;
+        &[
+            (O::RINGWAY_CAPACITY, "RINGWAY_CAPACITY"),
+            (O::RINGWAY_PEER_CAPACITY, "RINGWAY_PEER_CAPACITY"),
+            (O::RINGWAY_MAX_CAPACITY, "RINGWAY_MAX_CAPACITY"),
+            (O::RINGWAY_LANES, "RINGWAY_LANES"),
+            (O::RINGWAY_STARVATION_BOUND, "RINGWAY_STARVATION_BOUND"),
+            (O::RINGWAY_WAIT, "RINGWAY_WAIT"),
+            (O::RINGWAY_SPIN_BUDGET, "RINGWAY_SPIN_BUDGET"),
+            (O::RINGWAY_ALIGNMENT_MOST, "RINGWAY_ALIGNMENT_MOST"),
+            (O::RINGWAY_HUGE_PAGES, "RINGWAY_HUGE_PAGES"),
+            (O::RINGWAY_PREFAULT, "RINGWAY_PREFAULT"),
+            (O::RINGWAY_LOCK_MEMORY, "RINGWAY_LOCK_MEMORY"),
+            (O::RINGWAY_NUMA_NODE, "RINGWAY_NUMA_NODE"),
+            (O::RINGWAY_HANDSHAKE_TIMEOUT, "RINGWAY_HANDSHAKE_TIMEOUT"),
+            (O::RINGWAY_ALLOW_UID, "RINGWAY_ALLOW_UID"),
+            (O::RINGWAY_TRUST_PEER, "RINGWAY_TRUST_PEER"),
+            (O::RINGWAY_MEMBARRIER, "RINGWAY_MEMBARRIER"),
+            (O::RINGWAY_ALLOW_TAP, "RINGWAY_ALLOW_TAP"),
+            (O::RINGWAY_FEW_DESCRIPTORS, "RINGWAY_FEW_DESCRIPTORS"),
+            (
+                O::RINGWAY_RAISE_DESCRIPTOR_LIMIT,
+                "RINGWAY_RAISE_DESCRIPTOR_LIMIT",
+            ),
+            (O::RINGWAY_DROP_EXPIRED, "RINGWAY_DROP_EXPIRED"),
+            (O::RINGWAY_RESUMABLE, "RINGWAY_RESUMABLE"),
+            (O::RINGWAY_CODEC, "RINGWAY_CODEC"),
+            (O::RINGWAY_LIMIT_CONNECTIONS, "RINGWAY_LIMIT_CONNECTIONS"),
+            (O::RINGWAY_LIMIT_BYTES, "RINGWAY_LIMIT_BYTES"),
+            (O::RINGWAY_LIMIT_HANDSHAKES, "RINGWAY_LIMIT_HANDSHAKES"),
+        ]
+    };
+}
+
 /// How a half waits: what the option `RINGWAY_WAIT` is set to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
@@ -168,11 +205,12 @@ impl ringway_config {
         const BYTES: i32 = ringway_option::RINGWAY_LIMIT_BYTES as i32;
         const HANDSHAKES: i32 = ringway_option::RINGWAY_LIMIT_HANDSHAKES as i32;
 
-        let size = || usize::try_from(value).map_err(|_| unfit(value));
-        let small = || u32::try_from(value).map_err(|_| unfit(value));
+        let unfit = |range: &str| unfit(option, value, range);
+        let size = || usize::try_from(value).map_err(|_| unfit("at most what a size_t can be"));
+        let small = || u32::try_from(value).map_err(|_| unfit("0 to 4294967295"));
         let truth = || match value {
             0 | 1 => Ok(value == 1),
-            _ => Err(unfit(value)),
+            _ => Err(unfit("a truth value: 0 or 1")),
         };
         let config = self.config.clone();
         self.config = match option {
@@ -181,7 +219,7 @@ impl ringway_config {
             MAX_CAPACITY => config.max_capacity(size()?),
             LANES => config.lanes(size()?),
             BOUND => config.starvation_bound(small()?),
-            WAIT => config.wait(wait(value)?),
+            WAIT => config.wait(wait(value).ok_or_else(|| unfit(WAITS))?),
             SPIN_BUDGET => config.spin_budget(Duration::from_nanos(value)),
             ALIGNMENT => config.alignment(size()?),
             HUGE_PAGES => config.huge_pages(truth()?),
@@ -215,18 +253,26 @@ impl ringway_config {
     }
 }
 
-fn wait(value: u64) -> Result<Wait, Failure> {
+const WAITS: &str = "RINGWAY_WAIT_ADAPTIVE (0), RINGWAY_WAIT_SPIN (1) or RINGWAY_WAIT_PARK (2)";
+
+fn wait(value: u64) -> Option<Wait> {
     const ADAPTIVE: u64 = ringway_wait::RINGWAY_WAIT_ADAPTIVE as u64;
     const SPIN: u64 = ringway_wait::RINGWAY_WAIT_SPIN as u64;
     const PARK: u64 = ringway_wait::RINGWAY_WAIT_PARK as u64;
     match value {
-        ADAPTIVE => Ok(Wait::Adaptive),
-        SPIN => Ok(Wait::Spin),
-        PARK => Ok(Wait::Park),
-        _ => Err(unfit(value)),
+        ADAPTIVE => Some(Wait::Adaptive),
+        SPIN => Some(Wait::Spin),
+        PARK => Some(Wait::Park),
+        _ => None,
     }
 }
 
-fn unfit(value: u64) -> Failure {
-    Failure::argument(format!("the option cannot be {value}"))
+fn unfit(option: i32, value: u64, range: &str) -> Failure {
+    let known = ringway_option::ALL.iter();
+    let name = known
+        .filter(|(known, _)| *known as i32 == option)
+        .map(|(_, name)| *name)
+        .next();
+    let name = name.unwrap_or("the option");
+    Failure::argument(format!("{name} cannot be {value}: it is {range}"))
 }

@@ -80,7 +80,7 @@ pub unsafe extern "C" fn ringway_connect(
     })
 }
 
-/// Takes a connection apart: each half may be used by a thread of its own. On success the connection is given up, and only the halves are to be freed; otherwise it is as it was.
+/// Takes a connection apart: each half may be used by a thread of its own. On success the connection is given up, and only the halves are to be freed: set the variable to NULL, which is free to be freed. To split it again, or to free it, is undefined then. Otherwise it is as it was.
 // SAFETY: the callers' contract is that of lib.rs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ringway_connection_split(

@@ -7,6 +7,7 @@ use std::ffi::{CStr, CString, c_char, c_int};
 use ringway::schema::{DecodeError, EncodeError};
 use ringway::{Error, ErrorKind, RecvError, SendError};
 
+use crate::config::ringway_option;
 use crate::status::ringway_status;
 
 /// Why a call failed.
@@ -66,6 +67,25 @@ impl Failure {
     }
 }
 
+/// The library's words for C, where `Config::lanes` is the option `RINGWAY_LANES`.
+fn in_c(text: &str) -> String {
+    let mut parts = text.split("Config::");
+    let mut told = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|letter: char| !letter.is_ascii_lowercase() && letter != '_');
+        let (name, rest) = part.split_at(end.unwrap_or(part.len()));
+        let named = match name {
+            "alignment" => "RINGWAY_ALIGNMENT_MOST".to_owned(),
+            name => format!("RINGWAY_{}", name.to_ascii_uppercase()),
+        };
+        // Another name than Rust's is none of C's.
+        let is_option = ringway_option::ALL.iter().any(|(_, known)| *known == named);
+        told.push_str(if is_option { &named } else { "Config::" });
+        told.push_str(if is_option { rest } else { part });
+    }
+    told
+}
+
 /// What words there are can be told without the zeros that may be in them.
 pub(crate) fn text_of(mut text: String) -> CString {
     text.retain(|letter| letter != '\0');
@@ -92,7 +112,7 @@ impl From<SendError> for Failure {
             SendError::Forked => S::RINGWAY_FORKED,
             _ => S::RINGWAY_OTHER,
         };
-        Self::new(status, error.to_string())
+        Self::new(status, in_c(&error.to_string()))
     }
 }
 
@@ -100,7 +120,12 @@ impl From<RecvError> for Failure {
     fn from(error: RecvError) -> Self {
         use ringway_status as S;
         let status = match error {
-            RecvError::Empty => return Self::plain(S::RINGWAY_EMPTY),
+            RecvError::Empty => {
+                return Self {
+                    status: S::RINGWAY_EMPTY,
+                    text: Cow::Borrowed(c"no frame is waiting"),
+                };
+            }
             RecvError::TimedOut => S::RINGWAY_TIMED_OUT,
             RecvError::Interrupted => S::RINGWAY_INTERRUPTED,
             RecvError::Truncated { .. } => S::RINGWAY_TRUNCATED,
@@ -111,7 +136,7 @@ impl From<RecvError> for Failure {
             RecvError::Forked => S::RINGWAY_FORKED,
             _ => S::RINGWAY_OTHER,
         };
-        Self::new(status, error.to_string())
+        Self::new(status, in_c(&error.to_string()))
     }
 }
 
@@ -142,7 +167,7 @@ impl From<Error> for Failure {
             ErrorKind::Io => S::RINGWAY_IO,
             _ => S::RINGWAY_OTHER,
         };
-        Self::new(status, error.to_string())
+        Self::new(status, in_c(&error.to_string()))
     }
 }
 
@@ -175,4 +200,21 @@ pub extern "C" fn ringway_status_text(status: c_int) -> *const c_char {
     known
         .map_or(c"no status of this version", |known| known.text())
         .as_ptr()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_have_the_names_of_the_header() {
+        let text = SendError::Priority { asked: 3, there: 1 }.to_string();
+        assert!(text.contains("Config::lanes"), "{text}");
+        assert!(in_c(&text).contains("see RINGWAY_LANES, which both sides set"));
+        assert_eq!(
+            in_c("see Config::alignment. Config::observe is none"),
+            "see RINGWAY_ALIGNMENT_MOST. Config::observe is none"
+        );
+        assert_eq!(in_c("`Config::codec`"), "`RINGWAY_CODEC`");
+    }
 }

@@ -19,12 +19,12 @@ pub struct ringway_place {
     pub offset: usize,
     /// Bytes that it takes; of a variable part, of one of its elements (1 for text).
     pub size: usize,
-    /// What kind of type it is: a `ringway_shape`.
-    pub shape: i32,
+    /// What kind of type it is.
+    pub shape: ringway_shape,
     /// How many there are: of an array its elements, of a text or bytes the room, of a variable part 0, else 1.
     pub count: u32,
     /// Of what an array, a variable part or what may be absent is made: its shape; else the same as `shape`.
-    pub of: i32,
+    pub of: ringway_shape,
 }
 
 /// Where the field `path` is in frames of `kind`: a name, or names with dots between them where records lie in records. `RINGWAY_NO_SUCH_FIELD` says what there is.
@@ -95,14 +95,14 @@ fn find(record: &Record, path: &str, before: usize) -> Result<ringway_place, Fai
             Content::Text => ringway_place {
                 offset,
                 size: 1,
-                shape: ringway_shape::RINGWAY_TEXT as i32,
+                shape: ringway_shape::RINGWAY_TEXT,
                 count: 0,
-                of: ringway_shape::RINGWAY_TEXT as i32,
+                of: ringway_shape::RINGWAY_TEXT,
             },
             Content::Elements(ty, size) => ringway_place {
                 offset,
                 size: *size as usize,
-                shape: ringway_shape::RINGWAY_ARRAY as i32,
+                shape: ringway_shape::RINGWAY_ARRAY,
                 count: 0,
                 of: shape(ty),
             },
@@ -133,9 +133,9 @@ fn place(ty: &Type, offset: usize, size: usize) -> ringway_place {
     }
 }
 
-fn shape(ty: &Type) -> i32 {
+fn shape(ty: &Type) -> ringway_shape {
     use ringway_shape as S;
-    let shape = match ty {
+    match ty {
         Type::Unsigned(_) => S::RINGWAY_UNSIGNED,
         Type::Signed(_) => S::RINGWAY_SIGNED,
         Type::Float(_) => S::RINGWAY_FLOAT,
@@ -146,7 +146,6 @@ fn shape(ty: &Type) -> i32 {
         Type::Text(_) => S::RINGWAY_TEXT,
         Type::Bytes(_) => S::RINGWAY_BYTES,
         Type::Maybe(_) => S::RINGWAY_MAYBE,
-        _ => return 0,
-    };
-    shape as i32
+        _ => S::RINGWAY_OTHER_SHAPE,
+    }
 }

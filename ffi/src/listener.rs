@@ -119,7 +119,7 @@ pub extern "C" fn ringway_listener_descriptor(
     })
 }
 
-/// Listens no more.
+/// Listens no more, and takes the socket's file away. A process that ends without this, killed or not, leaves the file there, which harms nobody: who connects is told that nobody listens, and the next who listens takes its place.
 #[unsafe(no_mangle)]
 pub extern "C" fn ringway_listener_free(listener: Option<Box<ringway_listener>>) {
     quietly(|| drop(listener));

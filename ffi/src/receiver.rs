@@ -157,6 +157,7 @@ pub(crate) fn receive(
 
 /// Copies the next frame into `buffer` and releases it; `length` gets its bytes. `timeout`: nanoseconds to wait for one; 0 does not wait (`RINGWAY_EMPTY`), negative waits for ever. `RINGWAY_TRUNCATED`: the frame is longer
 /// than `capacity`, and stays unread. What the bytes are when they have been copied nobody can change any more. After an error the buffer may hold any bytes.
+/// The kind of the frame is lost: where it matters, `ringway_receiver_next` tells it, `ringway_receiver_copy` copies, and `ringway_receiver_release` gives the frame back.
 ///
 /// A frame that is there, of kind 0, and fills the buffer takes the shortest way.
 // SAFETY: the callers' contract is that of lib.rs.

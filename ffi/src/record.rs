@@ -34,7 +34,7 @@ pub struct ringway_field {
     pub size: u32,
     /// What its offset is a multiple of: `alignof`.
     pub align: u32,
-    /// The version of the record that added it: 1 for the first. No part of the fingerprint.
+    /// The version of the record that added it: 1 for the first, which 0 means too. No part of the fingerprint.
     pub since: u16,
     /// Why it should no longer be used; NULL: it may be. No part of the fingerprint.
     pub deprecated: *const c_char,
@@ -106,7 +106,7 @@ pub unsafe extern "C" fn ringway_record_add(
             offset: field.offset,
             size: field.size,
             align: field.align,
-            since: field.since,
+            since: field.since.max(1),
             deprecated: deprecated.to_owned().into(),
             default: default.to_vec().into(),
         });

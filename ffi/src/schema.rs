@@ -127,7 +127,7 @@ pub extern "C" fn ringway_schema_compare(
         compare(&writer.schema, &reader.schema).map_err(|difference| {
             let tables = difference.tables("the writer's", "the reader's");
             let text = format!("{difference}\n{tables}");
-            Failure::new(ringway_status::RINGWAY_SCHEMA, text)
+            Failure::new(ringway_status::RINGWAY_SCHEMA, text.trim_end())
         })
     })
 }

@@ -96,7 +96,7 @@ impl ringway_status {
         use ringway_status as S;
         match self {
             S::RINGWAY_OK => c"it is done",
-            S::RINGWAY_EMPTY => c"no frame is waiting",
+            S::RINGWAY_EMPTY => c"nothing is there now: no frame, or no client",
             S::RINGWAY_FULL => c"the ring is full",
             S::RINGWAY_TIMED_OUT => c"the time is up",
             S::RINGWAY_CLOSED => c"the peer has closed the connection",

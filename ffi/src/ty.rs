@@ -22,6 +22,8 @@ pub struct ringway_type {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub enum ringway_shape {
+    /// One that this version of the header has no name for.
+    RINGWAY_OTHER_SHAPE = 0,
     /// An unsigned integer of 1, 2, 4, 8 or 16 bytes, little-endian as all numbers.
     RINGWAY_UNSIGNED = 1,
     /// A signed integer in two's complement, of 1, 2, 4, 8 or 16 bytes.

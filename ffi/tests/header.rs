@@ -38,7 +38,7 @@ fn header() -> String {
     let mut text = Vec::new();
     made.write(&mut text);
     let text = String::from_utf8(text).unwrap();
-    let text = parenthesised(&text);
+    let text = looked_at(&parenthesised(&text));
     // The generator puts what comes last behind the end of what is guarded.
     let (guarded, last) = text.split_once("#endif  /* RINGWAY_H */").unwrap();
     format!(
@@ -47,6 +47,20 @@ fn header() -> String {
         last.trim()
     )
 }
+
+/// What tells how it went is warned of where nobody looks.
+fn looked_at(header: &str) -> String {
+    let lines = header.lines().map(|line| {
+        if line.starts_with("ringway_status ringway_") {
+            format!("{MUST_USE}\n{line}\n")
+        } else {
+            format!("{line}\n")
+        }
+    });
+    lines.collect()
+}
+
+const MUST_USE: &str = "RINGWAY_MUST_USE";
 
 /// A negative number is one operand wherever it is put.
 fn parenthesised(header: &str) -> String {
@@ -77,7 +91,7 @@ fn declarations(header: &str) -> Vec<String> {
         .split("#if defined(__cplusplus)\n#define")
         .next()
         .unwrap();
-    let lines = code.lines().filter(|line| !line.starts_with('#'));
+    let lines = (code.lines()).filter(|line| !line.starts_with('#') && *line != MUST_USE);
     let code = lines.collect::<Vec<_>>().join(" ");
     let mut found: Vec<String> = code
         .split([';', '{', '}'])

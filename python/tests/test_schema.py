@@ -65,7 +65,7 @@ def test_a_schema_tells_what_it_was_made_of() -> None:
 def test_a_schema_that_breaks_a_rule_says_which() -> None:
     for wrong, text in (
         ({"records": [{"kind": 1}]}, "needs 'name'|needs \"name\""),
-        (quote(size=47), "the size is that of the fields"),
+        (quote(size=47), "its fields end at"),
         (quote(nonsense=1), "no \"nonsense\""),
         (quote() | {"schema": 2}, "version 2"),
         (quote() | {"fingerprint": "00" * 16}, "fingerprint is 00"),

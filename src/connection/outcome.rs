@@ -48,7 +48,7 @@ pub enum SendError {
     },
     /// There is no such priority.
     #[error(
-        "priority {asked} was asked for, and the connection has {there}, from 0 on: see Config::lanes, which both sides call"
+        "priority {asked} was asked for, and the connection has {there}, from 0 on: see Config::lanes, which both sides set"
     )]
     Priority {
         /// What was asked for.

@@ -198,10 +198,10 @@ fn fits(writer: Side, sends: Option<&Schema>, expects: Option<&Schema>) -> Resul
         return Ok(());
     }
     schema::compare(sends, expects).map_err(|difference| {
-        refused(format!(
-            "the {reader} cannot read what the {writer} sends: {difference}\n{}",
-            difference.tables(writer, reader).trim_end()
-        ))
+        let tables = difference.tables(writer, reader);
+        let text =
+            format!("the {reader} cannot read what the {writer} sends: {difference}\n{tables}");
+        refused(text.trim_end().to_owned())
     })
 }
 

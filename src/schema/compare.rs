@@ -57,11 +57,32 @@ pub fn compare(writer: &Schema, reader: &Schema) -> Result<(), Difference> {
     }
     if common == 0 && !reader.records.is_empty() && !writer.records.is_empty() {
         return Err(Difference {
-            what: "they have no message in common".to_owned(),
+            what: format!(
+                "they have no message in common: {} where it is written, {} where it is read",
+                kinds(writer),
+                kinds(reader)
+            ),
             records: None,
         });
     }
     Ok(())
+}
+
+/// The messages of a lane, by name and kind; the first of many.
+fn kinds(schema: &Schema) -> String {
+    const MOST: usize = 8;
+    let mut told: Vec<String> = (schema.records.iter().take(MOST))
+        .map(|record| format!("`{}` of kind {}", &*record.name, record.kind))
+        .collect();
+    if let Some(more) = schema
+        .records
+        .len()
+        .checked_sub(MOST)
+        .filter(|more| *more > 0)
+    {
+        told.push(format!("{more} more"));
+    }
+    told.join(", ")
 }
 
 fn records(writer: &Record, reader: &Record) -> Result<(), String> {

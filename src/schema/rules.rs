@@ -1,6 +1,7 @@
 //! What every schema must be like, whoever made it: what reads a table relies on it.
 
 use core::fmt;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::{Content, Enumeration, Field, Record, Schema, Type};
@@ -21,13 +22,13 @@ const MAX_NAME: usize = 200;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsound {
     place: String,
-    rule: &'static str,
+    rule: Cow<'static, str>,
 }
 
 impl fmt::Display for Unsound {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.place.is_empty() {
-            return out.write_str(self.rule);
+            return out.write_str(&self.rule);
         }
         write!(out, "`{}`: {}", self.place, self.rule)
     }
@@ -66,10 +67,22 @@ impl Check {
         if sound {
             return Ok(());
         }
-        Err(Unsound {
+        Err(self.broken(rule))
+    }
+
+    /// The same, where numbers tell what is broken.
+    fn told(&self, sound: bool, rule: impl FnOnce() -> String) -> Result<(), Unsound> {
+        if sound {
+            return Ok(());
+        }
+        Err(self.broken(rule()))
+    }
+
+    fn broken(&self, rule: impl Into<Cow<'static, str>>) -> Unsound {
+        Unsound {
             place: self.place.join("."),
-            rule,
-        })
+            rule: rule.into(),
+        }
     }
 
     fn name(&self, name: &str) -> Result<(), Unsound> {
@@ -90,10 +103,10 @@ impl Check {
         self.place.push(record.name.to_string());
         self.words(&record.doc)?;
         self.that(depth < MAX_DEPTH, "types lie too deep in each other")?;
-        self.that(
-            record.align.is_power_of_two() && record.align <= 64,
-            "an alignment is a power of two up to 64",
-        )?;
+        let align = record.align;
+        self.told(align.is_power_of_two() && align <= 64, || {
+            format!("its alignment is {align}, which is no power of two up to 64")
+        })?;
         let mut names = BTreeSet::new();
         let mut offset = 0u64;
         let mut since = 1;
@@ -104,22 +117,28 @@ impl Check {
             self.that(self.fields <= MAX_FIELDS, "more than 4096 fields")?;
             let unique = names.insert(&*field.name);
             self.that(unique, "two fields have this name")?;
-            self.that(
-                u64::from(field.offset) == offset,
-                "a field begins where the one before it ends",
-            )?;
+            self.told(u64::from(field.offset) == offset, || {
+                let begins = field.offset;
+                format!("it begins at {begins}, and what is before it ends at {offset}: padding is a field too")
+            })?;
             self.field(field, record, depth)?;
-            self.that(field.since >= since, "versions of fields do not descend")?;
+            self.told(field.since >= since, || {
+                let own = field.since;
+                format!("it is of version {own}, and version {since} comes before it")
+            })?;
             since = field.since;
             offset += u64::from(field.size);
             self.place.pop();
         }
-        self.that(
-            u64::from(record.size) == offset,
-            "the size is that of the fields",
-        )?;
+        self.told(u64::from(record.size) == offset, || {
+            let size = record.size;
+            format!("it has {size} bytes, and its fields end at {offset}: padding is a field too")
+        })?;
         if let Some(tail) = &record.tail {
-            self.that(depth == 0, "only a message has a variable part")?;
+            self.that(
+                depth == 0,
+                "it is a part of a message, and has a variable part",
+            )?;
             self.name(&tail.name)?;
             self.place.push(tail.name.to_string());
             self.words(&tail.doc)?;
@@ -127,10 +146,9 @@ impl Check {
             self.that(unique, "two fields have this name")?;
             if let Content::Elements(ty, size) = &tail.content {
                 let bytes = self.ty(ty, depth + 1)?;
-                self.that(
-                    bytes == u64::from(*size) && bytes > 0,
-                    "the elements have another size",
-                )?;
+                self.told(bytes == u64::from(*size) && bytes > 0, || {
+                    format!("its elements have {size} bytes, and their type has {bytes}")
+                })?;
             }
             self.place.pop();
         }
@@ -142,29 +160,42 @@ impl Check {
         self.words(&field.doc)?;
         self.words(&field.deprecated)?;
         let bytes = self.ty(&field.ty, depth + 1)?;
-        self.that(
-            bytes == u64::from(field.size),
-            "the field has another size than its type",
-        )?;
+        let Field {
+            size,
+            align,
+            offset,
+            ..
+        } = field;
+        self.told(bytes == u64::from(*size), || {
+            format!("it has {size} bytes, and its type has {bytes}")
+        })?;
         let aligned = field.align.is_power_of_two()
             && field.align <= record.align
             && field.offset % field.align == 0;
-        self.that(aligned, "the field is not aligned")?;
-        let whole = field.default.is_empty() || field.default.len() == field.size as usize;
-        self.that(whole, "the default has another size than the field")
+        self.told(aligned, || {
+            let most = record.align;
+            format!("it lies at {offset} and is to be aligned to {align}, in a record that is aligned to {most}")
+        })?;
+        let default = field.default.len();
+        self.told(default == 0 || default == *size as usize, || {
+            format!("it has {size} bytes, and its default has {default}")
+        })
     }
 
     /// The bytes of a type.
     fn ty(&mut self, ty: &Type, depth: usize) -> Result<u64, Unsound> {
         self.that(depth < MAX_DEPTH, "types lie too deep in each other")?;
-        let integer = "an integer has 1, 2, 4, 8 or 16 bytes";
         Ok(match ty {
             Type::Unsigned(size) | Type::Signed(size) => {
-                self.that(matches!(size, 1 | 2 | 4 | 8 | 16), integer)?;
+                self.told(matches!(size, 1 | 2 | 4 | 8 | 16), || {
+                    format!("an integer of {size} bytes, where 1, 2, 4, 8 or 16 are possible")
+                })?;
                 u64::from(*size)
             }
             Type::Float(size) => {
-                self.that(matches!(size, 4 | 8), "a number has 4 or 8 bytes")?;
+                self.told(matches!(size, 4 | 8), || {
+                    format!("a floating-point number of {size} bytes, where 4 or 8 are possible")
+                })?;
                 u64::from(*size)
             }
             Type::Bool => 1,
@@ -172,7 +203,7 @@ impl Check {
             Type::Array(of, count) => {
                 let bytes = self.ty(of, depth + 1)?;
                 // Nobody shall count to four thousand millions for a frame of no bytes.
-                self.that(bytes > 0, "the elements of an array have bytes")?;
+                self.that(bytes > 0, "the elements of an array have no bytes")?;
                 bytes.saturating_mul(u64::from(*count))
             }
             Type::Record(record) => {
@@ -182,12 +213,14 @@ impl Check {
             Type::Text(size) => u64::from(*size),
             Type::Bytes(size) => {
                 let counted = u16::try_from(*size).is_ok();
-                self.that(counted, "bytes are counted with two bytes")?;
+                self.told(counted, || {
+                    format!("room for {size} bytes, where two bytes count up to 65535")
+                })?;
                 u64::from(*size) + 2
             }
             Type::Maybe(of) => {
                 let bytes = self.ty(of, depth + 1)?;
-                let rule = "all zeros are a value of what may be absent";
+                let rule = "all zeros are no value of what may be absent";
                 self.that(takes_zeros(of), rule)?;
                 // An array in it may be as large as numbers go.
                 bytes.saturating_add(flag(of))
@@ -198,7 +231,10 @@ impl Check {
     fn enumeration(&mut self, enumeration: &Enumeration) -> Result<u64, Unsound> {
         self.name(&enumeration.name)?;
         let sized = matches!(enumeration.size, 1 | 2 | 4 | 8);
-        self.that(sized, "an enumeration has 1, 2, 4 or 8 bytes")?;
+        self.told(sized, || {
+            let size = enumeration.size;
+            format!("an enumeration of {size} bytes, where 1, 2, 4 or 8 are possible")
+        })?;
         self.that(!enumeration.variants.is_empty(), "no value has a name")?;
         let mut names = BTreeSet::new();
         for (index, variant) in enumeration.variants.iter().enumerate() {

@@ -1,6 +1,7 @@
 //! `cargo xtask install PREFIX`: the libraries for C and C++, their headers, and what `pkg-config` and `cmake` find them by.
 
 use std::fs;
+use std::io::{self, Write};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,17 +22,37 @@ pub(crate) fn run(words: &[String]) -> Result<bool, String> {
     let [prefix] = words else {
         return Err("into which prefix? `cargo xtask install /usr/local`".to_owned());
     };
+    if let Err(why) = install(prefix) {
+        // Not a wrong call: how to call it right is of no help.
+        let _ = writeln!(io::stderr(), "{why}");
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+fn install(prefix: &str) -> Result<(), String> {
+    // Ours is the workspace's root, the caller's is where the words came from.
+    let prefix = std::path::absolute(prefix).map_err(|error| error.to_string())?;
+    // Before the minutes that the build may take.
+    let lib = prefix.join("lib");
+    fs::create_dir_all(&lib).map_err(|error| told(&lib.display().to_string(), &error))?;
     let mut build = build();
     match process::run(&mut build, LIMIT, || ()) {
         Ok(End::Exit(status, _)) if status.success() => {}
         Ok(end) => return Err(format!("the build failed: {end:?}")),
         Err(error) => return Err(error.to_string()),
     }
-    // Ours is the workspace's root, the caller's is where the words came from.
-    let prefix = std::path::absolute(prefix).map_err(|error| error.to_string())?;
     lay(&prefix, "release")?;
+    strip(&lib.join("libringway.so.0"), "--strip-unneeded");
+    strip(&lib.join("libringway.a"), "--strip-debug");
     say!("Installed into {}.", prefix.display());
-    Ok(true)
+    Ok(())
+}
+
+/// Leaves out what is for debuggers alone, most of a library's bytes. It comes with the linker; where it is not there, the library is longer, and as good.
+pub(crate) fn strip(library: &Path, how: &str) {
+    let mut strip = place::command("strip");
+    let _ = strip.arg(how).arg(library).status();
 }
 
 /// What builds both libraries, as they ship.

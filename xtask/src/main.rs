@@ -104,5 +104,8 @@ mod tests {
         assert_eq!(asked(&["verify", "--list", "--help"]), Ok(true));
         assert!(asked(&["help"]).is_ok() && asked(&["--help"]).is_ok());
         assert!(asked(&[]).is_err() && asked(&["very"]).is_err());
+        // What was asked for rightly and could not be done is no reason to show how to ask.
+        assert!(asked(&["install"]).is_err());
+        assert_eq!(asked(&["install", "/proc/nope"]), Ok(false));
     }
 }

@@ -25,9 +25,102 @@ struct padded {
 };
 static_assert(sendable<int> && sendable<double> && sendable<std::array<float, 3>> && sendable<ringway::bytes_view>);
 static_assert(!sendable<std::string_view> && !sendable<const char *> && !sendable<int *> && !sendable<padded> && !sendable<long double>);
-static_assert(ringway::wait_time(std::chrono::seconds::min()).nanos() == RINGWAY_FOR_EVER && ringway::wait_time(-3s).nanos() == RINGWAY_FOR_EVER);
-static_assert(ringway::wait_time(1.5ms).nanos() == 1'500'000 && ringway::do_not_wait.nanos() == 0);
+// A deadline that has passed is no wait without end: that is one thing alone.
+static_assert(ringway::wait_time(std::chrono::seconds::min()).nanos() == 0 && ringway::wait_time(-3s).nanos() == 0 && ringway::wait_time(-1ns).nanos() == 0);
+static_assert(ringway::wait_time(1.5ms).nanos() == 1'500'000 && ringway::do_not_wait.nanos() == 0 && ringway::for_ever.nanos() == RINGWAY_FOR_EVER);
 static_assert(!sendable<std::array<const char *, 2>> && ringway::wait_time(std::chrono::seconds::max()).nanos() == RINGWAY_FOR_EVER);
+
+// What a peer sends is received over what any bytes are a value of, or what is checked.
+template <class T>
+concept receivable = requires(ringway::receiver &receiver, T &value) { receiver.recv_into(value); };
+enum class undescribed : std::uint8_t { only };
+enum class side : std::uint8_t { buy = 1, sell = 2 };
+RINGWAY_ENUM(side, buy, sell)
+struct deal {
+    std::uint8_t flags[2];
+    side way;
+    bool open;
+};
+RINGWAY_DESCRIBE(deal, flags, way, open)
+static_assert(receivable<int> && receivable<std::array<float, 3>> && receivable<bool> && receivable<side> && receivable<deal> && receivable<std::array<deal, 2>>);
+static_assert(!receivable<undescribed> && !receivable<std::array<undescribed, 2>> && !receivable<padded> && !receivable<long double>);
+
+// A name that is split is given up, which has to be seen.
+template <class T>
+concept splits_by_name = requires(T &made) { made.split(); };
+static_assert(!splits_by_name<ringway::connection> && !splits_by_name<ringway::typed_connection<deal, deal>>);
+
+/// Deadlines, as points of time and as what is left to them.
+static void moments(ringway::receiver &receiver) {
+    std::array<std::byte, 8> room;
+    const auto passed = std::chrono::steady_clock::now() - 10ms;
+    const auto begun = std::chrono::steady_clock::now();
+    CHECK(receiver.try_recv(room, passed - std::chrono::steady_clock::now()).error().code() == RINGWAY_EMPTY);
+    CHECK(receiver.try_recv(room, passed).error().code() == RINGWAY_EMPTY);
+    CHECK(receiver.try_recv(room, std::chrono::system_clock::time_point::min()).error().code() == RINGWAY_EMPTY);
+    CHECK(receiver.try_recv(room, std::chrono::steady_clock::now() + 20ms).error().code() == RINGWAY_TIMED_OUT);
+    CHECK(std::chrono::steady_clock::now() - begun >= 20ms);
+    CHECK(ringway::wait_time(std::chrono::time_point<std::chrono::system_clock, std::chrono::seconds>::max()).nanos() == RINGWAY_FOR_EVER);
+    CHECK(ringway::wait_time(std::chrono::system_clock::now() + 1h).nanos() > 3'500'000'000'000);
+}
+
+/// No value of a peer's is one that the type does not have.
+static void lies(ringway::sender &sender, ringway::receiver &receiver) {
+    const unsigned char two = 2, bad[4] = {0, 0, 3, 1}, good[4] = {7, 8, 2, 1};
+    bool truth = true;
+    sender.send(two);
+    THROWS(RINGWAY_MALFORMED, receiver.recv_into(truth, 60s));
+    CHECK(!truth);
+    side way = side::buy;
+    sender.send(static_cast<unsigned char>(9));
+    THROWS(RINGWAY_MALFORMED, receiver.recv_into(way, 60s));
+    deal got{};
+    sender.send(bad);
+    try {
+        receiver.recv_into(got, 60s);
+        CHECK(false);
+    } catch (const ringway::error &error) {
+        CHECK(error.code() == RINGWAY_MALFORMED && std::string_view(error.what()).find("`way`") != std::string_view::npos);
+    }
+    sender.send(good);
+    receiver.recv_into(got, 60s);
+    CHECK(got.flags[1] == 8 && got.way == side::sell && got.open);
+}
+
+/// Several in one call.
+static void several(ringway::sender &sender, ringway::receiver &receiver) {
+    const ringway_payload payloads[] = {{"one", 3}, {"three", 5}};
+    std::array<std::byte, 64> room;
+    std::array<ringway_part, 8> parts;
+    sender.send_many(payloads);
+    const auto got = receiver.recv_many(room, parts, 60s);
+    CHECK(got.size() == 2 && got[1].offset == 8 && got[1].length == 5 && std::memcmp(room.data() + 8, "three", 5) == 0);
+    std::size_t sent = 7;
+    CHECK(sender.try_send_many({}, sent) && sent == 0);
+    CHECK(receiver.try_recv_many(room, parts).error().code() == RINGWAY_EMPTY);
+    auto space = sender.reserve(8, ringway::for_ever, 8);
+    const auto refused = sender.try_reserve(8, 1s, 3);
+    CHECK(!refused);
+}
+
+/// Each setter, on a name and on what has none.
+static void options() {
+    ringway::config named;
+    named.capacity(1 << 16).handshake_timeout(60s).sends(ringway::schema_of<deal>()).expects(ringway::schema_of<deal>()).lanes(1).wait(RINGWAY_WAIT_PARK);
+    const std::string path = new_path();
+    ringway::listener listener(path, ringway::config().sends(ringway::schema_of<deal>()).expects(ringway::schema_of<deal>()).handshake_timeout(60s).capacity(1 << 16));
+    CHECK(listener.path() == path && listener.refusals() == std::pair(std::uint64_t{0}, std::string()));
+    std::thread accepts([&] { CHECK(listener.try_accept(1s).error().code() == RINGWAY_TIMED_OUT); });
+    CHECK(ringway::observed(path, named).peer().pid == getpid());
+    CHECK(ringway::try_connect(path, patient().lanes(2)).error().code() != RINGWAY_OK);
+    accepts.join();
+    CHECK(listener.refusals().first == 1 && !listener.refusals().second.empty());
+    // What would be cut at the zero is another address.
+    const std::string cut = path + std::string("\0x", 2);
+    CHECK(ringway::try_connect(cut).error().code() == RINGWAY_INVALID_NAME);
+    THROWS(RINGWAY_INVALID_NAME, ringway::listener(new_path() + std::string("\0", 1)));
+    THROWS(RINGWAY_INVALID_NAME, ringway::observed(cut));
+}
 
 struct ends {
     ringway::listener listener;
@@ -135,6 +228,11 @@ int main() {
         CHECK(sent.error().code() == RINGWAY_INTERRUPTED && !sent.error().is_not_yet());
         for (; count > 0; count--) CHECK(receiver.recv(room, 60s).size() == room.size());
     }
+
+    moments(receiver);
+    lies(sender, receiver);
+    several(sender, receiver);
+    options();
 
     const auto counters = ringway::counters::own();
     CHECK(counters.connections() == 2 && counters.value(0, "lanes") == 1 && counters.name(0) == counters.name(1));

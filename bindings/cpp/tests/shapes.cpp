@@ -42,8 +42,8 @@ struct Empty {};
 RINGWAY_DESCRIBE(Empty)
 
 struct Numbers {
-    unsigned __int128 a;
-    __int128 b;
+    ringway::uint128 a;
+    ringway::int128 b;
     u64 c;
     std::int64_t d;
     u32 e;

@@ -25,7 +25,7 @@ struct Leg {
 RINGWAY_DESCRIBE(Leg, price, count, side, hidden, _pad)
 
 struct Everything {
-    unsigned __int128 huge;
+    ringway::uint128 huge;
     std::int64_t wide;
     double real;
     array<Leg, 2> legs;

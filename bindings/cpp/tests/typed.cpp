@@ -1,6 +1,6 @@
-// Messages: with Rust (`ringway-ffi-peer echo` and `requests`), of several kinds, with variable parts, of another version, refused, and lied about.
+// Messages: with Rust (`ringway-ffi-peer echo`, `requests` and `slices`), of several kinds, with variable parts, of another version, refused, and lied about.
 //
-// typed | typed echo PATH | typed requests PATH | typed refused PATH
+// typed | typed echo PATH | typed requests PATH | typed slices PATH | typed refused PATH
 #include "check.hpp"
 #include "shapes.hpp"
 
@@ -14,7 +14,7 @@ static ringway::config patient() { return ringway::config().handshake_timeout(60
 
 static Everything sample() {
     Everything message{};
-    message.huge = static_cast<unsigned __int128>(7) << 100;
+    message.huge = static_cast<ringway::uint128>(7) << 100;
     message.wide = -5;
     message.real = 0.5;
     message.legs[1] = {2.5, 3, Side::Sell, true, {}};
@@ -122,6 +122,9 @@ static void versions() {
     std::thread other([&] { client.emplace(ringway::connect<Old, Old>(path, patient())); });
     auto server = listener.accept(60s);
     other.join();
+    client->sender.send_slice(std::array{Old{0.5}, Old{1}});
+    const auto both = server.receiver.recv_batch(60s);
+    CHECK(both.size() == 2 && both[1].bid == 1 && both[1].size == 12 && !both[1].ask.has_value());
     client->sender.send(Old{1.5});
     const New got = server.receiver.recv(60s);
     CHECK(got.bid == 1.5 && got.size == 12 && !got.ask.has_value());
@@ -130,6 +133,53 @@ static void versions() {
 }
 
 static ringway::bytes_view view_of_half(const Everything &message) { return ringway::bytes_of(message).first(64); }
+
+static Leg leg(u32 count) { return {0.5 * count, count, count % 2 ? Side::Buy : Side::Sell, false, {}}; }
+
+/// Many in one frame.
+static void batches() {
+    auto [client, server] = pair_of<Quote, ringway::nothing>();
+    const std::vector<Quote> quotes{{1, 2}, {3, 4}, {5, 6}};
+    client.sender.send_slice(quotes);
+    const auto got = server.receiver.recv_batch(60s);
+    CHECK(got.size() == 3 && got[2].ask == 6);
+    client.sender.send(Quote{7, 8});
+    CHECK(server.receiver.recv_batch(60s).at(0).bid == 7);
+    CHECK(client.sender.try_send_slice(std::span<const Quote>{}) && server.receiver.try_recv_batch(60s)->empty());
+    CHECK(server.receiver.try_recv_batch().error().code() == RINGWAY_EMPTY);
+    CHECK(client.sender.max_batch() == client.sender.untyped().about().max_payload / sizeof(Quote));
+    CHECK(client.sender.try_send_slice(std::vector<Quote>(client.sender.max_batch() + 1)).error().code() == RINGWAY_TOO_LARGE);
+    // Who takes one is told what to do.
+    client.sender.send_slice(quotes);
+    CHECK(server.receiver.try_recv(60s).error().text().find("recv_batch") != std::string::npos);
+    client.sender.untyped().send(std::array<double, 3>{});
+    CHECK(server.receiver.try_recv_batch(60s).error().text().find("a multiple of 16") != std::string::npos);
+
+    auto [asks, answers] = pair_of<Request, ringway::nothing>();
+    asks.sender.send_slice(std::array<Everything, 2>{sample(), sample()});
+    CHECK(same(answers.receiver.recv_batch<Everything>(60s).at(1), sample()));
+    asks.sender.send(Cancel{7});
+    CHECK(answers.receiver.try_recv_batch<Everything>(60s).error().text().find("kind 2, where 7") != std::string::npos);
+    Everything lie[] = {sample(), sample()};
+    reinterpret_cast<unsigned char *>(&lie[1])[offsetof(Everything, yes)] = 2;
+    asks.sender.send_slice(lie);
+    CHECK(answers.receiver.try_recv_batch<Everything>(60s).error().text().find("`[1].yes`") != std::string::npos);
+    CHECK(asks.sender.try_send(Note{8}, std::string_view("text")));
+    CHECK(std::get<ringway::received<Note>>(answers.receiver.recv(60s)).tail == "text");
+}
+
+/// Each way with Rust.
+static void slices(const std::string &path) {
+    auto connection = reach<Leg, Leg>(path);
+    for (u32 round = 1; round < 50; round++) {
+        std::vector<Leg> legs;
+        for (u32 at = 0; at < round; at++) legs.push_back(leg(at));
+        connection.sender.send_slice(legs);
+        const auto answer = connection.receiver.recv_batch(60s);
+        CHECK(answer.size() == round);
+        for (u32 at = 0; at < round; at++) CHECK(answer[at].count == at + 1 && answer[at].side == leg(at).side && answer[at].price == leg(at).price);
+    }
+}
 
 /// What a hostile peer may send is told, consumed, and harms nobody.
 static void lies() {
@@ -193,6 +243,7 @@ int main(int count, char **words) {
     const std::string what = count > 1 ? words[1] : "";
     if (what == "echo") echo(words[2]);
     else if (what == "requests") requests(words[2]);
+    else if (what == "slices") slices(words[2]);
     else if (what == "refused") return refused(words[2]), 0;
     else {
         auto [client, server] = pair_of<Quote, ringway::nothing>();
@@ -204,6 +255,7 @@ int main(int count, char **words) {
         CHECK(schema.size_of(0) == sizeof(Everything) && !schema.size_of(1));
         THROWS(RINGWAY_SCHEMA, ringway::schema::compare(ringway::schema_of<Quote>(), ringway::schema_of<wrong::Quote>()));
         versions();
+        batches();
         lies();
         no_room();
     }

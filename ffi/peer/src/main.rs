@@ -10,11 +10,10 @@ use std::process::ExitCode;
 
 use ringway::typed::{Listener, RecvError, connect};
 
-use kinds::{Everything, Request};
+use kinds::{Everything, Leg, Request};
 use shapes::{Other, Quote};
 
-const USAGE: &str =
-    "usage: ringway-ffi-peer fingerprints | echo PATH | requests PATH | expect PATH | refused PATH";
+const USAGE: &str = "usage: ringway-ffi-peer fingerprints | echo PATH | requests PATH | slices PATH | expect PATH | refused PATH";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -26,6 +25,7 @@ fn main() -> ExitCode {
         }
         ["echo", path] => echo(path),
         ["requests", path] => requests(path),
+        ["slices", path] => slices(path),
         ["expect", path] => expect(path),
         ["refused", path] => refused(path),
         _ => Err(USAGE.into()),
@@ -51,6 +51,25 @@ fn echo(path: &str) -> Outcome {
                 message.wide = -message.wide;
                 message.yes = !message.yes;
                 sender.send(&message)?;
+            }
+            Err(error) if error.is_closed() => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Sends back what one client sends many of in one frame, counted up by one.
+fn slices(path: &str) -> Outcome {
+    let mut listener = Listener::<Leg, Leg>::bind(path)?;
+    let (mut sender, mut receiver) = listener.accept()?.split();
+    loop {
+        match receiver.recv_batch::<Leg>() {
+            Ok(batch) => {
+                let mut legs: Vec<Leg> = batch.iter().collect();
+                for leg in &mut legs {
+                    leg.count += 1;
+                }
+                sender.send_slice(&legs)?;
             }
             Err(error) if error.is_closed() => return Ok(()),
             Err(error) => return Err(error.into()),

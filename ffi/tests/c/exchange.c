@@ -179,10 +179,18 @@ static void batches(struct pair *pair) {
     GIVES(RINGWAY_INVALID_ARGUMENT, ringway_receiver_recv_many(pair->receiver[1], buffer, sizeof buffer, parts, 0, 0, &count));
     /* One that is refused before anything is sent. */
     ringway_payload bad[] = {{"a", 1}, {NULL, 3}};
+    count = 7;
     GIVES(RINGWAY_INVALID_ARGUMENT, ringway_sender_send_many(pair->sender[0], bad, 2, LONG, &count));
+    CHECK(count == 0);
+    static char large[1 << 20];
+    ringway_payload mixed[] = {{"abcdefgh", 8}, {large, sizeof large}};
+    count = 7;
+    GIVES(RINGWAY_TOO_LARGE, ringway_sender_send_many(pair->sender[0], mixed, 2, LONG, &count));
+    SAYS("1048576");
+    CHECK(count == 0);
     OK(ringway_sender_open_group(pair->sender[0]));
     count = 7;
-    GIVES(RINGWAY_OUT_OF_TURN, ringway_sender_send_many(pair->sender[0], payloads, 4, LONG, &count));
+    GIVES(RINGWAY_OUT_OF_TURN, ringway_sender_send_many(pair->sender[0], payloads, 1, LONG, &count));
     CHECK(count == 0);
     OK(ringway_sender_publish(pair->sender[0]));
     GIVES(RINGWAY_EMPTY, ringway_receiver_recv(pair->receiver[1], buffer, sizeof buffer, 0, &count));

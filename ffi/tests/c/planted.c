@@ -4,6 +4,8 @@
 int main(void) {
     ringway_config *config = new_config();
     ringway_config_free(config);
-    ringway_config_set(config, RINGWAY_CAPACITY, 4096);
-    return 0;
+#ifdef UNLOOKED
+    ringway_config_set(config, RINGWAY_CAPACITY, 4096); /* nobody looks at the answer: this does not compile */
+#endif
+    return ringway_config_set(config, RINGWAY_CAPACITY, 4096) == RINGWAY_OK;
 }

@@ -129,7 +129,16 @@ static void rules(void) {
     add(record, "first", plain(RINGWAY_UNSIGNED, 4), 4, 4);
     OK(ringway_schema_new(&schema));
     GIVES(RINGWAY_SCHEMA, ringway_schema_add(schema, record));
-    SAYS("the size is that of the fields");
+    SAYS("bytes, and its fields end at ");
+    ringway_record_free(record);
+    /* Its fields are of the first version: 0 says nothing else. */
+    OK(ringway_record_new(3, "Plain", 4, 4, &record));
+    ringway_field first = {.name = "first", .type_ = plain(RINGWAY_UNSIGNED, 4), .size = 4, .align = 4};
+    OK(ringway_record_add(record, &first));
+    ringway_type_free((ringway_type *)first.type_);
+    ringway_schema *other;
+    OK(ringway_schema_new(&other));
+    OK(ringway_schema_add(other, record));
     ringway_record_free(record);
     OK(ringway_record_new(3, "Note", 0, 1, &record));
     OK(ringway_record_tail_text(record, "text"));
@@ -139,6 +148,22 @@ static void rules(void) {
     ringway_place place;
     OK(ringway_schema_field(schema, 3, "text", &place));
     CHECK(place.offset == 0 && place.size == 1 && place.count == 0);
+    GIVES(RINGWAY_NO_SUCH_FIELD, ringway_schema_field(other, 2, "first", &place));
+    OK(ringway_schema_field(other, 3, "first", &place));
+    const ringway_shape unsigned_shape = RINGWAY_UNSIGNED;
+    CHECK(place.shape == unsigned_shape && place.of == unsigned_shape);
+    /* Nothing in common: what there is is told, and no empty line behind it. */
+    ringway_schema *apart;
+    OK(ringway_schema_new(&apart));
+    ringway_record *away;
+    OK(ringway_record_new(4, "Away", 0, 1, &away));
+    OK(ringway_schema_add(apart, away));
+    GIVES(RINGWAY_SCHEMA, ringway_schema_compare(other, apart));
+    SAYS("`Plain` of kind 3 where it is written, `Away` of kind 4 where it is read");
+    CHECK(ringway_last_error()[strlen(ringway_last_error()) - 1] != '\n');
+    ringway_record_free(away);
+    ringway_schema_free(apart);
+    ringway_schema_free(other);
     ringway_record_free(record);
     GIVES(RINGWAY_INVALID_ARGUMENT, ringway_type_value(type, "x", 1));
     ringway_type_free(type);

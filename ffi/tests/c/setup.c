@@ -25,7 +25,9 @@ static void options(void) {
     GIVES(RINGWAY_INVALID_ARGUMENT, ringway_config_set(config, 999, 1));
     SAYS("999 is no option");
     GIVES(RINGWAY_INVALID_ARGUMENT, ringway_config_set(config, RINGWAY_PREFAULT, 2));
+    SAYS("RINGWAY_PREFAULT cannot be 2: it is a truth value");
     GIVES(RINGWAY_INVALID_ARGUMENT, ringway_config_set(config, RINGWAY_WAIT, 3));
+    SAYS("RINGWAY_WAIT cannot be 3: it is RINGWAY_WAIT_ADAPTIVE (0)");
     GIVES(RINGWAY_INVALID_ARGUMENT, ringway_config_set(config, RINGWAY_CODEC, (uint64_t)1 << 32));
     OK(ringway_config_set(config, RINGWAY_CAPACITY, 5000));
     GIVES(RINGWAY_INVALID_CONFIG, ringway_bind(config, new_path(), &listener));
@@ -77,6 +79,7 @@ static void errors(void) {
     SAYS("`config` is NULL");
     for (int status = -1; status < 200; status++) CHECK(ringway_status_text(status)[0] != 0);
     CHECK(strcmp(ringway_status_text(RINGWAY_FULL), "the ring is full") == 0);
+    CHECK(strstr(ringway_status_text(RINGWAY_EMPTY), "no client") != NULL);
     /* Freeing nothing does nothing. */
     ringway_config_free(NULL);
     ringway_listener_free(NULL);

@@ -97,7 +97,10 @@ fn the_first_difference_is_named() {
     );
     let mut other = old.clone();
     other.kind = 1;
-    assert_eq!(told(old, other), "they have no message in common");
+    assert_eq!(
+        told(old, other),
+        "they have no message in common: `Quote` of kind 0 where it is written, `Quote` of kind 1 where it is read"
+    );
 }
 
 /// Two types of one name are told apart by what is inside of them.

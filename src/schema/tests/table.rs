@@ -100,7 +100,7 @@ fn types_that_no_frame_holds_are_refused() {
         told.unwrap_err().to_string()
     };
     let empty = Type::Array(Type::Text(0).into(), u32::MAX);
-    assert!(rule(empty).contains("the elements of an array have bytes"));
+    assert!(rule(empty).contains("the elements of an array have no bytes"));
     assert!(rule(Type::Bytes(1 << 16)).contains("two bytes"));
     assert!(rule(Type::Unsigned(3)).contains("1, 2, 4, 8 or 16"));
     assert!(rule(Type::Float(2)).contains("4 or 8"));
@@ -117,7 +117,7 @@ fn types_that_no_frame_holds_are_refused() {
         doc: text(""),
         content: super::Content::Text,
     });
-    assert!(rule(Type::Record(nested.into())).contains("only a message"));
+    assert!(rule(Type::Record(nested.into())).contains("and has a variable part"));
     let deep = (0..8).fold(Type::Bool, |ty, _| Type::Array(ty.into(), 1));
     assert!(rule(deep).contains("too deep"));
 }
@@ -170,7 +170,7 @@ fn broken_rules_are_named_with_their_place() {
     };
     assert_eq!(
         broken(|record| record.size = 8),
-        "`Quote`: the size is that of the fields"
+        "`Quote`: it has 8 bytes, and its fields end at 9: padding is a field too"
     );
     assert_eq!(
         broken(|record| record.name = text("a\u{1b}[2J")),
@@ -190,7 +190,7 @@ fn broken_rules_are_named_with_their_place() {
             fields[1].offset = 9;
             record.fields = fields.into();
         }),
-        "`Quote.last`: a field begins where the one before it ends"
+        "`Quote.last`: it begins at 9, and what is before it ends at 8: padding is a field too"
     );
     let twice = schema(vec![sound.clone(), sound]);
     assert_eq!(

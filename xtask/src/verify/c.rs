@@ -22,7 +22,9 @@ const SANITIZED: &[&str] = &["-fsanitize=address,undefined", "-fno-sanitize-reco
 /// Templates are many, and to compile them with more than this takes three times as long.
 const ADDRESSES: &[&str] = &["-fsanitize=address"];
 const C: &[&str] = &["-std=c11", "-D_GNU_SOURCE"];
-const CPP: &[&str] = &["-std=c++20"];
+const CPP: &[&str] = &["-std=c++20", "-Wpedantic", "-Wconversion"];
+/// As programs are that do without.
+const WITHOUT: &[&str] = &["-fno-exceptions", "-fno-rtti"];
 
 pub(super) fn c(job: &mut Job) -> Result<String, Stop> {
     for tool in ["gcc", "g++", "nm", "readelf", "pkg-config"] {
@@ -140,6 +142,7 @@ fn exports(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
     nm.args(["--dynamic", "--defined-only", "--format=posix"])
         .arg(&library);
     let printed = job.run(&mut nm, seconds(60))?;
+    stripped(job, &library, &printed)?;
     let mut found: Vec<&str> = printed
         .lines()
         .filter_map(|line| line.split(' ').next())
@@ -168,6 +171,31 @@ fn exports(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
     Ok(())
 }
 
+/// What is installed exports the same as what these tests use, with what is for debuggers, and has nothing of that.
+fn stripped(job: &mut Job, library: &Path, exported: &str) -> Result<(), Stop> {
+    let copy = library.with_extension("stripped");
+    fs::copy(library, &copy).map_err(|error| Stop::failed(error.to_string()))?;
+    install::strip(&copy, "--strip-unneeded");
+    let names = |printed: &str| -> Vec<String> {
+        let names = printed.lines().filter_map(|line| line.split(' ').next());
+        names.map(str::to_owned).collect()
+    };
+    let mut nm = place::command("nm");
+    nm.args(["--dynamic", "--defined-only", "--format=posix"]);
+    let left = job.run(nm.arg(&copy), seconds(60))?;
+    let sections = job.run(
+        place::command("readelf")
+            .arg("--section-headers")
+            .arg(&copy),
+        seconds(60),
+    )?;
+    let _ = fs::remove_file(&copy);
+    if names(&left) != names(exported) || sections.contains(".debug_info") {
+        return Err(Stop::failed("the library is not what it was when stripped"));
+    }
+    Ok(())
+}
+
 /// All programs, two at a time.
 fn compile(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
     let written = fs::write(tree.built.join("nulls.c"), nulls::program()?);
@@ -175,9 +203,10 @@ fn compile(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
     let nulls = tree.built.join("nulls.c");
     let nulls = nulls.to_string_lossy();
     let pair = "ffi/tests/c/pair.c";
-    let programs: [(&str, &[&str], &[&str]); 10] = [
+    let programs: [(&str, &[&str], &[&str]); 11] = [
         ("typed", ADDRESSES, &["bindings/cpp/tests/typed.cpp"]),
         ("halves", ADDRESSES, &["bindings/cpp/tests/halves.cpp"]),
+        ("without", WITHOUT, &["bindings/cpp/tests/without.cpp"]),
         ("shapes", &[], &["bindings/cpp/tests/shapes.cpp"]),
         ("exchange", SANITIZED, &["ffi/tests/c/exchange.c", pair]),
         ("setup", SANITIZED, &["ffi/tests/c/setup.c", pair]),
@@ -207,7 +236,9 @@ fn ended(job: &mut Job, tasks: Vec<Task>) -> Result<(), Stop> {
 
 /// Those that need nobody at the other end.
 fn run_tests(job: &mut Job, tree: &Tree) -> Result<usize, Stop> {
-    let names = ["exchange", "setup", "waits", "nulls", "halves", "typed"];
+    let names = [
+        "exchange", "setup", "waits", "nulls", "halves", "typed", "without",
+    ];
     for name in names {
         let printed = job.run(&mut tree.program(name), seconds(120))?;
         if !printed.contains(": ok") {
@@ -221,23 +252,38 @@ fn run_tests(job: &mut Job, tree: &Tree) -> Result<usize, Stop> {
 
 /// Checks that cannot fail are worthless: what is planted here has to be found.
 fn planted(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
-    job.note("# Four faults are planted here: the errors that follow are wanted.");
+    job.note("# Seven faults are planted here: the errors that follow are wanted.");
     let (printed, status) = job.try_run(&mut tree.program("planted"), seconds(60))?;
     if status.success() || !printed.contains("heap-use-after-free") {
         return Err(Stop::failed(
             "a handle that was freed is used, and nothing says so",
         ));
     }
-    let mut gap = tree.compiler("gap", &["-fsyntax-only"], &["bindings/cpp/tests/gap.cpp"]);
-    let (printed, status) = job.try_run(&mut gap, seconds(60))?;
-    if status.success() || !printed.contains("leaves bytes free between the fields") {
-        return Err(Stop::failed("a struct with a gap compiles"));
+    let source = "bindings/cpp/tests/faults.cpp";
+    let mut faults = tree.compiler("faults", &["-fsyntax-only"], &[source]);
+    let (printed, status) = job.try_run(&mut faults, seconds(60))?;
+    for told in [
+        "leaves bytes free between the fields",
+        "describe this type with RINGWAY_DESCRIBE(type, fields...)",
+        "a lane carries each type once",
+    ] {
+        if status.success() || !printed.contains(told) {
+            return Err(Stop::failed(format!(
+                "{source} compiles, or is not told `{told}`"
+            )));
+        }
     }
     let short = ["-fsyntax-only", "-fshort-enums"];
     let mut short = tree.compiler("short", &short, &["ffi/tests/c/planted.c"]);
     let (printed, status) = job.try_run(&mut short, seconds(60))?;
     if status.success() || !printed.contains("compile without -fshort-enums") {
         return Err(Stop::failed("enumerations of another size compile"));
+    }
+    let unlooked = ["-c", "-DUNLOOKED"];
+    let mut unlooked = tree.compiler("unlooked", &unlooked, &["ffi/tests/c/planted.c"]);
+    let (printed, status) = job.try_run(&mut unlooked, seconds(60))?;
+    if status.success() || !printed.contains("ignoring return value") {
+        return Err(Stop::failed("an answer that nobody looks at is not told"));
     }
     let (printed, status) = job.try_run(tree.program("schema").arg("00"), seconds(60))?;
     if status.success() || !printed.contains("where Rust has 00") {
@@ -275,7 +321,7 @@ fn agree(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
         .find_map(|line| line.strip_prefix("Everything "))
         .ok_or_else(|| Stop::failed("there is no fingerprint of Everything"))?;
     job.run(tree.program("schema").arg(everything), seconds(60))?;
-    for what in ["echo", "requests"] {
+    for what in ["echo", "requests", "slices"] {
         let path = tree.run.join(what);
         let server = Beside::start(tree.peer().arg(what).arg(&path))?;
         job.run(tree.program("typed").arg(what).arg(&path), seconds(120))?;
@@ -326,9 +372,14 @@ fn examples(job: &mut Job, tree: &Tree, cmake: &Path) -> Result<(), Stop> {
         job.run(c(client).args(["prices", "1000"]), seconds(60))?;
     }
     server.end()?;
-    let server = Beside::start(cpp("quotes_server").arg("quotes"))?;
-    job.run(cpp("quotes_client").args(["quotes", "1000"]), seconds(60))?;
+    let server = Beside::start(c("typed").args(["serve", "typed"]))?;
+    job.run(c("typed").args(["ask", "typed", "1000"]), seconds(60))?;
     server.end()?;
+    for client in ["quotes_client", "quotes_client_static"] {
+        let server = Beside::start(cpp("quotes_server").arg("quotes"))?;
+        job.run(cpp(client).args(["quotes", "1000"]), seconds(60))?;
+        server.end()?;
+    }
     job.run(cpp("coroutines").arg("1000"), seconds(60))?;
     Ok(())
 }

@@ -32,16 +32,19 @@ class config {
     config &&wait(ringway_wait how) && { return std::move(set(RINGWAY_WAIT, how)); }
     config &wait(ringway_wait how) & { return set(RINGWAY_WAIT, how); }
     /// How long a handshake may take. It throws where that is negative: a handshake for which there is no limit is none that is wanted.
-    config &&handshake_timeout(std::chrono::nanoseconds time) && {
-        if (time < time.zero()) throw error({RINGWAY_INVALID_ARGUMENT, "the time for a handshake is negative"});
-        return std::move(set(RINGWAY_HANDSHAKE_TIMEOUT, static_cast<std::uint64_t>(time.count())));
+    config &&handshake_timeout(std::chrono::nanoseconds time) && { return std::move(handshake_timeout(time)); }
+    config &handshake_timeout(std::chrono::nanoseconds time) & {
+        if (time < time.zero()) detail::raise({RINGWAY_INVALID_ARGUMENT, "the time for a handshake is negative"});
+        return set(RINGWAY_HANDSHAKE_TIMEOUT, static_cast<std::uint64_t>(time.count()));
     }
 
     /// What this side sends, and what it expects. Typed connections say it by themselves.
+    config &&sends(const schema &what) && { return std::move(sends(what)); }
     config &sends(const schema &what) & {
         detail::must(ringway_config_sends(handle_.get(), what.get()));
         return *this;
     }
+    config &&expects(const schema &what) && { return std::move(expects(what)); }
     config &expects(const schema &what) & {
         detail::must(ringway_config_expects(handle_.get(), what.get()));
         return *this;
@@ -52,5 +55,24 @@ class config {
   private:
     detail::owned<ringway_config, ringway_config_free> handle_;
 };
+
+namespace detail {
+/// Calls with an address as C has it. One with a zero in it would be cut there, and be another address.
+template <class Call> expected<void> at(const std::string &address, Call &&call) {
+    if (address.find('\0') != address.npos) return failure{RINGWAY_INVALID_NAME, "the address has a zero in it"};
+    return tried(call(address.c_str()));
+}
+
+/// A text of which the library tells the length where it does not fit: `tell(buffer, capacity, &length)`.
+template <class Tell> std::string text_of(Tell &&tell) {
+    std::string text(256, '\0');
+    std::size_t length = 0;
+    status code;
+    while ((code = tell(text.data(), text.size(), &length)) == RINGWAY_TRUNCATED) text.resize(length + 1);
+    must(code);
+    text.resize(length);
+    return text;
+}
+} // namespace detail
 
 } // namespace ringway

@@ -25,7 +25,7 @@ class connection {
     /// What it says that it expects.
     [[nodiscard]] std::optional<schema> peer_expects() const { return told(ringway_connection_peer_expects); }
 
-    /// The halves, each of which may live in a thread of its own.
+    /// The halves, each of which may live in a thread of its own. It takes the connection: `std::move(connection).split()`.
     [[nodiscard]] std::pair<sender, receiver> split() && {
         ringway_sender *sends;
         ringway_receiver *receives;
@@ -33,6 +33,8 @@ class connection {
         (void)handle_.release();
         return {sender(sends), receiver(receives)};
     }
+    /// A connection that has a name is given up by it, which has to be seen: `std::move(connection).split()`.
+    void split() & = delete;
 
   private:
     template <class F> std::optional<schema> told(F ask) const {
@@ -49,8 +51,8 @@ class connection {
 /// Connects to a listener, by its name, or by a path, which is what contains a slash.
 [[nodiscard]] inline expected<connection> try_connect(const std::string &address, const config &options = {}) {
     ringway_connection *made;
-    const status code = ringway_connect(options.get(), address.c_str(), &made);
-    if (code != RINGWAY_OK) return failure::of(code);
+    const auto done = detail::at(address, [&](const char *place) { return ringway_connect(options.get(), place, &made); });
+    if (!done) return done.error();
     return connection(made);
 }
 [[nodiscard]] inline connection connect(const std::string &address, const config &options = {}) {
@@ -62,7 +64,7 @@ class listener {
   public:
     explicit listener(const std::string &address, const config &options = {}) {
         ringway_listener *made;
-        detail::must(ringway_bind(options.get(), address.c_str(), &made));
+        detail::at(address, [&](const char *place) { return ringway_bind(options.get(), place, &made); }).value();
         handle_.reset(made);
     }
 
@@ -73,6 +75,16 @@ class listener {
         const status code = ringway_listener_accept(handle_.get(), wait.nanos(), &made);
         if (code != RINGWAY_OK) return failure::of(code);
         return connection(made);
+    }
+    /// The path of its socket.
+    [[nodiscard]] std::string path() const {
+        return detail::text_of([&](char *room, std::size_t size, std::size_t *length) { return ringway_listener_path(handle_.get(), room, size, length); });
+    }
+    /// Clients that were refused, and why the last one was: the words that it was told.
+    [[nodiscard]] std::pair<std::uint64_t, std::string> refusals() const {
+        std::uint64_t count = 0;
+        auto last = detail::text_of([&](char *room, std::size_t size, std::size_t *length) { return ringway_listener_refusals(handle_.get(), &count, room, size, length); });
+        return {count, std::move(last)};
     }
     /// Readable when `try_accept` has something to do.
     [[nodiscard]] int descriptor() const {

@@ -45,8 +45,14 @@ class observed {
   public:
     explicit observed(const std::string &address, const config &options = {}) {
         ringway_observed *made;
-        detail::must(ringway_observe(options.get(), address.c_str(), &made));
+        detail::at(address, [&](const char *place) { return ringway_observe(options.get(), place, &made); }).value();
         handle_.reset(made);
+    }
+    /// Whose listener it is.
+    [[nodiscard]] ringway_peer peer() const {
+        ringway_peer peer;
+        detail::must(ringway_observed_peer(handle_.get(), &peer));
+        return peer;
     }
     [[nodiscard]] ringway::counters counters() const {
         ringway_counters *made;

@@ -63,35 +63,44 @@ template <class T>
 concept described_struct = std::is_class_v<T> && requires { description<T>::fields; };
 template <class T>
 concept described_enum = std::is_enum_v<T> && requires { description<T>::values; };
+
+/// A type's name as other languages have it: without the namespaces before it.
+constexpr std::string_view unqualified(std::string_view written) {
+    const std::size_t colons = written.substr(0, written.find('<')).rfind("::");
+    if (colons != written.npos) written.remove_prefix(colons + 2);
+    while (!written.empty() && written.front() == ' ') written.remove_prefix(1);
+    return written;
+}
 } // namespace detail
 
 } // namespace ringway
 
 // NOLINTBEGIN(cppcoreguidelines-macro-usage): the names of fields are to be had in no other way.
 #define RINGWAY_PARENS ()
-#define RINGWAY_EXPAND(...) RINGWAY_EXPAND3(RINGWAY_EXPAND3(RINGWAY_EXPAND3(__VA_ARGS__)))
+#define RINGWAY_EXPAND(...) RINGWAY_EXPAND4(RINGWAY_EXPAND4(RINGWAY_EXPAND4(__VA_ARGS__)))
+#define RINGWAY_EXPAND4(...) RINGWAY_EXPAND3(RINGWAY_EXPAND3(RINGWAY_EXPAND3(__VA_ARGS__)))
 #define RINGWAY_EXPAND3(...) RINGWAY_EXPAND2(RINGWAY_EXPAND2(RINGWAY_EXPAND2(__VA_ARGS__)))
 #define RINGWAY_EXPAND2(...) RINGWAY_EXPAND1(RINGWAY_EXPAND1(RINGWAY_EXPAND1(__VA_ARGS__)))
 #define RINGWAY_EXPAND1(...) __VA_ARGS__
 #define RINGWAY_EACH(do, T, ...) __VA_OPT__(RINGWAY_EXPAND(RINGWAY_EACH_(do, T, __VA_ARGS__)))
-#define RINGWAY_EACH_(do, T, first, ...) do(T, first) __VA_OPT__(, RINGWAY_EACH_AGAIN RINGWAY_PARENS(do, T, __VA_ARGS__))
-#define RINGWAY_EACH_AGAIN() RINGWAY_EACH_
+#define RINGWAY_EACH_(do, T, first, ...) do(T, first) __VA_OPT__(, RINGWAY_TOO_MANY_FIELDS_DESCRIBE_BY_HAND RINGWAY_PARENS(do, T, __VA_ARGS__))
+#define RINGWAY_TOO_MANY_FIELDS_DESCRIBE_BY_HAND() RINGWAY_EACH_
 
 /// A field in `fields` of a description that is written by hand, which may be told more of: `RINGWAY_FIELD(Quote, venue).since(2).doc("where")`.
 #define RINGWAY_FIELD(T, field) ::ringway::member<decltype(T::field)>{#field, offsetof(T, field)}
 #define RINGWAY_VALUE(T, value) ::ringway::named_value<T>{#value, T::value}
 
-/// Describes a struct under the name that it has here.
-#define RINGWAY_DESCRIBE(T, ...) RINGWAY_DESCRIBE_AS(T, #T __VA_OPT__(, ) __VA_ARGS__)
-/// Describes a struct under another name, such as that of one in a namespace.
+/// Describes a struct under the name that it has here, without its namespace. Of at most 122 fields; one of more is described by hand (`RINGWAY_FIELD`).
+#define RINGWAY_DESCRIBE(T, ...) RINGWAY_DESCRIBE_AS(T, ::ringway::detail::unqualified(#T) __VA_OPT__(, ) __VA_ARGS__)
+/// Describes a struct under another name.
 #define RINGWAY_DESCRIBE_AS(T, called, ...)                                                                             \
     template <> struct ringway::description<T> {                                                                        \
         static constexpr std::string_view name = called;                                                                \
         static constexpr auto fields = std::make_tuple(RINGWAY_EACH(RINGWAY_FIELD, T __VA_OPT__(, ) __VA_ARGS__));      \
     };
 
-/// Describes an enumeration with its values.
-#define RINGWAY_ENUM(T, ...) RINGWAY_ENUM_AS(T, #T, __VA_ARGS__)
+/// Describes an enumeration with its values, of which there are at most 122.
+#define RINGWAY_ENUM(T, ...) RINGWAY_ENUM_AS(T, ::ringway::detail::unqualified(#T), __VA_ARGS__)
 #define RINGWAY_ENUM_AS(T, called, ...)                                                                                 \
     template <> struct ringway::description<T> {                                                                        \
         static constexpr std::string_view name = called;                                                                \

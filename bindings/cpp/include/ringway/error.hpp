@@ -3,6 +3,8 @@
 
 #include <ringway.h>
 
+#include <cstdio>
+#include <cstdlib>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -45,6 +47,20 @@ class error : public std::runtime_error {
     status code_;
 };
 
+namespace detail {
+
+/// Where a program is compiled without exceptions, what would be thrown is its end: such a program uses the calls with `try_`.
+[[noreturn, gnu::cold, gnu::noinline]] inline void raise(const failure &why) {
+#if defined(__cpp_exceptions)
+    throw error(why);
+#else
+    std::fprintf(stderr, "ringway: %s\n", why.text().c_str());
+    std::abort();
+#endif
+}
+
+} // namespace detail
+
 /// A value, or why there is none: what calls with `try_` in their names give back.
 template <class T> class [[nodiscard]] expected {
   public:
@@ -56,13 +72,22 @@ template <class T> class [[nodiscard]] expected {
 
     /// The value. Throws `ringway::error` where there is none.
     T &value() & {
-        if (!value_) throw ringway::error(*why_);
+        if (!value_) detail::raise(*why_);
+        return *value_;
+    }
+    const T &value() const & {
+        if (!value_) detail::raise(*why_);
         return *value_;
     }
     T &&value() && { return std::move(value()); }
+    /// The value, or another one where there is none.
+    template <class U> [[nodiscard]] T value_or(U &&other) const & { return value_ ? *value_ : static_cast<T>(std::forward<U>(other)); }
+    template <class U> [[nodiscard]] T value_or(U &&other) && { return value_ ? std::move(*value_) : static_cast<T>(std::forward<U>(other)); }
     T &operator*() & noexcept { return *value_; }
+    const T &operator*() const & noexcept { return *value_; }
     T &&operator*() && noexcept { return std::move(*value_); }
     T *operator->() noexcept { return &*value_; }
+    const T *operator->() const noexcept { return &*value_; }
     /// Only where there is no value.
     [[nodiscard]] const failure &error() const noexcept { return *why_; }
 
@@ -79,7 +104,7 @@ template <> class [[nodiscard]] expected<void> {
     [[nodiscard]] bool has_value() const noexcept { return !why_.has_value(); }
     explicit operator bool() const noexcept { return has_value(); }
     void value() const {
-        if (why_) throw ringway::error(*why_);
+        if (why_) detail::raise(*why_);
     }
     [[nodiscard]] const failure &error() const noexcept { return *why_; }
 
@@ -89,7 +114,7 @@ template <> class [[nodiscard]] expected<void> {
 
 namespace detail {
 
-[[noreturn, gnu::cold, gnu::noinline]] inline void raise(status code) { throw error(failure::of(code)); }
+[[noreturn, gnu::cold, gnu::noinline]] inline void raise(status code) { raise(failure::of(code)); }
 
 /// Throws what a call of the C library was refused with.
 inline void must(status code) {

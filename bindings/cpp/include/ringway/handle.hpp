@@ -28,23 +28,51 @@ template <class T>
     requires requires { description<T>::fields; }
 struct is_plain<T> : std::true_type {};
 
-/// How long a call waits.
+/// How long a call waits: a duration, the time until a moment, `for_ever` or `do_not_wait`.
 class wait_time {
   public:
-    /// Any duration; one that is negative never ends.
+    /// Any duration. One that is zero or negative, as that to a deadline that has passed, does not wait.
     template <class Rep, class Period>
-    constexpr wait_time(std::chrono::duration<Rep, Period> time)
-        // What is longer than nanoseconds can say never ends, and how much less than nothing a time is says nothing.
-        : nanos_(std::chrono::duration<double>(time).count() > 9.2e9 || time < time.zero() ? RINGWAY_FOR_EVER : std::chrono::duration_cast<std::chrono::nanoseconds>(time).count()) {}
+    constexpr wait_time(std::chrono::duration<Rep, Period> time) : nanos_(of(time)) {}
+    /// Until a moment of any clock, looked at now. One that has passed does not wait.
+    template <class Clock, class Duration>
+    wait_time(std::chrono::time_point<Clock, Duration> until) : nanos_(left(until.time_since_epoch(), Clock::now().time_since_epoch())) {}
 
+    /// That which `for_ever` is.
+    [[nodiscard]] static constexpr wait_time without_end() noexcept { return wait_time(endless{}); }
     [[nodiscard]] constexpr std::int64_t nanos() const noexcept { return nanos_; }
 
   private:
+    struct endless {};
+    constexpr explicit wait_time(endless) noexcept : nanos_(RINGWAY_FOR_EVER) {}
+
+    /// Seconds beyond which nanoseconds cannot count: 291 years.
+    static constexpr double most = 9.2e9;
+    template <class Time> static constexpr double seconds(Time time) { return std::chrono::duration<double>(time).count(); }
+
+    template <class Time> static constexpr std::int64_t of(Time time) {
+        if (seconds(time) > most) return RINGWAY_FOR_EVER;
+        // Asked so, what is not a number does not wait either.
+        return time > Time::zero() ? std::chrono::duration_cast<std::chrono::nanoseconds>(time).count() : RINGWAY_DO_NOT_WAIT;
+    }
+    template <class Time, class Now> static constexpr std::int64_t left(Time until, Now now) {
+        // The difference of what lies far from each other is not taken: it may be beyond what there can be.
+        if (seconds(until) > most) return RINGWAY_FOR_EVER;
+        return seconds(until) < seconds(now) - 1 ? RINGWAY_DO_NOT_WAIT : of(until - now);
+    }
+
     std::int64_t nanos_;
 };
 
-inline constexpr wait_time for_ever{std::chrono::nanoseconds{RINGWAY_FOR_EVER}};
+/// Until it happens. No duration but one of more than 291 years waits so.
+inline constexpr wait_time for_ever = wait_time::without_end();
 inline constexpr wait_time do_not_wait{std::chrono::nanoseconds{RINGWAY_DO_NOT_WAIT}};
+
+/// Whether any bytes are a value: what may be received over an object without a look at them. Numbers and arrays of them are so; no truth value, no enumeration, no struct, unless it is specialised for one of which it is true.
+template <class T> struct is_any_bytes : std::bool_constant<(std::is_arithmetic_v<T> && !std::is_same_v<T, bool>) || std::is_same_v<T, std::byte>> {};
+template <> struct is_any_bytes<long double> : std::false_type {};
+template <class T, std::size_t N> struct is_any_bytes<T[N]> : is_any_bytes<T> {};
+template <class T, std::size_t N> struct is_any_bytes<std::array<T, N>> : is_any_bytes<T> {};
 
 /// The bytes of an object that is nothing but bytes.
 template <class T>

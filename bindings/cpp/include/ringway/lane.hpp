@@ -38,6 +38,17 @@ template <class T> struct given<T, true> {
     using type = received<T>;
 };
 
+/// That of one that is not described is told elsewhere, in words.
+template <class T> constexpr std::size_t fixed_size() {
+    if constexpr (described_struct<T>) return record_size<T>;
+    return 0;
+}
+
+template <class... T> constexpr bool is_distinct() {
+    [[maybe_unused]] constexpr auto times = []<class One>(std::type_identity<One>) { return (std::size_t{std::is_same_v<One, T>} + ... + 0); };
+    return ((times(std::type_identity<T>{}) == 1) && ...);
+}
+
 template <class L> struct carried : carried<lane<kind<0, L>>> {
     static constexpr bool single = true;
     using value = typename given<L>::type;
@@ -48,7 +59,9 @@ template <class... K> struct carried<lane<K...>> {
     static constexpr std::size_t count = sizeof...(K);
     static constexpr std::array<std::uint16_t, count> kinds{K::number...};
     /// Bytes of the fixed parts.
-    static constexpr std::array<std::size_t, count> sizes{record_size<typename K::type>...};
+    static constexpr std::array<std::size_t, count> sizes{fixed_size<typename K::type>()...};
+    static_assert((described_struct<typename K::type> && ...), "describe this type with RINGWAY_DESCRIBE(type, fields...), outside of any namespace");
+    static_assert(is_distinct<typename K::type...>(), "a lane carries each type once: by its type alone a message has its kind. Let one be a struct of its own");
     static_assert(std::is_sorted(kinds.begin(), kinds.end()) && std::adjacent_find(kinds.begin(), kinds.end()) == kinds.end(), "kinds ascend, and each has its own");
     using messages = std::tuple<typename K::type...>;
     using value = std::variant<std::monostate, typename given<typename K::type>::type...>;
@@ -62,7 +75,7 @@ template <class... K> struct carried<lane<K...>> {
     }
     template <class Sink> static constexpr void put(Sink &sink) {
         put_number(sink, count, 4);
-        (put_record<typename K::type>(sink, K::number), ...);
+        if constexpr ((described_struct<typename K::type> && ...)) (put_record<typename K::type>(sink, K::number), ...);
     }
 };
 

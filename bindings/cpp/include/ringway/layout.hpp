@@ -8,6 +8,7 @@
 #include <cstring>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace ringway::detail {
@@ -15,10 +16,10 @@ namespace ringway::detail {
 /// FNV-1a of 128 bits over what fixes the meaning of the bytes.
 struct hasher {
     static constexpr bool whole = false;
-    unsigned __int128 hash = static_cast<unsigned __int128>(0x6c62272e07bb0142) << 64 | 0x62b821756295c58d;
+    uint128 hash = static_cast<uint128>(0x6c62272e07bb0142) << 64 | 0x62b821756295c58d;
 
     constexpr void byte(std::uint8_t byte) {
-        constexpr unsigned __int128 prime = static_cast<unsigned __int128>(0x1000000) << 64 | 0x13b;
+        constexpr uint128 prime = static_cast<uint128>(0x1000000) << 64 | 0x13b;
         hash = (hash ^ byte) * prime;
     }
 };
@@ -45,7 +46,7 @@ template <class T> struct layout {
                                   "ringway::maybe, and described structs and enumerations");
 };
 
-template <class T> constexpr bool is_number = (std::is_integral_v<T> || std::is_same_v<T, __int128> || std::is_same_v<T, unsigned __int128>)
+template <class T> constexpr bool is_number = (std::is_integral_v<T> || std::is_same_v<T, int128> || std::is_same_v<T, uint128>)
     && !std::is_same_v<T, bool> && !std::is_same_v<T, char> && !std::is_same_v<T, wchar_t> && !std::is_same_v<T, char8_t>
     && !std::is_same_v<T, char16_t> && !std::is_same_v<T, char32_t>;
 
@@ -185,9 +186,12 @@ template <class T> struct layout<maybe<T>> {
     }
 };
 
+/// One field, apart from the others: to look into a tuple of many takes a compiler so long that fingerprints of large structs took many seconds.
+template <class T, std::size_t At> inline constexpr auto field_at = std::get<At>(description<T>::fields);
+
 /// The fields of a struct, one behind the other.
 template <class T, class F> constexpr void each_field(F &&visit) {
-    std::apply([&](const auto &...fields) { (visit(fields), ...); }, description<T>::fields);
+    [&]<std::size_t... At>(std::index_sequence<At...>) { (visit(field_at<T, At>), ...); }(std::make_index_sequence<std::tuple_size_v<std::decay_t<decltype(description<T>::fields)>>>{});
 }
 
 template <described_struct T> constexpr std::size_t record_align() {
@@ -284,5 +288,14 @@ template <described_struct T> struct layout<T> : head_layout<T> {
         put_record<T>(sink, 0);
     }
 };
+
+/// A type of which not every byte pattern is a value, and the bytes can be checked.
+template <class T> constexpr bool is_checkable = std::is_same_v<T, bool> || described_enum<T> || described_struct<T>;
+template <class T, std::size_t N> constexpr bool is_checkable<T[N]> = is_checkable<T>;
+template <class T, std::size_t N> constexpr bool is_checkable<std::array<T, N>> = is_checkable<T>;
+
+inline std::string no_value(const std::string &path) {
+    return path.empty() ? "its bytes are no value of its type" : "field `" + path + "`: its bytes are no value of its type";
+}
 
 } // namespace ringway::detail

@@ -4,7 +4,9 @@
 #include <ringway/error.hpp>
 #include <ringway/handle.hpp>
 #include <ringway/interrupter.hpp>
+#include <ringway/layout.hpp>
 
+#include <cstring>
 #include <vector>
 
 namespace ringway {
@@ -15,7 +17,7 @@ class frame {
     frame(frame &&other) noexcept : receiver_(std::exchange(other.receiver_, nullptr)), about_(other.about_) {}
     frame &operator=(frame &&) = delete;
     ~frame() {
-        if (receiver_) ringway_receiver_release(receiver_);
+        if (receiver_) (void)ringway_receiver_release(receiver_);
     }
 
     [[nodiscard]] std::size_t size() const noexcept { return about_.length; }
@@ -57,7 +59,7 @@ class receiver {
     /// Takes a handle over.
     explicit receiver(ringway_receiver *handle) : handle_(handle) {}
 
-    /// Copies the next frame into `room` and releases it. Returns its bytes.
+    /// Copies the next frame into `room` and releases it. Returns its bytes. It tells no kind: `next` does.
     bytes_room recv(bytes_room room, wait_time wait = for_ever) { return try_recv(room, wait).value(); }
     [[nodiscard]] expected<bytes_room> try_recv(bytes_room room, wait_time wait = do_not_wait) {
         std::size_t length;
@@ -66,14 +68,27 @@ class receiver {
             return failure::of(code);
         return room.first(length);
     }
-    /// Copies the next frame over an object that is nothing but bytes, of which every value is one. A frame of another length is an error: one that is longer stays unread (`RINGWAY_TRUNCATED`), one that is shorter is consumed (`RINGWAY_MALFORMED`), and what the object has then is no value of anybody's.
+    /// Copies the next frame over an object that is nothing but bytes: one of which any bytes are a value (`ringway::is_any_bytes`), or a truth value, a described struct or enumeration, or an array of those, whose bytes are checked. A frame of another length is an error: one that is longer stays unread (`RINGWAY_TRUNCATED`), one that is shorter is consumed (`RINGWAY_MALFORMED`), as is one whose bytes are no value. The object is all zeros then.
     template <class T>
-        requires(std::is_trivially_copyable_v<T> && is_plain<T>::value)
+        requires(std::is_trivially_copyable_v<T> && is_plain<T>::value && (is_any_bytes<T>::value || detail::is_checkable<T>))
     [[gnu::always_inline]] void recv_into(T &value, wait_time wait = for_ever) {
-        if constexpr (sizeof value == 64)
-            if (ringway_receiver_recv_64(handle_.get(), &value) == RINGWAY_OK) [[likely]]
-                return;
-        recv_all(&value, sizeof value, wait);
+        if constexpr (sizeof value == 64) {
+            if (ringway_receiver_recv_64(handle_.get(), &value) != RINGWAY_OK) [[unlikely]]
+                recv_all(&value, sizeof value, wait);
+        } else {
+            recv_all(&value, sizeof value, wait);
+        }
+        if constexpr (!is_any_bytes<T>::value)
+            if constexpr (detail::layout<T>::checked) checked(value);
+    }
+
+    /// Copies the frames that are there into `room`, one behind the other, until it is full or all of `parts` are used; `wait` is for the first. Gives back the parts that say where each is: at least one.
+    std::span<const ringway_part> recv_many(bytes_room room, std::span<ringway_part> parts, wait_time wait = for_ever) { return try_recv_many(room, parts, wait).value(); }
+    [[nodiscard]] expected<std::span<const ringway_part>> try_recv_many(bytes_room room, std::span<ringway_part> parts, wait_time wait = do_not_wait) {
+        std::size_t count;
+        const status code = ringway_receiver_recv_many(handle_.get(), room.data(), room.size(), parts.data(), parts.size(), wait.nanos(), &count);
+        if (code != RINGWAY_OK) return failure::of(code);
+        return std::span<const ringway_part>(parts.first(count));
     }
 
     /// The next frame, in the ring.
@@ -85,7 +100,7 @@ class receiver {
         return frame(handle_.get(), about);
     }
 
-    /// Whether to poll the descriptor, for readability: `false`, there is a frame now, or an end to report.
+    /// Whether to poll the descriptor, for readability: `false`, there is a frame now, or an end to report. Where there is neither yet (`RINGWAY_EMPTY`), an end is being established, for some milliseconds at most: arm again. Of a half that waits by `RINGWAY_WAIT_SPIN` always `false`.
     bool arm() {
         bool armed;
         detail::must(ringway_receiver_arm(handle_.get(), &armed));
@@ -114,8 +129,18 @@ class receiver {
     [[gnu::noinline]] void recv_all(void *start, std::size_t size, wait_time wait) {
         std::size_t length;
         detail::must(ringway_receiver_recv(handle_.get(), start, size, wait.nanos(), &length));
-        if (length != size) [[unlikely]]
-            throw error({RINGWAY_MALFORMED, "the frame has " + std::to_string(length) + " bytes, where " + std::to_string(size) + " were expected"});
+        if (length == size) [[likely]]
+            return;
+        std::memset(start, 0, size);
+        detail::raise({RINGWAY_MALFORMED, "the frame has " + std::to_string(length) + " bytes, where " + std::to_string(size) + " were expected"});
+    }
+    /// By its bytes, before anybody reads a value that is none.
+    template <class T> static void checked(T &value) {
+        std::string path;
+        if (detail::layout<T>::check(reinterpret_cast<const std::byte *>(&value), path)) [[likely]]
+            return;
+        std::memset(static_cast<void *>(&value), 0, sizeof value);
+        detail::raise({RINGWAY_MALFORMED, detail::no_value(path)});
     }
 
     detail::owned<ringway_receiver, ringway_receiver_free> handle_;

@@ -19,7 +19,7 @@ class reservation {
         : sender_(std::exchange(other.sender_, nullptr)), bytes_(std::exchange(other.bytes_, {})) {}
     reservation &operator=(reservation &&) = delete;
     ~reservation() {
-        if (sender_) ringway_sender_abort(sender_);
+        if (sender_) (void)ringway_sender_abort(sender_);
     }
 
     /// What an earlier frame left there, to be written over.
@@ -49,8 +49,8 @@ class group {
     ~group() {
         if (!sender_ || ringway_sender_publish(sender_) != RINGWAY_OUT_OF_TURN) return;
         // A reservation that outlives the group it is in is given up: the group would stay open, and nothing that is sent later be seen.
-        ringway_sender_abort(sender_);
-        ringway_sender_publish(sender_);
+        (void)ringway_sender_abort(sender_);
+        (void)ringway_sender_publish(sender_);
     }
     void publish() {
         detail::must(ringway_sender_publish(sender_));
@@ -97,13 +97,23 @@ class sender {
                                                           static_cast<std::uint64_t>(std::max<std::int64_t>(lifetime.count(), 0))));
     }
 
-    /// Space for a frame, to be filled in place.
-    [[nodiscard]] reservation reserve(std::size_t length, wait_time wait = for_ever) {
-        return std::move(try_reserve(length, wait).value());
+    /// Sends copies as one group, which becomes visible with one store. `wait`: for room for each.
+    void send_many(std::span<const ringway_payload> payloads, wait_time wait = for_ever) {
+        std::size_t sent;
+        detail::must(ringway_sender_send_many(handle_.get(), payloads.data(), payloads.size(), wait.nanos(), &sent));
     }
-    [[nodiscard]] expected<reservation> try_reserve(std::size_t length, wait_time wait = do_not_wait) {
+    /// The same; `sent` gets how many were sent, also where it fails after some of them.
+    expected<void> try_send_many(std::span<const ringway_payload> payloads, std::size_t &sent, wait_time wait = do_not_wait) {
+        return detail::tried(ringway_sender_send_many(handle_.get(), payloads.data(), payloads.size(), wait.nanos(), &sent));
+    }
+
+    /// Space for a frame, to be filled in place. `alignment`: what its address is a multiple of, at most the option `RINGWAY_ALIGNMENT_MOST`.
+    [[nodiscard]] reservation reserve(std::size_t length, wait_time wait = for_ever, std::size_t alignment = 8) {
+        return std::move(try_reserve(length, wait, alignment).value());
+    }
+    [[nodiscard]] expected<reservation> try_reserve(std::size_t length, wait_time wait = do_not_wait, std::size_t alignment = 8) {
         void *start;
-        const status code = ringway_sender_reserve(handle_.get(), length, 8, wait.nanos(), &start);
+        const status code = ringway_sender_reserve(handle_.get(), length, alignment, wait.nanos(), &start);
         if (code != RINGWAY_OK) return failure::of(code);
         return reservation(handle_.get(), {static_cast<std::byte *>(start), length});
     }

@@ -24,15 +24,53 @@ template <class L> class typed_sender {
     void send(const T &head, std::span<const typename tail_of<T>::element> tail, wait_time wait = for_ever) {
         static_assert(lane::template carries<T>, "this lane does not carry this message");
         auto space = half_.reserve(detail::record_size<T> + tail.size_bytes(), wait);
-        std::memcpy(space.bytes().data(), &head, detail::record_size<T>);
-        if (!tail.empty()) std::memcpy(space.bytes().data() + detail::record_size<T>, tail.data(), tail.size_bytes());
+        fill(space.bytes(), head, tail);
         space.commit(space.bytes().size(), lane::template kind_of<T>());
+    }
+    /// The same if there is room within the time.
+    template <class T>
+        requires detail::is_tailed<T>::value
+    expected<void> try_send(const T &head, std::span<const typename tail_of<T>::element> tail, wait_time wait = do_not_wait) {
+        static_assert(lane::template carries<T>, "this lane does not carry this message");
+        auto space = half_.try_reserve(detail::record_size<T> + tail.size_bytes(), wait);
+        if (!space) return space.error();
+        fill(space->bytes(), head, tail);
+        space->commit(space->bytes().size(), lane::template kind_of<T>());
+        return {};
+    }
+    /// Sends many of one message in one frame, a copy, waiting for room: a vector, an array, a span. `recv_batch` receives them, in Rust too.
+    template <class R>
+        requires requires(const R &messages) { std::span(messages); }
+    void send_slice(const R &messages, wait_time wait = for_ever) {
+        detail::must(put_all(std::span(messages), wait));
+    }
+    /// The same if there is room within the time.
+    template <class R>
+        requires requires(const R &messages) { std::span(messages); }
+    expected<void> try_send_slice(const R &messages, wait_time wait = do_not_wait) {
+        return detail::tried(put_all(std::span(messages), wait));
+    }
+    /// The most messages of a type that one frame can hold.
+    template <class T = L> [[nodiscard]] std::size_t max_batch() const {
+        static_assert(lane::template carries<T>, "this lane does not carry this message");
+        return half_.about().max_payload / std::max<std::size_t>(detail::record_size<T>, 1);
     }
 
     /// The half without its types, for groups, priorities and event loops.
     [[nodiscard]] sender &untyped() noexcept { return half_; }
 
   private:
+    template <class T> static void fill(bytes_room room, const T &head, std::span<const typename tail_of<T>::element> tail) {
+        std::memcpy(room.data(), &head, detail::record_size<T>);
+        if (!tail.empty()) std::memcpy(room.data() + detail::record_size<T>, tail.data(), tail.size_bytes());
+    }
+    template <class T, std::size_t N> status put_all(std::span<T, N> messages, wait_time wait) {
+        using message = std::remove_const_t<T>;
+        static_assert(lane::template carries<message>, "this lane does not carry this message");
+        static_assert(!detail::is_tailed<message>::value, "messages with a variable part go one in a frame");
+        static_assert(detail::record_size<message> > 0, "messages without bytes cannot be counted");
+        return ringway_sender_send_kind(half_.get(), lane::template kind_of<message>(), messages.data(), messages.size_bytes(), wait.nanos());
+    }
     template <class T> [[gnu::always_inline]] status put(const T &message, wait_time wait) {
         static_assert(lane::template carries<T>, "this lane does not carry this message");
         static_assert(!detail::is_tailed<T>::value, "this message has a variable part: send(head, tail)");
@@ -75,6 +113,22 @@ template <class L> class typed_receiver {
             return found;
         std::string path;
         const status code = take(found, wait, path);
+        if (code != RINGWAY_OK) return why(code, path);
+        return found;
+    }
+
+    /// All messages of the next frame: what `send_slice` sent, here or in Rust, or one alone. A frame of another message of the lane is an error here, and consumed, and one message that makes no sense makes the batch so.
+    template <class T = L> [[nodiscard]] std::vector<T> recv_batch(wait_time wait = for_ever) {
+        std::vector<T> found;
+        std::string path;
+        const status code = take_batch(found, wait, path);
+        if (code != RINGWAY_OK) detail::raise(why(code, path));
+        return found;
+    }
+    template <class T = L> [[nodiscard]] expected<std::vector<T>> try_recv_batch(wait_time wait = do_not_wait) {
+        std::vector<T> found;
+        std::string path;
+        const status code = take_batch(found, wait, path);
         if (code != RINGWAY_OK) return why(code, path);
         return found;
     }
@@ -122,10 +176,54 @@ template <class L> class typed_receiver {
     [[gnu::noinline]] void take_or_throw(value &found, wait_time wait) {
         std::string path;
         const status code = take(found, wait, path);
-        if (code != RINGWAY_OK) throw error(why(code, path));
+        if (code != RINGWAY_OK) detail::raise(why(code, path));
     }
 
     status take(value &found, wait_time wait, std::string &path) {
+        std::size_t index = 0, copied = 0;
+        if (const status code = next(wait, index, copied, path); code != RINGWAY_OK) return code;
+        return read(found, index, copied, path, std::make_index_sequence<lane::count>{});
+    }
+
+    /// Older messages may lack fields, so that a short frame holds many: no more than a vector of this size is made of it.
+    static constexpr std::size_t most = std::size_t{1} << 30;
+
+    template <class T> status take_batch(std::vector<T> &found, wait_time wait, std::string &path) {
+        static_assert(lane::template carries<T>, "this lane does not carry this message");
+        static_assert(!detail::is_tailed<T>::value, "messages with a variable part come one in a frame");
+        static_assert(detail::record_size<T> > 0, "messages without bytes cannot be counted");
+        constexpr std::uint16_t kind = lane::template kind_of<T>();
+        constexpr std::size_t own = static_cast<std::size_t>(std::find(lane::kinds.begin(), lane::kinds.end(), kind) - lane::kinds.begin());
+        std::size_t index = 0, copied = 0;
+        if (const status code = next(wait, index, copied, path); code != RINGWAY_OK) return code;
+        if (index != own) {
+            path = "a frame has the kind " + std::to_string(lane::kinds[index]) + ", where " + std::to_string(kind) + " was expected";
+            return RINGWAY_MALFORMED;
+        }
+        const std::size_t stride = sizes_[own];
+        if (stride == 0 || copied % stride != 0) {
+            path = std::to_string(copied) + " bytes, where a multiple of " + std::to_string(stride) + " was expected";
+            return RINGWAY_MALFORMED;
+        }
+        if (copied / stride > most / sizeof(T)) {
+            path = std::to_string(copied / stride) + " messages, which would take more than 1 GiB";
+            return RINGWAY_MALFORMED;
+        }
+        found.assign(copied / stride, T{});
+        for (std::size_t at = 0; at < found.size(); at++) {
+            std::memcpy(static_cast<void *>(&found[at]), buffer_.data() + at * stride, std::min(stride, detail::record_size<T>));
+            if constexpr (detail::head_layout<T>::checked)
+                if (!detail::head_layout<T>::check(reinterpret_cast<const std::byte *>(&found[at]), path)) {
+                    found.clear();
+                    path = "[" + std::to_string(at) + "]." + path;
+                    return senseless(path);
+                }
+        }
+        return RINGWAY_OK;
+    }
+
+    /// Copies the next frame into `buffer_` and releases it; `index`: which message of the lane it is.
+    status next(wait_time wait, std::size_t &index, std::size_t &copied, std::string &path) {
         if (!malformed_.empty()) {
             path = std::exchange(malformed_, {});
             return RINGWAY_MALFORMED;
@@ -133,13 +231,12 @@ template <class L> class typed_receiver {
         ringway_frame about;
         if (const status code = ringway_receiver_next(half_.get(), wait.nanos(), &about); code != RINGWAY_OK) return code;
         const auto *place = std::find(lane::kinds.data(), lane::kinds.data() + lane::count, about.kind);
-        const auto index = static_cast<std::size_t>(place - lane::kinds.data());
-        std::size_t copied = 0;
+        index = static_cast<std::size_t>(place - lane::kinds.data());
         {
             // Released whatever happens: there may be no memory for a copy.
             struct release {
                 ringway_receiver *half;
-                ~release() { ringway_receiver_release(half); }
+                ~release() { (void)ringway_receiver_release(half); }
             } const releases{half_.get()};
             buffer_.resize(about.length + 1);
             const status code = ringway_receiver_copy(half_.get(), 0, buffer_.data(), about.length, &copied);
@@ -149,7 +246,7 @@ template <class L> class typed_receiver {
             path = "a frame has the kind " + std::to_string(about.kind) + ", which is none of this lane";
             return RINGWAY_MALFORMED;
         }
-        return read(found, index, copied, path, std::make_index_sequence<lane::count>{});
+        return RINGWAY_OK;
     }
 
     template <std::size_t... At> status read(value &found, std::size_t index, std::size_t length, std::string &path, std::index_sequence<At...>) {
@@ -163,6 +260,7 @@ template <class L> class typed_receiver {
         const std::size_t fixed = sizes_[At];
         if (length < fixed || (!detail::is_tailed<T>::value && length != fixed)) {
             path = std::to_string(length) + " bytes, where " + std::to_string(fixed) + " were expected";
+            if (!detail::is_tailed<T>::value && fixed > 0 && length % fixed == 0) path += ": what is sent as a slice is received by `recv_batch`";
             return RINGWAY_MALFORMED;
         }
         typename detail::given<T>::type made{};
@@ -195,7 +293,7 @@ template <class L> class typed_receiver {
     }
 
     static status senseless(std::string &path) {
-        path = "field `" + path + "`: its bytes are no value of its type";
+        path = detail::no_value(path);
         return RINGWAY_MALFORMED;
     }
 
@@ -215,6 +313,8 @@ template <class S, class R> class typed_connection {
     [[nodiscard]] ringway_peer peer() const { return peer_; }
     /// The halves, each of which may live in a thread of its own.
     [[nodiscard]] std::pair<typed_sender<S>, typed_receiver<R>> split() && { return {std::move(sender), std::move(receiver)}; }
+    /// A connection that has a name is given up by it, which has to be seen: `std::move(connection).split()`.
+    void split() & = delete;
 
   private:
     struct parts {
