@@ -20,7 +20,7 @@ mod traced;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use process::{Child, Frames, Page, Random, alone, die_after, fork, holdings};
+use process::{Child, Frames, Page, Random, alone, die_after, fork, holdings, threads_were_there};
 use ringway::{Config, Connection, ErrorKind, Listener, RecvError, SendError, Wait};
 
 const COMMITTED: usize = 0;
@@ -284,6 +284,7 @@ fn kills(name: &str, share: u64) {
         let mut before = (0, 0, 0);
         for round in 0..kills {
             if round == 16 {
+                threads_were_there();
                 before = holdings();
             }
             kill_round(share * kills + round, &page, &path, &mut listener);

@@ -236,6 +236,20 @@ pub(crate) fn until_it_sleeps(thread: libc::pid_t) {
     }
 }
 
+/// Has several threads at once, which end: what the C library keeps of a thread for the next one (its stack, and an arena of `malloc`: four mappings) is there then before it is counted, where the library under
+/// test may have a second thread beside its first one only when the machine is busy.
+pub(crate) fn threads_were_there() {
+    let all = std::sync::Barrier::new(4);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                drop(std::hint::black_box(vec![1_u8; 1000]));
+                all.wait();
+            });
+        }
+    });
+}
+
 /// Descriptors and mappings of this process.
 pub(crate) fn holdings() -> (usize, usize, usize) {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use process::{Random, alone, holdings};
+use process::{Random, alone, holdings, threads_were_there};
 use scene::{Role, Scene, World};
 
 /// What each label is hit at least.
@@ -100,6 +100,7 @@ fn kills(name: &str, share: usize) {
                 });
             }
         }
+        threads_were_there();
         let before = holdings();
         let mut all = 0;
         for label in mine() {

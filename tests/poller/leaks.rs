@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use ringway::{Config, Connection, Event, Listener, Poller, Wait};
 
-use crate::process::{alone, holdings};
+use crate::process::{alone, holdings, threads_were_there};
 use crate::server::{ask, path, smallest, soon};
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -149,6 +149,7 @@ fn any_order_of_dropping_leaves_nothing() {
         // What a process has once.
         drop(world("warm", false));
         warm();
+        threads_were_there();
         let mut before = holdings();
         for lap in 0..4 {
             for (index, order) in orders.into_iter().enumerate() {

@@ -35,13 +35,19 @@ impl Mark {
     pub(crate) fn spawn(&self, command: &mut Command) -> io::Result<Child> {
         // Jobs nest: the tests of this crate run inside a job of `cargo verify`. A process carries every mark above it.
         let outer = std::env::var(VARIABLE).unwrap_or_default();
-        command
+        let child = command
             .env(VARIABLE, format!("{outer}/{}", self.0))
             .spawn()
             .map_err(|error| {
                 let program = command.get_program().to_string_lossy();
                 io::Error::new(error.kind(), format!("cannot start {program}: {error}"))
-            })
+            })?;
+        // We go on before the kernel has laid its environment out: who looked for the mark now would not find it.
+        let (name, end) = (child.id().to_string(), Instant::now() + GRACE);
+        while !self.is_on(&name) && !is_over(&name) && Instant::now() < end {
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(child)
     }
 
     /// The processes that carry the mark. A zombie has no environment left and is not among them.
@@ -52,20 +58,23 @@ impl Mark {
         let names = processes.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         names
             .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
-            .filter(|name| {
-                let environment = fs::read(format!("/proc/{name}/environ")).unwrap_or_default();
-                environment.split(|byte| *byte == 0).any(|variable| {
-                    let marks = variable
-                        .strip_prefix(VARIABLE.as_bytes())
-                        .and_then(|rest| rest.strip_prefix(b"="));
-                    marks.is_some_and(|marks| {
-                        marks
-                            .split(|byte| *byte == b'/')
-                            .any(|mark| mark == self.0.as_bytes())
-                    })
-                })
-            })
+            .filter(|name| self.is_on(name))
             .collect()
+    }
+
+    /// Whether the process of that number carries it.
+    fn is_on(&self, process: &str) -> bool {
+        let environment = fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|variable| {
+            let marks = variable
+                .strip_prefix(VARIABLE.as_bytes())
+                .and_then(|rest| rest.strip_prefix(b"="));
+            marks.is_some_and(|marks| {
+                marks
+                    .split(|byte| *byte == b'/')
+                    .any(|mark| mark == self.0.as_bytes())
+            })
+        })
     }
 
     /// Waits a moment for the job's processes to be gone by themselves, kills those that are not, and says how many.
@@ -152,6 +161,15 @@ pub(crate) fn run_measured(
     }
 }
 
+/// Whether the process of that number has ended.
+fn is_over(process: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // Behind its name, which may have any character.
+    stat.rsplit(')')
+        .next()
+        .is_none_or(|rest| matches!(rest.trim_start().chars().next(), None | Some('Z' | 'X')))
+}
+
 /// What a process has had of the processors, with all its descendants that were waited for: as the kernel counts it, in hundredths of a second, whoever else keeps the machine busy.
 fn processor_time(process: u32) -> Duration {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
@@ -208,6 +226,16 @@ mod tests {
             began.elapsed() < Duration::from_secs(500),
             "the sleepers were waited for"
         );
+    }
+
+    #[test]
+    fn a_job_that_is_given_up_at_once_is_killed() {
+        for _ in 0..50 {
+            let mark = Mark::new();
+            let mut child = mark.spawn(Command::new("sleep").arg("600")).unwrap();
+            mark.kill();
+            assert!(!child.wait().unwrap().success());
+        }
     }
 
     #[test]
