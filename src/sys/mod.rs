@@ -10,7 +10,14 @@ pub(crate) mod apart;
 pub(crate) mod aside;
 pub(crate) mod bell;
 pub(crate) mod cgroup;
-#[cfg(feature = "chaos")]
+#[cfg(any(
+    feature = "chaos",
+    all(test, not(any(loom, ringway_shuttle, ringway_tsan)))
+))]
+#[cfg_attr(
+    not(feature = "chaos"),
+    allow(dead_code, reason = "it is tested in the build that all tests share")
+)]
 pub(crate) mod chaos;
 pub(crate) mod clock;
 pub(crate) mod cpu;

@@ -239,15 +239,16 @@ pub(crate) fn until_it_sleeps(thread: libc::pid_t) {
 /// Has several threads at once, which end: what the C library keeps of a thread for the next one (its stack, and an arena of `malloc`: four mappings) is there then before it is counted, where the library under
 /// test may have a second thread beside its first one only when the machine is busy.
 pub(crate) fn threads_were_there() {
-    let all = std::sync::Barrier::new(4);
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                drop(std::hint::black_box(vec![1_u8; 1000]));
-                all.wait();
-            });
-        }
+    let all = std::sync::Arc::new(std::sync::Barrier::new(4));
+    let threads = [(); 4].map(|()| {
+        let all = std::sync::Arc::clone(&all);
+        std::thread::spawn(move || {
+            drop(std::hint::black_box(vec![1_u8; 1000]));
+            all.wait();
+        })
     });
+    // To its very end: a scope would wait for what it does only, and not until it has given back what it had besides.
+    threads.map(|thread| thread.join().unwrap());
 }
 
 /// Descriptors and mappings of this process.
