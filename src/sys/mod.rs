@@ -16,7 +16,11 @@ pub(crate) mod cgroup;
 ))]
 #[cfg_attr(
     not(feature = "chaos"),
-    allow(dead_code, reason = "it is tested in the build that all tests share")
+    allow(
+        dead_code,
+        unreachable_pub,
+        reason = "it is tested in the build that all tests share"
+    )
 )]
 pub(crate) mod chaos;
 pub(crate) mod clock;

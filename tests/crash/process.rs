@@ -248,7 +248,9 @@ pub(crate) fn threads_were_there() {
         })
     });
     // To its very end: a scope would wait for what it does only, and not until it has given back what it had besides.
-    threads.map(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
 }
 
 /// Descriptors and mappings of this process.

@@ -7,8 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use nix::libc;
-use ringway::Config;
 use ringway::stream::{ByteListener, ByteStream};
+use ringway::{Config, ErrorKind};
 
 use crate::support::{Place, Running, until};
 use crate::{client, ring_service, socket_of, to_tcp};
@@ -149,9 +149,13 @@ fn clients_of_ringway_wait_for_descriptors() {
     let config = Config::new()
         .byte_stream()
         .handshake_timeout(Duration::from_secs(30));
-    let connect = move || {
-        let connection = config.connect(socket.as_path()).unwrap();
-        ByteStream::over(connection).unwrap()
+    let connect = move || loop {
+        match config.connect(socket.as_path()) {
+            Ok(connection) => return ByteStream::over(connection).unwrap(),
+            // Descriptors become free one by one: with the first ones it is heard, and told that they are not enough yet.
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Resources, "{error}"),
+        }
+        thread::sleep(Duration::from_millis(5));
     };
     let mut old: Vec<ByteStream> = (0..4).map(|_| connect()).collect();
     old.iter_mut().for_each(asks);
