@@ -73,41 +73,42 @@ pub enum ringway_option {
     RINGWAY_LIMIT_HANDSHAKES = 24,
 }
 
+/// Options, each with its name in the header.
+macro_rules! named {
+    ($($option:ident),+ $(,)?) => {
+        &[$((ringway_option::$option, stringify!($option))),+]
+    };
+}
+
 impl ringway_option {
     /// Each, and its name in the header.
-    pub(crate) const ALL: &'static [(Self, &'static str)] = {
-        use ringway_option as O;
-        &[
-            (O::RINGWAY_CAPACITY, "RINGWAY_CAPACITY"),
-            (O::RINGWAY_PEER_CAPACITY, "RINGWAY_PEER_CAPACITY"),
-            (O::RINGWAY_MAX_CAPACITY, "RINGWAY_MAX_CAPACITY"),
-            (O::RINGWAY_LANES, "RINGWAY_LANES"),
-            (O::RINGWAY_STARVATION_BOUND, "RINGWAY_STARVATION_BOUND"),
-            (O::RINGWAY_WAIT, "RINGWAY_WAIT"),
-            (O::RINGWAY_SPIN_BUDGET, "RINGWAY_SPIN_BUDGET"),
-            (O::RINGWAY_ALIGNMENT_MOST, "RINGWAY_ALIGNMENT_MOST"),
-            (O::RINGWAY_HUGE_PAGES, "RINGWAY_HUGE_PAGES"),
-            (O::RINGWAY_PREFAULT, "RINGWAY_PREFAULT"),
-            (O::RINGWAY_LOCK_MEMORY, "RINGWAY_LOCK_MEMORY"),
-            (O::RINGWAY_NUMA_NODE, "RINGWAY_NUMA_NODE"),
-            (O::RINGWAY_HANDSHAKE_TIMEOUT, "RINGWAY_HANDSHAKE_TIMEOUT"),
-            (O::RINGWAY_ALLOW_UID, "RINGWAY_ALLOW_UID"),
-            (O::RINGWAY_TRUST_PEER, "RINGWAY_TRUST_PEER"),
-            (O::RINGWAY_MEMBARRIER, "RINGWAY_MEMBARRIER"),
-            (O::RINGWAY_ALLOW_TAP, "RINGWAY_ALLOW_TAP"),
-            (O::RINGWAY_FEW_DESCRIPTORS, "RINGWAY_FEW_DESCRIPTORS"),
-            (
-                O::RINGWAY_RAISE_DESCRIPTOR_LIMIT,
-                "RINGWAY_RAISE_DESCRIPTOR_LIMIT",
-            ),
-            (O::RINGWAY_DROP_EXPIRED, "RINGWAY_DROP_EXPIRED"),
-            (O::RINGWAY_RESUMABLE, "RINGWAY_RESUMABLE"),
-            (O::RINGWAY_CODEC, "RINGWAY_CODEC"),
-            (O::RINGWAY_LIMIT_CONNECTIONS, "RINGWAY_LIMIT_CONNECTIONS"),
-            (O::RINGWAY_LIMIT_BYTES, "RINGWAY_LIMIT_BYTES"),
-            (O::RINGWAY_LIMIT_HANDSHAKES, "RINGWAY_LIMIT_HANDSHAKES"),
-        ]
-    };
+    pub(crate) const ALL: &'static [(Self, &'static str)] = named!(
+        RINGWAY_CAPACITY,
+        RINGWAY_PEER_CAPACITY,
+        RINGWAY_MAX_CAPACITY,
+        RINGWAY_LANES,
+        RINGWAY_STARVATION_BOUND,
+        RINGWAY_WAIT,
+        RINGWAY_SPIN_BUDGET,
+        RINGWAY_ALIGNMENT_MOST,
+        RINGWAY_HUGE_PAGES,
+        RINGWAY_PREFAULT,
+        RINGWAY_LOCK_MEMORY,
+        RINGWAY_NUMA_NODE,
+        RINGWAY_HANDSHAKE_TIMEOUT,
+        RINGWAY_ALLOW_UID,
+        RINGWAY_TRUST_PEER,
+        RINGWAY_MEMBARRIER,
+        RINGWAY_ALLOW_TAP,
+        RINGWAY_FEW_DESCRIPTORS,
+        RINGWAY_RAISE_DESCRIPTOR_LIMIT,
+        RINGWAY_DROP_EXPIRED,
+        RINGWAY_RESUMABLE,
+        RINGWAY_CODEC,
+        RINGWAY_LIMIT_CONNECTIONS,
+        RINGWAY_LIMIT_BYTES,
+        RINGWAY_LIMIT_HANDSHAKES,
+    );
 }
 
 /// How a half waits: what the option `RINGWAY_WAIT` is set to.

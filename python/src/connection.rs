@@ -132,7 +132,7 @@ impl Connection {
         timeout: Option<f64>,
         kind: u16,
     ) -> PyResult<()> {
-        self.sender.get().send(py, buffer, kind, timeout)
+        self.sender.get().send(py, buffer, timeout, kind)
     }
 
     /// As `send`, at one of the priorities of a connection whose two sides have asked for `lanes`: 0 is served first, and what every other call sends has it.
@@ -153,7 +153,7 @@ impl Connection {
         kind: u16,
     ) -> PyResult<()> {
         let sender = self.sender.get();
-        sender.send_at(py, priority, buffer, kind, timeout)
+        sender.send_at(py, priority, buffer, timeout, kind)
     }
 
     /// Sends a copy of `buffer` that is of no use any more `lifetime` seconds from now, and waits for room until then. A peer whose `drop_expired` is true never sees it afterwards; the longest
@@ -215,7 +215,7 @@ impl Connection {
         timeout: Option<f64>,
         kind: u16,
     ) -> PyResult<usize> {
-        self.sender.get().send_batch(py, buffers, kind, timeout)
+        self.sender.get().send_batch(py, buffers, timeout, kind)
     }
 
     /// The next frame as `bytes`, waiting for it, at most `timeout` seconds. With a timeout of 0 it does not wait.
@@ -313,7 +313,7 @@ impl Connection {
         kind: u16,
     ) -> PyResult<usize> {
         let sender = self.sender.get();
-        sender.send_batch_from(py, buffer, record_size, kind, timeout)
+        sender.send_batch_from(py, buffer, record_size, timeout, kind)
     }
 
     /// Copies the frames that are there into `buffer`, one behind the other, waiting for the first; all of `record_size` bytes. Returns how many.
@@ -352,7 +352,7 @@ impl Connection {
         timeout: Option<f64>,
         kind: u16,
     ) -> PyResult<Reservation> {
-        Sender::reserve(self.sender.bind(py), size, kind, timeout)
+        Sender::reserve(self.sender.bind(py), size, timeout, kind)
     }
 
     /// The next frame where it lies, waiting for it: a buffer that cannot be written to, without a copy. Only on connections that were made with `trust_peer=True`: a peer could change the bytes at any

@@ -57,7 +57,7 @@ impl Call for Send {
         };
         // SAFETY: the caller's arguments are alive until the call returns.
         let payload = unsafe { Borrowed::from_ptr(py, payload) };
-        let sent = this.send(py, &payload, 0, None);
+        let sent = this.send(py, &payload, None, 0);
         Some(sent.map(|()| py.None().into_ptr()))
     }
 }
@@ -187,15 +187,17 @@ unsafe fn leave<C: Call>(
     })
 }
 
-/// A function of the module, of so many arguments without names, that is called directly.
+/// A function of the module that is called directly: with a half, and so many arguments behind it, without names.
 pub(crate) trait Function {
     const NAME: &'static CStr;
-    const ARGUMENTS: usize;
+    type Half: PyClass<Frozen = True> + Sync;
+    const MORE: usize;
 
-    /// Does it, with so many arguments.
+    /// Does it, with so many more arguments.
     fn perform<'py>(
         py: Python<'py>,
-        arguments: &[Borrowed<'_, 'py, PyAny>],
+        half: &Self::Half,
+        more: &[Borrowed<'_, 'py, PyAny>],
     ) -> PyResult<Bound<'py, PyAny>>;
 }
 
@@ -211,14 +213,16 @@ unsafe extern "C" fn call_function<F: Function>(
     // SAFETY: the caller promises that this thread is attached.
     let py = unsafe { Python::assume_attached() };
     let count = count.unsigned_abs();
-    if count != F::ARGUMENTS {
-        let text = format!("{:?} takes {} arguments", F::NAME, F::ARGUMENTS);
+    if count != 1 + F::MORE {
+        let text = format!("{:?} takes {} arguments", F::NAME, 1 + F::MORE);
         PyTypeError::new_err(text).restore(py);
         return std::ptr::null_mut();
     }
     // SAFETY: so many arguments, at least one, which are alive until the call returns; a borrowed reference is nothing but the pointer.
-    let given = unsafe { std::slice::from_raw_parts(arguments.cast(), count) };
-    match catch_unwind(AssertUnwindSafe(|| F::perform(py, given))) {
+    let given: &[Borrowed<'_, '_, PyAny>] =
+        unsafe { std::slice::from_raw_parts(arguments.cast(), count) };
+    let perform = || F::perform(py, given[0].cast::<F::Half>()?.get(), &given[1..]);
+    match catch_unwind(AssertUnwindSafe(perform)) {
         Ok(Ok(done)) => done.into_ptr(),
         Ok(Err(error)) => {
             error.restore(py);

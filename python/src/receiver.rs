@@ -77,88 +77,6 @@ impl Receiver {
         waits::for_frame(py, receiver, &self.half.state, until.deadline()?)
     }
 
-    #[inline]
-    pub(crate) fn recv<'py>(
-        &self,
-        py: Python<'py>,
-        timeout: Option<f64>,
-    ) -> PyResult<Bound<'py, PyBytes>> {
-        self.receive(py, timeout, |receiver, kind| {
-            bytes_of_next(py, receiver, kind)
-        })
-    }
-
-    pub(crate) fn recv_kind<'py>(
-        &self,
-        py: Python<'py>,
-        timeout: Option<f64>,
-    ) -> PyResult<(u16, Bound<'py, PyBytes>)> {
-        self.receive(py, timeout, |receiver, kind| {
-            let bytes = bytes_of_next(py, receiver, kind)?;
-            Ok(bytes.map(|bytes| (*kind, bytes)))
-        })
-    }
-
-    pub(crate) fn try_recv<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let mut inbox = self.half.enter(py, None)?;
-        let (receiver, kind) = inbox.parts(py)?;
-        match bytes_of_next(py, receiver, kind) {
-            Ok(bytes) => bytes.map(Some),
-            Err(RecvError::Empty) => Ok(None),
-            Err(error) => Err(not_received(py, error)),
-        }
-    }
-
-    pub(crate) fn recv_into(
-        &self,
-        py: Python<'_>,
-        buffer: &Bound<'_, PyAny>,
-        timeout: Option<f64>,
-    ) -> PyResult<usize> {
-        let mut buffer = Lent::to_write(buffer)?;
-        if buffer.len() >= LARGE {
-            let mut until = Until::new(timeout);
-            let mut inbox = self.half.enter_until(py, &mut until)?;
-            let (receiver, kind) = inbox.parts(py)?;
-            *kind = 0;
-            let deadline = until.deadline()?;
-            return waits::into_large(py, receiver, &mut buffer, &self.half.state, deadline);
-        }
-        let room = buffer.len();
-        self.receive(py, timeout, |receiver, kind| {
-            let mut next = 0;
-            let fits = |len: usize, _: u16| {
-                next = len;
-                len <= room
-            };
-            let Some(frame) = receiver.try_recv_if(fits)? else {
-                return Err(RecvError::Truncated { len: next });
-            };
-            *kind = frame.kind();
-            Ok(Ok(frame.copy_to(buffer.bytes_mut())))
-        })
-    }
-
-    pub(crate) fn recv_batch<'py>(
-        &self,
-        py: Python<'py>,
-        max: usize,
-        timeout: Option<f64>,
-    ) -> PyResult<Bound<'py, PyList>> {
-        self.receive_batch(py, max, timeout, |list, _, bytes| list.append(bytes))
-    }
-
-    pub(crate) fn recv_batch_kinds<'py>(
-        &self,
-        py: Python<'py>,
-        max: usize,
-        timeout: Option<f64>,
-    ) -> PyResult<Bound<'py, PyList>> {
-        self.receive_batch(py, max, timeout, |list, kind, bytes| {
-            list.append((kind, bytes))
-        })
-    }
-
     fn receive_batch<'py>(
         &self,
         py: Python<'py>,
@@ -193,29 +111,6 @@ impl Receiver {
         })
     }
 
-    pub(crate) fn recv_view(slf: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<View> {
-        let (py, receiver) = (slf.py(), slf.get());
-        if !receiver.trusts {
-            let text = "frames are looked at in place on connections that were made with trust_peer=True only: a peer may change the bytes at any time, also behind a check";
-            return Err(raise(py, Fault::Feature, text));
-        }
-        let mut until = Until::new(timeout);
-        let mut inbox = receiver.half.enter_until(py, &mut until)?;
-        loop {
-            let lane = inbox.receiver(py)?;
-            if !lane.sees_frame_within(waits::HELD) {
-                receiver.wait(py, lane, &mut until)?;
-            }
-            match inbox.keep() {
-                Ok((place, len, kind)) => {
-                    return Ok(View::new(slf.clone().unbind(), place, len, kind));
-                }
-                Err(RecvError::Empty) => {}
-                Err(error) => return Err(not_received(py, error)),
-            }
-        }
-    }
-
     /// Releases the frame that is looked at in place.
     pub(crate) fn finish(&self, py: Python<'_>) {
         // There is nobody to tell: it fails in a forked child, which has nothing to release.
@@ -232,10 +127,6 @@ impl Receiver {
             Err(error) if is(py, &error, Fault::Closed) && !self.is_closed() => Ok(None),
             Err(error) => Err(error),
         }
-    }
-
-    pub(crate) fn close(&self, py: Python<'_>) -> PyResult<()> {
-        self.half.close(py)
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -269,58 +160,96 @@ pub(crate) fn bytes_of_next<'py>(
 #[pymethods]
 impl Receiver {
     /// The next frame as `bytes`, waiting for it: as `Connection.recv`.
-    #[pyo3(name = "recv", signature = (timeout=None))]
-    fn py_recv<'py>(&self, py: Python<'py>, timeout: Option<f64>) -> PyResult<Bound<'py, PyBytes>> {
-        self.recv(py, timeout)
+    #[pyo3(signature = (timeout=None))]
+    #[inline]
+    pub(crate) fn recv<'py>(
+        &self,
+        py: Python<'py>,
+        timeout: Option<f64>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        self.receive(py, timeout, |receiver, kind| {
+            bytes_of_next(py, receiver, kind)
+        })
     }
 
     /// The next frame, with the number that its sender gave it: as `Connection.recv_kind`.
-    #[pyo3(name = "recv_kind", signature = (timeout=None))]
-    fn py_recv_kind<'py>(
+    #[pyo3(signature = (timeout=None))]
+    pub(crate) fn recv_kind<'py>(
         &self,
         py: Python<'py>,
         timeout: Option<f64>,
     ) -> PyResult<(u16, Bound<'py, PyBytes>)> {
-        self.recv_kind(py, timeout)
+        self.receive(py, timeout, |receiver, kind| {
+            let bytes = bytes_of_next(py, receiver, kind)?;
+            Ok(bytes.map(|bytes| (*kind, bytes)))
+        })
     }
 
     /// The next frame if there is one now, else `None`: as `Connection.try_recv`.
-    #[pyo3(name = "try_recv")]
-    fn py_try_recv<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        self.try_recv(py)
+    pub(crate) fn try_recv<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let mut inbox = self.half.enter(py, None)?;
+        let (receiver, kind) = inbox.parts(py)?;
+        match bytes_of_next(py, receiver, kind) {
+            Ok(bytes) => bytes.map(Some),
+            Err(RecvError::Empty) => Ok(None),
+            Err(error) => Err(not_received(py, error)),
+        }
     }
 
     /// Copies the next frame into a buffer: as `Connection.recv_into`.
-    #[pyo3(name = "recv_into", signature = (buffer, timeout=None))]
-    fn py_recv_into(
+    #[pyo3(signature = (buffer, timeout=None))]
+    pub(crate) fn recv_into(
         &self,
         py: Python<'_>,
         buffer: &Bound<'_, PyAny>,
         timeout: Option<f64>,
     ) -> PyResult<usize> {
-        self.recv_into(py, buffer, timeout)
+        let mut buffer = Lent::to_write(buffer)?;
+        if buffer.len() >= LARGE {
+            let mut until = Until::new(timeout);
+            let mut inbox = self.half.enter_until(py, &mut until)?;
+            let (receiver, kind) = inbox.parts(py)?;
+            *kind = 0;
+            let deadline = until.deadline()?;
+            return waits::into_large(py, receiver, &mut buffer, &self.half.state, deadline);
+        }
+        let room = buffer.len();
+        self.receive(py, timeout, |receiver, kind| {
+            let mut next = 0;
+            let fits = |len: usize, _: u16| {
+                next = len;
+                len <= room
+            };
+            let Some(frame) = receiver.try_recv_if(fits)? else {
+                return Err(RecvError::Truncated { len: next });
+            };
+            *kind = frame.kind();
+            Ok(Ok(frame.copy_to(buffer.bytes_mut())))
+        })
     }
 
     /// The frames that are there: as `Connection.recv_batch`.
-    #[pyo3(name = "recv_batch", signature = (max=64, timeout=None))]
-    fn py_recv_batch<'py>(
+    #[pyo3(signature = (max=64, timeout=None))]
+    pub(crate) fn recv_batch<'py>(
         &self,
         py: Python<'py>,
         max: usize,
         timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyList>> {
-        self.recv_batch(py, max, timeout)
+        self.receive_batch(py, max, timeout, |list, _, bytes| list.append(bytes))
     }
 
     /// The frames that are there, each with its number: as `Connection.recv_batch_kinds`.
-    #[pyo3(name = "recv_batch_kinds", signature = (max=64, timeout=None))]
-    fn py_recv_batch_kinds<'py>(
+    #[pyo3(signature = (max=64, timeout=None))]
+    pub(crate) fn recv_batch_kinds<'py>(
         &self,
         py: Python<'py>,
         max: usize,
         timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyList>> {
-        self.recv_batch_kinds(py, max, timeout)
+        self.receive_batch(py, max, timeout, |list, kind, bytes| {
+            list.append((kind, bytes))
+        })
     }
 
     /// Copies frames of one size into a buffer, one behind the other: as `Connection.recv_batch_into`.
@@ -336,9 +265,28 @@ impl Receiver {
     }
 
     /// The next frame in place: as `Connection.recv_view`.
-    #[pyo3(name = "recv_view", signature = (timeout=None))]
-    fn py_recv_view(slf: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<View> {
-        Self::recv_view(slf, timeout)
+    #[pyo3(signature = (timeout=None))]
+    pub(crate) fn recv_view(slf: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<View> {
+        let (py, receiver) = (slf.py(), slf.get());
+        if !receiver.trusts {
+            let text = "frames are looked at in place on connections that were made with trust_peer=True only: a peer may change the bytes at any time, also behind a check";
+            return Err(raise(py, Fault::Feature, text));
+        }
+        let mut until = Until::new(timeout);
+        let mut inbox = receiver.half.enter_until(py, &mut until)?;
+        loop {
+            let lane = inbox.receiver(py)?;
+            if !lane.sees_frame_within(waits::HELD) {
+                receiver.wait(py, lane, &mut until)?;
+            }
+            match inbox.keep() {
+                Ok((place, len, kind)) => {
+                    return Ok(View::new(slf.clone().unbind(), place, len, kind));
+                }
+                Err(RecvError::Empty) => {}
+                Err(error) => return Err(not_received(py, error)),
+            }
+        }
     }
 
     /// Before polling `fileno()` in an event loop. `True`: there is nothing to do, and the descriptor becomes readable when there may be; arm again before the next poll. `False`: call a method that
@@ -370,9 +318,8 @@ impl Receiver {
     }
 
     /// Closes this half: the peer's sender hears `Closed`, and a call of another thread that waits in it ends with `Closed`. Views that are in use stay valid until they are released.
-    #[pyo3(name = "close")]
-    fn py_close(&self, py: Python<'_>) -> PyResult<()> {
-        self.close(py)
+    pub(crate) fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.half.close(py)
     }
 
     /// Whether it was closed here.

@@ -40,32 +40,6 @@ impl Sender {
         }
     }
 
-    #[inline]
-    pub(crate) fn send(
-        &self,
-        py: Python<'_>,
-        payload: &Bound<'_, PyAny>,
-        kind: u16,
-        timeout: Option<f64>,
-    ) -> PyResult<()> {
-        let payload = Payload::of(payload)?;
-        let mut until = Until::new(timeout);
-        let mut outbox = self.half.enter_until(py, &mut until)?;
-        let sender = outbox.sender(py)?;
-        loop {
-            let sent = if payload.is_long() {
-                unlocked(py, || sender.try_send_kind(kind, payload.bytes()))
-            } else {
-                sender.try_send_kind(kind, payload.bytes())
-            };
-            match sent {
-                Ok(()) => return Ok(()),
-                Err(SendError::Full) => self.wait(py, sender, payload.len(), &mut until)?,
-                Err(error) => return Err(not_sent(py, error)),
-            }
-        }
-    }
-
     #[cold]
     fn wait(
         &self,
@@ -75,125 +49,6 @@ impl Sender {
         until: &mut Until,
     ) -> PyResult<()> {
         waits::for_room(py, sender, len, &self.half.state, until.deadline()?)
-    }
-
-    pub(crate) fn send_at(
-        &self,
-        py: Python<'_>,
-        priority: usize,
-        payload: &Bound<'_, PyAny>,
-        kind: u16,
-        timeout: Option<f64>,
-    ) -> PyResult<()> {
-        let payload = Payload::of(payload)?;
-        let mut until = Until::new(timeout);
-        let mut outbox = self.half.enter_until(py, &mut until)?;
-        let deadline = until.deadline()?;
-        let mut sender = outbox
-            .sender(py)?
-            .at(priority)
-            .map_err(|error| not_sent(py, error))?;
-        loop {
-            match sender.try_send_kind(kind, payload.bytes()) {
-                Ok(()) => return Ok(()),
-                Err(SendError::Full) => {
-                    waits::for_room(py, &mut sender, payload.len(), &self.half.state, deadline)?;
-                }
-                Err(error) => return Err(not_sent(py, error)),
-            }
-        }
-    }
-
-    pub(crate) fn try_send(
-        &self,
-        py: Python<'_>,
-        payload: &Bound<'_, PyAny>,
-        kind: u16,
-    ) -> PyResult<bool> {
-        let payload = Payload::of(payload)?;
-        let mut outbox = self.half.enter(py, None)?;
-        match outbox.sender(py)?.try_send_kind(kind, payload.bytes()) {
-            Ok(()) => Ok(true),
-            Err(SendError::Full) => Ok(false),
-            Err(error) => Err(not_sent(py, error)),
-        }
-    }
-
-    pub(crate) fn send_expiring(
-        &self,
-        py: Python<'_>,
-        payload: &Bound<'_, PyAny>,
-        lifetime: f64,
-        kind: u16,
-    ) -> PyResult<()> {
-        let expires = end_of(lifetime)?;
-        let payload = Payload::of(payload)?;
-        let mut outbox = self.half.enter(py, Some(lifetime))?;
-        let sender = outbox.sender(py)?;
-        loop {
-            match sender.try_send_kind_expiring(kind, payload.bytes(), expires) {
-                Ok(()) => return Ok(()),
-                Err(SendError::Full) => {}
-                Err(error) => return Err(not_sent(py, error)),
-            }
-            // The moment at which it expires lies before it in the ring.
-            let len = payload.len().saturating_add(8);
-            match waits::for_room(py, sender, len, &self.half.state, Some(expires)) {
-                // The next try says that it has expired.
-                Err(error) if is(py, &error, Fault::TimedOut) => {}
-                waited => waited?,
-            }
-        }
-    }
-
-    pub(crate) fn try_send_expiring(
-        &self,
-        py: Python<'_>,
-        payload: &Bound<'_, PyAny>,
-        lifetime: f64,
-        kind: u16,
-    ) -> PyResult<bool> {
-        let expires = end_of(lifetime)?;
-        let payload = Payload::of(payload)?;
-        let mut outbox = self.half.enter(py, None)?;
-        let sender = outbox.sender(py)?;
-        match sender.try_send_kind_expiring(kind, payload.bytes(), expires) {
-            Ok(()) => Ok(true),
-            Err(SendError::Full) => Ok(false),
-            Err(error) => Err(not_sent(py, error)),
-        }
-    }
-
-    pub(crate) fn send_batch(
-        &self,
-        py: Python<'_>,
-        payloads: &Bound<'_, PyAny>,
-        kind: u16,
-        timeout: Option<f64>,
-    ) -> PyResult<usize> {
-        // The iterator may run any code, and is asked before the half is taken: what it does with this half is its own turn.
-        let payloads: Vec<Bound<'_, PyAny>> = payloads.try_iter()?.collect::<PyResult<_>>()?;
-        let payloads: Vec<Payload<'_, '_>> =
-            payloads.iter().map(Payload::of).collect::<PyResult<_>>()?;
-        self.send_group(py, payloads.len(), |at| payloads[at].bytes(), kind, timeout)
-    }
-
-    pub(crate) fn send_batch_from(
-        &self,
-        py: Python<'_>,
-        records: &Bound<'_, PyAny>,
-        size: usize,
-        kind: u16,
-        timeout: Option<f64>,
-    ) -> PyResult<usize> {
-        let records = Payload::of(records)?;
-        let len = records.len();
-        if size == 0 || len % size != 0 {
-            let text = format!("a buffer of {len} bytes is no number of records of {size} bytes");
-            return Err(PyValueError::new_err(text));
-        }
-        let record = |at: usize| &records.bytes()[at * size..][..size];
-        self.send_group(py, len / size, record, kind, timeout)
     }
 
     /// Sends frames in groups, as many in each as there is room for. `payload` has the bytes of each, for a look: while it waits for room, others may change them.
@@ -232,36 +87,6 @@ impl Sender {
         }
     }
 
-    pub(crate) fn reserve(
-        slf: &Bound<'_, Self>,
-        len: usize,
-        kind: u16,
-        timeout: Option<f64>,
-    ) -> PyResult<Reservation> {
-        let (py, sender) = (slf.py(), slf.get());
-        let mut until = Until::new(timeout);
-        let mut outbox = sender.half.enter_until(py, &mut until)?;
-        loop {
-            outbox.sender(py)?;
-            let kept = outbox.keep(|lane| {
-                let reservation = lane.try_reserve_aligned(len, sender.alignment)?;
-                Ok(reservation.kind(kind))
-            });
-            match kept {
-                Ok((place, len)) => {
-                    return Ok(Reservation::new(slf.clone().unbind(), place, len));
-                }
-                Err(SendError::Full) => {
-                    // What lies before an aligned payload takes room too.
-                    let room = len.saturating_add(sender.alignment - 8);
-                    let room = room.min(sender.max_payload.max(len));
-                    sender.wait(py, outbox.sender(py)?, room, &mut until)?;
-                }
-                Err(error) => return Err(not_sent(py, error)),
-            }
-        }
-    }
-
     /// Ends the open reservation. Of a half that is closed by now, nothing is sent.
     pub(crate) fn finish(&self, py: Python<'_>, commit: Option<usize>) -> PyResult<()> {
         let state = &self.half.state;
@@ -274,10 +99,6 @@ impl Sender {
         Ok(())
     }
 
-    pub(crate) fn close(&self, py: Python<'_>) -> PyResult<()> {
-        self.half.close(py)
-    }
-
     pub(crate) fn is_closed(&self) -> bool {
         self.half.state.closing.is_set()
     }
@@ -288,6 +109,15 @@ impl Sender {
 
     pub(crate) fn longest(&self) -> usize {
         self.max_payload
+    }
+}
+
+/// Whether a frame was sent, of which nobody waits for room.
+fn at_once(py: Python<'_>, sent: Result<(), SendError>) -> PyResult<bool> {
+    match sent {
+        Ok(()) => Ok(true),
+        Err(SendError::Full) => Ok(false),
+        Err(error) => Err(not_sent(py, error)),
     }
 }
 
@@ -316,20 +146,36 @@ fn partly(py: Python<'_>, error: PyErr, sent: usize) -> PyErr {
 #[pymethods]
 impl Sender {
     /// Sends a copy of `buffer`, waiting for room: as `Connection.send`.
-    #[pyo3(name = "send", signature = (buffer, timeout=None, kind=0))]
-    fn py_send(
+    #[pyo3(signature = (buffer, timeout=None, kind=0))]
+    #[inline]
+    pub(crate) fn send(
         &self,
         py: Python<'_>,
         buffer: &Bound<'_, PyAny>,
         timeout: Option<f64>,
         kind: u16,
     ) -> PyResult<()> {
-        self.send(py, buffer, kind, timeout)
+        let payload = Payload::of(buffer)?;
+        let mut until = Until::new(timeout);
+        let mut outbox = self.half.enter_until(py, &mut until)?;
+        let sender = outbox.sender(py)?;
+        loop {
+            let sent = if payload.is_long() {
+                unlocked(py, || sender.try_send_kind(kind, payload.bytes()))
+            } else {
+                sender.try_send_kind(kind, payload.bytes())
+            };
+            match sent {
+                Ok(()) => return Ok(()),
+                Err(SendError::Full) => self.wait(py, sender, payload.len(), &mut until)?,
+                Err(error) => return Err(not_sent(py, error)),
+            }
+        }
     }
 
     /// Sends a copy of `buffer` at a priority: as `Connection.send_at`.
-    #[pyo3(name = "send_at", signature = (priority, buffer, timeout=None, kind=0))]
-    fn py_send_at(
+    #[pyo3(signature = (priority, buffer, timeout=None, kind=0))]
+    pub(crate) fn send_at(
         &self,
         py: Python<'_>,
         priority: usize,
@@ -337,7 +183,23 @@ impl Sender {
         timeout: Option<f64>,
         kind: u16,
     ) -> PyResult<()> {
-        self.send_at(py, priority, buffer, kind, timeout)
+        let payload = Payload::of(buffer)?;
+        let mut until = Until::new(timeout);
+        let mut outbox = self.half.enter_until(py, &mut until)?;
+        let deadline = until.deadline()?;
+        let mut sender = outbox
+            .sender(py)?
+            .at(priority)
+            .map_err(|error| not_sent(py, error))?;
+        loop {
+            match sender.try_send_kind(kind, payload.bytes()) {
+                Ok(()) => return Ok(()),
+                Err(SendError::Full) => {
+                    waits::for_room(py, &mut sender, payload.len(), &self.half.state, deadline)?;
+                }
+                Err(error) => return Err(not_sent(py, error)),
+            }
+        }
     }
 
     /// How many priorities there are, from 1 to 4: what was agreed.
@@ -347,50 +209,86 @@ impl Sender {
     }
 
     /// Sends a copy of `buffer` if there is room now: as `Connection.try_send`.
-    #[pyo3(name = "try_send", signature = (buffer, kind=0))]
-    fn py_try_send(&self, py: Python<'_>, buffer: &Bound<'_, PyAny>, kind: u16) -> PyResult<bool> {
-        self.try_send(py, buffer, kind)
+    #[pyo3(signature = (buffer, kind=0))]
+    pub(crate) fn try_send(
+        &self,
+        py: Python<'_>,
+        buffer: &Bound<'_, PyAny>,
+        kind: u16,
+    ) -> PyResult<bool> {
+        let payload = Payload::of(buffer)?;
+        let mut outbox = self.half.enter(py, None)?;
+        let sender = outbox.sender(py)?;
+        at_once(py, sender.try_send_kind(kind, payload.bytes()))
     }
 
     /// Sends a copy that is of no use any more after a time: as `Connection.send_expiring`.
-    #[pyo3(name = "send_expiring", signature = (buffer, lifetime, kind=0))]
-    fn py_send_expiring(
+    #[pyo3(signature = (buffer, lifetime, kind=0))]
+    pub(crate) fn send_expiring(
         &self,
         py: Python<'_>,
         buffer: &Bound<'_, PyAny>,
         lifetime: f64,
         kind: u16,
     ) -> PyResult<()> {
-        self.send_expiring(py, buffer, lifetime, kind)
+        let expires = end_of(lifetime)?;
+        let payload = Payload::of(buffer)?;
+        let mut outbox = self.half.enter(py, Some(lifetime))?;
+        let sender = outbox.sender(py)?;
+        loop {
+            match sender.try_send_kind_expiring(kind, payload.bytes(), expires) {
+                Ok(()) => return Ok(()),
+                Err(SendError::Full) => {}
+                Err(error) => return Err(not_sent(py, error)),
+            }
+            // The moment at which it expires lies before it in the ring.
+            let len = payload.len().saturating_add(8);
+            match waits::for_room(py, sender, len, &self.half.state, Some(expires)) {
+                // The next try says that it has expired.
+                Err(error) if is(py, &error, Fault::TimedOut) => {}
+                waited => waited?,
+            }
+        }
     }
 
     /// The same if there is room now: as `Connection.try_send_expiring`.
-    #[pyo3(name = "try_send_expiring", signature = (buffer, lifetime, kind=0))]
-    fn py_try_send_expiring(
+    #[pyo3(signature = (buffer, lifetime, kind=0))]
+    pub(crate) fn try_send_expiring(
         &self,
         py: Python<'_>,
         buffer: &Bound<'_, PyAny>,
         lifetime: f64,
         kind: u16,
     ) -> PyResult<bool> {
-        self.try_send_expiring(py, buffer, lifetime, kind)
+        let expires = end_of(lifetime)?;
+        let payload = Payload::of(buffer)?;
+        let mut outbox = self.half.enter(py, None)?;
+        let sender = outbox.sender(py)?;
+        at_once(
+            py,
+            sender.try_send_kind_expiring(kind, payload.bytes(), expires),
+        )
     }
 
     /// Sends several frames, which become visible in groups: as `Connection.send_batch`.
-    #[pyo3(name = "send_batch", signature = (buffers, timeout=None, kind=0))]
-    fn py_send_batch(
+    #[pyo3(signature = (buffers, timeout=None, kind=0))]
+    pub(crate) fn send_batch(
         &self,
         py: Python<'_>,
         buffers: &Bound<'_, PyAny>,
         timeout: Option<f64>,
         kind: u16,
     ) -> PyResult<usize> {
-        self.send_batch(py, buffers, kind, timeout)
+        // The iterator may run any code, and is asked before the half is taken: what it does with this half is its own turn.
+        let payloads: Vec<Bound<'_, PyAny>> = buffers.try_iter()?.collect::<PyResult<_>>()?;
+        let payloads: Vec<Payload<'_, '_>> =
+            payloads.iter().map(Payload::of).collect::<PyResult<_>>()?;
+        self.send_group(py, payloads.len(), |at| payloads[at].bytes(), kind, timeout)
     }
 
     /// Sends a buffer of records, each as a frame: as `Connection.send_batch_from`.
-    #[pyo3(name = "send_batch_from", signature = (buffer, record_size, timeout=None, kind=0))]
-    fn py_send_batch_from(
+    #[pyo3(signature = (buffer, record_size, timeout=None, kind=0))]
+    pub(crate) fn send_batch_from(
         &self,
         py: Python<'_>,
         buffer: &Bound<'_, PyAny>,
@@ -398,18 +296,47 @@ impl Sender {
         timeout: Option<f64>,
         kind: u16,
     ) -> PyResult<usize> {
-        self.send_batch_from(py, buffer, record_size, kind, timeout)
+        let records = Payload::of(buffer)?;
+        let len = records.len();
+        if record_size == 0 || len % record_size != 0 {
+            let text =
+                format!("a buffer of {len} bytes is no number of records of {record_size} bytes");
+            return Err(PyValueError::new_err(text));
+        }
+        let record = |at: usize| &records.bytes()[at * record_size..][..record_size];
+        self.send_group(py, len / record_size, record, kind, timeout)
     }
 
     /// Room in the ring, to be filled in place: as `Connection.reserve`.
-    #[pyo3(name = "reserve", signature = (size, timeout=None, kind=0))]
-    fn py_reserve(
+    #[pyo3(signature = (size, timeout=None, kind=0))]
+    pub(crate) fn reserve(
         slf: &Bound<'_, Self>,
         size: usize,
         timeout: Option<f64>,
         kind: u16,
     ) -> PyResult<Reservation> {
-        Self::reserve(slf, size, kind, timeout)
+        let (py, sender) = (slf.py(), slf.get());
+        let mut until = Until::new(timeout);
+        let mut outbox = sender.half.enter_until(py, &mut until)?;
+        loop {
+            outbox.sender(py)?;
+            let kept = outbox.keep(|lane| {
+                let reservation = lane.try_reserve_aligned(size, sender.alignment)?;
+                Ok(reservation.kind(kind))
+            });
+            match kept {
+                Ok((place, len)) => {
+                    return Ok(Reservation::new(slf.clone().unbind(), place, len));
+                }
+                Err(SendError::Full) => {
+                    // What lies before an aligned payload takes room too.
+                    let room = size.saturating_add(sender.alignment - 8);
+                    let room = room.min(sender.max_payload.max(size));
+                    sender.wait(py, outbox.sender(py)?, room, &mut until)?;
+                }
+                Err(error) => return Err(not_sent(py, error)),
+            }
+        }
     }
 
     /// Before polling `fileno()` in an event loop, by who wants to send `size` bytes. `True`: there is no room, and the descriptor becomes *readable* when there may be; arm again before the next
@@ -439,9 +366,8 @@ impl Sender {
     }
 
     /// Closes this half: the peer reads what was sent, and then hears `Closed`. A call of another thread that waits in it ends with `Closed`. A reservation that is open is aborted when it is finished.
-    #[pyo3(name = "close")]
-    fn py_close(&self, py: Python<'_>) -> PyResult<()> {
-        self.close(py)
+    pub(crate) fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.half.close(py)
     }
 
     /// Whether it was closed here.

@@ -1,24 +1,12 @@
 //! A peer that goes and leaves its rings full of frames that lead in a circle: there is always one to read, and what was committed ends all the same.
 
-use std::thread;
+use ringway::{Receiver, RecvError, Wait};
 
-use ringway::{Config, Connection, Receiver, RecvError, Wait};
-
-use crate::peer::{self, FRAME, Hostile, Watchdog, soon};
+use crate::lane::victim_of;
+use crate::peer::{self, FRAME, Watchdog, soon};
 
 /// Bytes of a frame, header included, of which a ring is a multiple.
 const LENGTH: usize = 64;
-
-fn victim(name: &str, wait: Wait, lanes: usize) -> (Connection, Hostile) {
-    let config = Config::new().wait(wait).lanes(lanes);
-    let mut listener = config.bind(peer::path(name)).unwrap();
-    let path = listener.path().to_path_buf();
-    thread::scope(|scope| {
-        let hostile = scope.spawn(|| peer::join_for(&path, lanes));
-        let connection = listener.accept_deadline(soon()).unwrap();
-        (connection, hostile.join().unwrap())
-    })
-}
 
 /// Every way to read on: it answers how it ended.
 type Read = fn(&mut Receiver) -> Result<(), RecvError>;
@@ -60,8 +48,8 @@ fn a_circle_that_a_peer_left_behind_is_not_read_for_ever() {
     for (name, read) in ways {
         for lanes in [1, 3] {
             for wait in [Wait::Spin, Wait::Park] {
-                let (mut victim, hostile) =
-                    victim(&format!("circle-{name}-{lanes}-{wait:?}"), wait, lanes);
+                let place = format!("circle-{name}-{lanes}-{wait:?}");
+                let (mut victim, hostile) = victim_of(&place, wait, lanes);
                 for lane in 0..lanes {
                     for position in (0..hostile.own.capacity()).step_by(LENGTH) {
                         let header = FRAME | (LENGTH - 8) as u64;

@@ -11,10 +11,16 @@ use crate::peer::{
 use crate::random::Random;
 
 pub(crate) fn victim(name: &str, wait: Wait) -> (Connection, Hostile) {
-    let mut listener = Config::new().wait(wait).bind(peer::path(name)).unwrap();
+    victim_of(name, wait, 1)
+}
+
+/// One with so many lanes.
+pub(crate) fn victim_of(name: &str, wait: Wait, lanes: usize) -> (Connection, Hostile) {
+    let config = Config::new().wait(wait).lanes(lanes);
+    let mut listener = config.bind(peer::path(name)).unwrap();
     let path = listener.path().to_path_buf();
     thread::scope(|scope| {
-        let hostile = scope.spawn(|| peer::join(&path));
+        let hostile = scope.spawn(|| peer::join_for(&path, lanes));
         let connection = listener.accept_deadline(soon()).unwrap();
         (connection, hostile.join().unwrap())
     })

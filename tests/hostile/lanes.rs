@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use ringway::{Config, Connection, ErrorKind, RecvError, SendError, Violation, Wait};
 
+use crate::lane::victim_of;
 use crate::peer::{self, Hostile, RELEASED, Watchdog, attach, eventfd, hello, memory, soon};
 use crate::random::Random;
 use crate::server;
@@ -19,14 +20,7 @@ const APART: usize = 128;
 const LANES: usize = 4;
 
 fn victim(name: &str, wait: Wait) -> (Connection, Hostile) {
-    let config = Config::new().wait(wait).lanes(LANES);
-    let mut listener = config.bind(peer::path(name)).unwrap();
-    let path = listener.path().to_path_buf();
-    thread::scope(|scope| {
-        let hostile = scope.spawn(|| peer::join_for(&path, LANES));
-        let connection = listener.accept_deadline(soon()).unwrap();
-        (connection, hostile.join().unwrap())
-    })
+    victim_of(name, wait, LANES)
 }
 
 #[test]

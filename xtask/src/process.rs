@@ -145,7 +145,7 @@ pub(crate) fn run_measured(
     let before = *spent;
     loop {
         // Before it is waited for: then nothing is known of it any more.
-        *spent = before + processor_time(child.id());
+        *spent = before + processor_time(&child.id().to_string());
         let status = child.try_wait()?;
         tick();
         if let Some(status) = status {
@@ -163,23 +163,28 @@ pub(crate) fn run_measured(
 
 /// Whether the process of that number has ended.
 fn is_over(process: &str) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    // Behind its name, which may have any character.
-    stat.rsplit(')')
-        .next()
-        .is_none_or(|rest| matches!(rest.trim_start().chars().next(), None | Some('Z' | 'X')))
+    matches!(
+        stat(process).first().map(String::as_str),
+        None | Some("Z" | "X")
+    )
 }
 
 /// What a process has had of the processors, with all its descendants that were waited for: as the kernel counts it, in hundredths of a second, whoever else keeps the machine busy.
-fn processor_time(process: u32) -> Duration {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    // Behind its name, which may have any character: the state, ten numbers, then its own time and its children's, each as a program and in the kernel.
-    let numbers = stat.rsplit(')').next().unwrap_or_default();
-    let times = numbers.split_whitespace().skip(11).take(4);
+fn processor_time(process: &str) -> Duration {
+    // Behind its state and ten numbers: its own time and its children's, each as a program and in the kernel.
+    let stat = stat(process);
+    let times = stat.iter().skip(11).take(4);
     let ticks = times
         .filter_map(|ticks| ticks.parse::<u64>().ok())
         .sum::<u64>();
     Duration::from_millis(10).saturating_mul(u32::try_from(ticks).unwrap_or(u32::MAX))
+}
+
+/// What the kernel tells of a process, from its state on: behind its name, which may have any character. Nothing, if there is none.
+fn stat(process: &str) -> Vec<String> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let behind = stat.rsplit(')').next().unwrap_or_default();
+    behind.split_whitespace().map(str::to_owned).collect()
 }
 
 #[cfg(test)]

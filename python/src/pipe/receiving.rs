@@ -28,14 +28,16 @@ pub(crate) struct RecvObject;
 
 impl Function for RecvObject {
     const NAME: &'static CStr = c"_pipe_recv_object";
-    const ARGUMENTS: usize = 1;
+    type Half = Receiver;
+    const MORE: usize = 0;
 
     #[inline]
     fn perform<'py>(
         py: Python<'py>,
-        arguments: &[Borrowed<'_, 'py, PyAny>],
+        receiver: &Receiver,
+        _: &[Borrowed<'_, 'py, PyAny>],
     ) -> PyResult<Bound<'py, PyAny>> {
-        match receive(py, arguments[0].cast::<Receiver>()?.get())? {
+        match receive(py, receiver)? {
             Received::Whole(kind, bytes) => pickling::loaded(kind, &bytes),
             Received::Long(message) => message.object(py),
         }
@@ -47,14 +49,16 @@ pub(crate) struct RecvBytes;
 
 impl Function for RecvBytes {
     const NAME: &'static CStr = c"_pipe_recv_bytes";
-    const ARGUMENTS: usize = 1;
+    type Half = Receiver;
+    const MORE: usize = 0;
 
     #[inline]
     fn perform<'py>(
         py: Python<'py>,
-        arguments: &[Borrowed<'_, 'py, PyAny>],
+        receiver: &Receiver,
+        _: &[Borrowed<'_, 'py, PyAny>],
     ) -> PyResult<Bound<'py, PyAny>> {
-        match receive(py, arguments[0].cast::<Receiver>()?.get())? {
+        match receive(py, receiver)? {
             Received::Whole(BYTES | PICKLE, bytes) => Ok(bytes.into_any()),
             Received::Whole(kind, bytes) => pickling::plainly(&pickling::loaded(kind, &bytes)?),
             Received::Long(message) if matches!(message.kind, BYTES | PICKLE) => message.joined(py),

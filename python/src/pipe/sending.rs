@@ -41,15 +41,16 @@ pub(crate) struct SendObject;
 
 impl Function for SendObject {
     const NAME: &'static CStr = c"_pipe_send_object";
-    const ARGUMENTS: usize = 2;
+    type Half = Sender;
+    const MORE: usize = 1;
 
     #[inline]
     fn perform<'py>(
         py: Python<'py>,
-        arguments: &[Borrowed<'_, 'py, PyAny>],
+        sender: &Sender,
+        more: &[Borrowed<'_, 'py, PyAny>],
     ) -> PyResult<Bound<'py, PyAny>> {
-        let sender = arguments[0].cast::<Sender>()?.get();
-        let object = &*arguments[1];
+        let object = &*more[0];
         if object.is_exact_instance_of::<PyBytes>() {
             send(py, sender, RAW, &Payload::of(object)?)?;
         } else if let Some(written) = plain::written(object) {
@@ -75,15 +76,16 @@ pub(crate) struct SendPieces;
 
 impl Function for SendPieces {
     const NAME: &'static CStr = c"_pipe_send_pieces";
-    const ARGUMENTS: usize = 3;
+    type Half = Sender;
+    const MORE: usize = 2;
 
     fn perform<'py>(
         py: Python<'py>,
-        arguments: &[Borrowed<'_, 'py, PyAny>],
+        sender: &Sender,
+        more: &[Borrowed<'_, 'py, PyAny>],
     ) -> PyResult<Bound<'py, PyAny>> {
-        let sender = arguments[0].cast::<Sender>()?.get();
-        let kind: u16 = arguments[1].extract()?;
-        let pieces: Vec<Bound<'py, PyAny>> = arguments[2].extract()?;
+        let kind: u16 = more[0].extract()?;
+        let pieces: Vec<Bound<'py, PyAny>> = more[1].extract()?;
         match pieces.as_slice() {
             [piece] => send(py, sender, kind, &Payload::of(piece)?)?,
             pieces => send_pieces(py, sender, pieces)?,
@@ -97,15 +99,16 @@ pub(crate) struct SendBytes;
 
 impl Function for SendBytes {
     const NAME: &'static CStr = c"_pipe_send_bytes";
-    const ARGUMENTS: usize = 2;
+    type Half = Sender;
+    const MORE: usize = 1;
 
     #[inline]
     fn perform<'py>(
         py: Python<'py>,
-        arguments: &[Borrowed<'_, 'py, PyAny>],
+        sender: &Sender,
+        more: &[Borrowed<'_, 'py, PyAny>],
     ) -> PyResult<Bound<'py, PyAny>> {
-        let sender = arguments[0].cast::<Sender>()?.get();
-        send(py, sender, BYTES, &Payload::of(&arguments[1])?)?;
+        send(py, sender, BYTES, &Payload::of(&more[0])?)?;
         Ok(py.None().into_bound(py))
     }
 }

@@ -11,6 +11,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use super::binaries;
 use super::job::{Job, Stop, seconds};
 use super::several::Task;
 use super::suite;
@@ -138,21 +139,15 @@ impl Drop for Tree {
 /// The library exports what the committed list has, and nothing else, under its name for the loader.
 fn exports(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
     let library = tree.prefix.join("lib/libringway.so.0");
-    let mut nm = place::command("nm");
-    nm.args(["--dynamic", "--defined-only", "--format=posix"])
-        .arg(&library);
-    let printed = job.run(&mut nm, seconds(60))?;
-    stripped(job, &library, &printed)?;
-    let mut found: Vec<&str> = printed
-        .lines()
-        .filter_map(|line| line.split(' ').next())
-        .collect();
-    found.sort_unstable();
+    let found = exported(job, &library)?;
+    stripped(job, &library, &found)?;
     let list = nulls::list()?;
     let wanted: Vec<&str> = list.iter().map(|declared| declared.name.as_str()).collect();
     if found != wanted {
-        let lost = wanted.iter().filter(|name| !found.contains(name));
-        let more = found.iter().filter(|name| !wanted.contains(name));
+        let lost = wanted
+            .iter()
+            .filter(|name| !found.iter().any(|known| known == *name));
+        let more = found.iter().filter(|name| !wanted.contains(&name.as_str()));
         return Err(Stop::failed(format!(
             "the library does not export what ffi/symbols.txt has; missing: {:?}, more: {:?}",
             lost.collect::<Vec<_>>(),
@@ -171,18 +166,23 @@ fn exports(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
     Ok(())
 }
 
+/// The names that a library exports, sorted.
+fn exported(job: &mut Job, library: &Path) -> Result<Vec<String>, Stop> {
+    let mut nm = place::command("nm");
+    nm.args(["--dynamic", "--defined-only", "--format=posix"]);
+    let printed = job.run(nm.arg(library), seconds(60))?;
+    let names = printed.lines().filter_map(|line| line.split(' ').next());
+    let mut names: Vec<_> = names.map(str::to_owned).collect();
+    names.sort_unstable();
+    Ok(names)
+}
+
 /// What is installed exports the same as what these tests use, with what is for debuggers, and has nothing of that.
-fn stripped(job: &mut Job, library: &Path, exported: &str) -> Result<(), Stop> {
+fn stripped(job: &mut Job, library: &Path, names: &[String]) -> Result<(), Stop> {
     let copy = library.with_extension("stripped");
     fs::copy(library, &copy).map_err(|error| Stop::failed(error.to_string()))?;
     install::strip(&copy, "--strip-unneeded");
-    let names = |printed: &str| -> Vec<String> {
-        let names = printed.lines().filter_map(|line| line.split(' ').next());
-        names.map(str::to_owned).collect()
-    };
-    let mut nm = place::command("nm");
-    nm.args(["--dynamic", "--defined-only", "--format=posix"]);
-    let left = job.run(nm.arg(&copy), seconds(60))?;
+    let left = exported(job, &copy)?;
     let sections = job.run(
         place::command("readelf")
             .arg("--section-headers")
@@ -190,7 +190,7 @@ fn stripped(job: &mut Job, library: &Path, exported: &str) -> Result<(), Stop> {
         seconds(60),
     )?;
     let _ = fs::remove_file(&copy);
-    if names(&left) != names(exported) || sections.contains(".debug_info") {
+    if left != names || sections.contains(".debug_info") {
         return Err(Stop::failed("the library is not what it was when stripped"));
     }
     Ok(())
@@ -222,16 +222,7 @@ fn compile(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
         limit: seconds(300),
         alone: false,
     });
-    ended(job, tasks.into())
-}
-
-fn ended(job: &mut Job, tasks: Vec<Task>) -> Result<(), Stop> {
-    for ran in job.several(tasks, 2) {
-        if !ran.status?.success() {
-            return Err(Stop::failed(format!("{}: {}", ran.name, ran.printed)));
-        }
-    }
-    Ok(())
+    binaries::run(job, tasks.into(), 2).map(drop)
 }
 
 /// Those that need nobody at the other end.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use super::binaries;
 use super::job::{Job, Stop, seconds};
 use super::planted;
 use super::several::Task;
@@ -125,35 +126,36 @@ fn peer(job: &mut Job) -> Result<PathBuf, Stop> {
     Ok(place::target().join("debug/examples/peer"))
 }
 
-/// The tests go in two halves of about the same length, side by side: each name begins so, and pytest takes the tests whose names are so.
-const HALVES: [(&str, &str); 2] = [
-    ("pytest-rest", "not (typed or bench)"),
-    ("pytest-typed", "typed or bench"),
-];
-const PYRIGHT: &str = "basedpyright";
+/// The tests go in two halves of about the same length, side by side: pytest takes those whose names are so.
+const HALVES: [&str; 2] = ["not (typed or bench)", "typed or bench"];
+/// Which of [`types`] is basedpyright.
+const PYRIGHT: usize = 1;
 
 /// The tests, and beside them the types, which have nothing to wait for. Returns how many have passed.
 fn test(job: &mut Job, fresh: &Path, peer: &Path) -> Result<usize, Stop> {
-    let halves = HALVES.map(|(name, which)| (name, pytest(fresh, peer, which)));
-    let tasks = halves.into_iter().chain(types(fresh));
-    let tasks = tasks.map(|(name, command)| Task {
-        name: name.to_owned(),
+    let halves = HALVES.map(|which| {
+        let mut pytest = pytest(fresh);
+        pytest.args(["-k", which, "python/tests"]);
+        // The tests look whether they test what was installed.
+        pytest.env("RINGWAY_INSTALLED", fresh);
+        pytest.env("RINGWAY_PEER", peer);
+        ("pytest", pytest)
+    });
+    let commands = halves.into_iter().chain(types(fresh)).enumerate();
+    let tasks = commands.map(|(number, (name, command))| Task {
+        name: format!("{name}-{number}"),
         command,
         limit: seconds(600),
         alone: false,
     });
-    let mut passed = 0;
-    for ran in job.several(tasks.collect(), 2) {
-        let status = ran.status?;
-        let is_clean = ran.name != PYRIGHT || ran.printed.lines().any(is_nothing);
-        if !status.success() || !is_clean {
-            return Err(Stop::failed(format!("`{}` ended with {status}", ran.name)));
-        }
-        if ran.name.starts_with("pytest") {
-            passed += count(&ran.printed, "passed")?;
-        }
+    let printed = binaries::each(job, tasks.collect(), 2)?;
+    let (tests, types) = printed.split_at(HALVES.len());
+    if !types[PYRIGHT].lines().any(is_nothing) {
+        return Err(Stop::failed(
+            "basedpyright did not say that it found nothing",
+        ));
     }
-    Ok(passed)
+    tests.iter().map(|printed| count(printed, "passed")).sum()
 }
 
 /// The number before a word of pytest's last line, such as `350 passed, 9 skipped in 57.11s`.
@@ -166,14 +168,10 @@ fn count(printed: &str, word: &str) -> Result<usize, Stop> {
     number.ok_or_else(|| Stop::failed("pytest ran nothing"))
 }
 
-fn pytest(fresh: &Path, peer: &Path, which: &str) -> Command {
+fn pytest(fresh: &Path) -> Command {
     let mut pytest = interpreter(fresh);
     pytest.args(["-m", "pytest", "-q", "-c", "python/pyproject.toml"]);
-    pytest.args(["-p", "no:cacheprovider", "-k", which]);
-    // The tests look whether they test what was installed.
-    pytest.env("RINGWAY_INSTALLED", fresh);
-    pytest.env("RINGWAY_PEER", peer);
-    pytest.arg("python/tests");
+    pytest.args(["-p", "no:cacheprovider"]);
     pytest
 }
 
@@ -194,13 +192,17 @@ fn types(fresh: &Path) -> [(&'static str, Command); 3] {
     let mut stubtest = interpreter(fresh);
     stubtest.args(["-m", "mypy.stubtest", "ringway._ringway"]);
     stubtest.args(["--allowlist", "python/tests/stubtest-allowed.txt"]);
-    let mut pyright = place::command(tools::PYTHON.program(PYRIGHT));
+    let mut pyright = place::command(tools::PYTHON.program("basedpyright"));
     pyright.current_dir(&folder);
     pyright
         .arg("--pythonpath")
         .arg(fresh.join("bin/python"))
         .args(["ringway", "tests", "examples"]);
-    [("mypy", mypy), (PYRIGHT, pyright), ("stubtest", stubtest)]
+    [
+        ("mypy", mypy),
+        ("basedpyright", pyright),
+        ("stubtest", stubtest),
+    ]
 }
 
 /// A fault that is planted in the module (`cfg(ringway_planted = "...")`), the test that finds it, and what that says.
@@ -252,9 +254,7 @@ fn find(job: &mut Job, fresh: &Path) -> Result<(), Stop> {
         .arg(&folder);
     job.run(pip.arg(wheel), seconds(120))?;
     let tasks = FAULTS.iter().map(|fault| {
-        let mut pytest = interpreter(fresh);
-        pytest.args(["-m", "pytest", "-q", "-c", "python/pyproject.toml"]);
-        pytest.args(["-p", "no:cacheprovider"]);
+        let mut pytest = pytest(fresh);
         pytest.arg(format!("python/tests/{}", fault.test));
         // In front of the one that is installed.
         pytest.env("PYTHONPATH", &folder);

@@ -7,6 +7,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
+use super::binaries;
 use super::job::{Job, Stop, seconds};
 use super::python;
 use super::several::{Ran, Task};
@@ -168,12 +169,7 @@ fn build(job: &mut Job, place: &Place) -> Result<(), Stop> {
         compile("cpp", "g++", &["-std=c++20", "actors/cpp/actor.cpp"]),
         compile("c", "gcc", &c),
     ];
-    for ran in job.several(tasks, 2) {
-        if !ran.status?.success() {
-            return Err(Stop::failed(format!("{}: {}", ran.name, ran.printed)));
-        }
-    }
-    Ok(())
+    binaries::run(job, tasks, 2).map(drop)
 }
 
 /// What was not as the list has it, with all that was printed.
