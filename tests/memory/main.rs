@@ -95,7 +95,7 @@ fn is_named(error: &Error, when: &str) {
 
 /// Its own ring is too large, then it is not.
 fn client(path: &Path) -> Connection {
-    let error = rings(SMALL).capacity(LARGE).connect(path).unwrap_err();
+    let error = refused(&rings(SMALL).capacity(LARGE), path);
     is_named(&error, "the client");
     println!("{error}");
     rings(SMALL).connect(path).unwrap()
@@ -173,18 +173,22 @@ fn accept(path: &Path) -> Connection {
 }
 
 fn connect(path: &Path) -> Connection {
+    let error = refused(&rings(SMALL).peer_capacity(LARGE), path);
+    is_named(&error, "told by the server");
+    rings(SMALL).connect(path).unwrap()
+}
+
+/// Why a client is not connected, once somebody listens: each side begins by itself.
+fn refused(config: &Config, path: &Path) -> Error {
     let until = soon();
-    let large = rings(SMALL).peer_capacity(LARGE);
-    let error = loop {
-        match large.connect(path) {
+    loop {
+        match config.connect(path) {
             Err(error) if error.kind() == ErrorKind::NotFound && Instant::now() < until => {
                 std::thread::sleep(Duration::from_millis(1));
             }
-            other => break other.unwrap_err(),
+            other => return other.unwrap_err(),
         }
-    };
-    is_named(&error, "told by the server");
-    rings(SMALL).connect(path).unwrap()
+    }
 }
 
 /// Without our asking, the kernel sends `SIGXFSZ`, which ends the process.

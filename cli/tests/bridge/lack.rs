@@ -2,16 +2,16 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
 use nix::libc;
-use ringway::stream::{ByteListener, ByteStream};
+use ringway::stream::ByteListener;
 use ringway::{Config, ErrorKind};
 
 use crate::support::{Place, Running, until};
-use crate::{client, ring_service, socket_of, to_tcp};
+use crate::{byte_stream, client, ring_service, socket_of, to_tcp};
 
 /// More than a bridge takes that looks ten times a second, and far less than one that looks all the time.
 const LITTLE: Duration = Duration::from_millis(150);
@@ -36,30 +36,50 @@ fn limit(bridge: &Running, most: u64) {
     assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
 }
 
-/// The lowest limit that leaves no descriptor: the numbers that are taken may have gaps.
+/// The lowest limit that leaves no descriptor: the numbers that are taken may have gaps, behind those of all clients but the last if these were [`one_by_one`].
 fn leave_none(bridge: &Running) {
-    // What a handshake needed is closed a moment behind it.
-    let mut taken = taken(bridge);
-    loop {
-        thread::sleep(Duration::from_millis(200));
-        let now = self::taken(bridge);
-        if now == taken {
-            break;
-        }
-        taken = now;
-    }
+    let taken = settled(bridge);
     let free = (0..=4096).find(|number| !taken.contains(number));
     limit(bridge, free.unwrap());
 }
 
-/// The numbers of its descriptors.
+/// Four clients. What each one's coming needed is closed before the next one comes, which gets those numbers: or a gap could be left in front of
+/// all that they have, and nothing that they leave behind would be below a limit there.
+fn one_by_one<C>(bridge: &Running, connect: impl Fn() -> C) -> Vec<C>
+where
+    C: Read + Write,
+{
+    let come = (0..4).map(|_| {
+        let mut client = connect();
+        asks(&mut client);
+        settled(bridge);
+        client
+    });
+    come.collect()
+}
+
+/// The numbers of its descriptors, when they stay what they are: what a handshake needed is closed a moment behind it.
+fn settled(bridge: &Running) -> Vec<u64> {
+    let mut before = taken(bridge);
+    loop {
+        thread::sleep(Duration::from_millis(200));
+        let now = taken(bridge);
+        if now == before {
+            return now;
+        }
+        before = now;
+    }
+}
+
 fn taken(bridge: &Running) -> Vec<u64> {
     let taken = fs::read_dir(format!("/proc/{}/fd", bridge.child.id())).unwrap();
     let taken = taken.flatten().map(|entry| {
         let name = entry.file_name();
         name.to_str().unwrap().parse::<u64>().unwrap()
     });
-    taken.collect()
+    let mut taken: Vec<_> = taken.collect();
+    taken.sort_unstable();
+    taken
 }
 
 /// Processor time that it has used.
@@ -119,8 +139,7 @@ fn tcp_clients_wait_for_descriptors() {
     let place = Place::new();
     let (listener, mut bridge, entrance) = ring_service(&place, "service");
     serve_ring(listener);
-    let mut old: Vec<TcpStream> = (0..4).map(|_| client(entrance)).collect();
-    old.iter_mut().for_each(asks);
+    let mut old = one_by_one(&bridge, || client(entrance));
     leave_none(&bridge);
     let mut new = client(entrance);
     new.write_all(b"question").unwrap();
@@ -149,16 +168,19 @@ fn clients_of_ringway_wait_for_descriptors() {
     let config = Config::new()
         .byte_stream()
         .handshake_timeout(Duration::from_secs(30));
-    let connect = move || loop {
-        match config.connect(socket.as_path()) {
-            Ok(connection) => return ByteStream::over(connection).unwrap(),
-            // Descriptors become free one by one: with the first ones it is heard, and told that they are not enough yet.
-            Err(error) => assert_eq!(error.kind(), ErrorKind::Resources, "{error}"),
-        }
-        thread::sleep(Duration::from_millis(5));
+    let connect = move || {
+        let mut connected = None;
+        until("the bridge takes a client of Ringway", || {
+            match config.connect(socket.as_path()) {
+                Ok(connection) => connected = Some(byte_stream(connection)),
+                // Descriptors become free one by one: with the first ones it is heard, and told that they are not enough yet.
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Resources, "{error}"),
+            }
+            connected.is_some()
+        });
+        connected.unwrap()
     };
-    let mut old: Vec<ByteStream> = (0..4).map(|_| connect()).collect();
-    old.iter_mut().for_each(asks);
+    let mut old = one_by_one(&bridge, &connect);
     leave_none(&bridge);
     let coming = {
         let connect = connect.clone();

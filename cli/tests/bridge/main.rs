@@ -13,9 +13,12 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ringway::Config;
 use ringway::stream::{ByteListener, ByteStream};
+use ringway::{Config, Connection};
 use support::{Place, Running, until};
+
+/// How long a read or a write of a test may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A bridge from TCP to the name, and where it listens.
 fn from_tcp(place: &Place, name: &str) -> (Running, SocketAddr) {
@@ -56,11 +59,21 @@ fn ring_service(place: &Place, name: &str) -> (ByteListener, Running, SocketAddr
 /// A client that comes through the bridge, and its service's end.
 fn joined(listener: &mut ByteListener, entrance: SocketAddr) -> (TcpStream, ByteStream) {
     let client = client(entrance);
-    let deadline = Instant::now() + Duration::from_secs(30);
-    let mut stream = listener.accept_deadline(deadline).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(30)));
-    stream.set_write_timeout(Some(Duration::from_secs(30)));
-    (client, stream)
+    let deadline = Instant::now() + PATIENCE;
+    let stream = listener.accept_deadline(deadline).unwrap();
+    (client, patient(stream))
+}
+
+/// A stream over a connection of ours to a bridge.
+fn byte_stream(connection: Connection) -> ByteStream {
+    patient(ByteStream::over(connection).unwrap())
+}
+
+/// One that fails when nothing comes or goes for long.
+fn patient(mut stream: ByteStream) -> ByteStream {
+    stream.set_read_timeout(Some(PATIENCE));
+    stream.set_write_timeout(Some(PATIENCE));
+    stream
 }
 
 /// The path of the bridge's own socket.
@@ -90,9 +103,8 @@ fn service(serve: impl Fn(TcpStream) + Send + 'static) -> SocketAddr {
 
 fn client(address: SocketAddr) -> TcpStream {
     let client = TcpStream::connect(address).unwrap();
-    client
-        .set_read_timeout(Some(Duration::from_secs(30)))
-        .unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    client.set_write_timeout(Some(PATIENCE)).unwrap();
     client
 }
 
@@ -160,7 +172,7 @@ fn a_service_that_resets_is_no_end_of_the_stream() {
     let place = Place::new();
     let _there = to_tcp(&place, "tunnel", address);
     let config = Config::new().byte_stream();
-    let mut stream = ByteStream::over(config.connect(socket_of(&place)).unwrap()).unwrap();
+    let mut stream = byte_stream(config.connect(socket_of(&place)).unwrap());
     stream.write_all(&[7; 1000]).unwrap();
     let mut answer = Vec::new();
     let end = stream.read_to_end(&mut answer).unwrap_err();
@@ -177,9 +189,8 @@ fn a_service_that_is_not_there_is_a_reset() {
         let end = client(entrance).read(&mut [0; 8]).unwrap_err();
         assert_eq!(end.kind(), ErrorKind::ConnectionReset, "{end}");
     }
-    assert!(
-        place.words("to-nobody").contains("nobody"),
-        "{}",
-        place.words("to-nobody")
-    );
+    // It says so behind the reset.
+    until("it says who is not there", || {
+        place.words("to-nobody").contains("nobody")
+    });
 }
