@@ -11,12 +11,12 @@ use crate::place;
 /// What cargo has built, as its messages tell it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Binary {
-    package: String,
+    pub(super) package: String,
     manifest: PathBuf,
     /// The target's name, and its kind: `lib`, `bin`, `test` or `bench`.
     pub(super) target: String,
     kind: String,
-    executable: PathBuf,
+    pub(super) executable: PathBuf,
 }
 
 impl Binary {
@@ -85,9 +85,9 @@ impl Binary {
     }
 }
 
-/// Builds what `cargo`, which is `cargo test` with its choices, would run.
+/// Builds what `cargo`, which is `cargo test --no-run` with its choices, tells of.
 pub(super) fn build(job: &mut Job, mut cargo: Command) -> Result<Vec<Binary>, Stop> {
-    cargo.args(["--no-run", "--message-format", "json-render-diagnostics"]);
+    cargo.args(["--message-format", "json-render-diagnostics"]);
     let printed = job.quietly(&mut cargo, seconds(900))?;
     let lines = printed.lines().filter(|line| line.starts_with('{'));
     let binaries = lines.map(Binary::read).filter_map(Result::transpose);
@@ -108,12 +108,20 @@ pub(super) fn each(job: &mut Job, tasks: Vec<Task>, width: usize) -> Result<Vec<
     let mut printed = Vec::new();
     let mut failed = Vec::new();
     for ran in job.several(tasks, width) {
-        match ran.status {
-            Ok(status) if status.success() => printed.push(ran.printed),
-            Ok(status) => failed.push(format!("{} ended with {status}", ran.name)),
-            Err(Stop::Failed(why)) => failed.push(why),
+        let why = match ran.status {
+            Ok(status) if status.success() => {
+                printed.push(ran.printed);
+                continue;
+            }
+            Ok(status) => format!("{} ended with {status}", ran.name),
+            Err(Stop::Failed(why)) => why,
             Err(other) => return Err(other),
-        }
+        };
+        let blamed = blamed(&ran.printed);
+        failed.push(match blamed[..] {
+            [] => why,
+            _ => format!("{why} ({})", blamed.join(", ")),
+        });
     }
     match failed[..] {
         [] => Ok(printed),
@@ -121,9 +129,34 @@ pub(super) fn each(job: &mut Job, tasks: Vec<Task>, width: usize) -> Result<Vec<
     }
 }
 
+/// The tests that failed, and those that went on for long and never came to an end, as libtest tells them: whoever sees the end of a log alone needs the names.
+fn blamed(printed: &str) -> Vec<&str> {
+    let told = |end| {
+        let lines = printed.lines();
+        lines.filter_map(move |line| line.strip_prefix("test ")?.strip_suffix(end))
+    };
+    let passed: Vec<_> = told(" ... ok").collect();
+    let slow = told(" has been running for over 60 seconds");
+    let mut blamed: Vec<_> = told(" ... FAILED").collect();
+    for name in slow {
+        if !passed.contains(&name) && !blamed.contains(&name) {
+            blamed.push(name);
+        }
+    }
+    blamed
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_failed_or_never_ended_is_named() {
+        let printed = "test a ... ok\ntest b ... FAILED\ntest c has been running for over 60 seconds\n\
+            test d has been running for over 60 seconds\ntest d ... ok\n";
+        assert_eq!(blamed(printed), ["b", "c"]);
+        assert!(blamed("test a ... ok\n").is_empty());
+    }
 
     const LINE: &str = r#"{"reason":"compiler-artifact","package_id":"path+file:///x/ringway/cli#ringway-cli@0.1.0","manifest_path":"/x/ringway/cli/Cargo.toml","target":{"kind":["test"],"crate_types":["bin"],"name":"tap","src_path":"/x/ringway/cli/tests/tap.rs","edition":"2024","doc":false,"doctest":false,"test":true},"profile":{"opt_level":"0","debuginfo":"line-tables-only","debug_assertions":true,"overflow_checks":true,"test":true},"features":[],"filenames":["/x/target/debug/deps/tap-1"],"executable":"/x/target/debug/deps/tap-1","fresh":false}"#;
 

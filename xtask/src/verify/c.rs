@@ -14,7 +14,7 @@ use std::process::{Child, Command, Stdio};
 use super::binaries;
 use super::job::{Job, Stop, seconds};
 use super::several::Task;
-use super::suite;
+use super::whole;
 use crate::{install, place, tools};
 
 /// What every compilation is told. Warnings are errors here: a header that warns is a nuisance in each program that includes it.
@@ -37,8 +37,8 @@ pub(super) fn c(job: &mut Job) -> Result<String, Stop> {
         }
     }
     let cmake = cmake()?;
-    suite::programs(job)?;
-    let mut header = job.cargo("test");
+    job.run(&mut whole::programs(job), seconds(600))?;
+    let mut header = whole::linted(job, "test");
     header.args(["--workspace", "--test", "header"]);
     job.run(&mut header, seconds(300))?;
 

@@ -11,8 +11,9 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::binaries;
 use super::job::{Job, Stop, seconds};
-use super::suite::Tally;
+use super::suite::{Tally, WIDTH};
 use crate::place;
 
 /// The folders that are looked at.
@@ -69,15 +70,23 @@ pub(crate) fn compile() {
     }
     let error = Command::new(rustc)
         .args(words)
-        .args(instrumented(words))
+        .args(instrumented(
+            words,
+            &env::var("CARGO_PKG_NAME").unwrap_or_default(),
+        ))
         .exec();
     panic!("{}: {error}", Path::new(rustc).display());
 }
 
-/// What is added to the words of a compilation: nothing for what runs in the compiler or in cargo.
-fn instrumented(words: &[OsString]) -> &'static [&'static str] {
+/// What is added to the words of a compilation: nothing for what runs in the compiler or in cargo, nor for another package than the library's.
+fn instrumented(words: &[OsString], package: &str) -> &'static [&'static str] {
     let has = |wanted: &str| words.iter().any(|word| word == wanted);
-    if has("proc-macro") || has("build_script_build") || !has("--crate-name") || has("___") {
+    if package != "ringway"
+        || has("proc-macro")
+        || has("build_script_build")
+        || !has("--crate-name")
+        || has("___")
+    {
         return &[];
     }
     &[
@@ -98,24 +107,35 @@ pub(super) fn coverage(job: &mut Job) -> Result<String, Stop> {
     let us = folder().join("compiler");
     fs::copy("/proc/self/exe", &us).map_err(|error| Stop::failed(error.to_string()))?;
     let mut tests = job.cargo("test");
-    // Whether they pass, the step `tests` says.
-    tests.args(["--package", "ringway", "--no-fail-fast", "--lib"]);
+    // Of the workspace, as all tests are: then what they depend on is built for both at once.
+    tests.args(["--workspace", "--lib", "--no-run"]);
     for test in TESTS {
         tests.args(["--test", test]);
     }
-    tests.arg("--");
-    for test in SKIPPED {
-        tests.args(["--skip", test]);
-    }
-    tests
-        .env("RUSTC_WORKSPACE_WRAPPER", us)
-        .env(WRAPPER, "1")
+    tests.env("RUSTC_WORKSPACE_WRAPPER", us).env(WRAPPER, "1");
+    let mut built = binaries::build(job, tests)?;
+    built.retain(|binary| binary.package == "ringway");
+    let tasks = built.iter().map(|binary| {
+        let mut task = binary.task(seconds(600));
+        for test in SKIPPED {
+            task.command.args(["--skip", test]);
+        }
         // One file for each program, to which all its processes add.
-        .env("LLVM_PROFILE_FILE", profiles.join("%m.profraw"));
-    let (printed, status) = job.try_run(&mut tests, seconds(900))?;
-    Tally::read(&printed).note()?;
+        let profile = profiles.join("%m.profraw");
+        task.command.env("LLVM_PROFILE_FILE", profile);
+        task
+    });
+    let (mut tally, mut failed) = (Tally::default(), false);
+    for ran in job.several(tasks.collect(), WIDTH) {
+        tally.add(&ran.printed);
+        // Whether they pass, the step `tests` says.
+        failed |= !ran.status?.success();
+    }
+    tally.note()?;
     let mut read = place::command(folder().join("reader/debug/ringway-coverage"));
-    read.arg(place::root()).args(programs(&printed)).arg("--");
+    read.arg(place::root());
+    read.args(built.iter().map(|binary| &binary.executable));
+    read.arg("--");
     read.args(files(&profiles).map_err(|error| Stop::failed(error.to_string()))?);
     let regions = job.run(&mut read, seconds(120))?;
     let source = |file: &str| fs::read_to_string(place::root().join(file)).unwrap_or_default();
@@ -149,7 +169,7 @@ pub(super) fn coverage(job: &mut Job) -> Result<String, Stop> {
             share.1
         ));
     }
-    if !status.success() {
+    if failed {
         notes.push("some tests failed in this build".to_owned());
     }
     Ok(notes.join(", "))
@@ -170,15 +190,6 @@ fn empty(folder: &Path) -> io::Result<()> {
 fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     fs::read_dir(folder)?
         .map(|entry| Ok(entry?.path()))
-        .collect()
-}
-
-/// The programs that `cargo test` ran: `Running tests/end.rs (target/debug/deps/end-0123)`.
-fn programs(printed: &str) -> Vec<PathBuf> {
-    let lines = printed.lines().map(str::trim);
-    let lines = lines.filter_map(|line| line.strip_prefix("Running ")?.strip_suffix(')'));
-    lines
-        .filter_map(|line| Some(place::root().join(line.rsplit_once('(')?.1)))
         .collect()
 }
 
@@ -312,24 +323,20 @@ mod tests {
     }
 
     #[test]
-    fn programs_are_found_in_what_cargo_prints() {
-        let printed = "     Running unittests src/lib.rs (/t/debug/deps/ringway-1)\n\ntest a ... ok\n     Running tests/end.rs (t/end-2)\n";
-        let root = place::root();
-        assert_eq!(
-            programs(printed),
-            [
-                PathBuf::from("/t/debug/deps/ringway-1"),
-                root.join("t/end-2")
-            ]
-        );
-    }
-
-    #[test]
     fn what_runs_in_cargo_is_not_instrumented() {
-        let words = |text: &str| -> Vec<OsString> { text.split(' ').map(OsString::from).collect() };
-        assert!(instrumented(&words("--crate-name derive --crate-type proc-macro")).is_empty());
-        assert!(instrumented(&words("- --crate-name ___ --print=file-names")).is_empty());
-        assert!(instrumented(&words("-vV")).is_empty());
-        assert!(!instrumented(&words("--crate-name ringway src/lib.rs")).is_empty());
+        let instrumented = |text: &str, package| {
+            let words: Vec<_> = text.split(' ').map(OsString::from).collect();
+            !instrumented(&words, package).is_empty()
+        };
+        let library = "--crate-name ringway src/lib.rs";
+        assert!(instrumented(library, "ringway"));
+        assert!(!instrumented(library, "ringway-ffi"));
+        for words in [
+            "--crate-name derive --crate-type proc-macro",
+            "- --crate-name ___ --print=file-names",
+            "-vV",
+        ] {
+            assert!(!instrumented(words, "ringway"), "{words}");
+        }
     }
 }

@@ -23,6 +23,7 @@ mod soak;
 mod steps;
 mod suite;
 mod supply;
+mod whole;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,13 +1,13 @@
 //! The steps, in the order in which they run: what is cheap first, then what shares its build with the step before it. `loom` and `shuttle` begin with the first one,
 //! beside the others and with a smaller share of the processors; behind them `tsan`, `asan` and `fuzz`.
 //!
-//! clippy and docs need metadata only and share it; tests, chaos, planted, doctests and examples share one full build of what they depend on, and coverage what that build depends on;
-//! loom, shuttle, asan, tsan and fuzz change how everything is compiled, so each has a target directory of its own.
+//! clippy builds everything that the steps behind it run (`whole`); chaos, planted and coverage build the workspace anew, and share what that depends on;
+//! docs needs metadata only; loom, shuttle, asan, tsan and fuzz change how everything is compiled, so each has a target directory of its own.
 
 use super::job::{Job, Stop, seconds};
 use super::{
     Step, c, coverage, fuzz, languages, mutants, planted, python, sanitizers, schedules, soak,
-    suite, supply,
+    suite, supply, whole,
 };
 use crate::place;
 
@@ -26,7 +26,7 @@ pub(super) const ALL: &[Step] = &[
     },
     Step {
         name: "clippy",
-        about: "lints, all targets; the library without its features",
+        about: "lints, all targets, in the build that most steps share; the library without its features",
         run: clippy,
         beside: false,
     },
@@ -150,7 +150,9 @@ pub(super) const SOAK: Step = Step {
 };
 
 fn fmt(job: &mut Job) -> Result<String, Stop> {
-    component(&["fmt", "--version"], "rustfmt")?;
+    if !place::answers(place::cargo().get_program(), &["fmt", "--version"]) {
+        return Err(lacks("rustfmt"));
+    }
     let mut cargo = place::cargo();
     cargo.args(["fmt", "--all", "--check"]);
     job.run(&mut cargo, seconds(60))?;
@@ -163,14 +165,10 @@ fn fmt(job: &mut Job) -> Result<String, Stop> {
 }
 
 fn clippy(job: &mut Job) -> Result<String, Stop> {
-    component(&["clippy", "--version"], "clippy")?;
-    let mut cargo = job.cargo("clippy");
-    cargo.args(["--workspace", "--all-targets"]);
-    if job.ci() {
-        // Given to clippy alone: in RUSTFLAGS it would rebuild every dependency.
-        cargo.args(["--", "-D", "warnings"]);
+    if !whole::is_linted() {
+        return Err(lacks("clippy"));
     }
-    let printed = job.run(&mut cargo, seconds(400))?;
+    let printed = job.run(&mut whole::all(job), seconds(900))?;
     // Who wants the core alone switches every feature off.
     let mut bare = job.cargo("clippy");
     bare.args(["--package", "ringway", "--lib", "--no-default-features"]);
@@ -220,14 +218,11 @@ fn docs(job: &mut Job) -> Result<String, Stop> {
 }
 
 /// A component of the toolchain that not every installation has.
-fn component(words: &[&str], name: &str) -> Result<(), Stop> {
-    if place::answers(place::cargo().get_program(), words) {
-        return Ok(());
+fn lacks(component: &str) -> Stop {
+    Stop::Missing {
+        what: component.to_owned(),
+        install: format!("rustup component add {component}"),
     }
-    Err(Stop::Missing {
-        what: name.to_owned(),
-        install: format!("rustup component add {name}"),
-    })
 }
 
 fn warnings(printed: &str) -> String {

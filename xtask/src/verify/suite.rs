@@ -4,6 +4,7 @@ use std::fs;
 
 use super::binaries;
 use super::job::{Job, Stop, seconds};
+use super::whole;
 use crate::place;
 
 /// What libtest said of all its binaries together.
@@ -21,7 +22,7 @@ impl Tally {
         tally
     }
 
-    fn add(&mut self, printed: &str) {
+    pub(super) fn add(&mut self, printed: &str) {
         for line in printed
             .lines()
             .filter_map(|line| line.trim().strip_prefix("test result: "))
@@ -46,7 +47,7 @@ impl Tally {
 }
 
 /// So many test binaries run at once: most of what they do is to wait for each other's processes.
-const WIDTH: usize = 2;
+pub(super) const WIDTH: usize = 2;
 
 /// They take longest: whatever begins late ends late.
 const FIRST: &[&str] = &[
@@ -60,10 +61,7 @@ const ALONE: &[&str] = &["memory", "parks"];
 const ELSEWHERE: &[&str] = &["chaos_steps"];
 
 pub(super) fn tests(job: &mut Job) -> Result<String, Stop> {
-    let mut cargo = job.cargo("test");
-    // All targets but the examples, which have no tests: clippy looks at them, and a step of their own runs them.
-    cargo.args(["--workspace", "--lib", "--bins", "--tests", "--benches"]);
-    let mut binaries = binaries::build(job, cargo)?;
+    let mut binaries = binaries::build(job, whole::all(job))?;
     // Whatever is not understood of what cargo says must not pass by not running.
     let folders = [
         ("ringway", "tests"),
@@ -96,13 +94,13 @@ pub(super) fn tests(job: &mut Job) -> Result<String, Stop> {
 pub(super) fn chaos(job: &mut Job) -> Result<String, Stop> {
     let suites = [("ringway", "killed"), ("ringway-cli", "chaos_steps")];
     // One build for all of them, and of the workspace: what it depends on is there already.
-    let mut cargo = job.cargo("test");
+    let mut cargo = whole::linted(job, "test");
     cargo.args([
         "--workspace",
         "--features",
         "ringway/chaos,ringway-cli/chaos",
     ]);
-    cargo.args(["--test", "killed", "--test", "chaos_steps"]);
+    cargo.args(["--test", "killed", "--test", "chaos_steps", "--no-run"]);
     let binaries = binaries::build(job, cargo)?;
     let mut tasks = Vec::new();
     for (package, target) in suites {
@@ -120,18 +118,11 @@ pub(super) fn chaos(job: &mut Job) -> Result<String, Stop> {
 }
 
 pub(super) fn doctests(job: &mut Job) -> Result<String, Stop> {
-    let mut cargo = job.cargo("test");
+    let mut cargo = whole::linted(job, "test");
     // Of the workspace: the library is there already, with the features that its commands and tests have.
     cargo.args(["--doc", "--workspace"]);
     let printed = job.run(&mut cargo, seconds(300))?;
     Tally::read(&printed).note()
-}
-
-/// Builds whatever is no test: libraries, programs and examples. Of the workspace, as all tests are: then what most of it is made of is there already.
-pub(super) fn programs(job: &mut Job) -> Result<(), Stop> {
-    let mut build = job.cargo("build");
-    build.args(["--workspace", "--lib", "--bins", "--examples"]);
-    job.run(&mut build, seconds(600)).map(drop)
 }
 
 /// An example is self-contained: it ends by itself, with success, within seconds.
@@ -144,7 +135,7 @@ pub(super) fn examples(job: &mut Job) -> Result<String, Stop> {
         }
         names.extend(some);
     }
-    programs(job)?;
+    job.run(&mut whole::programs(job), seconds(600))?;
     for name in &names {
         let mut example = place::command(place::target().join("debug/examples").join(name));
         job.run(&mut example, seconds(30))?;

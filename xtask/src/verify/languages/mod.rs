@@ -11,7 +11,7 @@ use super::binaries;
 use super::job::{Job, Stop, seconds};
 use super::python;
 use super::several::{Ran, Task};
-use super::suite;
+use super::whole;
 use crate::output::say;
 use crate::{install, place};
 
@@ -123,7 +123,7 @@ impl Drop for Place {
 
 fn build(job: &mut Job, place: &Place) -> Result<(), Stop> {
     let io = |error: std::io::Error| Stop::failed(error.to_string());
-    suite::programs(job)?;
+    job.run(&mut whole::programs(job), seconds(600))?;
     let fresh = python::fresh(job)?;
     install::lay(&place.prefix, "debug").map_err(Stop::Failed)?;
     let debug = place::target().join("debug");
