@@ -4,6 +4,7 @@
 //! A model runs in every interleaving with each number of steps that its mortal lives, until one is enough for all that it has to do. What follows the news of a death is the shipped waits' to do
 //! (`connection/rest.rs`); it is written down in [`wait_or_end`].
 
+mod manners;
 mod receiver;
 mod sender;
 
@@ -20,7 +21,7 @@ use crate::sync::mortal;
 type Mortal = fn(u32) -> bool;
 
 /// With the number of preemptions that it takes fewer than usual: one that waits for what comes and goes has too many interleavings.
-const MODELS: &[&[(&str, usize, Mortal)]] = &[sender::MODELS, receiver::MODELS];
+const MODELS: &[&[(&str, usize, Mortal)]] = &[sender::MODELS, receiver::MODELS, manners::MODELS];
 
 /// The same, each without something that it needs.
 const BROKEN: &[(&str, Option<Check>, Mortal)] = &[
@@ -30,6 +31,11 @@ const BROKEN: &[(&str, Option<Check>, Mortal)] = &[
         sender::without_a_last_look,
     ),
     ("nobody tells of a death", None, sender::without_news),
+    (
+        "nobody makes the barrier that a sender leaves out",
+        None,
+        manners::without_a_barrier,
+    ),
     (
         "frames are handed out before they are said to be taken",
         Some(Check::TakenFirst),

@@ -31,15 +31,7 @@ pub(super) const MODELS: &[Model] = &[
 
 /// The same, each without a rule that it needs.
 const BROKEN: &[(&str, &[fn()])] = &[
-    (
-        "the sleeper makes no barrier",
-        &[|| {
-            unfenced(Rules {
-                barrier: false,
-                ..ALL
-            });
-        }],
-    ),
+    ("the sleeper makes no barrier", &[|| unfenced(NO_BARRIER)]),
     (
         "the sleeper asks how the sender fences before its epoch",
         &[|| {
@@ -62,7 +54,7 @@ const BROKEN: &[(&str, &[fn()])] = &[
 
 /// Which rules the sleeper follows.
 #[derive(Clone, Copy)]
-struct Rules {
+pub(super) struct Rules {
     /// It has a barrier made if the word says that there is none.
     barrier: bool,
     /// It looks at the word behind its epoch.
@@ -71,10 +63,15 @@ struct Rules {
     before_look: bool,
 }
 
-const ALL: Rules = Rules {
+pub(super) const ALL: Rules = Rules {
     barrier: true,
     behind_epoch: true,
     before_look: true,
+};
+
+pub(super) const NO_BARRIER: Rules = Rules {
+    barrier: false,
+    ..ALL
 };
 
 #[derive(Default)]
@@ -85,11 +82,11 @@ struct State {
 
 /// The sender's processor, as the kernel reaches it.
 #[derive(Clone, Default)]
-struct Processor(Arc<(Mutex<State>, Condvar)>);
+pub(super) struct Processor(Arc<(Mutex<State>, Condvar)>);
 
 impl Processor {
     /// Between two instructions of the sender.
-    fn instant(&self) {
+    pub(super) fn instant(&self) {
         let mut state = self.0.0.lock().unwrap();
         if std::mem::take(&mut state.asked) {
             self.0.1.notify_one();
@@ -97,7 +94,7 @@ impl Processor {
     }
 
     /// The sender does not run any more.
-    fn leave(&self) {
+    pub(super) fn leave(&self) {
         let mut state = self.0.0.lock().unwrap();
         state.gone = true;
         state.asked = false;
@@ -165,10 +162,10 @@ fn run_pair(rules: Rules, count: u8, unfenced: bool, sends: impl FnOnce(&mut Sen
     let sleeper = thread::spawn(move || {
         let fences = Fences::new(word);
         for frame in 0..count {
-            let kind = wait(&mut park, &bell, &fences, &processor, rules, || {
+            let kind = wait_or_end(&mut park, &bell, &fences, &processor, rules, || {
                 try_take(&mut consumer, |_| 8)
             });
-            assert_eq!(kind, u16::from(frame));
+            assert_eq!(kind, Some(u16::from(frame)));
         }
     });
     sends(&mut sender);
@@ -176,18 +173,19 @@ fn run_pair(rules: Rules, count: u8, unfenced: bool, sends: impl FnOnce(&mut Sen
     sleeper.join().unwrap();
 }
 
-/// As the shipped waits do (`connection/rest/barrier.rs`): look, arm, ask how the sender fences and make up for it, look again, block once.
-fn wait<T>(
+/// As the shipped waits do (`connection/rest/barrier.rs`): look, arm, ask how the sender fences and make up for it, look again, block once. `None`: the sender is dead, and there
+/// is nothing behind that news either.
+pub(super) fn wait_or_end<T>(
     park: &mut Park<HeapWord>,
     bell: &Bell,
     fences: &Fences<HeapWord>,
     processor: &Processor,
     rules: Rules,
     mut look: impl FnMut() -> Option<T>,
-) -> T {
+) -> Option<T> {
     loop {
         if let Some(found) = look() {
-            return found;
+            return Some(found);
         }
         let early = !rules.behind_epoch && fences.are_missing();
         park.arm();
@@ -201,13 +199,16 @@ fn wait<T>(
         }
         if let Some(found) = look() {
             park.awake();
-            return found;
+            return Some(found);
         }
         if missing && rules.barrier && !rules.before_look {
             processor.everywhere();
         }
-        bell.wait();
+        let dead = bell.wait();
         park.awake();
+        if dead {
+            return look();
+        }
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) const MODELS: &[Model] = &[
     ("a tap finds its place", found),
 ];
 
-const GEOMETRY: Geometry = Geometry {
+pub(super) const GEOMETRY: Geometry = Geometry {
     capacity: 32,
     step: 8,
     alignment: 8,
@@ -22,7 +22,7 @@ const GEOMETRY: Geometry = Geometry {
 };
 
 /// Sends a frame of one word, and takes it.
-fn pass(
+pub(super) fn pass(
     producer: &mut Producer<HeapRing, HeapWord, HeapWord>,
     consumer: &mut Consumer<HeapRing, HeapWord>,
     frame: u8,
@@ -36,7 +36,7 @@ fn pass(
 }
 
 /// Looks so many times. What is seen is the frame that the number says.
-fn look(tap: &mut Tap<TappedRing, HeapWord>, times: usize) {
+pub(super) fn look(tap: &mut Tap<TappedRing, HeapWord>, times: usize) {
     let mut payload = Vec::new();
     for _ in 0..times {
         let found = tap.try_next(&mut payload).expect("an honest producer");

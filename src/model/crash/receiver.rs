@@ -19,8 +19,8 @@ pub(super) const MODELS: &[(&str, usize, Mortal)] = &[
     ("the receiver dies, and held frames", 0, holds),
 ];
 
-type Half = Consumer<HeapRing, HeapWord>;
-type Other = Producer<HeapRing, HeapWord, HeapWord>;
+pub(super) type Half = Consumer<HeapRing, HeapWord>;
+pub(super) type Other = Producer<HeapRing, HeapWord, HeapWord>;
 
 /// Bytes of a frame here.
 const FRAME: u64 = 16;
