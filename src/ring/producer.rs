@@ -449,17 +449,15 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
         if self.manner.ahead {
             self.ring.prepare(place);
         }
+        if self.manner.barrier == Barrier::Made {
+            return self.publish_fenced(place, word);
+        }
+        self.publish_plain(place, word);
+        // The compiler's alone, so that it costs one who never looks nothing.
+        crate::sync::light_fence();
         match self.manner.barrier {
-            Barrier::Made => self.publish_fenced(place, word),
-            Barrier::Spared => {
-                self.publish_plain(place, word);
-                crate::sync::light_fence();
-                Published::Unfenced
-            }
-            Barrier::Needless => {
-                self.publish_plain(place, word);
-                Published::Plain
-            }
+            Barrier::Needless => Published::Plain,
+            _ => Published::Unfenced,
         }
     }
 
