@@ -1,7 +1,7 @@
 //! How a half waits in a task: a moment of looks, a few turns of the other tasks, and then a sleep that the runtime's `epoll` ends.
 //!
-//! The half's descriptor is an `epoll` instance of its own, which the runtime watches for edges. Each poll that looked in vain arms it anew, which collects what it has to tell and
-//! looks behind that; so what comes later makes a new edge, and wakes the task that has been left with the runtime before.
+//! The half's descriptor is an `epoll` instance of its own, which the runtime watches for edges. A poll that looked in vain arms it, which collects what it has to tell and
+//! looks behind that; so what comes later makes a new edge, and wakes the task that has been left with the runtime before. Until there is one, further polls ask the kernel nothing.
 //!
 //! Whoever waits no more, because it was dropped in the middle, is awake again for the peer, which then rings nobody, and leaves no task with the runtime.
 
@@ -51,6 +51,8 @@ pub(super) struct Vigil {
     waits: bool,
     /// A task is left with the runtime, and the peer rings.
     armed: bool,
+    /// It is armed, for as long as it takes, and nothing has been told since: another poll that looked in vain has nothing to add.
+    asleep: bool,
 }
 
 impl Vigil {
@@ -67,6 +69,7 @@ impl Vigil {
             glance: Glance::default(),
             waits: false,
             armed: false,
+            asleep: false,
         })
     }
 
@@ -129,9 +132,14 @@ impl Vigil {
         // A second time where an edge from before was still to be told.
         for _ in 0..2 {
             match self.watched.poll(cx) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(_)) => self.move_here(half)?,
-                // The task is left with the runtime: what comes from here on wakes it.
+                Poll::Ready(told) => {
+                    self.asleep = false;
+                    if told.is_err() {
+                        self.move_here(half)?;
+                    }
+                }
+                // The task is left with the runtime: what comes from here on wakes it. Whatever came since the arming would have made an edge, which is not there.
+                Poll::Pending if self.asleep => return Poll::Pending,
                 Poll::Pending => return self.arm(cx, half),
             }
         }
@@ -141,7 +149,10 @@ impl Vigil {
     fn arm(&mut self, cx: &mut Context<'_>, half: &mut impl Waits) -> Poll<Result<(), NoRuntime>> {
         self.armed = true;
         match half.arm() {
-            Rested::Until(None) => self.timer = None,
+            Rested::Until(None) => {
+                self.timer = None;
+                self.asleep = true;
+            }
             Rested::Until(Some(moment)) => {
                 // A fresh one: the last may be of another runtime, which is shut down, or which nobody drives.
                 self.timer = Alarm::at(moment).ok();
@@ -178,6 +189,7 @@ impl Vigil {
     #[inline(never)]
     pub(super) fn over(&mut self, rest: &mut Rest, found: bool) {
         self.waits = false;
+        self.asleep = false;
         self.timer = None;
         rest.end_wait(Instant::now(), found);
         // In a forked child neither does anything.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::SinkExt;
 use ringway::tokio::{Receiver, Sender};
-use ringway::{Config, Counters, RecvError, SendError};
+use ringway::{Config, Counters, LaneCounters, RecvError, SendError};
 
 use crate::scene::{on_both, pair_at, pair_with, path};
 
@@ -60,12 +60,45 @@ fn who_looks_without_waiting_is_waited_upon_though_it_has_slept() {
     });
 }
 
-/// Rings by whoever receives there.
-fn wakes(path: &Path) -> u64 {
+/// What whoever receives there has counted.
+fn counted(path: &Path, what: impl Fn(&LaneCounters) -> u64) -> u64 {
     let mut all = Counters::own().unwrap().connections().unwrap();
     all.retain(|one| Path::new(&one.name) == path);
     assert!(!all.is_empty());
-    all.iter().map(|one| one.receives.wakes).sum()
+    all.iter().map(|one| what(&one.receives)).sum()
+}
+
+/// Rings.
+fn wakes(path: &Path) -> u64 {
+    counted(path, |receives| receives.wakes)
+}
+
+/// A task is polled for whatever wakes it: it has asked the kernel, and told its peer that it sleeps, and does neither again until there is something.
+#[test]
+fn who_sleeps_already_goes_to_sleep_no_second_time() {
+    on_both(|| async {
+        let path = path();
+        let (ours, theirs) = pair_at(path.clone(), small()).await;
+        let (mut sender, _ours) = ours.split();
+        let (_theirs, mut receiver) = theirs.split();
+        for n in 1..4_u8 {
+            let before = counted(&path, |receives| receives.sleeps);
+            falls_asleep(&mut receiver).await;
+            let slept = counted(&path, |receives| receives.sleeps) - before;
+            // Once more where a ring for the last frame was on its way when that was found.
+            assert!((1..=2).contains(&slept), "{slept} sleeps");
+            let soon = Duration::from_secs(30);
+            let (sent, frame) = tokio::join!(
+                async {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    sender.send(&[n]).await
+                },
+                tokio::time::timeout(soon, receiver.recv())
+            );
+            sent.unwrap();
+            assert_eq!(frame.expect("its wake is lost").unwrap().to_vec(), [n]);
+        }
+    });
 }
 
 /// One that waited for room, likewise: it is rung no more.
