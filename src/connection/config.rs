@@ -149,7 +149,7 @@ impl Config {
     }
 
     /// The most time out of each second that each half may spin while it waits, under [`Wait::Adaptive`]: `Duration::from_millis(50)` is a twentieth
-    /// of a CPU. Zero: never; a second or more, the default: no limit but what is learned. A half that spends nothing may save up a tenth of it, at least 32 µs: in any stretch of
+    /// of a CPU. Zero: never; a second or more, the default: no limit but what is learned. A half that spends nothing may save up a tenth of it, at least 64 µs: in any stretch of
     /// time it spins for no longer than that stretch brought, and what was saved up; beyond it waits sleep at once.
     ///
     /// Time counts while a wait looks, by the clock, also what others took of the CPU meanwhile. Under a limit each wait costs two looks at the clock more, and a

@@ -27,7 +27,7 @@
 //! # What is spun
 //!
 //! A poll that finds nothing looks again for at most 2 µs, and not where that has been in vain lately; the other tasks have their turn between any two polls. When it has waited for longer than
-//! spinning is learned to pay for (32 µs at the most), the task sleeps. One that never waits gives way behind some 2,000 frames or 2 MiB.
+//! spinning is learned to pay for (64 µs at the most, 128 while it finds out), the task sleeps. One that never waits gives way behind some 2,000 frames or 2 MiB.
 //!
 //! # Runtimes
 //!

@@ -14,7 +14,7 @@ pub enum Wait {
     /// scheduler takes it. Only where it is certain that they share one (the thread that waits may run on one CPU only, and every thread of the peer on the same one only) does it
     /// yield between two looks. That is asked when the connection is made, in a half's first wait, and every 100 ms of the later ones (every 1.6 s where nothing has changed for long).
     Spin,
-    /// Spin while that pays, then sleep. It is learned from how long waits lately lasted: where they are short (up to some 30 µs, not much less than a sleep and a wake
+    /// Spin while that pays, then sleep. It is learned from how long waits lately lasted: where they are short (up to some 60 µs, about what a sleep and a wake
     /// cost) they are spun through, and where they are long, from some 100 µs on, they are slept through, but for a trial now and then. [`Config::spin_budget`](crate::Config::spin_budget)
     /// sets a limit. Never spins where that cannot pay: while both sides have only one CPU, and the same (asked as for `Spin`, of the thread that waits and of the peer's threads, so these may be pinned
     /// after the connection is made), or where the control group of this process has a quota of one CPU's time or less when the first connection is made.

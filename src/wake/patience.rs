@@ -8,16 +8,22 @@
 //! its core, and a sleep would have been cheaper. So from time to time one is spun to the end, a *trial*: soon if
 //! sleeps are short, seldom while trials are in vain, and again and again while they are not. Pure: it is told how waits ended, and knows no clock.
 
+mod concert;
+
 use std::time::Duration;
+
+use concert::Concert;
 
 /// What a sleep costs, in nanoseconds: between two cores of our machines a wake takes about 30 µs one way, and both sides work for it.
 const SLEEP: u64 = 50_000;
 /// The shortest spin that is worth having, in nanoseconds; each that follows is twice as long.
 const SHORTEST: u64 = 1_000;
-/// So many lengths of spin there are: 1 to 32 µs.
-const LENGTHS: usize = 6;
-/// The longest spin.
+/// So many lengths of spin there are: 1 to 64 µs.
+const LENGTHS: usize = 7;
+/// The longest spin, but for a series (`patience/concert.rs`).
 pub(crate) const LONGEST: Duration = Duration::from_nanos(SHORTEST << (LENGTHS - 1));
+/// How long a trial is, in nanoseconds. What takes longer and is worth a spin all the same a series finds.
+const TRIAL: u64 = 32_000;
 /// A sleep that lasted less, in nanoseconds, may have been for something that a spin had found.
 const NEAR: u64 = 2 * SLEEP;
 /// A wait counts an eighth at first, and less with each that follows.
@@ -49,18 +55,20 @@ pub(crate) struct Patience {
     until_trial: u32,
     /// The same behind a trial that is in vain, which doubles it.
     between: u32,
+    concert: Concert,
 }
 
 impl Default for Patience {
     fn default() -> Self {
         // Nothing is known: as if all had lasted some 20 µs, which takes few that do not to be forgotten.
         let mut waits = [0; LENGTHS + 1];
-        waits[LENGTHS - 1] = WHOLE;
+        waits[length(20_000)] = WHOLE;
         let mut patience = Self {
             waits,
             best: 0,
             until_trial: SELDOM,
             between: 1,
+            concert: Concert::new(),
         };
         patience.best = patience.cheapest();
         patience
@@ -70,8 +78,10 @@ impl Default for Patience {
 impl Patience {
     /// How long the next wait is to be spun, in nanoseconds.
     pub(crate) fn spin(&self) -> Duration {
-        Duration::from_nanos(if self.until_trial == 0 {
-            LONGEST.as_nanos() as u64
+        Duration::from_nanos(if self.concert.plays() {
+            concert::SPIN
+        } else if self.until_trial == 0 {
+            self.best.max(TRIAL)
         } else {
             self.best
         })
@@ -91,10 +101,12 @@ impl Patience {
     /// A wait ended after `lasted`, for which a spin of [`Patience::spin`] was asked.
     pub(crate) fn ended(&mut self, lasted: Duration, course: Course) {
         let nanos = u64::try_from(lasted.as_nanos()).unwrap_or(u64::MAX);
-        let whole = self.spin() == LONGEST;
-        let trial = self.until_trial == 0 && course != Course::Denied;
+        let whole = self.spin().as_nanos() as u64 >= TRIAL;
+        let plays = self.concert.plays();
+        let trial = self.until_trial == 0 && course != Course::Denied && !plays;
         self.until_trial = self.until_trial.saturating_sub(1);
         match course {
+            Course::Spun if plays => self.count(length(nanos)),
             // Between two looks may be a long time, if others had the processor.
             Course::Spun => self.count(length(nanos).min(LENGTHS - 1)),
             Course::Slept if whole || nanos >= NEAR => self.count(LENGTHS),
@@ -117,6 +129,7 @@ impl Patience {
             // What is spun for comes: there is nothing to be tried.
             self.until_trial = self.until_trial.max(self.between);
         }
+        self.concert.ended(nanos, course, self.best > 0);
     }
 
     fn count(&mut self, length: usize) {

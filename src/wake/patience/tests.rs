@@ -99,6 +99,60 @@ fn what_was_found_before_the_clock_was_read_counts() {
     assert_eq!(patience.best, SHORTEST);
 }
 
+/// Two who answer each other, each after so long. Returns the waits of either, as [`run`] does.
+fn converse(sides: &mut [Patience; 2], answers: [u64; 2], rounds: usize) -> Vec<(u64, bool)> {
+    let (mut sent, mut now) = ([0; 2], 0);
+    let mut course = Vec::new();
+    for turn in 0..2 * rounds {
+        let side = turn % 2;
+        // What the other one has sent just now, is waited for since our own.
+        let wait = now - sent[side];
+        let found = run(&mut sides[side], [wait])[0];
+        now += u64::from(found.1) * WAKE + answers[side];
+        sent[side] = now;
+        course.push(found);
+    }
+    course
+}
+
+/// Each has been asleep for long, and so is what the other one waits for.
+fn sleepers() -> [Patience; 2] {
+    [(); 2].map(|()| {
+        let mut patience = Patience::default();
+        run(&mut patience, [1_000_000; 1000]);
+        patience
+    })
+}
+
+#[test]
+fn two_who_sleep_because_the_other_one_does_come_to_spin() {
+    for answers in [
+        [1_000, 1_000],
+        [15_000, 20_000],
+        [25_000, 10_000],
+        [28_000, 28_000],
+    ] {
+        let mut sides = sleepers();
+        let course = converse(&mut sides, answers, 2000);
+        let late = &course[3000..];
+        assert_eq!(sleeps(late), 0, "{answers:?}");
+        let soon = sleeps(&course);
+        assert!(soon < 800, "{soon} sleeps of {answers:?}");
+    }
+}
+
+/// One of them takes so long that it is slept through all the same: hardly anything is spun for it.
+#[test]
+fn who_takes_long_to_answer_is_slept_for() {
+    for long in [70_000, 110_000, 150_000, 400_000] {
+        let mut sides = sleepers();
+        let course = converse(&mut sides, [long, 10_000], 20_000);
+        let waits: Vec<_> = course.into_iter().skip(1).step_by(2).collect();
+        let each = spun(&waits) / waits.len() as u64;
+        assert!(each < 3_000, "{each} ns in each wait for {long} ns");
+    }
+}
+
 /// A budget that is used up says nothing of how long the waits would have to be spun.
 #[test]
 fn a_wait_that_was_denied_its_spin_does_not_count_against_it() {
@@ -156,7 +210,8 @@ proptest! {
             patience.found_soon(soon);
             let course = [Course::Spun, Course::Slept, Course::Denied][usize::from(course)];
             patience.ended(Duration::from_nanos(lasted), course);
-            prop_assert!(patience.spin() <= LONGEST);
+            let most = if patience.concert.plays() { concert::SPIN } else { LONGEST.as_nanos() as u64 };
+            prop_assert!(patience.spin().as_nanos() as u64 <= most);
             prop_assert!(patience.waits.iter().sum::<u64>() <= 2 * WHOLE);
         }
     }
