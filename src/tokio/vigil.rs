@@ -49,10 +49,17 @@ pub(super) struct Vigil {
     glance: Glance,
     /// A wait has begun and is not over.
     waits: bool,
-    /// A task is left with the runtime, and the peer rings.
-    armed: bool,
-    /// It is armed, for as long as it takes, and nothing has been told since: another poll that looked in vain has nothing to add.
-    asleep: bool,
+    state: State,
+}
+
+/// How far a half has gone to sleep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Awake,
+    /// A task may be left with the runtime, and the peer may ring.
+    Armed,
+    /// The same for certain, for as long as it takes, and nothing has been told since: another poll that looked in vain has nothing to add.
+    Asleep,
 }
 
 impl Vigil {
@@ -68,8 +75,7 @@ impl Vigil {
             timer: None,
             glance: Glance::default(),
             waits: false,
-            armed: false,
-            asleep: false,
+            state: State::Awake,
         })
     }
 
@@ -133,13 +139,15 @@ impl Vigil {
         for _ in 0..2 {
             match self.watched.poll(cx) {
                 Poll::Ready(told) => {
-                    self.asleep = false;
+                    if self.state == State::Asleep {
+                        self.state = State::Armed;
+                    }
                     if told.is_err() {
                         self.move_here(half)?;
                     }
                 }
                 // The task is left with the runtime: what comes from here on wakes it. Whatever came since the arming would have made an edge, which is not there.
-                Poll::Pending if self.asleep => return Poll::Pending,
+                Poll::Pending if self.state == State::Asleep => return Poll::Pending,
                 Poll::Pending => return self.arm(cx, half),
             }
         }
@@ -147,11 +155,11 @@ impl Vigil {
     }
 
     fn arm(&mut self, cx: &mut Context<'_>, half: &mut impl Waits) -> Poll<Result<(), NoRuntime>> {
-        self.armed = true;
+        self.state = State::Armed;
         match half.arm() {
             Rested::Until(None) => {
                 self.timer = None;
-                self.asleep = true;
+                self.state = State::Asleep;
             }
             Rested::Until(Some(moment)) => {
                 // A fresh one: the last may be of another runtime, which is shut down, or which nobody drives.
@@ -189,11 +197,10 @@ impl Vigil {
     #[inline(never)]
     pub(super) fn over(&mut self, rest: &mut Rest, found: bool) {
         self.waits = false;
-        self.asleep = false;
         self.timer = None;
         rest.end_wait(Instant::now(), found);
         // In a forked child neither does anything.
-        if std::mem::take(&mut self.armed) {
+        if std::mem::replace(&mut self.state, State::Awake) != State::Awake {
             rest.rise();
             #[cfg(ringway_planted = "left_task")]
             return;

@@ -294,7 +294,7 @@ fn a_client_that_gives_up_is_in_nobodys_way() {
         });
         for polls in 0..POLLS {
             let connect = connect_with(&config, path.as_path());
-            drop(poll_and_drop(connect, polls, |_| ()).await);
+            drop(Box::pin(poll_and_drop(connect, polls, |_| ())).await);
         }
         let mut client = connect_with(&config, path).await.unwrap();
         client.sender().send(b"in").await.unwrap();

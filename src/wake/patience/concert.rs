@@ -12,23 +12,23 @@ pub(super) const SPIN: u64 = 128_000;
 /// A sleep that lasted less, in nanoseconds, its own wake included, may be one of two that make each other long.
 const REACH: u64 = 200_000;
 /// Waits of a series: the other side tries one in sixteen or so, and takes some of them until it is sure.
-const SERIES: u32 = 48;
+const SERIES: u8 = 48;
 /// A series ends early when more of it than this are in vain.
-const VAIN: u32 = 1;
+const VAIN: u8 = 1;
 /// So many such sleeps are before a series at first, and twice as many behind each that has changed nothing, up to the most.
-const SOON: u32 = 16;
-const SELDOM: u32 = 4096;
+const SOON: u16 = 16;
+const SELDOM: u16 = 4096;
 
 /// What one half knows of it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Concert {
     /// Waits that the present series still has.
-    left: u32,
+    left: u8,
     /// Those of it that were in vain.
-    vain: u32,
+    vain: u8,
     /// Sleeps before the next one.
-    until: u32,
-    apart: u32,
+    until: u16,
+    apart: u16,
 }
 
 impl Concert {
@@ -42,7 +42,7 @@ impl Concert {
     }
 
     /// Whether the next wait is one of a series.
-    pub(super) fn plays(&self) -> bool {
+    pub(super) fn plays(self) -> bool {
         self.left > 0
     }
 
@@ -50,7 +50,7 @@ impl Concert {
     pub(super) fn ended(&mut self, nanos: u64, course: Course, pays: bool) {
         if self.left == 0 {
             let near = course == Course::Slept && nanos < REACH && !pays;
-            self.until -= u32::from(near);
+            self.until -= u16::from(near);
             if self.until == 0 {
                 self.left = SERIES;
                 self.vain = 0;
@@ -59,7 +59,7 @@ impl Concert {
             return;
         }
         self.left -= 1;
-        self.vain += u32::from(course == Course::Slept);
+        self.vain += u8::from(course == Course::Slept);
         // Without a budget for it there is no series.
         if self.vain > VAIN || course == Course::Denied {
             self.left = 0;
