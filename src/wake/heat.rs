@@ -5,6 +5,8 @@
 //! round, and so each that is in use is kept, by its [`Heat`]; for less long where there are very many, because each makes the round of all longer.
 //! Pure: they are told when something was found and how many are hot, and know no clock.
 
+use super::series::Series;
+
 /// Frames that are further apart than this, in nanoseconds, are not worth looking for: about what a sleep and a wake cost.
 const WORTH: u64 = 50_000;
 /// The longest that is looked for a frame.
@@ -13,10 +15,10 @@ const LONGEST: u64 = 2 * WORTH;
 /// in it. Were all of that counted, frames that are far apart only because each is slept for would be slept for ever.
 const WAKE: u64 = WORTH / 2;
 /// Finds in a trial: so many that a client whose every wait sleeps meanwhile has tried a spin of its own (`wake/patience.rs`), and found.
-const TRIAL: u32 = 24;
+const TRIAL: u8 = 24;
 /// Finds that were slept for and yet came soon, before the first trial; and at most, where trials are in vain.
-const SOON: u32 = 8;
-const SELDOM: u32 = 32 * SOON;
+const SOON: u16 = 8;
+const SELDOM: u16 = 32 * SOON;
 /// What it costs to let one connection go and to have it back, in nanoseconds: so much longer is looked for each.
 const EACH: u64 = 250;
 /// A gap counts as no longer than this: so that one that is long among short ones, such as when the thread did not run, changes nothing, and
@@ -38,11 +40,8 @@ pub(crate) struct Pulse {
     gap: u64,
     /// The thread has slept since.
     slept: bool,
-    /// Finds that are left of a trial: where both sides sleep, each finds that the other takes long, and neither learns by itself that they need not.
-    trial: u32,
-    /// Finds before the next trial, and behind one that is in vain.
-    until_trial: u32,
-    between: u32,
+    /// Where both sides sleep, each finds that the other takes long, and neither learns by itself that they need not.
+    trials: Series<TRIAL, SOON, SELDOM>,
 }
 
 impl Pulse {
@@ -52,9 +51,7 @@ impl Pulse {
             last: now,
             gap: 0,
             slept: false,
-            trial: 0,
-            until_trial: SOON,
-            between: SOON,
+            trials: Series::new(),
         }
     }
 
@@ -71,22 +68,14 @@ impl Pulse {
 
     /// Goes on with a trial, or begins one.
     fn attempt(&mut self, slept: bool, since: u64) {
-        if self.trial > 0 {
-            self.trial -= 1;
-            let over = slept || self.trial == 0;
-            if self.gap <= WORTH {
-                // It goes on by itself.
-                (self.trial, self.between) = (0, SOON);
-            } else if over {
-                self.trial = 0;
-                self.between = (2 * self.between).min(SELDOM);
+        // What is near goes on by itself.
+        let near = self.gap <= WORTH;
+        if self.trials.is_on() {
+            if self.trials.trial() || slept || near {
+                self.trials.end(near);
             }
-            self.until_trial = self.between;
-        } else if slept && since < FORGOTTEN && self.gap > WORTH {
-            self.until_trial -= 1;
-            if self.until_trial == 0 {
-                self.trial = TRIAL;
-            }
+        } else if slept && since < FORGOTTEN && !near {
+            self.trials.occasion();
         }
     }
 
@@ -118,7 +107,7 @@ impl Pulse {
 
     /// How long is looked for one connection after something was found: twice as long as it lately took; not at all where that is in vain.
     fn patience(&self) -> u64 {
-        if self.trial > 0 {
+        if self.trials.is_on() {
             LONGEST
         } else if self.gap > WORTH {
             0

@@ -1,7 +1,7 @@
 //! When to spin, when to sleep, and how never to miss a wake.
 //!
 //! [`park`] and [`fences`] are the protocol between two processes, generic over their words so that the models run them. [`ladder`] with its [`patience`] and [`budget`], [`slip`], [`gap`],
-//! [`heat`], [`quiet`], [`ration`] and [`drain`] are policies: pure, fed with counts and times, tested without a clock. Absent on purpose: the bell itself (`sys`) and what is waited
+//! [`heat`], [`quiet`], [`ration`] and [`drain`] are policies, of which two try things in a `series`: pure, fed with counts and times, tested without a clock. Absent on purpose: the bell itself (`sys`) and what is waited
 //! for (`connection`).
 
 pub(crate) mod budget;
@@ -14,4 +14,5 @@ pub(crate) mod park;
 pub(crate) mod patience;
 pub(crate) mod quiet;
 pub(crate) mod ration;
+mod series;
 pub(crate) mod slip;

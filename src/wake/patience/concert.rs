@@ -3,9 +3,10 @@
 //!
 //! So now and then one side spins through a *series* of waits, each for as long as a wake of the other side takes and what it does then. Meanwhile the other one is answered without a
 //! wake; it finds by its own trials that its waits have become short, and spins; and so ours become short. Where they do not, the next series comes
-//! later. What is far longer than two wakes is not tried. Pure: it is told how waits ended, and knows no clock.
+//! later. What is far longer than two wakes is not tried. A poller does the same (`wake/heat.rs`). Pure: it is told how waits ended, and knows no clock.
 
 use super::Course;
+use crate::wake::series::Series;
 
 /// How long each wait of a series is spun, in nanoseconds.
 pub(super) const SPIN: u64 = 128_000;
@@ -22,55 +23,38 @@ const SELDOM: u16 = 4096;
 /// What one half knows of it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Concert {
-    /// Waits that the present series still has.
-    left: u8,
-    /// Those of it that were in vain.
+    series: Series<SERIES, SOON, SELDOM>,
+    /// Waits of the present series that were in vain.
     vain: u8,
-    /// Sleeps before the next one.
-    until: u16,
-    apart: u16,
 }
 
 impl Concert {
     pub(super) fn new() -> Self {
         Self {
-            left: 0,
+            series: Series::new(),
             vain: 0,
-            until: SOON,
-            apart: SOON,
         }
     }
 
     /// Whether the next wait is one of a series.
     pub(super) fn plays(self) -> bool {
-        self.left > 0
+        self.series.is_on()
     }
 
     /// A wait ended after so many nanoseconds. `pays`: waits are short enough to be spun through anyway.
     pub(super) fn ended(&mut self, nanos: u64, course: Course, pays: bool) {
-        if self.left == 0 {
-            let near = course == Course::Slept && nanos < REACH && !pays;
-            self.until -= u16::from(near);
-            if self.until == 0 {
-                self.left = SERIES;
-                self.vain = 0;
-                self.until = self.apart;
+        if !self.plays() {
+            if course == Course::Slept && nanos < REACH && !pays {
+                self.series.occasion();
             }
             return;
         }
-        self.left -= 1;
         self.vain += u8::from(course == Course::Slept);
         // Without a budget for it there is no series.
-        if self.vain > VAIN || course == Course::Denied {
-            self.left = 0;
-        }
-        if self.left == 0 {
-            self.apart = if pays {
-                SOON
-            } else {
-                (2 * self.apart).min(SELDOM)
-            };
-            self.until = self.apart;
+        let cut = self.vain > VAIN || course == Course::Denied;
+        if self.series.trial() || cut {
+            self.series.end(pays);
+            self.vain = 0;
         }
     }
 }
