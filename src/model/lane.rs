@@ -67,8 +67,8 @@ pub(super) fn try_take(
     Some(entry.kind())
 }
 
-/// Finishes with the frame that was taken, as a receiver does.
-fn finish(consumer: &mut Consumer<HeapRing, HeapWord>) {
+/// Finishes with the frame that was taken or dropped, as a receiver does.
+pub(super) fn finish(consumer: &mut Consumer<HeapRing, HeapWord>) {
     if consumer.is_release_due() {
         consumer.publish_release();
     }

@@ -18,7 +18,7 @@ use ringway::Config;
 use ringway::stream::ByteListener;
 
 use crate::support::{Place, Running, noise, until};
-use crate::{byte_stream, client, joined, patient, ring_service, socket_of, to_tcp};
+use crate::{PATIENCE, byte_stream, client, joined, patient, ring_service, socket_of, to_tcp};
 
 /// Closes a socket by a reset.
 #[expect(clippy::needless_pass_by_value, reason = "its drop is the reset")]
@@ -48,7 +48,7 @@ fn raw_client(place: &Place) -> (TcpStream, ringway::Sender, ringway::Receiver, 
     let config = Config::new().byte_stream();
     let (sender, receiver) = config.connect(socket_of(place)).unwrap().split();
     let (service, _) = listener.accept().unwrap();
-    service.set_read_timeout(Some(crate::PATIENCE)).unwrap();
+    service.set_read_timeout(Some(PATIENCE)).unwrap();
     (service, sender, receiver, bridge)
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::mem;
 use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use ringway::stream::ByteListener;
 use ringway::{Config, ErrorKind};
 
 use crate::support::{Place, Running, until};
-use crate::{byte_stream, client, ring_service, socket_of, to_tcp};
+use crate::{PATIENCE, byte_stream, client, ring_service, socket_of, to_tcp};
 
 /// More than a bridge takes that looks ten times a second, and far less than one that looks all the time.
 const LITTLE: Duration = Duration::from_millis(150);
@@ -60,15 +61,13 @@ where
 
 /// The numbers of its descriptors, when they stay what they are: what a handshake needed is closed a moment behind it.
 fn settled(bridge: &Running) -> Vec<u64> {
-    let mut before = taken(bridge);
-    loop {
+    let mut known = taken(bridge);
+    until("its descriptors stay what they are", || {
         thread::sleep(Duration::from_millis(200));
-        let now = taken(bridge);
-        if now == before {
-            return now;
-        }
-        before = now;
-    }
+        let before = mem::replace(&mut known, taken(bridge));
+        known == before
+    });
+    known
 }
 
 fn taken(bridge: &Running) -> Vec<u64> {
@@ -165,9 +164,7 @@ fn clients_of_ringway_wait_for_descriptors() {
     let place = Place::new();
     let mut bridge = to_tcp(&place, "service", serve_tcp());
     let socket = socket_of(&place);
-    let config = Config::new()
-        .byte_stream()
-        .handshake_timeout(Duration::from_secs(30));
+    let config = Config::new().byte_stream().handshake_timeout(PATIENCE);
     let connect = move || {
         let mut connected = None;
         until("the bridge takes a client of Ringway", || {

@@ -5,7 +5,7 @@ use super::{Ledger, Mortal, doom};
 use crate::layout::geometry::Geometry;
 use crate::model::bell::{Bell, epoch, wait_or_end};
 use crate::model::fence::{self, ALL, NO_BARRIER, Processor, Rules};
-use crate::model::lane::{bytes, try_take};
+use crate::model::lane::{bytes, finish, try_take};
 use crate::model::sleep::GEOMETRY;
 use crate::model::{lane, lane_with_tap, tap};
 use crate::ring::{FENCES, Halt};
@@ -53,10 +53,7 @@ fn expiring(steps: u32) -> bool {
     while let Some(kind) = wait_or_end(&mut park, &bell, || {
         loop {
             match consumer.peek() {
-                Err(Halt::Dropped) if consumer.is_release_due() => {
-                    consumer.publish_release();
-                }
-                Err(Halt::Dropped) => {}
+                Err(Halt::Dropped) => finish(&mut consumer),
                 Err(Halt::Broken(violation)) => panic!("what the dead have left: {violation:?}"),
                 Ok(entry) => {
                     let moment = consumer.expires(&entry?);

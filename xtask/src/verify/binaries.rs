@@ -85,9 +85,9 @@ impl Binary {
     }
 }
 
-/// Builds what `cargo`, which is `cargo test --no-run` with its choices, tells of.
+/// Builds what `cargo`, which is `cargo test` with its choices, would run.
 pub(super) fn build(job: &mut Job, mut cargo: Command) -> Result<Vec<Binary>, Stop> {
-    cargo.args(["--message-format", "json-render-diagnostics"]);
+    cargo.args(["--no-run", "--message-format", "json-render-diagnostics"]);
     let printed = job.quietly(&mut cargo, seconds(900))?;
     let lines = printed.lines().filter(|line| line.starts_with('{'));
     let binaries = lines.map(Binary::read).filter_map(Result::transpose);

@@ -37,7 +37,7 @@ pub(super) fn c(job: &mut Job) -> Result<String, Stop> {
         }
     }
     let cmake = cmake()?;
-    job.run(&mut whole::programs(job), seconds(600))?;
+    whole::programs(job)?;
     let mut header = whole::linted(job, "test");
     header.args(["--workspace", "--test", "header"]);
     job.run(&mut header, seconds(300))?;

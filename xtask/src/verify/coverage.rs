@@ -108,7 +108,7 @@ pub(super) fn coverage(job: &mut Job) -> Result<String, Stop> {
     fs::copy("/proc/self/exe", &us).map_err(|error| Stop::failed(error.to_string()))?;
     let mut tests = job.cargo("test");
     // Of the workspace, as all tests are: then what they depend on is built for both at once.
-    tests.args(["--workspace", "--lib", "--no-run"]);
+    tests.args(["--workspace", "--lib"]);
     for test in TESTS {
         tests.args(["--test", test]);
     }

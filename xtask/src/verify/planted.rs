@@ -112,7 +112,7 @@ pub(super) fn planted(job: &mut Job) -> Result<String, Stop> {
     job.note("# Faults are planted here: the failures that follow are wanted.");
     let mut cargo = job.cargo("test");
     // Of the workspace, as all tests are: then what they depend on is built for both at once.
-    cargo.args(["--workspace", "--features", "ringway/chaos", "--no-run"]);
+    cargo.args(["--workspace", "--features", "ringway/chaos"]);
     for fault in FAULTS {
         cargo.args(["--test", fault.test[0]]);
     }

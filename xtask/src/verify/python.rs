@@ -119,7 +119,7 @@ fn interpreter(fresh: &Path) -> Command {
 
 /// Builds the Rust program that the tests of typed messages talk to.
 fn peer(job: &mut Job) -> Result<PathBuf, Stop> {
-    job.run(&mut whole::programs(job), seconds(600))?;
+    whole::programs(job)?;
     Ok(place::target().join("debug/examples/peer"))
 }
 

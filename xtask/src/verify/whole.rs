@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-use super::job::Job;
+use super::job::{Job, Stop, seconds};
 use crate::place;
 
 /// The driver, beside its compiler.
@@ -25,19 +25,19 @@ pub(super) fn is_linted() -> bool {
     DRIVER.is_some()
 }
 
-/// Everything that can be run, built and not run.
+/// `cargo test` of everything that can be run.
 pub(super) fn all(job: &Job) -> Command {
     let mut cargo = linted(job, "test");
     cargo.args(["--workspace", "--lib", "--bins", "--tests", "--benches"]);
-    cargo.args(["--examples", "--no-run"]);
+    cargo.arg("--examples");
     cargo
 }
 
-/// Whatever is no test: libraries, programs and examples. All of it is built by [`all`] too.
-pub(super) fn programs(job: &Job) -> Command {
+/// Builds whatever is no test: libraries, programs and examples, all of which [`all`] has too.
+pub(super) fn programs(job: &mut Job) -> Result<(), Stop> {
     let mut cargo = linted(job, "build");
     cargo.args(["--workspace", "--lib", "--bins", "--examples"]);
-    cargo
+    job.run(&mut cargo, seconds(600)).map(drop)
 }
 
 /// `cargo SUBCOMMAND`, which builds packages of this workspace as [`all`] does.

@@ -123,7 +123,7 @@ impl Drop for Place {
 
 fn build(job: &mut Job, place: &Place) -> Result<(), Stop> {
     let io = |error: std::io::Error| Stop::failed(error.to_string());
-    job.run(&mut whole::programs(job), seconds(600))?;
+    whole::programs(job)?;
     let fresh = python::fresh(job)?;
     install::lay(&place.prefix, "debug").map_err(Stop::Failed)?;
     let debug = place::target().join("debug");
