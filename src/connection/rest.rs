@@ -1,6 +1,7 @@
 //! How a half waits: the ladder, the park protocol and the signs of life put together, the same for both halves.
 
 mod barrier;
+mod bell;
 mod cores;
 mod follow;
 mod interrupter;
@@ -14,7 +15,10 @@ mod polls;
 mod seated;
 #[cfg(test)]
 mod unfenced;
+mod waiting;
 
+use bell::{Ahead, Rung};
+pub(crate) use bell::Bell;
 pub(crate) use cores::cores_with;
 pub use interrupter::Interrupter;
 use lately::with_lately;
@@ -29,10 +33,9 @@ use super::link::{Life, Link};
 use super::outcome::{Arm, Gone};
 use crate::layout::counters;
 use crate::segment::{MappedForeignWord, MappedOwnWord};
-use crate::sys::bell::Ringer;
 use crate::sys::cpu;
 use crate::sys::poll::{Waiter, Woken};
-use crate::wake::ladder::{LOOKS_PER_CHECK, Ladder, Step};
+use crate::wake::ladder::Ladder;
 use crate::wake::park::{Park, Signal, Watch};
 
 /// A half that spins or polls asks the kernel for signs of life this often: two system calls each time.
@@ -97,7 +100,9 @@ pub(crate) struct Rest {
     barrier: barrier::Barrier,
     /// Where the peer's receiver says whether it follows large frames.
     follower: Option<MappedForeignWord>,
-    ringer: Option<Ringer>,
+    /// The bell of the peer's half; `None`: that never sleeps.
+    bell: Option<Arc<Bell>>,
+    ahead: Option<Ahead>,
     waiter: Arc<Waiter>,
     /// Which of the link's two halves this is: 0 sends.
     place: usize,
@@ -116,7 +121,7 @@ impl Rest {
     pub(crate) fn new(
         watch: Watch<MappedForeignWord>,
         park: Park<MappedOwnWord>,
-        ringer: Option<Ringer>,
+        bell: Option<Arc<Bell>>,
         waiter: Arc<Waiter>,
         ladder: Ladder,
         link: Arc<Link>,
@@ -131,7 +136,8 @@ impl Rest {
             park,
             barrier: barrier::Barrier::default(),
             follower: None,
-            ringer,
+            bell,
+            ahead: None,
             waiter,
             place,
             ladder,
@@ -195,14 +201,19 @@ impl Rest {
             self.gone.get_or_insert(Gone::Closed);
             return true;
         }
-        if let Some(ringer) = &mut self.ringer {
-            self.counts.wakes.add();
+        if let Some(bell) = &self.bell {
             step!("wake-before");
-            if !ringer.ring(self.link.socket()) {
-                self.watch.forget();
-                self.link.owe_a_ring();
-                // It may sleep already, on what the peer would answer: whoever arms anew makes up for the ring first.
-                self.link.wake_sibling(self.place);
+            match bell.ring(self.watch.asked(), self.link.socket()) {
+                Rung::Now => self.counts.wakes.add(),
+                // By our other half, which has counted it.
+                Rung::Before => {}
+                Rung::Lost => {
+                    self.counts.wakes.add();
+                    self.watch.forget();
+                    self.link.owe_a_ring();
+                    // It may sleep already, on what the peer would answer: whoever arms anew makes up for the ring first.
+                    self.link.wake_sibling(self.place);
+                }
             }
             step!("wake-after");
         }
@@ -211,115 +222,10 @@ impl Rest {
 
     /// As [`Rest::wake_peer`], with the barrier that a release needs.
     pub(crate) fn wake_peer_after_release(&mut self) {
-        if self.ringer.is_some() {
+        if self.bell.is_some() {
             Watch::<MappedForeignWord>::barrier();
             self.wake_peer();
         }
-    }
-
-    /// Waits until `look` finds something. When the peer is gone, `look` is asked once more: what it had committed is not lost.
-    pub(crate) fn wait<T, E>(
-        &mut self,
-        deadline: Option<Instant>,
-        look: &mut impl FnMut() -> Result<Option<T>, E>,
-    ) -> Result<Result<T, Ended>, E> {
-        if self.ladder.spins() {
-            if let Some(found) = spin(look)? {
-                self.ladder.found_soon();
-                return Ok(Ok(found));
-            }
-        }
-        self.counts.waits.add();
-        self.interruption.begin();
-        let began = Instant::now();
-        with_lately(|lately| self.ladder.begin(began, lately));
-        let outcome = self.climb(began, deadline, look)?;
-        if self.ladder.learns() {
-            let found = outcome.is_ok();
-            with_lately(|lately| self.ladder.end(Instant::now(), found, lately));
-        }
-        Ok(outcome)
-    }
-
-    /// One wait, from its beginning to its end.
-    fn climb<T, E>(
-        &mut self,
-        began: Instant,
-        deadline: Option<Instant>,
-        look: &mut impl FnMut() -> Result<Option<T>, E>,
-    ) -> Result<Result<T, Ended>, E> {
-        loop {
-            if let Some(found) = look()? {
-                return Ok(Ok(found));
-            }
-            let now = Instant::now();
-            self.look_around(now);
-            let late = deadline.is_some_and(|deadline| now >= deadline);
-            // A wait does not time out on an answer from before it began.
-            let age = if late {
-                LIFE_EVERY.min(now - began)
-            } else {
-                LIFE_EVERY
-            };
-            if let Some(gone) = self.ask(now, age) {
-                if let Some(found) = look()? {
-                    return Ok(Ok(found));
-                }
-                return Ok(Err(Ended::Gone(gone)));
-            }
-            if late {
-                return Ok(Err(Ended::TimedOut));
-            }
-            if self.interruption.take() {
-                return Ok(Err(Ended::Interrupted));
-            }
-            let step = if self.waiter.can_sleep() {
-                self.ladder.step(now)
-            } else {
-                self.ladder.sleepless()
-            };
-            match step {
-                Step::Sleep => {
-                    if let Some(found) = self.sleep(deadline, look)? {
-                        return Ok(Ok(found));
-                    }
-                }
-                Step::Yield => std::thread::yield_now(),
-                Step::Pause => {
-                    if let Some(found) = spin(look)? {
-                        return Ok(Ok(found));
-                    }
-                }
-            }
-        }
-    }
-
-    /// Arms, looks once more, and blocks at most once.
-    fn sleep<T, E>(
-        &mut self,
-        deadline: Option<Instant>,
-        look: &mut impl FnMut() -> Result<Option<T>, E>,
-    ) -> Result<Option<T>, E> {
-        let sure = self.arm_epoch();
-        let found = look();
-        if matches!(found, Ok(None)) && !self.watch.is_closed() {
-            let fading = match self.heard {
-                Heard::Fading(until) => Some(until),
-                Heard::Nothing | Heard::Alive(_) => None,
-            };
-            let until = [deadline, fading, sure].into_iter().flatten().min();
-            self.counts.sleeps.add();
-            step!("park");
-            let woken = self
-                .settle()
-                .and_then(|()| self.interruption.wait(&self.waiter, until));
-            if woken.is_err() {
-                std::thread::yield_now();
-            }
-            self.heed(woken);
-        }
-        self.park.awake();
-        found
     }
 
     /// Has an epoll instance of its own: a half in a poller makes one when a call of its own waits.
@@ -453,8 +359,8 @@ impl Rest {
         step!("close-before");
         self.park.close();
         step!("close-after");
-        if let Some(ringer) = &mut self.ringer {
-            ringer.end();
+        if let Some(bell) = &self.bell {
+            bell.end();
         }
         self.wake_peer();
     }
@@ -464,15 +370,4 @@ impl AsFd for Rest {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.waiter.as_fd()
     }
-}
-
-#[inline]
-fn spin<T, E>(look: &mut impl FnMut() -> Result<Option<T>, E>) -> Result<Option<T>, E> {
-    for _ in 0..LOOKS_PER_CHECK {
-        if let Some(found) = look()? {
-            return Ok(Some(found));
-        }
-        core::hint::spin_loop();
-    }
-    Ok(None)
 }

@@ -20,7 +20,7 @@ use super::link::{Kept, Link, Peer};
 use super::placement;
 use super::quota::Grant;
 use super::receiver::{Following, Receiver};
-use super::rest::{self, Rest};
+use super::rest::{self, Bell, Rest};
 use super::schemas::{PeerSchemas, Side, Told};
 use super::sender::Sender;
 use super::shown::{Segments, Shows};
@@ -407,7 +407,7 @@ impl Parts {
                 Rest::new(
                     Watch::new(theirs.segment.word(their_epoch)),
                     Park::new(own.segment.word(own_epoch)),
-                    their_bell.map(|bell| Ringer::new(bell, config.trust, config.lean)),
+                    their_bell.map(|bell| Bell::new(Ringer::new(bell, config.trust, config.lean))),
                     waiter,
                     Ladder::new(config.wait, cores, config.spin_budget),
                     Arc::clone(&link),
@@ -422,7 +422,6 @@ impl Parts {
             counters::SENDS,
         );
         for_space.heed_follower(theirs.segment.word(control::FOLLOWS));
-        let sender = Sender::new(producers.remove(0), for_space).with_others(producers);
         let mut for_data = half_of(
             control::SENDER_EPOCH,
             control::RECEIVER_EPOCH,
@@ -430,9 +429,13 @@ impl Parts {
             waiters.1,
             counters::RECEIVES,
         );
+        if let Some(bell) = for_space.bell() {
+            for_data.ring_ahead_by(bell, theirs.segment.word(control::RECEIVER_EPOCH));
+        }
         if spares_barriers {
             for_data.heed_fences(theirs.segment.word(control::FENCE_MODE));
         }
+        let sender = Sender::new(producers.remove(0), for_space).with_others(producers);
         let following = Following::new(
             theirs.segment.word(control::ANNOUNCED),
             own.segment.word(control::FOLLOWS),

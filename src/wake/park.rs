@@ -124,6 +124,11 @@ impl<W: ForeignWord> Watch<W> {
         Signal::Ring
     }
 
+    /// The epoch that the last [`Signal::Ring`] was for.
+    pub(crate) fn asked(&self) -> u64 {
+        self.last_rung
+    }
+
     /// Whether the peer's half has gone to sleep, or has looked in vain for some time, since [`remember`](Self::remember). A hint: no barrier orders it.
     #[inline(always)]
     pub(crate) fn has_changed(&self) -> bool {

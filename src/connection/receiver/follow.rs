@@ -70,13 +70,17 @@ impl Receiver {
             return self.next(deadline);
         }
         // Behind a first part more will come soon.
-        let mut until = None;
+        let (mut until, mut seen) = (None, None);
         loop {
             if let Some(entry) = self.look_closely(buffer, early, until, is_late)? {
                 return Ok(entry);
             }
+            if seen == Some(early.bytes) {
+                // An announcement that was taken back: by a peer that would have us look for ever.
+                return self.next(deadline);
+            }
             self.following.say(true);
-            let found = self.wait_for_more(buffer, early, deadline);
+            let found = self.wait_for_more(buffer.len(), early, deadline);
             self.following.say(false);
             if let Some(entry) = found? {
                 return Ok(entry);
@@ -86,7 +90,7 @@ impl Receiver {
                 // An announcement is no reason to stay longer than the caller likes. Lane and kernel are asked once more.
                 return self.next(deadline);
             }
-            until = Some(now + PATIENCE);
+            (until, seen) = (Some(now + PATIENCE), Some(early.bytes));
         }
     }
 
@@ -124,11 +128,11 @@ impl Receiver {
         }
     }
 
-    /// Waits for a frame, or for more of it, which is copied: `None`.
+    /// Waits for a frame, or for more of it: `None`. That is not copied yet, so that a ring ahead of the answer need not wait for it.
     #[cold]
     fn wait_for_more(
         &mut self,
-        buffer: &mut [u8],
+        room: usize,
         early: &mut Early,
         deadline: Option<Instant>,
     ) -> Result<Option<Entry>, RecvError> {
@@ -143,8 +147,8 @@ impl Receiver {
             Ok(match lane.peek()? {
                 Some(entry) => Some(Some(entry)),
                 None => lane
-                    .follow(&following.announced, early, buffer, LEAST)
-                    .then_some(None),
+                    .announces_more(&following.announced, early, room, LEAST)
+                    .map(|_| None),
             })
         });
         match outcome {

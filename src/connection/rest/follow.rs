@@ -19,7 +19,7 @@ impl Rest {
     /// has gone back to sleep has another epoch, and who has not was rung.
     #[cold]
     pub(crate) fn wake_follower(&mut self) -> bool {
-        if self.ringer.is_none() || !self.overlaps() {
+        if self.bell.is_none() || !self.overlaps() {
             return false;
         }
         Watch::<MappedForeignWord>::announce_barrier();

@@ -43,6 +43,24 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         told.saturating_sub(self.next() + HEADER) as usize
     }
 
+    /// How many bytes are announced in `word` of a frame that goes into `room`, if `least` of them or more were not copied early yet.
+    pub(crate) fn announces_more(
+        &self,
+        word: &impl ForeignWord,
+        early: &mut Early,
+        room: usize,
+        least: usize,
+    ) -> Option<usize> {
+        if early.position != self.next() {
+            *early = Early {
+                position: self.next(),
+                bytes: 0,
+            };
+        }
+        let there = self.announced(word).min(room);
+        (there >= early.bytes + least).then_some(there)
+    }
+
     /// Copies what is announced in `word` and was not copied early yet into its place in `target`, if that is `least` bytes or more. Returns whether it was.
     pub(crate) fn follow(
         &self,
@@ -51,16 +69,9 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         target: &mut [u8],
         least: usize,
     ) -> bool {
-        if early.position != self.next() {
-            *early = Early {
-                position: self.next(),
-                bytes: 0,
-            };
-        }
-        let there = self.announced(word).min(target.len());
-        if there < early.bytes + least {
+        let Some(there) = self.announces_more(word, early, target.len(), least) else {
             return false;
-        }
+        };
         let place = self.ring.place(early.position + early.bytes as u64);
         // SAFETY: the cursor and a header and `there` bytes are at or before the bound, which is less than a lap behind the cursor.
         unsafe {

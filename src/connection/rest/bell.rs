@@ -1,0 +1,109 @@
+//! The bell of the peer's half opposite. Two of our halves ring that of the peer's receiver: the one that sends, behind its commits, and the one that receives, ahead of an answer
+//! (`wake/early.rs`).
+
+use std::os::fd::BorrowedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::Rest;
+use crate::layout::control::CLOSED_EPOCH;
+use crate::segment::{ForeignWord, MappedForeignWord};
+use crate::sys::bell::Ringer;
+use crate::wake::early::Early;
+
+/// A lock of this process: whoever holds it makes one system call, which cannot block, or an instance for the first ring.
+#[derive(Debug)]
+pub(crate) struct Bell(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    ringer: Ringer,
+    early: Early,
+    /// The half that sends is closed: nothing is answered any more.
+    ended: bool,
+}
+
+impl Bell {
+    pub(crate) fn new(ringer: Ringer) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(State {
+            ringer,
+            early: Early::new(),
+            ended: false,
+        })))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Rings for `epoch`, unless that was done already. As [`Ringer::ring`].
+    pub(super) fn ring(&self, epoch: u64, link: BorrowedFd<'_>) -> Rung {
+        let mut state = self.state();
+        if state.early.answers(epoch, Instant::now()) {
+            Rung::Before
+        } else if state.ringer.ring(link) {
+            Rung::Now
+        } else {
+            Rung::Lost
+        }
+    }
+
+    /// As [`Ringer::end`].
+    pub(super) fn end(&self) {
+        let mut state = self.state();
+        state.ringer.end();
+        state.ended = true;
+    }
+}
+
+/// What came of a ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rung {
+    Now,
+    /// It was made before.
+    Before,
+    /// The kernel had no memory for it.
+    Lost,
+}
+
+/// Where the half that receives rings ahead of an answer.
+#[derive(Debug)]
+pub(super) struct Ahead {
+    bell: Arc<Bell>,
+    /// The epoch of the peer's receiver.
+    epoch: MappedForeignWord,
+}
+
+impl Rest {
+    /// The bell that it rings behind a commit or a release, if the peer's half has one.
+    pub(crate) fn bell(&self) -> Option<&Arc<Bell>> {
+        self.bell.as_ref()
+    }
+
+    /// Rings the peer's receiver ahead of answers, by the bell of our half that sends.
+    pub(crate) fn ring_ahead_by(&mut self, bell: &Arc<Bell>, epoch: MappedForeignWord) {
+        self.ahead = Some(Ahead {
+            bell: Arc::clone(bell),
+            epoch,
+        });
+    }
+
+    /// A frame has ended a sleep: wakes the peer's receiver, if it sleeps and that has paid lately.
+    pub(super) fn ring_ahead(&mut self) {
+        let Some(ahead) = &self.ahead else { return };
+        let mut state = ahead.bell.state();
+        // A stale one costs the peer a wake in vain.
+        // ORD: watch-epoch: Relaxed, only an early ring is decided by it: whoever answers looks behind a barrier; partner: wake/park.rs (park-epoch).
+        let epoch = ahead.epoch.load();
+        if state.ended || !state.early.woken(epoch, Instant::now()) {
+            return;
+        }
+        if epoch % 2 == 1 && epoch != CLOSED_EPOCH {
+            step!("wake-ahead");
+            if state.ringer.ring(self.link.socket()) {
+                state.early.rang(epoch);
+                self.counts.wakes.add();
+            }
+        }
+    }
+}
