@@ -17,8 +17,8 @@ mod seated;
 mod unfenced;
 mod waiting;
 
-use bell::{Ahead, Rung};
 pub(crate) use bell::Bell;
+use bell::{Ahead, Rung};
 pub(crate) use cores::cores_with;
 pub use interrupter::Interrupter;
 use lately::with_lately;

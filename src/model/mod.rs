@@ -9,6 +9,8 @@ mod bell;
 #[cfg(loom)]
 mod crash;
 #[cfg(loom)]
+mod early;
+#[cfg(loom)]
 mod fence;
 #[cfg(loom)]
 mod follow;

@@ -44,6 +44,15 @@ impl Early {
         }
     }
 
+    /// One that rings ahead of whatever comes.
+    #[cfg(any(loom, ringway_shuttle))]
+    pub(crate) fn paying() -> Self {
+        Self {
+            pays: true,
+            ..Self::new()
+        }
+    }
+
     /// A frame has ended a sleep, and the peer has this epoch. Returns whether it is to be rung now, if it sleeps.
     pub(crate) fn woken(&mut self, epoch: u64, now: Instant) -> bool {
         if self.rung != 0 {
@@ -112,7 +121,7 @@ mod tests {
         let (mut now, mut epoch, mut rung, mut vain) = (Instant::now(), 1, 0, 0);
         for _ in 0..requests {
             now += Duration::from_millis(1);
-            let rings = early.woken(now);
+            let rings = early.woken(epoch, now);
             if rings {
                 early.rang(epoch);
                 rung += 1;
@@ -165,11 +174,13 @@ mod tests {
         served(&mut early, 100, Duration::from_micros(3), WAKE);
         let mut now = Instant::now();
         let rung: u32 = (0..100)
-            .map(|epoch| {
+            .map(|sleeps| {
+                // It is one wait all the while.
+                let epoch = 1001 + 2 * sleeps;
                 now += Duration::from_millis(1);
-                let rings = early.woken(now);
+                let rings = early.woken(epoch, now);
                 if rings {
-                    early.rang(2 * epoch + 1);
+                    early.rang(epoch);
                 }
                 u32::from(rings)
             })

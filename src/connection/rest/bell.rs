@@ -99,11 +99,53 @@ impl Rest {
             return;
         }
         if epoch % 2 == 1 && epoch != CLOSED_EPOCH {
-            step!("wake-ahead");
+            step!("wake-before");
             if state.ringer.ring(self.link.socket()) {
                 state.early.rang(epoch);
                 self.counts.wakes.add();
             }
+            step!("wake-after");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use super::super::pair::pair;
+    use crate::wake::ladder::Wait;
+    use crate::{Config, Connection};
+
+    /// Answers until there is nobody left.
+    fn answer(connection: Connection) {
+        let (mut sender, mut receiver) = connection.split();
+        let mut buffer = [0u8; 8];
+        while receiver.recv_into(&mut buffer).is_ok() {
+            sender.send(&buffer).unwrap();
+        }
+    }
+
+    #[test]
+    fn who_is_woken_by_a_frame_and_answers_soon_rings_ahead_of_the_answer() {
+        let config = Config::new().wait(Wait::Park);
+        let (server, client) = pair("ahead", &config);
+        thread::scope(|scope| {
+            scope.spawn(|| answer(server));
+            let (mut sender, mut receiver) = client.split();
+            let mut buffer = [0u8; 8];
+            // On a busy machine answers come late, and it is seldom tried.
+            let end = Instant::now() + Duration::from_secs(60);
+            let mut question = 0u64;
+            while receiver.resting().counts.wakes.value() < 3 {
+                assert!(Instant::now() < end, "nobody rings ahead of an answer");
+                question += 1;
+                sender.send(&question.to_ne_bytes()).unwrap();
+                receiver.recv_into(&mut buffer).unwrap();
+                assert_eq!(buffer, question.to_ne_bytes());
+            }
+            // Nothing but early rings: it releases too little here to wake one that waits for room.
+        });
     }
 }
