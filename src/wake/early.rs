@@ -5,7 +5,7 @@
 //! peer has looked, found nothing and gone back to sleep, with a new epoch: it is rung again, and one wake was in vain. So it is tried in series where answers come soon, and done while
 //! they find the peer on its way.
 //!
-//! By the way, a Unix socket does the same by accident: whoever reads from it wakes the sleeping sender for the room (`unix_write_space` in Linux, net/unix/af_unix.c).
+//! A Unix socket does the same by accident: whoever reads from it wakes the sleeping sender for the room (`unix_write_space` in Linux, `net/unix/af_unix.c`).
 
 use std::time::{Duration, Instant};
 

@@ -115,8 +115,8 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::super::pair::pair;
+    use crate::connection::{Config, Connection};
     use crate::wake::ladder::Wait;
-    use crate::{Config, Connection};
 
     /// Answers until there is nobody left.
     fn answer(connection: Connection) {
