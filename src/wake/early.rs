@@ -56,10 +56,10 @@ impl Early {
     /// A frame has ended a sleep, and the peer has this epoch. Returns whether it is to be rung now, if it sleeps.
     pub(crate) fn woken(&mut self, epoch: u64, now: Instant) -> bool {
         if self.rung != 0 {
-            // Nobody has found it asleep since. A wait of two sleeps takes two epochs, and with the next wait more begin: it has waited for something else since, and
-            // stayed awake until the answer came; or it was not answered. How long that took is not known.
-            let went_on = epoch.wrapping_sub(self.rung) > 2;
-            self.judge(went_on, Duration::ZERO);
+            // No commit has found it asleep since. Rung in vain it goes back to sleep, with the next epoch that asks for a ring. Otherwise it has stayed awake until the answer came,
+            // and does something, or sleeps for the sake of something else. How long the answer took is not known.
+            let since = epoch.wrapping_sub(self.rung);
+            self.judge(since != 0 && since != 2, Duration::ZERO);
         }
         self.woken = Some(now);
         self.pays || self.series.is_on()
@@ -186,6 +186,32 @@ mod tests {
             })
             .sum();
         assert_eq!(rung, 3);
+    }
+
+    #[test]
+    fn answers_that_find_the_peer_awake_keep_it_up() {
+        let mut early = Early::new();
+        let work = Duration::from_micros(50);
+        let (mut now, mut epoch, mut rung) = (Instant::now(), 1u64, 0);
+        for question in 0..1000 {
+            now += Duration::from_millis(1);
+            let rings = early.woken(epoch, now);
+            if rings {
+                early.rang(epoch);
+                rung += 1;
+                // It has stayed awake for a moment, and found the answer.
+                epoch += 1;
+            } else {
+                assert!(!early.answers(epoch, now + work));
+                epoch += 1;
+            }
+            // It is still about the next question when that wakes us, or sleeps already.
+            if question % 2 == 0 && rings {
+                assert!(early.woken(epoch, now), "while it does something");
+            }
+            epoch += 3;
+        }
+        assert_eq!(rung, 996);
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub(crate) struct Trial {
     pub(crate) size: usize,
 }
 
-/// The ring holds so many messages, where it would not be smaller than by default.
+/// The ring holds so many messages where they are streamed, and one where one is on its way, if it would not be smaller than by default: what goes through a larger one is in no cache any more when its turn comes again.
 const MESSAGES: usize = 4;
 const DEFAULT_RING: usize = 256 << 10;
 /// From here on the source is stamped, not rewritten as a whole.
@@ -76,9 +76,14 @@ impl Trial {
         count.min((64 << 20) / self.size as u64).max(2)
     }
 
-    /// Bytes of Ringway's ring.
+    /// Bytes of Ringway's ring: a power of two.
     fn ring(self) -> usize {
-        (MESSAGES * self.size).next_power_of_two().max(DEFAULT_RING)
+        let bytes = match self.manner {
+            // A frame has a header too.
+            Manner::Single => self.size + 1,
+            Manner::Streamed => MESSAGES * self.size,
+        };
+        bytes.next_power_of_two().max(DEFAULT_RING)
     }
 
     /// Sets it up in one of its two processes.
