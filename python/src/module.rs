@@ -1,5 +1,6 @@
 //! What the module contains.
 
+use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 
 use crate::connection::{Connection, Peer, connect};
@@ -24,6 +25,7 @@ use crate::waits;
 
 #[pymodule]
 fn _ringway(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    needs_lock(module.py())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     errors::add(module)?;
     module.add_class::<Connection>()?;
@@ -47,6 +49,19 @@ fn _ringway(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add_function(function)?;
     }
     private(module)
+}
+
+/// Refuses an interpreter that runs without its lock: halves take turns under it (`turn.rs`). One that could do without it takes it for modules that do not say that they could, unless it is told not to.
+fn needs_lock(py: Python<'_>) -> PyResult<()> {
+    let Some(asks) = PyModule::import(py, "sys")?.getattr_opt("_is_gil_enabled")? else {
+        return Ok(());
+    };
+    if asks.call0()?.extract()? {
+        return Ok(());
+    }
+    Err(PyImportError::new_err(
+        "ringway needs the interpreter's lock: run Python without PYTHON_GIL=0",
+    ))
 }
 
 /// What the Python modules of this package use, and nobody else: it is not in `__all__`.

@@ -1,8 +1,10 @@
 //! Taking turns: of several threads that call one half, each waits for the one before it, without the interpreter's lock.
 
+use std::cell::UnsafeCell;
+use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
@@ -15,10 +17,12 @@ const SLICE: Duration = Duration::from_millis(50);
 
 /// Something that one thread at a time has.
 ///
-/// It is taken and given up with the interpreter's lock held, though not necessarily kept all the time between: so who finds it taken can say that it waits before anybody gives it up.
+/// It is taken and given up with the interpreter's lock held, though not necessarily kept all the time between: so who finds it taken can say that it waits before anybody gives it up. And so it needs no lock of
+/// its own, which would cost a message two locked instructions, of which the second waits until the peer's processor has given up the line that was written. An interpreter without that lock cannot load this module: it
+/// has no stable ABI of this version.
 #[derive(Debug)]
 pub(crate) struct Turn<T> {
-    held: Mutex<T>,
+    held: UnsafeCell<T>,
     /// The mark of the thread that has it, or 0.
     owner: AtomicUsize,
     /// Threads that wait.
@@ -30,16 +34,21 @@ pub(crate) struct Turn<T> {
     process: u32,
 }
 
+// SAFETY: what is in it is reached by who has the turn only, through `Held`. That is one at a time: `owner` is looked at and written with the interpreter's lock held, which orders what one thread did before it gave the
+// turn up before what the next one does.
+unsafe impl<T: Send> Sync for Turn<T> {}
+
 /// It is this thread's turn until this is dropped, with the interpreter attached.
 pub(crate) struct Held<'a, T> {
     turn: &'a Turn<T>,
-    guard: Option<MutexGuard<'a, T>>,
+    /// It stays with its thread.
+    _here: PhantomData<*const ()>,
 }
 
 impl<T: Send> Turn<T> {
     pub(crate) fn new(held: T) -> Self {
         Self {
-            held: Mutex::new(held),
+            held: UnsafeCell::new(held),
             owner: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             freed: Mutex::new(0),
@@ -55,7 +64,7 @@ impl<T: Send> Turn<T> {
 
     /// Whether this thread has it: a signal's handler or a destructor asks, which has interrupted the call that took it.
     pub(crate) fn is_mine(&self) -> bool {
-        // ORD: owner: Relaxed, as in `try_take`; partner: the stores in this file.
+        // ORD: owner: Relaxed, as in `try_take`: what this thread has written it reads; partner: the stores in this file.
         self.owner.load(Ordering::Relaxed) == mark()
     }
 
@@ -69,25 +78,23 @@ impl<T: Send> Turn<T> {
         py: Python<'_>,
         deadline: impl FnOnce() -> Deadline,
     ) -> PyResult<Held<'_, T>> {
-        match self.try_take() {
+        match self.try_take(py) {
             Some(held) => Ok(held),
             None => self.wait(py, deadline()),
         }
     }
 
     #[inline]
-    fn try_take(&self) -> Option<Held<'_, T>> {
-        let guard = match self.held.try_lock() {
-            Ok(guard) => guard,
-            // A half that met a panic is gone (`half.rs`).
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return None,
-        };
-        // ORD: owner: Relaxed, the interpreter's lock is held here and where it is read; partner: the load in this file.
+    fn try_take(&self, _: Python<'_>) -> Option<Held<'_, T>> {
+        // ORD: owner: Relaxed, the interpreter's lock is held here and where it is written; partner: the stores in this file.
+        if self.owner.load(Ordering::Relaxed) != 0 {
+            return None;
+        }
+        // ORD: owner: Relaxed, as above; partner: the loads in this file.
         self.owner.store(mark(), Ordering::Relaxed);
         Some(Held {
             turn: self,
-            guard: Some(guard),
+            _here: PhantomData,
         })
     }
 
@@ -111,7 +118,7 @@ impl<T: Send> Turn<T> {
         let _here = Waiting::of(&self.waiting);
         loop {
             let seen = *lock(&self.freed);
-            if let Some(held) = self.try_take() {
+            if let Some(held) = self.try_take(py) {
                 return Ok(held);
             }
             if py.detach(|| self.sleep(seen, deadline)) {
@@ -172,23 +179,24 @@ impl<T> Deref for Held<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        self.guard.as_deref().expect("taken until the drop")
+        // SAFETY: it is this thread's turn, until the drop, and so nobody else's.
+        unsafe { &*self.turn.held.get() }
     }
 }
 
 impl<T> DerefMut for Held<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        self.guard.as_deref_mut().expect("taken until the drop")
+        // SAFETY: as in `deref`, and `self` is borrowed for as long as the answer.
+        unsafe { &mut *self.turn.held.get() }
     }
 }
 
 impl<T> Drop for Held<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        // ORD: owner: Relaxed, as above; partner: the load in this file.
+        // ORD: owner: Relaxed, as above; partner: the loads in this file.
         self.turn.owner.store(0, Ordering::Relaxed);
-        self.guard = None;
         // ORD: turns: Relaxed, as above; partner: the additions in this file.
         if self.turn.waiting.load(Ordering::Relaxed) > 0 {
             *lock(&self.turn.freed) += 1;

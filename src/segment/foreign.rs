@@ -151,6 +151,11 @@ impl ForeignRing for MappedForeignRing {
     }
 
     #[inline(always)]
+    fn warm_after(&self, place: *mut u8) {
+        prefetch::to_read(place.wrapping_add(64));
+    }
+
+    #[inline(always)]
     fn warm_behind(&self, place: *mut u8) {
         prefetch::to_read(place.wrapping_add(512));
     }

@@ -143,6 +143,10 @@ pub(crate) trait ForeignRing: Ring {
     #[inline(always)]
     fn warm_before(&self, _place: Self::Place) {}
 
+    /// Asks for the line behind that of `place`, to be read. A hint.
+    #[inline(always)]
+    fn warm_after(&self, _place: Self::Place) {}
+
     /// Asks for the line a few lines behind `place`. A hint.
     #[inline(always)]
     fn warm_behind(&self, _place: Self::Place) {}

@@ -29,11 +29,15 @@ impl Receiver {
         for _ in 0..cpu::pauses(nanos) {
             core::hint::spin_loop();
         }
+        if self.gap.is_due() {
+            self.time_looks();
+        }
         loop {
             for _ in 0..LOOKS {
                 match self.peek() {
                     Ok(None) => self.gap.pass(),
                     Ok(Some(entry)) => {
+                        self.lane.warm_rest();
                         self.slip.found(entry.length());
                         self.rest.found_soon();
                         return true;

@@ -18,6 +18,12 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         self.ring.warm_before(self.ring.place(self.next()));
     }
 
+    /// Asks for the second line of a frame whose header has come: it comes while the caller makes room for the frame. A hint.
+    #[inline(always)]
+    pub(crate) fn warm_rest(&self) {
+        self.ring.warm_after(self.place());
+    }
+
     /// Whether a plain frame lies at the read cursor ([`peek`](Self::peek) has the whole answer), for who drains the lane: then a line of what will be read after
     /// the next few frames is asked for.
     #[inline(always)]
