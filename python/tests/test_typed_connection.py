@@ -137,6 +137,48 @@ def test_frames_of_several_messages(place: str) -> None:
             server.recv(timeout=20)
 
 
+def test_messages_are_written_in_the_ring(place: str) -> None:
+    with typed(place, Trade, Trade) as (client, server):
+
+        def fill(rows: Any) -> None:
+            assert len(rows) == 5 and rows["price"].tolist() == [0.0] * 5
+            rows["price"] = range(5)
+            rows["open"][3] = True
+
+        # More often than the ring has room for: what was there before does not show.
+        for _ in range(2000):
+            client.fill_array(5, fill)
+            found = server.recv_array(5, timeout=20)
+            assert found["price"].tolist() == [0.0, 1.0, 2.0, 3.0, 4.0] and found["open"].tolist() == [0, 0, 0, 1, 0]
+        client.fill_array(0, fill)
+        assert server.try_recv() is None
+
+
+def test_messages_that_are_not_filled_are_not_sent(place: str) -> None:
+    kept: list[Any] = []
+
+    def wrong(rows: Any) -> None:
+        rows["open"][1] = 7
+
+    def stops(rows: Any) -> None:
+        raise ZeroDivisionError
+
+    with typed(place, Trade, Trade) as (client, server):
+        with pytest.raises(Invalid, match=r"message `Trade`, field `\[1\].open`: 7 is no bool"):
+            client.fill_array(2, wrong)
+        with pytest.raises(ZeroDivisionError):
+            client.fill_array(2, stops)
+        with pytest.raises(BufferError, match="in use"):
+            client.fill_array(2, kept.append)
+        # Until it is let go the half is in use.
+        with pytest.raises(ringway.InUse):
+            client.send(Trade(1.0, True))
+        kept.clear()
+        client.send(Trade(2.0, True))
+        assert server.recv(timeout=20) == Trade(2.0, True)
+        assert server.try_recv() is None
+
+
 GENERATIONS: list[Any] = []
 
 

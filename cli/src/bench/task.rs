@@ -315,7 +315,8 @@ impl Task {
                 Box::new(Stream::<_, BATCH, 1>::new(link))
             }
             Task::Records(count) => {
-                let config = large(BATCH * count.div_ceil(1000));
+                // Eight batches, as that of Python: a larger ring is in no near cache.
+                let config = large(BATCH * count.div_ceil(2000));
                 Box::new(Records::new(&config, address, side, count)?)
             }
             Task::InPlace => {

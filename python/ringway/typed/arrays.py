@@ -5,7 +5,7 @@ NumPy is imported here and nowhere else, when it is first asked for: ``pip insta
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import ringway._ringway as native
@@ -75,6 +75,23 @@ def messages(of: Any, array: NDArray[Any]) -> list[Any]:
     return [decode(raw[at : at + size]) for at in range(0, len(raw), size)]
 
 
+def fill(of: Any, memory: memoryview, fill: Callable[[NDArray[np.void]], object]) -> None:
+    """Has ``fill`` write messages into `memory`, which has the defaults before, and judges them. Nothing made of it is left."""
+    columns = columns_of(shape_of(of))
+    default = columns.shape.default
+    records = np.frombuffer(memory, columns.dtype)
+    if any(default):
+        records[:] = np.frombuffer(default, columns.dtype)
+    else:
+        np.frombuffer(memory, np.uint8)[:] = 0
+    try:
+        fill(records)
+        _judge(columns, records)
+    finally:
+        # What was raised keeps this frame.
+        del records
+
+
 def ready(of: Any, array: NDArray[Any]) -> NDArray[Any]:
     """The array as it can be sent: of the message's dtype, without gaps between its elements, and with values only."""
     columns = columns_of(shape_of(of))
@@ -88,12 +105,17 @@ def ready(of: Any, array: NDArray[Any]) -> NDArray[Any]:
             made[name] = flat[name]
     else:
         raise TypeError(f"an array of {array.dtype} is none of `{shape.record.name}`, whose dtype is {wanted}: make it with ringway.typed.array")
+    _judge(columns, made)
+    return made
+
+
+def _judge(columns: Columns, made: NDArray[Any]) -> None:
+    """Raises the first of them that is no message."""
     if len(made) and (wrong := columns.wrong(made)) is not None:
         first = int(wrong.argmax())
-        found = explain.batch(shape.record, made[first : first + 1].tobytes())
+        found = explain.batch(columns.shape.record, made[first : first + 1].tobytes())
         if found is not None:
             raise type(found)(found.fault, found.path.replace("[0]", f"[{first}]", 1), found.message)
-    return made
 
 
 def receive(receiver: Receiver[Any], max: int, timeout: float | None, of: Any, out: NDArray[Any] | None) -> NDArray[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from os import PathLike
 from types import TracebackType
@@ -94,6 +94,10 @@ class Connection(Generic[S, R]):
     def send_array(self, array: NDArray[Any], timeout: float | None = None, *, of: type | None = None, together: bool = False) -> int:
         """Sends the elements of a structured array: see :meth:`Sender.send_array`."""
         return self.sender.send_array(array, timeout, of=of, together=together)
+
+    def fill_array(self, count: int, fill: Callable[[NDArray[np.void]], object], timeout: float | None = None, *, of: type | None = None) -> None:
+        """Sends messages that are written in the ring: see :meth:`Sender.fill_array`."""
+        self.sender.fill_array(count, fill, timeout, of=of)
 
     def try_recv(self) -> R | None:
         """The next message, if there is one now."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -11,6 +11,7 @@ import ringway._ringway as native
 from ringway.typed.lane import Lane, Reader
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
     from typing_extensions import Self
 
@@ -97,6 +98,23 @@ class Sender(Generic[S]):
                 self.untyped.send(cast(Any, ready), timeout, kind)
             return len(ready)
         return self.untyped.send_batch_from(cast(Any, ready), ready.dtype.itemsize, timeout, kind)
+
+    def fill_array(self, count: int, fill: Callable[[NDArray[np.void]], object], timeout: float | None = None, *, of: type | None = None) -> None:
+        """Sends `count` messages in one frame, which ``fill`` writes where they lie in the ring: they are copied nowhere on this side.
+
+        ``fill`` is called with a structured array, of which each element has the defaults of its fields, as :func:`ringway.typed.array` makes it; it keeps neither the array nor a part of it. What it raises is
+        raised, and then nothing is sent. Raises :class:`ringway.typed.Invalid` for bytes that are no value of their field, and ``BufferError`` if something is kept.
+        """
+        from ringway.typed import arrays
+
+        if self.lane is None:
+            raise TypeError("this side sends bytes: say what they are with sends=")
+        made = self.lane.only if of is None else of
+        kind = self.lane.kind_of(made)
+        size = arrays.dtype(made).itemsize * count
+        if size:
+            with self.untyped.reserve(size, timeout, kind) as memory:
+                arrays.fill(made, memory, fill)
 
     def arm(self, size: int = 0) -> bool:
         """As :meth:`ringway.Sender.arm`."""
