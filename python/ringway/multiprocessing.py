@@ -67,6 +67,7 @@ def Pipe(duplex: bool = True, **options: Unpack[_Options]) -> tuple[Connection, 
     """
     capacity = options.setdefault("capacity", CAPACITY)
     options.setdefault("peer_capacity", capacity)
+    _ringway._check_options("Pipe", **options)
     one, other = _ringway._sockets()
     data = socket.socketpair()
     for end in data:
@@ -287,7 +288,7 @@ class Connection:
             left = None if until is None else max(0.0, until - time.monotonic())
             if self._in is not None:
                 try:
-                    return _ringway._pipe_poll(self._in, left)
+                    return self._poll_ring(self._in, left)
                 except ringway.TimedOut:  # another thread receives
                     return False
                 except ringway.Forked as error:
@@ -310,6 +311,14 @@ class Connection:
                         self._open_in(early)
                     except EOFError:
                         return True
+
+    def _poll_ring(self, receiver: ringway.Receiver, timeout: float | None) -> bool:
+        try:
+            return _ringway._pipe_poll(receiver, timeout)
+        finally:
+            # It has slept on the same bell.
+            if self._selected is not None:
+                self._selected.rearm(self._in)
 
     # The rest.
 
@@ -448,6 +457,9 @@ def _armed(end: Connection) -> tuple[list[int], float | None]:
     """What tells of an end that has nothing to receive, and after how many seconds it is to be looked at again."""
     receiver = end._in
     if receiver is not None:
+        if end._selected is not None:
+            # Whoever selects beside this is told by the same bell.
+            return [end._selected.fileno()], None
         armed = receiver.arm()
         return [receiver.fileno()], None if armed else 0.001
     early = end._early

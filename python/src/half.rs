@@ -9,7 +9,7 @@ use ringway::{Interrupter, Wait};
 use crate::deadline::Until;
 use crate::errors::{Fault, raise};
 use crate::flag::Flag;
-use crate::turn::{Held, Turn};
+use crate::turn::{Held, Turn, is_ending};
 
 /// What can be said of a half while another thread uses it.
 #[derive(Debug)]
@@ -121,8 +121,8 @@ impl<T: Lends> Half<T> {
         }
         match self.turn.take(py, || None) {
             Ok(mut held) => end(&mut held),
-            // What a thread of the parent held at the fork is the parent's.
-            Err(_) if self.turn.is_forked() => {}
+            // What a thread of the parent held at the fork is the parent's; and what one holds that hangs while the interpreter ends goes with the process.
+            Err(_) if self.turn.is_forked() || is_ending(py) => {}
             Err(error) => return Err(error),
         }
         Ok(())

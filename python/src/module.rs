@@ -11,6 +11,7 @@ use crate::glimpse::_glimpse;
 use crate::handshake::{_answer_on, _dial, _dial_on, _sockets, Handshake};
 use crate::listener::{Listener, listen};
 use crate::observe::observe;
+use crate::options::_check_options;
 use crate::pair::pair;
 use crate::pipe::{
     _pipe_dump, _pipe_load, _pipe_poll, RecvBytes, RecvObject, SendBytes, SendObject, SendPieces,
@@ -23,7 +24,7 @@ use crate::sender::Sender;
 use crate::view::View;
 use crate::waits;
 
-#[pymodule]
+#[pymodule(gil_used = true)]
 fn _ringway(module: &Bound<'_, PyModule>) -> PyResult<()> {
     needs_lock(module.py())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
@@ -51,7 +52,7 @@ fn _ringway(module: &Bound<'_, PyModule>) -> PyResult<()> {
     private(module)
 }
 
-/// Refuses an interpreter that runs without its lock: halves take turns under it (`turn.rs`). One that could do without it takes it for modules that do not say that they could, unless it is told not to.
+/// Refuses an interpreter that runs without its lock: halves take turns under it (`turn.rs`). One that could do without it, for which this was built from its sources, takes it for good for a module that says that it needs it, unless it was told not to (`PYTHON_GIL=0`).
 fn needs_lock(py: Python<'_>) -> PyResult<()> {
     let Some(asks) = PyModule::import(py, "sys")?.getattr_opt("_is_gil_enabled")? else {
         return Ok(());
@@ -72,6 +73,7 @@ fn private(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.setattr("_Handshake", py.get_type::<Handshake>())?;
     for function in [
         wrap_pyfunction!(_answer_on, module)?,
+        wrap_pyfunction!(_check_options, module)?,
         wrap_pyfunction!(_dial, module)?,
         wrap_pyfunction!(_dial_on, module)?,
         wrap_pyfunction!(_glimpse, module)?,

@@ -94,6 +94,13 @@ pub(crate) fn config(
     Ok((config, manner))
 }
 
+/// Checks the names and types of options that are used later.
+#[pyfunction]
+#[pyo3(signature = (call, /, **options))]
+pub(crate) fn _check_options(call: &str, options: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
+    config(call, options).map(drop)
+}
+
 fn one(config: Config, call: &str, name: &str, value: &Bound<'_, PyAny>) -> PyResult<Config> {
     Ok(match name {
         "allow_tap" => config.allow_tap(value.extract()?),

@@ -18,8 +18,8 @@ const SLICE: Duration = Duration::from_millis(50);
 /// Something that one thread at a time has.
 ///
 /// It is taken and given up with the interpreter's lock held, though not necessarily kept all the time between: so who finds it taken can say that it waits before anybody gives it up. And so it needs no lock of
-/// its own, which would cost a message two locked instructions, of which the second waits until the peer's processor has given up the line that was written. An interpreter without that lock cannot load this module: it
-/// has no stable ABI of this version.
+/// its own, which would cost a message two locked instructions, of which the second waits until the peer's processor has given up the line that was written. The module says that it needs that lock, and is not loaded where
+/// there is none (`module.rs`).
 #[derive(Debug)]
 pub(crate) struct Turn<T> {
     held: UnsafeCell<T>,
@@ -34,8 +34,8 @@ pub(crate) struct Turn<T> {
     process: u32,
 }
 
-// SAFETY: what is in it is reached by who has the turn only, through `Held`. That is one at a time: `owner` is looked at and written with the interpreter's lock held, which orders what one thread did before it gave the
-// turn up before what the next one does.
+// SAFETY: what is in it is reached by who has the turn only, through `Held`. That is one at a time: `owner` is looked at and written with the interpreter's lock held, so that nothing comes between the look and the store; and
+// what one thread did before it gave the turn up comes before what the next one does, by the store and the load of `owner`.
 unsafe impl<T: Send> Sync for Turn<T> {}
 
 /// It is this thread's turn until this is dropped, with the interpreter attached.
@@ -43,6 +43,13 @@ pub(crate) struct Held<'a, T> {
     turn: &'a Turn<T>,
     /// It stays with its thread.
     _here: PhantomData<*const ()>,
+}
+
+impl<T> Turn<T> {
+    /// Whether this is a forked child of the process that made it.
+    pub(crate) fn is_forked(&self) -> bool {
+        std::process::id() != self.process
+    }
 }
 
 impl<T: Send> Turn<T> {
@@ -55,11 +62,6 @@ impl<T: Send> Turn<T> {
             bell: Condvar::new(),
             process: std::process::id(),
         }
-    }
-
-    /// Whether this is a forked child of the process that made it.
-    pub(crate) fn is_forked(&self) -> bool {
-        std::process::id() != self.process
     }
 
     /// Whether this thread has it: a signal's handler or a destructor asks, which has interrupted the call that took it.
@@ -86,11 +88,11 @@ impl<T: Send> Turn<T> {
 
     #[inline]
     fn try_take(&self, _: Python<'_>) -> Option<Held<'_, T>> {
-        // ORD: owner: Relaxed, the interpreter's lock is held here and where it is written; partner: the stores in this file.
-        if self.owner.load(Ordering::Relaxed) != 0 {
+        // ORD: owner: Acquire, what was done in the turn before comes first; partner: the drop of `Held`.
+        if self.owner.load(Ordering::Acquire) != 0 {
             return None;
         }
-        // ORD: owner: Relaxed, as above; partner: the loads in this file.
+        // ORD: owner: Relaxed, the interpreter's lock is held here and where it is read; partner: the loads in this file.
         self.owner.store(mark(), Ordering::Relaxed);
         Some(Held {
             turn: self,
@@ -129,6 +131,14 @@ impl<T: Send> Turn<T> {
                 ));
             }
             py.check_signals()?;
+            if is_ending(py) {
+                // The thread that has it may hang for ever, as those do that want the interpreter's lock now.
+                return Err(raise(
+                    py,
+                    Fault::InUse,
+                    "another thread uses this half while the interpreter ends",
+                ));
+            }
         }
     }
 
@@ -145,6 +155,13 @@ impl<T: Send> Turn<T> {
             .unwrap_or_else(PoisonError::into_inner);
         *freed == seen && deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
+}
+
+/// Whether the interpreter is about to end: then other threads do not run any more.
+pub(crate) fn is_ending(py: Python<'_>) -> bool {
+    let asked = PyModule::import(py, "sys").and_then(|sys| sys.call_method0("is_finalizing"));
+    // Where it cannot even be asked it is far gone.
+    asked.and_then(|answer| answer.extract()).unwrap_or(true)
 }
 
 /// What tells this thread from others that live: an address of its own.
@@ -195,10 +212,11 @@ impl<T> DerefMut for Held<'_, T> {
 impl<T> Drop for Held<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        // ORD: owner: Relaxed, as above; partner: the loads in this file.
-        self.turn.owner.store(0, Ordering::Relaxed);
+        // ORD: owner: Release, what was done in this turn comes before the next one; partner: `try_take`.
+        self.turn.owner.store(0, Ordering::Release);
+        // In a child those who waited are not there, and one of them may have had the lock.
         // ORD: turns: Relaxed, as above; partner: the additions in this file.
-        if self.turn.waiting.load(Ordering::Relaxed) > 0 {
+        if self.turn.waiting.load(Ordering::Relaxed) > 0 && !self.turn.is_forked() {
             *lock(&self.turn.freed) += 1;
             self.turn.bell.notify_all();
         }

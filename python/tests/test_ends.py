@@ -224,6 +224,27 @@ def test_a_frame_without_memory_for_it_stays_unread() -> None:
     assert done.returncode == 0, done.stderr
 
 
+_ENDING = """
+import threading, time, ringway
+
+class Keeper:
+    def __init__(self):
+        self.one, self.other = ringway.pair()
+    def __del__(self):
+        self.other.receiver.close()
+        print("closed", flush=True)
+
+keeper = Keeper()
+threading.Thread(target=keeper.other.receiver.recv, daemon=True).start()
+time.sleep(0.3)
+"""
+
+
+def test_a_finalizer_does_not_wait_for_a_thread_that_the_end_has_stopped() -> None:
+    done = subprocess.run([sys.executable, "-c", _ENDING], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "closed\n", "")
+
+
 def test_a_handler_closes_the_listener_that_waits(place: str) -> None:
     listener = ringway.listen(place)
 

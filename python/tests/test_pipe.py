@@ -410,6 +410,31 @@ def test_selectors_see_what_can_be_received(ends: Pair) -> None:
             one.recv()
 
 
+THEIRS: Callable[..., list[Any]] = multiprocessing.connection.wait
+
+
+@pytest.mark.parametrize("sees", ["poll", "wait", "wait again"])
+def test_a_selector_sees_what_another_call_has_seen(sees: str) -> None:
+    one, other = Pipe()
+    with one, other, selectors.DefaultSelector() as selector:
+        establish(one, other)
+        selector.register(one, selectors.EVENT_READ)
+        assert not one.poll(0.01)
+        for n in range(20):
+            sending = threading.Timer(0.01, lambda: other.send(n))
+            sending.start()
+            if sees == "poll":
+                assert one.poll(20)
+            else:
+                assert wait([one], 20) == [one]
+                assert sees == "wait" or wait([one], 20) == [one]
+            sending.join()
+            assert selector.select(20) != [], n
+            assert THEIRS([one], 20) == [one]
+            assert one.recv() == n
+            assert selector.select(0) == []
+
+
 @pytest.mark.parametrize("waits", [wait, multiprocessing.connection.wait], ids=["ours", "theirs"])
 def test_waiting_for_several(ends: Pair, waits: Callable[..., list[Any]]) -> None:
     one, other = ends
@@ -589,6 +614,54 @@ def test_calls_that_a_signal_ends_lose_nothing(ends: Pair) -> None:
         sending.join()
 
 
+def test_a_message_that_a_handler_kept_back_is_there_for_who_looks() -> None:
+    one, other = Pipe()
+    with one, other, selectors.DefaultSelector() as selector:
+        establish(one, other)
+        large = os.urandom(1 << 20)
+        kept_back, receives = 0, False
+
+        def ring(*_: object) -> None:
+            if receives:
+                raise Interrupted
+
+        before = signal.signal(signal.SIGALRM, ring)
+        for turn in range(400):
+            looked = threading.Event()
+
+            def send(looked: threading.Event = looked) -> None:
+                one.send_bytes(large)
+                assert looked.wait(60)
+                one.send_bytes(b"end")
+
+            sending = in_thread(send)
+            seen, receives = True, True
+            try:
+                # At any moment of a receive, most of all when it has just come.
+                signal.setitimer(signal.ITIMER_REAL, 0.0001 + turn % 40 * 0.00001)
+                got = other.recv_bytes()
+                receives = False
+            except Interrupted:
+                receives = False
+                if turn % 2:
+                    seen = other.poll(0.1) and wait([other], 0.1) == [other]
+                else:
+                    selector.register(other, selectors.EVENT_READ)
+                    seen = selector.select(0.1) != []
+                    selector.unregister(other)
+                looked.set()
+                got = other.recv_bytes()
+                # One that the handler found on its way to the program is lost, as whatever a function was about to return.
+                kept_back += got == large
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                looked.set()
+            assert got == b"end" or seen and (got, other.recv_bytes()) == (large, b"end"), seen
+            sending.join()
+        signal.signal(signal.SIGALRM, before)
+        assert kept_back > 0
+
+
 def test_a_handler_that_uses_the_end_it_interrupts_is_told(ends: Pair) -> None:
     one, other = ends
     told: list[str] = []
@@ -675,6 +748,13 @@ def test_an_interpreter_ends_with_open_ends() -> None:
         timeout=60,
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "done\n", "")
+
+
+def test_options_are_checked_when_a_pipe_is_made() -> None:
+    with pytest.raises(TypeError, match='has no option "capcity"'):
+        Pipe(capcity=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    with pytest.raises(ValueError, match="wait"):
+        Pipe(wait="x")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 class _Registered:

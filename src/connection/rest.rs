@@ -350,6 +350,13 @@ impl Rest {
         if self.link.birth.is_forked() {
             return;
         }
+        self.tell_close();
+        if let Some(bell) = &self.bell {
+            bell.retire();
+        }
+    }
+
+    fn tell_close(&mut self) {
         if std::thread::panicking() && !self.born_unwinding {
             self.link.abandon();
         }

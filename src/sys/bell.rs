@@ -67,6 +67,11 @@ impl Ringer {
         }
     }
 
+    /// There are no more rings: gives up the bell, and the instance.
+    pub(crate) fn retire(&mut self) {
+        self.0 = Way::Socket;
+    }
+
     /// Wakes the peer's half. `link` is the handshake socket, for the fallback. `false`: the kernel had no memory for it, and the
     /// next look rings again. Other errors are not the caller's business: a peer whose bell cannot be rung is hostile or dead,
     /// and the socket and the pidfd speak about that.

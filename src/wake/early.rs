@@ -14,7 +14,7 @@ use super::series::Series;
 /// An answer that comes so soon behind the wake is one that a ring may go ahead of: about what a wake takes where idle processors take long to come up.
 const SOON: Duration = Duration::from_micros(64);
 
-/// What a ring in vain weighs against one that an answer found on its way, and how much of it is too much.
+/// What a ring in vain weighs against one that an answer found on its way, and how much of it is too much. One of which nothing is known weighs one.
 const IN_VAIN: u8 = 4;
 const TOO_MUCH: u8 = 8;
 
@@ -56,10 +56,16 @@ impl Early {
     /// A frame has ended a sleep, and the peer has this epoch. Returns whether it is to be rung now, if it sleeps.
     pub(crate) fn woken(&mut self, epoch: u64, now: Instant) -> bool {
         if self.rung != 0 {
-            // No commit has found it asleep since. Rung in vain it goes back to sleep, with the next epoch that asks for a ring. Otherwise it has stayed awake until the answer came,
-            // and does something, or sleeps for the sake of something else. How long the answer took is not known.
-            let since = epoch.wrapping_sub(self.rung);
-            self.judge(since != 0 && since != 2, Duration::ZERO);
+            // No commit has found it asleep since. How long the answer took is not known.
+            let went = match epoch.wrapping_sub(self.rung) {
+                // It sleeps, or sleeps again: it waits for the same as before.
+                0 | 2 => Went::InVain,
+                // It is awake, or sleeps in the next wait: it has stayed awake until the answer came.
+                1 | 3 | 4 => Went::OnItsWay,
+                // It has waited several times since, or in slices: nobody knows for what.
+                _ => Went::Unknown,
+            };
+            self.judge(went, Duration::ZERO);
         }
         self.woken = Some(now);
         self.pays || self.series.is_on()
@@ -78,7 +84,12 @@ impl Early {
             .map_or(Duration::MAX, |woken| now.saturating_duration_since(woken));
         if self.rung != 0 {
             let on_its_way = self.rung == epoch;
-            self.judge(on_its_way, took);
+            let went = if on_its_way {
+                Went::OnItsWay
+            } else {
+                Went::InVain
+            };
+            self.judge(went, took);
             return on_its_way;
         }
         if !self.pays && !self.series.is_on() && took < SOON {
@@ -93,14 +104,14 @@ impl Early {
     }
 
     /// What came of the last ring, and how long the answer took.
-    fn judge(&mut self, on_its_way: bool, took: Duration) {
+    fn judge(&mut self, went: Went, took: Duration) {
         self.rung = 0;
-        self.in_vain = if on_its_way {
-            self.in_vain.saturating_sub(1)
-        } else {
-            self.in_vain + IN_VAIN
+        self.in_vain = match went {
+            Went::OnItsWay => self.in_vain.saturating_sub(1),
+            Went::Unknown => self.in_vain + 1,
+            Went::InVain => self.in_vain + IN_VAIN,
         };
-        if self.in_vain > TOO_MUCH || (!on_its_way && !self.pays) {
+        if self.in_vain > TOO_MUCH || (went != Went::OnItsWay && !self.pays) {
             self.pays = false;
             self.in_vain = 0;
             self.failed = took;
@@ -110,6 +121,15 @@ impl Early {
             self.series.end(true);
         }
     }
+}
+
+/// What came of a ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Went {
+    /// The answer found the peer awake, or on its way up.
+    OnItsWay,
+    InVain,
+    Unknown,
 }
 
 #[cfg(all(test, not(any(loom, ringway_shuttle))))]
@@ -212,6 +232,24 @@ mod tests {
             epoch += 3;
         }
         assert_eq!(rung, 996);
+    }
+
+    /// A receiver that waits in slices has other epochs each time, and was answered nothing.
+    #[test]
+    fn frames_without_an_answer_end_it_however_the_peer_waits() {
+        let mut early = Early::new();
+        served(&mut early, 100, Duration::from_micros(3), WAKE);
+        let (mut now, mut epoch, mut rung) = (Instant::now(), 1001, 0);
+        for _ in 0..10_000 {
+            now += Duration::from_millis(250);
+            if early.woken(epoch, now) {
+                early.rang(epoch);
+                rung += 1;
+                epoch += 2;
+            }
+            epoch += 8;
+        }
+        assert!(rung < 12, "{rung} rings");
     }
 
     #[test]

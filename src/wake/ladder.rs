@@ -101,7 +101,7 @@ impl Ladder {
             yielded: false,
             slept: false,
             ended: None,
-            linger: Linger::default(),
+            linger: Linger::new(),
         };
         ladder.spins = ladder.spins_now();
         ladder
@@ -171,6 +171,7 @@ impl Ladder {
         self.yielded = false;
         self.slept = false;
         self.spin = Duration::ZERO;
+        self.linger.forget();
         if self.learns() {
             let soon = std::mem::take(&mut self.soon);
             self.patience.found_soon(soon);

@@ -1,10 +1,11 @@
 """Messages as NumPy arrays: structured dtypes with the places of a record, batches received into them, and their validation column by column.
 
-NumPy is imported here and nowhere else, when it is first asked for: ``pip install ringway[numpy]``.
+NumPy is imported here and nowhere else, when it is first asked for: the extra ``numpy`` of this package.
 """
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from ringway.typed.shape import Shape, shape_of
 try:
     import numpy as np
 except ImportError as error:
-    raise ImportError("arrays of messages need NumPy: pip install ringway[numpy]") from error
+    raise ImportError("arrays of messages need NumPy: pip install 'numpy>=2'") from error
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,7 +77,7 @@ def messages(of: Any, array: NDArray[Any]) -> list[Any]:
 
 
 def fill(of: Any, memory: memoryview, fill: Callable[[NDArray[np.void]], object]) -> None:
-    """Has ``fill`` write messages into `memory`, which has the defaults before, and judges them. Nothing made of it is left."""
+    """Has ``fill`` write messages into `memory`, which has the defaults before, and judges them. Nothing made of it is left, but for what ``fill`` keeps."""
     columns = columns_of(shape_of(of))
     default = columns.shape.default
     records = np.frombuffer(memory, columns.dtype)
@@ -87,8 +88,11 @@ def fill(of: Any, memory: memoryview, fill: Callable[[NDArray[np.void]], object]
     try:
         fill(records)
         _judge(columns, records)
+    except BaseException as error:
+        # What is raised keeps the frames that it came through, and these the array: whoever handles it may want to send something.
+        traceback.clear_frames(error.__traceback__)
+        raise
     finally:
-        # What was raised keeps this frame.
         del records
 
 

@@ -20,6 +20,8 @@ R = TypeVar("R")
 
 NOTHING = object()
 
+_KEPT = "`fill` has kept the array, or a part of it: nothing was sent, and this half is in use until what was kept is deleted"
+
 
 class Sender(Generic[S]):
     """The half that sends messages of `S`. Threads that call it at the same time take turns."""
@@ -103,7 +105,7 @@ class Sender(Generic[S]):
         """Sends `count` messages in one frame, which ``fill`` writes where they lie in the ring: they are copied nowhere on this side.
 
         ``fill`` is called with a structured array, of which each element has the defaults of its fields, as :func:`ringway.typed.array` makes it; it keeps neither the array nor a part of it. What it raises is
-        raised, and then nothing is sent. Raises :class:`ringway.typed.Invalid` for bytes that are no value of their field, and ``BufferError`` if something is kept.
+        raised, and then nothing is sent; the variables of the functions that it came through are cleared. Meanwhile the half is in use (:class:`ringway.InUse`). For no messages it is not called. Raises :class:`ringway.typed.Invalid` for bytes that are no value of their field, and ``BufferError`` if something is kept.
         """
         from ringway.typed import arrays
 
@@ -113,8 +115,13 @@ class Sender(Generic[S]):
         kind = self.lane.kind_of(made)
         size = arrays.dtype(made).itemsize * count
         if size:
-            with self.untyped.reserve(size, timeout, kind) as memory:
+            reservation = self.untyped.reserve(size, timeout, kind)
+            with reservation as memory:
                 arrays.fill(made, memory, fill)
+                try:
+                    reservation.commit()
+                except BufferError as error:
+                    raise BufferError(_KEPT) from error
 
     def arm(self, size: int = 0) -> bool:
         """As :meth:`ringway.Sender.arm`."""

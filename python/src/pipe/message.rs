@@ -92,6 +92,11 @@ impl Message {
     }
 
     /// The object that it is of. Once it is whole.
+    /// Whether nothing of it is missing: it was not given out, since a signal's handler had raised something.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.next == self.parts.len()
+    }
+
     pub(super) fn object(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
         let kind = self.kind;
         let (first, payloads) = self.objects(py);

@@ -135,7 +135,10 @@ pub(crate) fn _pipe_poll(
 ) -> PyResult<bool> {
     let half = &receiver.get().half;
     let mut inbox = half.enter(py, timeout)?;
-    let receiver = inbox.receiver(py)?;
+    let (receiver, message) = inbox.pipe(py)?;
+    if message.as_ref().is_some_and(Message::is_whole) {
+        return Ok(true);
+    }
     loop {
         match receiver.wait_for_frame(Some(Instant::now())) {
             Err(RecvError::TimedOut) => break,

@@ -11,7 +11,7 @@ use crate::segment::{ForeignWord, MappedForeignWord};
 use crate::sys::bell::Ringer;
 use crate::wake::early::Early;
 
-/// A lock of this process: whoever holds it makes one system call, which cannot block, or an instance for the first ring.
+/// A lock of this process: whoever holds it rings, by a system call that no peer can make block, or by those that prepare for the next ones.
 #[derive(Debug)]
 pub(crate) struct Bell(Mutex<State>);
 
@@ -54,6 +54,13 @@ impl Bell {
         state.ringer.end();
         state.ended = true;
     }
+
+    /// Nobody rings any more: gives up what that took.
+    pub(super) fn retire(&self) {
+        let mut state = self.state();
+        state.ringer.retire();
+        state.ended = true;
+    }
 }
 
 /// What came of a ring.
@@ -90,8 +97,13 @@ impl Rest {
 
     /// A frame has ended a sleep: wakes the peer's receiver, if it sleeps and that has paid lately.
     pub(super) fn ring_ahead(&mut self) {
-        let Some(ahead) = &self.ahead else { return };
-        let mut state = ahead.bell.state();
+        let Some(ahead) = self.ahead.as_ref().filter(|_| self.overlaps()) else {
+            return;
+        };
+        // Who sends has it: it needs no ring ahead of it.
+        let Ok(mut state) = ahead.bell.0.try_lock() else {
+            return;
+        };
         // A stale one costs the peer a wake in vain.
         // ORD: watch-epoch: Relaxed, only an early ring is decided by it: whoever answers looks behind a barrier; partner: wake/park.rs (park-epoch).
         let epoch = ahead.epoch.load();

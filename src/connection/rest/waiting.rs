@@ -48,7 +48,8 @@ impl Rest {
                 return Ok(Ok(found));
             }
             let now = Instant::now();
-            if std::mem::take(&mut rung) {
+            // What a release rings for comes without being announced.
+            if std::mem::take(&mut rung) && self.ahead.is_some() {
                 self.ladder.rung_in_vain(now);
             }
             self.look_around(now);
@@ -87,6 +88,9 @@ impl Rest {
                 Step::Pause => {
                     if let Some(found) = spin(look)? {
                         self.ladder.found();
+                        if slept {
+                            self.ring_ahead();
+                        }
                         return Ok(Ok(found));
                     }
                 }
