@@ -19,4 +19,6 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python client.py NAME")
     main(sys.argv[1])

@@ -37,4 +37,6 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python service.py NAME")
     main(sys.argv[1])

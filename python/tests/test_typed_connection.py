@@ -152,6 +152,8 @@ def test_messages_are_written_in_the_ring(place: str) -> None:
             assert found["price"].tolist() == [0.0, 1.0, 2.0, 3.0, 4.0] and found["open"].tolist() == [0, 0, 0, 1, 0]
         client.fill_array(0, fill)
         assert server.try_recv() is None
+        with pytest.raises(ValueError, match="count is -1"):
+            client.fill_array(-1, fill)
 
 
 def test_messages_that_are_not_filled_are_not_sent(place: str) -> None:

@@ -113,6 +113,8 @@ class Sender(Generic[S]):
             raise TypeError("this side sends bytes: say what they are with sends=")
         made = self.lane.only if of is None else of
         kind = self.lane.kind_of(made)
+        if count < 0:
+            raise ValueError(f"count is {count}: so many messages cannot be sent")
         size = arrays.dtype(made).itemsize * count
         if size:
             reservation = self.untyped.reserve(size, timeout, kind)
