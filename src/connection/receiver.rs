@@ -330,9 +330,16 @@ impl Receiver {
 
     #[inline(never)]
     fn slip(&mut self) {
+        self.slip_from(self.lane.next(), u32::MAX);
+    }
+
+    /// What comes before the looks of who has found nothing at `position`: staying away, for `longest` nanoseconds at the most, and now and then timing looks.
+    #[inline(always)]
+    fn slip_from(&mut self, position: u64, longest: u32) {
         let nanos = self
             .slip
-            .found_empty(self.lane.next(), self.lane.capacity());
+            .found_empty(position, self.lane.capacity())
+            .min(longest);
         if nanos > 0 {
             for _ in 0..cpu::pauses(nanos) {
                 core::hint::spin_loop();

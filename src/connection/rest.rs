@@ -203,17 +203,16 @@ impl Rest {
         }
         if let Some(bell) = &self.bell {
             step!("wake-before");
-            match bell.ring(self.watch.asked(), self.link.socket()) {
-                Rung::Now => self.counts.wakes.add(),
-                // By our other half, which has counted it.
-                Rung::Before => {}
-                Rung::Lost => {
-                    self.counts.wakes.add();
-                    self.watch.forget();
-                    self.link.owe_a_ring();
-                    // It may sleep already, on what the peer would answer: whoever arms anew makes up for the ring first.
-                    self.link.wake_sibling(self.place);
-                }
+            let rung = bell.ring(self.watch.asked(), self.link.socket());
+            // What our other half has done before it has counted.
+            if rung != Rung::Before {
+                self.counts.wakes.add();
+            }
+            if rung == Rung::Lost {
+                self.watch.forget();
+                self.link.owe_a_ring();
+                // It may sleep already, on what the peer would answer: whoever arms anew makes up for the ring first.
+                self.link.wake_sibling(self.place);
             }
             step!("wake-after");
         }

@@ -6,9 +6,9 @@ use std::time::Instant;
 use loom::sync::Mutex;
 use loom::thread;
 
-use super::bell::{Bell, wait};
-use super::lane::{bytes, try_take};
-use super::sleep::GEOMETRY;
+use super::bell::Bell;
+use super::lane::bytes;
+use super::sleep::{GEOMETRY, sleeper};
 use super::{Model, lane, run};
 use crate::segment::ForeignWord;
 use crate::segment::heap::HeapWord;
@@ -33,22 +33,14 @@ enum Rule {
 /// One thread rings at any time; another one commits two frames, and rings if that was not done.
 fn rung_ahead(rule: Rule) {
     const COUNT: u8 = 2;
-    let (mut producer, mut consumer) = lane(&GEOMETRY, true);
+    let (mut producer, consumer) = lane(&GEOMETRY, true);
     let word = HeapWord::new(0);
-    let (mut park, mut watch) = (Park::new(word.clone()), Watch::new(word.clone()));
+    let (park, mut watch) = (Park::new(word.clone()), Watch::new(word.clone()));
     let bell = Bell::new();
     // And whether it was ever rung.
     let early = Arc::new(Mutex::new((Early::paying(), false)));
     let now = Instant::now();
-    let sleeper = thread::spawn({
-        let bell = bell.clone();
-        move || {
-            for frame in 0..COUNT {
-                let kind = wait(&mut park, &bell, || try_take(&mut consumer, |_| 8));
-                assert_eq!(kind, u16::from(frame));
-            }
-        }
-    });
+    let sleeper = sleeper(COUNT, consumer, park, &bell);
     let herald = thread::spawn({
         let (bell, early) = (bell.clone(), Arc::clone(&early));
         move || {

@@ -7,9 +7,9 @@ use super::bell::{Bell, epoch, wait};
 use super::lane::{bytes, try_take};
 use super::{Model, lane};
 use crate::layout::geometry::Geometry;
-use crate::ring::Refusal;
-use crate::segment::heap::HeapWord;
-use crate::wake::park::Watch;
+use crate::ring::{Consumer, Refusal};
+use crate::segment::heap::{HeapRing, HeapWord};
+use crate::wake::park::{Park, Watch};
 
 pub(super) const MODELS: &[Model] = &[
     ("asleep for data", for_data),
@@ -37,20 +37,28 @@ pub(super) const NARROW: Geometry = Geometry {
     start: 0,
 };
 
+/// A thread that sleeps until each of so many frames has come.
+pub(super) fn sleeper(
+    count: u8,
+    mut consumer: Consumer<HeapRing, HeapWord>,
+    mut park: Park<HeapWord>,
+    bell: &Bell,
+) -> thread::JoinHandle<()> {
+    let bell = bell.clone();
+    thread::spawn(move || {
+        for frame in 0..count {
+            let kind = wait(&mut park, &bell, || try_take(&mut consumer, |_| 8));
+            assert_eq!(kind, u16::from(frame));
+        }
+    })
+}
+
 fn for_data() {
     const COUNT: u8 = 2;
-    let (mut producer, mut consumer) = lane(&GEOMETRY, true);
-    let (mut park, mut watch) = epoch();
+    let (mut producer, consumer) = lane(&GEOMETRY, true);
+    let (park, mut watch) = epoch();
     let bell = Bell::new();
-    let sleeper = thread::spawn({
-        let bell = bell.clone();
-        move || {
-            for frame in 0..COUNT {
-                let kind = wait(&mut park, &bell, || try_take(&mut consumer, |_| 8));
-                assert_eq!(kind, u16::from(frame));
-            }
-        }
-    });
+    let sleeper = sleeper(COUNT, consumer, park, &bell);
     for frame in 0..COUNT {
         producer
             .try_send(&bytes(frame, 8), u16::from(frame))

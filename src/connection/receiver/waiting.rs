@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use super::{Frame, Receiver};
 use crate::connection::outcome::RecvError;
 use crate::connection::rest::{Ended, Interrupter};
-use crate::sys::cpu;
 
 /// Looks between two glances at the clock.
 const LOOKS: u32 = 16;
@@ -24,14 +23,8 @@ impl Receiver {
     #[inline(never)]
     fn looks_for(&mut self, longest: Duration) -> bool {
         let until = Instant::now() + longest;
-        let nanos = self.slip.found_empty(self.read(), self.lane.capacity());
-        let nanos = nanos.min(u32::try_from(longest.as_nanos()).unwrap_or(u32::MAX));
-        for _ in 0..cpu::pauses(nanos) {
-            core::hint::spin_loop();
-        }
-        if self.gap.is_due() {
-            self.time_looks();
-        }
+        let nanos = u32::try_from(longest.as_nanos()).unwrap_or(u32::MAX);
+        self.slip_from(self.read(), nanos);
         loop {
             for _ in 0..LOOKS {
                 match self.peek() {

@@ -37,15 +37,11 @@ impl Rest {
         deadline: Option<Instant>,
         look: &mut impl FnMut() -> Result<Option<T>, E>,
     ) -> Result<Result<T, Ended>, E> {
-        // Whether it has slept since the last look, and was rung.
+        // Whether it has slept, and whether the peer has ended the last sleep.
         let (mut slept, mut rung) = (false, false);
-        loop {
+        let found = loop {
             if let Some(found) = look()? {
-                self.ladder.found();
-                if slept {
-                    self.ring_ahead();
-                }
-                return Ok(Ok(found));
+                break found;
             }
             let now = Instant::now();
             // What a release rings for comes without being announced.
@@ -87,15 +83,16 @@ impl Rest {
                 Step::Yield => std::thread::yield_now(),
                 Step::Pause => {
                     if let Some(found) = spin(look)? {
-                        self.ladder.found();
-                        if slept {
-                            self.ring_ahead();
-                        }
-                        return Ok(Ok(found));
+                        break found;
                     }
                 }
             }
+        };
+        self.ladder.found();
+        if slept {
+            self.ring_ahead();
         }
+        Ok(Ok(found))
     }
 
     /// Arms, looks once more, and blocks at most once. `rung`: whether the peer has ended that.
