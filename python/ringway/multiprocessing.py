@@ -33,6 +33,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from multiprocessing import BufferTooShort, reduction
 from threading import get_ident
 from types import TracebackType
@@ -227,7 +228,7 @@ class Connection:
         return received
 
     def _recv(self, receive: Callable[[ringway.Receiver], Any]) -> Any:
-        """Receives through the ring."""
+        """Receives through the ring, or looks into it: either may have slept on the bell of whoever selects."""
         receiver = self._in
         if receiver is None:
             self._check_closed()
@@ -288,7 +289,7 @@ class Connection:
             left = None if until is None else max(0.0, until - time.monotonic())
             if self._in is not None:
                 try:
-                    return self._poll_ring(self._in, left)
+                    return bool(self._recv(partial(_ringway._pipe_poll, timeout=left)))
                 except ringway.TimedOut:  # another thread receives
                     return False
                 except ringway.Forked as error:
@@ -311,14 +312,6 @@ class Connection:
                         self._open_in(early)
                     except EOFError:
                         return True
-
-    def _poll_ring(self, receiver: ringway.Receiver, timeout: float | None) -> bool:
-        try:
-            return _ringway._pipe_poll(receiver, timeout)
-        finally:
-            # It has slept on the same bell.
-            if self._selected is not None:
-                self._selected.rearm(self._in)
 
     # The rest.
 

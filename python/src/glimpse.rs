@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 
-use crate::pipe::Message;
 use crate::receiver::Receiver;
 
 /// Whether there is a frame, looking for it for at most so many microseconds where looking again pays at all. The interpreter's lock is held meanwhile, and nothing else of a loop runs.
@@ -15,9 +14,7 @@ pub(crate) fn _glimpse(
     microseconds: u64,
 ) -> PyResult<bool> {
     let mut inbox = receiver.get().half.enter(py, None)?;
-    let (receiver, message) = inbox.pipe(py)?;
-    if message.as_ref().is_some_and(Message::is_whole) {
-        return Ok(true);
-    }
-    Ok(receiver.sees_frame_within(Duration::from_micros(microseconds)))
+    let there = inbox.has_message();
+    let receiver = inbox.receiver(py)?;
+    Ok(there || receiver.sees_frame_within(Duration::from_micros(microseconds)))
 }

@@ -9,7 +9,7 @@ use ringway::{Interrupter, Wait};
 use crate::deadline::Until;
 use crate::errors::{Fault, raise};
 use crate::flag::Flag;
-use crate::turn::{Held, Turn, is_ending};
+use crate::turn::{Held, Turn};
 
 /// What can be said of a half while another thread uses it.
 #[derive(Debug)]
@@ -119,10 +119,11 @@ impl<T: Lends> Half<T> {
         if self.turn.is_mine() {
             return Ok(());
         }
-        match self.turn.take(py, || None) {
-            Ok(mut held) => end(&mut held),
-            // What a thread of the parent held at the fork is the parent's; and what one holds that hangs while the interpreter ends goes with the process.
-            Err(_) if self.turn.is_forked() || is_ending(py) => {}
+        match self.turn.take_to_end(py) {
+            Ok(Some(mut held)) => end(&mut held),
+            Ok(None) => {}
+            // What a thread of the parent held at the fork is the parent's.
+            Err(_) if self.turn.is_forked() => {}
             Err(error) => return Err(error),
         }
         Ok(())

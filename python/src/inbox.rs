@@ -65,6 +65,11 @@ impl Inbox {
         Ok((unsafe { self.receiver.as_mut() }, &mut self.message))
     }
 
+    /// Whether a message of a pipe is whole that was not given out, since a signal's handler had raised something.
+    pub(crate) fn has_message(&self) -> bool {
+        self.message.as_ref().is_some_and(Message::is_whole)
+    }
+
     /// The receiver.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use crate::deadline::{Deadline, after};
 use crate::errors::{Fault, is, not_made, raise};
 use crate::flag::Flag;
 use crate::options::{self, Manner};
-use crate::turn::{Held, Turn, is_ending};
+use crate::turn::{Held, Turn};
 use crate::waits;
 
 /// Accepts connections under a name or path. As a context manager it closes itself; iterated over, it yields clients until it is closed.
@@ -178,16 +178,11 @@ impl Listener {
         if self.turn.is_mine() {
             return Ok(());
         }
-        match self.turn.take(py, || None) {
-            Ok(mut held) => {
-                let listener = held.take();
-                py.detach(|| drop(listener));
-                Ok(())
-            }
-            // What a thread holds that hangs while the interpreter ends goes with the process.
-            Err(_) if is_ending(py) => Ok(()),
-            Err(error) => Err(error),
+        if let Some(mut held) = self.turn.take_to_end(py)? {
+            let listener = held.take();
+            py.detach(|| drop(listener));
         }
+        Ok(())
     }
 
     /// Whether it was closed here.

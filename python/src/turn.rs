@@ -86,6 +86,17 @@ impl<T: Send> Turn<T> {
         }
     }
 
+    /// Takes the turn to end what is in it. `None`: the interpreter ends, and a thread has it that hangs for that; what is in it goes with the process.
+    ///
+    /// # Errors
+    /// As for [`take`](Self::take).
+    pub(crate) fn take_to_end(&self, py: Python<'_>) -> PyResult<Option<Held<'_, T>>> {
+        match self.take(py, || None) {
+            Err(_) if is_ending(py) => Ok(None),
+            taken => taken.map(Some),
+        }
+    }
+
     #[inline]
     fn try_take(&self, _: Python<'_>) -> Option<Held<'_, T>> {
         // ORD: owner: Acquire, what was done in the turn before comes first; partner: the drop of `Held`.
@@ -158,7 +169,7 @@ impl<T: Send> Turn<T> {
 }
 
 /// Whether the interpreter is about to end: then other threads do not run any more.
-pub(crate) fn is_ending(py: Python<'_>) -> bool {
+fn is_ending(py: Python<'_>) -> bool {
     let asked = PyModule::import(py, "sys").and_then(|sys| sys.call_method0("is_finalizing"));
     // Where it cannot even be asked it is far gone.
     asked.and_then(|answer| answer.extract()).unwrap_or(true)

@@ -90,10 +90,7 @@ class Sender(Generic[S]):
         """
         from ringway.typed import arrays
 
-        if self.lane is None:
-            raise TypeError("this side sends bytes: say what they are with sends=")
-        made = self.lane.only if of is None else of
-        kind = self.lane.kind_of(made)
+        made, kind = self._kind_of(of)
         ready = arrays.ready(made, array)
         if together:
             if len(ready):
@@ -109,10 +106,7 @@ class Sender(Generic[S]):
         """
         from ringway.typed import arrays
 
-        if self.lane is None:
-            raise TypeError("this side sends bytes: say what they are with sends=")
-        made = self.lane.only if of is None else of
-        kind = self.lane.kind_of(made)
+        made, kind = self._kind_of(of)
         if count < 0:
             raise ValueError(f"count is {count}: so many messages cannot be sent")
         size = arrays.dtype(made).itemsize * count
@@ -124,6 +118,13 @@ class Sender(Generic[S]):
                     reservation.commit()
                 except BufferError as error:
                     raise BufferError(_KEPT) from error
+
+    def _kind_of(self, of: type | None) -> tuple[Any, int]:
+        """Which message of the lane an array has, and its kind."""
+        if self.lane is None:
+            raise TypeError("this side sends bytes: say what they are with sends=")
+        made = self.lane.only if of is None else of
+        return made, self.lane.kind_of(made)
 
     def arm(self, size: int = 0) -> bool:
         """As :meth:`ringway.Sender.arm`."""

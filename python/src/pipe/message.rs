@@ -91,12 +91,12 @@ impl Message {
         (first, parts.collect())
     }
 
-    /// The object that it is of. Once it is whole.
-    /// Whether nothing of it is missing: it was not given out, since a signal's handler had raised something.
+    /// Whether nothing of it is missing.
     pub(crate) fn is_whole(&self) -> bool {
         self.next == self.parts.len()
     }
 
+    /// The object that it is of. Once it is whole.
     pub(super) fn object(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
         let kind = self.kind;
         let (first, payloads) = self.objects(py);

@@ -135,8 +135,9 @@ pub(crate) fn _pipe_poll(
 ) -> PyResult<bool> {
     let half = &receiver.get().half;
     let mut inbox = half.enter(py, timeout)?;
-    let (receiver, message) = inbox.pipe(py)?;
-    if message.as_ref().is_some_and(Message::is_whole) {
+    let there = inbox.has_message();
+    let receiver = inbox.receiver(py)?;
+    if there {
         return Ok(true);
     }
     loop {
