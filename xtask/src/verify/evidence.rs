@@ -15,6 +15,8 @@ use crate::place;
 const MARK: &str = "<!-- laps -->";
 const HEAD: &str =
     "| check | laps | time | last commit | found |\n| --- | --- | --- | --- | --- |\n";
+/// What long runs write, as `git status` leaves it out.
+const WRITTEN: [&str; 3] = [":!docs/EVIDENCE.md", ":!docs/mutants.md", ":!fuzz/corpus"];
 /// What is found mostly.
 const NOTHING: &str = "nothing";
 
@@ -103,7 +105,8 @@ impl Document {
         });
         let row = &mut self.rows[at];
         row.laps += laps;
-        row.seconds += time.as_secs();
+        // To the nearest: laps may be short.
+        row.seconds += (time + Duration::from_millis(500)).as_secs();
         commit.clone_into(&mut row.commit);
         match found {
             Some(found) if row.found == NOTHING => found.clone_into(&mut row.found),
@@ -144,17 +147,24 @@ fn try_add(check: &str, laps: u64, time: Duration, found: Option<&str>) -> io::R
     fs::write(path(), document.text())
 }
 
-/// The commit that is checked, with a mark where there are changes on top of it.
+/// The commit that is checked, with a mark where there are changes on top of it, but for what long runs write themselves.
 fn commit() -> String {
-    let described = place::command("git")
-        .args(["describe", "--always", "--dirty", "--exclude=*"])
-        .current_dir(place::root())
-        .output();
-    match described {
-        Ok(output) if output.status.success() => {
-            String::from_utf8_lossy(&output.stdout).trim().to_owned()
-        }
-        _ => "unknown".to_owned(),
+    let git = |words: &[&str]| {
+        let output = place::command("git")
+            .args(words)
+            .current_dir(place::root())
+            .output();
+        let output = output.ok().filter(|output| output.status.success())?;
+        Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let Some(described) = git(&["describe", "--always", "--exclude=*"]) else {
+        return "unknown".to_owned();
+    };
+    let mut changes = vec!["status", "--porcelain", "--", "."];
+    changes.extend(WRITTEN);
+    match git(&changes).as_deref() {
+        Some("") => described,
+        _ => described + "-dirty",
     }
 }
 

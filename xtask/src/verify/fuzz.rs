@@ -55,7 +55,7 @@ pub(super) fn fuzz(job: &mut Job) -> Result<String, Stop> {
             install: "apt-get install g++".to_owned(),
         });
     }
-    let time = time(job.long())?;
+    let time = time(job.share(PERCENT))?;
     let mut build = place::command("rustup");
     build.args(["run", "nightly", "cargo", "build", "--release", "--locked"]);
     build.args(["--bins", "--manifest-path", "fuzz/Cargo.toml"]);
@@ -88,11 +88,10 @@ pub(super) fn fuzz(job: &mut Job) -> Result<String, Stop> {
 }
 
 /// How long each target is tried.
-fn time(long: Option<u64>) -> Result<Duration, Stop> {
+fn time(share: Option<Duration>) -> Result<Duration, Stop> {
     let given = env::var(SECONDS).ok();
-    if let Some(minutes) = long {
-        let turns = TARGETS.len().div_ceil(WIDTH) as u32;
-        return Ok(seconds(60 * minutes) * PERCENT / 100 / turns);
+    if let Some(share) = share {
+        return Ok(share / TARGETS.len().div_ceil(WIDTH) as u32);
     }
     let count = given.map_or(Ok(USUAL), |given| given.parse());
     let count = count.ok().filter(|count| (1..=3600).contains(count));
@@ -307,8 +306,7 @@ mod tests {
     #[test]
     fn the_minutes_of_a_long_run_are_shared() {
         let turns = TARGETS.len().div_ceil(WIDTH) as u32;
-        let share = seconds(3600) * PERCENT / 100 / turns;
-        assert_eq!(time(Some(60)).unwrap(), share);
+        assert_eq!(time(Some(seconds(3600))).unwrap(), seconds(3600) / turns);
     }
 
     #[test]

@@ -98,6 +98,16 @@ impl Job {
         self.options.long
     }
 
+    /// With `--long`, the time for what takes `percent` of it when everything runs.
+    pub(super) fn share(&self, percent: u32) -> Option<Duration> {
+        self.options.share(percent)
+    }
+
+    /// Whether a part of the step is to run.
+    pub(super) fn is_chosen(&self, part: &str) -> bool {
+        self.options.is_chosen(part)
+    }
+
     /// `cargo SUBCOMMAND`, held to the committed lock file in CI.
     pub(super) fn cargo(&self, subcommand: &str) -> Command {
         let mut cargo = place::cargo();

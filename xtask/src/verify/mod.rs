@@ -83,6 +83,9 @@ pub(crate) fn run(options: &Options) -> Result<bool, String> {
         for step in steps::ALL {
             say!("{:<10} {}", step.name, step.about);
         }
+        for part in soak::parts() {
+            say!("{part}");
+        }
         return Ok(true);
     }
     let began = Instant::now();

@@ -1,19 +1,20 @@
 //! What the command line and the environment ask of a run.
 
 use std::env;
+use std::time::Duration;
 
-use super::Step;
-use super::steps::SOAK;
+use super::steps::{SHARES, SOAK};
+use super::{Step, soak};
 use crate::arguments;
 
 /// The choices of one run.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
-    /// Only these steps, in the order of the list; all of them when empty.
+    /// Only these steps, in the order of the list; all of them when empty. `soak:PART` is the step `soak` with that part of it alone.
     only: Vec<String>,
     /// Print the steps and do nothing.
     pub(super) list: bool,
-    /// Minutes of the step `soak`, which is left out without them; the models look deeper too.
+    /// The minutes of what goes on for as long as one likes. Without them the step `soak` is left out; with them the models look deeper too.
     pub(super) long: Option<u64>,
     /// Show what the tools print while they run.
     pub(super) verbose: bool,
@@ -52,18 +53,15 @@ impl Options {
 
     /// The steps to run. A name that is none of theirs is an error: a misspelt step must not pass by not running.
     pub(super) fn choose(&self, all: &'static [Step]) -> Result<Vec<&'static Step>, String> {
-        if let Some(name) = self
-            .only
-            .iter()
-            .find(|name| !all.iter().any(|step| step.name == *name))
-        {
-            let names: Vec<_> = all.iter().map(|step| step.name).collect();
+        let names = || all.iter().map(|step| step.name).chain(soak::parts());
+        if let Some(name) = self.only.iter().find(|name| !names().any(|it| it == *name)) {
+            let names: Vec<_> = names().collect();
             return Err(format!(
                 "there is no step `{name}`; there are {}",
                 names.join(", ")
             ));
         }
-        let named = |step: &Step| self.only.iter().any(|name| step.name == *name);
+        let named = |step: &Step| self.only.iter().any(|name| step_of(name) == step.name);
         if self.long.is_none() && named(&SOAK) {
             return Err(format!("`{}` takes --long=MINUTES", SOAK.name));
         }
@@ -73,6 +71,26 @@ impl Options {
         };
         Ok(all.iter().filter(wanted).collect())
     }
+
+    /// Whether a step, or a part of one, is to run.
+    pub(super) fn is_chosen(&self, name: &str) -> bool {
+        let named = |only: &String| only == name || only == step_of(name);
+        self.only.is_empty() || self.only.iter().any(named)
+    }
+
+    /// How much of the minutes is for what takes `percent` of them when everything is chosen: what is not chosen leaves its share to the others.
+    pub(super) fn share(&self, percent: u32) -> Option<Duration> {
+        let minutes = self.long?;
+        let all = SHARES.into_iter().chain(soak::shares());
+        let chosen = all.filter(|(name, _)| self.is_chosen(name));
+        let percents = chosen.map(|(_, percent)| percent).sum::<u32>();
+        Some(Duration::from_secs(60 * minutes) * percent / percents.max(percent))
+    }
+}
+
+/// The step that a part belongs to, or that is named itself.
+fn step_of(name: &str) -> &str {
+    name.split_once(':').map_or(name, |(step, _)| step)
 }
 
 #[cfg(test)]
@@ -107,8 +125,44 @@ mod tests {
     }
 
     #[test]
+    fn the_shares_are_all_of_the_time() {
+        let all = SHARES.into_iter().chain(soak::shares());
+        assert_eq!(all.map(|(_, percent)| percent).sum::<u32>(), 100);
+    }
+
+    #[test]
+    fn what_is_chosen_has_all_of_the_minutes() {
+        let minutes = |count: u64| Some(Duration::from_secs(60 * count));
+        let share = |words, percent| parse(words).unwrap().share(percent);
+        assert_eq!(share(&["--only=fuzz"], 20), None);
+        assert_eq!(share(&["--long=100"], 20), minutes(20));
+        assert_eq!(share(&["--long=100", "--only=fuzz"], 20), minutes(100));
+        assert_eq!(share(&["--long=100", "--only=soak:crash"], 8), minutes(100));
+        let both = ["--long=120", "--only=fuzz,mutants,fmt"];
+        assert_eq!(share(&both, 20), minutes(80));
+        assert_eq!(share(&both, 10), minutes(40));
+    }
+
+    #[test]
+    fn a_part_of_the_soak_is_chosen_alone() {
+        let options = parse(&["--long=5", "--only=soak:crash"]).unwrap();
+        let chosen = options.choose(ALL).unwrap();
+        let names: Vec<_> = chosen.iter().map(|step| step.name).collect();
+        assert_eq!(names, ["soak"]);
+        assert!(options.is_chosen("soak:crash") && !options.is_chosen("soak:parks"));
+        let whole = parse(&["--long=5", "--only=soak"]).unwrap();
+        assert!(whole.is_chosen("soak:crash") && !whole.is_chosen("fuzz"));
+    }
+
+    #[test]
     fn what_is_misspelt_is_refused() {
         assert!(parse(&["--only=fnt"]).unwrap().choose(ALL).is_err());
+        let part = parse(&["--long=5", "--only=soak:crush"]).unwrap();
+        assert!(part.choose(ALL).is_err());
+        assert!(
+            parse(&["--only=soak:crash"]).unwrap().choose(ALL).is_err(),
+            "for how long?"
+        );
         assert!(parse(&["--log=5"]).is_err());
         assert!(parse(&["--long=0"]).is_err());
         assert!(parse(&["--long"]).is_err());

@@ -18,11 +18,10 @@ const LAP: u64 = 500_000;
 const CHECK: &str = "schedules tried";
 
 pub(super) fn shuttle(job: &mut Job) -> Result<String, Stop> {
-    let Some(minutes) = job.long() else {
+    let Some(share) = job.share(PERCENT) else {
         run(job, 0, USUAL, seconds(900))?;
         return Ok(format!("{USUAL} schedules"));
     };
-    let share = seconds(60 * minutes) * PERCENT / 100;
     let known = evidence::laps(CHECK);
     let began = Instant::now();
     let mut tried = 0;

@@ -12,8 +12,11 @@ use crate::output::{draw, say};
 
 /// One kind of test, run in laps until its share of the time is over. Each runs one lap at least.
 struct Soak {
+    /// What `--only` calls it.
+    part: &'static str,
+    /// In the document.
     name: &'static str,
-    /// Its part of the minutes; together with those of the steps `fuzz`, `mutants` and `shuttle` they are 100.
+    /// Its percent of the minutes; with those of `steps::SHARES` they are a hundred.
     percent: u32,
     /// What `cargo test --package ringway` is told.
     words: &'static [&'static str],
@@ -25,8 +28,9 @@ struct Soak {
 
 const SOAKS: &[Soak] = &[
     Soak {
+        part: "soak:exchange",
         name: "frames exchanged",
-        percent: 10,
+        percent: 7,
         words: &["--test", "exchange"],
         // The test goes on by itself, with other seeds, for whole minutes.
         lap: |cargo, _, left| {
@@ -36,17 +40,27 @@ const SOAKS: &[Soak] = &[
         counts: None,
     },
     Soak {
+        part: "soak:crash",
         name: "peers killed",
         percent: 8,
-        words: &["--test", "crash", "killed_peers", "--", "--nocapture"],
+        // As the optimiser has them.
+        words: &[
+            "--release",
+            "--test",
+            "crash",
+            "killed_peers",
+            "--",
+            "--nocapture",
+        ],
         // A test that takes ten minutes ends itself, and these take two on a slow machine.
         lap: |cargo, lap, _| {
-            cargo.env("RINGWAY_KILLS", (2_000 * lap.min(4)).to_string());
+            cargo.env("RINGWAY_KILLS", "20000");
             cargo.env("RINGWAY_SEED", lap.to_string());
         },
         counts: Some(" kills"),
     },
     Soak {
+        part: "soak:killed",
         name: "killed at labels",
         percent: 7,
         words: &[
@@ -63,6 +77,7 @@ const SOAKS: &[Soak] = &[
         counts: Some(" kills"),
     },
     Soak {
+        part: "soak:parks",
         name: "sleepers woken",
         percent: 8,
         words: &["--test", "parks"],
@@ -73,6 +88,7 @@ const SOAKS: &[Soak] = &[
         counts: None,
     },
     Soak {
+        part: "soak:hostile",
         name: "hostile peers",
         percent: 5,
         words: &["--test", "hostile"],
@@ -82,6 +98,7 @@ const SOAKS: &[Soak] = &[
         counts: None,
     },
     Soak {
+        part: "soak:words",
         name: "words of liars",
         percent: 7,
         // As the optimiser has them: the victim looks more often.
@@ -100,6 +117,7 @@ const SOAKS: &[Soak] = &[
         counts: Some(" lies told"),
     },
     Soak {
+        part: "soak:failing",
         name: "calls that fail",
         percent: 5,
         words: &["--test", "failing"],
@@ -111,6 +129,7 @@ const SOAKS: &[Soak] = &[
         counts: None,
     },
     Soak {
+        part: "soak:steps",
         name: "every instruction",
         percent: 5,
         // As the optimiser has them.
@@ -121,8 +140,9 @@ const SOAKS: &[Soak] = &[
         counts: None,
     },
     Soak {
+        part: "soak:properties",
         name: "properties",
-        percent: 5,
+        percent: 3,
         // The module with the property test, which draws other cases in every run.
         words: &["--lib", "against_a_queue"],
         lap: |_, _, _| (),
@@ -133,55 +153,82 @@ const SOAKS: &[Soak] = &[
 /// How long a lap may take when its share is over: a lap is not cut short.
 const LAST_LAP: Duration = Duration::from_secs(900);
 
+/// What `--only` calls the parts.
+pub(super) fn parts() -> impl Iterator<Item = &'static str> {
+    SOAKS.iter().map(|soak| soak.part)
+}
+
+/// The parts, and their percents of the minutes.
+pub(super) fn shares() -> impl Iterator<Item = (&'static str, u32)> {
+    SOAKS.iter().map(|soak| (soak.part, soak.percent))
+}
+
 pub(super) fn soak(job: &mut Job) -> Result<String, Stop> {
-    let minutes = job
-        .long()
-        .ok_or_else(|| Stop::failed("--long=MINUTES says for how long"))?;
-    let mut build = job.cargo("test");
-    build.args(["--package", "ringway", "--tests", "--no-run"]);
-    job.run(&mut build, seconds(400))?;
     let mut laps = Vec::new();
-    for soak in SOAKS {
-        let share = Duration::from_secs(minutes * 60) * soak.percent / 100;
+    for soak in SOAKS
+        .iter()
+        .filter(|soak| job.is_chosen(soak.part))
+        .collect::<Vec<_>>()
+    {
+        let share = job
+            .share(soak.percent)
+            .ok_or_else(|| Stop::failed("--long=MINUTES says for how long"))?;
+        let mut build = soak.cargo(job, false);
+        job.run(build.arg("--no-run"), seconds(400))?;
         let known = evidence::laps(soak.name);
-        let began = Instant::now();
-        let run = run(job, soak, share, known);
-        let (count, found) = match &run {
-            Ok(count) => (*count, None),
-            Err((count, _)) => (*count, Some(format!("one behind {} failed", known + count))),
-        };
-        evidence::add(soak.name, count, began.elapsed(), found.as_deref())?;
-        run.map_err(|(_, stop)| stop)?;
-        laps.push(format!("{} in {count}", soak.name));
+        let mut began = Instant::now();
+        let mut added = 0;
+        // Added lap by lap: a run that is cut has not run in vain.
+        let run = run(job, soak, share, known, |count| {
+            added += count;
+            let took = std::mem::replace(&mut began, Instant::now()).elapsed();
+            evidence::add(soak.name, count, took, None)
+        });
+        if run.is_err() {
+            let found = format!("one behind {} failed", known + added);
+            evidence::add(soak.name, 0, began.elapsed(), Some(&found))?;
+        }
+        run?;
+        laps.push(format!("{} in {added}", soak.name));
     }
     Ok(format!("laps: {}", laps.join(", ")))
 }
 
-/// Runs laps for as long as `share`; returns how many, or how much of what the soak counts. Their numbers, and so their seeds, go on behind those that are `known`.
-fn run(job: &mut Job, soak: &Soak, share: Duration, known: u64) -> Result<u64, (u64, Stop)> {
+impl Soak {
+    /// Its tests, or what they are built from alone.
+    fn cargo(&self, job: &Job, runs: bool) -> Command {
+        let mut cargo = job.cargo("test");
+        let words = self.words.iter().take_while(|word| runs || **word != "--");
+        cargo.args(["--package", "ringway"]).args(words);
+        cargo
+    }
+}
+
+/// Runs laps for as long as `share`, and says after each of them what it counts for. Their numbers, and so their seeds, go on behind those that are `known`.
+fn run(
+    job: &mut Job,
+    soak: &Soak,
+    share: Duration,
+    known: u64,
+    mut done: impl FnMut(u64) -> Result<(), Stop>,
+) -> Result<(), Stop> {
     let mut progress = Progress::new(soak.name, share);
-    let mut counted = 0;
     for lap in 1.. {
         let left = share.saturating_sub(progress.began.elapsed());
-        let mut cargo = job.cargo("test");
-        cargo.args(["--package", "ringway"]).args(soak.words);
+        let mut cargo = soak.cargo(job, true);
         (soak.lap)(&mut cargo, known + lap, left);
-        let printed = job.watch(&mut cargo, left + LAST_LAP, || progress.show(lap));
+        let printed = job.watch(&mut cargo, left + LAST_LAP, || progress.show(lap))?;
         // A name that no test has any more would let every lap pass.
-        let checked = printed.and_then(|printed| {
-            Tally::read(&printed).note()?;
-            let Some(what) = soak.counts else {
-                return Ok(1);
-            };
-            match count(&printed, what) {
-                0 => Err(Stop::failed(format!("no line says how many{what}"))),
-                count => Ok(count),
-            }
-        });
-        counted += checked.map_err(|stop| (counted + 1, stop))?;
+        Tally::read(&printed).note()?;
+        let count = soak.counts.map_or(1, |what| count(&printed, what));
+        if count == 0 {
+            let what = soak.counts.unwrap_or_default();
+            return Err(Stop::failed(format!("no line says how many{what}")));
+        }
+        done(count)?;
         if progress.began.elapsed() >= share {
             progress.end(lap);
-            return Ok(counted);
+            return Ok(());
         }
     }
     unreachable!("the laps have no end of their own")
@@ -248,18 +295,8 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{fuzz, mutants, schedules};
-    use super::{Progress, SOAKS, count};
+    use super::{Progress, count};
     use std::time::Duration;
-
-    #[test]
-    fn the_shares_are_all_of_the_time() {
-        let soaks = SOAKS.iter().map(|soak| soak.percent).sum::<u32>();
-        assert_eq!(
-            soaks + fuzz::PERCENT + mutants::PERCENT + schedules::PERCENT,
-            100
-        );
-    }
 
     #[test]
     fn what_a_soak_counts_is_added_up() {

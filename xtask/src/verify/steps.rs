@@ -141,6 +141,14 @@ pub(super) const ALL: &[Step] = &[
     SOAK,
 ];
 
+/// The steps that go on for their share of `--long`'s minutes, and its percents. The parts of the soak have theirs.
+pub(super) const SHARES: [(&str, u32); 4] = [
+    ("mutants", mutants::PERCENT),
+    ("shuttle", schedules::PERCENT),
+    ("tsan", sanitizers::PERCENT),
+    ("fuzz", fuzz::PERCENT),
+];
+
 /// Runs only with `--long`.
 pub(super) const SOAK: Step = Step {
     name: "soak",
