@@ -53,10 +53,16 @@ fn cargo(sanitizer: &str, flags: &str) -> Result<Command, Stop> {
     Ok(cargo)
 }
 
-pub(super) fn asan(job: &mut Job) -> Result<String, Stop> {
-    // Without what other tests are made of, which would be built with the sanitizer too.
+/// `cargo test` of the hostile peers under `AddressSanitizer`.
+pub(super) fn hostile() -> Result<Command, Stop> {
     let mut cargo = cargo("asan", "-Zsanitizer=address --cfg ringway_asan")?;
+    // Without what other tests are made of, which would be built with the sanitizer too.
     cargo.args(["--no-default-features", "--features", "hostile"]);
+    Ok(cargo)
+}
+
+pub(super) fn asan(job: &mut Job) -> Result<String, Stop> {
+    let mut cargo = hostile()?;
     let names = targets("tests", "hostile");
     if names.is_empty() {
         return Err(Stop::failed("there are no hostile tests: tests/hostile*"));

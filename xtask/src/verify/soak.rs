@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::evidence;
 use super::job::{Job, Stop, seconds};
+use super::sanitizers;
 use super::suite::Tally;
 use crate::output::{draw, say};
 
@@ -18,6 +19,8 @@ struct Soak {
     name: &'static str,
     /// Its percent of the minutes; with those of `steps::SHARES` they are a hundred.
     percent: u32,
+    /// Whether it is built with `AddressSanitizer`.
+    sanitized: bool,
     /// What `cargo test --package ringway` is told.
     words: &'static [&'static str],
     /// Sets how much a lap does, from its number and the time that is left.
@@ -31,6 +34,7 @@ const SOAKS: &[Soak] = &[
         part: "soak:exchange",
         name: "frames exchanged",
         percent: 7,
+        sanitized: false,
         words: &["--test", "exchange"],
         // The test goes on by itself, with other seeds, for whole minutes.
         lap: |cargo, _, left| {
@@ -44,6 +48,7 @@ const SOAKS: &[Soak] = &[
         name: "peers killed",
         percent: 8,
         // As the optimiser has them.
+        sanitized: false,
         words: &[
             "--release",
             "--test",
@@ -63,6 +68,7 @@ const SOAKS: &[Soak] = &[
         part: "soak:killed",
         name: "killed at labels",
         percent: 7,
+        sanitized: false,
         words: &[
             "--features",
             "chaos",
@@ -80,6 +86,7 @@ const SOAKS: &[Soak] = &[
         part: "soak:parks",
         name: "sleepers woken",
         percent: 8,
+        sanitized: false,
         words: &["--test", "parks"],
         lap: |cargo, lap, _| {
             cargo.env("RINGWAY_PARKS", "1000000");
@@ -91,6 +98,7 @@ const SOAKS: &[Soak] = &[
         part: "soak:hostile",
         name: "hostile peers",
         percent: 5,
+        sanitized: false,
         words: &["--test", "hostile"],
         lap: |cargo, lap, _| {
             cargo.env("RINGWAY_SEED", lap.to_string());
@@ -99,8 +107,9 @@ const SOAKS: &[Soak] = &[
     },
     Soak {
         part: "soak:words",
-        name: "words of liars",
+        name: "words under AddressSanitizer",
         percent: 7,
+        sanitized: true,
         // As the optimiser has them: the victim looks more often.
         words: &[
             "--release",
@@ -120,6 +129,7 @@ const SOAKS: &[Soak] = &[
         part: "soak:failing",
         name: "calls that fail",
         percent: 5,
+        sanitized: false,
         words: &["--test", "failing"],
         // Two failures at once too, others in each lap.
         lap: |cargo, lap, _| {
@@ -133,6 +143,7 @@ const SOAKS: &[Soak] = &[
         name: "every instruction",
         percent: 5,
         // As the optimiser has them.
+        sanitized: false,
         words: &["--release", "--test", "steps"],
         lap: |cargo, _, _| {
             cargo.env("RINGWAY_STEPS", "all");
@@ -144,6 +155,7 @@ const SOAKS: &[Soak] = &[
         name: "properties",
         percent: 3,
         // The module with the property test, which draws other cases in every run.
+        sanitized: false,
         words: &["--lib", "against_a_queue"],
         lap: |_, _, _| (),
         counts: None,
@@ -173,7 +185,7 @@ pub(super) fn soak(job: &mut Job) -> Result<String, Stop> {
         let share = job
             .share(soak.percent)
             .ok_or_else(|| Stop::failed("--long=MINUTES says for how long"))?;
-        let mut build = soak.cargo(job, false);
+        let mut build = soak.command(job, false)?;
         job.run(build.arg("--no-run"), seconds(400))?;
         let known = evidence::laps(soak.name);
         let mut began = Instant::now();
@@ -196,11 +208,16 @@ pub(super) fn soak(job: &mut Job) -> Result<String, Stop> {
 
 impl Soak {
     /// Its tests, or what they are built from alone.
-    fn cargo(&self, job: &Job, runs: bool) -> Command {
-        let mut cargo = job.cargo("test");
-        let words = self.words.iter().take_while(|word| runs || **word != "--");
-        cargo.args(["--package", "ringway"]).args(words);
-        cargo
+    fn command(&self, job: &Job, runs: bool) -> Result<Command, Stop> {
+        let mut cargo = if self.sanitized {
+            sanitizers::hostile()?
+        } else {
+            let mut cargo = job.cargo("test");
+            cargo.args(["--package", "ringway"]);
+            cargo
+        };
+        cargo.args(self.words.iter().take_while(|word| runs || **word != "--"));
+        Ok(cargo)
     }
 }
 
@@ -215,7 +232,7 @@ fn run(
     let mut progress = Progress::new(soak.name, share);
     for lap in 1.. {
         let left = share.saturating_sub(progress.began.elapsed());
-        let mut cargo = soak.cargo(job, true);
+        let mut cargo = soak.command(job, true)?;
         (soak.lap)(&mut cargo, known + lap, left);
         let printed = job.watch(&mut cargo, left + LAST_LAP, || progress.show(lap))?;
         // A name that no test has any more would let every lap pass.
@@ -285,7 +302,7 @@ impl Progress {
     fn line(&self, elapsed: Duration, lap: u64) -> String {
         let minutes = |time: Duration| time.as_secs_f64() / 60.0;
         format!(
-            "    {:<17}{:>6.1} of {:.1} minutes, lap {lap} ",
+            "    {:<28}{:>6.1} of {:.1} minutes, lap {lap} ",
             self.name,
             minutes(elapsed),
             minutes(self.share)
@@ -312,7 +329,7 @@ mod tests {
         let progress = Progress::new("peers killed", Duration::from_secs(150));
         assert_eq!(
             progress.line(Duration::from_secs(60), 3),
-            "    peers killed        1.0 of 2.5 minutes, lap 3 "
+            "    peers killed                   1.0 of 2.5 minutes, lap 3 "
         );
     }
 }
