@@ -85,6 +85,10 @@ impl Receiver {
             if let Some(entry) = found? {
                 return Ok(entry);
             }
+            if self.rest.is_interrupted() {
+                // Nothing is taken yet of the frame that was followed.
+                return Err(RecvError::Interrupted);
+            }
             let now = Instant::now();
             if is_late(now) {
                 // An announcement is no reason to stay longer than the caller likes. Lane and kernel are asked once more.
@@ -122,7 +126,8 @@ impl Receiver {
             }
             let now = Instant::now();
             let more = until.is_some_and(|until| now < until) && self.rest.overlaps();
-            if !more || is_late(now) {
+            // Frames that are dropped and others that are announced can come by turns for as long as the peer likes.
+            if !more || is_late(now) || self.rest.is_to_be_interrupted() {
                 return Ok(None);
             }
         }

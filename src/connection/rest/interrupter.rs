@@ -57,6 +57,14 @@ pub(super) struct Interruption {
 }
 
 impl Interruption {
+    /// Whether the wait is to end, for who does not end it yet.
+    fn is_wanted(&self) -> bool {
+        self.wanted.as_ref().is_some_and(|wanted| {
+            // ORD: interrupt: Relaxed, as for `take`; partner: the store in this file.
+            wanted.load(Ordering::Relaxed) != 0
+        })
+    }
+
     /// Whether the wait is to end. Asked once for each time that it was wanted.
     pub(super) fn take(&mut self) -> bool {
         let wanted = self.wanted.as_ref().is_some_and(|wanted| {
@@ -95,6 +103,11 @@ impl Rest {
             link: Arc::downgrade(&self.link),
             place: self.place,
         }
+    }
+
+    /// Whether [`Rest::is_interrupted`] is about to say so.
+    pub(crate) fn is_to_be_interrupted(&self) -> bool {
+        self.interruption.is_wanted()
     }
 
     /// Whether a wait that goes on without [`Rest::wait`] is to end.
