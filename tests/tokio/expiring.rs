@@ -79,7 +79,7 @@ fn a_frame_that_expires_is_sent_or_expires() {
 
             // A wait for room ends, and nothing was sent. With an item that the sink keeps, too.
             for keeps in [false, true] {
-                while !a_wait_ends_when_it_expires(&config, keeps).await {}
+                while !Box::pin(a_wait_ends_when_it_expires(&config, keeps)).await {}
             }
 
             // And comes through when there is room in time.
