@@ -1,12 +1,16 @@
 //! The step `mutants`: one change at a time in the code of [`FOLDERS`], each of which some test has to fail for.
 //!
-//! cargo-mutants says what to change; we change it, in a copy of the sources, and run the tests that are most likely to notice first. In `cargo verify` that are the changes
-//! in lines that are new since the branch began, as many as [`SECONDS`] allow; with `--long` all of them, in a fixed order that has nothing to do with where they are, and
-//! the next run goes on where this one was. What no test notices has to be explained in `docs/mutants.md`.
+//! cargo-mutants says what to change; we change it, in a copy of the sources. In `cargo verify` that are the changes in lines that are new since the branch began, as many as [`SECONDS`]
+//! allow, one by one, and the tests that are most likely to notice run first ([`trial`]). With `--long` all of them are in one program ([`switched`]), in which one is on and the tests
+//! run that come to it ([`reach`], [`hunt`]): in a fixed order that has nothing to do with where they are, and the next run goes on where this one was. What no test notices has to be explained in `docs/mutants.md`.
 
+mod functions;
+mod hunt;
 mod ledger;
 mod lines;
 mod list;
+mod reach;
+mod switched;
 mod trial;
 
 use std::fs;
@@ -16,10 +20,13 @@ use std::time::{Duration, Instant};
 use super::coverage::FOLDERS;
 use super::evidence;
 use super::job::{Job, Stop, seconds};
+use crate::output::say;
 use crate::place;
 
 use ledger::Ledger;
 use list::Mutant;
+use reach::Reach;
+use switched::{Place, Switched};
 use trial::{STAGES, Trial, Verdict};
 
 /// The version of cargo-mutants: what it changes, and so what is explained, depends on it.
@@ -36,6 +43,50 @@ pub(super) const PERCENT: u32 = 10;
 
 /// What they are called in the document.
 const CHECK: &str = "mutants tried";
+
+/// So many are tried, and then written down.
+const SOME: usize = 32;
+
+/// A change that tests have to notice: expired frames are never dropped.
+const PLANTED: [&str; 2] = [
+    "src/ring/consumer/expiry.rs",
+    "Consumer<R, W>::drop_expired with ()",
+];
+
+/// The tests that are asked, of those that come to what was changed: what goes through all of a connection's life.
+const TESTS: &[&str] = &[
+    "--lib",
+    "--test=address",
+    "--test=bad_input",
+    "--test=batch",
+    "--test=batch_end",
+    "--test=bell",
+    "--test=counters",
+    "--test=crash",
+    "--test=direct",
+    "--test=end",
+    "--test=exchange",
+    "--test=expiring",
+    "--test=follow",
+    "--test=guards",
+    "--test=handover",
+    "--test=hidden",
+    "--test=hostile",
+    "--test=interrupt",
+    "--test=membarrier",
+    "--test=observer",
+    "--test=parks",
+    "--test=place",
+    "--test=poller",
+    "--test=priorities",
+    "--test=rest",
+    "--test=resume",
+    "--test=round_trip",
+    "--test=schemas",
+    "--test=shared",
+    "--test=tap",
+    "--test=trace",
+];
 
 /// Of a hundred changes, how many have to be noticed.
 const NOTICED: usize = 95;
@@ -93,27 +144,53 @@ pub(super) fn mutants(job: &mut Job) -> Result<String, Stop> {
 fn long(job: &mut Job, share: Duration) -> Result<String, Stop> {
     let mut all = list(job)?;
     all.sort_by_key(|mutant| mutant.order);
-    let trial = Trial::prepare(job, STAGES.len())?;
-    trial.finds_what_is_planted(job, &all)?;
+    let switched = Switched::build(job, &all, |cargo| {
+        cargo.args(TESTS);
+    })?;
+    let reach = Reach::find(&switched)?;
+    finds_what_is_planted(&switched, &reach, &all)?;
+    let count = |wanted: fn(&Place) -> bool| switched.places.iter().filter(|it| wanted(it)).count();
+    say!(
+        "    {} changes: {} in one program, {} that are no program, {} by themselves; {} tests",
+        all.len(),
+        count(|place| matches!(place, Place::In { .. })),
+        count(|place| *place == Place::NoProgram),
+        count(|place| *place == Place::Alone),
+        reach.tests.len()
+    );
     let mut ledger = Ledger::read()?;
     ledger.keep(&all);
-    let began = Instant::now();
-    let mut tried = 0;
-    let next = all
-        .iter()
-        .position(|mutant| mutant.order > ledger.last)
-        .unwrap_or(0);
-    for mutant in all.iter().cycle().skip(next).take(all.len()) {
+    let next = all.iter().position(|mutant| mutant.order > ledger.last);
+    let mut order: Vec<_> = (0..all.len()).collect();
+    order.rotate_left(next.unwrap_or(0));
+    let (began, mut tried, mut alone) = (Instant::now(), 0, None);
+    for members in order.chunks(SOME) {
         if began.elapsed() >= share {
             break;
         }
-        let one = Instant::now();
-        let verdict = trial.run(job, mutant)?;
-        ledger.add(mutant, verdict);
+        let some = Instant::now();
+        let verdicts = hunt::hunt(&switched, &reach, &all, members);
+        for (member, verdict) in members.iter().zip(verdicts) {
+            let mutant = &all[*member];
+            let verdict = match verdict {
+                Some(verdict) => verdict,
+                None => by_itself(job, &mut alone)?.run(job, mutant)?,
+            };
+            job.note(&format!(
+                "# {}:{} {}: {verdict:?}",
+                mutant.file, mutant.line, mutant.key
+            ));
+            ledger.add(mutant, verdict);
+        }
+        // Some by some: a run that is cut has not run in vain.
         ledger.write()?;
-        // One by one: a run that is cut has not run in vain.
-        evidence::add(CHECK, 1, one.elapsed(), None)?;
-        tried += 1;
+        evidence::add(CHECK, members.len() as u64, some.elapsed(), None)?;
+        tried += members.len();
+        let (noticed, of) = ledger.share();
+        say!(
+            "    {tried} tried in {:.0} minutes, {noticed} of {of} noticed",
+            began.elapsed().as_secs_f64() / 60.0
+        );
     }
     let found = ledger.explained();
     if found.is_err() {
@@ -131,6 +208,26 @@ fn long(job: &mut Job, share: Duration) -> Result<String, Stop> {
         "{tried} tried; {noticed} of {of} noticed in all runs, {} there are",
         all.len()
     ))
+}
+
+/// The one for changes that cannot be in the program with all of them, made when the first of them comes.
+fn by_itself<'a>(job: &mut Job, trial: &'a mut Option<Trial>) -> Result<&'a Trial, Stop> {
+    if trial.is_none() {
+        *trial = Some(Trial::prepare(job, STAGES.len())?);
+    }
+    trial.as_ref().ok_or_else(|| Stop::failed("no trial"))
+}
+
+/// The change that has to be noticed is, and nothing is by who changes nothing.
+fn finds_what_is_planted(switched: &Switched, reach: &Reach, all: &[Mutant]) -> Result<(), Stop> {
+    let [file, what] = PLANTED;
+    let is_planted = |mutant: &Mutant| mutant.file == file && mutant.key.ends_with(what);
+    let at = all.iter().position(is_planted);
+    let at = at.ok_or_else(|| Stop::failed(format!("{file} has no {what}")))?;
+    match hunt::hunt(switched, reach, all, &[at])[..] {
+        [Some(Verdict::Noticed)] => Ok(()),
+        ref other => Err(Stop::failed(format!("{}: {other:?}", all[at].key))),
+    }
 }
 
 /// All changes, by cargo-mutants, which is installed if it is not there.

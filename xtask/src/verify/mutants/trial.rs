@@ -56,12 +56,6 @@ const CASES: &str = "32";
 /// After so many seconds a test hangs, and has noticed. On an idle machine the slowest stage takes a fraction of that.
 const HANGS: u64 = 90;
 
-/// A change that tests have to notice: expired frames are never dropped.
-const PLANTED: [&str; 2] = [
-    "src/ring/consumer/expiry.rs",
-    "Consumer<R, W>::drop_expired with ()",
-];
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// A test failed or hung.
@@ -82,25 +76,11 @@ impl Trial {
         let trial = Self {
             tree: folder().join("tree"),
         };
-        trial
-            .copy()
+        copy(&trial.tree)
             .map_err(|error| Stop::failed(format!("the copy of the sources: {error}")))?;
         match trial.ask(job, &STAGES[..stages])? {
             Verdict::Survived => Ok(trial),
             other => Err(Stop::failed(format!("without a change: {other:?}"))),
-        }
-    }
-
-    /// The change that has to be noticed is.
-    pub(super) fn finds_what_is_planted(&self, job: &mut Job, all: &[Mutant]) -> Result<(), Stop> {
-        let [file, what] = PLANTED;
-        let planted = all
-            .iter()
-            .find(|mutant| mutant.file == file && mutant.key.ends_with(what));
-        let planted = planted.ok_or_else(|| Stop::failed(format!("{file} has no {what}")))?;
-        match self.run(job, planted)? {
-            Verdict::Noticed => Ok(()),
-            other => Err(Stop::failed(format!("{}: {other:?}", planted.key))),
         }
     }
 
@@ -154,37 +134,37 @@ impl Trial {
             .env("PROPTEST_CASES", CASES);
         cargo
     }
+}
 
-    /// Files that are the same stay untouched, so that cargo builds as little as there is to build.
-    fn copy(&self) -> io::Result<()> {
-        let mut git = place::command("git");
-        git.args([
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-        ]);
-        let output = git.output()?;
-        if !output.status.success() {
-            return Err(io::Error::other("git does not know them"));
-        }
-        let names = String::from_utf8_lossy(&output.stdout).into_owned();
-        for name in names.split('\0').filter(|name| !name.is_empty()) {
-            let Ok(new) = fs::read(place::root().join(name)) else {
-                // Removed, and not yet for git.
-                let _ = fs::remove_file(self.tree.join(name));
-                continue;
-            };
-            let path = self.tree.join(name);
-            if fs::read(&path).is_ok_and(|old| old == new) {
-                continue;
-            }
-            fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
-            fs::write(path, new)?;
-        }
-        Ok(())
+/// Copies the sources to `tree`. Files that are the same stay untouched, so that cargo builds as little as there is to build.
+pub(super) fn copy(tree: &Path) -> io::Result<()> {
+    let mut git = place::command("git");
+    git.args([
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+    ]);
+    let output = git.output()?;
+    if !output.status.success() {
+        return Err(io::Error::other("git does not know them"));
     }
+    let names = String::from_utf8_lossy(&output.stdout).into_owned();
+    for name in names.split('\0').filter(|name| !name.is_empty()) {
+        let Ok(new) = fs::read(place::root().join(name)) else {
+            // Removed, and not yet for git.
+            let _ = fs::remove_file(tree.join(name));
+            continue;
+        };
+        let path = tree.join(name);
+        if fs::read(&path).is_ok_and(|old| old == new) {
+            continue;
+        }
+        fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
+        fs::write(path, new)?;
+    }
+    Ok(())
 }
 
 /// Whether a test was ended because it hung, or left processes behind.

@@ -1,0 +1,144 @@
+//! Which changes that are in the program with all of them are noticed: each is switched on, and the tests that come to its function run until one fails.
+
+use std::process::Command;
+use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
+
+use super::list::Mutant;
+use super::reach::{Reach, Test, WIDTH, test};
+use super::switched::{Place, Switched};
+use super::trial::Verdict;
+use crate::process::{self, End};
+use crate::verify::job::seconds;
+
+/// So much of what tests take runs in one process: behind the first that fails, the others of it run in vain.
+const PART: Duration = Duration::from_millis(400);
+
+/// Tests that take longer together than this are not all asked: the last of them take the longest.
+const MOST: Duration = seconds(60);
+
+/// Tests that take so much longer than they did hang, and have noticed; and so much more, where the machine is busy.
+const SLOWER: u32 = 12;
+const GRACE: Duration = seconds(8);
+
+/// The verdicts on some of all changes, in the order in which these are named. `None`: it is not in the program.
+pub(super) fn hunt(
+    switched: &Switched,
+    reach: &Reach,
+    all: &[Mutant],
+    members: &[usize],
+) -> Vec<Option<Verdict>> {
+    let verdicts = Mutex::new(vec![None; members.len()]);
+    let queue = Mutex::new(members.iter().enumerate());
+    thread::scope(|scope| {
+        for _ in 0..WIDTH {
+            scope.spawn(|| {
+                let next = || queue.lock().ok()?.next();
+                while let Some((at, member)) = next() {
+                    let verdict = one(switched, reach, &all[*member], switched.places[*member]);
+                    if let Ok(mut verdicts) = verdicts.lock() {
+                        verdicts[at] = verdict;
+                    }
+                }
+            });
+        }
+    });
+    verdicts.into_inner().unwrap_or_default()
+}
+
+fn one(switched: &Switched, reach: &Reach, mutant: &Mutant, place: Place) -> Option<Verdict> {
+    let (number, first) = match place {
+        Place::In { number, first } => (number, first),
+        Place::NoProgram => return Some(Verdict::NoProgram),
+        Place::Alone => return None,
+    };
+    for part in parts(&reach.of(first, &mutant.file)) {
+        let names: Vec<_> = part.iter().map(|test| test.name.as_str()).collect();
+        let mut command = test(&switched.binaries[part[0].binary], &names);
+        command.env("RINGWAY_MUTANT", number.to_string());
+        let took = part.iter().map(|test| test.took).sum::<Duration>();
+        let command = bounded(&command);
+        match process::run(&mut { command }, took * SLOWER + GRACE, || ()) {
+            Ok(End::Exit(status, 0)) if status.success() => {}
+            _ => return Some(Verdict::Noticed),
+        }
+    }
+    Some(Verdict::Survived)
+}
+
+/// One after the other, as far as they are of one binary and take no longer than [`PART`] together.
+fn parts<'a>(tests: &[&'a Test]) -> Vec<Vec<&'a Test>> {
+    let mut parts: Vec<Vec<&Test>> = Vec::new();
+    let (mut all, mut took) = (Duration::ZERO, Duration::ZERO);
+    for test in tests {
+        all += test.took;
+        if all > MOST {
+            break;
+        }
+        match parts.last_mut() {
+            Some(part) if part[0].binary == test.binary && took + test.took <= PART => {
+                part.push(test);
+                took += test.took;
+            }
+            _ => {
+                parts.push(vec![test]);
+                took = test.took;
+            }
+        }
+    }
+    parts
+}
+
+/// With a bound for its memory: a change may ask for all there is.
+fn bounded(command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -v 16000000; exec \"$@\"", "sh"]);
+    shell.arg(command.get_program()).args(command.get_args());
+    shell.stdout(std::process::Stdio::null());
+    shell.stderr(std::process::Stdio::null());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        shell.current_dir(folder);
+    }
+    shell
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_run_together_as_far_as_they_are_short_and_of_one_binary() {
+        let test = |binary, millis| Test {
+            binary,
+            name: String::new(),
+            took: Duration::from_millis(millis),
+        };
+        let tests = [
+            test(0, 100),
+            test(0, 200),
+            test(0, 200),
+            test(1, 10),
+            test(0, 10),
+            test(0, 59_000),
+            test(0, 1000),
+        ];
+        let parts = parts(&tests.iter().collect::<Vec<_>>());
+        let lengths: Vec<_> = parts.iter().map(Vec::len).collect();
+        assert_eq!(lengths, [2, 1, 1, 1, 1], "the last one is too much");
+    }
+
+    #[test]
+    fn who_asks_for_all_memory_gets_none() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "test $(ulimit -v) = 16000000 && test \"$A\" = b"]);
+        command.env("A", "b");
+        assert!(bounded(&command).status().unwrap().success());
+    }
+}
