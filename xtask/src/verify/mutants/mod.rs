@@ -85,7 +85,6 @@ const TESTS: &[&str] = &[
     "--test=schemas",
     "--test=shared",
     "--test=tap",
-    "--test=trace",
 ];
 
 /// Of a hundred changes, how many have to be noticed.

@@ -174,11 +174,12 @@ fn hung(why: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::TESTS;
     use super::*;
 
     #[test]
-    fn the_stages_name_tests_that_are_there() {
-        for word in STAGES.iter().copied().flatten() {
+    fn the_tests_that_are_named_are_there() {
+        for word in STAGES.iter().copied().flatten().chain(TESTS) {
             let Some(name) = word.strip_prefix("--test=") else {
                 continue;
             };
