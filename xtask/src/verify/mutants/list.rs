@@ -109,6 +109,14 @@ fn counts(head: &str) -> Option<(usize, usize)> {
     Some((sides.next()??, sides.next()??))
 }
 
+/// What no other list has: each change with the lines around it.
+pub(super) fn sum(all: &[Mutant]) -> u64 {
+    let text = |mutant: &Mutant| mutant.key.clone() + &mutant.old.concat() + &mutant.new.concat();
+    all.iter().fold(0, |sum: u64, mutant| {
+        sum.rotate_left(1) ^ hash(&text(mutant))
+    })
+}
+
 /// FNV-1a, and then mixed: the order of changes must not be that of their names.
 fn hash(text: &str) -> u64 {
     let sum = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {

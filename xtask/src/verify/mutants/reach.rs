@@ -15,7 +15,7 @@ use crate::verify::binaries::Binary;
 use crate::verify::job::{Stop, seconds};
 
 /// So many tests run at a time.
-pub(super) const WIDTH: usize = 2;
+const WIDTH: usize = 2;
 
 /// A test that takes longer is not asked: each change in what it comes to would wait for it.
 const LONGEST: Duration = seconds(4);

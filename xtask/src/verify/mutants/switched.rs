@@ -10,7 +10,7 @@ use std::process::Command;
 
 use super::folder;
 use super::functions::{Function, functions};
-use super::list::Mutant;
+use super::list::{self, Mutant};
 use super::trial;
 use crate::verify::binaries::{self, Binary};
 use crate::verify::job::{Job, Stop, seconds};
@@ -67,6 +67,7 @@ impl Switched {
         let unwritable =
             |error: io::Error| Stop::failed(format!("the copy of the sources: {error}"));
         let mut groups = groups(all).map_err(unwritable)?;
+        switched.recall(all, &mut groups);
         for round in 0.. {
             trial::copy(&switched.tree).map_err(unwritable)?;
             let arms = switched.write(all, &groups).map_err(unwritable)?;
@@ -74,6 +75,7 @@ impl Switched {
             check.args(["--lib", "--no-run"]);
             let (printed, status) = job.try_run(&mut check, seconds(900))?;
             if status.success() {
+                fs::write(known(), switched.memory(all)).map_err(unwritable)?;
                 break;
             }
             if !switched.drop_refused(&printed, &arms, &mut groups) || round == ROUNDS {
@@ -86,6 +88,38 @@ impl Switched {
         choose(&mut tests);
         switched.binaries = binaries::build(job, tests)?;
         Ok(switched)
+    }
+
+    /// What the compiler did not take, for the next run with the same changes.
+    fn memory(&self, all: &[Mutant]) -> String {
+        let mut text = format!("{:x}\n", list::sum(all));
+        for place in &self.places {
+            text.push(match place {
+                Place::NoProgram => 'n',
+                Place::Alone => 'a',
+                Place::In { .. } => 'i',
+            });
+        }
+        text
+    }
+
+    /// Leaves out what it did not take the last time, if there is nothing new.
+    fn recall(&mut self, all: &[Mutant], groups: &mut BTreeMap<String, Vec<Group>>) {
+        let text = fs::read_to_string(known()).unwrap_or_default();
+        let Some((sum, places)) = text.split_once('\n') else {
+            return;
+        };
+        if sum != format!("{:x}", list::sum(all)) || places.len() != all.len() {
+            return;
+        }
+        for (member, letter) in places.bytes().enumerate().filter(|(_, it)| *it != b'i') {
+            if letter == b'n' {
+                self.places[member] = Place::NoProgram;
+            }
+            for group in groups.values_mut().flatten() {
+                group.members.retain(|it| *it != member);
+            }
+        }
     }
 
     fn cargo(&self, job: &Job) -> Command {
@@ -217,6 +251,11 @@ impl Switched {
     }
 }
 
+/// Where it is written what the compiler does not take.
+fn known() -> PathBuf {
+    folder().join("switched.known")
+}
+
 /// The functions with changes that can be written beside each other, by file and in their order.
 fn groups(all: &[Mutant]) -> io::Result<BTreeMap<String, Vec<Group>>> {
     let mut files: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
@@ -288,7 +327,6 @@ fn refused(printed: &str) -> impl Iterator<Item = (&str, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verify::mutants::list;
 
     const TEXT: &str =
         "fn a(x: u8) -> u8 {\n    x + 1\n}\nconst fn b() -> u8 {\n    1 + 1\n}\nfn c() {}\n";
