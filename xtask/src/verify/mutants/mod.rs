@@ -61,6 +61,7 @@ const TESTS: &[&str] = &[
     "--test=batch",
     "--test=batch_end",
     "--test=bell",
+    "--test=codec",
     "--test=counters",
     "--test=crash",
     "--test=direct",
@@ -74,6 +75,7 @@ const TESTS: &[&str] = &[
     "--test=hostile",
     "--test=interrupt",
     "--test=membarrier",
+    "--test=memory",
     "--test=observer",
     "--test=parks",
     "--test=place",
@@ -84,7 +86,11 @@ const TESTS: &[&str] = &[
     "--test=round_trip",
     "--test=schemas",
     "--test=shared",
+    "--test=stream",
     "--test=tap",
+    "--test=tokio",
+    "--test=typed",
+    "--test=upgrade",
 ];
 
 /// Of a hundred changes, how many have to be noticed.
