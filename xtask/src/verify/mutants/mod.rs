@@ -181,8 +181,12 @@ fn long(job: &mut Job, share: Duration) -> Result<String, Stop> {
                 Some(verdict) => verdict,
                 None => by_itself(job, &mut alone)?.run(job, mutant)?,
             };
+            let number = match switched.places[*member] {
+                Place::In { number, .. } => format!(" ({number})"),
+                Place::NoProgram | Place::Alone => String::new(),
+            };
             job.note(&format!(
-                "# {}:{} {}: {verdict:?}",
+                "# {}:{} {}: {verdict:?}{number}",
                 mutant.file, mutant.line, mutant.key
             ));
             ledger.add(mutant, verdict);
