@@ -134,7 +134,7 @@ mod tests {
         /// One that changes nothing.
         pub(in super::super) fn named(key: &str, order: u64) -> Self {
             Self {
-                file: String::new(),
+                file: key.split(':').next().unwrap_or_default().to_owned(),
                 line: 0,
                 key: key.to_owned(),
                 order,

@@ -1,6 +1,7 @@
 //! Which tests come to which functions, and how long each of them takes: each runs once by itself.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::Stdio;
 use std::sync::Mutex;
@@ -8,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::folder;
+use super::list::Mutant;
 use super::switched::Switched;
 use crate::output::say;
 use crate::process::{self, End};
@@ -35,6 +37,8 @@ pub(super) struct Test {
     /// The place of its binary.
     pub(super) binary: usize,
     pub(super) name: String,
+    /// Its binary's name with its own.
+    about: String,
     pub(super) took: Duration,
 }
 
@@ -63,8 +67,14 @@ impl Reach {
                     while let Some((at, name)) = next() {
                         let shown = shown(switched, at, &name, worker);
                         if let (Some((took, functions)), Ok(mut found)) = (shown, found.lock()) {
-                            let binary = at;
-                            found.push((Test { binary, name, took }, functions));
+                            let about = format!("{} {name}", switched.binaries[at].target);
+                            let test = Test {
+                                binary: at,
+                                name,
+                                about,
+                                took,
+                            };
+                            found.push((test, functions));
                         }
                     }
                 });
@@ -85,15 +95,33 @@ impl Reach {
         Ok(reach)
     }
 
-    /// The tests that come to the function, those first that are about its file, and then those that take the least time.
-    pub(super) fn of(&self, first: u32, file: &str) -> Vec<&Test> {
-        let module = file.trim_start_matches("src/").trim_end_matches(".rs");
+    /// The tests that come to the function of a change, in the order in which they are asked: those of its module, then those that have the most words of its name, and of those the quick
+    /// ones. Hundreds come to what every connection does.
+    pub(super) fn of(&self, first: u32, mutant: &Mutant) -> Vec<&Test> {
+        let module = mutant
+            .file
+            .trim_start_matches("src/")
+            .trim_end_matches(".rs");
         let module = module.trim_end_matches("/mod").replace('/', "::");
+        let about = stems(&mutant.key);
+        let rank = |test: &Test| {
+            let shared = stems(&test.about).intersection(&about).count();
+            (!test.name.starts_with(&module), Reverse(shared), test.took)
+        };
         let tests = self.by_function.get(&first).into_iter().flatten();
         let mut tests: Vec<_> = tests.map(|at| &self.tests[*at]).collect();
-        tests.sort_by_key(|test| (!test.name.starts_with(&module), test.took));
+        tests.sort_by_cached_key(|test| rank(test));
         tests
     }
+}
+
+/// The beginnings of the words of a name: `interrupt` and `Interrupter` are about the same.
+fn stems(name: &str) -> BTreeSet<String> {
+    let words = name.split(|letter: char| !letter.is_ascii_alphanumeric());
+    let words = words.filter(|word| word.len() > 3 && *word != "connection");
+    words
+        .map(|word| word.chars().take(5).collect::<String>().to_lowercase())
+        .collect()
 }
 
 /// The names of a binary's tests.
@@ -141,4 +169,51 @@ pub(super) fn test(binary: &Binary, names: &[&str]) -> std::process::Command {
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Test {
+        /// One without a name.
+        pub(in super::super) fn taking(binary: usize, took: Duration) -> Self {
+            Self {
+                binary,
+                name: String::new(),
+                about: String::new(),
+                took,
+            }
+        }
+    }
+
+    #[test]
+    fn tests_of_the_module_and_of_the_same_name_are_asked_first() {
+        let test = |name: &str, about: &str, millis| Test {
+            name: name.to_owned(),
+            about: format!("{about} {name}"),
+            ..Test::taking(0, Duration::from_millis(millis))
+        };
+        let reach = Reach {
+            tests: vec![
+                test("others", "round_trip", 1),
+                test("an_interrupter_ends_a_wait", "interrupt", 900),
+                test("others", "rest", 2),
+                test("connection::rest::interrupter::tests::a", "ringway", 2000),
+                test("not_come_to", "interrupt", 1),
+            ],
+            by_function: BTreeMap::from([(7, vec![0, 1, 2, 3])]),
+        };
+        let mutant = Mutant::named(
+            "src/connection/rest/interrupter.rs: delete ! in Interruption::wait",
+            1,
+        );
+        let took: Vec<_> = reach
+            .of(7, &mutant)
+            .iter()
+            .map(|test| test.took.as_millis())
+            .collect();
+        assert_eq!(took, [2000, 900, 2, 1]);
+        assert!(reach.of(8, &mutant).is_empty());
+    }
 }
