@@ -292,17 +292,24 @@ fn a_forked_child_is_told_and_its_parent_goes_on() {
     play(&mut role("fork", &path("fork")));
 }
 
+fn is_refused<T>(outcome: Result<T, ringway::Error>) -> bool {
+    outcome.is_err_and(|error| error.kind() == ErrorKind::Forked)
+}
+
 fn fork(path: &Path) {
     let (mut server, mut client) = pair(path);
     client.sender().send(b"before").unwrap();
+    let mut listener = Config::new().bind(path.with_extension("forked")).unwrap();
     // SAFETY: the child uses its own copy of this process and leaves by `_exit`.
     let child = unsafe { libc::fork() };
     if child == 0 {
         let sound = client.sender().try_send(b"child") == Err(SendError::Forked)
             && client.sender().send(b"child") == Err(SendError::Forked)
             && server.receiver().try_recv().map(drop) == Err(RecvError::Forked)
-            && server.receiver().recv().map(drop) == Err(RecvError::Forked);
-        drop((server, client));
+            && server.receiver().recv().map(drop) == Err(RecvError::Forked)
+            && is_refused(listener.try_accept())
+            && is_refused(listener.accept_deadline(soon()));
+        drop((server, client, listener));
         // SAFETY: ends the child and runs nothing.
         unsafe { libc::_exit(i32::from(!sound)) };
     }
@@ -310,6 +317,11 @@ fn fork(path: &Path) {
     // SAFETY: `status` is valid for writes.
     assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
     assert_eq!(status, 0, "the child was not told");
+    // The name is still the parent's, and it serves there.
+    let there = listener.path().to_path_buf();
+    let late = thread::spawn(move || ringway::connect(there).map(drop));
+    assert!(listener.accept_deadline(soon()).is_ok());
+    late.join().unwrap().unwrap();
     client.sender().send(b"after").unwrap();
     for expected in [&b"before"[..], b"after"] {
         let frame = server.receiver().recv_deadline(soon()).unwrap();

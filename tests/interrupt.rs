@@ -221,6 +221,38 @@ fn a_frame_is_seen_before_it_is_received() {
     }
 }
 
+#[test]
+fn a_frame_is_taken_by_who_wants_it_and_stays_for_who_does_not() {
+    for lanes in [1, 2] {
+        let config = Config::new().lanes(lanes);
+        let (left, right) = pair("interrupt-wants", &config, &config);
+        let (mut sender, _kept) = left.split();
+        let (_other, mut receiver) = right.split();
+        let none = receiver
+            .try_recv_if(|_, _| panic!("there is none"))
+            .map(drop);
+        assert_eq!(none, Err(RecvError::Empty));
+        sender.send_kind(3, b"wanted").unwrap();
+        sender.send(b"next").unwrap();
+        for _ in 0..2 {
+            let mut told = None;
+            let refused = receiver.try_recv_if(|len, kind| {
+                told = Some((len, kind));
+                false
+            });
+            assert!(refused.unwrap().is_none());
+            assert_eq!(told, Some((6, 3)));
+        }
+        let taken = receiver.try_recv_if(|_, kind| kind == 3).unwrap().unwrap();
+        assert_eq!((taken.to_vec(), taken.kind()), (b"wanted".to_vec(), 3));
+        drop(taken);
+        assert_eq!(receiver.try_recv().unwrap().to_vec(), b"next");
+        drop(sender);
+        let ended = receiver.try_recv_if(|_, _| true).map(drop);
+        assert_eq!(ended, Err(RecvError::Closed));
+    }
+}
+
 /// The one that is open is there again where no other comes, whichever lane it came by.
 #[test]
 fn a_held_frame_outlives_a_wait_for_the_next_that_ends_without_one() {
