@@ -25,6 +25,7 @@ fn a_plain_send_takes_a_kind() {
     let mut group = sender.group();
     group.send_kind(5, b"e").unwrap();
     group.send(b"f").unwrap();
+    group.try_send_kind(6, b"g").unwrap();
     group.publish();
     for (kind, payload) in [
         (1, b"a"),
@@ -33,6 +34,7 @@ fn a_plain_send_takes_a_kind() {
         (0, b"d"),
         (5, b"e"),
         (0, b"f"),
+        (6, b"g"),
     ] {
         let frame = server.receiver().recv_deadline(soon()).unwrap();
         assert_eq!((frame.kind(), frame.to_vec()), (kind, payload.to_vec()));

@@ -269,6 +269,25 @@ mod tests {
     }
 
     #[test]
+    fn a_dial_that_nobody_answers_ends_with_its_deadline() {
+        let path = std::env::temp_dir().join(format!("ringway-dial-late-{}", std::process::id()));
+        // Its queue takes clients in, and nobody serves them.
+        let _listener = Config::new().bind(path.as_path()).unwrap();
+        let config = Config::new().handshake_timeout(std::time::Duration::from_millis(50));
+        let mut client = config.dial(path.as_path()).unwrap();
+        let late = client.deadline().unwrap();
+        let ended = loop {
+            match client.step() {
+                Ok(HandshakeStep::Waits | HandshakeStep::Later) => std::thread::yield_now(),
+                other => break other.unwrap_err(),
+            }
+        };
+        assert!(Instant::now() >= late);
+        assert_eq!(ended.kind(), ErrorKind::TimedOut, "{ended}");
+        assert!(client.line().is_none());
+    }
+
+    #[test]
     fn an_end_that_goes_away_is_an_error_of_the_other() {
         let (ours, theirs) = Handshake::sockets().unwrap();
         let mut server = Config::new().answer_on(ours).unwrap();

@@ -367,6 +367,17 @@ fn a_client_that_refuses_is_quoted_and_not_answered() {
         (99, ErrorKind::Malformed),
     ];
     for (reason, expected) in kinds {
+        // Before all else, too.
+        let (kind, _) = refused(&mut listener, |path| {
+            let line = peer::dial(path).unwrap();
+            peer::send(&line, &peer::refuse(reason, "not at all").0, &[]);
+            let answer = peer::receive(&line).0;
+            assert!(answer.is_empty(), "a Refuse was answered");
+            String::new()
+        });
+        assert_eq!(kind, expected);
+        let text = listener.last_refusal().unwrap().to_string();
+        assert_eq!(text, "the client refused: not at all");
         for reads in [true, false] {
             let (kind, _) = refused(&mut listener, |path| {
                 let line = peer::dial(path).unwrap();
