@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ringway::codec::{self, Codec};
-use ringway::{Arm, Config, ConnectionCounters, Counters, SendError, Wait};
+use ringway::{Arm, Config, ConnectionCounters, Counters, RecvError, SendError, Wait};
 
 use pair::soon;
 
@@ -110,6 +110,27 @@ fn what_is_read_again_counts_once() {
         .map(|end| end.receives.frames)
         .sum();
     assert_eq!(received, 2);
+}
+
+/// Where nothing is announced there is nothing to follow: who may sleep does, however large a frame its buffer has room for.
+#[test]
+fn who_waits_with_a_large_buffer_sleeps() {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    for wait in [Wait::Adaptive, Wait::Park] {
+        let config = Config::new().wait(wait);
+        let name = format!("large-buffer-{wait:?}");
+        let (mut server, mut client) = pair::pair(&name, &config, &config);
+        client.sender().send(b"first").unwrap();
+        let mut buffer = vec![0; 1 << 19];
+        server.receiver().recv_into(&mut buffer).unwrap();
+        for sleeps in 1..4 {
+            let late = Instant::now() + Duration::from_millis(20);
+            let outcome = server.receiver().recv_into_deadline(&mut buffer, late);
+            assert_eq!(outcome, Err(RecvError::TimedOut));
+            let receives = ends(&format!("ringway-{name}-"))[1].receives;
+            assert!(receives.sleeps >= sleeps, "{wait:?}: {receives:?}");
+        }
+    }
 }
 
 #[test]

@@ -221,6 +221,24 @@ fn a_frame_is_seen_before_it_is_received() {
     }
 }
 
+/// One that comes while it is looked for is seen, by who looks.
+#[test]
+fn a_frame_is_seen_while_it_is_looked_for() {
+    let config = Config::new().wait(Wait::Spin);
+    let (left, right) = pair("interrupt-looks", &config, &config);
+    let (mut sender, _kept) = left.split();
+    let (_other, mut receiver) = right.split();
+    let looks = thread::available_parallelism().is_ok_and(|count| count.get() > 1);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(Duration::from_millis(20));
+            sender.send(b"seen").unwrap();
+        });
+        assert_eq!(receiver.sees_frame_within(Duration::from_secs(20)), looks);
+    });
+    assert_eq!(receiver.recv().unwrap().to_vec(), b"seen");
+}
+
 #[test]
 fn a_frame_is_taken_by_who_wants_it_and_stays_for_who_does_not() {
     for lanes in [1, 2] {

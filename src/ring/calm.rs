@@ -93,6 +93,16 @@ mod tests {
     }
 
     #[test]
+    fn a_sleep_within_the_time_of_calm_doubles_it_and_a_later_one_does_not() {
+        for (slept, expected) in [(SHORTEST - 1, 2 * SHORTEST), (SHORTEST, SHORTEST)] {
+            let mut calm = Calm::new(0);
+            calm.force();
+            assert!(calm.is_over(slept, 1));
+            assert_eq!((calm.wait, calm.since), (expected, slept));
+        }
+    }
+
+    #[test]
     fn few_frames_are_not_worth_it_however_calm_it_is() {
         let mut calm = Calm::new(0);
         for second in 0..3600 {

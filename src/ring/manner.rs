@@ -60,3 +60,20 @@ impl Manner {
 pub(super) const SURE_LENGTH: u64 = frame_length(SURE_PAYLOAD);
 /// Bytes of a cache line.
 const LINE: u64 = 64;
+
+#[cfg(all(test, not(any(loom, ringway_shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_frames_are_cleared_behind_and_short_ones_that_end_a_line_outside_of_streams() {
+        for barrier in [Barrier::Made, Barrier::Spared, Barrier::Needless] {
+            for ahead in [false, true] {
+                let clears = |length| Manner::new(barrier, ahead).clears_ahead(length);
+                assert!(clears(SURE_LENGTH + 8));
+                assert!(!clears(LINE + 8) && !clears(LINE - 8));
+                assert_eq!(clears(LINE), barrier != Barrier::Made && !ahead);
+            }
+        }
+    }
+}

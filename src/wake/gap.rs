@@ -118,6 +118,15 @@ mod tests {
     }
 
     #[test]
+    fn the_first_looks_count_in_full_and_later_ones_a_sixteenth() {
+        let mut gap = Gap::default();
+        after(&mut gap, 100, 160);
+        assert_eq!((gap.learned, gap.transfer), (ENOUGH, 160 * 16));
+        after(&mut gap, 1, 320);
+        assert_eq!(gap.transfer, 170 * 16);
+    }
+
+    #[test]
     fn one_odd_look_changes_nothing() {
         let mut gap = Gap::default();
         after(&mut gap, 100, 25);

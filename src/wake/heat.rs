@@ -174,6 +174,20 @@ mod tests {
     }
 
     #[test]
+    fn the_gap_that_is_worth_it_at_most_is_worth_it() {
+        let at = |gap| {
+            Pulse {
+                gap,
+                ..Pulse::new(0)
+            }
+            .patience()
+        };
+        assert_eq!(at(0), WORTH / 2);
+        assert_eq!(at(WORTH), (2 * WORTH).min(LONGEST));
+        assert_eq!(at(WORTH + 1), 0);
+    }
+
+    #[test]
     fn near_frames_are_looked_for_and_far_ones_are_slept_for() {
         let (_, sleeps) = simulate(&[20_000; 1000], 100);
         assert_eq!(sleeps, 0);

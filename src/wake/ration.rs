@@ -69,6 +69,24 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
+    fn what_is_not_a_whole_one_is_counted_later() {
+        let mut ration = Ration::default();
+        let start = Instant::now();
+        let every = Duration::from_secs(1) / PER_SECOND;
+        while ration.take(start) {}
+        let mut taken = |quarters: u32| {
+            let now = start + every * quarters / 4;
+            std::iter::repeat_with(|| ration.take(now))
+                .take_while(|taken| *taken)
+                .count()
+        };
+        assert_eq!(
+            [10, 11, 12, 13, 28, 31, 32].map(|at| taken(at)),
+            [2, 0, 1, 0, 4, 0, 1]
+        );
+    }
+
+    #[test]
     fn a_rare_sleeper_always_has_one() {
         let mut ration = Ration::default();
         let mut now = Instant::now();

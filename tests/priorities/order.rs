@@ -242,6 +242,25 @@ fn the_bound_of_starvation_holds_end_to_end() {
     }
 }
 
+/// What a batch takes counts as served: it ends where another lane is due.
+#[test]
+fn a_batch_keeps_no_lane_waiting_for_longer_than_the_bound() {
+    let (mut one, mut other) = both("bound-batch", &with(2).starvation_bound(3));
+    for priority in [0, 1] {
+        let mut at = one.sender().at(priority).unwrap();
+        (0..20u8).for_each(|number| at.send(&[number]).unwrap());
+    }
+    let mut order = Vec::new();
+    while order.len() < 40 {
+        let mut batch = other.receiver().recv_batch(64).unwrap();
+        while let Some(frame) = batch.next_frame() {
+            order.push(frame.priority());
+        }
+    }
+    let expected = [0, 0, 0, 1].into_iter().cycle().take(26).chain([1; 14]);
+    assert_eq!(order, expected.collect::<Vec<_>>());
+}
+
 /// A sleeper over several lanes is woken by a frame in any of them; however it sleeps.
 #[test]
 fn a_frame_in_any_lane_wakes_the_sleeper() {

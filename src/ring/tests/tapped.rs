@@ -139,7 +139,12 @@ fn lies_end_it_or_show_nothing() {
             limit: CAPACITY - 8
         })
     );
+    // As long as any may be: it is what it says that is wrong.
     let flags = FLAG_FRAME | 1 << 9;
+    assert_eq!(
+        lied(|pair| ring(pair, 0, u64::from(flags) << 48 | (CAPACITY - 16))),
+        Err(Violation::UnknownFlags { flags })
+    );
     assert_eq!(
         lied(|pair| ring(pair, 0, u64::from(flags) << 48)),
         Err(Violation::UnknownFlags { flags })

@@ -58,3 +58,48 @@ impl Concert {
         }
     }
 }
+
+#[cfg(all(test, not(any(loom, ringway_shuttle))))]
+mod tests {
+    use super::*;
+
+    fn playing() -> Concert {
+        let mut concert = Concert::new();
+        for _ in 0..SOON {
+            assert!(!concert.plays());
+            concert.ended(REACH - 1, Course::Slept, false);
+        }
+        assert!(concert.plays());
+        concert
+    }
+
+    #[test]
+    fn a_series_ends_with_one_more_in_vain_than_it_may_have() {
+        let mut concert = playing();
+        for _ in 0..VAIN {
+            concert.ended(REACH, Course::Slept, false);
+            concert.ended(REACH, Course::Spun, false);
+            assert!(concert.plays());
+        }
+        concert.ended(REACH, Course::Slept, false);
+        assert!(!concert.plays());
+    }
+
+    #[test]
+    fn without_a_budget_there_is_none() {
+        let mut concert = playing();
+        concert.ended(REACH, Course::Denied, false);
+        assert!(!concert.plays());
+    }
+
+    #[test]
+    fn what_is_far_or_pays_anyway_is_no_occasion() {
+        let mut concert = Concert::new();
+        for _ in 0..10 * SOON {
+            concert.ended(REACH, Course::Slept, false);
+            concert.ended(1, Course::Slept, true);
+            concert.ended(1, Course::Spun, false);
+        }
+        assert!(!concert.plays());
+    }
+}

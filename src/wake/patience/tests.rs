@@ -50,6 +50,33 @@ fn from_a_millisecond_on_next_to_nothing_is_spun() {
     }
 }
 
+proptest! {
+    /// By its definition: of all lengths of spin the one that costs the least, each wait taken to have lasted three quarters of the longest of its kind.
+    #[test]
+    fn the_cheapest_spin_is_found(weights in prop::array::uniform8(0u64..20_000)) {
+        let patience = Patience { waits: weights, ..Patience::default() };
+        let cost = |spin: u64| -> u64 {
+            let lengths = (0..).map(|at| SHORTEST << at);
+            let costs = weights.iter().zip(lengths).enumerate().map(|(at, (weight, longest))| {
+                let found = at < LENGTHS && longest <= spin;
+                weight * if found { longest * 3 / 4 } else { spin + SLEEP }
+            });
+            costs.sum()
+        };
+        let spins = std::iter::once(0).chain((0..LENGTHS).map(|at| SHORTEST << at));
+        prop_assert_eq!(Some(patience.cheapest()), spins.min_by_key(|spin| cost(*spin)));
+    }
+}
+
+#[test]
+fn while_spinning_finds_what_comes_there_is_nothing_to_be_tried() {
+    let mut patience = Patience::default();
+    for _ in 0..100 {
+        run(&mut patience, [2_000]);
+        assert!(patience.best > 0 && patience.until_trial >= patience.between);
+    }
+}
+
 #[test]
 fn a_sudden_change_is_noticed_both_ways() {
     let mut patience = Patience::default();
