@@ -210,3 +210,71 @@ fn is_start(lane: usize, start: u64) -> Result<(), Refused> {
     let text = format!("lane {lane} starts at {start}: no multiple of 8 up to {MAX_START}");
     Err((Reason::Geometry, ErrorKind::Geometry, text))
 }
+
+#[cfg(test)]
+mod tests {
+    use zerocopy::FromZeros;
+
+    use super::*;
+
+    const LINEAGE: Lineage = Lineage {
+        token: [7; 16],
+        generation: 1,
+    };
+
+    fn claim(lineage: Option<Lineage>) -> Claim {
+        Claim {
+            lineage,
+            starts: [0; LANES],
+            lanes: 2,
+            bytes: 4096 - HEADER,
+        }
+    }
+
+    fn welcome(features: u64) -> Welcome {
+        let mut welcome = Welcome::new_zeroed();
+        welcome.features = features;
+        welcome.lanes = 2;
+        welcome.send_capacity = 4096;
+        if features & FEATURE_RESUME != 0 {
+            welcome.resume_token = LINEAGE.token;
+        }
+        welcome
+    }
+
+    #[test]
+    fn what_just_fits_is_resumed_and_more_is_not() {
+        let claim = claim(Some(LINEAGE));
+        let good = welcome(FEATURE_RESUME);
+        assert!(claim.judge(&good).is_ok());
+        let refused = |change: &dyn Fn(&mut Welcome)| {
+            let mut welcome = good;
+            change(&mut welcome);
+            claim.judge(&welcome).unwrap_err().1
+        };
+        assert_eq!(refused(&|it| it.send_capacity -= 8), ErrorKind::Geometry);
+        assert_eq!(refused(&|it| it.lanes = 1), ErrorKind::Feature);
+        assert_eq!(
+            refused(&|it| it.resume_token = [8; 16]),
+            ErrorKind::Malformed
+        );
+        // One that does not resume names no line.
+        assert_eq!(claim.judge(&welcome(0)).unwrap_err().1, ErrorKind::Feature);
+    }
+
+    #[test]
+    fn a_new_line_needs_nothing_but_its_own_name() {
+        let first = Lineage {
+            generation: 0,
+            ..LINEAGE
+        };
+        let mut small = welcome(0);
+        small.lanes = 1;
+        small.send_capacity = 8;
+        for lineage in [None, Some(first)] {
+            assert!(claim(lineage).judge(&small).is_ok());
+        }
+        assert!(claim(Some(first)).judge(&welcome(FEATURE_RESUME)).is_ok());
+        assert!(claim(None).judge(&welcome(FEATURE_RESUME)).is_err());
+    }
+}

@@ -168,3 +168,71 @@ impl<W: ForeignWord> Watch<W> {
         closed
     }
 }
+
+#[cfg(all(test, not(any(loom, ringway_shuttle))))]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use super::*;
+
+    /// A word that is not shared.
+    #[derive(Clone, Default)]
+    struct Word(Rc<Cell<u64>>);
+
+    impl OwnWord for Word {
+        fn store(&self, value: u64, _: Ordering) {
+            self.0.set(value);
+        }
+    }
+
+    impl ForeignWord for Word {
+        fn load(&self) -> u64 {
+            self.0.get()
+        }
+    }
+
+    #[test]
+    fn each_time_it_is_armed_it_has_a_new_epoch_and_is_rung_once() {
+        let word = Word::default();
+        let (mut park, mut watch) = (Park::new(word.clone()), Watch::new(word.clone()));
+        let mut last = 0;
+        for round in 0..20 {
+            assert!(!park.is_armed());
+            assert_eq!(watch.look(), Signal::Nothing);
+            // Armed again before it was awake, too.
+            for _ in 0..=round % 2 {
+                park.arm();
+                assert!(park.is_armed() && word.load() % 2 == 1 && word.load() > last);
+                last = word.load();
+                assert_eq!(watch.look(), Signal::Ring);
+                assert_eq!((watch.look(), watch.asked()), (Signal::Nothing, last));
+                // It did not get through.
+                watch.forget();
+                assert_eq!(watch.look(), Signal::Ring);
+            }
+            park.awake();
+            assert_eq!(word.load(), last + 1);
+            park.awake();
+            assert_eq!(word.load(), last + 1, "it was awake");
+        }
+    }
+
+    #[test]
+    fn who_looks_in_vain_says_so_while_awake() {
+        let word = Word::default();
+        let (mut park, mut watch) = (Park::new(word.clone()), Watch::new(word.clone()));
+        for _ in 0..3 {
+            watch.remember();
+            assert!(!watch.has_changed());
+            park.look_in_vain();
+            assert!(watch.has_changed() && word.load() % 2 == 0);
+        }
+        park.arm();
+        let armed = word.load();
+        park.look_in_vain();
+        assert_eq!(word.load(), armed, "it has said more than that");
+        park.close();
+        assert_eq!((watch.look(), word.load()), (Signal::Closed, CLOSED_EPOCH));
+    }
+}

@@ -18,6 +18,7 @@ fn refused(result: Result<ringway::Resumed, NotResumed>, kind: ErrorKind) -> Con
         panic!("it was resumed");
     };
     assert_eq!(not.error().kind(), kind, "{not}");
+    assert_eq!(not.to_string(), not.error().to_string());
     not.into_connection()
 }
 

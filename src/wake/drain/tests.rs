@@ -2,10 +2,19 @@
 
 use proptest::prelude::*;
 
-use super::Drain;
+use super::{Drain, Pace};
 
 const STEP: u64 = 512;
 const RING: u64 = 8 * STEP;
+
+#[test]
+fn a_pace_is_bytes_for_time() {
+    let pace = |bytes, nanos| Pace { bytes, nanos };
+    assert!(pace(100, 10).is_faster_than(pace(1000, 101)));
+    assert!(!pace(1000, 101).is_faster_than(pace(100, 10)));
+    assert!(!pace(100, 10).is_faster_than(pace(1000, 100)), "the same");
+    assert!(pace(u64::MAX, 1).is_faster_than(pace(1, u64::MAX)));
+}
 
 /// A reader, and what is sent to it.
 struct World {
