@@ -49,7 +49,7 @@ pub(super) fn read(printed: &str) -> Vec<Mutant> {
         let end = starts.get(number + 1).map_or(lines.len(), |next| next - 1);
         if let Some(mut mutant) = one(lines[at - 1], &lines[at + 2..end]) {
             // What cargo-mutants does not know for a test, for it is one under conditions.
-            if is_for_tests(&mutant.file) || mutant.key.contains(" in tests::") {
+            if is_for_tests(&mutant.file) || mutant.key.contains(" tests::") {
                 continue;
             }
             let count = known.entry(mutant.key.clone()).or_insert(0_u32);
