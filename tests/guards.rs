@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use pair::{pair, soon};
-use ringway::{Config, Connection, RecvError, SendError, Wait};
+use ringway::{Config, Connection, ErrorKind, RecvError, SendError, Wait};
 
 fn small(name: &str) -> (Connection, Connection) {
     let config = Config::new().capacity(4096).peer_capacity(4096);
@@ -60,6 +60,56 @@ fn a_kind_survives_the_slow_paths() {
         assert_eq!(receiver.recv_deadline(soon()).unwrap().kind(), n);
     }
     writer.join().unwrap();
+}
+
+/// Numbers of bytes that no ring has are refused by both sides, with the option's name and what would do; the ones next to them are taken.
+#[test]
+fn sizes_that_make_no_ring_are_refused_with_what_would() {
+    let path = std::env::temp_dir().join(format!("ringway-guards-sizes-{}", std::process::id()));
+    let some = || Config::new().capacity(8192).peer_capacity(8192);
+    let most = 1 << 30;
+    for (config, word) in [
+        (some().capacity(0), "capacity is 0"),
+        (some().capacity(2048), "capacity is 2048"),
+        (some().capacity(8200), "capacity is 8200"),
+        (some().max_capacity(2 * most).capacity(2 * most), "1 GiB"),
+        (some().peer_capacity(4095), "peer_capacity is 4095"),
+        (some().max_capacity(12_288), "max_capacity is 12288"),
+        (
+            some().capacity(4096).max_capacity(4096),
+            "raise max_capacity",
+        ),
+        (
+            some().peer_capacity(4096).max_capacity(4096),
+            "raise max_capacity",
+        ),
+        (some().alignment(0), "alignment is 0"),
+        (some().alignment(4), "alignment is 4"),
+        (some().alignment(24), "alignment is 24"),
+        (some().alignment(8192), "alignment is 8192"),
+        (
+            some().capacity(4096).alignment(4096),
+            "no room for alignment 4096",
+        ),
+        (some().huge_pages(true), "at least 2 MiB"),
+    ] {
+        for error in [
+            config.bind(path.as_path()).map(drop).err(),
+            config.connect(path.as_path()).map(drop).err(),
+        ] {
+            let error = error.expect(word);
+            assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{error}");
+            assert!(error.to_string().contains(word), "{error}");
+        }
+    }
+    for config in [
+        some(),
+        some().capacity(4096).peer_capacity(4096).max_capacity(4096),
+        some().alignment(8),
+        some().alignment(4096),
+    ] {
+        drop(config.bind(path.as_path()).unwrap());
+    }
 }
 
 /// A server cuts a client's wishes to its maximum, and its own capacity makes no ring.

@@ -67,6 +67,7 @@ fn an_observer_follows_the_counters_of_others() {
         assert_eq!(sum(|end| end.sends.frames), round);
         assert_eq!(sum(|end| end.receives.frames), round);
         assert_eq!(sum(|end| end.sends.bytes), 16 * round);
+        assert_eq!(observed.connections().unwrap(), ends);
     }
     assert_eq!(listener.refusals(), 0);
     drop((sender, receiver));

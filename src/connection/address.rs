@@ -244,6 +244,7 @@ mod tests {
                 "{bad:?}"
             );
         }
+        assert!(check_name(&"x".repeat(64)).is_ok());
         assert_eq!(
             check_name(&"x".repeat(65)).unwrap_err().kind(),
             ErrorKind::NameTooLong

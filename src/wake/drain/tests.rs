@@ -84,6 +84,19 @@ fn nothing_is_known_before_anything_was_released_and_an_empty_queue_takes_no_tim
     assert_eq!(world.time(), None);
 }
 
+/// The last step may have been read already; what is behind it counts to the byte, at the pace of one step for the time in which nothing was released.
+#[test]
+fn a_queue_is_counted_from_the_step_on_that_is_told_next() {
+    let mut drain = Drain::new(STEP, 0);
+    for (sent, counts) in [(STEP - 8, 0), (STEP, 8), (3 * STEP, 2 * STEP + 8)] {
+        drain.saw(0, sent, 0);
+        assert_eq!(drain.time(10_000), Some(counts * 10_000 / STEP));
+    }
+    // Now the pace is that of two: the one that was released, and one that may have been.
+    drain.saw(10_000, 3 * STEP, STEP);
+    assert_eq!(drain.time(10_000), Some((STEP + 8) * 10_000 / (2 * STEP)));
+}
+
 #[test]
 fn a_steady_reader_is_known_within_a_factor_of_two() {
     for pace in [1, 10, 1000] {
