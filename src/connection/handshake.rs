@@ -288,6 +288,33 @@ mod tests {
     }
 
     #[test]
+    fn a_dial_waits_for_room_in_the_queue_until_its_deadline() {
+        let path = std::env::temp_dir().join(format!("ringway-dial-full-{}", std::process::id()));
+        let door = socket::listen(&path).unwrap();
+        // SAFETY: no memory is passed.
+        assert_eq!(unsafe { libc::listen(door.as_raw_fd(), 0) }, 0);
+        let mut others = Vec::new();
+        while let Ok(other) = socket::connect(&path) {
+            others.push(other);
+        }
+        let patience =
+            |millis| Config::new().handshake_timeout(std::time::Duration::from_millis(millis));
+        let mut late = patience(30).dial(path.as_path()).unwrap();
+        let mut client = patience(60_000).dial(path.as_path()).unwrap();
+        for dial in [&mut late, &mut client] {
+            assert!(matches!(dial.step(), Ok(HandshakeStep::Later)));
+            assert!(dial.line().is_none());
+        }
+        std::thread::sleep(std::time::Duration::from_millis(40));
+        assert!(late.step().is_err(), "for no longer than that");
+        let taken = socket::accept(door.as_fd()).unwrap();
+        assert!(taken.is_some());
+        assert!(matches!(client.step(), Ok(HandshakeStep::Waits)));
+        assert!(client.line().is_some());
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
     fn an_end_that_goes_away_is_an_error_of_the_other() {
         let (ours, theirs) = Handshake::sockets().unwrap();
         let mut server = Config::new().answer_on(ours).unwrap();

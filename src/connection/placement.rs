@@ -97,3 +97,28 @@ fn no_node(node: u32, error: io::Error) -> Error {
     };
     Error::new(kind, text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_not_lock_is_told_of_the_limit_where_there_is_one() {
+        let size = SegmentSize {
+            control: 4096,
+            ring: 4096,
+            lanes: 1,
+            huge: false,
+        };
+        let told = |errno| not_locked("a segment", size, &io::Error::from_raw_os_error(errno)).1;
+        let limited = place::limit(Resource::RLIMIT_MEMLOCK).is_some();
+        for errno in [libc::EPERM, libc::ENOMEM, libc::EAGAIN] {
+            assert_eq!(told(errno).contains("RLIMIT_MEMLOCK"), limited, "{errno}");
+        }
+        let other = told(libc::EINVAL);
+        assert!(
+            !other.contains("RLIMIT") && other.starts_with("locking a segment ("),
+            "{other}"
+        );
+    }
+}

@@ -70,6 +70,26 @@ fn the_rest_comes_in_order_whatever_way_it_is_received() {
     }
 }
 
+/// Of all lanes together.
+#[test]
+fn what_expires_in_any_lane_is_counted() {
+    let config = Config::new().lanes(3);
+    let (mut sender, mut receiver, _) = halves("lanes", &config);
+    for (priority, count) in [(2, 1), (0, 2), (1, 3)] {
+        let mut at = sender.at(priority).unwrap();
+        for _ in 0..count {
+            stale(|expires| at.send_expiring(b"stale", expires));
+        }
+        at.send(&[priority as u8]).unwrap();
+    }
+    let mut order = Vec::new();
+    while let Ok(frame) = receiver.try_recv() {
+        order.push(frame.to_vec()[0]);
+    }
+    assert_eq!(order, [0, 1, 2]);
+    assert_eq!(receiver.expired(), 6);
+}
+
 /// Nothing is dropped by a receiver that did not ask, and it can see when a frame expires; a plain one never does.
 #[test]
 fn who_does_not_ask_gets_everything() {
