@@ -74,14 +74,14 @@ mod tests {
         let start = Instant::now();
         let every = Duration::from_secs(1) / PER_SECOND;
         while ration.take(start) {}
-        let mut taken = |quarters: u32| {
+        let taken = |quarters: u32| {
             let now = start + every * quarters / 4;
             std::iter::repeat_with(|| ration.take(now))
                 .take_while(|taken| *taken)
                 .count()
         };
         assert_eq!(
-            [10, 11, 12, 13, 28, 31, 32].map(|at| taken(at)),
+            [10, 11, 12, 13, 28, 31, 32].map(taken),
             [2, 0, 1, 0, 4, 0, 1]
         );
     }

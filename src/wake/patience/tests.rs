@@ -69,6 +69,19 @@ proptest! {
 }
 
 #[test]
+fn where_spinning_pays_there_is_no_concert() {
+    let mut patience = Patience::default();
+    for _ in 0..2000 {
+        // One in eight sleeps, near enough for a series of those that never spin.
+        run(
+            &mut patience,
+            [2_000, 2_000, 2_000, 2_000, 2_000, 2_000, 2_000, 90_000],
+        );
+        assert!(patience.best > 0 && !patience.concert.plays());
+    }
+}
+
+#[test]
 fn while_spinning_finds_what_comes_there_is_nothing_to_be_tried() {
     let mut patience = Patience::default();
     for _ in 0..100 {
