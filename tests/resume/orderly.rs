@@ -126,6 +126,28 @@ fn what_was_released_is_not_sent_again_and_the_rest_is_unseen() {
     }
 }
 
+/// It has said where its lanes start, of what it took too, before the client sends: nothing is in doubt that it never saw.
+#[test]
+fn a_server_that_took_nothing_leaves_everything_unseen() {
+    let config = config();
+    let (mut listener, mut server, mut client) = pair(&config, &config);
+    send(client.sender(), 0..5);
+    for _ in 0..3 {
+        drop(server.receiver().recv().unwrap());
+    }
+    drop(server);
+    for _ in 0..3 {
+        assert_eq!(end(&mut client), RecvError::Closed);
+        let (server, resumed) = resume(&mut listener, &config, client);
+        assert_eq!((resumed.unseen(), resumed.in_doubt()), (2, 0));
+        client = resumed.connection;
+        drop(server);
+    }
+    assert_eq!(end(&mut client), RecvError::Closed);
+    let (mut server, _resumed) = resume(&mut listener, &config, client);
+    assert_eq!(rest(&mut server), [(3, Unseen, 48), (4, Unseen, 64)]);
+}
+
 #[test]
 fn what_was_taken_and_not_released_is_in_doubt_and_stays_so() {
     let config = config();
