@@ -231,7 +231,7 @@ fn by_itself<'a>(job: &mut Job, trial: &'a mut Option<Trial>) -> Result<&'a Tria
     trial.as_ref().ok_or_else(|| Stop::failed("no trial"))
 }
 
-/// The change that has to be noticed is, and nothing is by who changes nothing.
+/// The change that has to be noticed is. What nothing has to notice shows before: each test ran without a change.
 fn finds_what_is_planted(switched: &Switched, reach: &Reach, all: &[Mutant]) -> Result<(), Stop> {
     let [file, what] = PLANTED;
     let is_planted = |mutant: &Mutant| mutant.file == file && mutant.key.ends_with(what);
