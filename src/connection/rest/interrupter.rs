@@ -57,19 +57,19 @@ pub(super) struct Interruption {
 }
 
 impl Interruption {
-    /// Whether the wait is to end, for who does not end it yet.
-    fn is_wanted(&self) -> bool {
-        self.wanted.as_ref().is_some_and(|wanted| {
-            // ORD: interrupt: Relaxed, as for `take`; partner: the store in this file.
+    /// What says that the wait is to end, if it does.
+    fn raised(&self) -> Option<&AtomicU64> {
+        self.wanted.as_deref().filter(|wanted| {
+            // ORD: interrupt: Relaxed, as above; partner: the store in this file.
             wanted.load(Ordering::Relaxed) != 0
         })
     }
 
     /// Whether the wait is to end. Asked once for each time that it was wanted.
     pub(super) fn take(&mut self) -> bool {
-        let wanted = self.wanted.as_ref().is_some_and(|wanted| {
+        let wanted = self.raised().is_some_and(|wanted| {
             // ORD: interrupt: Relaxed, as above; partner: the store in this file.
-            wanted.load(Ordering::Relaxed) != 0 && wanted.swap(0, Ordering::Relaxed) != 0
+            wanted.swap(0, Ordering::Relaxed) != 0
         });
         std::mem::take(&mut self.signalled) || wanted
     }
@@ -107,7 +107,7 @@ impl Rest {
 
     /// Whether [`Rest::is_interrupted`] is about to say so.
     pub(crate) fn is_to_be_interrupted(&self) -> bool {
-        self.interruption.is_wanted()
+        self.interruption.raised().is_some()
     }
 
     /// Whether a wait that goes on without [`Rest::wait`] is to end.
