@@ -1,6 +1,7 @@
 //! Where things are, and how to start cargo there.
 
 use std::env;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
@@ -79,4 +80,17 @@ pub(crate) fn answers(program: impl AsRef<std::ffi::OsStr>, words: &[&str]) -> b
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
+}
+
+/// What git says about the workspace.
+pub(crate) fn git(words: &[&str]) -> io::Result<String> {
+    let output = command("git").args(words).output()?;
+    if !output.status.success() {
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        return Err(io::Error::other(format!(
+            "git {}: {error}",
+            words.join(" ")
+        )));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -161,6 +161,23 @@ pub(crate) fn run_measured(
     }
 }
 
+/// `command`, started by another program, which is named with its words: in the same place and with the same variables.
+pub(crate) fn behind(program: &[&str], command: &Command) -> Command {
+    let mut outer = Command::new(program[0]);
+    outer.args(&program[1..]);
+    outer.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => outer.env(name, value),
+            None => outer.env_remove(name),
+        };
+    }
+    if let Some(directory) = command.get_current_dir() {
+        outer.current_dir(directory);
+    }
+    outer
+}
+
 /// Whether the process of that number has ended.
 fn is_over(process: &str) -> bool {
     matches!(

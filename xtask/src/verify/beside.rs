@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::job::Job;
 use super::{Options, Outcome, Step};
+use crate::process;
 
 /// A step under way.
 pub(super) struct Beside {
@@ -124,21 +125,7 @@ impl Heed {
 /// `command`, with a smaller share of the processors than what runs beside it: a ninth of the usual one, since nobody waits for it before the others are through. With none but
 /// what they leave, on a machine that others keep busy too, it would never end.
 pub(super) fn at_leisure(command: &Command) -> Command {
-    let mut leisurely = Command::new("nice");
-    leisurely.args(["-n", "10"]);
-    leisurely
-        .arg(command.get_program())
-        .args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => leisurely.env(name, value),
-            None => leisurely.env_remove(name),
-        };
-    }
-    if let Some(directory) = command.get_current_dir() {
-        leisurely.current_dir(directory);
-    }
-    leisurely
+    process::behind(&["nice", "-n", "10"], command)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::job::Stop;
 use crate::place;
@@ -138,6 +138,30 @@ pub(super) fn add(check: &str, laps: u64, time: Duration, found: Option<&str>) -
         .map_err(|error| Stop::failed(format!("docs/EVIDENCE.md cannot be added to: {error}")))
 }
 
+/// Goes on with a check for as long as `share`, in laps that count for `each` and are added one by one. `lap` is told its seed: the first of all has `first`, and so many seeds are a lap's own as it counts
+/// for. Returns how much was done, and how much in all runs.
+pub(super) fn go_on(
+    check: &str,
+    share: Duration,
+    each: u64,
+    first: u64,
+    mut lap: impl FnMut(u64) -> Result<(), Stop>,
+) -> Result<(u64, u64), Stop> {
+    let (known, began) = (laps(check), Instant::now());
+    let mut done = 0;
+    loop {
+        let (seed, lap_began) = (first + known + done, Instant::now());
+        let outcome = lap(seed);
+        done += each;
+        let found = outcome.is_err().then(|| format!("RINGWAY_SEED={seed}"));
+        add(check, each, lap_began.elapsed(), found.as_deref())?;
+        outcome?;
+        if began.elapsed() >= share {
+            return Ok((done, known + done));
+        }
+    }
+}
+
 fn try_add(check: &str, laps: u64, time: Duration, found: Option<&str>) -> io::Result<()> {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let text = fs::read_to_string(path())?;
@@ -149,14 +173,7 @@ fn try_add(check: &str, laps: u64, time: Duration, found: Option<&str>) -> io::R
 
 /// The commit that is checked, with a mark where there are changes on top of it, but for what long runs write themselves.
 fn commit() -> String {
-    let git = |words: &[&str]| {
-        let output = place::command("git")
-            .args(words)
-            .current_dir(place::root())
-            .output();
-        let output = output.ok().filter(|output| output.status.success())?;
-        Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    };
+    let git = |words: &[&str]| place::git(words).ok().map(|text| text.trim().to_owned());
     let Some(described) = git(&["describe", "--always", "--exclude=*"]) else {
         return "unknown".to_owned();
     };

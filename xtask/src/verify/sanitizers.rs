@@ -1,9 +1,7 @@
 //! The steps under a sanitizer. They need the nightly compiler; no package of any registry brings one, so its absence is a skip in CI too.
 
-use std::fmt::Write;
 use std::fs;
 use std::process::Command;
-use std::time::Instant;
 
 use super::evidence;
 use super::job::{Job, Stop, seconds};
@@ -102,27 +100,17 @@ pub(super) fn tsan(job: &mut Job) -> Result<String, Stop> {
             return Err(Stop::failed(text));
         }
     }
-    let mut text = format!("{note}, {} planted races found", PLANTED.len());
+    let text = format!("{note}, {} planted races found", PLANTED.len());
     let Some(share) = job.share(PERCENT) else {
         return Ok(text);
     };
-    let (known, began) = (evidence::laps(RACES), Instant::now());
-    for lap in 1.. {
+    let (laps, _) = evidence::go_on(RACES, share, 1, 1, |seed| {
         let mut cargo = test(job)?;
         cargo
-            .env("RINGWAY_SEED", (known + lap).to_string())
+            .env("RINGWAY_SEED", seed.to_string())
             .env("RINGWAY_FRAMES", "2000000");
-        let lap_began = Instant::now();
-        let ran = job.run(&mut cargo, seconds(1_200));
-        let found = ran
-            .is_err()
-            .then(|| format!("RINGWAY_SEED={}", known + lap));
-        evidence::add(RACES, 1, lap_began.elapsed(), found.as_deref())?;
-        Tally::read(&ran?).note()?;
-        if began.elapsed() >= share {
-            let _ = write!(text, "; {lap} laps");
-            break;
-        }
-    }
-    Ok(text)
+        let printed = job.run(&mut cargo, seconds(1_200))?;
+        Tally::read(&printed).note().map(|_| ())
+    })?;
+    Ok(format!("{text}; {laps} laps"))
 }

@@ -1,6 +1,6 @@
 //! The step `shuttle`: the programs of `src/model/random` in random schedules; with `--long` for its share of the minutes, behind those that were tried before.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::evidence;
 use super::job::{Job, Stop, seconds};
@@ -22,23 +22,11 @@ pub(super) fn shuttle(job: &mut Job) -> Result<String, Stop> {
         run(job, 0, USUAL, seconds(900))?;
         return Ok(format!("{USUAL} schedules"));
     };
-    let known = evidence::laps(CHECK);
-    let began = Instant::now();
-    let mut tried = 0;
-    loop {
-        let lap = Instant::now();
-        let outcome = run(job, known + tried, LAP, seconds(3_600));
-        tried += LAP;
-        // A whole run of other seeds is behind each: nothing is tried twice.
-        let found = outcome
-            .is_err()
-            .then(|| format!("RINGWAY_SEED={}", known + tried - LAP));
-        evidence::add(CHECK, LAP, lap.elapsed(), found.as_deref())?;
-        outcome?;
-        if began.elapsed() >= share {
-            return Ok(format!("{tried} schedules, {} in all", known + tried));
-        }
-    }
+    // A whole run of other seeds is behind each: nothing is tried twice.
+    let (tried, all) = evidence::go_on(CHECK, share, LAP, 0, |seed| {
+        run(job, seed, LAP, seconds(3_600))
+    })?;
+    Ok(format!("{tried} schedules, {all} in all"))
 }
 
 fn run(job: &mut Job, seed: u64, schedules: u64, limit: Duration) -> Result<(), Stop> {

@@ -47,8 +47,8 @@ const SOAKS: &[Soak] = &[
         part: "soak:crash",
         name: "peers killed",
         percent: 8,
-        // As the optimiser has them.
         sanitized: false,
+        // As the optimiser has them.
         words: &[
             "--release",
             "--test",
@@ -142,8 +142,8 @@ const SOAKS: &[Soak] = &[
         part: "soak:steps",
         name: "every instruction",
         percent: 5,
-        // As the optimiser has them.
         sanitized: false,
+        // As the optimiser has them.
         words: &["--release", "--test", "steps"],
         lap: |cargo, _, _| {
             cargo.env("RINGWAY_STEPS", "all");
@@ -154,8 +154,8 @@ const SOAKS: &[Soak] = &[
         part: "soak:properties",
         name: "properties",
         percent: 3,
-        // The module with the property test, which draws other cases in every run.
         sanitized: false,
+        // The module with the property test, which draws other cases in every run.
         words: &["--lib", "against_a_queue"],
         lap: |_, _, _| (),
         counts: None,
@@ -177,11 +177,10 @@ pub(super) fn shares() -> impl Iterator<Item = (&'static str, u32)> {
 
 pub(super) fn soak(job: &mut Job) -> Result<String, Stop> {
     let mut laps = Vec::new();
-    for soak in SOAKS
-        .iter()
-        .filter(|soak| job.is_chosen(soak.part))
-        .collect::<Vec<_>>()
-    {
+    for soak in SOAKS {
+        if !job.is_chosen(soak.part) {
+            continue;
+        }
         let share = job
             .share(soak.percent)
             .ok_or_else(|| Stop::failed("--long=MINUTES says for how long"))?;
@@ -237,11 +236,13 @@ fn run(
         let printed = job.watch(&mut cargo, left + LAST_LAP, || progress.show(lap))?;
         // A name that no test has any more would let every lap pass.
         Tally::read(&printed).note()?;
-        let count = soak.counts.map_or(1, |what| count(&printed, what));
-        if count == 0 {
-            let what = soak.counts.unwrap_or_default();
-            return Err(Stop::failed(format!("no line says how many{what}")));
-        }
+        let count = match soak.counts.map(|what| (what, count(&printed, what))) {
+            None => 1,
+            Some((what, 0)) => {
+                return Err(Stop::failed(format!("no line says how many{what}")));
+            }
+            Some((_, count)) => count,
+        };
         done(count)?;
         if progress.began.elapsed() >= share {
             progress.end(lap);

@@ -1,15 +1,14 @@
 //! Which changes that are in the program with all of them are noticed: each is switched on, and the tests that come to its function run until one fails.
 
 use std::process::Command;
-use std::sync::Mutex;
-use std::thread;
 use std::time::Duration;
 
+use super::each_of;
 use super::list::Mutant;
-use super::reach::{Reach, Test, test};
+use super::reach::{Reach, Test, passes, test};
 use super::switched::{Place, Switched};
 use super::trial::Verdict;
-use crate::process::{self, End};
+use crate::process;
 use crate::verify::job::seconds;
 
 /// So many are tried at a time: many tests wait for most of their time.
@@ -32,22 +31,9 @@ pub(super) fn hunt(
     all: &[Mutant],
     members: &[usize],
 ) -> Vec<Option<Verdict>> {
-    let verdicts = Mutex::new(vec![None; members.len()]);
-    let queue = Mutex::new(members.iter().enumerate());
-    thread::scope(|scope| {
-        for _ in 0..WIDTH {
-            scope.spawn(|| {
-                let next = || queue.lock().ok()?.next();
-                while let Some((at, member)) = next() {
-                    let verdict = one(switched, reach, &all[*member], switched.places[*member]);
-                    if let Ok(mut verdicts) = verdicts.lock() {
-                        verdicts[at] = verdict;
-                    }
-                }
-            });
-        }
-    });
-    verdicts.into_inner().unwrap_or_default()
+    each_of(members, WIDTH, |_, member| {
+        one(switched, reach, &all[*member], switched.places[*member])
+    })
 }
 
 fn one(switched: &Switched, reach: &Reach, mutant: &Mutant, place: Place) -> Option<Verdict> {
@@ -61,10 +47,8 @@ fn one(switched: &Switched, reach: &Reach, mutant: &Mutant, place: Place) -> Opt
         let mut command = test(&switched.binaries[part[0].binary], &names);
         command.env("RINGWAY_MUTANT", number.to_string());
         let took = part.iter().map(|test| test.took).sum::<Duration>();
-        let command = bounded(&command);
-        match process::run(&mut { command }, took * SLOWER + GRACE, || ()) {
-            Ok(End::Exit(status, 0)) if status.success() => {}
-            _ => return Some(Verdict::Noticed),
+        if !passes(&mut bounded(&command), took * SLOWER + GRACE) {
+            return Some(Verdict::Noticed);
         }
     }
     Some(Verdict::Survived)
@@ -95,21 +79,8 @@ fn parts<'a>(tests: &[&'a Test]) -> Vec<Vec<&'a Test>> {
 
 /// With a bound for its memory: a change may ask for all there is.
 fn bounded(command: &Command) -> Command {
-    let mut shell = Command::new("sh");
-    shell.args(["-c", "ulimit -v 16000000; exec \"$@\"", "sh"]);
-    shell.arg(command.get_program()).args(command.get_args());
-    shell.stdout(std::process::Stdio::null());
-    shell.stderr(std::process::Stdio::null());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => shell.env(name, value),
-            None => shell.env_remove(name),
-        };
-    }
-    if let Some(folder) = command.get_current_dir() {
-        shell.current_dir(folder);
-    }
-    shell
+    let script = "ulimit -v 16000000; exec \"$@\"";
+    process::behind(&["sh", "-c", script, "sh"], command)
 }
 
 #[cfg(test)]

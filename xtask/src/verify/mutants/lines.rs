@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::io;
 
-use crate::place;
+use crate::place::git;
 use crate::verify::coverage::FOLDERS;
 
 /// The commit to compare with: where the branch left `origin/main`, or the one before this one if that is here. A clone of one commit has neither.
@@ -28,18 +28,6 @@ pub(super) fn changed(base: &str) -> io::Result<HashSet<(String, usize)>> {
     ];
     words.extend(folders.iter().map(String::as_str));
     Ok(read(&git(&words)?))
-}
-
-fn git(words: &[&str]) -> io::Result<String> {
-    let output = place::command("git").args(words).output()?;
-    if !output.status.success() {
-        let error = String::from_utf8_lossy(&output.stderr).into_owned();
-        return Err(io::Error::other(format!(
-            "git {}: {error}",
-            words.join(" ")
-        )));
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Of `+++ b/FILE` and `@@ -1,2 +3,4 @@`.

@@ -14,7 +14,10 @@ mod switched;
 mod trial;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::coverage::FOLDERS;
@@ -279,6 +282,41 @@ fn list(job: &mut Job) -> Result<Vec<Mutant>, Stop> {
         return Err(Stop::failed("cargo-mutants has nothing to change"));
     }
     Ok(all)
+}
+
+/// What `work` makes of each, some at a time and in their order. It is told which of so many workers it is.
+fn each_of<T: Sync, R: Send>(
+    all: &[T],
+    width: usize,
+    work: impl Fn(usize, &T) -> Option<R> + Sync,
+) -> Vec<Option<R>> {
+    let made = Mutex::new(all.iter().map(|_| None).collect::<Vec<_>>());
+    let queue = Mutex::new(all.iter().enumerate());
+    thread::scope(|scope| {
+        for worker in 0..width {
+            let (queue, made, work) = (&queue, &made, &work);
+            scope.spawn(move || {
+                let next = || queue.lock().ok()?.next();
+                while let Some((at, one)) = next() {
+                    let result = work(worker, one);
+                    if let Ok(mut made) = made.lock() {
+                        made[at] = result;
+                    }
+                }
+            });
+        }
+    });
+    made.into_inner().unwrap_or_default()
+}
+
+/// `cargo test` of the library's package, in a copy of the sources.
+fn cargo(job: &Job, tree: &Path, build: &str) -> Command {
+    let mut cargo = job.cargo("test");
+    cargo.args(["--profile", "mutants", "--package", "ringway"]);
+    cargo
+        .current_dir(tree)
+        .env("CARGO_TARGET_DIR", folder().join(build));
+    cargo
 }
 
 fn folder() -> PathBuf {

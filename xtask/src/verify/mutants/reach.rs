@@ -3,14 +3,12 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::process::Stdio;
-use std::sync::Mutex;
-use std::thread;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::folder;
 use super::list::Mutant;
 use super::switched::Switched;
+use super::{each_of, folder};
 use crate::output::say;
 use crate::process::{self, End};
 use crate::verify::binaries::Binary;
@@ -57,35 +55,22 @@ impl Reach {
             names.extend(listed(binary)?.into_iter().map(|name| (at, name)));
         }
         say!("    {} tests show what they come to", names.len());
-        let queue = Mutex::new(names.into_iter());
-        let found = Mutex::new(Vec::new());
-        thread::scope(|scope| {
-            for worker in 0..WIDTH {
-                let (queue, found) = (&queue, &found);
-                scope.spawn(move || {
-                    let next = || queue.lock().ok()?.next();
-                    while let Some((at, name)) = next() {
-                        let shown = shown(switched, at, &name, worker);
-                        if let (Some((took, functions)), Ok(mut found)) = (shown, found.lock()) {
-                            let about = format!("{} {name}", switched.binaries[at].target);
-                            let test = Test {
-                                binary: at,
-                                name,
-                                about,
-                                took,
-                            };
-                            found.push((test, functions));
-                        }
-                    }
-                });
-            }
+        let found = each_of(&names, WIDTH, |worker, (binary, name)| {
+            let (took, functions) = shown(switched, *binary, name, worker)?;
+            let about = format!("{} {name}", switched.binaries[*binary].target);
+            let test = Test {
+                binary: *binary,
+                name: name.clone(),
+                about,
+                took,
+            };
+            Some((test, functions))
         });
-        let found = found.into_inner().unwrap_or_default();
         let mut reach = Self {
             tests: Vec::new(),
             by_function: BTreeMap::new(),
         };
-        for (test, functions) in found {
+        for (test, functions) in found.into_iter().flatten() {
             for first in functions {
                 let tests = reach.by_function.entry(first).or_default();
                 tests.push(reach.tests.len());
@@ -150,9 +135,9 @@ fn shown(
     command.env("RINGWAY_NOTES", &notes);
     let began = Instant::now();
     // With the time to start it and to see that it has ended.
-    let end = process::run(&mut command, LONGEST + seconds(1), || ()).ok()?;
+    let passed = passes(&mut command, LONGEST + seconds(1));
     let took = began.elapsed();
-    if !matches!(end, End::Exit(status, 0) if status.success()) || took > LONGEST {
+    if !passed || took > LONGEST {
         return None;
     }
     let noted = fs::read(&notes).ok()?;
@@ -161,14 +146,18 @@ fn shown(
 }
 
 /// Runs these tests of a binary and no others.
-pub(super) fn test(binary: &Binary, names: &[&str]) -> std::process::Command {
+pub(super) fn test(binary: &Binary, names: &[&str]) -> Command {
     let mut command = binary.command();
     command.args(names).args(["--exact", "--test-threads=2"]);
+    command.envs(FEW);
     command
-        .envs(FEW)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    command
+}
+
+/// Whether it ends by itself in time, with success, and leaves nobody behind. Nobody reads what it says.
+pub(super) fn passes(command: &mut Command, limit: Duration) -> bool {
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let end = process::run(command, limit, || ());
+    matches!(end, Ok(End::Exit(status, 0)) if status.success())
 }
 
 #[cfg(test)]

@@ -123,11 +123,8 @@ impl Switched {
     }
 
     fn cargo(&self, job: &Job) -> Command {
-        let mut cargo = job.cargo("test");
-        cargo.args(["--profile", "mutants", "--package", "ringway"]);
+        let mut cargo = super::cargo(job, &self.tree, "switched-build");
         cargo
-            .current_dir(&self.tree)
-            .env("CARGO_TARGET_DIR", folder().join("switched-build"))
             // A change may well be what a lint refuses.
             .env("RUSTFLAGS", "--cap-lints=warn");
         cargo
@@ -214,14 +211,14 @@ impl Switched {
             let (Some(arms), Some(groups)) = (arms.get(file), groups.get_mut(file)) else {
                 continue;
             };
-            let place = if let Some(arm) = arms.iter().find(|arm| arm.lines.contains(&line)) {
-                (arm.member, Place::NoProgram)
-            } else if let Some(arm) = arms.iter().rev().find(|arm| arm.lines.end <= line) {
-                (arm.member, Place::Alone)
-            } else {
-                continue;
-            };
-            let (member, what) = place;
+            let (member, what) =
+                if let Some(arm) = arms.iter().find(|arm| arm.lines.contains(&line)) {
+                    (arm.member, Place::NoProgram)
+                } else if let Some(arm) = arms.iter().rev().find(|arm| arm.lines.end <= line) {
+                    (arm.member, Place::Alone)
+                } else {
+                    continue;
+                };
             let Some(group) = groups
                 .iter_mut()
                 .find(|group| group.members.contains(&member))

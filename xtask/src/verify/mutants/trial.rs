@@ -125,11 +125,8 @@ impl Trial {
     }
 
     fn cargo(&self, job: &Job) -> Command {
-        let mut cargo = job.cargo("test");
-        cargo.args(["--profile", "mutants", "--package", "ringway"]);
+        let mut cargo = super::cargo(job, &self.tree, "build");
         cargo
-            .current_dir(&self.tree)
-            .env("CARGO_TARGET_DIR", folder().join("build"))
             .env("CARGO_INCREMENTAL", "1")
             .env("PROPTEST_CASES", CASES);
         cargo
@@ -138,19 +135,13 @@ impl Trial {
 
 /// Copies the sources to `tree`. Files that are the same stay untouched, so that cargo builds as little as there is to build.
 pub(super) fn copy(tree: &Path) -> io::Result<()> {
-    let mut git = place::command("git");
-    git.args([
+    let names = place::git(&[
         "ls-files",
         "-z",
         "--cached",
         "--others",
         "--exclude-standard",
-    ]);
-    let output = git.output()?;
-    if !output.status.success() {
-        return Err(io::Error::other("git does not know them"));
-    }
-    let names = String::from_utf8_lossy(&output.stdout).into_owned();
+    ])?;
     for name in names.split('\0').filter(|name| !name.is_empty()) {
         let Ok(new) = fs::read(place::root().join(name)) else {
             // Removed, and not yet for git.
