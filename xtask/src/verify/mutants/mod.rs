@@ -322,3 +322,20 @@ fn cargo(job: &Job, tree: &Path, build: &str) -> Command {
 fn folder() -> PathBuf {
     place::target().join("mutants")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::each_of;
+
+    #[test]
+    fn each_is_worked_on_once_and_told_in_its_place() {
+        let all: Vec<u32> = (0..100).collect();
+        let told = each_of(&all, 3, |worker, number| {
+            assert!(worker < 3);
+            (number % 7 != 0).then_some(number * 2)
+        });
+        let expected = all.iter().map(|it| (it % 7 != 0).then_some(it * 2));
+        assert_eq!(told, expected.collect::<Vec<_>>());
+        assert!(each_of(&[0; 0], 3, |_, _| Some(1)).is_empty());
+    }
+}
