@@ -83,7 +83,12 @@ impl Mark {
         loop {
             let left = self.carriers();
             if left.is_empty() {
-                return 0;
+                // One that is just becoming another program has no environment for a moment.
+                thread::sleep(Duration::from_millis(2));
+                if self.carriers().is_empty() {
+                    return 0;
+                }
+                continue;
             }
             if Instant::now() >= end {
                 self.kill();
