@@ -324,6 +324,24 @@ fn a_given_directory_that_is_not_there_is_to_be_created() {
     assert!(!told.contains("set RINGWAY_DIR"), "it is set: {told}");
 }
 
+/// Neither is it there, nor can it be created: another reason than the usual one.
+#[test]
+fn a_directory_that_the_kernel_refuses_is_refused_with_its_words() {
+    let within_a_file = std::env::current_exe().unwrap().join("names");
+    let variables: [(&str, &Path); 1] = [("RINGWAY_DIR", &within_a_file)];
+    for what in ["bind", "connect"] {
+        let told = said(&mut role(what, &variables));
+        assert!(told.starts_with("Directory: "), "{what}: {told}");
+        for word in [
+            &*within_a_file.to_string_lossy(),
+            "cannot be used",
+            "Not a directory",
+        ] {
+            assert!(told.contains(word), "{what}: {told:?} lacks {word:?}");
+        }
+    }
+}
+
 #[test]
 fn a_relative_directory_is_refused_by_both_sides() {
     let name = format!("ringway-relative-names-{}", std::process::id());

@@ -6,7 +6,7 @@ mod record;
 use std::thread;
 
 use ringway::schema::Schema;
-use ringway::{Config, Connection, ErrorKind};
+use ringway::{Config, Connection, ErrorKind, Limits};
 
 use pair::soon;
 use record::quote;
@@ -174,4 +174,20 @@ fn a_schema_that_breaks_a_rule_is_refused_at_home() {
         error.to_string().contains("what this side sends"),
         "{error}"
     );
+}
+
+/// A server that locks memory locks the client's segment too, which has these tables: they count.
+#[test]
+fn what_is_locked_of_a_clients_tables_counts() {
+    let server = Config::new()
+        .lock_memory(true)
+        .limits(Limits::new().bytes(1));
+    let asked = |sends| -> u64 {
+        let [(kind, text), _] = disagree("locked", &server, &config(sends, None));
+        assert_eq!(kind, ErrorKind::Resources);
+        let (_, text) = text.split_once("0 are in use, and ").unwrap();
+        text.split_once(" were asked").unwrap().0.parse().unwrap()
+    };
+    let [nothing, some, more] = [None, Some(old()), Some(new())].map(asked);
+    assert!(nothing < some && some < more, "{nothing}, {some}, {more}");
 }

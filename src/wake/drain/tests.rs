@@ -97,6 +97,20 @@ fn a_queue_is_counted_from_the_step_on_that_is_told_next() {
     assert_eq!(drain.time(10_000), Some((STEP + 8) * 10_000 / (2 * STEP)));
 }
 
+/// While it has nothing to read, it is not slow.
+#[test]
+fn an_empty_queue_ends_the_stretch_that_a_pace_is_measured_in() {
+    let mut drain = Drain::new(STEP, 0);
+    drain.saw(0, 2 * STEP, 0);
+    drain.saw(10_000, 2 * STEP, 2 * STEP);
+    // A second later there is something again, of which six steps are read in 80 microseconds.
+    let again = 1_000_000_000;
+    drain.saw(again, 10 * STEP, 2 * STEP);
+    let now = again + 80_000;
+    drain.saw(now, 10 * STEP, 8 * STEP);
+    assert_eq!(drain.time(now), Some((STEP + 8) * 80_000 / (7 * STEP)));
+}
+
 #[test]
 fn a_steady_reader_is_known_within_a_factor_of_two() {
     for pace in [1, 10, 1000] {

@@ -181,6 +181,26 @@ fn what_times_out_is_learned_from() {
     assert!(spins < 1000, "{spins}");
 }
 
+/// A deadline that ends a short sleep does not say that what was waited for would have come as soon; what comes that soon does.
+#[test]
+fn what_a_deadline_cuts_short_is_not_learned_from() {
+    let spun = |found| {
+        let mut run = new(Wait::Adaptive, Cores::Several, None);
+        run.waits(LONG, 100);
+        for _ in 0..1000 {
+            run.ladder.begin(run.now, &mut run.lately);
+            let due = run.now + SHORT;
+            while run.now < due && run.ladder.step(run.now) != Sleep {
+                run.now += LOOK;
+            }
+            run.now = run.now.max(due);
+            run.ladder.end(run.now, found, &mut run.lately);
+        }
+        run.ladder.spins()
+    };
+    assert_eq!([false, true].map(spun), [false, true]);
+}
+
 #[test]
 fn no_budget_no_spin_and_a_whole_second_is_no_limit() {
     let mut run = new(Wait::Adaptive, Cores::Several, Some(Duration::ZERO));

@@ -7,7 +7,7 @@ use std::ops::Range;
 pub(super) struct Function {
     /// What is between its braces.
     pub(super) body: Range<usize>,
-    /// Its body can stand beside another one: it is evaluated when the program runs, and has a type that can be named.
+    /// Its body can stand beside another one: it has a type that can be named.
     pub(super) is_plain: bool,
 }
 
@@ -24,8 +24,6 @@ pub(super) fn functions(text: &str) -> Vec<Function> {
     let bytes = text.as_bytes();
     let (mut all, mut open, mut depth) = (Vec::new(), Vec::new(), 0_usize);
     let mut head: Option<Head> = None;
-    // A `const` in front of the function that may come.
-    let mut is_const = false;
     let mut at = 0;
     while at < bytes.len() {
         let rest = &bytes[at..];
@@ -37,12 +35,11 @@ pub(super) fn functions(text: &str) -> Vec<Function> {
         let word = word(rest);
         if !word.is_empty() {
             match (word, &mut head) {
-                (b"const", None) => is_const = true,
                 // Not the type of one, which has no name.
                 (b"fn", None) if is_named(&rest[2..]) => {
                     head = Some(Head {
                         depth,
-                        is_plain: !std::mem::take(&mut is_const),
+                        is_plain: true,
                         returns: false,
                     });
                 }
@@ -72,9 +69,6 @@ pub(super) fn functions(text: &str) -> Vec<Function> {
             }
             (b';', Some(found)) if depth == found.depth => head = None,
             _ => {}
-        }
-        if matches!(bytes[at], b';' | b'{' | b'}' | b'=') {
-            is_const = false;
         }
         at += 1;
     }
@@ -206,9 +200,7 @@ mod tests {
 
     #[test]
     fn some_bodies_cannot_stand_beside_another() {
-        assert_eq!(bodies("pub const fn a() -> u8 { 1 }"), [("1", false)]);
-        assert_eq!(bodies("const A: u8 = 1; fn a() -> u8 { 2 }"), [("2", true)]);
-        assert_eq!(bodies("const unsafe fn a() { 1 }"), [("1", false)]);
+        assert_eq!(bodies("const unsafe fn a() { 1 }"), [("1", true)]);
         assert_eq!(bodies("fn a() -> Box<[impl B]> { 1 }"), [("1", false)]);
         assert_eq!(
             bodies("fn a(b: impl Fn() -> u8) -> u8 { 1 }"),

@@ -18,6 +18,9 @@ use crate::verify::job::{Job, Stop, seconds};
 /// Says which change is on, and notes which functions are come to.
 const SWITCH: &str = include_str!("switch.rs.in");
 
+/// What the switch needs to be asked in constant functions too, where it says that nothing is on.
+const FEATURES: &str = "#![feature(core_intrinsics, const_eval_select)]";
+
 /// How often the compiler is asked what it does not take.
 const ROUNDS: usize = 30;
 
@@ -126,7 +129,9 @@ impl Switched {
         let mut cargo = super::cargo(job, &self.tree, "switched-build");
         cargo
             // A change may well be what a lint refuses.
-            .env("RUSTFLAGS", "--cap-lints=warn");
+            .env("RUSTFLAGS", "--cap-lints=warn")
+            // For the features, in this crate alone.
+            .env("RUSTC_BOOTSTRAP", "ringway");
         cargo
     }
 
@@ -148,7 +153,7 @@ impl Switched {
         fs::write(self.tree.join("src/mutant.rs"), SWITCH)?;
         let lib = self.tree.join("src/lib.rs");
         let text = fs::read_to_string(&lib)?;
-        fs::write(lib, text + "\nmod mutant;\n")?;
+        fs::write(lib, format!("{FEATURES}\n{text}\nmod mutant;\n"))?;
         Ok(arms)
     }
 
@@ -326,7 +331,7 @@ mod tests {
     use super::*;
 
     const TEXT: &str =
-        "fn a(x: u8) -> u8 {\n    x + 1\n}\nconst fn b() -> u8 {\n    1 + 1\n}\nfn c() {}\n";
+        "fn a(x: u8) -> u8 {\n    x + 1\n}\nfn b() -> impl Copy {\n    1 + 1\n}\nfn c() {}\n";
     const LISTED: &str = "\
 src/x.rs:2:7: replace + with -
 --- src/x.rs
@@ -356,7 +361,7 @@ src/x.rs:2:7: replace + with *
             members: vec![0, 1],
         }];
         let (written, arms) = switched.file(TEXT, &all, &groups, &mut 7);
-        let expected = "fn a(x: u8) -> u8 {\nmatch crate::mutant::on(7, 8) {\n7 => {\n    x - 1\n\n}\n8 => {\n    x * 1\n\n}\n_ => {\n    x + 1\n\n}\n}\n}\nconst fn";
+        let expected = "fn a(x: u8) -> u8 {\nmatch crate::mutant::on(7, 8) {\n7 => {\n    x - 1\n\n}\n8 => {\n    x * 1\n\n}\n_ => {\n    x + 1\n\n}\n}\n}\nfn b";
         assert!(written.starts_with(expected), "{written}");
         assert_eq!(
             (arms[0].lines.clone(), arms[1].lines.clone()),
@@ -395,7 +400,11 @@ src/x.rs:2:7: replace + with *
         );
         assert_eq!(function_of(&found, &(plus..plus + 1)), Some(&found[0]));
         let second = TEXT.rfind('+').unwrap();
-        assert_eq!(function_of(&found, &(second..second + 1)), None, "constant");
+        assert_eq!(
+            function_of(&found, &(second..second + 1)),
+            None,
+            "no name for its type"
+        );
         assert_eq!(function_of(&found, &(0..1)), None, "in none");
     }
 }
