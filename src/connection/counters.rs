@@ -1,6 +1,7 @@
 //! Reading a counters segment: ours, or that of a process that we observe.
 
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 
@@ -224,9 +225,9 @@ fn connection(slot: &[u8; counters::SLOT]) -> ConnectionCounters {
 
 impl Counters {
     /// Whether both are one segment, and so of one process.
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        let inode = |counters: &Self| counters.file.metadata().map(|status| status.ino()).ok();
-        inode(self) == inode(other)
+    pub(super) fn is_same(&self, other: &Self) -> io::Result<bool> {
+        let inode = |counters: &Self| counters.file.metadata().map(|status| status.ino());
+        Ok(inode(self)? == inode(other)?)
     }
 }
 

@@ -147,7 +147,8 @@ impl Tap {
         let mut restarted = false;
         for _ in 0..ANSWERS {
             let answer = ask(&self.config, &self.path, self.last)?;
-            if !answer.observed.counters().is_same(self.observed.counters()) {
+            let same = answer.observed.counters().is_same(self.observed.counters());
+            if !same.map_err(|error| Error::io("asking who answers", error))? {
                 // Another process, whose numbers have nothing to do with those that we know.
                 self.observed = answer.observed;
                 self.last = 0;

@@ -34,6 +34,8 @@ pub(crate) struct Plan {
     pub(crate) later: u32,
     pub(crate) errno: i32,
     pub(crate) manner: Manner,
+    /// It is made there only where another one failed.
+    pub(crate) instead: bool,
 }
 
 /// What came of a run.
@@ -41,8 +43,8 @@ pub(crate) struct Plan {
 pub(crate) struct Ran {
     /// The wait status of the failing process, and of its peer.
     pub(crate) ended: [i32; 2],
-    /// How often the plan was carried out.
-    pub(crate) hits: u32,
+    /// How often each plan was carried out.
+    pub(crate) hits: Vec<u32>,
     /// What the failing process said of its attempts, and its peer.
     pub(crate) texts: [String; 3],
     /// Descriptors and shared mappings at its end.
@@ -51,7 +53,7 @@ pub(crate) struct Ran {
     pub(crate) left: bool,
     /// Frames committed and received, by attempt.
     pub(crate) frames: [(u64, u64); 2],
-    /// Without a plan: the calls that were made, in order.
+    /// If they are asked for: the calls that were made when every plan had been carried out, in order.
     pub(crate) calls: Vec<Call>,
 }
 
@@ -60,6 +62,8 @@ pub(crate) struct Ran {
 pub(crate) struct Call {
     pub(crate) number: i64,
     pub(crate) site: Site,
+    /// So many of its number had been made before.
+    pub(crate) turn: u32,
     /// Its second and third.
     pub(crate) arguments: [u64; 2],
     /// For people.
@@ -109,12 +113,13 @@ fn failing(scene: Scene, page: &Page, path: &Path, filtered: Option<i64>) {
     page.set(HELD + 1, held[1]);
 }
 
-/// Runs `scene` with up to two plans. `wanted`: what the failing process holds at the end of a run in which nothing fails.
+/// Runs `scene` with up to two plans. `wanted`: what the failing process holds at the end of a run in which nothing fails. `lists`: its calls are asked for.
 pub(crate) fn run(
     scene: Scene,
     path: &Path,
     plans: &[Plan],
     wanted: Option<[u64; 2]>,
+    lists: bool,
     code: &mut Code,
 ) -> Ran {
     // What an earlier run was not permitted to remove.
@@ -124,7 +129,7 @@ pub(crate) fn run(
         page.set(WANTED + index, count);
     }
     let filtered = match plans {
-        [one] => Some(one.number),
+        [one] if !lists => Some(one.number),
         _ => None,
     };
     let child = fork(|| failing(scene, &page, path, filtered));
@@ -139,14 +144,13 @@ pub(crate) fn run(
     mem::forget(child);
     let mut ran = Ran {
         ended: [0; 2],
-        hits: 0,
+        hits: vec![0; plans.len()],
         texts: Default::default(),
         held: [0; 2],
         left: false,
         frames: [(0, 0); 2],
         calls: Vec::new(),
     };
-    let mut hits = vec![0u32; plans.len()];
     let mut turns = HashMap::new();
     trace::run(failing, 0);
     let mut alive = [true; 2];
@@ -166,17 +170,18 @@ pub(crate) fn run(
                 let mut site = code.site(who, &registers);
                 // Other threads only close, once they have begun.
                 site.direct &= who == failing;
-                if plans.is_empty() {
+                let ours = calls::is_ours(number, site.direct);
+                let turn = turns.entry(number).or_insert(0u32);
+                if lists && ran.hits.iter().all(|hits| *hits > 0) {
                     ran.calls.push(Call {
                         number,
                         site,
+                        turn: *turn,
                         arguments,
                         callers: code.callers(who, &registers),
                     });
                 }
-                let ours = calls::is_ours(number, site.direct);
-                let turn = turns.entry(number).or_insert(0u32);
-                let due = plans.iter().zip(&mut hits).find(|(plan, hits)| {
+                let due = plans.iter().zip(&mut ran.hits).find(|(plan, hits)| {
                     let again = **hits > 0 && plan.manner == Manner::Always;
                     let here = plan
                         .turn
@@ -202,7 +207,6 @@ pub(crate) fn run(
             Stop::Signal(signal) => trace::run(who, signal),
         }
     }
-    ran.hits = hits.iter().sum();
     ran.texts = TEXTS.map(|at| read(&page, at));
     ran.held = [page.get(HELD), page.get(HELD + 1)];
     ran.frames = [0, 1].map(|attempt| (page.get(SAID + attempt), page.get(HEARD + attempt)));

@@ -434,7 +434,9 @@ fn watch(scene: Scene, page: &Page, path: &Path) -> Outcome {
             let seen = lane.try_recv(&mut payload).map_err(|error| clear(&error))?;
             if seen.is_some() {
                 assert_eq!(payload, b"seen");
-                return tap.refresh().map_err(|error| clear(&error));
+                let refreshed = tap.refresh().map_err(|error| clear(&error));
+                assert_eq!(tap.lanes().len(), 2, "of one connection");
+                return refreshed;
             }
         }
         std::thread::yield_now();

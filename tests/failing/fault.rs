@@ -1,0 +1,54 @@
+//! What is to be true of a run, whatever fails in it.
+
+use crate::calls;
+use crate::inject::{Manner, Plan, Ran};
+
+/// What is wrong with a run, if anything is. `wanted`: what the failing process holds at the end, if that is known.
+pub(crate) fn fault(ran: &Ran, plans: &[Plan], wanted: Option<[u64; 2]>) -> Option<String> {
+    if ran.ended != [0; 2] {
+        let [failing, peer] = ran.ended;
+        return Some(format!(
+            "the failing process ended with {failing:#x}, its peer with {peer:#x}"
+        ));
+    }
+    if let Some((said, heard)) = ran.frames.iter().find(|(said, heard)| heard < said) {
+        return Some(format!("{said} frames were committed, {heard} received"));
+    }
+    let [first, second, _] = &ran.texts;
+    if first.starts_with("exchange") {
+        return Some("a connection that was made did not last".to_owned());
+    }
+    if !second.is_empty() {
+        return Some("the next attempt failed too".to_owned());
+    }
+    // Not where what it goes on with fails too.
+    let goes_on = |plan: &Plan| !plan.instead && calls::goes_on(plan.number, plan.errno);
+    if !first.is_empty() && plans.iter().all(goes_on) {
+        return Some("this was to go on".to_owned());
+    }
+    let wanted = wanted?;
+    // What a process makes once it may not have needed: whether anybody had to be rung depends on the moment.
+    let more = |index: usize| ran.held[index].saturating_sub(wanted[index]);
+    let failed = |number: i64| {
+        let really = |plan: &Plan| plan.manner != Manner::Pretended;
+        plans
+            .iter()
+            .any(|plan| plan.number == number && really(plan))
+    };
+    // Who cannot be sure that it is ours leaves it, and the next listener takes its place.
+    let unsure = [
+        libc::SYS_unlink,
+        libc::SYS_openat,
+        libc::SYS_flock,
+        libc::SYS_statx,
+    ];
+    if ran.left && !unsure.into_iter().any(failed) {
+        return Some("a socket is left behind".to_owned());
+    }
+    // The kernel's AIO may be asked instead of /proc, which one with few descriptors would never have used.
+    let asked = u64::from(failed(libc::SYS_readlink));
+    // What is not unmapped stays.
+    let mapped = failed(libc::SYS_munmap);
+    let fits = more(0) <= asked && (mapped || more(1) <= asked);
+    (!fits).then(|| format!("it holds {:?} at the end, not {wanted:?}", ran.held))
+}

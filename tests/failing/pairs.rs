@@ -1,0 +1,56 @@
+//! Two failures in one run: each that there is first, and behind it each call that is made then, wherever from. Where the first is what ends an attempt,
+//! these are few; where it goes on, they are those of the whole attempt, and what it makes instead.
+
+use crate::inject::{Manner, Plan};
+use crate::series::{Series, answers};
+
+/// All pairs take long, so they are tried in shares.
+#[derive(Clone, Copy)]
+pub(crate) struct Share {
+    shares: u64,
+    /// From 0 on. Behind the last share comes the first again, with other answers of the second call.
+    number: u64,
+}
+
+impl Share {
+    /// `RINGWAY_PAIRS`: how many shares there are; `RINGWAY_SEED`: which of them is to be tried, from 1 on. `None`: no pairs are.
+    pub(crate) fn asked() -> Option<Self> {
+        let number = |name| std::env::var(name).ok()?.parse::<u64>().ok();
+        Some(Self {
+            shares: number("RINGWAY_PAIRS").filter(|shares| *shares > 0)?,
+            number: number("RINGWAY_SEED").unwrap_or(1).saturating_sub(1),
+        })
+    }
+
+    /// Its part of the first failures.
+    pub(crate) fn of(self, mut firsts: Vec<Plan>) -> Vec<Plan> {
+        let mut at = 0;
+        firsts.retain(|_| {
+            at += 1;
+            (at - 1) % self.shares == self.number % self.shares
+        });
+        firsts
+    }
+
+    /// Has each call fail that is made behind `first`, once. Returns the faults.
+    pub(crate) fn pairs(self, series: &mut Series, first: Plan) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut at = (self.number / self.shares) as usize;
+        for (number, places) in series.behind(first) {
+            for place in places {
+                let answers = answers(number, place.arguments);
+                if answers.is_empty() {
+                    continue;
+                }
+                let errno = answers[at % answers.len()];
+                at += 1;
+                let second = Plan {
+                    instead: !series.is_made(number, place.site),
+                    ..place.plan(number, errno, Manner::Once)
+                };
+                faults.extend(series.fault(&[first, second]));
+            }
+        }
+        faults
+    }
+}

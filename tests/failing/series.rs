@@ -1,0 +1,243 @@
+//! All runs of one scene: which calls it makes, from where, and what comes of their failures.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::calls::{self, Known};
+use crate::fault::fault;
+use crate::inject::{self, Call, Manner, Plan, Ran};
+use crate::process::{Page, fork, watchdog};
+use crate::scene::{Scene, path};
+use crate::trace;
+use crate::trace::sites::Code;
+
+const LIMIT: Duration = Duration::from_secs(550);
+
+/// So many runs at a time: each waits more than it works, since the kernel takes its time to end a process that had an AIO context.
+const WORKERS: usize = 3;
+
+/// From where a call is made, the first time that it was seen there.
+pub(crate) struct Place {
+    pub(crate) site: u64,
+    pub(crate) turn: u32,
+    pub(crate) arguments: [u64; 2],
+    callers: Vec<u64>,
+}
+
+impl Place {
+    /// How a call that is made from here fails.
+    pub(crate) fn plan(&self, number: i64, errno: i32, manner: Manner) -> Plan {
+        Plan {
+            number,
+            site: self.site,
+            turn: None,
+            later: self.turn,
+            errno,
+            manner,
+            instead: false,
+        }
+    }
+}
+
+/// Calls, each with the places from which it is made.
+pub(crate) type Places = BTreeMap<i64, Vec<Place>>;
+
+/// Where they were made from, as far as they can fail and are ours.
+fn places(scene: Scene, made: Vec<Call>) -> Places {
+    let mut places = Places::new();
+    for call in made {
+        let number = call.number;
+        let name = calls::name(number);
+        match calls::known(number) {
+            None => panic!("{scene:?} makes {name}, which tests/failing/calls.rs does not know"),
+            Some(Known::Fails(_)) if calls::is_ours(number, call.site.direct) => {}
+            _ => continue,
+        }
+        let known = places.entry(number).or_default();
+        if !known.iter().any(|place| place.site == call.site.hash) {
+            known.push(Place {
+                site: call.site.hash,
+                turn: call.turn,
+                arguments: call.arguments,
+                callers: call.callers,
+            });
+        }
+    }
+    places
+}
+
+/// The answers by which a call of these arguments is likely to fail.
+pub(crate) fn answers(number: i64, arguments: [u64; 2]) -> Vec<i32> {
+    let Some(Known::Fails(errnos)) = calls::known(number) else {
+        return Vec::new();
+    };
+    let likely = |errno: &i32| calls::is_likely(number, *errno, arguments);
+    errnos.iter().copied().filter(likely).collect()
+}
+
+/// One scene's runs, and what came of them.
+pub(crate) struct Series {
+    scene: Scene,
+    path: PathBuf,
+    code: Code,
+    pub(crate) places: Places,
+    wanted: [u64; 2],
+    began: Instant,
+    runs: u32,
+    missed: u32,
+    faults: u64,
+    /// What workers tell. Made before the scene is run for the first time: its processes have a copy of it, and their mappings are counted.
+    page: Page,
+}
+
+impl Series {
+    /// `None`: nothing can be traced here.
+    pub(crate) fn new(scene: Scene) -> Option<Self> {
+        if !trace::is_there() {
+            return None;
+        }
+        trace::on_one_processor();
+        let (path, mut code, page) = (path(), Code::new(), Page::new());
+        let ran = inject::run(scene, &path, &[], None, true, &mut code);
+        let texts = &ran.texts;
+        let what = fault(&ran, &[], None);
+        assert_eq!(what, None, "{scene:?}, with nothing failing: {texts:?}");
+        assert_eq!(texts[0], "", "{scene:?}, with nothing failing");
+        Some(Self {
+            scene,
+            path,
+            code,
+            places: places(scene, ran.calls),
+            wanted: ran.held,
+            began: Instant::now(),
+            runs: 0,
+            missed: 0,
+            faults: 0,
+            page,
+        })
+    }
+
+    /// The plans by which each call fails at each place with each answer, and those by which it is not there at all. Places that are `known` already are left out.
+    pub(crate) fn plans(&self, known: &mut BTreeSet<(i64, u64)>) -> Vec<Plan> {
+        let mut plans = Vec::new();
+        for (&number, places) in &self.places {
+            for place in places {
+                if known.insert((number, place.site)) {
+                    let failures = answers(number, place.arguments).into_iter();
+                    plans.extend(failures.map(|errno| place.plan(number, errno, Manner::Once)));
+                }
+            }
+        }
+        for &(number, errnos) in calls::ABSENT {
+            for place in self
+                .places
+                .get(&number)
+                .iter()
+                .filter_map(|places| places.first())
+            {
+                let failures = errnos.iter();
+                plans.extend(failures.map(|&errno| place.plan(number, errno, Manner::Always)));
+            }
+        }
+        plans
+    }
+
+    fn run(&mut self, plans: &[Plan], lists: bool) -> Ran {
+        let (wanted, code) = (Some(self.wanted), &mut self.code);
+        inject::run(self.scene, &self.path, plans, wanted, lists, code)
+    }
+
+    /// Runs it with plans, and once more if one was not carried out: what lies on a stack is not the same each time.
+    fn try_run(&mut self, plans: &[Plan], lists: bool) -> Ran {
+        let ran = self.run(plans, lists);
+        if !ran.hits.contains(&0) {
+            return ran;
+        }
+        let turn = |(plan, hits): (&Plan, &u32)| Plan {
+            turn: (*hits == 0).then_some(plan.later),
+            ..*plan
+        };
+        let plans: Vec<_> = plans.iter().zip(&ran.hits).map(turn).collect();
+        self.run(&plans, lists)
+    }
+
+    /// Whether a call is made from there while nothing fails.
+    pub(crate) fn is_made(&self, number: i64, site: u64) -> bool {
+        let mut places = self.places.get(&number).into_iter().flatten();
+        places.any(|place| place.site == site)
+    }
+
+    /// Where calls are made from when `first` has failed; none if it could not be met.
+    pub(crate) fn behind(&mut self, first: Plan) -> Places {
+        let ran = self.try_run(&[first], true);
+        places(self.scene, ran.calls)
+    }
+
+    /// Carries plans out, and returns what is wrong then.
+    pub(crate) fn fault(&mut self, plans: &[Plan]) -> Option<String> {
+        let ran = self.try_run(plans, false);
+        self.runs += 1;
+        self.missed += u32::from(ran.hits.contains(&0));
+        let what = fault(&ran, plans, Some(self.wanted))?;
+        let planned = plans.iter().map(|plan| {
+            let error = std::io::Error::from_raw_os_error(plan.errno);
+            let mut places = self.places.get(&plan.number).into_iter().flatten();
+            let place = places.find(|place| place.site == plan.site);
+            let callers = place.map(|place| place.callers.as_slice());
+            let (name, manner) = (calls::name(plan.number), plan.manner);
+            format!("{name} answers {error} ({manner:?}), made by {callers:x?}")
+        });
+        let planned = planned.collect::<Vec<_>>().join(" and ");
+        Some(format!(
+            "{:?}: {planned}: {what}; {:?}",
+            self.scene, ran.texts
+        ))
+    }
+
+    /// Has some processes `carry` out what there is to do; it returns the faults.
+    pub(crate) fn carry_out<T>(&mut self, all: &[T], carry: impl Fn(&mut Self, &T) -> Vec<String>) {
+        let workers: Vec<_> = (0..WORKERS)
+            .map(|worker| {
+                fork(|| {
+                    watchdog(LIMIT);
+                    trace::on_one_processor();
+                    self.path = path();
+                    for one in all.iter().skip(worker).step_by(WORKERS) {
+                        for fault in carry(self, one) {
+                            println!("{fault}");
+                            self.faults += 1;
+                        }
+                    }
+                    let _ = std::fs::remove_file(&self.path);
+                    self.page.set(3 * worker, self.runs.into());
+                    self.page.set(3 * worker + 1, self.missed.into());
+                    self.page.set(3 * worker + 2, self.faults);
+                })
+            })
+            .collect();
+        for (worker, mut child) in workers.into_iter().enumerate() {
+            assert_eq!(child.reap(), 0, "{:?}: a worker's status", self.scene);
+            self.runs += self.page.get(3 * worker) as u32;
+            self.missed += self.page.get(3 * worker + 1) as u32;
+            self.faults += self.page.get(3 * worker + 2);
+        }
+    }
+
+    /// Returns how many failures there were, and how many of them were not met.
+    pub(crate) fn end(self) -> [u32; 2] {
+        println!(
+            "{:?}: {} calls, {} places, {} failures, {} of them not met, {:.1} s",
+            self.scene,
+            self.places.len(),
+            self.places.values().map(Vec::len).sum::<usize>(),
+            self.runs,
+            self.missed,
+            self.began.elapsed().as_secs_f64()
+        );
+        self.page.unmap();
+        assert_eq!(self.faults, 0, "faults, which are told above");
+        assert!(self.missed < self.runs.max(1), "none of them was met");
+        [self.runs, self.missed]
+    }
+}
