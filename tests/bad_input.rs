@@ -7,6 +7,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -373,5 +374,30 @@ fn a_socket_is_its_owner_s_unless_others_are_admitted() {
         let found = fs::symlink_metadata(&path).unwrap().permissions().mode();
         assert_eq!(found & 0o777, mode);
         drop(listener);
+    }
+}
+
+/// A socket that is not ours, with its owner behind it, is left to it.
+#[test]
+fn the_socket_of_another_program_is_left_alone() {
+    let path = path("others");
+    let others: [fn(&Path) -> OwnedFd; 2] = [
+        |path| UnixListener::bind(path).unwrap().into(),
+        |path| UnixDatagram::bind(path).unwrap().into(),
+    ];
+    for bind in others {
+        let other = bind(&path);
+        let error = patient().bind(path.as_path()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NameTaken);
+        let told = [
+            error.to_string(),
+            patient().connect(path.as_path()).unwrap_err().to_string(),
+        ];
+        for text in told {
+            assert!(text.contains("another program's"), "{text}");
+        }
+        assert!(path.exists());
+        drop(other);
+        fs::remove_file(&path).unwrap();
     }
 }

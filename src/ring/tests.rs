@@ -42,6 +42,26 @@ fn the_largest_frame_fits_wherever_the_reader_has_caught_up() {
     }
 }
 
+/// Each word that is told may cost the sender a line: one for each step, and not one for each frame.
+#[test]
+fn a_release_is_due_once_in_a_step() {
+    let pair = Pair::new(4096);
+    let geometry = Geometry::new(4096, 8, 0);
+    let (mut producer, mut consumer) = pair.halves(&geometry, false);
+    let mut told = Vec::new();
+    for number in 0..640 {
+        producer.try_send(&[0; 56], 0).unwrap();
+        let entry = consumer.peek().unwrap().unwrap();
+        consumer.advance(&entry);
+        if consumer.is_release_due() {
+            consumer.publish_release();
+            told.push(number);
+        }
+    }
+    let each = geometry.step as usize / 64;
+    assert_eq!(told, (each - 1..640).step_by(each).collect::<Vec<_>>());
+}
+
 #[test]
 fn an_alignment_that_was_not_agreed_on_is_refused() {
     let pair = Pair::new(4096);

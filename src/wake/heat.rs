@@ -174,6 +174,14 @@ mod tests {
     }
 
     #[test]
+    fn who_has_left_is_let_go_at_once() {
+        let mut heat = Heat::new(10 * KEPT);
+        assert!(!heat.is_over(10 * KEPT, 1));
+        heat.forget();
+        assert!(heat.is_over(10 * KEPT, 1));
+    }
+
+    #[test]
     fn the_gap_that_is_worth_it_at_most_is_worth_it() {
         let at = |gap| {
             Pulse {

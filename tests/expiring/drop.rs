@@ -90,6 +90,24 @@ fn what_expires_in_any_lane_is_counted() {
     assert_eq!(receiver.expired(), 6);
 }
 
+/// However much has expired, in however many lanes: one look finds what is behind it.
+#[test]
+fn one_look_goes_behind_all_that_has_expired() {
+    let config = Config::new().lanes(4).capacity(4096).peer_capacity(4096);
+    let (mut sender, mut receiver, _) = halves("behind", &config);
+    let expires = Instant::now() + Duration::from_millis(500);
+    for priority in 0..4 {
+        let mut at = sender.at(priority).unwrap();
+        for _ in 0..30 {
+            at.send_expiring(&[0; 56], expires).unwrap();
+        }
+    }
+    std::thread::sleep(expires + Duration::from_millis(1) - Instant::now());
+    sender.at(3).unwrap().send(b"fresh").unwrap();
+    assert_eq!(receiver.try_recv().unwrap().to_vec(), b"fresh");
+    assert_eq!(receiver.expired(), 120);
+}
+
 /// Nothing is dropped by a receiver that did not ask, and it can see when a frame expires; a plain one never does.
 #[test]
 fn who_does_not_ask_gets_everything() {

@@ -212,6 +212,47 @@ fn no_budget_no_spin_and_a_whole_second_is_no_limit() {
     assert_eq!(run.sleeps, 0);
 }
 
+/// Waits that sleep because the budget is used up say nothing against a spin: when there is some again, it is spun.
+#[test]
+fn a_budget_that_comes_back_is_used_at_once() {
+    let mut run = new(
+        Wait::Adaptive,
+        Cores::Several,
+        Some(Duration::from_millis(20)),
+    );
+    run.waits(SHORT, 5000);
+    assert!(run.sleeps > 1000, "{}", run.sleeps);
+    for _ in 0..20 {
+        run.now += Duration::from_millis(500);
+        let before = run.sleeps;
+        run.waits(SHORT, 3);
+        assert_eq!(run.sleeps, before);
+    }
+}
+
+/// Of five rings that find nothing yet, four are followed by what they are for: it stays awake for them, and no longer where nothing comes.
+#[test]
+fn it_lingers_behind_rings_that_something_follows() {
+    let lingers = |finds: bool| {
+        let mut run = new(Wait::Park, Cores::Several, None);
+        let mut lingered = false;
+        for round in 0..50 {
+            run.ladder.begin(run.now, &mut run.lately);
+            run.ladder.rung_in_vain(run.now);
+            lingered = run.ladder.step(run.now) == Pause;
+            if finds && round % 5 > 0 {
+                run.ladder.found();
+            }
+            while run.ladder.step(run.now) == Pause {
+                run.now += LOOK;
+            }
+            run.ladder.end(run.now, true, &mut run.lately);
+        }
+        lingered
+    };
+    assert_eq!([true, false].map(lingers), [true, false]);
+}
+
 proptest! {
     /// Whatever the waits: the spin of any run stays within its budget. It is used, too, where it pays.
     #[test]
