@@ -84,6 +84,17 @@ impl Ledger {
         }
     }
 
+    /// Those that no test failed for and that have no reason: perhaps there is a test now.
+    pub(super) fn bare(&self) -> HashSet<&str> {
+        let bare = self.survivors.iter().filter(|(_, why)| why.is_empty());
+        bare.map(|(key, _)| key.as_str()).collect()
+    }
+
+    /// One of those that were tried before is noticed now.
+    pub(super) fn noticed(&mut self, key: &str) {
+        self.survivors.remove(key);
+    }
+
     pub(super) fn survived(&mut self, key: &str) {
         self.survivors.entry(key.to_owned()).or_default();
     }
@@ -105,11 +116,11 @@ impl Ledger {
 
     /// Fails if one of those that no test fails for has no explanation.
     pub(super) fn explained(&self) -> Result<(), Stop> {
-        let bare = self.survivors.iter().filter(|(_, why)| why.is_empty());
-        let bare: Vec<_> = bare.map(|(key, _)| key.as_str()).collect();
+        let mut bare: Vec<_> = self.bare().into_iter().collect();
         if bare.is_empty() {
             return Ok(());
         }
+        bare.sort_unstable();
         Err(Stop::failed(format!(
             "no test fails for: {}; write the test, or the reason into docs/mutants.md",
             bare.join("; ")
@@ -153,11 +164,15 @@ mod tests {
         let again = Ledger::parse(&ledger.text()).unwrap();
         assert!(again.explained().is_err());
         assert_eq!((again.share(), again.last), ((35, 38), 7));
+        assert_eq!(Vec::from_iter(again.bare()), ["src/ring/new.rs: delete -"]);
         ledger.add(&mutant("src/ring/new.rs: delete -"), Verdict::Noticed);
         assert!(ledger.explained().is_ok());
         assert_eq!(ledger.share(), (37, 39));
         ledger.add(&mutant("src/ring/new.rs: delete -"), Verdict::NoProgram);
         assert_eq!(ledger.share(), (37, 39));
+        ledger.noticed("src/wake/a.rs: replace a");
+        assert_eq!(ledger.share(), (38, 39), "by a new test");
+        let mut ledger = Ledger::parse(TEXT).unwrap();
         // An explanation stays.
         ledger.add(&mutant("src/wake/a.rs: replace a"), Verdict::Survived);
         assert!(ledger.explained().is_ok());

@@ -64,6 +64,7 @@ const TESTS: &[&str] = &[
     "--test=batch",
     "--test=batch_end",
     "--test=bell",
+    "--test=calls",
     "--test=codec",
     "--test=counters",
     "--test=crash",
@@ -168,6 +169,7 @@ fn long(job: &mut Job, share: Duration) -> Result<String, Stop> {
     );
     let mut ledger = Ledger::read()?;
     ledger.keep(&all);
+    try_again(&mut ledger, &switched, &reach, &all)?;
     // Those for which everything is built anew come last: each takes as long as a hundred others.
     let mut order: Vec<_> = (0..all.len()).collect();
     order.sort_by_key(|member| switched.places[*member] == Place::Alone);
@@ -224,6 +226,29 @@ fn long(job: &mut Job, share: Duration) -> Result<String, Stop> {
         "{tried} tried; {noticed} of {of} noticed in all runs, {} there are",
         all.len()
     ))
+}
+
+/// Tries again what no test failed for and has no reason yet: there may be a test now.
+fn try_again(
+    ledger: &mut Ledger,
+    switched: &Switched,
+    reach: &Reach,
+    all: &[Mutant],
+) -> Result<(), Stop> {
+    let bare = ledger.bare();
+    let is_bare = |at: &usize| bare.contains(all[*at].key.as_str());
+    let members: Vec<_> = (0..all.len()).filter(is_bare).collect();
+    let verdicts = hunt::hunt(switched, reach, all, &members);
+    let noticed = members.iter().zip(verdicts);
+    let noticed = noticed.filter(|(_, verdict)| *verdict == Some(Verdict::Noticed));
+    let noticed: Vec<_> = noticed.map(|(at, _)| all[*at].key.as_str()).collect();
+    if !members.is_empty() {
+        say!("    {} of {} are noticed now", noticed.len(), members.len());
+    }
+    for key in noticed {
+        ledger.noticed(key);
+    }
+    ledger.write()
 }
 
 /// The one for changes that cannot be in the program with all of them, made when the first of them comes.
