@@ -384,9 +384,11 @@ impl Pending {
         let mut parts = Parts::new(own, theirs, &self.line, speaker).map_err(|e| resources(&e))?;
         parts.grant = Some(grant);
         parts.lineage = claimed.lineage;
+        // The client has said all that it has to say, and may nudge from the Ready on.
+        socket::end_handshake(self.line())
+            .map_err(|error| resources(&Error::io("ending a handshake", error)))?;
         self.say(ready.as_bytes(), &[])?;
         step!("ready-sent");
-        socket::end_handshake(self.line());
         Ok(parts)
     }
 

@@ -73,12 +73,34 @@ fn set_option(fd: BorrowedFd<'_>, option: libc::c_int, value: libc::c_int) -> io
     .map(drop)
 }
 
+fn option_of(fd: BorrowedFd<'_>, option: libc::c_int) -> io::Result<libc::c_int> {
+    let mut value: libc::c_int = 0;
+    let mut length = libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or(4);
+    // SAFETY: `value` is valid for writes of `length` bytes, and `length` for reads and writes.
+    check(unsafe {
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            option,
+            (&raw mut value).cast(),
+            &raw mut length,
+        )
+    })
+    .map(|_| value)
+}
+
 /// Refuses descriptors from now on, where the kernel can (Linux 6.16), and asks for nobody's credentials any more: after the
-/// handshake a peer has none to send. What it sent before is met by [`look`].
-pub(crate) fn end_handshake(fd: BorrowedFd<'_>) {
-    for option in [SO_PASSRIGHTS, libc::SO_PASSCRED, SO_PASSPIDFD] {
-        let _ = set_option(fd, option, 0);
+/// handshake a peer has none to send. What it sent before is met by [`look`], which would take a nudge with credentials for something else.
+pub(crate) fn end_handshake(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let _ = set_option(fd, SO_PASSRIGHTS, 0);
+    for option in [libc::SO_PASSCRED, SO_PASSPIDFD] {
+        // What the kernel does not know is not on.
+        set_option(fd, option, 0).or_else(|error| match option_of(fd, option) {
+            Ok(0) | Err(_) => Ok(()),
+            Ok(_) => Err(error),
+        })?;
     }
+    Ok(())
 }
 
 /// Binds and listens. The path must not exist.
