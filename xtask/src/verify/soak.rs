@@ -127,13 +127,13 @@ const SOAKS: &[Soak] = &[
     },
     Soak {
         part: "soak:failing",
-        name: "calls that fail",
+        name: "pairs of calls that fail",
         percent: 5,
         sanitized: false,
         words: &["--test", "failing"],
-        // Two failures at once too, others in each lap.
+        // So many laps are all pairs, and the next ones these with other answers.
         lap: |cargo, lap, _| {
-            cargo.env("RINGWAY_PAIRS", "200");
+            cargo.env("RINGWAY_PAIRS", "256");
             cargo.env("RINGWAY_SEED", lap.to_string());
         },
         counts: None,
