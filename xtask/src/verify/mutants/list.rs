@@ -49,7 +49,10 @@ pub(super) fn read(printed: &str) -> Vec<Mutant> {
         let end = starts.get(number + 1).map_or(lines.len(), |next| next - 1);
         if let Some(mut mutant) = one(lines[at - 1], &lines[at + 2..end]) {
             // What cargo-mutants does not know for a test, for it is one under conditions.
-            if is_for_tests(&mutant.file) || mutant.key.contains(" tests::") {
+            if is_for_tests(&mutant.file)
+                || mutant.key.contains(" tests::")
+                || is_a_hint(&mutant.key)
+            {
                 continue;
             }
             let count = known.entry(mutant.key.clone()).or_insert(0_u32);
@@ -62,6 +65,18 @@ pub(super) fn read(printed: &str) -> Vec<Mutant> {
         }
     }
     all
+}
+
+/// Whether a change is in a function that only asks the processor for memory ahead of its use: nothing but time could tell.
+fn is_a_hint(key: &str) -> bool {
+    const HINTS: [&str; 5] = ["approach", "prefetch", "warm", "warm_before", "warm_rest"];
+    let names = key.split("::").skip(1);
+    let mut names = names.filter_map(|rest| rest.split(|byte: char| !is_in_a_name(byte)).next());
+    names.any(|name| HINTS.contains(&name))
+}
+
+fn is_in_a_name(letter: char) -> bool {
+    letter.is_alphanumeric() || letter == '_'
 }
 
 fn one(name: &str, diff: &[&str]) -> Option<Mutant> {
@@ -193,5 +208,23 @@ src/ring/world.rs:9:9: replace b with c
         );
         assert_eq!(all[1].key, format!("{} #2", all[0].key));
         assert_ne!(all[0].order, all[1].order);
+    }
+
+    #[test]
+    fn hints_are_left_out_by_their_names() {
+        for key in [
+            "src/ring/tally.rs: replace Tally<W>::warm with ()",
+            "src/connection/receiver/polled.rs: replace Receiver::approach with ()",
+            "src/ring/producer/warm.rs: replace < with > in Producer<R, W, T>::warm",
+        ] {
+            assert!(is_a_hint(key), "{key}");
+        }
+        for key in [
+            "src/ring/consumer/warm.rs: replace <= with > in Consumer<R, W>::sees_more",
+            "src/ring/ahead.rs: replace < with == in Ahead::lap",
+            "src/a.rs: replace warm::rest with ()",
+        ] {
+            assert!(!is_a_hint(key), "{key}");
+        }
     }
 }
