@@ -197,7 +197,8 @@ impl Fuzzer {
         if job.long().is_some() {
             let what = (!status.success()).then_some("an input that fails");
             let check = format!("inputs tried: {}", self.name);
-            evidence::add(&check, stats.inputs, ran.took, what)?;
+            // One processor's time, and not that of the clock: it may have run beside others.
+            evidence::add(&check, stats.inputs, ran.spent, what)?;
         }
         if !status.success() {
             let (name, program) = (self.name, self.program.display());

@@ -31,6 +31,8 @@ pub(super) struct Ran {
     pub(super) printed: String,
     pub(super) status: Result<ExitStatus, Stop>,
     pub(super) took: Duration,
+    /// Of the processors.
+    pub(super) spent: Duration,
 }
 
 /// What is to be told when one has ended.
@@ -138,6 +140,7 @@ fn one(mut task: Task, folder: &Path, unwanted: &AtomicBool) -> (Ran, News) {
         printed,
         status,
         took,
+        spent,
     };
     (ran, News { text, spent })
 }
