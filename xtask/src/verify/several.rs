@@ -30,7 +30,6 @@ pub(super) struct Ran {
     pub(super) name: String,
     pub(super) printed: String,
     pub(super) status: Result<ExitStatus, Stop>,
-    pub(super) took: Duration,
     /// Of the processors.
     pub(super) spent: Duration,
 }
@@ -139,7 +138,6 @@ fn one(mut task: Task, folder: &Path, unwanted: &AtomicBool) -> (Ran, News) {
         name: task.name,
         printed,
         status,
-        took,
         spent,
     };
     (ran, News { text, spent })
