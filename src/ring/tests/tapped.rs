@@ -2,7 +2,7 @@
 
 use super::Pair;
 use crate::layout::control::{CLAIM, COME, COMING, SENDER};
-use crate::layout::geometry::Geometry;
+use crate::layout::geometry::{Geometry, MAX_START};
 use crate::layout::header::{FLAG_FRAME, Header};
 use crate::layout::violation::Violation;
 use crate::ring::tap::Missed;
@@ -162,7 +162,10 @@ fn lies_end_it_or_show_nothing() {
     };
     assert_eq!(lied(lapped(0, 0)), Ok(None));
     assert_eq!(lied(lapped(8, u64::MAX)), Ok(None));
-    for tail in [4, u64::MAX - 7, u64::MAX] {
+    // As far as any lane can come.
+    let most = MAX_START + MAX_START / 2;
+    assert_eq!(lied(lapped(most, 9)), Ok(None));
+    for tail in [4, most + 4, most + 8, u64::MAX - 7, u64::MAX] {
         assert_eq!(
             lied(lapped(tail, 9)),
             Err(Violation::AnchorOutOfRange { tail })
