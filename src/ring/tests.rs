@@ -3,6 +3,7 @@
 mod against_a_queue;
 mod followed;
 mod lies;
+mod manners;
 mod taken_over;
 mod tapped;
 
@@ -137,6 +138,7 @@ fn what_is_too_large_is_refused_whatever_room_there_is() {
         assert_eq!(producer.try_append(&vec![0; payload], 0), Err(refused));
         assert_eq!(producer.try_send(&vec![0; payload], 0), Err(refused));
         assert_eq!(producer.has_room(payload, 8), Err(refused));
+        assert_eq!(producer.send_through(&vec![0; payload], 0), None);
         assert_eq!(producer.has_room(payload - 1, 8), Ok(true));
         let (payload, most) = (payload - 8, most - 8);
         let refused = Refusal::TooLarge { payload, most };
@@ -186,6 +188,14 @@ fn an_alignment_that_was_not_agreed_on_is_refused() {
             producer.try_reserve(8, asked).unwrap_err(),
             Refusal::Alignment { asked, most: 16 }
         );
+        assert_eq!(
+            producer.try_reserve_expiring(8, asked).unwrap_err(),
+            Refusal::Alignment { asked, most: 16 }
+        );
+    }
+    for asked in [1, 2, 16] {
+        producer.try_reserve(8, asked).unwrap();
+        producer.try_reserve_expiring(8, asked).unwrap();
     }
 }
 

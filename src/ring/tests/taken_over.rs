@@ -9,7 +9,8 @@ use crate::layout::control::{RECEIVER, TAKEN};
 use crate::layout::geometry::Geometry;
 use crate::layout::redelivery::Redelivery::{self, First, InDoubt, Unseen};
 use crate::layout::violation::Violation;
-use crate::ring::{Carried, Refusal};
+use crate::ring::beside::Counted;
+use crate::ring::{Carried, ONE, Refusal};
 use crate::segment::OwnWord;
 use crate::sync::Ordering;
 
@@ -172,6 +173,9 @@ impl World {
         }
         assert_eq!(carried, expected);
         assert_eq!(next.producer.publish().is_some(), !self.frames.is_empty());
+        let counted = next.producer.numbers();
+        assert_eq!(counted.frames, self.frames.len() as u64 * ONE);
+        assert_eq!(counted.bytes, standing.length());
         next.count = self.count;
         next.frames = core::mem::take(&mut self.frames);
         *self = next;
