@@ -2,6 +2,7 @@
 
 mod against_a_queue;
 mod followed;
+mod held;
 mod lies;
 mod manners;
 mod taken_over;

@@ -145,6 +145,7 @@ fn frames_of_64_kib_are_announced_four_times_less_one() {
         producer.try_send_waking(&vec![0; bytes], 0, each).unwrap();
         assert_eq!((LARGE, told), (65_536, positions));
     }
+    assert_eq!(producer.numbers().frames, 3 * ONE);
 }
 
 thread_local! {
