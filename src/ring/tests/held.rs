@@ -5,8 +5,9 @@ use std::cell::Cell;
 use super::{Pair, Receiving, Sending};
 use crate::layout::geometry::Geometry;
 use crate::ring::beside::Counted;
-use crate::ring::tally::ONE;
+use crate::ring::tally::{ONE, Tally};
 use crate::ring::{Found, Halt, Several};
+use crate::segment::ForeignWord;
 
 const CAPACITY: u64 = 4096;
 /// An eighth of the ring.
@@ -168,7 +169,12 @@ fn a_frame_expires_by_the_clock_of_the_host() {
             assert_eq!((entry.position, consumer.position(&entry)), (8, 0));
             // Once it was found it is not judged again.
             NOW.set(u64::MAX);
-            assert_eq!(consumer.peek(), Ok(Some(entry)));
+            for _ in 0..3 {
+                assert_eq!(consumer.peek(), Ok(Some(entry)));
+            }
+            consumer.advance(&entry);
+            let numbers = consumer.numbers();
+            assert_eq!((numbers.frames, numbers.bytes), (ONE, 24), "counted once");
         } else {
             assert_eq!(consumer.peek(), Err(Halt::Dropped));
             assert_eq!(consumer.expired(), 1, "{ahead}, {expires}");
@@ -231,6 +237,22 @@ fn several_lanes_go_back_together_and_are_counted_together() {
     assert_eq!(several.read(&hand), 3 * (24 + 64));
     assert_eq!(several.rewind(&mut hand), 3 * 64);
     assert_eq!(several.read(&hand), 3 * 24);
+    assert_eq!(hand.capacity(), CAPACITY);
+    // The lane at hand tells what all of them have counted, of which it is one.
+    let words = |first: usize| [0, 8, 16, 24].map(|more| pairs[0].receiving.word(first + more));
+    let seen = |at: usize| pairs[0].receiving_seen.word(at).load();
+    let [frames, bytes, ..] = words(0xd00);
+    hand.count_into(Tally::into_words(words(0xc00)).and_each([frames, bytes]));
+    several.recount(&mut hand);
+    hand.tell_each();
+    let all = |first: usize, values: [u64; 2]| {
+        assert_eq!([seen(first), seen(first + 8)], values.map(|it| it * ONE));
+    };
+    all(0xc00, [0, 0]);
+    all(0xd00, [1, 24]);
+    hand.tell_numbers();
+    all(0xc00, [3, 72]);
+    all(0xd00, [1, 24]);
     // In the order of the lanes again, whichever is at hand.
     assert_eq!(several.find(&mut hand).unwrap().unwrap().0, 0);
 }
@@ -252,10 +274,10 @@ fn a_frame_that_is_only_looked_at_is_no_turn() {
     for _ in 0..8 {
         for looks in (0..5).rev() {
             let (number, entry) = several.find(&mut hand).unwrap().unwrap();
-            if number != several.at_hand() {
-                several.take_up(&mut hand, number, &entry);
-            }
             if looks == 0 {
+                if number != several.at_hand() {
+                    several.take_up(&mut hand, number, &entry);
+                }
                 hand.advance(&entry);
                 order.push(number);
             }

@@ -148,6 +148,34 @@ fn frames_of_64_kib_are_announced_four_times_less_one() {
     assert_eq!(producer.numbers().frames, 3 * ONE);
 }
 
+/// In a stream, where lines are asked for ahead of time, commits carry the barrier all the same, or none, as agreed.
+#[test]
+fn a_stream_is_published_with_the_same_barrier() {
+    for (fenced, expected) in [(true, Published::Fenced), (false, Published::Plain)] {
+        let pair = Pair::new(CAPACITY);
+        // Its clock stands still: no frames are faster.
+        let (mut producer, mut consumer) = pair.halves(&Geometry::new(CAPACITY, 8, 0), fenced);
+        for number in 0..2000u32 {
+            let sent = match number % 4 {
+                0 => producer.try_send(&[0; 8], 0),
+                1 => {
+                    producer.try_append(&[0; 8], 0).unwrap();
+                    producer.publish().ok_or(Refusal::Full)
+                }
+                2 => Ok(WAYS[2](&mut producer, &[0; 8])),
+                _ => {
+                    let slot = producer.try_reserve_expiring(8, 8).unwrap();
+                    Ok(producer.commit_expiring(&slot, 8, 0, u64::MAX))
+                }
+            };
+            assert_eq!(sent, Ok(expected));
+            let entry = consumer.peek().unwrap().unwrap();
+            consumer.advance(&entry);
+            consumer.publish_release();
+        }
+    }
+}
+
 thread_local! {
     static NOW: Cell<u64> = const { Cell::new(0) };
 }
@@ -289,6 +317,30 @@ fn a_producer_tells_how_far_its_consumer_is() {
         // ORD: lie: Relaxed, it is read by the same thread; partner: none.
         lie.store(u64::MAX, Ordering::Relaxed);
         assert_eq!(producer.unreleased(), 0);
+    }
+}
+
+/// A group that was left open, as by a guard that was leaked, goes out with the frame behind it.
+#[test]
+fn a_commit_publishes_the_open_group_before_it() {
+    for expires in [false, true] {
+        let pair = Pair::new(CAPACITY);
+        let (mut producer, mut consumer) = pair.halves(&Geometry::new(CAPACITY, 8, 0), false);
+        producer.try_append(&[0; 8], 1).unwrap();
+        assert!(producer.has_open_group());
+        if expires {
+            let slot = producer.try_reserve_expiring(8, 8).unwrap();
+            producer.commit_expiring(&slot, 8, 2, u64::MAX);
+        } else {
+            let slot = producer.try_reserve(8, 8).unwrap();
+            producer.commit(&slot, 8, 2);
+        }
+        assert!(!producer.has_open_group());
+        for kind in [1, 2] {
+            let entry = consumer.peek().unwrap().unwrap();
+            assert_eq!((entry.kind(), entry.payload()), (kind, 8));
+            consumer.advance(&entry);
+        }
     }
 }
 

@@ -226,6 +226,37 @@ proptest! {
     }
 }
 
+/// The ring that comes in its place has no word more: the one at the start stays zero until all of it is published.
+#[test]
+fn a_ring_that_is_full_to_its_last_word_is_taken_over() {
+    for start in [0, 80, 4088] {
+        let geometry = Geometry::new(4096, 8, start);
+        let (old, new) = (Pair::new(4096), Pair::new(4096));
+        let (mut producer, _consumer) = old.lasting(&geometry, true);
+        for number in 0..7u8 {
+            producer.try_send(&[number; 576], 0).unwrap();
+        }
+        assert_eq!(producer.try_send(&[], 0), Err(Refusal::Full));
+        let standing = producer.standing().unwrap();
+        assert_eq!(standing.length(), 4088);
+        let (mut next, mut consumer) = new.lasting(&geometry, true);
+        let carried = next.take_over(&producer, &standing);
+        assert_eq!((carried.unseen, carried.in_doubt), (7, 0));
+        assert_eq!((next.tail(), next.published()), (start + 4088, start));
+        assert_eq!(consumer.peek(), Ok(None));
+        next.publish().unwrap();
+        for number in 0..7u8 {
+            let entry = consumer.peek().unwrap().unwrap();
+            let mut payload = [0xff; 576];
+            consumer.copy(&entry, 0, &mut payload);
+            assert_eq!((entry.redelivery(), payload), (Unseen, [number; 576]));
+            consumer.say_taken(&entry);
+            consumer.advance(&entry);
+        }
+        assert_eq!(consumer.peek(), Ok(None));
+    }
+}
+
 /// A lane into which three frames were sent, of 16, 24 and 16 bytes, whose consumer says that.
 fn said(released: u64, taken: u64) -> (u64, u64, Option<Violation>) {
     let pair = Pair::new(4096);

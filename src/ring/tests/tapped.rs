@@ -149,6 +149,19 @@ fn lies_end_it_or_show_nothing() {
         lied(|pair| ring(pair, 0, u64::from(flags) << 48)),
         Err(Violation::UnknownFlags { flags })
     );
+    // Behind a pad too. And a pad is no longer than a frame.
+    let behind = |pair: &Pair| {
+        ring(pair, 0, Header::pad(16).0);
+        ring(pair, 16, u64::from(flags) << 48);
+    };
+    assert_eq!(lied(behind), Err(Violation::UnknownFlags { flags }));
+    assert_eq!(
+        lied(|pair| ring(pair, 0, Header::pad(CAPACITY).0)),
+        Err(Violation::FrameTooLong {
+            length: CAPACITY,
+            limit: CAPACITY - 8
+        })
+    );
     let pads = |pair: &Pair| (0..2).for_each(|at| ring(pair, 8 * at, Header::pad(8).0));
     assert_eq!(lied(pads), Err(Violation::PadWithoutFrame));
     // Lapped for ever, by its own word, with an anchor that does not move, goes back, or is nowhere.
