@@ -289,6 +289,12 @@ fn both_halves_count_frames_bytes_batches_and_the_most_that_lay_between_them() {
         assert_eq!(by_sender, [6, 296, 2, 72]);
         let by_receiver = told(&|at| pair.receiving_seen.word(at).load());
         assert_eq!(by_receiver, [6, 296, 3, 224]);
+        // With those of the lanes beside it.
+        producer.count_beside(numbers(10, 1000, 100, 71));
+        producer.tell_numbers();
+        let by_sender = told(&|at| pair.sending_seen.word(at).load());
+        assert_eq!(by_sender, [16, 1296, 102, 72]);
+        assert_eq!(producer.numbers(), sends, "its own");
     }
 }
 
