@@ -132,6 +132,53 @@ mod tests {
         }
     }
 
+    /// What is just allowed, and the next that is not.
+    #[test]
+    fn the_bounds_of_a_geometry_are_allowed() {
+        let good = Geometry::new(65_536, 8, 0);
+        let with = |capacity, step, alignment, start| {
+            let geometry = Geometry {
+                capacity,
+                step,
+                alignment,
+                start,
+            };
+            geometry.check()
+        };
+        assert_eq!(with(MIN_CAPACITY, good.step / 16, 8, 0), Ok(()));
+        assert_eq!(with(2048, 256, 8, 0), Err(Misfit::Capacity));
+        assert_eq!(with(MAX_CAPACITY, good.step, 8, 0), Ok(()));
+        for (step, found) in [(8, Ok(())), (32_768, Ok(())), (32_776, Err(Misfit::Step))] {
+            assert_eq!(with(65_536, step, 8, 0), found, "a step of {step}");
+        }
+        for step in [4, 12, 8196] {
+            assert_eq!(with(65_536, step, 8, 0), Err(Misfit::Step));
+        }
+        assert_eq!(with(65_536, 8, MAX_ALIGNMENT, 0), Ok(()));
+        for alignment in [0, 1, 4, 2 * MAX_ALIGNMENT] {
+            let found = with(65_536, 8, alignment, 0);
+            assert_eq!(found, Err(Misfit::Alignment), "{alignment}");
+        }
+        assert_eq!(with(65_536, 8, 8, MAX_START), Ok(()));
+        assert_eq!(with(65_536, 8, 8, MAX_START + 8), Err(Misfit::Start));
+    }
+
+    /// The longest payload that is certain to fit is then just as long as is sure.
+    #[test]
+    fn a_ring_that_takes_the_sure_payload_and_no_more_is_large_enough() {
+        let geometry = |step| Geometry {
+            capacity: 4096,
+            step,
+            alignment: 2048,
+            start: 0,
+        };
+        let just = 4096 - 2048 - SURE_PAYLOAD;
+        assert_eq!(geometry(just).largest_payload(), SURE_PAYLOAD);
+        assert_eq!(geometry(just).check(), Ok(()));
+        let found = geometry(just + 8).check();
+        assert_eq!(found, Err(Misfit::TooSmallForAlignment));
+    }
+
     #[test]
     fn bad_geometries_are_named() {
         let good = Geometry::new(4096, 8, 0);

@@ -62,6 +62,23 @@ mod tests {
         on
     }
 
+    /// A lap of few frames is not over: what comes is counted with them, and the clock is not asked.
+    #[test]
+    fn few_frames_say_nothing_and_are_counted_with_the_next_ones() {
+        let mut ahead = Ahead::new(0, 800);
+        let none = || unreachable!("there is nothing to learn");
+        for frames in [0, 1, 31] {
+            assert_eq!(ahead.lap(none, 800 + frames * 72, 72), None);
+        }
+        // 32 frames: a stream if they took less than 50 ns each.
+        assert_eq!(ahead.lap(|| 32 * 50 - 1, 800 + 32 * 72, 72), Some(true));
+        assert_eq!(ahead.lap(none, 800 + 63 * 72, 72), None);
+        assert_eq!(
+            ahead.lap(|| 2 * 32 * 50 - 1, 800 + 64 * 72, 72),
+            Some(false)
+        );
+    }
+
     #[test]
     fn a_stream_asks_ahead_and_a_ping_pong_does_not() {
         let (mut ahead, mut now) = (Ahead::new(0, 0), 0);

@@ -130,6 +130,7 @@ mod tests {
             let behind = cursor.behind(length);
             assert!(behind <= cursor.last(end) && behind > cursor.last(end - 8));
             assert!(behind >= cursor.first(end) && behind < cursor.first(end + 8));
+            assert!(cursor.last(end) < cursor.first(end + 1), "not a byte more");
             cursor.pass(behind);
         }
         assert_eq!(cursor.first(u64::MAX), u64::MAX);

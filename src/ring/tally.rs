@@ -106,3 +106,21 @@ impl<W: OwnWord> Tally<W> {
         }
     }
 }
+
+#[cfg(all(test, not(any(loom, ringway_shuttle))))]
+mod tests {
+    use super::Numbers;
+
+    #[test]
+    fn the_numbers_of_two_lanes_are_added_but_for_the_most() {
+        let of = |frames, bytes, batches, high_water| Numbers {
+            frames,
+            bytes,
+            batches,
+            high_water,
+        };
+        let sum = of(3, 50, 700, 11_000);
+        assert_eq!(of(1, 20, 300, 11_000).with(of(2, 30, 400, 9_000)), sum);
+        assert_eq!(of(2, 30, 400, 9_000).with(of(1, 20, 300, 11_000)), sum);
+    }
+}

@@ -2,13 +2,18 @@
 
 mod against_a_queue;
 mod followed;
+mod held;
 mod lies;
+mod manners;
 mod taken_over;
 mod tapped;
 
 use super::Refusal;
 use super::pair::{Pair, Receiving, Sending};
+use crate::layout::control::RECEIVER;
 use crate::layout::geometry::Geometry;
+use crate::segment::OwnWord;
+use crate::sync::Ordering;
 
 /// A largest frame fits at every place of the ring, once the reader has read everything and owes less than a step.
 #[test]
@@ -60,6 +65,119 @@ fn a_release_is_due_once_in_a_step() {
     }
     let each = geometry.step as usize / 64;
     assert_eq!(told, (each - 1..640).step_by(each).collect::<Vec<_>>());
+    assert_eq!(consumer.due(), 640 * 64 + geometry.step);
+}
+
+/// Who gives account says behind every frame what it has finished with, and yet wakes a sender that waits for room once in a step.
+#[test]
+fn who_gives_account_wakes_a_sender_once_in_a_step() {
+    let pair = Pair::new(4096);
+    let geometry = Geometry::new(4096, 8, 0);
+    let (mut producer, mut consumer) = pair.lasting(&geometry, true);
+    let mut woken = Vec::new();
+    for number in 0..640 {
+        producer.try_send(&[0; 56], 0).unwrap();
+        let entry = consumer.peek().unwrap().unwrap();
+        consumer.advance(&entry);
+        assert!(consumer.is_release_due());
+        if consumer.publish_release() {
+            woken.push(number);
+        }
+        producer.reclaim().unwrap();
+        assert_eq!(producer.known_released(), producer.published());
+    }
+    let each = geometry.step as usize / 64;
+    assert_eq!(woken, (each - 1..640).step_by(each).collect::<Vec<_>>());
+}
+
+/// Whether the peer is there is a question to the kernel.
+#[test]
+fn laps_have_gone_by_once_in_so_many_releases() {
+    let pair = Pair::new(4096);
+    let (mut producer, mut consumer) = pair.halves(&Geometry::new(4096, 8, 0), false);
+    let mut asked = Vec::new();
+    for release in 1..=200 {
+        producer.try_send(&[0; 56], 0).unwrap();
+        let entry = consumer.peek().unwrap().unwrap();
+        consumer.advance(&entry);
+        assert!(consumer.publish_release());
+        if consumer.has_gone_laps() {
+            asked.push(release);
+        }
+    }
+    assert_eq!(asked, [64, 128, 192]);
+}
+
+#[test]
+fn who_drains_the_lane_sees_whether_there_is_more() {
+    let pair = Pair::new(4096);
+    let (mut producer, mut consumer) = pair.halves(&Geometry::new(4096, 64, 0), false);
+    assert!(!consumer.sees_more());
+    producer.try_send(&[0; 56], 0).unwrap();
+    assert!(consumer.sees_more());
+    let entry = consumer.peek().unwrap().unwrap();
+    consumer.advance(&entry);
+    assert!(!consumer.sees_more());
+    // What is no plain frame is left to the whole answer.
+    let slot = producer.try_reserve(8, 64).unwrap();
+    producer.commit(&slot, 8, 0);
+    assert!(!consumer.sees_more());
+    assert!(consumer.peek().unwrap().is_some());
+}
+
+/// What is longer than what is certain to fit is refused even where there is room for it now.
+#[test]
+fn what_is_too_large_is_refused_whatever_room_there_is() {
+    for alignment in [8u32, 64] {
+        let pair = Pair::new(4096);
+        let geometry = Geometry::new(4096, alignment, 0);
+        let (mut producer, _consumer) = pair.halves(&geometry, false);
+        let most = geometry.largest_payload();
+        let payload = most as usize + 1;
+        let refused = Refusal::TooLarge { payload, most };
+        assert_eq!(producer.try_reserve(payload, 8).unwrap_err(), refused);
+        assert_eq!(producer.try_append(&vec![0; payload], 0), Err(refused));
+        assert_eq!(producer.try_send(&vec![0; payload], 0), Err(refused));
+        assert_eq!(producer.has_room(payload, 8), Err(refused));
+        assert_eq!(producer.send_through(&vec![0; payload], 0), None);
+        assert_eq!(producer.has_room(payload - 1, 8), Ok(true));
+        let (payload, most) = (payload - 8, most - 8);
+        let refused = Refusal::TooLarge { payload, most };
+        let found = producer.try_reserve_expiring(payload, 8).unwrap_err();
+        assert_eq!(found, refused);
+        producer.try_reserve_expiring(payload - 1, 8).unwrap();
+    }
+}
+
+/// The consumer's word is in a line of its own, which costs something: it is looked at where what is known of it does not do, and no sooner.
+#[test]
+fn a_frame_that_fits_by_what_is_known_needs_no_look_at_the_consumer() {
+    type Way = fn(&mut Sending, usize) -> Result<(), Refusal>;
+    let ways: [Way; 6] = [
+        |producer, bytes| producer.try_reserve(bytes, 8).map(drop),
+        |producer, bytes| producer.try_reserve_expiring(bytes - 8, 8).map(drop),
+        |producer, bytes| producer.try_append(&vec![0; bytes], 0),
+        |producer, bytes| producer.try_send(&vec![0; bytes], 0).map(drop),
+        |producer, bytes| producer.has_room(bytes, 8).map(drop),
+        |producer, bytes| {
+            let sent = producer.send_through(&vec![0; bytes], 0);
+            sent.map(drop).ok_or(Refusal::Full)
+        },
+    ];
+    for (number, way) in ways.into_iter().enumerate() {
+        for first in [0usize, 600] {
+            let pair = Pair::new(4096);
+            let (mut producer, _consumer) = pair.halves(&Geometry::new(4096, 8, 0), false);
+            // So that the largest frame would end at the ring's end, terminator and all; or not.
+            let most = producer.most() as usize;
+            let before = 4096 - 8 - (most + 8) - 8;
+            producer.try_send(&vec![0; before + first], 0).unwrap();
+            // ORD: lie: Relaxed, it is read by the same thread; partner: none.
+            pair.receiving.word(RECEIVER).store(1, Ordering::Relaxed);
+            assert_eq!(way(&mut producer, most - first), Ok(()), "way {number}");
+            assert!(producer.reclaim().is_err(), "who looks sees the lie");
+        }
+    }
 }
 
 #[test]
@@ -71,6 +189,14 @@ fn an_alignment_that_was_not_agreed_on_is_refused() {
             producer.try_reserve(8, asked).unwrap_err(),
             Refusal::Alignment { asked, most: 16 }
         );
+        assert_eq!(
+            producer.try_reserve_expiring(8, asked).unwrap_err(),
+            Refusal::Alignment { asked, most: 16 }
+        );
+    }
+    for asked in [1, 2, 16] {
+        producer.try_reserve(8, asked).unwrap();
+        producer.try_reserve_expiring(8, asked).unwrap();
     }
 }
 

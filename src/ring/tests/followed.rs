@@ -186,7 +186,10 @@ fn a_part_is_there_before_the_commit_and_nothing_is_if_it_never_comes() {
         let word = pair.sending_seen.word(ANNOUNCED);
         let (mut early, mut buffer) = (Early::default(), vec![0; CAPACITY as usize]);
         // One that is not announced, so that the announced one is not the first.
-        producer.try_send(&payload(0, FROM - 1), 0).unwrap();
+        let none = || unreachable!("it is too short for that");
+        producer
+            .try_send_waking(&payload(0, FROM - 1), 0, none)
+            .unwrap();
         let first = consumer.peek().unwrap().unwrap();
         consumer.advance(&first);
         assert!(!consumer.follow(&word, &mut early, &mut buffer, 1));

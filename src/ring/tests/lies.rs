@@ -298,6 +298,27 @@ fn after_the_end_only_held_frames_are_read() {
     assert_eq!(consumer.peek(), Ok(None), "a release opens nothing");
 }
 
+/// What a producer has committed before it was gone is handed out, to the last word of a ring that it had filled, though the last frame is no plain one.
+#[test]
+fn a_ring_that_is_full_when_its_producer_ends_is_read_to_its_end() {
+    for start in starts() {
+        let pair = Pair::new(CAPACITY);
+        let (mut producer, mut consumer) = pair.halves(&Geometry::new(CAPACITY, 64, start), false);
+        producer.try_send(&[1; 2040], 0).unwrap();
+        let slot = producer.try_reserve_expiring(2024, 8).unwrap();
+        producer.commit_expiring(&slot, 2024, 0, u64::MAX);
+        assert_eq!(producer.try_send(&[], 0), Err(Refusal::Full));
+        consumer.bound_by_end();
+        for length in [2040, 2024] {
+            let entry = consumer.peek().unwrap().unwrap();
+            assert_eq!(entry.payload(), length);
+            consumer.advance(&entry);
+            consumer.publish_release();
+        }
+        assert_eq!(consumer.peek(), Ok(None));
+    }
+}
+
 /// A ring full of headers can be read round and round: behind the end of its producer only what that can have committed.
 #[test]
 fn a_circle_of_headers_ends_with_its_producer() {

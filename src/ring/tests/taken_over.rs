@@ -9,7 +9,8 @@ use crate::layout::control::{RECEIVER, TAKEN};
 use crate::layout::geometry::Geometry;
 use crate::layout::redelivery::Redelivery::{self, First, InDoubt, Unseen};
 use crate::layout::violation::Violation;
-use crate::ring::{Carried, Refusal};
+use crate::ring::beside::Counted;
+use crate::ring::{Carried, ONE, Refusal};
 use crate::segment::OwnWord;
 use crate::sync::Ordering;
 
@@ -172,6 +173,9 @@ impl World {
         }
         assert_eq!(carried, expected);
         assert_eq!(next.producer.publish().is_some(), !self.frames.is_empty());
+        let counted = next.producer.numbers();
+        assert_eq!(counted.frames, self.frames.len() as u64 * ONE);
+        assert_eq!(counted.bytes, standing.length());
         next.count = self.count;
         next.frames = core::mem::take(&mut self.frames);
         *self = next;
@@ -219,6 +223,37 @@ proptest! {
         world.producer.publish();
         while world.take() {}
         prop_assert_eq!(world.read, world.frames.len(), "frames are lost");
+    }
+}
+
+/// The ring that comes in its place has no word more: the one at the start stays zero until all of it is published.
+#[test]
+fn a_ring_that_is_full_to_its_last_word_is_taken_over() {
+    for start in [0, 80, 4088] {
+        let geometry = Geometry::new(4096, 8, start);
+        let (old, new) = (Pair::new(4096), Pair::new(4096));
+        let (mut producer, _consumer) = old.lasting(&geometry, true);
+        for number in 0..7u8 {
+            producer.try_send(&[number; 576], 0).unwrap();
+        }
+        assert_eq!(producer.try_send(&[], 0), Err(Refusal::Full));
+        let standing = producer.standing().unwrap();
+        assert_eq!(standing.length(), 4088);
+        let (mut next, mut consumer) = new.lasting(&geometry, true);
+        let carried = next.take_over(&producer, &standing);
+        assert_eq!((carried.unseen, carried.in_doubt), (7, 0));
+        assert_eq!((next.tail(), next.published()), (start + 4088, start));
+        assert_eq!(consumer.peek(), Ok(None));
+        next.publish().unwrap();
+        for number in 0..7u8 {
+            let entry = consumer.peek().unwrap().unwrap();
+            let mut payload = [0xff; 576];
+            consumer.copy(&entry, 0, &mut payload);
+            assert_eq!((entry.redelivery(), payload), (Unseen, [number; 576]));
+            consumer.say_taken(&entry);
+            consumer.advance(&entry);
+        }
+        assert_eq!(consumer.peek(), Ok(None));
     }
 }
 

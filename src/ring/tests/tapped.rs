@@ -2,7 +2,7 @@
 
 use super::Pair;
 use crate::layout::control::{CLAIM, COME, COMING, SENDER};
-use crate::layout::geometry::Geometry;
+use crate::layout::geometry::{Geometry, MAX_START};
 use crate::layout::header::{FLAG_FRAME, Header};
 use crate::layout::violation::Violation;
 use crate::ring::tap::Missed;
@@ -149,6 +149,19 @@ fn lies_end_it_or_show_nothing() {
         lied(|pair| ring(pair, 0, u64::from(flags) << 48)),
         Err(Violation::UnknownFlags { flags })
     );
+    // Behind a pad too. And a pad is no longer than a frame.
+    let behind = |pair: &Pair| {
+        ring(pair, 0, Header::pad(16).0);
+        ring(pair, 16, u64::from(flags) << 48);
+    };
+    assert_eq!(lied(behind), Err(Violation::UnknownFlags { flags }));
+    assert_eq!(
+        lied(|pair| ring(pair, 0, Header::pad(CAPACITY).0)),
+        Err(Violation::FrameTooLong {
+            length: CAPACITY,
+            limit: CAPACITY - 8
+        })
+    );
     let pads = |pair: &Pair| (0..2).for_each(|at| ring(pair, 8 * at, Header::pad(8).0));
     assert_eq!(lied(pads), Err(Violation::PadWithoutFrame));
     // Lapped for ever, by its own word, with an anchor that does not move, goes back, or is nowhere.
@@ -162,7 +175,10 @@ fn lies_end_it_or_show_nothing() {
     };
     assert_eq!(lied(lapped(0, 0)), Ok(None));
     assert_eq!(lied(lapped(8, u64::MAX)), Ok(None));
-    for tail in [4, u64::MAX - 7, u64::MAX] {
+    // As far as any lane can come.
+    let most = MAX_START + MAX_START / 2;
+    assert_eq!(lied(lapped(most, 9)), Ok(None));
+    for tail in [4, most + 4, most + 8, u64::MAX - 7, u64::MAX] {
         assert_eq!(
             lied(lapped(tail, 9)),
             Err(Violation::AnchorOutOfRange { tail })
