@@ -403,3 +403,18 @@ fn what_was_reserved_in_time_is_committed_though_it_has_expired() {
         }
     }
 }
+
+/// It ends there, and neither the room nor the number waits for the next call.
+#[test]
+fn what_a_batch_drops_of_another_lane_is_told_when_it_ends() {
+    let config = Config::new().capacity(4096).peer_capacity(4096).lanes(2);
+    let (mut sender, mut receiver, _) = halves("batch-lanes", &config);
+    sender.send(b"first").unwrap();
+    stale(|expires| sender.at(1).unwrap().send_expiring(&[1; 1600], expires));
+    let mut frames = receiver.recv_batch(10).unwrap();
+    assert_eq!(frames.next_frame().unwrap().to_vec(), b"first");
+    assert!(frames.next_frame().is_none());
+    drop(frames);
+    assert_eq!(receiver.expired(), 1);
+    assert_eq!(sender.at(1).unwrap().try_send(&[2; 3000]), Ok(()));
+}
