@@ -5,11 +5,12 @@ mod role;
 
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use ringway::{Config, Listener};
+use ringway::{Address, Config, Listener};
 use role::play;
 
 /// What `/run` is to the role: its own, `ro` or `rw`, or the host's.
@@ -42,6 +43,11 @@ fn in_a_role() {
     match role.as_str() {
         "bind" => match Listener::bind("meet") {
             Ok(listener) => println!("[at {}]", listener.path().display()),
+            Err(error) => println!("[{:?}: {error}]", error.kind()),
+        },
+        "names" => match Address::names() {
+            Ok(names) if names.is_empty() => println!("[none]"),
+            Ok(names) => println!("[{}]", names.join(", ")),
             Err(error) => println!("[{:?}: {error}]", error.kind()),
         },
         "serve" => {
@@ -354,4 +360,32 @@ fn a_relative_directory_is_refused_by_both_sides() {
         }
     }
     assert!(!Path::new(&name).exists(), "nothing is made");
+}
+
+#[test]
+fn the_names_at_which_somebody_listens_are_told_in_order() {
+    let place = Place::new("names");
+    let missing = place.0.join("missing");
+    let names = |at: &Path| said(&mut role("names", &[("RINGWAY_DIR", at)]));
+    assert_eq!(names(&missing), "none");
+    let directory = place.directory("own");
+    assert_eq!(names(&directory), "none");
+    let listens = |name: &str| UnixListener::bind(directory.join(name)).unwrap();
+    let _sockets = ["zeta", "alpha", ".hidden", "no name"].map(listens);
+    fs::write(directory.join("file"), "no socket").unwrap();
+    assert_eq!(names(&directory), "alpha, zeta");
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(names(&directory).starts_with("Directory: "));
+}
+
+#[test]
+fn a_socket_of_another_program_is_not_taken_for_a_listener() {
+    let place = Place::new("foreign");
+    let directory = place.directory("own");
+    let _socket = UnixListener::bind(directory.join("meet")).unwrap();
+    for (what, kind) in [("bind", "NameTaken: "), ("connect", "Io: ")] {
+        let told = said(&mut role(what, &[("RINGWAY_DIR", &directory)]));
+        assert!(told.starts_with(kind), "{told}");
+        assert!(told.contains("another program's"), "{told}");
+    }
 }

@@ -10,7 +10,10 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, Shutdown, SockFlag, SockType, UnixAddr, connect, send, shutdown,
+    socket,
+};
 use ringway::{Config, Error, ErrorKind};
 use role::play;
 
@@ -45,6 +48,7 @@ fn in_a_role() {
     match role.as_str() {
         "none" => none(&path),
         "stuck" => stuck(&path),
+        "freed" => freed(&path),
         "client" => client(&path),
         "server" => server(&path),
         other => panic!("no role {other}"),
@@ -251,4 +255,32 @@ fn server(path: &Path) {
         more += 1;
     }
     panic!("32 descriptors were not enough");
+}
+
+#[test]
+fn a_place_that_a_handshake_gives_back_is_the_next_clients() {
+    play(&mut role("freed", &path("freed")));
+}
+
+fn freed(path: &Path) {
+    let mut listener = patient().bind(path).unwrap();
+    let first = mute(path);
+    assert!(readable(listener.as_fd(), 10_000));
+    assert!(listener.try_accept().unwrap().is_none());
+    // It says what will be refused, which is how we hear that it was taken.
+    let second = mute(path);
+    send(second.as_raw_fd(), b"nonsense", MsgFlags::empty()).unwrap();
+    limit(next());
+    // Over for the listener, and still a descriptor of ours: nothing is free but what the listener gives back.
+    shutdown(first.as_raw_fd(), Shutdown::Both).unwrap();
+    while listener.refusals() < 1 {
+        let told = readable(listener.as_fd(), 10_000);
+        assert!(
+            told,
+            "nothing was told of the client that there is a place for"
+        );
+        assert!(listener.try_accept().unwrap().is_none());
+    }
+    limit(PLENTY);
+    drop((first, second));
 }

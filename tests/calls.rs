@@ -6,10 +6,13 @@ mod process;
 mod trace;
 
 use std::collections::BTreeMap;
+use std::os::fd::AsRawFd;
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use ringway::{Config, Connection, Wait};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use ringway::{Config, Connection, RecvError, SendError, Wait};
 
 use process::{Page, alone, fork, watchdog};
 use trace::Stop;
@@ -22,6 +25,7 @@ const LISTENS: usize = 0;
 const MICROS: usize = 1;
 
 /// The calls of one process between its marks, by number, and how long that took.
+#[derive(Debug)]
 struct Counted {
     calls: BTreeMap<i64, u64>,
     took: Duration,
@@ -39,6 +43,22 @@ impl Counted {
     /// How often a millisecond passed in it.
     fn millis(&self) -> u64 {
         self.took.as_millis() as u64
+    }
+
+    /// Questions for signs of life, of which each is two calls.
+    fn asked(&self) -> u64 {
+        self.of(libc::SYS_poll) + self.of(libc::SYS_recvmsg)
+    }
+
+    /// Sleeps for what a descriptor tells.
+    fn slept(&self) -> u64 {
+        self.of(libc::SYS_epoll_pwait2) + self.of(libc::SYS_epoll_wait)
+    }
+
+    /// Nothing but the questions of two halves that look all the time, once in a millisecond each.
+    fn is_of_lookers(&self) {
+        let most = 4 * (self.millis() + 50);
+        assert!(self.asked() <= most, "{self:?}, {most} at the most");
     }
 }
 
@@ -141,6 +161,13 @@ fn asks(connection: &mut Connection, times: u64) {
     }
 }
 
+/// Does nothing with what is sent to it, until the other end is gone.
+fn lets_lie(mut connection: Connection) {
+    while connection.sender().check().is_ok() {
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
 #[test]
 fn who_spins_asks_nothing() {
     alone("who_spins_asks_nothing", LIMIT, || {
@@ -150,10 +177,12 @@ fn who_spins_asks_nothing() {
             |connection| answers(connection, 20_000),
         );
         let Some(counted) = counted else { return };
-        println!("{:?} in {} ms", counted.calls, counted.millis());
+        counted.is_of_lookers();
+        assert_eq!(counted.slept(), 0, "{counted:?}");
     });
 }
 
+/// A ring and a sleep for each round trip.
 #[test]
 fn who_sleeps_asks_little() {
     alone("who_sleeps_asks_little", LIMIT, || {
@@ -163,7 +192,8 @@ fn who_sleeps_asks_little() {
             |connection| answers(connection, 500),
         );
         let Some(counted) = counted else { return };
-        println!("{:?} in {} ms", counted.calls, counted.millis());
+        let most = 3 * 500 + 4 * (counted.millis() + 50);
+        assert!(counted.all() <= most, "{counted:?}, {most} at the most");
     });
 }
 
@@ -186,32 +216,134 @@ fn who_reads_a_stream_asks_once_in_some_laps() {
             },
         );
         let Some(counted) = counted else { return };
-        println!("{:?} in {} ms", counted.calls, counted.millis());
+        counted.is_of_lookers();
     });
 }
 
+/// Neither who waits for a frame of any length, nor who would copy a large one while it is sent.
 #[test]
 fn who_waits_for_nothing_asks_seldom() {
     alone("who_waits_for_nothing_asks_seldom", LIMIT, || {
-        for wait in [Wait::Spin, Wait::Adaptive, Wait::Park] {
+        for (wait, large) in [Wait::Spin, Wait::Adaptive, Wait::Park]
+            .into_iter()
+            .flat_map(|wait| [(wait, false), (wait, true)])
+        {
             let counted = counted(
-                &small(wait),
+                &small(wait).capacity(1 << 18).peer_capacity(1 << 18),
                 |mut connection, page| {
+                    let (receiver, mut buffer) = (connection.receiver(), vec![0; 1 << 17]);
                     marked(page, || {
                         let until = Instant::now() + Duration::from_millis(300);
-                        connection
-                            .receiver()
-                            .recv_deadline(until)
-                            .map(drop)
-                            .unwrap_err();
+                        let outcome = if large {
+                            receiver.recv_into_deadline(&mut buffer, until).map(drop)
+                        } else {
+                            receiver.recv_deadline(until).map(drop)
+                        };
+                        assert_eq!(outcome, Err(RecvError::TimedOut));
                     })
                 },
-                |mut connection| {
-                    connection.receiver().recv().map(drop).unwrap_err();
-                },
+                lets_lie,
             );
             let Some(counted) = counted else { return };
-            println!("{wait:?} {:?} in {} ms", counted.calls, counted.millis());
+            counted.is_of_lookers();
+            if wait == Wait::Spin {
+                assert_eq!(counted.slept(), 0, "{counted:?}");
+            } else {
+                // It is asleep most of the time, and not woken to look again.
+                let slept = (1..=3).contains(&counted.slept());
+                assert!(
+                    slept && counted.asked() <= 20,
+                    "{wait:?} {large} {counted:?}"
+                );
+            }
         }
     });
+}
+
+/// Threads that wait for room in one of several lanes let the others have their turns: they yield some times, and then sleep between two looks. In a lone lane a wait is as that of any half.
+#[test]
+fn who_waits_for_room_in_one_of_several_lanes_looks_in_turns() {
+    alone(
+        "who_waits_for_room_in_one_of_several_lanes_looks_in_turns",
+        LIMIT,
+        || {
+            for lanes in [1, 2] {
+                let counted = counted(
+                    &small(Wait::Park).lanes(lanes),
+                    |connection, page| {
+                        let (sender, _receiver) = connection.split();
+                        let sender = sender.shared();
+                        while sender.try_send(&[0; 56]).is_ok() {}
+                        marked(page, || {
+                            let until = Instant::now() + Duration::from_secs(2);
+                            let outcome = sender.send_deadline(&[0; 56], until);
+                            assert_eq!(outcome, Err(SendError::TimedOut));
+                        })
+                    },
+                    lets_lie,
+                );
+                let Some(counted) = counted else { return };
+                let naps = counted.of(libc::SYS_clock_nanosleep) + counted.of(libc::SYS_nanosleep);
+                let yields = counted.of(libc::SYS_sched_yield);
+                if lanes == 1 {
+                    assert!(naps == 0 && counted.slept() > 0, "{counted:?}");
+                } else {
+                    // Each of them lasts 100 µs at the least.
+                    let most = 10 * (counted.millis() + 1);
+                    assert_eq!(yields, 16, "{counted:?}");
+                    assert!((1..=most).contains(&naps), "{counted:?}");
+                }
+            }
+        },
+    );
+}
+
+/// Lets this process open no descriptor more.
+fn leave_none() {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // The lowest number that is free is the first that may not be had.
+    let next = std::fs::File::open("/dev/null").unwrap().as_raw_fd();
+    // SAFETY: `limit` is valid for writes, and then for reads.
+    unsafe {
+        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit), 0);
+        limit.rlim_cur = u64::try_from(next).unwrap();
+        assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit), 0);
+    }
+}
+
+/// It cannot take the client that is there, which makes its socket readable all the time.
+#[test]
+fn an_attendant_without_descriptors_asks_ten_times_a_second() {
+    alone(
+        "an_attendant_without_descriptors_asks_ten_times_a_second",
+        LIMIT,
+        || {
+            let counted = counted(
+                &small(Wait::Park),
+                |_connection, page| {
+                    let name = format!("ringway-calls-attended-{}", std::process::id());
+                    let path = std::env::temp_dir().join(name);
+                    let attendant = Config::new().bind(path.as_path()).unwrap().attend();
+                    let attendant = attendant.unwrap();
+                    let (kind, flags) = (SockType::SeqPacket, SockFlag::SOCK_CLOEXEC);
+                    let line = socket(AddressFamily::Unix, kind, flags, None).unwrap();
+                    leave_none();
+                    marked(page, || {
+                        connect(line.as_raw_fd(), &UnixAddr::new(&path).unwrap()).unwrap();
+                        thread::sleep(Duration::from_millis(500));
+                    });
+                    drop(attendant);
+                },
+                lets_lie,
+            );
+            let Some(counted) = counted else { return };
+            let tries = counted.of(libc::SYS_accept4);
+            let most = counted.millis() / 100 + 2;
+            assert!((1..=most).contains(&tries), "{counted:?}");
+            assert!(counted.all() <= 10 + 10 * most, "{counted:?}");
+        },
+    );
 }

@@ -307,3 +307,34 @@ fn a_child_of_a_fork_counts_for_itself() {
     let ends = ends("ringway-forked-");
     assert_eq!((ends.len(), ends[0].sends.frames), (2, 1));
 }
+
+/// What it has counted is told before it waits: nobody tells it while it does.
+#[test]
+fn who_waits_has_told_what_it_has_received() {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    for (wait, name) in [(Wait::Park, "told-park"), (Wait::Spin, "told-spin")] {
+        let config = Config::new().wait(wait);
+        let (mut server, mut client) = pair::pair(name, &config, &config);
+        let reader = thread::spawn(move || {
+            for _ in 0..4 {
+                server.receiver().recv().map(drop).unwrap();
+            }
+            server
+        });
+        for _ in 0..3 {
+            client.sender().send(&[1; 8]).unwrap();
+        }
+        let end = soon();
+        let told = || -> u64 {
+            let ends = ends(&format!("ringway-{name}-"));
+            ends.iter().map(|end| end.receives.frames).sum()
+        };
+        while told() < 3 && Instant::now() < end {
+            thread::sleep(Duration::from_millis(1));
+        }
+        let before = told();
+        client.sender().send(&[1; 8]).unwrap();
+        drop(reader.join().unwrap());
+        assert_eq!(before, 3, "{wait:?}");
+    }
+}

@@ -293,3 +293,28 @@ fn a_panic_with_a_frame_releases_it_unless_frames_are_held() {
     server.receiver().release();
     assert_eq!(server.receiver().rewind(), 0);
 }
+
+/// Until its deadline, and what it holds by then stays in it.
+#[test]
+fn a_group_waits_for_room_until_a_deadline() {
+    let (mut server, mut client) = small("group-deadline");
+    let mut group = client.sender().group();
+    group.send_deadline(b"first", soon()).unwrap();
+    let mut sent = 0;
+    let refused = loop {
+        let until = Instant::now() + Duration::from_millis(20);
+        match group.send_deadline(&[7; 500], until) {
+            Ok(()) => sent += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(refused, SendError::TimedOut);
+    assert!(sent > 0);
+    group.publish();
+    let receiver = server.receiver();
+    assert_eq!(receiver.try_recv().unwrap().to_vec(), b"first");
+    for _ in 0..sent {
+        assert_eq!(receiver.try_recv().unwrap().to_vec(), [7; 500]);
+    }
+    assert_eq!(receiver.try_recv().map(drop), Err(RecvError::Empty));
+}

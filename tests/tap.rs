@@ -319,3 +319,43 @@ fn a_child_of_a_fork_is_told() {
     unsafe { libc::waitpid(child, &raw mut status, 0) };
     assert_eq!(status, 0);
 }
+
+/// None of them keeps another waiting, however much it has.
+#[test]
+fn the_frames_of_several_lanes_are_seen_by_turns() {
+    let config = Config::new().lanes(3);
+    let mut listener = listener(&config, "turns");
+    let (mut server, _client) = pair(&mut listener, &config);
+    let mut tap = tapped(&mut listener);
+    all(&mut tap);
+    for lane in 0..3 {
+        for _ in 0..4 {
+            server.sender().at(lane).unwrap().send(b"some").unwrap();
+        }
+    }
+    let is_ours = |lane: &&mut ringway::TapLane| lane.direction() == Direction::ToClient;
+    let lane = tap.lanes().iter_mut().find(is_ours).unwrap();
+    let (mut seen, mut payload) = (Vec::new(), Vec::new());
+    while let Some(frame) = lane.try_recv(&mut payload).unwrap() {
+        seen.push(frame.priority);
+    }
+    let turn = [seen[0], (seen[0] + 1) % 3, (seen[0] + 2) % 3];
+    assert_eq!(seen, turn.repeat(4));
+}
+
+/// What it expects is what the listener sends, and so it comes with no table of that.
+#[test]
+fn a_client_that_agrees_with_the_listener_is_understood() {
+    let (sends, expects) = (quote(&[("price", 8)]), quote(&[("size", 8)]));
+    let config = Config::new().sends(sends.clone()).expects(expects.clone());
+    let mut listener = listener(&config, "agrees");
+    let more = quote(&[("size", 8), ("flags", 4)]);
+    let clients = [expects, more].map(|says| Config::new().sends(says).expects(sends.clone()));
+    let _pairs = clients.each_ref().map(|client| pair(&mut listener, client));
+    let mut tap = tapped(&mut listener);
+    let lanes = tap.lanes().iter();
+    let from_client = lanes.filter(|lane| lane.direction() == Direction::FromClient);
+    let schemas: Vec<_> = from_client.map(|lane| lane.schema().cloned()).collect();
+    assert_eq!(schemas.len(), 2);
+    assert!(schemas.iter().all(Option::is_some), "{schemas:?}");
+}

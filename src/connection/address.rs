@@ -312,4 +312,28 @@ mod tests {
         assert!(told("nothing", true).is_ok() && told("nothing", false).is_ok());
         std::fs::remove_dir_all(&place).unwrap();
     }
+
+    #[test]
+    fn the_longest_path_that_the_kernel_takes_is_a_path() {
+        let most = Address::from(format!("/{}", "x".repeat(socket::MAX_PATH - 1)));
+        let more = Address::from(format!("/{}", "x".repeat(socket::MAX_PATH)));
+        for listening in [true, false] {
+            let path = most.resolve(listening).unwrap();
+            assert_eq!(path.as_os_str().len(), socket::MAX_PATH);
+            let error = more.resolve(listening).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NameTooLong, "{error}");
+        }
+    }
+
+    /// A listener's path means the same place to a successor elsewhere; a client uses its own at once, and is told of it by the words that it gave.
+    #[test]
+    fn a_relative_path_is_made_absolute_for_a_listener_alone() {
+        let address = Address::from("nowhere/ringway-relative");
+        let given = Path::new("nowhere/ringway-relative");
+        assert_eq!(address.resolve(false).unwrap(), given);
+        let absolute = std::env::current_dir().unwrap().join(given);
+        if absolute.as_os_str().len() <= socket::MAX_PATH {
+            assert_eq!(address.resolve(true).unwrap(), absolute);
+        }
+    }
 }

@@ -274,10 +274,25 @@ mod tests {
         assert_eq!(told.connections().unwrap().len(), counters::SLOTS);
         let last = slots.pop().unwrap();
         let (index, life) = (last.index, last.life);
+        let each = counters::MOST_LANES * size_of::<counters::Each>();
+        let lane = size_of::<counters::Lane>();
+        for (half, bytes) in [
+            (counters::SENDS, lane),
+            (counters::RECEIVES, lane),
+            (counters::SENDS_EACH, each),
+            (counters::RECEIVES_EACH, each),
+        ] {
+            (0..bytes / 8).for_each(|index| Count::new(Some(&last), half, index).add());
+        }
         drop(last);
         assert_eq!(told.connections().unwrap().len(), counters::SLOTS - 1);
-        let again = take().unwrap();
+        let again = take().unwrap().lanes(counters::MOST_LANES);
         assert_eq!((again.index, again.life), (index, life + 2));
+        // Each number of it begins anew, by whichever lane.
+        let shown = told.connections().unwrap().pop().unwrap();
+        assert_eq!(shown.lanes, counters::MOST_LANES);
+        let nothing = super::super::LaneCounters::default();
+        assert_eq!((shown.sends, shown.receives), (nothing, nothing));
         drop((slots, again));
         assert_eq!(told.connections().unwrap(), []);
     }

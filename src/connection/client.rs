@@ -345,3 +345,31 @@ pub(super) fn malformed(what: &str) -> Ended {
     );
     Ended::Ours(Reason::Malformed, what.to_owned(), error)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever tries again does so by the kind: with a listener that is not there yet, or has too much to do.
+    #[test]
+    fn why_a_listener_cannot_be_reached_is_told_by_its_kind_and_in_words() {
+        for (errno, kind, words) in [
+            (libc::ENOENT, ErrorKind::NotFound, "start the listener"),
+            (
+                libc::ECONNREFUSED,
+                ErrorKind::NotFound,
+                "start the listener",
+            ),
+            (libc::EACCES, ErrorKind::UidRefused, "allow our uid"),
+            (libc::EAGAIN, ErrorKind::TimedOut, "its queue is full"),
+            (libc::EPROTOTYPE, ErrorKind::Io, "another program's"),
+            (libc::ENOTDIR, ErrorKind::Io, "connecting to /a/path"),
+        ] {
+            let error = std::io::Error::from_raw_os_error(errno);
+            let error = unreachable_peer(Path::new("/a/path"), error);
+            assert_eq!(error.kind(), kind, "{error}");
+            let text = error.to_string();
+            assert!(text.contains(words) && text.contains("/a/path"), "{text}");
+        }
+    }
+}

@@ -121,4 +121,23 @@ mod tests {
             "{other}"
         );
     }
+
+    /// By that it is known whether the configuration is to be changed or the host.
+    #[test]
+    fn why_a_node_cannot_be_had_is_told() {
+        for (errno, kind, words) in [
+            (
+                libc::EINVAL,
+                ErrorKind::InvalidConfig,
+                "node 7 has no memory",
+            ),
+            (libc::ENOSYS, ErrorKind::Resources, "knows no NUMA"),
+            (libc::EPERM, ErrorKind::Resources, "CAP_SYS_NICE"),
+            (libc::EIO, ErrorKind::Io, "on NUMA node 7"),
+        ] {
+            let error = no_node(7, io::Error::from_raw_os_error(errno));
+            assert_eq!(error.kind(), kind, "{error}");
+            assert!(error.to_string().contains(words), "{error}");
+        }
+    }
 }

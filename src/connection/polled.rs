@@ -33,3 +33,23 @@ pub(crate) fn end_of(error: SendError) -> Option<RecvError> {
         SendError::Runtime => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_ends_a_connection_is_an_end() {
+        for (error, end) in [
+            (SendError::Closed, RecvError::Closed),
+            (SendError::PeerClosed, RecvError::PeerClosed),
+            (SendError::PeerDied, RecvError::PeerDied),
+            (SendError::Forked, RecvError::Forked),
+        ] {
+            assert_eq!(end_of(error), Some(end));
+        }
+        for error in [SendError::Full, SendError::TimedOut, SendError::Expired] {
+            assert_eq!(end_of(error), None);
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! How a half waits: the ladder, the park protocol and the signs of life put together, the same for both halves.
 
+#[cfg(test)]
+mod asking;
 mod barrier;
 mod bell;
 mod cores;
@@ -9,7 +11,7 @@ mod lately;
 #[cfg(test)]
 mod one_core;
 #[cfg(test)]
-mod pair;
+pub(super) mod pair;
 #[cfg(feature = "tokio")]
 mod polls;
 mod seated;

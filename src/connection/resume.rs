@@ -356,3 +356,23 @@ impl Sender {
         self.link().is_over()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    #[test]
+    fn what_was_not_resumed_has_the_cause_of_its_error() {
+        let cause = std::io::Error::from_raw_os_error(libc::EMFILE);
+        let error = Error::caused(ErrorKind::Resources, "no descriptor", cause);
+        let not = NotResumed {
+            error,
+            connection: Box::new(()),
+        };
+        let source = not.source().unwrap().to_string();
+        assert_eq!(source, not.error().source().unwrap().to_string());
+        assert_eq!(not.to_string(), not.error().to_string());
+    }
+}

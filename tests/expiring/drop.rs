@@ -427,3 +427,36 @@ fn what_was_reserved_in_time_is_committed_though_it_has_expired() {
         }
     }
 }
+
+/// It ends there, and neither the room nor the number waits for the next call.
+#[test]
+fn what_a_batch_drops_of_another_lane_is_told_when_it_ends() {
+    let config = Config::new().capacity(4096).peer_capacity(4096).lanes(2);
+    let (mut sender, mut receiver, _) = halves("batch-lanes", &config);
+    sender.send(b"first").unwrap();
+    stale(|expires| sender.at(1).unwrap().send_expiring(&[1; 1600], expires));
+    let mut frames = receiver.recv_batch(10).unwrap();
+    assert_eq!(frames.next_frame().unwrap().to_vec(), b"first");
+    assert!(frames.next_frame().is_none());
+    drop(frames);
+    assert_eq!(receiver.expired(), 1);
+    assert_eq!(sender.at(1).unwrap().try_send(&[2; 3000]), Ok(()));
+}
+
+/// It goes on behind what it drops, as long as it has not gone through half of the ring.
+#[test]
+fn a_batch_goes_on_behind_what_it_drops() {
+    let (mut sender, mut receiver, _) = halves("batch-on", &Config::new());
+    for round in 0..3 {
+        sender.send(&[round]).unwrap();
+        (0..3).for_each(|_| send_stale(&mut sender, b"stale"));
+    }
+    let mut seen = Vec::new();
+    let mut frames = receiver.recv_batch(10).unwrap();
+    while let Some(frame) = frames.next_frame() {
+        seen.push(frame.to_vec());
+    }
+    drop(frames);
+    assert_eq!(seen, [[0], [1], [2]]);
+    assert_eq!(receiver.expired(), 9);
+}

@@ -1,16 +1,18 @@
 //! A wait that nobody goes on with, because the same half is asked without waiting, or given back: it is over.
 
 use std::future::poll_fn;
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::SinkExt;
 use ringway::tokio::{Receiver, Sender};
-use ringway::{Config, Counters, LaneCounters, RecvError, SendError};
+use ringway::{Config, Counters, LaneCounters, Poller, RecvError, SendError};
 
-use crate::scene::{on_both, pair_at, pair_with, path};
+use crate::process::alone;
+use crate::scene::{awakes, on_both, one_thread, pair_at, pair_with, path, run};
 
 /// More looks in vain than it takes until they are told.
 const LOOKS: usize = 10_000;
@@ -128,5 +130,50 @@ fn who_sends_without_waiting_is_rung_no_more() {
         }
         assert_eq!(wakes(&path), rung);
         sender.try_send(&[3; 500]).unwrap();
+    });
+}
+
+/// Lets this process have no descriptor more; `None`: as many as before.
+fn limit_descriptors(most: Option<u64>) {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `limit` is valid for writes, and then for reads.
+    unsafe {
+        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit), 0);
+        limit.rlim_cur = most.unwrap_or(limit.rlim_max.min(1024));
+        assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit), 0);
+    }
+}
+
+/// Its halves have nothing that they could be watched by until then.
+#[test]
+fn a_connection_that_left_a_poller_without_a_descriptor_is_watched_by_its_own() {
+    let name = "left::a_connection_that_left_a_poller_without_a_descriptor_is_watched_by_its_own";
+    alone(name, Duration::from_secs(60), || {
+        let path = path();
+        let mut listener = small().bind(path.as_path()).unwrap();
+        let (server, mut client) = std::thread::scope(|scope| {
+            let client = scope.spawn(|| small().connect(path.as_path()).unwrap());
+            let soon = Instant::now() + Duration::from_secs(10);
+            let server = listener.accept_deadline(soon).unwrap();
+            (server, client.join().unwrap())
+        });
+        let mut poller = Poller::new().unwrap();
+        let token = poller.add(server).unwrap();
+        // The lowest number that is free is the first that may not be had.
+        let next = std::fs::File::open("/dev/null").unwrap().as_raw_fd();
+        limit_descriptors(u64::try_from(next).ok());
+        let server = poller.remove(token).unwrap();
+        limit_descriptors(None);
+        let runtime = one_thread();
+        run(&runtime, async {
+            let mut server = ringway::tokio::Connection::new(server).unwrap();
+            falls_asleep(server.receiver()).await;
+            client.sender().send(b"rung").unwrap();
+            let frame = awakes(server.receiver().recv()).await.unwrap();
+            assert_eq!(frame.to_vec(), b"rung");
+        });
     });
 }

@@ -143,3 +143,42 @@ pub(crate) fn unknown(error: std::io::Error) -> Error {
         error,
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use crate::connection::Config;
+    use crate::connection::rest::pair::pair;
+
+    /// A look that is timed drops as any other does.
+    #[test]
+    fn what_a_timed_look_drops_is_counted_at_once() {
+        let (mut server, mut client) = pair("timed-drop", &Config::new());
+        let receiver = client.receiver();
+        receiver.drop_expired(true).unwrap();
+        let expires = loop {
+            let expires = Instant::now() + Duration::from_millis(2);
+            if server.sender().send_expiring(b"stale", expires).is_ok() {
+                break expires;
+            }
+        };
+        while Instant::now() <= expires {
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        receiver.time_looks();
+        assert_eq!(receiver.expired.value(), 1);
+    }
+
+    /// What the first look finds was there already.
+    #[test]
+    fn how_long_a_line_takes_is_not_learned_of_a_frame_that_was_there() {
+        let (mut server, mut client) = pair("timed-there", &Config::new());
+        let receiver = client.receiver();
+        server.sender().send(b"there").unwrap();
+        let before = format!("{:?}", receiver.gap);
+        (0..100).for_each(|_| receiver.time_looks());
+        assert_eq!(format!("{:?}", receiver.gap), before);
+        assert_eq!(receiver.try_recv().unwrap().to_vec(), b"there");
+    }
+}

@@ -168,3 +168,65 @@ impl Receiver {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::connection::rest::pair::pair;
+    use crate::connection::{Arm, Config};
+    use crate::wake::ladder::Wait;
+
+    /// How often it asks whether it is late, when it is so from the `late`th time on, where nothing comes.
+    fn asks(receiver: &mut Receiver, until: Option<Instant>, late: u32) -> u32 {
+        let asked = Cell::new(0);
+        let is_late = |_| {
+            asked.set(asked.get() + 1);
+            asked.get() >= late
+        };
+        let (mut buffer, mut early) = (vec![0; 1 << 16], Early::default());
+        let found = receiver.look_closely(&mut buffer, &mut early, until, is_late);
+        assert!(found.unwrap().is_none());
+        asked.get()
+    }
+
+    #[test]
+    fn it_looks_for_more_until_that_is_late_and_not_where_nothing_was_announced() {
+        for (wait, name) in [
+            (Wait::Park, "closely-park"),
+            (Wait::Adaptive, "closely-adaptive"),
+            (Wait::Spin, "closely-spin"),
+        ] {
+            let (_server, mut client) = pair(name, &Config::new().wait(wait));
+            let receiver = client.receiver();
+            assert_eq!(asks(receiver, None, 1), 0, "{wait:?}");
+            if !receiver.rest.overlaps() {
+                return;
+            }
+            // It has time, and the caller has not.
+            let until = Some(Instant::now() + Duration::from_secs(20));
+            assert_eq!(asks(receiver, until, 1), 1, "{wait:?}");
+            assert_eq!(asks(receiver, until, 3), 3, "{wait:?}");
+            // Neither does it stay when it is to be interrupted.
+            receiver.interrupter().interrupt();
+            assert_eq!(asks(receiver, until, u32::MAX), 1, "{wait:?}");
+        }
+    }
+
+    #[test]
+    fn only_who_sleeps_and_says_that_it_follows_is_woken_for_an_announcement() {
+        let (mut server, mut client) = pair("follower", &Config::new().wait(Wait::Park));
+        let (rest, receiver) = (server.sender().resting(), client.receiver());
+        if !rest.overlaps() {
+            return;
+        }
+        receiver.following.say(true);
+        assert!(!rest.wake_follower(), "it is awake");
+        assert_eq!(receiver.arm(), Ok(Arm::Armed));
+        assert!(rest.wake_follower(), "it sleeps");
+        receiver.following.say(false);
+        assert_eq!(receiver.arm(), Ok(Arm::Armed));
+        assert!(!rest.wake_follower(), "it sleeps, and does not follow");
+    }
+}

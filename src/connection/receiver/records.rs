@@ -37,3 +37,28 @@ impl Receiver {
         taken
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::connection::Config;
+    use crate::connection::rest::pair::pair;
+
+    #[test]
+    fn records_are_taken_until_the_buffer_is_full_or_another_frame_comes() {
+        let (mut server, mut client) = pair("records", &Config::new());
+        let receiver = client.receiver();
+        let mut buffer = [0; 8];
+        assert_eq!(receiver.take_records(&mut buffer, 3), 0);
+        for record in [b"one", b"two", b"six", b"ten", b"end"] {
+            server.sender().send(record).unwrap();
+        }
+        server.sender().send(b"longer").unwrap();
+        assert_eq!(receiver.take_records(&mut buffer, 0), 0);
+        assert_eq!(receiver.take_records(&mut buffer, 3), 2);
+        assert_eq!(&buffer, b"onetwo\0\0");
+        let mut buffer = [0; 12];
+        assert_eq!(receiver.take_records(&mut buffer, 3), 3);
+        assert_eq!(&buffer, b"sixtenend\0\0\0");
+        assert_eq!(receiver.try_recv().unwrap().to_vec(), b"longer");
+    }
+}

@@ -71,3 +71,31 @@ impl Rest {
         self.barrier.made
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::pair::pair;
+    use super::*;
+    use crate::connection::Config;
+    use crate::wake::ladder::Wait;
+
+    /// Neither for ever, nor not at all: it would look again and again.
+    #[test]
+    fn who_has_used_up_its_barriers_sleeps_for_a_moment() {
+        if !membarrier::is_there() {
+            return;
+        }
+        let config = Config::new().wait(Wait::Park).membarrier(true);
+        let (mut server, mut client) = pair("used-up", &config);
+        server.sender().lane.unfence();
+        let rest = client.receiver().resting();
+        assert_eq!(rest.arm_epoch(), None, "a barrier is to be had");
+        rest.barrier.ration = Ration::new(1, 0);
+        let before = Instant::now();
+        let until = rest.arm_epoch().unwrap();
+        assert!(before + UNSURE <= until && until <= Instant::now() + UNSURE);
+        assert_eq!(rest.sure_until(), Some(until));
+        rest.park.awake();
+        assert_eq!(rest.sure_until(), None);
+    }
+}

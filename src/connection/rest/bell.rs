@@ -127,7 +127,8 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::super::pair::pair;
-    use crate::connection::{Config, Connection};
+    use super::{Ahead, Rest};
+    use crate::connection::{Arm, Config, Connection};
     use crate::wake::ladder::Wait;
 
     /// Answers until there is nobody left.
@@ -159,5 +160,38 @@ mod tests {
             }
             // Nothing but early rings: it releases too little here to wake one that waits for room.
         });
+    }
+
+    /// Has it take for granted that an early ring is worth a try: answers came soon.
+    fn expects_soon_answers(rest: &Rest) {
+        let Ahead { bell, .. } = rest.ahead.as_ref().unwrap();
+        let (mut state, now) = (bell.state(), Instant::now());
+        let mut answers = 0..10_000;
+        while !state.early.woken(0, now) {
+            assert!(answers.next().is_some(), "it is never tried");
+            assert!(!state.early.answers(1, now));
+        }
+    }
+
+    /// One that is awake needs no ring, and one that is closed hears none.
+    #[test]
+    fn only_a_peer_that_sleeps_is_rung_ahead_of_an_answer() {
+        let config = Config::new().wait(Wait::Park);
+        let (mut server, mut client) = pair("ahead-asleep", &config);
+        let rest = server.receiver().resting();
+        if !rest.overlaps() {
+            return;
+        }
+        expects_soon_answers(rest);
+        let mut rings = || {
+            let rest = server.receiver().resting();
+            rest.ring_ahead();
+            rest.counts.wakes.value()
+        };
+        assert_eq!(rings(), 0, "it is awake");
+        assert_eq!(client.receiver().arm(), Ok(Arm::Armed));
+        assert_eq!(rings(), 1, "it sleeps");
+        drop(client);
+        assert_eq!(rings(), 1, "it is closed");
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::connection::{Config, Connection, Listener};
 
 /// The server's end and the client's, both with `config`. No two tests have the same `name`.
-pub(super) fn pair(name: &str, config: &Config) -> (Connection, Connection) {
+pub(in crate::connection) fn pair(name: &str, config: &Config) -> (Connection, Connection) {
     let path = std::env::temp_dir().join(format!("ringway-rest-{name}-{}", std::process::id()));
     let mut listener: Listener = config.bind(path.as_path()).unwrap();
     thread::scope(|scope| {

@@ -31,3 +31,24 @@ impl Sender {
         self.lane.has_open_group()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::connection::rest::pair::pair;
+    use crate::connection::{Arm, Config};
+
+    /// Once, and not for ever: a batcher would keep nothing back any more.
+    #[test]
+    fn a_wait_that_is_remembered_is_no_news() {
+        let (mut server, mut client) = pair("remembers", &Config::new());
+        let (sender, receiver) = (server.sender(), client.receiver());
+        sender.remember();
+        assert!(!sender.peer_has_waited());
+        for _ in 0..2 {
+            assert_eq!(receiver.arm(), Ok(Arm::Armed));
+            assert!(sender.peer_has_waited());
+            sender.remember();
+            assert!(!sender.peer_has_waited());
+        }
+    }
+}

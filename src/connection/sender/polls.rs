@@ -49,3 +49,22 @@ impl Sender {
         self.is_forked() || !matches!(self.lane.has_room(len, align), Ok(false))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::connection::Config;
+    use crate::connection::rest::pair::pair;
+
+    #[test]
+    fn there_is_room_for_what_fits_and_for_what_is_refused() {
+        let config = Config::new().capacity(4096).peer_capacity(4096);
+        let (mut server, mut client) = pair("roomy", &config);
+        let sender = server.sender();
+        assert!(sender.looks_roomy(1000, 8));
+        while sender.try_send(&[0; 1000]).is_ok() {}
+        assert!(!sender.looks_roomy(1000, 8));
+        assert!(sender.looks_roomy(1 << 20, 8), "it will be refused");
+        while client.receiver().try_recv().is_ok() {}
+        assert!(sender.looks_roomy(1000, 8));
+    }
+}
