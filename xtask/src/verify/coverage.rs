@@ -243,6 +243,7 @@ pub(super) fn is_for_tests(file: &str) -> bool {
         "src/ring/world.rs",
         // What the fuzzer tries.
         "src/connection/judged.rs",
+        "src/connection/rest/asking.rs",
         "src/connection/rest/one_core.rs",
         "src/connection/rest/pair.rs",
         "src/connection/rest/unfenced.rs",
