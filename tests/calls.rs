@@ -173,8 +173,8 @@ fn who_spins_asks_nothing() {
     alone("who_spins_asks_nothing", LIMIT, || {
         let counted = counted(
             &small(Wait::Spin),
-            |mut connection, page| marked(page, || asks(&mut connection, 20_000)),
-            |connection| answers(connection, 20_000),
+            |mut connection, page| marked(page, || asks(&mut connection, 2_000)),
+            |connection| answers(connection, 2_000),
         );
         let Some(counted) = counted else { return };
         counted.is_of_lookers();
@@ -204,13 +204,13 @@ fn who_reads_a_stream_asks_once_in_some_laps() {
             &small(Wait::Spin),
             |mut connection, page| {
                 marked(page, || {
-                    for _ in 0..200_000 {
+                    for _ in 0..50_000 {
                         connection.receiver().recv().map(drop).unwrap();
                     }
                 })
             },
             |mut connection| {
-                for _ in 0..200_000 {
+                for _ in 0..50_000 {
                     connection.sender().send(&[0; 56]).unwrap();
                 }
             },
