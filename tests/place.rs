@@ -58,6 +58,11 @@ fn locked_segments_are_locked_each_page_once() {
 }
 
 #[test]
+fn what_is_prefaulted_is_mapped_before_it_is_used() {
+    play("prefault");
+}
+
+#[test]
 fn what_may_not_be_locked_says_what_to_raise() {
     play("lock-refused");
 }
@@ -72,6 +77,7 @@ fn in_a_role() {
     let Some(role) = role::assigned() else { return };
     match role.as_str() {
         "lock" => lock(),
+        "prefault" => prefault(),
         "lock-refused" => lock_refused(),
         "class-refused" => class_refused(),
         _ => panic!("no role {role}"),
@@ -106,6 +112,40 @@ fn lock() {
     assert_eq!(server.receiver().recv().unwrap().to_vec(), b"as ever");
     drop((server, client));
     assert_eq!(status("VmLck"), before, "what is unmapped is not locked");
+}
+
+/// Of each mapping of a segment in this process, whether it is for reading only, and whether all of its pages are mapped.
+fn segments() -> Vec<(bool, bool)> {
+    let maps = fs::read_to_string("/proc/self/smaps").unwrap();
+    let mut lines = maps.lines();
+    let mut found = Vec::new();
+    while let Some(line) = lines.next() {
+        if line.contains("/memfd:ringway ") {
+            let mut value = |key: &str| -> u64 {
+                let value = lines.find_map(|line| line.strip_prefix(key)).unwrap();
+                value.trim().trim_end_matches(" kB").parse().unwrap()
+            };
+            let size = value("Size:");
+            found.push((line.contains(" r--s "), value("Rss:") == size));
+        }
+    }
+    found
+}
+
+/// Of both segments, that of the peer too, which is only read.
+fn prefault() {
+    let ring = 256 << 10;
+    let plain = Config::new().capacity(ring).peer_capacity(ring);
+    let whole = |config: &Config| {
+        let _pair = pair("prefault", config, &plain).unwrap();
+        segments().into_iter().filter(|(_, whole)| *whole).collect()
+    };
+    let (nothing, both): (Vec<_>, Vec<_>) = (whole(&plain), whole(&plain.clone().prefault(true)));
+    assert_eq!(nothing, []);
+    assert!(
+        both.contains(&(true, true)) && both.contains(&(false, true)),
+        "{both:?}"
+    );
 }
 
 /// Leaves what root may do.

@@ -342,20 +342,3 @@ fn the_frames_of_several_lanes_are_seen_by_turns() {
     let turn = [seen[0], (seen[0] + 1) % 3, (seen[0] + 2) % 3];
     assert_eq!(seen, turn.repeat(4));
 }
-
-/// What it expects is what the listener sends, and so it comes with no table of that.
-#[test]
-fn a_client_that_agrees_with_the_listener_is_understood() {
-    let (sends, expects) = (quote(&[("price", 8)]), quote(&[("size", 8)]));
-    let config = Config::new().sends(sends.clone()).expects(expects.clone());
-    let mut listener = listener(&config, "agrees");
-    let more = quote(&[("size", 8), ("flags", 4)]);
-    let clients = [expects, more].map(|says| Config::new().sends(says).expects(sends.clone()));
-    let _pairs = clients.each_ref().map(|client| pair(&mut listener, client));
-    let mut tap = tapped(&mut listener);
-    let lanes = tap.lanes().iter();
-    let from_client = lanes.filter(|lane| lane.direction() == Direction::FromClient);
-    let schemas: Vec<_> = from_client.map(|lane| lane.schema().cloned()).collect();
-    assert_eq!(schemas.len(), 2);
-    assert!(schemas.iter().all(Option::is_some), "{schemas:?}");
-}

@@ -173,6 +173,9 @@ impl Receiver {
 mod tests {
     use std::cell::Cell;
 
+    use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+    use nix::unistd::Pid;
+
     use super::*;
     use crate::connection::rest::pair::pair;
     use crate::connection::{Arm, Config};
@@ -228,5 +231,26 @@ mod tests {
         receiver.following.say(false);
         assert_eq!(receiver.arm(), Ok(Arm::Armed));
         assert!(!rest.wake_follower(), "it sleeps, and does not follow");
+    }
+
+    /// There, the copy waits for the processor that the other one has. In a process of its own: the masks of all its threads are what its peers see.
+    #[test]
+    fn nobody_is_woken_for_an_announcement_where_there_is_one_processor() {
+        let name = "connection::receiver::follow::tests::nobody_is_woken_for_an_announcement_where_there_is_one_processor";
+        if !crate::sys::apart::is_apart(name) {
+            return;
+        }
+        let mut one = CpuSet::new();
+        let all = sched_getaffinity(Pid::from_raw(0)).unwrap();
+        let first = (0..CpuSet::count()).find(|&cpu| all.is_set(cpu).unwrap());
+        one.set(first.unwrap()).unwrap();
+        for thread in [Pid::this(), Pid::from_raw(0)] {
+            sched_setaffinity(thread, &one).unwrap();
+        }
+        let (mut server, mut client) = pair("follower-one", &Config::new().wait(Wait::Park));
+        let (rest, receiver) = (server.sender().resting(), client.receiver());
+        receiver.following.say(true);
+        assert_eq!(receiver.arm(), Ok(Arm::Armed));
+        assert!(!rest.wake_follower());
     }
 }

@@ -55,6 +55,7 @@ fn a_process_of_one_core_never_spins() {
     pinned_to_the_first();
     let mut ends = pair("pinned", &Config::new());
     assert_eq!(spinning(&mut ends), [(false, false); 4]);
+    assert!(!ends.0.receiver().resting().overlaps());
     let (mut server, mut client) = ends;
     let answers = thread::spawn(move || {
         for n in 0..100u8 {
