@@ -57,13 +57,15 @@ mod tests {
     use super::*;
 
     /// How many occasions there are before the next series.
-    fn occasions(series: &mut Series<3, 4, 16>) -> u32 {
-        let mut count = 0;
-        while !series.is_on() {
-            series.occasion();
-            count += 1;
-        }
-        count
+    fn occasions(series: &mut Series<3, 4, 16>) -> usize {
+        let count = (0..100).take_while(|_| {
+            let before = !series.is_on();
+            if before {
+                series.occasion();
+            }
+            before
+        });
+        count.count()
     }
 
     #[test]
