@@ -28,3 +28,25 @@ impl<W: ForeignWord> Fences<W> {
         !fences
     }
 }
+
+#[cfg(all(test, not(any(loom, ringway_shuttle))))]
+mod tests {
+    use super::*;
+
+    /// A word that says one thing.
+    struct Word(u64);
+
+    impl ForeignWord for Word {
+        fn load(&self) -> u64 {
+            self.0
+        }
+    }
+
+    #[test]
+    fn whoever_does_not_say_that_it_fences_is_taken_not_to() {
+        assert!(!Fences::new(Word(crate::ring::FENCES)).are_missing());
+        for other in [crate::ring::FENCES + 1, 2, u64::MAX] {
+            assert!(Fences::new(Word(other)).are_missing());
+        }
+    }
+}

@@ -135,6 +135,17 @@ mod tests {
     }
 
     #[test]
+    fn what_takes_as_long_as_a_limit_is_not_below_it() {
+        let mut gap = Gap::default();
+        assert_eq!(after(&mut gap, 1, NEAR - 1), 0);
+        assert_eq!(after(&mut Gap::default(), 1, NEAR), 2, "42 ns");
+        after(&mut gap, 1, LONGEST);
+        assert_eq!(gap.learned, 2);
+        after(&mut gap, 1, LONGEST + 1);
+        assert_eq!(gap.learned, 2, "interrupted");
+    }
+
+    #[test]
     fn looks_are_timed_soon_and_then_seldom() {
         let mut gap = Gap::default();
         let mut timed = |times: u32| {

@@ -244,6 +244,34 @@ mod tests {
         assert!(!pulse.is_lively());
     }
 
+    /// A wake takes 25 us: what was slept for comes after 45 us.
+    #[test]
+    fn what_a_sleep_adds_to_a_gap_is_not_counted() {
+        let (mut pulse, mut now) = (Pulse::new(0), 0);
+        for _ in 0..100 {
+            now += 70_000;
+            pulse.sleeps();
+            pulse.found(now);
+        }
+        assert!((44_000..=45_000).contains(&pulse.gap), "{}", pulse.gap);
+        assert!(pulse.is_lively() && !pulse.trials.is_on());
+    }
+
+    /// What was slept for that long tells of no client that asks as soon as it is answered.
+    #[test]
+    fn silences_are_no_occasion_for_a_trial() {
+        let tries = |gap| {
+            let (mut pulse, mut now) = (Pulse::new(0), 0);
+            (0..100).any(|_| {
+                now += gap;
+                pulse.sleeps();
+                pulse.found(now);
+                pulse.trials.is_on()
+            })
+        };
+        assert!(tries(FORGOTTEN - 1) && !tries(FORGOTTEN));
+    }
+
     /// A client that sleeps until it is answered, and so for ever where each frame is slept for; once it is answered soon it spins, and asks again at once.
     #[test]
     fn two_who_sleep_for_each_other_find_out_that_they_need_not() {

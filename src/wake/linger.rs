@@ -104,6 +104,23 @@ mod tests {
         assert!((10..25).contains(&awake), "{awake} times");
     }
 
+    #[test]
+    fn three_in_vain_are_borne_and_then_it_is_left_out_twice_as_often_each_time() {
+        let (mut linger, mut now, mut left_out) = (Linger::new(), Instant::now(), Vec::new());
+        for ring in 0..20 {
+            linger.begin(now);
+            if !linger.is_on(now) {
+                left_out.push(ring);
+            }
+            now += LONGEST;
+            assert!(!linger.is_on(now));
+        }
+        assert_eq!(
+            left_out,
+            [4, 5, 7, 8, 9, 10, 12, 13, 14, 15, 16, 17, 18, 19]
+        );
+    }
+
     /// Of four rings the last one comes with something: three quarters of the time would be spun for nothing.
     #[test]
     fn who_rings_mostly_for_nothing_keeps_nobody_awake_either() {

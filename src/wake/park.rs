@@ -218,6 +218,33 @@ mod tests {
         }
     }
 
+    /// Who rings ahead of an answer tells by their distance what the other one has done meanwhile (`wake/early.rs`).
+    #[test]
+    fn each_step_takes_the_next_epoch_of_its_kind() {
+        let word = Word::default();
+        let mut park = Park::new(word.clone());
+        let mut after = |step: fn(&mut Park<Word>)| {
+            step(&mut park);
+            word.load()
+        };
+        assert_eq!(
+            [Park::arm, Park::arm, Park::awake].map(&mut after),
+            [1, 3, 4]
+        );
+        assert_eq!([Park::look_in_vain, Park::arm].map(after), [6, 7]);
+    }
+
+    #[test]
+    fn only_a_half_that_said_so_is_closed() {
+        let word = Word::default();
+        let (mut park, watch) = (Park::new(word.clone()), Watch::new(word));
+        assert!(!watch.is_closed());
+        park.arm();
+        assert!(!watch.is_closed());
+        park.close();
+        assert!(watch.is_closed());
+    }
+
     #[test]
     fn who_looks_in_vain_says_so_while_awake() {
         let word = Word::default();

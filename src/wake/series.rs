@@ -51,3 +51,44 @@ impl<const LENGTH: u8, const SOON: u16, const SELDOM: u16> Series<LENGTH, SOON, 
         self.until = self.apart;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many occasions there are before the next series.
+    fn occasions(series: &mut Series<3, 4, 16>) -> usize {
+        let count = (0..100).take_while(|_| {
+            let before = !series.is_on();
+            if before {
+                series.occasion();
+            }
+            before
+        });
+        count.count()
+    }
+
+    #[test]
+    fn a_series_has_its_length() {
+        let mut series = Series::new();
+        assert_eq!(occasions(&mut series), 4);
+        assert_eq!([(); 3].map(|()| series.trial()), [false, false, true]);
+        series.end(true);
+        assert!(!series.is_on());
+    }
+
+    #[test]
+    fn what_changes_nothing_is_tried_less_and_less_until_it_does() {
+        let mut series = Series::new();
+        let mut apart = |changed| {
+            let count = occasions(&mut series);
+            // It may have trials left.
+            assert!(!series.trial());
+            series.end(changed);
+            assert!(!series.is_on());
+            count
+        };
+        assert_eq!([(); 4].map(|()| apart(false)), [4, 8, 16, 16]);
+        assert_eq!([true, false, false].map(apart), [16, 4, 8]);
+    }
+}

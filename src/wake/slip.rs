@@ -141,6 +141,29 @@ mod tests {
         assert_eq!(run.frames(1, 1 << 18), 0);
     }
 
+    /// What one that took `nanos` and brought so many bytes, in frames of 64, makes of the next, in a ring of 4 KiB.
+    #[test]
+    fn what_a_slip_brought_says_how_long_the_next_one_is() {
+        let next = |nanos, bytes| {
+            let mut slip = Slip {
+                nanos,
+                ..Slip::default()
+            };
+            slip.found(64);
+            slip.found_empty(bytes, 4096)
+        };
+        // Nothing, one frame, few, and many.
+        assert_eq!([0, 64].map(|bytes| next(400, bytes)), [0, 0]);
+        assert_eq!([72, 192, 255].map(|bytes| next(400, bytes)), [200; 3]);
+        assert_eq!([256, 512, 1023].map(|bytes| next(400, bytes)), [800; 3]);
+        // A quarter of the ring, and more than a half.
+        assert_eq!([1024, 2048].map(|bytes| next(400, bytes)), [400; 2]);
+        assert_eq!([2049, 4096].map(|bytes| next(400, bytes)), [200; 2]);
+        assert_eq!(next(2 * SHORTEST, 192), SHORTEST);
+        assert_eq!(next(2 * SHORTEST - 1, 192), 0);
+        assert_eq!(next(LONGEST - 1, 256), LONGEST);
+    }
+
     #[test]
     fn a_small_ring_is_not_left_to_fill() {
         let mut run = new();

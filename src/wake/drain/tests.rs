@@ -111,6 +111,37 @@ fn an_empty_queue_ends_the_stretch_that_a_pace_is_measured_in() {
     assert_eq!(drain.time(now), Some((STEP + 8) * 80_000 / (7 * STEP)));
 }
 
+/// The steps that are uncertain at either end would be most of it.
+#[test]
+fn fewer_steps_than_four_are_no_pace() {
+    let mut drain = Drain::new(STEP, 0);
+    drain.saw(0, 8 * STEP, 0);
+    drain.saw(3_000, 8 * STEP, 3 * STEP);
+    assert!(drain.paces.iter().all(Option::is_none));
+    // The stretch goes on, and what it says is slower by the time that passes.
+    assert_eq!(
+        drain.time(13_000),
+        Some((4 * STEP + 8) * 13_000 / (4 * STEP))
+    );
+    drain.saw(4_000, 8 * STEP, 4 * STEP);
+    let pace = Pace {
+        bytes: 5 * STEP,
+        nanos: 4_000,
+    };
+    assert_eq!(drain.paces[0], Some(pace));
+}
+
+/// One that has only begun says little: a step that may have been read already, in hardly any time.
+#[test]
+fn what_happens_now_makes_a_reader_slower_and_never_faster() {
+    let mut drain = Drain::new(STEP, 0);
+    drain.saw(0, 8 * STEP, 0);
+    drain.saw(40_000, 8 * STEP, 4 * STEP);
+    let queue = 3 * STEP + 8;
+    assert_eq!(drain.time(40_001), Some(queue * 40_000 / (5 * STEP)));
+    assert_eq!(drain.time(80_000), Some(queue * 40_000 / STEP));
+}
+
 #[test]
 fn a_steady_reader_is_known_within_a_factor_of_two() {
     for pace in [1, 10, 1000] {

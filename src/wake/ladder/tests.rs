@@ -201,6 +201,52 @@ fn what_a_deadline_cuts_short_is_not_learned_from() {
     assert_eq!([false, true].map(spun), [false, true]);
 }
 
+/// Four times the longest spin is the limit: a deadline that ends a sleep by then says nothing, and a later one does.
+#[test]
+fn a_deadline_that_ends_a_long_sleep_is_learned_from() {
+    let spins = |lasts: Duration| {
+        let mut run = new(Wait::Adaptive, Cores::Several, None);
+        let rounds = (0..1000).filter(|_| {
+            run.ladder.begin(run.now, &mut run.lately);
+            let first = run.ladder.step(run.now);
+            let later = run.now + 2 * LONGEST;
+            assert!((0..3).any(|_| run.ladder.step(later) == Sleep));
+            run.now += lasts;
+            run.ladder.end(run.now, false, &mut run.lately);
+            first == Pause
+        });
+        rounds.count()
+    };
+    assert_eq!(spins(4 * LONGEST), 1000);
+    assert!(spins(4 * LONGEST + Duration::from_nanos(1)) < 100);
+}
+
+/// They slept because there was no budget: nothing is known of what the spin would have found.
+#[test]
+fn waits_that_are_denied_their_spin_do_not_count_against_it() {
+    let budget = Some(Duration::from_micros(10));
+    let mut run = new(Wait::Adaptive, Cores::Several, budget);
+    for _ in 0..5000 {
+        run.wait(SHORT);
+        assert!(!run.ladder.patience.spin().is_zero());
+        assert!(!run.lately.spin().is_zero());
+    }
+    assert!(run.sleeps > 4900, "{}", run.sleeps);
+}
+
+/// The half has learned that its own waits are long, and asks for no spin; what its thread asks for is neither in vain nor good.
+#[test]
+fn a_wait_says_nothing_of_a_spin_that_it_was_not_asked_for() {
+    let mut run = experienced();
+    let (learned, before) = (run.ladder.patience, run.sleeps);
+    for _ in 0..5000 {
+        run.ladder.patience = learned;
+        run.wait(SHORT);
+        assert!(!run.lately.spin().is_zero());
+    }
+    assert_eq!(run.sleeps, before + 5000);
+}
+
 #[test]
 fn no_budget_no_spin_and_a_whole_second_is_no_limit() {
     let mut run = new(Wait::Adaptive, Cores::Several, Some(Duration::ZERO));
@@ -251,6 +297,34 @@ fn it_lingers_behind_rings_that_something_follows() {
         lingered
     };
     assert_eq!([true, false].map(lingers), [true, false]);
+}
+
+/// It would keep the peer from the CPU that both share, or spin where that is rationed.
+#[test]
+fn who_may_not_spin_as_it_likes_does_not_linger() {
+    let step = |cores, budget| {
+        let mut run = new(Wait::Park, cores, budget);
+        run.ladder.begin(run.now, &mut run.lately);
+        run.ladder.rung_in_vain(run.now);
+        run.ladder.step(run.now)
+    };
+    assert_eq!(step(Cores::Several, None), Pause);
+    assert_eq!(step(Cores::One, None), Sleep);
+    assert_eq!(step(Cores::Rationed, None), Sleep);
+    let budget = Some(Duration::from_millis(20));
+    assert_eq!(step(Cores::Several, budget), Sleep);
+}
+
+#[test]
+fn only_who_spins_unlimited_may_look_on_its_own() {
+    let may_look = |wait, cores, budget| new(wait, cores, budget).ladder.may_look();
+    assert!(may_look(Wait::Spin, Cores::Several, None));
+    assert!(may_look(Wait::Spin, Cores::Rationed, None));
+    assert!(!may_look(Wait::Spin, Cores::One, None));
+    assert!(!may_look(Wait::Park, Cores::Several, None));
+    let budget = Some(Duration::from_millis(20));
+    assert!(may_look(Wait::Adaptive, Cores::Several, None));
+    assert!(!may_look(Wait::Adaptive, Cores::Several, budget));
 }
 
 proptest! {
@@ -325,6 +399,49 @@ fn what_there_is_to_spin_on_may_change() {
     );
     let mut park = new(Wait::Park, Cores::One, None);
     assert!(!park.ladder.asks(park.now));
+}
+
+/// It has learned that its waits are long, and `lately` says the contrary.
+fn experienced() -> Run {
+    let mut run = new(Wait::Adaptive, Cores::Several, None);
+    run.waits(LONG, 1000);
+    // The next one is no trial.
+    let knows = (0..100).any(|_| {
+        run.wait(LONG);
+        run.ladder.patience.spin().is_zero()
+    });
+    assert!(knows);
+    run.lately = Patience::default();
+    run
+}
+
+#[test]
+fn who_waits_often_knows_better_than_its_thread() {
+    let mut run = experienced();
+    let mut first = |later| {
+        run.ladder.begin(run.now + later, &mut run.lately);
+        run.ladder.step(run.now + later)
+    };
+    assert_eq!(first(Duration::ZERO), Sleep);
+    assert_eq!(first(STALE - Duration::from_nanos(1)), Sleep);
+    assert_eq!(first(STALE), Pause);
+}
+
+/// What was found before anybody looked at a clock is told when the next wait begins: to the half, and to its thread.
+#[test]
+fn what_was_found_soon_is_learned_once() {
+    let mut run = experienced();
+    run.lately = run.ladder.patience;
+    for _ in 0..100 {
+        run.ladder.found_soon();
+    }
+    run.ladder.begin(run.now, &mut run.lately);
+    assert_eq!(run.ladder.step(run.now), Pause);
+    assert!(!run.lately.spin().is_zero());
+    let learned = run.lately;
+    run.lately = Patience::default();
+    run.ladder.begin(run.now, &mut run.lately);
+    assert_ne!(run.lately.spin(), learned.spin(), "it was told");
 }
 
 /// A thread that asks a thousand others in turn: of each it hears once in a rotation, and what it learns from one it knows for all.

@@ -139,6 +139,107 @@ fn what_was_found_before_the_clock_was_read_counts() {
     assert_eq!(patience.best, SHORTEST);
 }
 
+/// They come one by one, until what was before them is next to forgotten.
+#[test]
+fn many_that_were_found_before_the_clock_was_read_count_as_many() {
+    let long = || {
+        let mut patience = Patience::default();
+        run(&mut patience, [1_000_000; 1000]);
+        patience
+    };
+    let (mut at_once, mut one_by_one) = (long(), long());
+    at_once.found_soon(20);
+    (0..20).for_each(|_| one_by_one.found_soon(1));
+    assert_eq!(at_once.waits, one_by_one.waits);
+    at_once.found_soon(1000);
+    assert!(at_once.waits[LENGTHS] < WHOLE / 1000);
+}
+
+#[test]
+fn of_spins_that_cost_the_same_the_shorter_is_taken() {
+    let mut waits = [0; LENGTHS + 1];
+    waits[0] = WHOLE;
+    let patience = Patience {
+        waits,
+        ..Patience::default()
+    };
+    // A longer one finds nothing more, and takes no longer for it.
+    assert_eq!(patience.cheapest(), SHORTEST);
+}
+
+/// What always comes within the longest spin is worth it.
+#[test]
+fn the_longest_spin_is_the_longest_that_is_taken() {
+    let mut patience = Patience::default();
+    for _ in 0..100 {
+        patience.ended(Duration::from_micros(60), Course::Spun);
+    }
+    assert_eq!(patience.best, 64_000);
+    assert_eq!(LONGEST.as_nanos(), 64_000);
+}
+
+/// The thread did not run between two looks: that says nothing against looking.
+#[test]
+fn what_a_spin_found_late_was_within_the_longest_spin() {
+    let mut patience = Patience::default();
+    for _ in 0..1000 {
+        patience.ended(Duration::from_millis(10), Course::Spun);
+        assert!(patience.best > 0);
+    }
+    // In a series it was spun for so long.
+    let plays = (0..1000).any(|_| {
+        patience.ended(Duration::from_nanos(2 * SLEEP), Course::Slept);
+        patience.concert.plays()
+    });
+    assert!(plays);
+    let before = patience.waits[LENGTHS];
+    patience.ended(Duration::from_nanos(concert::SPIN), Course::Spun);
+    assert_eq!(
+        patience.waits[LENGTHS],
+        before - before / WEIGHT + WHOLE / WEIGHT
+    );
+}
+
+/// Its own wake is in it: what it waited for may have come within a spin that was not made.
+#[test]
+fn a_near_sleep_does_not_count_and_brings_the_next_trial_forward() {
+    for course in [Course::Slept, Course::Denied] {
+        let mut patience = Patience::default();
+        run(&mut patience, [5_000; 100]);
+        // A long one, so that no longer spin than they need is the cheapest.
+        run(&mut patience, [1_000_000]);
+        assert_eq!(patience.best, 8_000);
+        (patience.between, patience.until_trial) = (SELDOM, SELDOM);
+        let learned = patience.waits;
+        patience.ended(Duration::from_nanos(2 * SLEEP - 1), course);
+        assert_eq!(patience.waits, learned);
+        assert_eq!(patience.until_trial, SELDOM / 4);
+        // One that lasted longer was not near.
+        patience.ended(Duration::from_nanos(2 * SLEEP), course);
+        assert!(patience.waits[LENGTHS] > learned[LENGTHS]);
+        assert_eq!(patience.until_trial, SELDOM / 4 - 1);
+    }
+}
+
+#[test]
+fn trials_are_seldom_while_they_are_in_vain_and_follow_each_other_while_they_are_not() {
+    let mut patience = Patience::default();
+    run(&mut patience, [1_000_000; 1000]);
+    let trial = |patience: &mut Patience, wait| {
+        patience.until_trial = 0;
+        run(patience, [wait]);
+        (patience.between, patience.until_trial)
+    };
+    patience.between = 1;
+    for apart in [2, 4, 8, 16, 32, 64, SELDOM] {
+        assert_eq!(trial(&mut patience, 1_000_000), (apart, apart));
+    }
+    for apart in [SELDOM / 4, SELDOM / 16, 1, 1] {
+        assert_eq!(patience.best, 0, "it would not be spun otherwise");
+        assert_eq!(trial(&mut patience, 20_000), (apart, 0));
+    }
+}
+
 /// Two who answer each other, each after so long. Returns the waits of either, as [`run`] does.
 fn converse(sides: &mut [Patience; 2], answers: [u64; 2], rounds: usize) -> Vec<(u64, bool)> {
     let (mut sent, mut now) = ([0; 2], 0);
