@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
@@ -49,8 +49,9 @@ pub(crate) async fn poll_and_drop<F: Future>(
             yield_now().await;
         }
     }
-    // The scheduler may still have to call who wanted another turn.
-    for _ in 0..100 {
+    // The scheduler may still have to call who wanted another turn, and may have no processor for a while.
+    let late = Instant::now() + Duration::from_secs(2);
+    while Instant::now() < late {
         if Arc::strong_count(&task) == 1 {
             return output;
         }
