@@ -350,6 +350,37 @@ fn a_commit_publishes_the_open_group_before_it() {
     }
 }
 
+/// The consumer's word is in a line of its own, which costs something: it is looked at where what is known of it does not do, and no sooner.
+#[test]
+fn a_frame_that_fits_by_what_is_known_needs_no_look_at_the_consumer() {
+    type Try = fn(&mut Sending, usize) -> Result<(), Refusal>;
+    let ways: [Try; 6] = [
+        |producer, bytes| producer.try_reserve(bytes, 8).map(drop),
+        |producer, bytes| producer.try_reserve_expiring(bytes - 8, 8).map(drop),
+        |producer, bytes| producer.try_append(&vec![0; bytes], 0),
+        |producer, bytes| producer.try_send(&vec![0; bytes], 0).map(drop),
+        |producer, bytes| producer.has_room(bytes, 8).map(drop),
+        |producer, bytes| {
+            let sent = producer.send_through(&vec![0; bytes], 0);
+            sent.map(drop).ok_or(Refusal::Full)
+        },
+    ];
+    for (number, way) in ways.into_iter().enumerate() {
+        for first in [0usize, 600] {
+            let pair = Pair::new(4096);
+            let (mut producer, _consumer) = pair.halves(&Geometry::new(4096, 8, 0), false);
+            // So that the largest frame would end at the ring's end, terminator and all; or not.
+            let most = producer.most() as usize;
+            let before = 4096 - 8 - (most + 8) - 8;
+            producer.try_send(&vec![0; before + first], 0).unwrap();
+            // ORD: lie: Relaxed, it is read by the same thread; partner: none.
+            pair.receiving.word(RECEIVER).store(1, Ordering::Relaxed);
+            assert_eq!(way(&mut producer, most - first), Ok(()), "way {number}");
+            assert!(producer.reclaim().is_err(), "who looks sees the lie");
+        }
+    }
+}
+
 #[test]
 fn there_is_room_once_the_consumer_has_released_it() {
     let pair = Pair::new(CAPACITY);
