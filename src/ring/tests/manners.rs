@@ -183,6 +183,10 @@ thread_local! {
 /// In a calm of ten milliseconds in which many frames went by it leaves the barrier out, says so to the peer first, and makes it again when the consumer sleeps.
 #[test]
 fn the_barrier_is_left_out_in_a_calm_and_made_again_behind_a_sleep() {
+    if ONE == 0 {
+        // Who does not count knows of no calm.
+        return;
+    }
     let pair = Pair::new(CAPACITY);
     let geometry = Geometry::new(CAPACITY, 8, 0);
     let (_, mut consumer) = pair.halves(&geometry, true);
