@@ -261,7 +261,7 @@ fn both_halves_count_frames_bytes_batches_and_the_most_that_lay_between_them() {
     // With its pad it takes as much as three.
     let slot = producer.try_reserve(8, 64).unwrap();
     let padded = 800 + 3 * 64 + 2 * 32;
-    assert_eq!(slot.payload_place(), (padded, 32));
+    assert_eq!((slot.payload_place(), slot.payload()), ((padded, 32), 8));
     producer.commit(&slot, 8, 0);
     let mut read = |frames: usize| {
         for _ in 0..frames {
@@ -299,6 +299,13 @@ fn both_halves_count_frames_bytes_batches_and_the_most_that_lay_between_them() {
         let by_sender = told(&|at| pair.sending_seen.word(at).load());
         assert_eq!(by_sender, [16, 1296, 102, 72]);
         assert_eq!(producer.numbers(), sends, "its own");
+        // Its own by themselves, where it is one of several: no sum is told with them.
+        let [frames, bytes, ..] = words(0xd00).map(|at| pair.sending.word(at));
+        let sums = words(0xe00).map(|at| pair.sending.word(at));
+        producer.count_into(Tally::into_words(sums).and_each([frames, bytes]));
+        producer.tell_each();
+        let by_lane = [0xd00, 0xd08, 0xe00].map(|at| pair.sending_seen.word(at).load());
+        assert_eq!(by_lane, [6, 296, 0]);
     }
 }
 
