@@ -10,10 +10,7 @@ mod tapped;
 
 use super::Refusal;
 use super::pair::{Pair, Receiving, Sending};
-use crate::layout::control::RECEIVER;
 use crate::layout::geometry::Geometry;
-use crate::segment::OwnWord;
-use crate::sync::Ordering;
 
 /// A largest frame fits at every place of the ring, once the reader has read everything and owes less than a step.
 #[test]
@@ -146,37 +143,6 @@ fn what_is_too_large_is_refused_whatever_room_there_is() {
         let found = producer.try_reserve_expiring(payload, 8).unwrap_err();
         assert_eq!(found, refused);
         producer.try_reserve_expiring(payload - 1, 8).unwrap();
-    }
-}
-
-/// The consumer's word is in a line of its own, which costs something: it is looked at where what is known of it does not do, and no sooner.
-#[test]
-fn a_frame_that_fits_by_what_is_known_needs_no_look_at_the_consumer() {
-    type Way = fn(&mut Sending, usize) -> Result<(), Refusal>;
-    let ways: [Way; 6] = [
-        |producer, bytes| producer.try_reserve(bytes, 8).map(drop),
-        |producer, bytes| producer.try_reserve_expiring(bytes - 8, 8).map(drop),
-        |producer, bytes| producer.try_append(&vec![0; bytes], 0),
-        |producer, bytes| producer.try_send(&vec![0; bytes], 0).map(drop),
-        |producer, bytes| producer.has_room(bytes, 8).map(drop),
-        |producer, bytes| {
-            let sent = producer.send_through(&vec![0; bytes], 0);
-            sent.map(drop).ok_or(Refusal::Full)
-        },
-    ];
-    for (number, way) in ways.into_iter().enumerate() {
-        for first in [0usize, 600] {
-            let pair = Pair::new(4096);
-            let (mut producer, _consumer) = pair.halves(&Geometry::new(4096, 8, 0), false);
-            // So that the largest frame would end at the ring's end, terminator and all; or not.
-            let most = producer.most() as usize;
-            let before = 4096 - 8 - (most + 8) - 8;
-            producer.try_send(&vec![0; before + first], 0).unwrap();
-            // ORD: lie: Relaxed, it is read by the same thread; partner: none.
-            pair.receiving.word(RECEIVER).store(1, Ordering::Relaxed);
-            assert_eq!(way(&mut producer, most - first), Ok(()), "way {number}");
-            assert!(producer.reclaim().is_err(), "who looks sees the lie");
-        }
     }
 }
 

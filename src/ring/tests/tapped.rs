@@ -67,6 +67,28 @@ fn what_was_sent_before_is_history() {
     assert_eq!((late.frames(), late.missed()), (2, Missed::default()));
 }
 
+/// The way to the newest frame leads over pads, from wherever the anchor is.
+#[test]
+fn history_may_have_pads() {
+    for start in [0, START] {
+        let pair = Pair::new(CAPACITY);
+        let (mut producer, _consumer) = pair.halves(&Geometry::new(CAPACITY, 64, start), false);
+        let _first = pair.tapped(&mut producer);
+        for kind in 0..5 {
+            let slot = producer.try_reserve(8, 64).unwrap();
+            producer.fill(&slot, b"padded!!");
+            producer.commit(&slot, 8, kind);
+        }
+        let mut late = pair.tap();
+        let mut payload = Vec::new();
+        assert_eq!(late.try_next(&mut payload), Ok(None));
+        assert_eq!((late.frames(), late.missed()), (5, Missed::default()));
+        producer.try_send(b"new", 8).unwrap();
+        let glimpse = late.try_next(&mut payload).unwrap().unwrap();
+        assert_eq!((glimpse.kind, payload.as_slice()), (8, &b"new"[..]));
+    }
+}
+
 /// A group is seen when it is published, and an anchor that is told meanwhile is in front of it.
 #[test]
 fn an_open_group_is_not_seen() {
