@@ -121,7 +121,7 @@ fn follow([counts, peer]: [libc::pid_t; 2]) -> BTreeMap<i64, u64> {
             }
             Stop::Ended(_) => {}
             Stop::Filtered => {
-                match trace::registers(who).orig_rax as i64 {
+                match i64::try_from(trace::registers(who).orig_rax).unwrap_or(-1) {
                     MARK => marks += 1,
                     number if marks % 2 == 1 => *calls.entry(number).or_default() += 1,
                     _ => {}
@@ -207,7 +207,7 @@ fn who_reads_a_stream_asks_once_in_some_laps() {
                     for _ in 0..50_000 {
                         connection.receiver().recv().map(drop).unwrap();
                     }
-                })
+                });
             },
             |mut connection| {
                 for _ in 0..50_000 {
@@ -240,7 +240,7 @@ fn who_waits_for_nothing_asks_seldom() {
                             receiver.recv_deadline(until).map(drop)
                         };
                         assert_eq!(outcome, Err(RecvError::TimedOut));
-                    })
+                    });
                 },
                 lets_lie,
             );
@@ -275,7 +275,7 @@ fn who_waits_for_room_in_one_of_several_lanes_looks_in_turns() {
                             let until = Instant::now() + Duration::from_secs(2);
                             let outcome = sender.send_deadline(&[0; 56], until);
                             assert_eq!(outcome, Err(SendError::TimedOut));
-                        })
+                        });
                     },
                     lets_lie,
                 );

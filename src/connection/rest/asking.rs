@@ -20,7 +20,7 @@ fn what_the_kernel_has_said_counts_for_as_long_as_is_asked_for() {
     };
     let first = Instant::now();
     assert_eq!(heard(rest, first, Duration::ZERO), first);
-    let before = first + LIFE_EVERY - Duration::from_nanos(1);
+    let before = first + LIFE_EVERY.saturating_sub(Duration::from_nanos(1));
     assert_eq!(heard(rest, before, LIFE_EVERY), first);
     let then = first + LIFE_EVERY;
     assert_eq!(heard(rest, then, LIFE_EVERY), then);

@@ -423,7 +423,7 @@ fn who_waits_often_knows_better_than_its_thread() {
         run.ladder.step(run.now + later)
     };
     assert_eq!(first(Duration::ZERO), Sleep);
-    assert_eq!(first(STALE - Duration::from_nanos(1)), Sleep);
+    assert_eq!(first(STALE.saturating_sub(Duration::from_nanos(1))), Sleep);
     assert_eq!(first(STALE), Pause);
 }
 
