@@ -342,3 +342,14 @@ fn the_frames_of_several_lanes_are_seen_by_turns() {
     let turn = [seen[0], (seen[0] + 1) % 3, (seen[0] + 2) % 3];
     assert_eq!(seen, turn.repeat(4));
 }
+
+#[test]
+fn the_number_of_the_format_is_told() {
+    let config = Config::new().codec(1000);
+    let mut listener = listener(&config, "codec");
+    let _both = pair(&mut listener, &config);
+    let mut tap = tapped(&mut listener);
+    assert_eq!(tap.observed().codec(), 1000);
+    assert_eq!(tap.lanes().len(), 2);
+    assert!(tap.lanes().iter().all(|lane| lane.codec() == 1000));
+}
