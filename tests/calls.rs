@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
-use ringway::{Config, Connection, RecvError, SendError, Wait};
+use ringway::{Config, Connection, ErrorKind, RecvError, SendError, Wait};
 
 use process::{Page, alone, fork, watchdog};
 use trace::Stop;
@@ -294,6 +294,28 @@ fn who_waits_for_room_in_one_of_several_lanes_looks_in_turns() {
             }
         },
     );
+}
+
+#[test]
+fn who_waits_for_a_client_sleeps() {
+    alone("who_waits_for_a_client_sleeps", LIMIT, || {
+        let counted = counted(
+            &small(Wait::Park),
+            |_connection, page| {
+                let name = format!("ringway-calls-nobody-{}", std::process::id());
+                let path = std::env::temp_dir().join(name);
+                let mut listener = Config::new().bind(path).unwrap();
+                marked(page, || {
+                    let until = Instant::now() + Duration::from_millis(300);
+                    let outcome = listener.accept_deadline(until);
+                    assert_eq!(outcome.unwrap_err().kind(), ErrorKind::TimedOut);
+                });
+            },
+            lets_lie,
+        );
+        let Some(counted) = counted else { return };
+        assert!(counted.all() <= 30, "{counted:?}");
+    });
 }
 
 /// Lets this process open no descriptor more.

@@ -86,6 +86,8 @@ fn frames_bytes_and_groups_are_exact() {
     );
     for end in &ends {
         assert_eq!(end.peer_pid, Some(std::process::id()));
+        // SAFETY: no preconditions.
+        assert_eq!(end.peer_uid, unsafe { libc::geteuid() });
     }
     drop((server, client));
     assert_eq!(self::ends("ringway-exact-"), []);

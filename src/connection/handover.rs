@@ -221,3 +221,23 @@ impl Listener {
         Ok(Some(Name { identity, elders }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_one_knows_of_all_who_may_take_the_name_back() {
+        let [lives, left] = [(); 2].map(|()| Tenure::begin().unwrap());
+        let mut succession = Succession {
+            elders: vec![lives.elder().unwrap(), left.elder().unwrap()],
+            ..Succession::default()
+        };
+        drop(left);
+        let next = succession.elders_of_next().unwrap();
+        assert_eq!(next.len(), 2, "the one who lives, and we");
+        assert!(!next.iter().any(Elder::has_left));
+        drop(lives);
+        assert!(next[0].has_left() && !next[1].has_left());
+    }
+}

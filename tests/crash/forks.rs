@@ -306,3 +306,32 @@ fn prefetching_in_a_child_does_nothing() {
         drop(child);
     });
 }
+
+/// A group whose guard was leaked is published by the next call. That of a child says that it may not, and publishes nothing of its parent's.
+#[test]
+fn a_child_publishes_no_group_of_its_parents() {
+    alone(
+        "forks::a_child_publishes_no_group_of_its_parents",
+        LIMIT,
+        || {
+            let (mut ours, _child) = with_child("group", |mut theirs| {
+                drop(theirs.receiver().recv_deadline(soon()).unwrap());
+                theirs.sender().send(b"seen").unwrap();
+                let _ = theirs.receiver().recv_deadline(soon()).map(drop);
+            });
+            let mut group = ours.sender().group();
+            group.send(b"of a group").unwrap();
+            std::mem::forget(group);
+            let mut child = fork(|| {
+                assert_eq!(ours.sender().try_send(b"more"), Err(SendError::Forked));
+            });
+            assert_eq!(child.reap(), 0);
+            let late = Instant::now() + Duration::from_millis(50);
+            let answer = ours.receiver().recv_deadline(late).map(drop);
+            assert_eq!(answer, Err(RecvError::TimedOut), "it was published");
+            ours.sender().check().unwrap();
+            ours.sender().send(b"more").unwrap();
+            drop(ours.receiver().recv_deadline(soon()).unwrap());
+        },
+    );
+}
