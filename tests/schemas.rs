@@ -4,6 +4,7 @@ mod pair;
 mod record;
 
 use std::thread;
+use std::time::Instant;
 
 use ringway::schema::Schema;
 use ringway::{Config, Connection, ErrorKind, Limits};
@@ -54,7 +55,9 @@ fn disagree(name: &str, server: &Config, client: &Config) -> [(ErrorKind, String
     let mut listener = server.bind(path.as_path()).unwrap();
     thread::scope(|scope| {
         let client = scope.spawn(|| client.connect(path.as_path()));
+        let end = soon();
         while listener.refusals() == 0 {
+            assert!(Instant::now() < end, "nobody was refused");
             assert!(listener.try_accept().unwrap().is_none(), "it was let in");
             thread::yield_now();
         }

@@ -94,10 +94,15 @@ fn option_of(fd: BorrowedFd<'_>, option: libc::c_int) -> io::Result<libc::c_int>
 pub(crate) fn end_handshake(fd: BorrowedFd<'_>) -> io::Result<()> {
     let _ = set_option(fd, SO_PASSRIGHTS, 0);
     for option in [libc::SO_PASSCRED, SO_PASSPIDFD] {
-        // What the kernel does not know is not on.
         set_option(fd, option, 0).or_else(|error| match option_of(fd, option) {
-            Ok(0) | Err(_) => Ok(()),
-            Ok(_) => Err(error),
+            Ok(0) => Ok(()),
+            // What the kernel does not know is not on; credentials every kernel knows.
+            Err(asked)
+                if option == SO_PASSPIDFD && asked.raw_os_error() == Some(libc::ENOPROTOOPT) =>
+            {
+                Ok(())
+            }
+            _ => Err(error),
         })?;
     }
     Ok(())

@@ -237,7 +237,11 @@ impl Series {
         );
         self.page.unmap();
         assert_eq!(self.faults, 0, "faults, which are told above");
-        assert!(self.missed < self.runs.max(1), "none of them was met");
+        // Of a share of the pairs there may be few.
+        assert!(
+            self.runs < 10 || self.missed < self.runs,
+            "none of them was met"
+        );
         [self.runs, self.missed]
     }
 }

@@ -148,8 +148,8 @@ pub(crate) fn unknown(error: std::io::Error) -> Error {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use crate::connection::Config;
     use crate::connection::rest::pair::pair;
+    use crate::connection::{Config, SendError};
 
     /// A look that is timed drops as any other does.
     #[test]
@@ -159,8 +159,10 @@ mod tests {
         receiver.drop_expired(true).unwrap();
         let expires = loop {
             let expires = Instant::now() + Duration::from_millis(2);
-            if server.sender().send_expiring(b"stale", expires).is_ok() {
-                break expires;
+            match server.sender().send_expiring(b"stale", expires) {
+                Ok(()) => break expires,
+                Err(SendError::Expired) => {}
+                Err(error) => panic!("{error}"),
             }
         };
         while Instant::now() <= expires {

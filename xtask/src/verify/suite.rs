@@ -54,8 +54,8 @@ const FIRST: &[&str] = &[
     "failing", "crash", "bench", "steps", "hostile", "errors", "poller",
 ];
 
-/// They measure what others would change: how often a process sleeps, and the memory of a control group.
-const ALONE: &[&str] = &["memory", "parks"];
+/// They measure what others would change: how often a process sleeps and asks the kernel, and the memory of a control group.
+const ALONE: &[&str] = &["calls", "memory", "parks"];
 
 /// Those that take a build with labelled steps, which [`chaos`] makes.
 const ELSEWHERE: &[&str] = &["chaos_steps"];
