@@ -10,10 +10,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, accept, bind, connect, listen, socket,
+};
 use ringway::{Address, Config, Connection, ErrorKind, Listener, RecvError, SendError, Wait};
 use role::play;
 
@@ -400,4 +403,42 @@ fn the_socket_of_another_program_is_left_alone() {
         drop(other);
         fs::remove_file(&path).unwrap();
     }
+}
+
+/// Who finds the queue of a listener full tries again until there is a place.
+#[test]
+fn a_client_waits_for_a_place_in_a_full_queue() {
+    let path = path("queue");
+    let (kind, flags) = (SockType::SeqPacket, SockFlag::SOCK_NONBLOCK);
+    let line = || socket(AddressFamily::Unix, kind, flags, None).unwrap();
+    let (listener, address) = (line(), UnixAddr::new(&path).unwrap());
+    bind(listener.as_raw_fd(), &address).unwrap();
+    listen(&listener, Backlog::new(1).unwrap()).unwrap();
+    let waiting: Vec<OwnedFd> = std::iter::repeat_with(line)
+        .take_while(|line| connect(line.as_raw_fd(), &address).is_ok())
+        .collect();
+    assert!(!waiting.is_empty());
+    let (tried, end) = (AtomicBool::new(false), soon());
+    thread::scope(|scope| {
+        let client = scope.spawn(|| {
+            tried.store(true, Ordering::Relaxed);
+            patient().connect(path.as_path()).map(drop).unwrap_err()
+        });
+        while !tried.load(Ordering::Relaxed) {
+            thread::yield_now();
+        }
+        thread::sleep(Duration::from_millis(20));
+        // Those that wait, and then the client, which is hung up on.
+        for _ in 0..=waiting.len() {
+            while accept(listener.as_raw_fd())
+                .map(|fd| nix::unistd::close(fd).unwrap())
+                .is_err()
+            {
+                assert!(Instant::now() < end, "it does not come");
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+        assert_eq!(client.join().unwrap().kind(), ErrorKind::PeerGone);
+    });
+    fs::remove_file(&path).unwrap();
 }

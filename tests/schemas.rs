@@ -184,13 +184,19 @@ fn a_schema_that_breaks_a_rule_is_refused_at_home() {
 fn what_is_locked_of_a_clients_tables_counts() {
     let server = Config::new()
         .lock_memory(true)
+        .lanes(2)
         .limits(Limits::new().bytes(1));
-    let asked = |sends| -> u64 {
-        let [(kind, text), _] = disagree("locked", &server, &config(sends, None));
+    let asked = |client: Config| -> u64 {
+        let [(kind, text), _] = disagree("locked", &server, &client);
         assert_eq!(kind, ErrorKind::Resources);
         let (_, text) = text.split_once("0 are in use, and ").unwrap();
         text.split_once(" were asked").unwrap().0.parse().unwrap()
     };
-    let [nothing, some, more] = [None, Some(old()), Some(new())].map(asked);
+    let tables = [None, Some(old()), Some(new())];
+    let [nothing, some, more] = tables.map(|sends| asked(config(sends, None)));
     assert!(nothing < some && some < more, "{nothing}, {some}, {more}");
+    // Each lane has a ring of either side.
+    let rings = Config::new().capacity(1 << 14).peer_capacity(1 << 14);
+    let [one, two] = [1, 2].map(|lanes| asked(rings.clone().lanes(lanes)));
+    assert_eq!(two - one, 2 << 14);
 }

@@ -293,6 +293,9 @@ mod tests {
         assert_eq!(shown.lanes, counters::MOST_LANES);
         let nothing = super::super::LaneCounters::default();
         assert_eq!((shown.sends, shown.receives), (nothing, nothing));
+        // One that was given back is no end of those behind it.
+        drop(slots.remove(0));
+        assert_eq!(told.connections().unwrap().len(), counters::SLOTS - 1);
         drop((slots, again));
         assert_eq!(told.connections().unwrap(), []);
     }

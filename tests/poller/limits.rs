@@ -244,3 +244,17 @@ fn a_step_of_a_listener_refuses_only_so_many() {
     }
     drop(flood);
 }
+
+/// A listener that nobody else can free a descriptor for says that it lacks one.
+#[test]
+fn who_can_take_no_client_says_why() {
+    alone("limits::who_can_take_no_client_says_why", LIMIT, || {
+        let name = path("none");
+        let mut listener = smallest().bind(name.as_path()).unwrap();
+        let line = peer::dial(&name).unwrap();
+        let _next = leave_none();
+        let error = listener.accept_deadline(soon()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Resources, "{error}");
+        drop(line);
+    });
+}
