@@ -341,3 +341,20 @@ fn who_waits_has_told_what_it_has_received() {
         assert_eq!(before, 3, "{wait:?}");
     }
 }
+
+/// What a half has not told yet by its end it tells then, of every lane: its sibling goes on, and is seen.
+#[test]
+fn a_half_that_is_closed_has_told_all() {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let config = Config::new().lanes(2);
+    let (_server, client) = pair::pair("closed-half", &config, &config);
+    let (mut sender, _receiver) = client.split();
+    sender.send(b"one").unwrap();
+    for _ in 0..3 {
+        sender.at(1).unwrap().send(b"beside it").unwrap();
+    }
+    drop(sender);
+    let told = ends("ringway-closed-half-");
+    let told: Vec<_> = told.iter().map(|end| end.sends.frames).collect();
+    assert!(told.contains(&4), "{told:?}");
+}
