@@ -199,7 +199,7 @@ fn of_a_server_that_gives_no_account_everything_is_in_doubt() {
     let refusal = listener.last_refusal().unwrap();
     assert_eq!(refusal.kind(), ErrorKind::Feature);
     assert!(
-        refusal.to_string().contains("Config::resumable"),
+        refusal.to_string().contains("the client resumes"),
         "{refusal}"
     );
     let client = resuming.join().unwrap();
