@@ -370,6 +370,8 @@ fn the_names_at_which_somebody_listens_are_told_in_order() {
     assert_eq!(names(&missing), "none");
     let directory = place.directory("own");
     assert_eq!(names(&directory), "none");
+    let within_a_file = std::env::current_exe().unwrap().join("names");
+    assert!(names(&within_a_file).starts_with("Directory: "));
     let listens = |name: &str| UnixListener::bind(directory.join(name)).unwrap();
     let _sockets = ["zeta", "alpha", ".hidden", "no name"].map(listens);
     fs::write(directory.join("file"), "no socket").unwrap();

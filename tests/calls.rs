@@ -204,6 +204,25 @@ fn who_sleeps_asks_little() {
     });
 }
 
+/// It may make a write block for ever, and who trusts it takes that, for a call that is faster.
+#[test]
+fn who_trusts_its_peer_rings_it_by_a_write() {
+    alone("who_trusts_its_peer_rings_it_by_a_write", LIMIT, || {
+        for trusts in [false, true] {
+            let config = small(Wait::Park).trust_peer(trusts);
+            let counted = counted(
+                &config,
+                |mut connection, page| marked(page, || asks(&mut connection, 200)),
+                |connection| answers(connection, 200),
+            );
+            let Some(counted) = counted else { return };
+            // Some answers come before anybody sleeps.
+            let writes = counted.of(libc::SYS_write);
+            assert_eq!(writes > 20, trusts, "{counted:?}");
+        }
+    });
+}
+
 #[test]
 fn who_reads_a_stream_asks_seldom() {
     alone("who_reads_a_stream_asks_seldom", LIMIT, || {

@@ -62,24 +62,6 @@ fn case(listener: &mut Listener, bytes: Vec<u8>, kind: ErrorKind, part: &str) {
     assert!(told.contains(part), "{told:?} does not say {part:?}");
 }
 
-/// Of two versions that both know the newest is spoken, and there is one: a client that knows more is let in.
-#[test]
-fn a_client_that_speaks_newer_versions_too_is_let_in() {
-    let _alone = peer::alone();
-    let _dog = Watchdog::new("newer versions");
-    let mut listener = Listener::bind(peer::path("newer")).unwrap();
-    let path = listener.path().to_path_buf();
-    thread::scope(|scope| {
-        let client = scope.spawn(|| {
-            let (hello, own) = (hello().u16(18, 9), peer::Segment::new(1));
-            let attach = attach().offer(16, 1);
-            peer::join_as(&path, &hello, &attach, own)
-        });
-        let _server = listener.accept_deadline(soon()).unwrap();
-        drop(client.join().unwrap());
-    });
-}
-
 #[test]
 fn every_bad_hello_is_refused_by_name() {
     let _alone = peer::alone();

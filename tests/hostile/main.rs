@@ -24,3 +24,4 @@ mod resume;
 mod server;
 mod storm;
 mod tables;
+mod welcome;

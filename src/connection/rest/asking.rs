@@ -118,3 +118,16 @@ fn the_waits_of_a_task_teach_it_how_long_to_spin() {
         assert_eq!(long_one(rest), Step::Pause);
     }
 }
+
+/// What came between the look in vain and the word that it sleeps is found by the look behind that.
+#[test]
+fn who_finds_something_when_it_has_said_that_it_sleeps_does_not_sleep() {
+    let (_server, mut client) = pair("falls", &Config::new());
+    let rest = client.receiver().resting();
+    assert!(!rest.fall_asleep(|| true));
+    assert!(!rest.park.is_armed());
+    assert!(rest.fall_asleep(|| false));
+    assert!(rest.park.is_armed());
+    rest.rise();
+    assert!(!rest.park.is_armed());
+}
