@@ -149,3 +149,31 @@ fn a_child_waits_for_no_thread_of_its_parent() {
         assert_eq!(received, b"the parent's");
     });
 }
+
+/// Of one lane and of several, whose threads look in turns.
+#[test]
+fn what_expires_is_sent_in_time_or_says_that_it_was_not() {
+    for lanes in [1, 2] {
+        let config = Config::new()
+            .capacity(4096)
+            .peer_capacity(4096)
+            .lanes(lanes);
+        let (mut server, client) = pair(&format!("shared-late-{lanes}"), &config, &config);
+        let (sender, _receiver) = client.split();
+        let shared = sender.shared();
+        let hour = Instant::now() + Duration::from_secs(3600);
+        shared.send_expiring(b"fresh", hour).unwrap();
+        let frame = server.receiver().recv_deadline(soon()).unwrap();
+        assert!(frame.expires().is_some());
+        assert_eq!(frame.to_vec(), b"fresh");
+        drop(frame);
+        let now = Instant::now();
+        assert_eq!(shared.send_expiring(b"late", now), Err(SendError::Expired));
+        let full = (0..100).any(|_| shared.try_send(&[0; 500]) == Err(SendError::Full));
+        assert!(full);
+        let expires = Instant::now() + Duration::from_millis(20);
+        let error = shared.send_expiring(&[0; 500], expires).unwrap_err();
+        let too_late = [SendError::Expired, SendError::QueueTooLong];
+        assert!(too_late.contains(&error), "{error:?}");
+    }
+}
