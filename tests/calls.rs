@@ -164,6 +164,15 @@ fn asks(connection: &mut Connection, times: u64) {
     }
 }
 
+/// Of so many round trips, the calls of who asks.
+fn of_round_trips(config: &Config, times: u64) -> Option<Counted> {
+    counted(
+        config,
+        |mut connection, page| marked(page, || asks(&mut connection, times)),
+        |connection| answers(connection, times),
+    )
+}
+
 /// Does nothing with what is sent to it, until the other end is gone.
 fn lets_lie(mut connection: Connection) {
     while connection.sender().check().is_ok() {
@@ -174,12 +183,9 @@ fn lets_lie(mut connection: Connection) {
 #[test]
 fn who_spins_asks_nothing() {
     alone("who_spins_asks_nothing", LIMIT, || {
-        let counted = counted(
-            &small(Wait::Spin),
-            |mut connection, page| marked(page, || asks(&mut connection, 500)),
-            |connection| answers(connection, 500),
-        );
-        let Some(counted) = counted else { return };
+        let Some(counted) = of_round_trips(&small(Wait::Spin), 500) else {
+            return;
+        };
         counted.is_of_lookers();
         assert_eq!(counted.slept(), 0, "{counted:?}");
     });
@@ -189,12 +195,9 @@ fn who_spins_asks_nothing() {
 #[test]
 fn who_sleeps_asks_little() {
     alone("who_sleeps_asks_little", LIMIT, || {
-        let counted = counted(
-            &small(Wait::Park),
-            |mut connection, page| marked(page, || asks(&mut connection, 500)),
-            |connection| answers(connection, 500),
-        );
-        let Some(counted) = counted else { return };
+        let Some(counted) = of_round_trips(&small(Wait::Park), 500) else {
+            return;
+        };
         if counted.of(libc::SYS_sendto) > 50 {
             // Neither `io_uring` nor AIO is permitted: by a byte each ring is told to both halves.
             return;
@@ -210,12 +213,9 @@ fn who_trusts_its_peer_rings_it_by_a_write() {
     alone("who_trusts_its_peer_rings_it_by_a_write", LIMIT, || {
         for trusts in [false, true] {
             let config = small(Wait::Park).trust_peer(trusts);
-            let counted = counted(
-                &config,
-                |mut connection, page| marked(page, || asks(&mut connection, 200)),
-                |connection| answers(connection, 200),
-            );
-            let Some(counted) = counted else { return };
+            let Some(counted) = of_round_trips(&config, 200) else {
+                return;
+            };
             // Some answers come before anybody sleeps.
             let writes = counted.of(libc::SYS_write);
             assert_eq!(writes > 20, trusts, "{counted:?}");

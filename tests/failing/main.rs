@@ -19,15 +19,12 @@ mod series;
 mod trace;
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use inject::{Manner, Plan};
 use pairs::Share;
 use process::alone;
 use scene::Scene;
-use series::Series;
-
-const LIMIT: Duration = Duration::from_secs(550);
+use series::{LIMIT, Series};
 
 /// Every call of some scenes fails in every way. What one of them does as one before did it is tried once. If pairs are asked for, these are carried out in the place of that.
 fn every_call_fails(scenes: &[Scene]) {

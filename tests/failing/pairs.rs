@@ -23,13 +23,10 @@ impl Share {
     }
 
     /// Its part of the first failures.
-    pub(crate) fn of(self, mut firsts: Vec<Plan>) -> Vec<Plan> {
-        let mut at = 0;
-        firsts.retain(|_| {
-            at += 1;
-            (at - 1) % self.shares == self.number % self.shares
-        });
-        firsts
+    pub(crate) fn of(self, firsts: Vec<Plan>) -> Vec<Plan> {
+        let from = (self.number % self.shares) as usize;
+        let its = firsts.into_iter().skip(from);
+        its.step_by(self.shares as usize).collect()
     }
 
     /// Has each call fail that is made behind `first`, once. Returns the faults.
@@ -45,7 +42,7 @@ impl Share {
                 let errno = answers[at % answers.len()];
                 at += 1;
                 let second = Plan {
-                    instead: !series.is_made(number, place.site),
+                    instead: series.place(number, place.site).is_none(),
                     ..place.plan(number, errno, Manner::Once)
                 };
                 faults.extend(series.fault(&[first, second]));

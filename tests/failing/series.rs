@@ -12,7 +12,7 @@ use crate::scene::{Scene, path};
 use crate::trace;
 use crate::trace::sites::Code;
 
-const LIMIT: Duration = Duration::from_secs(550);
+pub(crate) const LIMIT: Duration = Duration::from_secs(550);
 
 /// So many runs at a time: each waits more than it works, since the kernel takes its time to end a process that had an AIO context.
 const WORKERS: usize = 3;
@@ -81,7 +81,7 @@ pub(crate) struct Series {
     scene: Scene,
     path: PathBuf,
     code: Code,
-    pub(crate) places: Places,
+    places: Places,
     wanted: [u64; 2],
     began: Instant,
     runs: u32,
@@ -162,10 +162,10 @@ impl Series {
         self.run(&plans, lists)
     }
 
-    /// Whether a call is made from there while nothing fails.
-    pub(crate) fn is_made(&self, number: i64, site: u64) -> bool {
-        let mut places = self.places.get(&number).into_iter().flatten();
-        places.any(|place| place.site == site)
+    /// The place from which a call is made while nothing fails; `None`: it is not.
+    pub(crate) fn place(&self, number: i64, site: u64) -> Option<&Place> {
+        let places = self.places.get(&number)?;
+        places.iter().find(|place| place.site == site)
     }
 
     /// Where calls are made from when `first` has failed; none if it could not be met.
@@ -182,8 +182,7 @@ impl Series {
         let what = fault(&ran, plans, Some(self.wanted))?;
         let planned = plans.iter().map(|plan| {
             let error = std::io::Error::from_raw_os_error(plan.errno);
-            let mut places = self.places.get(&plan.number).into_iter().flatten();
-            let place = places.find(|place| place.site == plan.site);
+            let place = self.place(plan.number, plan.site);
             let callers = place.map(|place| place.callers.as_slice());
             let (name, manner) = (calls::name(plan.number), plan.manner);
             format!("{name} answers {error} ({manner:?}), made by {callers:x?}")

@@ -79,7 +79,7 @@ impl Ledger {
         self.tried += 1;
         match verdict {
             Verdict::Survived => self.survived(&mutant.key),
-            Verdict::Noticed => drop(self.survivors.remove(&mutant.key)),
+            Verdict::Noticed => self.noticed(&mutant.key),
             Verdict::NoProgram => self.no_program += 1,
         }
     }
