@@ -70,16 +70,19 @@ impl Door for Listener {
         };
         match accepted {
             Ok(stream) => Ok(Found::Client(Unended::new(stream))),
-            Err(error) => {
-                let system = error.source().and_then(|it| it.downcast_ref::<io::Error>());
-                lack_or_end(system.and_then(io::Error::raw_os_error), &error)
-            }
+            Err(error) => lack_or_end(system_error(&error), &error),
         }
     }
 
     fn passage(ring: Unended<ByteStream>, tcp: Tcp) -> Passage {
         Passage { tcp, ring }
     }
+}
+
+/// The system's number behind an error of the library.
+pub(super) fn system_error(error: &ringway::Error) -> Option<i32> {
+    let system = error.source()?.downcast_ref::<io::Error>();
+    system.and_then(io::Error::raw_os_error)
 }
 
 /// Only what says that the listener itself is none is the end: everything else is one client's, or passes.

@@ -13,11 +13,13 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
+use nix::libc;
 use nix::poll::PollTimeout;
-use ringway::Config;
 use ringway::stream::ByteStream;
+use ringway::{Config, ErrorKind};
 
 use self::doors::{Door, Found};
 use self::tcp::Tcp;
@@ -31,6 +33,8 @@ const MOST: usize = 500;
 /// Where nobody can be let in, it is looked again behind so many milliseconds: a place is free soon, and descriptors mostly later.
 const FULL: u8 = 20;
 const LACK: u8 = 100;
+/// A client that was let in with the first descriptors that are free waits for so long for those that its other side takes.
+const MORE: Duration = Duration::from_secs(5);
 
 /// Carry byte streams between TCP and Ringway, for a program that cannot be changed, until interrupted.
 #[derive(Debug, Args)]
@@ -115,7 +119,11 @@ fn carry(way: &Way) -> Result<(), Failure> {
             let connect = move || {
                 let connection = config.connect(name.as_str());
                 let stream = connection.and_then(ByteStream::over);
-                stream.map(Unended::new).map_err(|error| error.to_string())
+                stream.map(Unended::new).map_err(|error| Refused {
+                    lacks: error.kind() == ErrorKind::Resources
+                        && doors::system_error(&error).is_none_or(is_lack),
+                    told: error.to_string(),
+                })
             };
             accept(listener, &here.to_string(), &interruption, options, connect)
         }
@@ -129,9 +137,10 @@ fn carry(way: &Way) -> Result<(), Failure> {
             let address = *address;
             accept(listener, name, &interruption, options, move || {
                 let socket = TcpStream::connect(address);
-                socket
-                    .map(Tcp::new)
-                    .map_err(|error| format!("cannot connect to {address}: {error}"))
+                socket.map(Tcp::new).map_err(|error| Refused {
+                    lacks: error.raw_os_error().is_some_and(is_lack),
+                    told: format!("cannot connect to {address}: {error}"),
+                })
             })
         }
     };
@@ -146,7 +155,7 @@ fn accept<D: Door>(
     name: &str,
     interruption: &Interruption,
     options: &Options,
-    connect: impl Fn() -> Result<D::Other, String> + Send + Sync + 'static,
+    connect: impl Fn() -> Result<D::Other, Refused> + Send + Sync + 'static,
 ) -> Result<(), Failure> {
     if !options.quiet {
         writeln!(io::stderr(), "ringway bridge: listening as {name}")?;
@@ -175,6 +184,7 @@ fn accept<D: Door>(
                     lacks = false;
                     break;
                 }
+                // Without a descriptor the kernel does not say whether anybody comes: so until nobody does, it is one lack.
                 Found::Lack(why) => {
                     if !lacks {
                         tell(quiet, &format!("{why}; clients wait until that has passed"));
@@ -183,11 +193,10 @@ fn accept<D: Door>(
                     break;
                 }
             };
-            lacks = false;
             let (connect, carried) = (Arc::clone(&connect), Arc::clone(&carried));
             // Whatever is not carried is broken off where it is dropped, the client too where there is no thread for it.
             let join = move || {
-                let passage = connect().map(|other| D::passage(client, other));
+                let passage = connected(&*connect).map(|other| D::passage(client, other));
                 let done = passage.and_then(|it| it.carry().map_err(|error| error.to_string()));
                 if let Err(error) = done {
                     tell(quiet, &error);
@@ -197,6 +206,30 @@ fn accept<D: Door>(
             if let Err(error) = thread::Builder::new().spawn(join) {
                 tell(quiet, &format!("no thread for a client: {error}"));
             }
+        }
+    }
+}
+
+/// Why a client's other side is not there.
+struct Refused {
+    /// For want of descriptors.
+    lacks: bool,
+    told: String,
+}
+
+fn is_lack(number: i32) -> bool {
+    matches!(number, libc::EMFILE | libc::ENFILE)
+}
+
+/// Connects, and waits for descriptors if it is those that are lacking.
+fn connected<C>(connect: &impl Fn() -> Result<C, Refused>) -> Result<C, String> {
+    let deadline = Instant::now() + MORE;
+    loop {
+        match connect() {
+            Err(Refused { lacks: true, .. }) if Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(LACK.into()));
+            }
+            connected => return connected.map_err(|refused| refused.told),
         }
     }
 }

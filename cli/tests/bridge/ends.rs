@@ -18,7 +18,9 @@ use ringway::Config;
 use ringway::stream::ByteListener;
 
 use crate::support::{Place, Running, noise, until};
-use crate::{PATIENCE, byte_stream, client, joined, patient, ring_service, socket_of, to_tcp};
+use crate::{
+    PATIENCE, byte_stream, client, end_of, joined, patient, ring_service, socket_of, to_tcp,
+};
 
 /// Closes a socket by a reset.
 #[expect(clippy::needless_pass_by_value, reason = "its drop is the reset")]
@@ -64,12 +66,8 @@ fn a_bridge_that_is_killed_or_interrupted_is_no_end_of_the_stream() {
         client.read_exact(&mut answer).unwrap();
         let pid = Pid::from_raw(i32::try_from(bridge.child.id()).unwrap());
         kill(pid, signal).unwrap();
-        let end = client.read(&mut answer);
-        assert_eq!(
-            end.unwrap_err().kind(),
-            ErrorKind::ConnectionReset,
-            "{signal}"
-        );
+        let end = end_of(&mut client);
+        assert_eq!(end.kind(), ErrorKind::ConnectionReset, "{signal}");
         let end = service.read(&mut answer);
         assert_eq!(
             end.unwrap_err().kind(),
@@ -84,12 +82,8 @@ fn a_bridge_that_is_killed_or_interrupted_is_no_end_of_the_stream() {
         service.read_exact(&mut question).unwrap();
         let pid = Pid::from_raw(i32::try_from(bridge.child.id()).unwrap());
         kill(pid, signal).unwrap();
-        let end = service.read(&mut question);
-        assert_eq!(
-            end.unwrap_err().kind(),
-            ErrorKind::ConnectionReset,
-            "{signal}"
-        );
+        let end = end_of(&mut service);
+        assert_eq!(end.kind(), ErrorKind::ConnectionReset, "{signal}");
     }
 }
 

@@ -18,11 +18,11 @@ use crate::{PATIENCE, byte_stream, client, ring_service, socket_of, to_tcp};
 const LITTLE: Duration = Duration::from_millis(150);
 const WHILE: Duration = Duration::from_millis(1500);
 
-/// Has the process have so many descriptors at most: none of those that it has is closed.
+/// Has the process have so many descriptors at most, for good, since it raises its soft limit when it connects: none of those that it has is closed.
 fn limit(bridge: &Running, most: u64) {
     let limit = libc::rlimit {
         rlim_cur: most,
-        rlim_max: 4096,
+        rlim_max: most,
     };
     let pid = libc::pid_t::try_from(bridge.child.id()).unwrap();
     // SAFETY: `limit` is valid for reads, and nothing is written.
@@ -37,11 +37,11 @@ fn limit(bridge: &Running, most: u64) {
     assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
 }
 
-/// The lowest limit that leaves no descriptor: the numbers that are taken may have gaps, behind those of all clients but the last if these were [`one_by_one`].
-fn leave_none(bridge: &Running) {
+/// The lowest limit that leaves so many descriptors: the numbers that are taken may have gaps, behind those of all clients but the last if these were [`one_by_one`].
+fn leave(bridge: &Running, left: usize) {
     let taken = settled(bridge);
-    let free = (0..=4096).find(|number| !taken.contains(number));
-    limit(bridge, free.unwrap());
+    let mut free = (0..=4096).filter(|number| !taken.contains(number));
+    limit(bridge, free.nth(left).unwrap());
 }
 
 /// Four clients. What each one's coming needed is closed before the next one comes, which gets those numbers: or a gap could be left in front of
@@ -109,6 +109,14 @@ fn asks(stream: &mut (impl Read + Write)) {
     assert_eq!(&answer, b"question");
 }
 
+/// The answer to what was asked before has come, or `words` say why not.
+fn assert_answered(stream: &mut impl Read, words: impl Fn() -> String) {
+    let mut answer = [0; 8];
+    let come = stream.read_exact(&mut answer);
+    assert!(come.is_ok(), "{come:?}: {}", words());
+    assert_eq!(&answer, b"question");
+}
+
 fn echo(mut stream: impl Read + Write) {
     let mut question = [0; 8];
     while stream.read_exact(&mut question).is_ok() && stream.write_all(&question).is_ok() {}
@@ -139,7 +147,7 @@ fn tcp_clients_wait_for_descriptors() {
     let (listener, mut bridge, entrance) = ring_service(&place, "service");
     serve_ring(listener);
     let mut old = one_by_one(&bridge, || client(entrance));
-    leave_none(&bridge);
+    leave(&bridge, 0);
     let mut new = client(entrance);
     new.write_all(b"question").unwrap();
     until("it says what it lacks", || {
@@ -150,13 +158,29 @@ fn tcp_clients_wait_for_descriptors() {
     assert!(bridge.child.try_wait().unwrap().is_none(), "it goes on");
     // Those of who goes are enough for who comes.
     drop(old);
-    let mut answer = [0; 8];
-    new.read_exact(&mut answer).unwrap();
-    assert_eq!(&answer, b"question");
-    limit(&bridge, 4096);
+    assert_answered(&mut new, || place.words("to-service"));
+    drop(new);
     asks(&mut client(entrance));
     let said = place.words("to-service");
     assert_eq!(said.matches("cannot accept").count(), 1, "{said}");
+}
+
+/// The first descriptor that is free lets a client in, and its other side takes more: it is not reset, since they become free soon.
+#[test]
+fn who_is_let_in_waits_for_more_descriptors() {
+    let place = Place::new();
+    let (listener, bridge, entrance) = ring_service(&place, "service");
+    serve_ring(listener);
+    let old = one_by_one(&bridge, || client(entrance));
+    leave(&bridge, 1);
+    let mut new = client(entrance);
+    new.write_all(b"question").unwrap();
+    until("it is let in, and nobody else could be", || {
+        place.words("to-service").contains("cannot accept a client")
+    });
+    assert_rests(&bridge);
+    drop(old);
+    assert_answered(&mut new, || place.words("to-service"));
 }
 
 #[test]
@@ -178,7 +202,7 @@ fn clients_of_ringway_wait_for_descriptors() {
         connected.unwrap()
     };
     let mut old = one_by_one(&bridge, &connect);
-    leave_none(&bridge);
+    leave(&bridge, 0);
     let coming = {
         let connect = connect.clone();
         thread::spawn(move || asks(&mut connect()))
@@ -192,6 +216,5 @@ fn clients_of_ringway_wait_for_descriptors() {
     assert!(!coming.is_finished());
     drop(old);
     coming.join().unwrap();
-    limit(&bridge, 4096);
     asks(&mut connect());
 }

@@ -122,7 +122,8 @@ impl Sender {
     }
 
     /// `true`: a signal ends a sleep of this half, if it has a handler and that has run in the thread that sleeps; the call answers [`SendError::Interrupted`]. Default: waits go on. A signal that
-    /// comes before the sleep is not seen by it, and a wait that spins sees none.
+    /// comes before the sleep is not seen by it, and a wait that spins sees none. The kernel ends a sleep without one where the process was stopped and goes on, and where a
+    /// connection of this thread has gone: so look for what your handlers have noted, and wait again.
     pub fn heed_signals(&mut self, on: bool) {
         self.rest.heed_signals(on);
     }
