@@ -15,7 +15,7 @@ use crate::trace::sites::Code;
 pub(crate) const LIMIT: Duration = Duration::from_secs(550);
 
 /// So many runs at a time: each waits more than it works, since the kernel takes its time to end a process that had an AIO context.
-const WORKERS: usize = 3;
+const WORKERS: usize = 8;
 
 /// From where a call is made, the first time that it was seen there.
 pub(crate) struct Place {
@@ -97,7 +97,7 @@ impl Series {
         if !trace::is_there() {
             return None;
         }
-        trace::on_one_processor();
+        trace::on_one_processor(scene as usize);
         let (path, mut code, page) = (path(), Code::new(), Page::new());
         let ran = inject::run(scene, &path, &[], None, true, &mut code);
         let texts = &ran.texts;
@@ -200,7 +200,7 @@ impl Series {
             .map(|worker| {
                 fork(|| {
                     watchdog(LIMIT);
-                    trace::on_one_processor();
+                    trace::on_one_processor(worker);
                     self.path = path();
                     for one in all.iter().skip(worker).step_by(WORKERS) {
                         for fault in carry(self, one) {

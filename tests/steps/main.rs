@@ -110,7 +110,7 @@ fn a_survivor_of_any_instruction_finds_all_or_nothing() {
             if !trace::is_there() {
                 return;
             }
-            trace::on_one_processor();
+            trace::on_one_processor(0);
             let (mut steps, mut changes) = (0, 0);
             let began = Instant::now();
             let cases = cases();
@@ -151,7 +151,7 @@ fn a_peer_of_one_killed_at_any_system_call_ends_with_all_that_was_committed() {
             if !trace::is_there() {
                 return;
             }
-            trace::on_one_processor();
+            trace::on_one_processor(1);
             let began = Instant::now();
             let (cases, mut kills) = (cases(), 0);
             for case in &cases {
@@ -213,7 +213,7 @@ fn stores_in_a_wrong_order_are_found() {
         if !trace::is_there() {
             return;
         }
-        trace::on_one_processor();
+        trace::on_one_processor(2);
         // The header before the payload.
         let found = planted(Operation::Send, |case, recording| {
             early(recording, header(case));

@@ -9,6 +9,7 @@
 pub(crate) mod sites;
 
 use std::io;
+use std::sync::OnceLock;
 
 pub(crate) type Registers = libc::user_regs_struct;
 
@@ -46,18 +47,27 @@ pub(crate) fn is_there() -> bool {
 }
 
 /// Keeps this process and its children on one processor: a stop then costs a switch between two processes, and no wake of a processor that was halted.
-pub(crate) fn on_one_processor() {
+/// `which`: counted round, of those that this process or the one that forked it had at first.
+pub(crate) fn on_one_processor(which: usize) {
+    static THERE: OnceLock<Vec<usize>> = OnceLock::new();
+    let there = THERE.get_or_init(processors);
     // SAFETY: all-zero is an empty set, which is valid for writes and reads of its size.
+    unsafe {
+        let mut one: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(there[which % there.len()], &mut one);
+        let size = size_of::<libc::cpu_set_t>();
+        assert_eq!(libc::sched_setaffinity(0, size, &raw const one), 0);
+    }
+}
+
+fn processors() -> Vec<usize> {
+    // SAFETY: as above.
     unsafe {
         let mut all: libc::cpu_set_t = std::mem::zeroed();
         let size = size_of::<libc::cpu_set_t>();
         assert_eq!(libc::sched_getaffinity(0, size, &raw mut all), 0);
         let there = (0..libc::CPU_SETSIZE as usize).filter(|&at| libc::CPU_ISSET(at, &all));
-        let there: Vec<usize> = there.collect();
-        let at = there[std::process::id() as usize % there.len()];
-        let mut one: libc::cpu_set_t = std::mem::zeroed();
-        libc::CPU_SET(at, &mut one);
-        assert_eq!(libc::sched_setaffinity(0, size, &raw const one), 0);
+        there.collect()
     }
 }
 

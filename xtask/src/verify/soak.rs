@@ -130,10 +130,10 @@ const SOAKS: &[Soak] = &[
         name: "pairs of calls that fail",
         percent: 5,
         sanitized: false,
-        words: &["--test", "failing"],
+        words: &["--test", "failing", "each_call"],
         // So many laps are all pairs, and the next ones these with other answers.
         lap: |cargo, lap, _| {
-            cargo.env("RINGWAY_PAIRS", "256");
+            cargo.env("RINGWAY_PAIRS", "32");
             cargo.env("RINGWAY_SEED", lap.to_string());
         },
         counts: None,
