@@ -1,6 +1,6 @@
 //! The step `mutants`: one change at a time in the code of [`FOLDERS`], each of which some test has to fail for.
 //!
-//! cargo-mutants says what to change; we change it, in a copy of the sources. In `cargo verify` that are the changes in lines that are new since the branch began, as many as [`SECONDS`]
+//! A crate of a few lines shows first that changes are judged as they should be ([`planted`]). cargo-mutants says what to change; we change it, in a copy of the sources. In `cargo verify` that are the changes in lines that are new since the branch began, as many as [`SECONDS`]
 //! allow, one by one, and the tests that are most likely to notice run first ([`trial`]). With `--long` all of them are in one program ([`switched`]), in which one is on and the tests
 //! run that come to it ([`reach`], [`hunt`]): in a fixed order that has nothing to do with where they are, and the next run goes on where this one was. What no test notices has to be explained in `docs/mutants.md`.
 
@@ -9,6 +9,7 @@ mod hunt;
 mod ledger;
 mod lines;
 mod list;
+mod planted;
 mod reach;
 mod switched;
 mod trial;
@@ -107,6 +108,7 @@ pub(super) fn mutants(job: &mut Job) -> Result<String, Stop> {
     if let Some(share) = job.share(PERCENT) {
         return long(job, share);
     }
+    planted::are_judged_rightly(job)?;
     let Some(base) = lines::base() else {
         return Ok("no commit to compare with".to_owned());
     };

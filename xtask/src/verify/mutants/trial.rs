@@ -68,18 +68,38 @@ pub(super) enum Verdict {
 
 pub(super) struct Trial {
     tree: PathBuf,
+    /// Where it is built.
+    build: &'static str,
+    stages: &'static [&'static [&'static str]],
 }
 
 impl Trial {
     /// Copies the sources, and finds that the tests of so many stages pass here: with tests that fail anyway every change would be noticed.
     pub(super) fn prepare(job: &mut Job, stages: usize) -> Result<Self, Stop> {
-        let trial = Self {
-            tree: folder().join("tree"),
-        };
+        let trial = Self::of(folder().join("tree"), "build", &STAGES);
         copy(&trial.tree)
             .map_err(|error| Stop::failed(format!("the copy of the sources: {error}")))?;
-        match trial.ask(job, &STAGES[..stages])? {
-            Verdict::Survived => Ok(trial),
+        trial.passes(job, stages)?;
+        Ok(trial)
+    }
+
+    /// One in sources that are there.
+    pub(super) fn of(
+        tree: PathBuf,
+        build: &'static str,
+        stages: &'static [&'static [&'static str]],
+    ) -> Self {
+        Self {
+            tree,
+            build,
+            stages,
+        }
+    }
+
+    /// Without a change, so many stages have to.
+    pub(super) fn passes(&self, job: &mut Job, stages: usize) -> Result<(), Stop> {
+        match self.ask(job, &self.stages[..stages])? {
+            Verdict::Survived => Ok(()),
             other => Err(Stop::failed(format!("without a change: {other:?}"))),
         }
     }
@@ -94,7 +114,7 @@ impl Trial {
             Stop::failed(format!("{} has no such lines: {}", mutant.file, mutant.key))
         })?;
         fs::write(&path, changed).map_err(unwritable)?;
-        let verdict = self.ask(job, &STAGES);
+        let verdict = self.ask(job, self.stages);
         fs::write(&path, text).map_err(unwritable)?;
         if let Ok(verdict) = verdict {
             job.note(&format!("# {verdict:?}"));
@@ -125,7 +145,7 @@ impl Trial {
     }
 
     fn cargo(&self, job: &Job) -> Command {
-        let mut cargo = super::cargo(job, &self.tree, "build");
+        let mut cargo = super::cargo(job, &self.tree, self.build);
         cargo
             .env("CARGO_INCREMENTAL", "1")
             .env("PROPTEST_CASES", CASES);
