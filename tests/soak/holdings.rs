@@ -17,8 +17,8 @@ type Kinds = BTreeMap<String, usize>;
 
 /// What may grow by no more than so much behind the first rounds: what is a connection's own is less, and there are dozens in a round.
 const GROWING: [(&str, usize); 4] = [
-    ("bytes of the heap", 64 << 10),
-    ("blocks of the heap", 200),
+    ("bytes of the heap", 16 << 10),
+    ("blocks of the heap", 64),
     ("mappings", 24),
     ("bytes of memory", 4 << 20),
 ];

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ringway::{Arm, Config, Connection, RecvError, Wait};
+use ringway::{Arm, Connection, RecvError, Wait};
 
 use crate::holdings::Holdings;
 use crate::meeting::Meeting;
 use crate::process::{Random, mix, watchdog};
 use crate::talk::{Ends, Talk};
 use crate::tally::{Count, Tally};
-use crate::terms::{Terms, soon};
+use crate::terms::{Terms, plain, soon};
 
 /// So many parts of a round go on at once, each with the same one of the other side.
 const TRACKS: usize = 2;
@@ -76,7 +76,15 @@ pub(crate) fn live(path: &Path, side: u64, end: Instant) -> Vec<String> {
                 .iter_mut()
                 .map(|track| {
                     number += 1;
-                    scope.spawn(move || track.round(side, round * 100 + number))
+                    scope.spawn(move || {
+                        let seed = round * 100 + number;
+                        let mut tally = track.round(side, seed);
+                        if number == 1 {
+                            // Of these one for all tracks.
+                            track.talk(side, seed, &mut tally).long();
+                        }
+                        tally
+                    })
                 })
                 .collect();
             running
@@ -84,7 +92,9 @@ pub(crate) fn live(path: &Path, side: u64, end: Instant) -> Vec<String> {
                 .map(|track| track.join().unwrap())
                 .collect()
         });
-        all.iter().for_each(|tally| total.merge(tally));
+        for tally in &all {
+            total.merge(tally);
+        }
         // Nothing of either side is open now but what is kept.
         rounds.agree("the end of a round", round);
         holdings.look();
@@ -114,19 +124,14 @@ impl Track {
             (Wait::Adaptive, 256 << 10, false),
             (Wait::Adaptive, 16 << 10, true),
         ] {
-            let config = Config::new()
+            let config = plain()
                 .wait(wait)
                 .capacity(capacity)
                 .peer_capacity(capacity)
                 .membarrier(membarrier)
                 // All of their memory is there from the first round on.
-                .prefault(true)
-                .handshake_timeout(Duration::from_secs(60));
-            let terms = Terms {
-                server: config.clone(),
-                client: config,
-                spins: false,
-            };
+                .prefault(true);
+            let terms = Terms::same(config);
             let mut talk = track.talk(side, 1, &mut tally);
             let (sender, receiver) = talk.open(&terms).split();
             let mut ends = Ends { sender, receiver };

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::thread;
 
-use ringway::{Receiver, RecvError, SendError, Sender};
+use ringway::{Receiver, RecvError, SendError, Sender, Wait};
 
 use crate::frames::{Frames, LARGEST};
 use crate::meeting::Meeting;
@@ -11,7 +11,7 @@ use crate::process::{Random, mix};
 use crate::receive::receive_all;
 use crate::send::send_all;
 use crate::tally::{Count, Tally};
-use crate::terms::soon;
+use crate::terms::{Terms, plain, soon};
 
 /// One end of a connection.
 pub(crate) struct Ends {
@@ -63,7 +63,7 @@ impl Talk<'_> {
         }
     }
 
-    /// One of them: whatever suits a connection of one lane.
+    /// Whatever is drawn of what suits a connection of one lane.
     pub(crate) fn something(&mut self, ends: Ends) -> Ends {
         match self.draw.below(10) {
             0..4 => self.flow(ends),
@@ -84,7 +84,54 @@ impl Talk<'_> {
         self.both_ways(ends, streams, frames)
     }
 
-    /// The same of frames that are followed while they arrive.
+    /// A stream so long that what is learned from one is learned, and that receivers who keep up need no waking: sent and received in one way, by one manner of waiting.
+    pub(crate) fn long(&mut self) {
+        self.tally.add(Count::Long, 1);
+        self.meeting.agree("a long stream", 0);
+        let (wait, capacity, membarrier) = [
+            (Wait::Adaptive, 4 << 10, false),
+            (Wait::Adaptive, 1 << 20, false),
+            (Wait::Park, 4 << 10, false),
+            (Wait::Park, 1 << 20, false),
+            (Wait::Adaptive, 1 << 20, true),
+            (Wait::Park, 4 << 10, true),
+            (Wait::Spin, 1 << 20, false),
+        ][self.draw.below(7) as usize];
+        let config = plain().wait(wait).membarrier(membarrier);
+        let config = config.capacity(capacity).peer_capacity(capacity);
+        let (sender, receiver) = self.open(&Terms::same(config)).split();
+        let ends = Ends { sender, receiver };
+        let streams = self.streams(&ends, 1);
+        let frames = |side: usize| {
+            let most = streams.most[side].min(64 << 10);
+            Frames::new(streams.seeds[side], 1, most)
+        };
+        let (ours, theirs, count) = (frames(0), frames(1), 250 * self.much);
+        let Ends {
+            mut sender,
+            mut receiver,
+        } = ends;
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                let mut frame = Vec::new();
+                for number in 0..count {
+                    ours.write(number, &mut frame);
+                    sender.send_deadline(&frame, soon()).unwrap();
+                }
+            });
+            let (mut buffer, mut scratch) = (vec![0; 64 << 10], Vec::new());
+            for number in 0..count {
+                let received = receiver.recv_into_deadline(&mut buffer, soon());
+                let length = received.unwrap();
+                theirs.check(number, &buffer[..length], &mut scratch);
+                self.tally.received(length);
+            }
+            let end = receiver.recv_into_deadline(&mut buffer, soon());
+            assert_eq!(end, Err(RecvError::Closed));
+        });
+    }
+
+    /// Streams of frames that are followed while they arrive.
     pub(crate) fn large(&mut self, ends: Ends) -> Ends {
         self.tally.add(Count::Large, 1);
         let streams = self.streams(&ends, 1 + self.much / 4);

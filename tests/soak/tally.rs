@@ -10,6 +10,7 @@ pub(crate) enum Count {
     Bytes,
     Connections,
     Flows,
+    Long,
     Trips,
     Drops,
     Dropped,
@@ -27,11 +28,12 @@ pub(crate) enum Count {
     Messages,
 }
 
-const NAMES: [&str; 19] = [
+const NAMES: [&str; 20] = [
     "frames exchanged",
     "bytes",
-    "connections",
+    "ends of connections",
     "flows both ways",
+    "long streams",
     "streaks of round trips",
     "rings that overflowed",
     "frames dropped",

@@ -19,7 +19,21 @@ pub(crate) struct Terms {
     pub(crate) spins: bool,
 }
 
+/// What every connection has.
+pub(crate) fn plain() -> Config {
+    Config::new().handshake_timeout(Duration::from_secs(60))
+}
+
 impl Terms {
+    /// The same for both sides.
+    pub(crate) fn same(config: Config) -> Self {
+        Self {
+            server: config.clone(),
+            client: config,
+            spins: false,
+        }
+    }
+
     /// Of a connection that has one lane, and room for frames of `large` bytes.
     pub(crate) fn draw(draw: &mut Random, large: usize) -> Self {
         let capacities = [4 << 10, 16 << 10, 128 << 10, 1 << 20];
@@ -34,15 +48,14 @@ impl Terms {
                 _ => Wait::Adaptive,
             };
             spins |= wait == Wait::Spin;
-            let config = Config::new()
+            let config = plain()
                 .wait(wait)
                 .membarrier(membarrier)
                 .resumable(resumable)
                 .alignment(if draw.below(4) == 0 { 64 } else { 8 })
                 .few_descriptors(draw.below(3) == 0)
                 .prefault(draw.below(8) == 0)
-                .trust_peer(draw.below(4) == 0)
-                .handshake_timeout(Duration::from_secs(60));
+                .trust_peer(draw.below(4) == 0);
             match draw.below(4) {
                 0 => config.spin_budget(Duration::from_millis(draw.below(20))),
                 _ => config,
