@@ -77,10 +77,14 @@ fn read_all(reader: &mut ByteReader, bytes: Bytes, draw: &mut Random, tally: &mu
         while compared < read {
             let there = bytes.at(at);
             let part = there.len().min(read - compared);
-            assert_ne!(part, 0, "more than {} bytes came", bytes.length);
+            assert_ne!(
+                part, 0,
+                "more than {} bytes are not what was sent",
+                bytes.length
+            );
             assert!(
                 buffer[compared..compared + part] == there[..part],
-                "bytes {at} to {} are not those that were written",
+                "bytes {at} to {} are not what was sent",
                 at + part
             );
             compared += part;
@@ -88,6 +92,12 @@ fn read_all(reader: &mut ByteReader, bytes: Bytes, draw: &mut Random, tally: &mu
         }
     }
     tally.add(Count::Bytes, at as u64);
+}
+
+const MORE: &str = "what comes behind the last byte is not what was sent";
+
+fn assert_ended(reader: &mut ByteReader) {
+    assert_eq!(reader.read(&mut [0]).unwrap(), 0, "{MORE}");
 }
 
 const MINUTE: Option<Duration> = Some(Duration::from_secs(60));
@@ -118,11 +128,11 @@ impl Talk<'_> {
                     read_all(stream.halves().0, both[1], &mut own, &mut tally);
                 } else {
                     read_all(reader, both[1], &mut own, &mut tally);
-                    assert_eq!(reader.read(&mut [0]).unwrap(), 0);
+                    assert_ended(reader);
                     write_all(writer, both[0], &mut own);
                     stream.shutdown(Shutdown::Write).unwrap();
                 }
-                assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+                assert_ended(stream.halves().0);
                 self.tally.merge(&tally);
             }
             _ if begins => {
@@ -133,7 +143,7 @@ impl Talk<'_> {
             _ => {
                 let reader = stream.halves().0;
                 read_all(reader, both[1], &mut own, self.tally);
-                let error = reader.read(&mut [0]).unwrap_err();
+                let error = reader.read(&mut [0]).expect_err(MORE);
                 assert_eq!(error.kind(), ErrorKind::ConnectionReset);
             }
         }
@@ -147,7 +157,7 @@ impl Talk<'_> {
         thread::scope(|scope| {
             scope.spawn(move || write_all(&mut writer, both[0], &mut writing));
             read_all(&mut reader, both[1], &mut own, self.tally);
-            assert_eq!(reader.read(&mut [0]).unwrap(), 0);
+            assert_ended(&mut reader);
         });
     }
 }

@@ -51,7 +51,7 @@ impl Frames {
         self.write(number, scratch);
         assert!(
             bytes == scratch,
-            "frame {number} of {:x} is not the one that was sent: {} bytes for {}, {:x?} for {:x?}",
+            "frame {number} of {:x} is not what was sent: {} bytes for {}, {:x?} for {:x?}",
             self.seed,
             bytes.len(),
             scratch.len(),

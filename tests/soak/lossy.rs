@@ -80,7 +80,10 @@ fn receive(receiver: &mut Receiver, frames: Frames, tally: &mut Tally) {
             return;
         }
         let number = number_of(&bytes);
-        assert!(number >= next, "frame {number} comes behind {next}");
+        assert!(
+            number >= next,
+            "frame {number}, behind {next}, is not what was sent"
+        );
         frames.check(number, &bytes, &mut scratch);
         next = number + 1;
         seen[usize::from(kind != MAYBE)] += 1;

@@ -122,7 +122,11 @@ impl Talk<'_> {
             scope.spawn(|| send_all(sender, seeds[0], count, &mut Random::new(seeds[0])));
             for number in 0..count {
                 let received: Any = receiver.recv_deadline(soon()).unwrap();
-                assert_eq!(received, message(seeds[1], number), "message {number}");
+                assert_eq!(
+                    received,
+                    message(seeds[1], number),
+                    "message {number} is not what was sent"
+                );
             }
             let end = receiver.recv_deadline(soon());
             assert!(end.is_err_and(|end| end.is_closed()));

@@ -54,7 +54,8 @@ pub(crate) fn receive_all(
                     // Into exactly as much as it has, and at first into too little.
                     let length = stream.frames.length(stream.number);
                     let short = receiver.recv_into_deadline(&mut buffer[..length - 1], soon());
-                    assert_eq!(short, Err(RecvError::Truncated { len: length }));
+                    let long = Err(RecvError::Truncated { len: length });
+                    assert_eq!(short, long, "the length is not what was sent");
                     receiver
                         .recv_into_deadline(&mut buffer[..length], soon())
                         .unwrap();
@@ -93,7 +94,7 @@ fn held(receiver: &mut Receiver, stream: &mut Stream<'_>, most: u64, draw: &mut 
     for frame in kept {
         assert!(
             receiver.try_recv().unwrap().to_vec() == frame,
-            "frame {} is another one when it is read again",
+            "frame {} is not what was sent when it is read again",
             stream.number
         );
         stream.take(&frame);

@@ -98,7 +98,10 @@ fn ask(mut connection: Connection, seed: u64, count: u64, tally: &mut Tally) {
         }
         let answer = receiver.recv_deadline(soon()).unwrap().to_vec();
         questions.write(number, &mut frame);
-        assert!(answer == turned(&frame), "answer {number} is another's");
+        assert!(
+            answer == turned(&frame),
+            "answer {number} is not what was sent"
+        );
         tally.received(answer.len());
     }
 }

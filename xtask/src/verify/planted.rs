@@ -94,7 +94,7 @@ const FAULTS: &[Fault] = &[
             "soak",
             "mixed_patterns_leave_nothing_behind_and_lose_nothing",
         ],
-        says: "is not the one that was sent",
+        says: "not what was sent",
     },
     Fault {
         name: "kept_mapping",
