@@ -52,9 +52,11 @@ struct Track {
     path: PathBuf,
     /// Connections that live as long as the process, each in its turn.
     kept: Vec<Ends>,
+    /// What is done next with one of them.
+    next: u64,
 }
 
-/// Rounds until `end`, as the first side sees it; three of them at least. Returns the lines for whoever reads what was done.
+/// Rounds until `end`, as the first side sees it; four of them at least. Returns the lines for whoever reads what was done.
 pub(crate) fn live(path: &Path, side: u64, end: Instant) -> Vec<String> {
     let parent = std::os::unix::process::parent_id();
     let mut meetings = Meeting::all(path, side == 0, TRACKS + 1);
@@ -100,8 +102,9 @@ pub(crate) fn live(path: &Path, side: u64, end: Instant) -> Vec<String> {
         holdings.look();
         // Whoever started us is gone, and with it who waits for this.
         assert_eq!(parent, std::os::unix::process::parent_id());
-        let over = round >= 3 && Instant::now() >= end;
-        if (rounds.exchange(u64::from(over)), side) == (1, 1) || (over && side == 0) {
+        let ours = u64::from(round >= 3 && Instant::now() >= end);
+        let theirs = rounds.exchange(ours);
+        if (side == 0 && ours == 1) || (side == 1 && theirs == 1) {
             let mut lines: Vec<_> = total.of_both(&mut rounds).lines().collect();
             lines.push(format!("{} rounds", round + 1));
             lines.push(holdings.line());
@@ -117,6 +120,7 @@ impl Track {
             meeting,
             path,
             kept: Vec::new(),
+            next: 0,
         };
         let mut tally = Tally::default();
         for (wait, capacity, membarrier) in [
@@ -164,7 +168,10 @@ impl Track {
             self.meeting.agree("a step", seed);
             if let Step::Kept = step {
                 let ends = self.kept.remove(0);
-                let ends = self.talk(side, seed, &mut tally).something(ends);
+                let what = self.next;
+                self.next += 1;
+                let mut talk = self.talk(side, seed, &mut tally);
+                let ends = talk.something(ends, what);
                 self.kept.push(ends);
                 continue;
             }
@@ -240,7 +247,8 @@ impl Talk<'_> {
             ends = self.large(ends);
         }
         for _ in 0..self.draw.below(4) {
-            ends = self.something(ends);
+            let what = self.draw.next();
+            ends = self.something(ends, what);
         }
         self.end(ends);
     }

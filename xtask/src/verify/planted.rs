@@ -134,7 +134,7 @@ const FAULTS: &[Fault] = &[
     },
 ];
 
-/// One build has all of them: each is in the way of its own test alone, but for one that would slow down others. Of dependencies there is no build of its own.
+/// One build has all of them: each is in the way of its own test alone, or is there only in who asks for it (`RINGWAY_PLANTED`). Of dependencies there is no build of its own.
 pub(super) fn planted(job: &mut Job) -> Result<String, Stop> {
     job.note("# Faults are planted here: the failures that follow are wanted.");
     let mut cargo = job.cargo("test");
