@@ -212,6 +212,9 @@ impl Drop for Slot {
         if self.book.segment.birth().is_forked() {
             return;
         }
+        // A planted fault, which tests/soak must find: a kibibyte for each connection.
+        #[cfg(ringway_planted = "kept_memory")]
+        core::mem::forget(vec![0_u8; 1024]);
         let mut pages = self.book.pages();
         pages.lives[self.index] = self.life + 1;
         self.book.live(counters::slot(self.index), self.life + 1);

@@ -174,6 +174,11 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         if !self.birth.is_forked() {
             let (start, length) = self.whole();
+            // A planted fault, which tests/soak must find: one address in sixteen stays mapped.
+            #[cfg(ringway_planted = "kept_mapping")]
+            if start as usize >> 12 & 15 == 0 && crate::planted::is_asked_for("kept_mapping") {
+                return;
+            }
             unmap(start, length);
         }
     }

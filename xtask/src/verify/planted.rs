@@ -88,6 +88,33 @@ const FAULTS: &[Fault] = &[
         says: "its wake is lost",
     },
     Fault {
+        name: "twice_taken",
+        package: "ringway",
+        test: [
+            "soak",
+            "mixed_patterns_leave_nothing_behind_and_lose_nothing",
+        ],
+        says: "not what was sent",
+    },
+    Fault {
+        name: "kept_mapping",
+        package: "ringway",
+        test: [
+            "soak",
+            "mixed_patterns_leave_nothing_behind_and_lose_nothing",
+        ],
+        says: "left something behind",
+    },
+    Fault {
+        name: "kept_memory",
+        package: "ringway",
+        test: [
+            "soak",
+            "mixed_patterns_leave_nothing_behind_and_lose_nothing",
+        ],
+        says: "left something behind: bytes of the heap",
+    },
+    Fault {
         name: "hidden_refusal",
         package: "ringway-interop",
         test: [
@@ -107,7 +134,7 @@ const FAULTS: &[Fault] = &[
     },
 ];
 
-/// One build has all of them: each is in the way of its own test alone, but for one that would slow down others. Of dependencies there is no build of its own.
+/// One build has all of them: each is in the way of its own test alone, or is there only in who asks for it (`RINGWAY_PLANTED`). Of dependencies there is no build of its own.
 pub(super) fn planted(job: &mut Job) -> Result<String, Stop> {
     job.note("# Faults are planted here: the failures that follow are wanted.");
     let mut cargo = job.cargo("test");
@@ -128,9 +155,9 @@ pub(super) fn planted(job: &mut Job) -> Result<String, Stop> {
         let mut task = found.task(seconds(300));
         fault.name.clone_into(&mut task.name);
         task.command.args([test, "--nocapture"]);
-        if fault.name == "untaken_ring" {
-            task.command.env("RINGWAY_UNTAKEN_RING", "1");
-        }
+        // Those that others would meet too are there for who asks.
+        task.command.env("RINGWAY_PLANTED", fault.name);
+        task.command.env("RINGWAY_SOAK_SECONDS", "5");
         tasks.push(task);
     }
     let mut skipped = Vec::new();
@@ -193,6 +220,9 @@ mod tests {
         };
         let sources = [
             "src/ring/producer.rs",
+            "src/ring/consumer.rs",
+            "src/sys/map.rs",
+            "src/connection/book.rs",
             "src/sys/memfd.rs",
             "src/sys/uring.rs",
             "src/sys/credentials.rs",

@@ -31,17 +31,18 @@ struct Soak {
 
 const SOAKS: &[Soak] = &[
     Soak {
-        part: "soak:exchange",
-        name: "frames exchanged",
+        part: "soak:mixed",
+        name: "soak of mixed patterns",
         percent: 7,
         sanitized: false,
-        words: &["--test", "exchange"],
-        // The test goes on by itself, with other seeds, for whole minutes.
-        lap: |cargo, _, left| {
-            cargo.env("RINGWAY_FRAMES", "4000000");
-            cargo.env("RINGWAY_LONG_MINUTES", (left.as_secs() / 60).to_string());
+        words: &["--test", "soak", "mixed", "--", "--nocapture"],
+        // Two processes live for a lap: long enough for what leaks to add up, and short enough that a run that is cut loses little.
+        lap: |cargo, lap, left| {
+            let seconds = left.as_secs().clamp(30, 600);
+            cargo.env("RINGWAY_SOAK_SECONDS", seconds.to_string());
+            cargo.env("RINGWAY_SEED", lap.to_string());
         },
-        counts: None,
+        counts: Some(" rounds"),
     },
     Soak {
         part: "soak:crash",

@@ -51,7 +51,7 @@ pub(super) const WIDTH: usize = 2;
 
 /// They take longest: whatever begins late ends late.
 const FIRST: &[&str] = &[
-    "failing", "crash", "bench", "steps", "hostile", "errors", "poller",
+    "failing", "crash", "bench", "soak", "steps", "hostile", "errors", "poller",
 ];
 
 /// They measure what others would change: how often a process sleeps and asks the kernel, and the memory of a control group.
