@@ -161,7 +161,15 @@ impl Sender {
     pub(super) fn over(&mut self, ended: Ended) -> SendError {
         match ended {
             Ended::TimedOut => SendError::TimedOut,
-            Ended::Gone(gone) => self.ended(gone),
+            Ended::Gone(gone) => {
+                // A planted fault, which tests/crash must find: of a peer that dies while we wait for room a descriptor is kept.
+                #[cfg(ringway_planted = "kept_descriptor")]
+                if gone == Gone::Died {
+                    let kept = self.link().socket().try_clone_to_owned();
+                    core::mem::forget(kept);
+                }
+                self.ended(gone)
+            }
             Ended::Interrupted => SendError::Interrupted,
         }
     }

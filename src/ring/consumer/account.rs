@@ -62,9 +62,11 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         if let Some(account) = self.account.as_mut() {
             if position > account.taken {
                 account.taken = position;
+                step!("taken-before");
                 // ORD: taken: Relaxed, before what is done with the frame in the order of the program; partner: ring/producer/recovery.rs (see-taken).
                 account.word.store(position, Ordering::Relaxed);
                 handed_out();
+                step!("taken-after");
             }
         }
     }
