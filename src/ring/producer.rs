@@ -209,7 +209,9 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
         let place = self.ring.place(origin);
         // A planted fault, which tests/steps must find: the header before what it announces.
         #[cfg(ringway_planted = "early_header")]
-        self.publish_fenced(place, Header::frame(payload.len() as u32, kind).0);
+        if crate::planted::is_asked_for("early_header") {
+            self.publish_fenced(place, Header::frame(payload.len() as u32, kind).0);
+        }
         let ahead = length > SURE_LENGTH || !USUAL && self.manner.clears_ahead(length);
         if !ahead || self.cleared != origin + length {
             self.terminate(place, length);

@@ -260,9 +260,10 @@ impl Instance {
         unsafe { self.words.collected.write_volatile(now) };
         // A planted fault: what the kernel answers is not heeded. Only where it is asked for: tests of other faults ring too, and would wait.
         #[cfg(ringway_planted = "untaken_ring")]
-        let (taken, now) = match std::env::var_os("RINGWAY_UNTAKEN_RING") {
-            Some(_) => (Ok::<_, io::Error>(taken.map_or(1, |_| 1)), !completed),
-            None => (taken, now),
+        let (taken, now) = if crate::planted::is_asked_for("untaken_ring") {
+            (Ok::<_, io::Error>(taken.map_or(1, |_| 1)), !completed)
+        } else {
+            (taken, now)
         };
         match taken {
             Ok(1) if now != completed => Ok(()),

@@ -164,9 +164,8 @@ impl Sender {
             Ended::Gone(gone) => {
                 // A planted fault, which tests/crash must find: of a peer that dies while we wait for room a descriptor is kept.
                 #[cfg(ringway_planted = "kept_descriptor")]
-                if gone == Gone::Died {
-                    let kept = self.link().socket().try_clone_to_owned();
-                    core::mem::forget(kept);
+                if gone == Gone::PeerDied && crate::planted::is_asked_for("kept_descriptor") {
+                    core::mem::forget(self.link().socket().try_clone_to_owned());
                 }
                 self.ended(gone)
             }

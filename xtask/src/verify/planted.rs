@@ -50,8 +50,20 @@ const FAULTS: &[Fault] = &[
     Fault {
         name: "late_commit",
         package: "ringway",
-        test: ["killed", "killed_at_every_label_second_share"],
+        test: ["killed", "killed_at_every_label_first_share"],
         says: "frames arrived where",
+    },
+    Fault {
+        name: "kept_descriptor",
+        package: "ringway",
+        test: ["crash", "killed_peers_lose_nothing_first_share"],
+        says: "shared mappings leak",
+    },
+    Fault {
+        name: "untaken_frame",
+        package: "ringway",
+        test: ["resume", "kills::frames_one_by_one"],
+        says: "handled again, and not said",
     },
     Fault {
         name: "left_task",
@@ -107,7 +119,7 @@ const FAULTS: &[Fault] = &[
     },
 ];
 
-/// One build has all of them: each is in the way of its own test alone, but for one that would slow down others. Of dependencies there is no build of its own.
+/// One build has all of them: each is in the way of its own test alone, or heeds whether it is asked for. Of dependencies there is no build of its own.
 pub(super) fn planted(job: &mut Job) -> Result<String, Stop> {
     job.note("# Faults are planted here: the failures that follow are wanted.");
     let mut cargo = job.cargo("test");
@@ -128,9 +140,10 @@ pub(super) fn planted(job: &mut Job) -> Result<String, Stop> {
         let mut task = found.task(seconds(300));
         fault.name.clone_into(&mut task.name);
         task.command.args([test, "--nocapture"]);
-        if fault.name == "untaken_ring" {
-            task.command.env("RINGWAY_UNTAKEN_RING", "1");
-        }
+        // Those that would be in the way of others heed it.
+        task.command.env("RINGWAY_PLANTED", fault.name);
+        // One kill is enough for what each leaves behind.
+        task.command.env("RINGWAY_KILLS", "200");
         tasks.push(task);
     }
     let mut skipped = Vec::new();
@@ -193,6 +206,8 @@ mod tests {
         };
         let sources = [
             "src/ring/producer.rs",
+            "src/ring/consumer/account.rs",
+            "src/connection/sender/room.rs",
             "src/sys/memfd.rs",
             "src/sys/uring.rs",
             "src/sys/credentials.rs",
