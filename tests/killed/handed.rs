@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use ringway::{Config, Connection, ErrorKind, Listener};
 
-use super::process::fork;
+use super::process::{Child, fork};
 use super::world::{Scene, World, config, has_ended, soon};
 
 /// Returns whether it died there; else it has ended well.
@@ -16,7 +16,8 @@ pub(crate) fn run(world: &mut World, scene: &Scene<'_>) -> bool {
     let config = config(scene.seed);
     let mut listener = config.bind(path.as_path()).unwrap();
     let socket = listener.hand_over().unwrap();
-    let mut client = fork(|| ask(&config, &path));
+    // One of the two has its turn when who is to die has served the other one.
+    let mut clients = [(); 2].map(|()| fork(|| ask(&config, &path)));
     let mut heir = fork(|| {
         scene.die();
         inherit(&config, socket, &dead);
@@ -24,7 +25,7 @@ pub(crate) fn run(world: &mut World, scene: &Scene<'_>) -> bool {
     let killed = scene.reap(&mut heir);
     listener.take_back().unwrap();
     let until = soon();
-    while !has_ended(&client) {
+    while !clients.iter().all(has_ended) {
         assert!(Instant::now() < until, "{scene:?}: a client hangs");
         let soon = Instant::now() + Duration::from_millis(1);
         match listener.accept_deadline(soon) {
@@ -32,7 +33,8 @@ pub(crate) fn run(world: &mut World, scene: &Scene<'_>) -> bool {
             Err(error) => assert_eq!(error.kind(), ErrorKind::TimedOut, "{scene:?}: {error}"),
         }
     }
-    assert_eq!(client.reap(), 0, "{scene:?}: the client was not served");
+    let ended = clients.each_mut().map(Child::reap);
+    assert_eq!(ended, [0; 2], "{scene:?}: a client was not served");
     drop(listener);
     assert!(!path.exists(), "{scene:?}: the name is left");
     killed
@@ -64,15 +66,15 @@ fn answer(mut connection: Connection) {
     }
 }
 
-/// What is to die: takes a socket, serves a client, and then has a name of its own, which it hands over and takes back.
+/// What is to die: takes a socket, serves a client, and then has a name of its own, which it hands over and takes back twice.
 fn inherit(config: &Config, socket: OwnedFd, own: &Path) {
     let mut listener: Listener = config.listen_on(socket).unwrap();
     answer(listener.accept_deadline(soon()).unwrap());
-    let copy = listener.hand_over().unwrap();
-    listener.take_back().unwrap();
-    drop((copy, listener));
+    drop(listener);
     let mut listener = config.bind(own).unwrap();
-    let copy = listener.hand_over().unwrap();
-    listener.take_back().unwrap();
-    drop(copy);
+    for _ in 0..2 {
+        let copy = listener.hand_over().unwrap();
+        listener.take_back().unwrap();
+        drop(copy);
+    }
 }

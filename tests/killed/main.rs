@@ -113,7 +113,7 @@ fn kill_at(label: &str, plays: &[&Play], world: &mut World, random: &mut Random)
             break;
         }
         assert!(
-            (round as u64) < 10 * wanted(),
+            (round as u64) < 40 * wanted(),
             "{label} was hit {hits:?} times in {tries:?} processes that were to die there"
         );
         let at = round % count;
@@ -170,10 +170,12 @@ fn kills(name: &str, share: usize) {
     });
 }
 
-/// Some descriptors are closed on another thread, a moment later.
+/// Some descriptors are closed on another thread, a moment later: of what was there before, too, so that there may be fewer.
 fn settles_at(before: (usize, usize, usize)) {
     let until = Instant::now() + Duration::from_secs(20);
-    while holdings() != before {
+    let leaks =
+        |now: (usize, usize, usize)| now.0 > before.0 || now.1 > before.1 || now.2 > before.2;
+    while leaks(holdings()) {
         assert!(
             Instant::now() < until,
             "descriptors, mappings or shared mappings leak: {before:?}, and {:?} now",
