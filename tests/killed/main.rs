@@ -206,6 +206,16 @@ fn killed_at_every_label_fourth_share() {
 }
 
 #[test]
+fn every_label_is_told_to_those_who_name_them() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/command.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    for label in labels() {
+        let name = label.trim_start_matches("ringway.");
+        assert!(page.contains(&format!("`{name}`")), "{label}");
+    }
+}
+
+#[test]
 fn labels_are_found_in_sources() {
     let found: Vec<_> = in_text("step!(\"one\"); x(); step!(\"two\");").collect();
     assert_eq!(found, ["ringway.one", "ringway.two"]);
