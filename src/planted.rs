@@ -49,8 +49,10 @@ pub(crate) fn is_left_out(check: Check) -> bool {
 /// Whether this process is to have the fault of that name, which tests of others would meet too: `RINGWAY_PLANTED` says so.
 #[cfg(any(
     ringway_planted = "early_header",
+    ringway_planted = "kept_descriptor",
     ringway_planted = "kept_mapping",
     ringway_planted = "twice_taken",
+    ringway_planted = "untaken_frame",
     ringway_planted = "untaken_ring"
 ))]
 pub(crate) fn is_asked_for(name: &str) -> bool {

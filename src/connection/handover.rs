@@ -108,6 +108,7 @@ pub(super) fn told(unfit: Unfit, purpose: &str, doing: &str) -> Error {
 fn adopt(config: &Config, socket: OwnedFd, name: Option<Name>) -> Result<Listener, Error> {
     let birth = Birth::here().map_err(|error| Error::io("preparing for forks", error))?;
     let told = |unfit| told(unfit, "listen on", "taking a listening socket");
+    step!("inherit-before");
     let (door, path) = Door::adopt(socket).map_err(told)?;
     let lobby =
         Lobby::new(door.as_fd()).map_err(|error| Error::io("watching for clients", error))?;
@@ -117,6 +118,7 @@ fn adopt(config: &Config, socket: OwnedFd, name: Option<Name>) -> Result<Listene
     }
     let mut listener = Listener::over(config.clone(), path, identity, door, lobby, birth);
     listener.succession.elders = name.map_or_else(Vec::new, |name| name.elders);
+    step!("inherit-after");
     Ok(listener)
 }
 
@@ -156,6 +158,7 @@ impl Listener {
         self.refuse_child()?;
         let socket = self.share_door()?;
         self.succession.handed_over = true;
+        step!("hand-over-after");
         Ok(socket)
     }
 
@@ -194,6 +197,7 @@ impl Listener {
             return Err(Error::new(ErrorKind::NotFound, text));
         }
         self.succession.handed_over = false;
+        step!("take-back");
         self.reopen();
         Ok(())
     }

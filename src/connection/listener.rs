@@ -85,7 +85,9 @@ impl Listener {
         let path = address.resolve(true)?;
         let _lock = directory::Lock::take(parent(&path), LOCK_PATIENCE)
             .map_err(|error| unlocked(&path, error))?;
+        step!("bind-before");
         let door = bind(&path)?;
+        step!("bind-after");
         // The uid check in the handshake decides who gets in; the socket's mode must not stand in the way of those it admits.
         let mode = if config.uids.is_empty() { 0o600 } else { 0o666 } | directory::KEPT;
         let lobby = std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode))
@@ -102,6 +104,7 @@ impl Listener {
             }
         };
         let identity = directory::identity(&path);
+        step!("listen");
         Ok(Self::over(config, path, identity, door, lobby, birth))
     }
 
@@ -211,7 +214,10 @@ impl Listener {
         // First: were we killed between the two, the name would be anybody's while another process serves there.
         self.identity
             .map_or(Ok(()), |it| directory::keep_no_more(&self.path, it))
-            .and_then(|()| self.door.share())
+            .and_then(|()| {
+                step!("hand-over-before");
+                self.door.share()
+            })
             .map_err(|error| Error::io("handing a listener over", error))
     }
 
@@ -429,6 +435,7 @@ fn bind(path: &Path) -> Result<Door, Error> {
     }
     std::fs::remove_file(path)
         .map_err(|error| Error::io("removing a dead listener's socket", error))?;
+    step!("bind-removed");
     Door::open(path).map_err(|error| Error::io(&format!("listening at {}", path.display()), error))
 }
 
@@ -451,7 +458,9 @@ impl Drop for Listener {
         // Only what is still ours: another listener may have taken the name since somebody removed our socket.
         if let Ok(_lock) = directory::Lock::take(parent(&self.path), LOCK_PATIENCE) {
             if directory::identity(&self.path) == self.identity {
+                step!("unbind-before");
                 let _ = std::fs::remove_file(&self.path);
+                step!("unbind-after");
             }
         }
     }

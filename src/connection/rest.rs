@@ -371,6 +371,7 @@ impl Rest {
             bell.end();
         }
         self.wake_peer();
+        step!("close-told");
     }
 }
 

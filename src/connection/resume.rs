@@ -234,9 +234,12 @@ fn resume(
 ) -> Result<Resumed, Error> {
     config.prepare()?;
     let (before, standings) = settle(config, lost)?;
+    step!("resume-before");
     let claim = Claim::after(&before, &standings);
     let mut connection = reconnect(config, address, &claim, deadline)?;
+    step!("resume-connected");
     let redelivered = connection.sender.take_over(&mut lost.sender, &standings);
+    step!("resume-after");
     Ok(Resumed {
         connection,
         redelivered,

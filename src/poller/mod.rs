@@ -262,6 +262,7 @@ impl<C: Polled> Poller<C> {
             return Err(Error::io("watching a connection", error));
         }
         self.heat(token);
+        step!("poller-add");
         Ok(token)
     }
 
@@ -388,6 +389,7 @@ impl<C: Polled> Poller<C> {
     }
 
     fn tell(&mut self, found: Found<C>) -> Event<'_, C> {
+        step!("poller-event");
         match found {
             Found::Connected(token) => {
                 let budget = self.budget;

@@ -139,6 +139,7 @@ impl<C: Polled> Poller<C> {
     fn part(&mut self, token: Token, end: RecvError) -> Option<Found<C>> {
         let mut entry = self.entries.remove(token)?;
         entry.leave();
+        step!("poller-leave");
         Some(Found::Ended(Box::new(Ended {
             token,
             polled: entry.polled,
@@ -308,6 +309,7 @@ impl<C: Polled> Poller<C> {
         let sleeps = left.is_none_or(|left| !left.is_zero());
         if sleeps {
             self.pulse.sleeps();
+            step!("poller-sleep");
         }
         self.ask(left)?;
         self.wakes += u64::from(sleeps);

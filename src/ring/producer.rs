@@ -269,6 +269,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
         }
         self.tail = origin + length;
         self.frames += ONE;
+        step!("append");
         Ok(())
     }
 
@@ -406,6 +407,7 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
         }
         self.tail = slot.origin + end;
         self.frames += ONE;
+        step!("append");
     }
 
     /// Makes the open group visible, all of it with one store. `None`: there was none.

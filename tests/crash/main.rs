@@ -1,6 +1,6 @@
 //! A peer is killed at a random moment: the survivor gets everything that was committed, unbroken, and then `PeerDied`.
 //!
-//! `RINGWAY_KILLS` sets how many (2,000 unless told). Each test runs in a process of its own with a watchdog.
+//! `RINGWAY_KILLS` sets how many (5,000 unless told). Each test runs in a process of its own with a watchdog.
 
 mod forks;
 mod handshake;
@@ -273,7 +273,7 @@ fn kill_round(seed: u64, page: &Page, path: &Path, listener: &mut Listener) {
 /// A share of the kills, in a process of its own. Four run at a time: a connection's making and end is mostly waiting for the kernel.
 fn kills(name: &str, share: u64) {
     alone(name, Duration::from_secs(600), || {
-        let all: u64 = std::env::var("RINGWAY_KILLS").map_or(2_000, |text| text.parse().unwrap());
+        let all: u64 = std::env::var("RINGWAY_KILLS").map_or(5_000, |text| text.parse().unwrap());
         let kills = all.div_ceil(4).max(17);
         let (page, path) = (Page::new(), path(name));
         let config = Config::new()

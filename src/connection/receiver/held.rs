@@ -11,6 +11,7 @@ impl Receiver {
             return;
         }
         self.each_lane(|lane| lane.hold(on));
+        step!("hold");
         self.finish_all();
     }
 
@@ -29,9 +30,11 @@ impl Receiver {
         if self.birth.is_forked() {
             return 0;
         }
-        match &mut self.several {
+        let back = match &mut self.several {
             Some(several) => several.rewind(&mut self.lane),
             None => self.lane.rewind(),
-        }
+        };
+        step!("rewind");
+        back
     }
 }

@@ -34,6 +34,7 @@ impl Sender {
             let _ = old.take_up(priority);
             let carried = self.lane.take_over(&old.lane, standing);
             redelivered.push(Redelivered::new(standing, carried));
+            step!("resume-carried");
             self.publish_group();
             old.lane.wipe(standing);
         }

@@ -161,7 +161,14 @@ impl Sender {
     pub(super) fn over(&mut self, ended: Ended) -> SendError {
         match ended {
             Ended::TimedOut => SendError::TimedOut,
-            Ended::Gone(gone) => self.ended(gone),
+            Ended::Gone(gone) => {
+                // A planted fault, which tests/crash must find: of a peer that dies while we wait for room a descriptor is kept.
+                #[cfg(ringway_planted = "kept_descriptor")]
+                if gone == Gone::PeerDied && crate::planted::is_asked_for("kept_descriptor") {
+                    core::mem::forget(self.link().socket().try_clone_to_owned());
+                }
+                self.ended(gone)
+            }
             Ended::Interrupted => SendError::Interrupted,
         }
     }

@@ -53,6 +53,11 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
 
     /// `entry` is about to be handed out.
     pub(crate) fn say_taken(&mut self, entry: &Entry) {
+        // A planted fault, which the kills of tests/resume must find: it is said when it is released.
+        #[cfg(ringway_planted = "untaken_frame")]
+        if crate::planted::is_asked_for("untaken_frame") {
+            return;
+        }
         if !is_left_out(Check::TakenFirst) {
             self.say_taken_to(entry.end());
         }
@@ -62,9 +67,11 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         if let Some(account) = self.account.as_mut() {
             if position > account.taken {
                 account.taken = position;
+                step!("taken-before");
                 // ORD: taken: Relaxed, before what is done with the frame in the order of the program; partner: ring/producer/recovery.rs (see-taken).
                 account.word.store(position, Ordering::Relaxed);
                 handed_out();
+                step!("taken-after");
             }
         }
     }

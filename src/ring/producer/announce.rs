@@ -109,8 +109,10 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
     /// Tells the consumer that the frame at the tail is written up to `position`.
     fn announce(&self, position: u64) {
         if let Some(Announcing { word, .. }) = &self.announcing {
+            step!("announce-before");
             // ORD: announce: Release, the bytes before the position; partner: ring/consumer/follow.rs (see-announced).
             word.store(position, order(Site::Announce, Ordering::Release));
+            step!("announce-after");
         }
     }
 }

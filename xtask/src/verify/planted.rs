@@ -50,8 +50,20 @@ const FAULTS: &[Fault] = &[
     Fault {
         name: "late_commit",
         package: "ringway",
-        test: ["killed", "killed_at_every_label_second_share"],
+        test: ["killed", "killed_at_every_label_first_share"],
         says: "frames arrived where",
+    },
+    Fault {
+        name: "kept_descriptor",
+        package: "ringway",
+        test: ["crash", "killed_peers_lose_nothing_first_share"],
+        says: "shared mappings leak",
+    },
+    Fault {
+        name: "untaken_frame",
+        package: "ringway",
+        test: ["resume", "kills::frames_one_by_one"],
+        says: "handled again, and not said",
     },
     Fault {
         name: "left_task",
@@ -158,6 +170,8 @@ pub(super) fn planted(job: &mut Job) -> Result<String, Stop> {
         // Those that others would meet too are there for who asks.
         task.command.env("RINGWAY_PLANTED", fault.name);
         task.command.env("RINGWAY_SOAK_SECONDS", "5");
+        // One kill is enough for what each leaves behind.
+        task.command.env("RINGWAY_KILLS", "200");
         tasks.push(task);
     }
     let mut skipped = Vec::new();
@@ -223,6 +237,8 @@ mod tests {
             "src/ring/consumer.rs",
             "src/sys/map.rs",
             "src/connection/book.rs",
+            "src/ring/consumer/account.rs",
+            "src/connection/sender/room.rs",
             "src/sys/memfd.rs",
             "src/sys/uring.rs",
             "src/sys/credentials.rs",

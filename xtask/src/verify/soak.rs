@@ -33,7 +33,7 @@ const SOAKS: &[Soak] = &[
     Soak {
         part: "soak:mixed",
         name: "soak of mixed patterns",
-        percent: 7,
+        percent: 5,
         sanitized: false,
         words: &["--test", "soak", "mixed", "--", "--nocapture"],
         // Two processes live for a lap: long enough for what leaks to add up, and short enough that a run that is cut loses little.
@@ -68,7 +68,7 @@ const SOAKS: &[Soak] = &[
     Soak {
         part: "soak:killed",
         name: "killed at labels",
-        percent: 7,
+        percent: 6,
         sanitized: false,
         words: &[
             "--features",
@@ -84,9 +84,34 @@ const SOAKS: &[Soak] = &[
         counts: Some(" kills"),
     },
     Soak {
+        part: "soak:resume",
+        name: "servers killed and resumed",
+        percent: 5,
+        sanitized: false,
+        // As the optimiser has them. Killed in each way of serving, and replaced by a newer process in between.
+        words: &[
+            "--release",
+            "--test",
+            "resume",
+            "--test",
+            "upgrade",
+            "--",
+            "--nocapture",
+            "kills::",
+            "replaced_under_load",
+        ],
+        // Of each way of serving; a test of these takes a minute on a slow machine, and five minutes end it.
+        lap: |cargo, lap, _| {
+            cargo.env("RINGWAY_RESUMES", "2000");
+            cargo.env("RINGWAY_REPLACED", "40");
+            cargo.env("RINGWAY_SEED", lap.to_string());
+        },
+        counts: Some(" kills"),
+    },
+    Soak {
         part: "soak:parks",
         name: "sleepers woken",
-        percent: 8,
+        percent: 6,
         sanitized: false,
         words: &["--test", "parks"],
         lap: |cargo, lap, _| {
