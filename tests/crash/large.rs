@@ -1,6 +1,6 @@
-//! A peer that is killed while it copies a large frame in, which the survivor copies out at the same time: that frame was never sent.
+//! A peer that is killed while it copies a large frame in, which the survivor copies out at the same time: that frame was never sent. One that is stopped there has not sent it yet.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::process::{Frames, Page, Random, alone, die_after, fork};
 use crate::{COMMITTED, path, soon};
@@ -73,4 +73,76 @@ fn killed_in_the_middle_of_a_large_frame() {
             }
         },
     );
+}
+
+/// The frame that is being copied in.
+const BEGUN: usize = COMMITTED + 1;
+
+#[test]
+fn stopped_in_the_middle_of_a_large_frame() {
+    let name = "large::stopped_in_the_middle_of_a_large_frame";
+    alone(name, Duration::from_secs(120), || {
+        let (mut random, mut in_the_midst) = (Random::new(5), 0);
+        for wait in [Wait::Spin, Wait::Adaptive, Wait::Park] {
+            let (page, path) = (Page::new(), path("large-stopped"));
+            let config = Config::new()
+                .wait(wait)
+                .handshake_timeout(Duration::from_secs(20))
+                .capacity(2 * MOST)
+                .peer_capacity(2 * MOST);
+            let mut listener = config.bind(path.as_path()).unwrap();
+            let mut child = fork(|| {
+                let mut connection = config.connect(path.as_path()).unwrap();
+                let mut frames = Frames::new(7, MOST / 4);
+                let mut frame = Vec::new();
+                loop {
+                    next(&mut frames, &mut frame);
+                    page.set(BEGUN, frames.sequence);
+                    connection.sender().send(&frame).unwrap();
+                    page.set(COMMITTED, frames.sequence);
+                }
+            });
+            let mut connection = listener.accept_deadline(soon()).unwrap();
+            let (sender, receiver) = connection.halves();
+            let mut frames = Frames::new(7, MOST / 4);
+            let (mut frame, mut buffer) = (Vec::new(), vec![0; MOST]);
+            let mut receive = |deadline| {
+                let length = receiver.recv_into_deadline(&mut buffer, deadline)?;
+                next(&mut frames, &mut frame);
+                assert!(buffer[..length] == frame, "frame {}", frames.sequence);
+                Ok::<_, RecvError>(frames.sequence)
+            };
+            let mut received = 0;
+            for _ in 0..20 {
+                // Until it has caught up, more or less.
+                for _ in 0..random.below(30) {
+                    received = receive(soon()).unwrap();
+                }
+                std::thread::sleep(Duration::from_micros(random.below(100)));
+                child.stop();
+                let end = loop {
+                    match receive(Instant::now() + Duration::from_millis(10)) {
+                        Ok(number) => received = number,
+                        Err(error) => break error,
+                    }
+                };
+                assert_eq!(end, RecvError::TimedOut);
+                assert_eq!(sender.check(), Ok(()));
+                let committed = page.get(COMMITTED);
+                assert!((committed..=committed + 1).contains(&received));
+                in_the_midst += u32::from(page.get(BEGUN) > received);
+                child.signal(libc::SIGCONT);
+            }
+            child.stop();
+            while let Ok(number) = receive(Instant::now() + Duration::from_millis(10)) {
+                received = number;
+            }
+            child.signal(libc::SIGKILL);
+            child.reap_killed();
+            assert_eq!(receive(soon()), Err(RecvError::PeerDied));
+        }
+        // Else it has shown nothing.
+        assert!(in_the_midst > 5, "{in_the_midst} times");
+        println!("{in_the_midst} times in the midst of a frame");
+    });
 }
