@@ -16,9 +16,13 @@ pub(super) fn be_stopped(path: &Path) {
     drop(listener);
 }
 
+fn pid(child: &Child) -> libc::pid_t {
+    child.id().try_into().unwrap()
+}
+
 /// Waits until it stands still.
 fn until_it_stops(child: &Child) {
-    let (pid, mut status) = (child.id().cast_signed(), 0);
+    let (pid, mut status) = (pid(child), 0);
     // SAFETY: `status` is valid for writes.
     let stopped = unsafe { libc::waitpid(pid, &raw mut status, libc::WUNTRACED) };
     assert!(stopped == pid && libc::WIFSTOPPED(status), "{status:#x}");
@@ -26,7 +30,7 @@ fn until_it_stops(child: &Child) {
 
 fn signal(child: &Child, signal: i32) {
     // SAFETY: no memory is passed; the child is not reaped.
-    assert_eq!(unsafe { libc::kill(child.id().cast_signed(), signal) }, 0);
+    assert_eq!(unsafe { libc::kill(pid(child), signal) }, 0);
 }
 
 #[test]

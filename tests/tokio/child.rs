@@ -36,11 +36,15 @@ impl Player {
         self.child.kill().unwrap();
     }
 
+    fn pid(&self) -> libc::pid_t {
+        self.child.id().try_into().unwrap()
+    }
+
     /// Stops it, and returns once it stands still.
     pub(crate) fn stop(&self) {
         self.signal(libc::SIGSTOP);
         let mut status = 0;
-        let pid = self.child.id().cast_signed();
+        let pid = self.pid();
         // SAFETY: `status` is valid for writes.
         let stopped = unsafe { libc::waitpid(pid, &raw mut status, libc::WUNTRACED) };
         assert!(stopped == pid && libc::WIFSTOPPED(status), "{status:#x}");
@@ -52,10 +56,7 @@ impl Player {
 
     fn signal(&self, signal: i32) {
         // SAFETY: no memory is passed; the child is not reaped.
-        assert_eq!(
-            unsafe { libc::kill(self.child.id().cast_signed(), signal) },
-            0
-        );
+        assert_eq!(unsafe { libc::kill(self.pid(), signal) }, 0);
     }
 
     pub(crate) fn succeeds(mut self) {
