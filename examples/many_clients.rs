@@ -1,17 +1,24 @@
-//! A service for many clients on one thread: requests and replies through a poller. Clients are threads, for brevity; one of them floods.
+//! A service for many clients on one thread: requests and replies through a poller. Clients are threads, for brevity; one of them floods, and goes on until the service closes.
+//!
+//! Closing in order: nobody new is let in, those who are there are told, what they had asked is replied to, and then they hear the goodbye. Nothing is lost by it.
 //!
 //! `cargo run --release --example many_clients`
 
 use std::error::Error;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ringway::{
-    Config, Connection, Event, Limits, Polled, Poller, Receiver, SendError, Sender, Turn,
+    Config, Connection, Event, Limits, Polled, Poller, Receiver, RecvError, SendError, Sender,
+    Token, Turn,
 };
 
 const CLIENTS: u64 = 50;
 const REQUESTS: u64 = 200;
+/// The kind of the frame by which the service says that it takes no more.
+const CLOSING: u16 = 1;
+/// How long it waits for those who do not heed that.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -72,14 +79,14 @@ fn main() -> Outcome<()> {
         .limits(Limits::new().connections(1000))
         .handshake_timeout(Duration::from_secs(10));
     let mut poller = Poller::new()?;
-    poller.listen(config.bind(name.as_str())?, Client::new)?;
+    let door = poller.listen(config.bind(name.as_str())?, Client::new)?;
 
     let clients: Vec<_> = (0..CLIENTS)
         .map(|client| {
             let (config, name) = (config.clone(), name.clone());
-            // The first one asks for much, and does not wait for one reply before the next request.
+            // The first one asks for ever, and does not wait for one reply before the next request.
             let (requests, ahead) = if client == 0 {
-                (20_000, 64)
+                (u64::MAX, 64)
             } else {
                 (REQUESTS, 1)
             };
@@ -89,38 +96,87 @@ fn main() -> Outcome<()> {
         })
         .collect();
     let (mut gone, mut replies) = (0, 0u64);
-    while gone < CLIENTS {
-        match poller.event()? {
-            Some(Event::Ready(turn)) => {
-                let token = turn.token();
-                match serve(turn) {
-                    Ok(served) => replies += served,
-                    Err(error) => {
-                        // It is this client's fault, and no reason to end the service.
-                        println!("dismissed: {error}");
-                        drop(poller.remove(token));
-                        gone += 1;
-                    }
-                }
-            }
-            Some(Event::Ended(ended)) => {
-                println!("gone after a sum of {}: {}", ended.polled.sum, ended.end);
-                gone += 1;
-            }
-            Some(Event::Stalled { error, .. }) => {
-                eprintln!("no client can be accepted now: {error}");
-            }
-            _ => {}
-        }
+    while gone < CLIENTS - 1 {
+        next(&mut poller, None, &mut replies, &mut gone)?;
     }
+    close(&mut poller, door, &mut replies, &mut gone)?;
+    let mut asked = 0;
     for client in clients {
-        client.join().map_err(|_| "a client panicked")??;
+        asked += client.join().map_err(|_| "a client panicked")??;
     }
     println!(
         "{CLIENTS} clients, {replies} replies, {} sleeps",
         poller.wakes()
     );
-    assert_eq!(replies, 20_000 + (CLIENTS - 1) * REQUESTS);
+    assert_eq!((replies, gone), (asked, CLIENTS));
+    // Whoever comes now is told that nobody is there.
+    println!("{}", config.connect(name.as_str()).unwrap_err());
+    Ok(())
+}
+
+/// Closes in order.
+fn close(
+    poller: &mut Poller<Client>,
+    door: Token,
+    replies: &mut u64,
+    gone: &mut u64,
+) -> Outcome<()> {
+    // The name is free from here on, and who was shaking hands is told that the server went away.
+    poller.stop(door);
+    let patience = Instant::now() + PATIENCE;
+    let tokens: Vec<Token> = poller.tokens().collect();
+    for token in tokens {
+        if let Some(client) = poller.get_mut(token) {
+            let sender = client.connection.sender();
+            // Who reads nothing is not waited for longer than the others. An end is told below.
+            let _ = sender.send_kind_deadline(CLOSING, b"", patience);
+        }
+    }
+    // A client that has heeded it says goodbye behind its last request, and hears ours behind its last reply, when it is dropped.
+    while !poller.is_empty() && Instant::now() < patience {
+        next(poller, Some(patience), replies, gone)?;
+    }
+    // The goodbye to all others. What they had asked without a reply was not done, and they know it by that.
+    let tokens: Vec<Token> = poller.tokens().collect();
+    tokens
+        .into_iter()
+        .for_each(|token| drop(poller.remove(token)));
+    Ok(())
+}
+
+/// Attends to the next event.
+fn next(
+    poller: &mut Poller<Client>,
+    deadline: Option<Instant>,
+    replies: &mut u64,
+    gone: &mut u64,
+) -> Outcome<()> {
+    let event = match deadline {
+        Some(deadline) => poller.event_deadline(deadline)?,
+        None => poller.event()?,
+    };
+    match event {
+        Some(Event::Ready(turn)) => {
+            let token = turn.token();
+            match serve(turn) {
+                Ok(served) => *replies += served,
+                Err(error) => {
+                    // It is this client's fault, and no reason to end the service.
+                    println!("dismissed: {error}");
+                    drop(poller.remove(token));
+                    *gone += 1;
+                }
+            }
+        }
+        Some(Event::Ended(ended)) => {
+            println!("gone after a sum of {}: {}", ended.polled.sum, ended.end);
+            *gone += 1;
+        }
+        Some(Event::Stalled { error, .. }) => {
+            eprintln!("no client can be accepted now: {error}");
+        }
+        _ => {}
+    }
     Ok(())
 }
 
@@ -141,20 +197,38 @@ fn serve(mut turn: Turn<'_, Client>) -> Outcome<u64> {
     }
 }
 
-/// A client: sends 1, 2, 3, ..., with up to `ahead` requests under way, and checks the sums.
-fn ask(config: &Config, name: &str, requests: u64, ahead: u64) -> Outcome<()> {
-    let mut connection = config.connect(name)?;
-    let (sender, receiver) = connection.halves();
-    let (mut asked, mut sum) = (0, 0);
-    for number in 1..=requests {
-        while asked < requests && asked < number - 1 + ahead {
+/// A client: sends 1, 2, 3, ..., with up to `ahead` requests under way, and checks the sums; until it has asked for all or is told that the service closes. Returns how many it has asked for.
+fn ask(config: &Config, name: &str, requests: u64, ahead: u64) -> Outcome<u64> {
+    let (sender, mut receiver) = config.connect(name)?.split();
+    let mut sender = Some(sender);
+    let (mut asked, mut replied, mut sum) = (0, 0u64, 0);
+    loop {
+        while asked < requests && asked < replied + ahead {
+            let Some(sender) = &mut sender else { break };
             asked += 1;
             sender.send(&asked.to_le_bytes())?;
         }
+        if asked == requests {
+            // There will be no more: the replies come all the same.
+            sender = None;
+        }
+        let frame = match receiver.recv() {
+            Ok(frame) => frame,
+            Err(RecvError::Closed) => break,
+            Err(error) => return Err(error.into()),
+        };
+        if frame.kind() == CLOSING {
+            sender = None;
+            continue;
+        }
         let mut reply = [0; 8];
-        receiver.recv_into(&mut reply)?;
-        sum += number;
+        frame.copy_to(&mut reply);
+        drop(frame);
+        replied += 1;
+        sum += replied;
         assert_eq!(u64::from_le_bytes(reply), sum);
     }
-    Ok(())
+    // Every request was replied to, also behind the word.
+    assert_eq!(replied, asked);
+    Ok(asked)
 }

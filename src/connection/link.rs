@@ -199,6 +199,10 @@ impl Link {
         if ended == Some(true) {
             return Life::Gone(Gone::PeerDied);
         }
+        #[cfg(ringway_planted = "stopped_is_dead")]
+        if self.peer.pid.is_some_and(credentials::is_stopped) {
+            return Life::Gone(Gone::PeerDied);
+        }
         let mut closed_at = lock(&self.closed_at);
         if open {
             *closed_at = None;

@@ -11,9 +11,9 @@ use super::process::{Child, Page, alone};
 use super::traced::{Traced, halt};
 use super::{path, soon, with_child_by};
 
-const LIMIT: Duration = Duration::from_secs(60);
+pub(super) const LIMIT: Duration = Duration::from_secs(60);
 /// How a bell is rung: each where those before it cannot be had.
-const RINGS: [libc::c_long; 3] = [
+pub(super) const RINGS: [libc::c_long; 3] = [
     libc::SYS_io_uring_enter,
     libc::SYS_io_submit,
     libc::SYS_sendto,
@@ -46,7 +46,7 @@ const WAYS: [Way; 4] = [
     }),
 ];
 
-fn small(wait: Wait) -> Config {
+pub(super) fn small(wait: Wait) -> Config {
     let config = Config::new().capacity(4096).peer_capacity(4096);
     config.wait(wait).handshake_timeout(Duration::from_secs(20))
 }
@@ -129,7 +129,7 @@ fn counted(name: &str, half: fn(&ringway::ConnectionCounters) -> LaneCounters) -
 }
 
 /// Runs `wait` on another thread, and `then` once that sleeps. Returns what the wait came to, when it ended, and what `then` returned.
-fn while_asleep<T: Send, U>(
+pub(super) fn while_asleep<T: Send, U>(
     name: &str,
     half: fn(&ringway::ConnectionCounters) -> LaneCounters,
     wait: impl FnOnce() -> T + Send,
@@ -152,7 +152,7 @@ fn while_asleep<T: Send, U>(
 }
 
 /// So long a sleeper waits, within which its peer must have come to its bell.
-fn in_a_second() -> Instant {
+pub(super) fn in_a_second() -> Instant {
     Instant::now() + Duration::from_secs(1)
 }
 

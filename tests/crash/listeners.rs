@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use ringway::{Config, Error, ErrorKind, Listener};
 
-use super::process::{Child, Page, alone, fork};
+use super::process::{Page, alone, fork};
 use super::traced::{Traced, halt};
 use super::{path, soon};
 
@@ -37,14 +37,6 @@ fn is_free(path: &Path, when: &str) {
     assert!(!path.exists(), "{when}");
 }
 
-fn stop(child: &Child) {
-    child.signal(libc::SIGSTOP);
-    let mut status = 0;
-    // SAFETY: `status` is valid for writes.
-    let stopped = unsafe { libc::waitpid(child.pid, &raw mut status, libc::WUNTRACED) };
-    assert!(stopped == child.pid && libc::WIFSTOPPED(status));
-}
-
 #[test]
 fn a_stopped_listener_keeps_its_name_and_its_clients_time_out() {
     let name = "listeners::a_stopped_listener_keeps_its_name_and_its_clients_time_out";
@@ -58,7 +50,7 @@ fn a_stopped_listener_keeps_its_name_and_its_clients_time_out() {
             }
         });
         page.until(LISTENS, 1);
-        stop(&child);
+        child.stop();
         is_taken_and_silent(&path, "a listener that is alive", "stopped");
         child.signal(libc::SIGCONT);
         let patient = Config::new().handshake_timeout(Duration::from_secs(20));

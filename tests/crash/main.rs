@@ -3,11 +3,13 @@
 //! `RINGWAY_KILLS` sets how many (5,000 unless told). Each test runs in a process of its own with a watchdog.
 
 mod forks;
+mod goodbye;
 mod handshake;
 mod instants;
 mod lanes;
 mod large;
 mod listeners;
+mod midway;
 #[path = "../hostile/peer.rs"]
 #[allow(
     dead_code,
@@ -15,6 +17,7 @@ mod listeners;
 )]
 mod peer;
 mod process;
+mod stopped;
 mod traced;
 
 use std::path::{Path, PathBuf};
@@ -373,11 +376,7 @@ fn a_stopped_peer_is_not_dead() {
             for n in 0..3 {
                 ours.sender().send(&[n]).unwrap();
                 assert_eq!(ours.receiver().recv_deadline(soon()).unwrap().to_vec(), [n]);
-                child.signal(libc::SIGSTOP);
-                let mut status = 0;
-                // SAFETY: `status` is valid for writes.
-                unsafe { libc::waitpid(child.pid, &raw mut status, libc::WUNTRACED) };
-                assert!(libc::WIFSTOPPED(status));
+                child.stop();
                 ours.sender().send(b"asleep?").unwrap();
                 let deadline = Instant::now() + Duration::from_millis(300);
                 assert_eq!(

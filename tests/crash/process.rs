@@ -89,6 +89,23 @@ impl Child {
         assert_eq!(sent, 0);
     }
 
+    /// Stops it, and returns once it stands still. `SIGCONT` has it go on.
+    pub(crate) fn stop(&self) {
+        self.signal(libc::SIGSTOP);
+        self.until_it_stops();
+    }
+
+    /// Waits until it has stopped, by whomever.
+    pub(crate) fn until_it_stops(&self) {
+        let mut status = 0;
+        // SAFETY: `status` is valid for writes.
+        let stopped = unsafe { libc::waitpid(self.pid, &raw mut status, libc::WUNTRACED) };
+        assert!(
+            stopped == self.pid && libc::WIFSTOPPED(status),
+            "{status:#x}"
+        );
+    }
+
     /// Waits for the end and returns the wait status.
     pub(crate) fn reap(&mut self) -> i32 {
         let mut status = 0;

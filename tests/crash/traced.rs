@@ -49,17 +49,21 @@ impl Traced {
         assert_eq!(self.stop(), libc::SIGTRAP);
     }
 
+    /// Has it go on to the next entry or exit of a system call.
+    pub(crate) fn to_call(&self) {
+        self.go_on(libc::PTRACE_SYSCALL);
+        assert_eq!(self.stop(), libc::SIGTRAP);
+    }
+
     /// Has it go on until it has entered one of these system calls, of which nothing has been done then. A child that ends before that fails the test.
     pub(crate) fn enter(&self, calls: &[libc::c_long]) {
         loop {
-            self.go_on(libc::PTRACE_SYSCALL);
-            assert_eq!(self.stop(), libc::SIGTRAP);
+            self.to_call();
             if calls.contains(&self.call()) {
                 return;
             }
             // Out of it again.
-            self.go_on(libc::PTRACE_SYSCALL);
-            assert_eq!(self.stop(), libc::SIGTRAP);
+            self.to_call();
         }
     }
 

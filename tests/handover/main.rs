@@ -8,6 +8,7 @@ mod name;
 #[path = "../role/mod.rs"]
 #[allow(dead_code, reason = "what a role prints is of no interest here")]
 mod role;
+mod stopped;
 
 use std::path::{Path, PathBuf};
 use std::process::Child;
@@ -91,6 +92,7 @@ fn in_a_role() {
         }
         "passes on" => name::pass_on(),
         "relative" => name::pass_relative(Path::new(argument)),
+        "stopped founder" => stopped::be_stopped(Path::new(argument)),
         "killed founder" => kills::be_killed(Path::new(argument)),
         "founder" => name::found(Path::new(argument)),
         other => panic!("no role {other}"),

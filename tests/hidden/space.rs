@@ -12,6 +12,7 @@ const READY: usize = 0;
 const INSIDE: usize = 1;
 const HEARD: usize = 2;
 const GONE: usize = 3;
+const GO: usize = 4;
 /// Words of one container behind those of the other.
 const NEXT: usize = 8;
 
@@ -193,6 +194,85 @@ fn two_containers_that_share_only_a_path_hear_of_each_other_s_death() {
 fn two_rootless_containers_hear_of_each_other_s_death() {
     let name = "space::two_rootless_containers_hear_of_each_other_s_death";
     alone(name, LIMIT, || one_of_two_dies(true));
+}
+
+/// Waits until the process out here that `pid` names has been stopped.
+fn until_it_is_stopped(pid: libc::pid_t) {
+    loop {
+        let line = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        if line
+            .rsplit_once(") ")
+            .is_some_and(|(_, rest)| rest.starts_with('T'))
+        {
+            return;
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// One is stopped, and the other, for which it has no pid, asks for longer than any end takes to be told. Then it goes on.
+#[test]
+fn a_stopped_process_in_another_container_is_not_dead() {
+    let name = "space::a_stopped_process_in_another_container_is_not_dead";
+    alone(name, LIMIT, || {
+        let (flags, known_as) = if can(CONTAINER, None) {
+            (CONTAINER, None)
+        } else if can(CONTAINER | libc::CLONE_NEWUSER, Some(0)) {
+            (CONTAINER | libc::CLONE_NEWUSER, Some(0))
+        } else {
+            return;
+        };
+        for wait in [Wait::Spin, Wait::Adaptive, Wait::Park] {
+            let (page, path) = (Page::new(), path("stopped"));
+            let config = Config::new()
+                .wait(wait)
+                .handshake_timeout(Duration::from_secs(20));
+            let server = elsewhere(&page, 0, flags, known_as, || {
+                let mut listener = config.bind(path.as_path()).unwrap();
+                page.set(READY, 2);
+                let mut accepted = listener.accept_deadline(soon()).unwrap();
+                let (sender, receiver) = accepted.halves();
+                drop(receiver.recv_deadline(soon()).unwrap());
+                page.set(READY, 1);
+                page.until(GO, 1);
+                sender.send(b"asleep?").unwrap();
+                let long = Instant::now() + Duration::from_millis(300);
+                while Instant::now() < long {
+                    assert_eq!(receiver.try_recv().map(drop), Err(RecvError::Empty));
+                    assert_eq!(sender.check(), Ok(()));
+                }
+                let short = Instant::now() + Duration::from_millis(100);
+                let end = receiver.recv_deadline(short).map(drop);
+                assert_eq!(end, Err(RecvError::TimedOut));
+                page.set(GO, 2);
+                let answer = receiver.recv_deadline(soon()).unwrap().to_vec();
+                assert_eq!(answer, b"asleep?");
+                page.set(HEARD, 1);
+            });
+            page.until(READY, 2);
+            let client = elsewhere(&page, NEXT, flags, known_as, || {
+                let mut connected = config.connect(path.as_path()).unwrap();
+                let (sender, receiver) = connected.halves();
+                sender.send(b"there").unwrap();
+                let asked = receiver.recv_deadline(soon()).unwrap().to_vec();
+                sender.send(&asked).unwrap();
+            });
+            page.until(READY, 1);
+            let pid = page.get(NEXT + INSIDE) as libc::pid_t;
+            // SAFETY: no memory is passed; a grandchild of ours, which ends when it has been asked.
+            let signal = |signal| assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
+            signal(libc::SIGSTOP);
+            until_it_is_stopped(pid);
+            page.set(GO, 1);
+            page.until(GO, 2);
+            signal(libc::SIGCONT);
+            page.until(HEARD, 1);
+            page.until(GONE, 1);
+            page.until(NEXT + GONE, 1);
+            drop((server, client));
+            let _ = std::fs::remove_file(&path);
+        }
+    });
 }
 
 /// From inside, whoever is outside has no pid; from outside, whoever is inside has one.

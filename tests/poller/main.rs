@@ -1,6 +1,7 @@
 //! Many peers on one thread. Each test that counts, forks or limits runs in a process of its own with a watchdog.
 
 mod crowd;
+mod drain;
 mod ends;
 mod exchange;
 mod idle;

@@ -5,9 +5,13 @@
 mod client;
 mod held;
 mod kills;
+mod midway;
 mod orderly;
 #[path = "../crash/process.rs"]
 mod process;
 mod record;
 mod refusals;
 mod server;
+#[path = "../crash/traced.rs"]
+#[allow(dead_code, reason = "the tests of kills need more of it")]
+mod traced;

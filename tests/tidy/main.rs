@@ -3,6 +3,7 @@
 //! Deliberately absent: a parser. The rules are about words, lines and comments, and a few hundred lines read those.
 
 mod accesses;
+mod contract;
 mod layers;
 mod links;
 mod orderings;
@@ -158,4 +159,19 @@ fn documents_point_at_what_exists() {
             .flat_map(|path| links::check(root(), path, &read(path)))
             .collect::<Vec<_>>(),
     );
+}
+
+#[test]
+fn the_contract_answers_the_same_of_each_operation() {
+    let tests = contract::tests(&sources(ALL));
+    let path = "docs/RELIABILITY.md";
+    let (findings, tables) = contract::check(path, &read(path), &tests);
+    report(&findings);
+    assert!(
+        tables > 8,
+        "{tables} tables: the check has lost its subject"
+    );
+    let others = ["docs/EVIDENCE.md", "docs/SAFETY.md", "SECURITY.md"];
+    let named = others.map(|path| contract::check(path, &read(path), &tests).0);
+    report(&named.concat());
 }

@@ -36,6 +36,29 @@ impl Player {
         self.child.kill().unwrap();
     }
 
+    fn pid(&self) -> libc::pid_t {
+        self.child.id().try_into().unwrap()
+    }
+
+    /// Stops it, and returns once it stands still.
+    pub(crate) fn stop(&self) {
+        self.signal(libc::SIGSTOP);
+        let mut status = 0;
+        let pid = self.pid();
+        // SAFETY: `status` is valid for writes.
+        let stopped = unsafe { libc::waitpid(pid, &raw mut status, libc::WUNTRACED) };
+        assert!(stopped == pid && libc::WIFSTOPPED(status), "{status:#x}");
+    }
+
+    pub(crate) fn go_on(&self) {
+        self.signal(libc::SIGCONT);
+    }
+
+    fn signal(&self, signal: i32) {
+        // SAFETY: no memory is passed; the child is not reaped.
+        assert_eq!(unsafe { libc::kill(self.pid(), signal) }, 0);
+    }
+
     pub(crate) fn succeeds(mut self) {
         assert!(self.child.wait().unwrap().success());
     }
@@ -66,6 +89,22 @@ fn plays_its_part() {
                 client.sender().send(&[n]).unwrap();
             }
             wait();
+        }
+        // Sends back what comes, on each of two connections.
+        "echoes twice" => {
+            println!("ready");
+            let clients = [(); 2].map(|()| Config::new().connect(&*path).unwrap());
+            let echoes = clients.map(|client| {
+                std::thread::spawn(move || {
+                    let (mut sender, mut receiver) = client.split();
+                    while let Ok(frame) = receiver.recv().map(|frame| frame.to_vec()) {
+                        sender.send(&frame).unwrap();
+                    }
+                })
+            });
+            for echo in echoes {
+                echo.join().unwrap();
+            }
         }
         // Says Hello and nothing more.
         "says hello" => {

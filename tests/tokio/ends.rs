@@ -11,6 +11,9 @@ use crate::scene::{on_both, pair, path};
 /// At once, on a machine that has others to serve: far less than anything that waits for a deadline.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
+/// Twice as long as an end that is not certain is waited for.
+const STOPPED: Duration = Duration::from_millis(400);
+
 #[test]
 fn a_client_that_is_killed_ends_each_wait() {
     on_both(|| async {
@@ -39,6 +42,55 @@ fn a_client_that_is_killed_ends_each_wait() {
         assert_eq!(receiving.await.unwrap(), RecvError::PeerDied);
         assert_eq!(sending.await.unwrap(), SendError::PeerDied);
         assert!(killed.elapsed() < AT_ONCE);
+    });
+}
+
+/// Tasks that wait for it wait on, whatever it is that they wait for; then it goes on, and they have all.
+#[test]
+fn a_client_that_is_stopped_ends_no_wait() {
+    on_both(|| async {
+        let path = path();
+        let config = Config::new().capacity(1 << 16).peer_capacity(1 << 16);
+        let mut listener = Listener::new(config.bind(path.as_path()).unwrap()).unwrap();
+        let client = play("echoes twice", &path);
+        let (mut sender, mut receiver) = listener.accept().await.unwrap().split();
+        let mut idle = listener.accept().await.unwrap();
+        sender.send(&u64::MAX.to_le_bytes()).await.unwrap();
+        let answer = receiver.recv().await.unwrap().to_vec();
+        assert_eq!(answer, u64::MAX.to_le_bytes());
+        client.stop();
+        let until = Instant::now() + STOPPED;
+        let filling = tokio::spawn(async move {
+            let mut sent = 0u64;
+            while Instant::now() < until {
+                sender.send(&sent.to_le_bytes()).await.unwrap();
+                sent += 1;
+            }
+            (sender, sent)
+        });
+        let waiting = tokio::spawn(async move {
+            let first = receiver.recv().await.map(|frame| frame.to_vec());
+            (first, receiver)
+        });
+        let waited = tokio::time::timeout(STOPPED, idle.receiver().recv());
+        let ended = waited.await.map(|end| end.map(drop));
+        assert!(ended.is_err(), "{ended:?}");
+        // Of a listener it is no end either: others are let in.
+        let (next, _ours) = tokio::join!(listener.accept(), connect(path.as_path()));
+        next.unwrap();
+        assert!(!filling.is_finished() && !waiting.is_finished());
+        client.go_on();
+        let (sender, sent) = filling.await.unwrap();
+        let (first, mut receiver) = waiting.await.unwrap();
+        assert_eq!(first.unwrap(), 0u64.to_le_bytes());
+        for number in 1..sent {
+            assert_eq!(
+                receiver.recv().await.unwrap().to_vec(),
+                number.to_le_bytes()
+            );
+        }
+        drop((sender, receiver, idle));
+        client.succeeds();
     });
 }
 

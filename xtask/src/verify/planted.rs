@@ -81,6 +81,12 @@ const FAULTS: &[Fault] = &[
         says: "nothing woke it",
     },
     Fault {
+        name: "stopped_is_dead",
+        package: "ringway",
+        test: ["tokio", "ends::a_client_that_is_stopped_ends_no_wait"],
+        says: "PeerDied",
+    },
+    Fault {
         name: "far_frame",
         package: "ringway",
         test: [
