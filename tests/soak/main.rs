@@ -23,7 +23,7 @@ mod tapped;
 mod terms;
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -76,6 +76,15 @@ impl Drop for Running {
     }
 }
 
+/// Where they meet. Sides that fail leave their sockets there.
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
 #[test]
 fn mixed_patterns_leave_nothing_behind_and_lose_nothing() {
     let minutes = number("RINGWAY_LONG_MINUTES").unwrap_or(0);
@@ -83,7 +92,10 @@ fn mixed_patterns_leave_nothing_behind_and_lose_nothing() {
         0 => number("RINGWAY_SOAK_SECONDS").unwrap_or(30),
         _ => minutes * 60,
     };
-    let path = std::env::temp_dir().join(format!("ringway-soak-{}", std::process::id()));
+    let folder = std::env::temp_dir().join(format!("ringway-soak-{}", std::process::id()));
+    std::fs::create_dir(&folder).unwrap();
+    let folder = Folder(folder);
+    let path = folder.0.join("side");
     let start = |side| {
         let child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "side", "--nocapture", "--test-threads=1"])
@@ -110,7 +122,6 @@ fn mixed_patterns_leave_nothing_behind_and_lose_nothing() {
         // What the other one says of it.
         thread::sleep(Duration::from_secs(1));
     }
-    let _ = std::fs::remove_file(&path);
     if let Some((side, status)) = failed {
         panic!("side {side}: {status}");
     }
