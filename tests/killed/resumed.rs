@@ -45,7 +45,7 @@ pub(crate) fn server(world: &mut World, scene: &Scene<'_>) -> bool {
         scene.die();
         serve(&config, &path, scene.seed, 0, pipe, page);
     });
-    let Some(connection) = connect(&config, &path, &first) else {
+    let Some(mut lost) = connect(&config, &path, &first) else {
         let connected = page.get(CONNECTED) == 1;
         assert!(
             scene.reap(&mut first) && !connected,
@@ -54,11 +54,12 @@ pub(crate) fn server(world: &mut World, scene: &Scene<'_>) -> bool {
         return true;
     };
     let mut client = Client::default();
-    let Err(mut lost) = client.drive(connection) else {
+    if client.drive(&mut lost) {
+        drop(lost);
         let killed = scene.reap(&mut first);
         check(world, scene, &client, 0);
         return killed;
-    };
+    }
     assert!(scene.reap(&mut first), "{scene:?}: it lives");
     let end = lost.receiver().try_recv().map(drop);
     assert_eq!(end, Err(RecvError::PeerDied), "{scene:?}: the end is final");
@@ -69,7 +70,9 @@ pub(crate) fn server(world: &mut World, scene: &Scene<'_>) -> bool {
         assert_eq!(lane.broken, None, "{scene:?}");
     }
     let in_doubt = resumed.in_doubt();
-    let all = client.drive(resumed.connection).is_ok();
+    let mut connection = resumed.connection;
+    let all = client.drive(&mut connection);
+    drop(connection);
     assert_eq!(second.reap(), 0, "{scene:?}: the next server");
     assert!(all, "{scene:?}: the next server ends");
     check(world, scene, &client, in_doubt);
@@ -141,8 +144,8 @@ struct Client {
 }
 
 impl Client {
-    /// Sends what is left, and waits for the last answer. An error: the server has died, and all that it had sent is there.
-    fn drive(&mut self, mut connection: Connection) -> Result<(), Connection> {
+    /// Sends what is left, and waits for the last answer. `false`: the server has died, and all that it had sent is there.
+    fn drive(&mut self, connection: &mut Connection) -> bool {
         loop {
             let sent: u64 = self.sent.iter().sum();
             let (mut behind, mut died) = (0, false);
@@ -161,12 +164,12 @@ impl Client {
                 let answer = connection.receiver().recv_deadline(soon());
                 match answer.map(|frame| read(&frame.to_vec())) {
                     Ok(frame) => self.answered.insert(frame),
-                    Err(RecvError::PeerDied) => return Err(connection),
+                    Err(RecvError::PeerDied) => return false,
                     Err(error) => panic!("{error}"),
                 };
             }
             if behind == 0 {
-                return Ok(());
+                return true;
             }
         }
     }
