@@ -138,9 +138,9 @@ fn close(
     }
     // The goodbye to all others. What they had asked without a reply was not done, and they know it by that.
     let tokens: Vec<Token> = poller.tokens().collect();
-    tokens
-        .into_iter()
-        .for_each(|token| drop(poller.remove(token)));
+    for token in tokens {
+        drop(poller.remove(token));
+    }
     Ok(())
 }
 

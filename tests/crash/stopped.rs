@@ -127,7 +127,7 @@ impl Asking {
         polled.sender().send_deadline(b"there?", soon()).unwrap();
         match self.poller.event_deadline(soon()).unwrap() {
             Some(Event::Ready(mut turn)) => {
-                assert_eq!(turn.receiver().recv().unwrap().to_vec(), b"there?")
+                assert_eq!(turn.receiver().recv().unwrap().to_vec(), b"there?");
             }
             other => panic!("{other:?}"),
         }

@@ -68,7 +68,7 @@ pub(crate) fn check(path: &str, text: &str, tests: &BTreeSet<String>) -> (Vec<St
             Some(0) => {}
             Some(_) if cells[0].starts_with("---") => {}
             Some(count) if cells.len() != count => {
-                say(format!("{} cells, not {count}", cells.len()))
+                say(format!("{} cells, not {count}", cells.len()));
             }
             Some(_) => {
                 let shown = cells[COLUMNS.len()].split('`').skip(1).step_by(2);
