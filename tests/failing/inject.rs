@@ -28,7 +28,9 @@ pub(crate) enum Manner {
 pub(crate) struct Plan {
     pub(crate) number: i64,
     pub(crate) site: u64,
-    /// If it is not from there (what lies on a stack is not the same each time): which of its calls, from 0 on.
+    /// Which of those from there, from 0 on.
+    pub(crate) occurrence: u32,
+    /// If it is not from there (what lies on a stack is not the same each time): which of all calls of that number, from 0 on, or the next one that can fail so.
     pub(crate) turn: Option<u32>,
     /// Which it was when the calls were written down.
     pub(crate) later: u32,
@@ -45,6 +47,8 @@ pub(crate) struct Ran {
     pub(crate) ended: [i32; 2],
     /// How often each plan was carried out.
     pub(crate) hits: Vec<u32>,
+    /// How often a call of its number was made from its place, and from anywhere, once the plans before it had been carried out.
+    pub(crate) seen: Vec<[u32; 2]>,
     /// What the failing process said of its attempts, and its peer.
     pub(crate) texts: [String; 3],
     /// Descriptors and shared mappings at its end.
@@ -145,6 +149,7 @@ pub(crate) fn run(
     let mut ran = Ran {
         ended: [0; 2],
         hits: vec![0; plans.len()],
+        seen: vec![[0; 2]; plans.len()],
         texts: Default::default(),
         held: [0; 2],
         left: false,
@@ -181,20 +186,14 @@ pub(crate) fn run(
                         callers: code.callers(who, &registers),
                     });
                 }
-                let due = plans.iter().zip(&mut ran.hits).find(|(plan, hits)| {
-                    let again = **hits > 0 && plan.manner == Manner::Always;
-                    let here = plan
-                        .turn
-                        .map_or(plan.site == site.hash, |wanted| wanted == *turn);
+                let due = due(plans, &mut ran, |plan| {
                     let likely = calls::is_likely(number, plan.errno, arguments);
-                    plan.number == number && ours && likely && (again || (**hits == 0 && here))
+                    let is_it = plan.number == number && ours && likely;
+                    is_it.then_some((site.hash, *turn))
                 });
                 *turn += u32::from(ours);
                 match due {
-                    Some((plan, hits)) => {
-                        *hits += 1;
-                        fail(who, registers, plan);
-                    }
+                    Some(plan) => fail(who, registers, plan),
                     None => trace::run(who, 0),
                 }
             }
@@ -213,6 +212,36 @@ pub(crate) fn run(
     ran.left = page.get(LEFT) != 0;
     page.unmap();
     ran
+}
+
+/// Which plan the call is to be failed by that is made now. `which`: from where it is made, and which of its number it is; `None`: it is not one that this plan means. A plan counts only what is
+/// made behind the one before it.
+fn due<'a>(
+    plans: &'a [Plan],
+    ran: &mut Ran,
+    which: impl Fn(&Plan) -> Option<(u64, u32)>,
+) -> Option<&'a Plan> {
+    for (index, plan) in plans.iter().enumerate() {
+        let hits = &mut ran.hits[index];
+        if let Some((site, turn)) = which(plan) {
+            let [from_there, from_anywhere] = &mut ran.seen[index];
+            let here = match plan.turn {
+                None => plan.site == site && plan.occurrence == *from_there,
+                Some(wanted) => turn >= wanted,
+            };
+            *from_there += u32::from(plan.site == site);
+            *from_anywhere = turn + 1;
+            let again = *hits > 0 && plan.manner == Manner::Always;
+            if again || (*hits == 0 && here) {
+                *hits += 1;
+                return Some(plan);
+            }
+        }
+        if *hits == 0 {
+            break;
+        }
+    }
+    None
 }
 
 /// Has the call at whose entry `who` stands fail as planned.

@@ -17,26 +17,40 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(550);
 /// So many runs at a time: each waits more than it works, since the kernel takes its time to end a process that had an AIO context.
 const WORKERS: usize = 8;
 
-/// From where a call is made, the first time that it was seen there.
+/// From where a call is made, and what it was each time.
 pub(crate) struct Place {
     pub(crate) site: u64,
-    pub(crate) turn: u32,
-    pub(crate) arguments: [u64; 2],
+    pub(crate) occurrences: Vec<Occurrence>,
     callers: Vec<u64>,
 }
 
+#[derive(Clone, Copy)]
+pub(crate) struct Occurrence {
+    pub(crate) turn: u32,
+    pub(crate) arguments: [u64; 2],
+}
+
 impl Place {
-    /// How a call that is made from here fails.
-    pub(crate) fn plan(&self, number: i64, errno: i32, manner: Manner) -> Plan {
+    /// How the call that is made from here for the `index`th time fails.
+    pub(crate) fn plan(&self, number: i64, index: usize, errno: i32, manner: Manner) -> Plan {
         Plan {
             number,
             site: self.site,
+            occurrence: index as u32,
             turn: None,
-            later: self.turn,
+            later: self.occurrences[index].turn,
             errno,
             manner,
             instead: false,
         }
+    }
+
+    /// Which times are to be tried: all, or the first, the second and the last one.
+    pub(crate) fn indices(&self, all: bool) -> Vec<usize> {
+        let count = self.occurrences.len();
+        let mut indices = Vec::from_iter(0..count);
+        indices.retain(|&index| all || index < 2 || index + 1 == count);
+        indices
     }
 }
 
@@ -55,13 +69,17 @@ fn places(scene: Scene, made: Vec<Call>) -> Places {
             _ => continue,
         }
         let known = places.entry(number).or_default();
-        if !known.iter().any(|place| place.site == call.site.hash) {
-            known.push(Place {
+        let occurrence = Occurrence {
+            turn: call.turn,
+            arguments: call.arguments,
+        };
+        match known.iter_mut().find(|place| place.site == call.site.hash) {
+            Some(place) => place.occurrences.push(occurrence),
+            None => known.push(Place {
                 site: call.site.hash,
-                turn: call.turn,
-                arguments: call.arguments,
+                occurrences: vec![occurrence],
                 callers: call.callers,
-            });
+            }),
         }
     }
     places
@@ -118,14 +136,25 @@ impl Series {
         })
     }
 
-    /// The plans by which each call fails at each place with each answer, and those by which it is not there at all. Places that are `known` already are left out.
-    pub(crate) fn plans(&self, known: &mut BTreeSet<(i64, u64)>) -> Vec<Plan> {
+    /// The plans by which each call fails at each place with each answer, and those by which it is not there at all.
+    ///
+    /// `all`: each time that it is made from there. Else with each answer the first time, if that is not `known` from an earlier scene, and with one of them the second and the last time, and
+    /// the first time where it is known.
+    pub(crate) fn plans(&self, known: &mut BTreeSet<(i64, u64)>, all: bool) -> Vec<Plan> {
         let mut plans = Vec::new();
+        // The same place answers something else in another scene.
+        let mut at = self.scene as usize;
         for (&number, places) in &self.places {
             for place in places {
-                if known.insert((number, place.site)) {
-                    let failures = answers(number, place.arguments).into_iter();
-                    plans.extend(failures.map(|errno| place.plan(number, errno, Manner::Once)));
+                let is_new = known.insert((number, place.site));
+                for index in place.indices(all) {
+                    let mut answers = answers(number, place.occurrences[index].arguments);
+                    if !all && !(is_new && index == 0) && !answers.is_empty() {
+                        answers = vec![answers[at % answers.len()]];
+                        at += 1;
+                    }
+                    let plan = |errno| place.plan(number, index, errno, Manner::Once);
+                    plans.extend(answers.into_iter().map(plan));
                 }
             }
         }
@@ -137,7 +166,7 @@ impl Series {
                 .filter_map(|places| places.first())
             {
                 let failures = errnos.iter();
-                plans.extend(failures.map(|&errno| place.plan(number, errno, Manner::Always)));
+                plans.extend(failures.map(|&errno| place.plan(number, 0, errno, Manner::Always)));
             }
         }
         plans
@@ -148,18 +177,27 @@ impl Series {
         inject::run(self.scene, &self.path, plans, wanted, lists, code)
     }
 
-    /// Runs it with plans, and once more if one was not carried out: what lies on a stack is not the same each time.
+    /// Runs it with plans, and again if one was not carried out: what lies on a stack is not the same each time, nor is how often a call is made. First by which of
+    /// its number it was, or, if it was made from there less often, by the last time that it was; and then by the last time that any of its number was made.
     fn try_run(&mut self, plans: &[Plan], lists: bool) -> Ran {
-        let ran = self.run(plans, lists);
-        if !ran.hits.contains(&0) {
-            return ran;
+        let mut ran = self.run(plans, lists);
+        let mut nearer = plans.to_vec();
+        for by_place in [true, false] {
+            if !ran.hits.contains(&0) {
+                break;
+            }
+            for (plan, (hits, seen)) in nearer.iter_mut().zip(ran.hits.iter().zip(&ran.seen)) {
+                let [from_there, from_anywhere] = *seen;
+                match (*hits, from_there) {
+                    (0, 1..) if by_place => plan.occurrence = from_there - 1,
+                    (0, 0) if by_place => plan.turn = Some(plan.later),
+                    (0, _) => plan.turn = Some(plan.later.min(from_anywhere.saturating_sub(1))),
+                    _ => {}
+                }
+            }
+            ran = self.run(&nearer, lists);
         }
-        let turn = |(plan, hits): (&Plan, &u32)| Plan {
-            turn: (*hits == 0).then_some(plan.later),
-            ..*plan
-        };
-        let plans: Vec<_> = plans.iter().zip(&ran.hits).map(turn).collect();
-        self.run(&plans, lists)
+        ran
     }
 
     /// The place from which a call is made while nothing fails; `None`: it is not.
