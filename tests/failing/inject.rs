@@ -91,7 +91,7 @@ fn settled(wanted: [u64; 2], patience: u32) -> [u64; 2] {
 fn failing(scene: Scene, page: &Page, path: &Path, filtered: Option<i64>) {
     assert!(trace::be_traced());
     watchdog(std::time::Duration::from_secs(25));
-    scene.confine();
+    scene.prepare(path);
     trace::filter(filtered);
     for attempt in 0..2 {
         page.set(ATTEMPT, attempt);
