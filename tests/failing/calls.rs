@@ -21,7 +21,8 @@ pub(crate) fn is_likely(number: i64, errno: i32, [second, third]: [u64; 2]) -> b
         // A watch that is there can be changed and taken out: the kernel needs nothing for that.
         libc::SYS_epoll_ctl => second == libc::EPOLL_CTL_ADD as u64,
         // What has no seals is no memory file, and that is what is said of it then; a flag of a descriptor that is open can be set.
-        libc::SYS_fcntl => second == libc::F_ADD_SEALS as u64,
+        libc::SYS_fcntl if second == libc::F_DUPFD_CLOEXEC as u64 => errno == EMFILE,
+        libc::SYS_fcntl => second == libc::F_ADD_SEALS as u64 && errno != EMFILE,
         _ => true,
     }
 }
@@ -95,7 +96,7 @@ pub(crate) fn known(number: i64) -> Option<Known> {
         libc::SYS_memfd_create => Fails(&[EINVAL, EMFILE, ENFILE, ENOMEM, ENOSYS, EPERM]),
         libc::SYS_ftruncate => Fails(&[EINTR, EFBIG, EPERM]),
         libc::SYS_fallocate => Fails(&[EINTR, ENOSPC, ENOMEM, EOPNOTSUPP]),
-        libc::SYS_fcntl => Fails(&[EINVAL, EPERM, EBUSY]),
+        libc::SYS_fcntl => Fails(&[EINVAL, EPERM, EBUSY, EMFILE]),
         libc::SYS_fstatfs | libc::SYS_fstat | libc::SYS_newfstatat => Fails(&[EIO, ENOMEM]),
         libc::SYS_statx => Fails(&[ENOSYS, EACCES, ENOMEM]),
         libc::SYS_mmap => Fails(&[ENOMEM, EAGAIN, EPERM]),

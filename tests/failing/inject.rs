@@ -74,13 +74,20 @@ pub(crate) struct Call {
     pub(crate) callers: Vec<u64>,
 }
 
-/// Descriptors and shared mappings of this process, when they are as wanted or some time has passed: some are closed on other threads.
+/// So many looks, 2 ms apart, that find the same, or not yet what is wanted: some descriptors are closed on other threads.
+const SAME: u32 = 100;
+const PATIENCE: u32 = 500;
+
+/// Descriptors and shared mappings of this process, when they are as wanted or some time has passed; where that is not known, when they stay as they are.
 fn settled(wanted: [u64; 2], patience: u32) -> [u64; 2] {
     let mut held = [0; 2];
+    let mut same = 0;
     for _ in 0..patience {
         let (descriptors, _, shared) = holdings();
-        held = [descriptors as u64, shared as u64];
-        if held == wanted {
+        let now = [descriptors as u64, shared as u64];
+        same = if now == held { same + 1 } else { 0 };
+        held = now;
+        if held == wanted || (wanted == [0; 2] && same == SAME) {
             break;
         }
         std::thread::sleep(std::time::Duration::from_millis(2));
@@ -112,7 +119,7 @@ fn failing(scene: Scene, page: &Page, path: &Path, filtered: Option<i64>) {
             }
         }
     }
-    let held = settled([page.get(WANTED), page.get(WANTED + 1)], 500);
+    let held = settled([page.get(WANTED), page.get(WANTED + 1)], PATIENCE);
     page.set(HELD, held[0]);
     page.set(HELD + 1, held[1]);
 }

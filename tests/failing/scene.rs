@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use ringway::{Config, Connection, ErrorKind, Wait};
+use ringway::{Address, Config, Connection, ErrorKind, Wait, hostile};
 
-use crate::forbid::forbid;
+use crate::forbid::{forbid, forbid_with};
 use crate::process::Page;
 use exchange::{answer, exchange, until_end};
 
@@ -65,7 +65,7 @@ pub(crate) enum Scene {
     /// With every option that makes system calls of its own.
     RichServer,
     RichClient,
-    /// Without `io_uring`, as in a container.
+    /// Without `io_uring`, as in a container, and without the pidfds of peers, as on an older kernel.
     ConfinedClient,
     /// Without the peers' bells: woken through the socket.
     LeanClient,
@@ -74,7 +74,7 @@ pub(crate) enum Scene {
     Watcher,
     /// A listener that is observed, and whose connections are read along with.
     Shown,
-    /// Its memory on a node, and the peer's bell by a plain `write`; the client's thread on a processor, in a class.
+    /// Its memory on a node, and the peer's bell by a plain `write`; the client's thread on a processor, in a class; before the server's client one who says nothing.
     PlacedServer,
     PlacedClient,
     /// Behind a server that went.
@@ -189,7 +189,11 @@ impl Scene {
     /// Before anything is to fail: what a sandbox refuses there, and what others have left.
     pub(crate) fn prepare(self, path: &Path) {
         match self {
-            Self::ConfinedClient => forbid(libc::SYS_io_uring_setup, libc::EPERM),
+            Self::ConfinedClient => {
+                forbid(libc::SYS_io_uring_setup, libc::EPERM);
+                // `SO_PASSPIDFD`.
+                forbid_with(libc::SYS_setsockopt, 2, 76, libc::ENOPROTOOPT);
+            }
             Self::Heir => heir::prepare(self, path),
             // Whoever asks first asks the kernel.
             _ => drop(self.config()),
@@ -211,6 +215,13 @@ impl Scene {
                 until_end(&mut connection)
             }
             Self::Client | Self::RichClient | Self::ConfinedClient | Self::LeanClient => {
+                if self.is_rich() {
+                    // What it cannot list, it can connect to all the same.
+                    let names = Address::names().map_err(|error| clear(&error));
+                    let is_listed =
+                        names.is_ok_and(|all| all.iter().any(|one| *one == named(path)));
+                    assert!(is_listed || page.get(WANTED) != 0);
+                }
                 let mut connection = self.connect(path).map_err(|error| clear(&error))?;
                 exchange(&mut connection, page, true)
             }
@@ -271,6 +282,8 @@ impl Scene {
     fn ask(self, page: &Page, path: &Path) -> String {
         let mut told = String::new();
         while page.get(DONE) == 0 {
+            // A server that has time for somebody who says nothing sets a clock.
+            let _silent = (self == Self::PlacedServer).then(|| hostile::dial(path));
             match self.connect(path) {
                 Ok(connection) => told.push_str(&self.answer(connection, page)),
                 Err(error) => {

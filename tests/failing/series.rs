@@ -58,7 +58,7 @@ impl Place {
 pub(crate) type Places = BTreeMap<i64, Vec<Place>>;
 
 /// Where they were made from, as far as they can fail and are ours.
-fn places(scene: Scene, made: Vec<Call>) -> Places {
+fn places(scene: Scene, made: &[Call]) -> Places {
     let mut places = Places::new();
     for call in made {
         let number = call.number;
@@ -78,7 +78,7 @@ fn places(scene: Scene, made: Vec<Call>) -> Places {
             None => known.push(Place {
                 site: call.site.hash,
                 occurrences: vec![occurrence],
-                callers: call.callers,
+                callers: call.callers.clone(),
             }),
         }
     }
@@ -100,6 +100,7 @@ pub(crate) struct Series {
     path: PathBuf,
     code: Code,
     places: Places,
+    calls: Vec<Call>,
     wanted: [u64; 2],
     began: Instant,
     runs: u32,
@@ -126,7 +127,8 @@ impl Series {
             scene,
             path,
             code,
-            places: places(scene, ran.calls),
+            places: places(scene, &ran.calls),
+            calls: ran.calls,
             wanted: ran.held,
             began: Instant::now(),
             runs: 0,
@@ -200,6 +202,15 @@ impl Series {
         ran
     }
 
+    /// Calls that are made while nothing fails, each with every function that it came through.
+    pub(crate) fn callers(&self) -> impl Iterator<Item = (i64, u64)> + '_ {
+        let callers = |call: &Call| {
+            let number = call.number;
+            call.callers.clone().into_iter().map(move |by| (number, by))
+        };
+        self.calls.iter().flat_map(callers)
+    }
+
     /// The place from which a call is made while nothing fails; `None`: it is not.
     pub(crate) fn place(&self, number: i64, site: u64) -> Option<&Place> {
         let places = self.places.get(&number)?;
@@ -209,7 +220,7 @@ impl Series {
     /// Where calls are made from when `first` has failed; none if it could not be met.
     pub(crate) fn behind(&mut self, first: Plan) -> Places {
         let ran = self.try_run(&[first], true);
-        places(self.scene, ran.calls)
+        places(self.scene, &ran.calls)
     }
 
     /// Carries plans out, and returns what is wrong then.

@@ -18,6 +18,10 @@ pub(super) fn serve(scene: Scene, page: &Page, path: &Path) -> Outcome {
     let attempt = page.get(ATTEMPT);
     let limit = soon();
     loop {
+        // As in somebody else's loop, which waits for what tells of an event; here it is waited for by itself.
+        if let Err(error) = poller.arm() {
+            clear(&error);
+        }
         match poller
             .event_deadline(limit)
             .map_err(|error| clear(&error))?
