@@ -40,6 +40,21 @@ pub(crate) struct Plan {
     pub(crate) instead: bool,
 }
 
+impl Plan {
+    /// What is to fail in the place of what was not met. `seen`: as in [`Ran`].
+    pub(crate) fn be_nearer(&mut self, attempt: u32, seen: [u32; 2]) {
+        let [from_there, from_anywhere] = seen;
+        match (attempt, from_there) {
+            // By what it was when the calls were written down, or the last time that it was made from there.
+            (0, 0) => self.turn = Some(self.later),
+            (0, _) => self.occurrence = from_there - 1,
+            // The last time that any of its number was made, and then the first time.
+            (1, _) => self.turn = Some(self.later.min(from_anywhere.saturating_sub(1))),
+            _ => self.turn = Some(0),
+        }
+    }
+}
+
 /// What came of a run.
 #[derive(Debug)]
 pub(crate) struct Ran {
