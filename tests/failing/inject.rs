@@ -191,7 +191,9 @@ pub(crate) fn run(
             Stop::Ended(status) if who == peer => (alive[1], ran.ended[1]) = (false, status),
             Stop::Ended(_) => {}
             Stop::Filtered if page.get(RUNNING) == 1 => {
-                let registers = trace::registers(who);
+                let Some(registers) = trace::registers_if_there(who) else {
+                    continue;
+                };
                 let number = i64::try_from(registers.orig_rax).unwrap_or(-1);
                 let arguments = [registers.rsi, registers.rdx];
                 let mut site = code.site(who, &registers);
@@ -277,8 +279,8 @@ fn fail(who: libc::pid_t, mut registers: Registers, plan: &Plan) {
         // Whatever it answers, it has closed.
         trace::run_to_call(who, 0);
         let (_, stop) = trace::wait(who);
-        if stop == Stop::Call {
-            registers = trace::registers(who);
+        let behind = (stop == Stop::Call).then(|| trace::registers_if_there(who));
+        if let Some(mut registers) = behind.flatten() {
             registers.rax = answer;
             trace::set_registers(who, &registers);
         }

@@ -160,13 +160,13 @@ const CLIENTS: &[Scene] = &[
 #[test]
 fn each_call_of_a_server_fails() {
     alone("each_call_of_a_server_fails", LIMIT, || {
-        every_call_fails(SERVERS)
+        every_call_fails(SERVERS);
     });
 }
 
 #[test]
 fn each_call_of_a_client_fails() {
     alone("each_call_of_a_client_fails", LIMIT, || {
-        every_call_fails(CLIENTS)
+        every_call_fails(CLIENTS);
     });
 }

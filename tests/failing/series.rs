@@ -48,7 +48,7 @@ impl Place {
     /// Which times are to be tried: all, or the first, the second and the last one.
     pub(crate) fn indices(&self, all: bool) -> Vec<usize> {
         let count = self.occurrences.len();
-        let mut indices = Vec::from_iter(0..count);
+        let mut indices: Vec<usize> = (0..count).collect();
         indices.retain(|&index| all || index < 2 || index + 1 == count);
         indices
     }
@@ -92,6 +92,11 @@ pub(crate) fn answers(number: i64, arguments: [u64; 2]) -> Vec<i32> {
     };
     let likely = |errno: &i32| calls::is_likely(number, *errno, arguments);
     errnos.iter().copied().filter(likely).collect()
+}
+
+/// Where a call has its word on a page.
+fn word_of(number: i64) -> usize {
+    usize::try_from(number).expect("a system call's number")
 }
 
 /// One scene's runs, and what came of them.
@@ -155,7 +160,8 @@ impl Series {
                 let is_new = known.insert((number, place.site));
                 for index in place.indices(all) {
                     let mut answers = answers(number, place.occurrences[index].arguments);
-                    if !all && !(is_new && index == 0) && !answers.is_empty() {
+                    let has_all = all || (is_new && index == 0);
+                    if !has_all && !answers.is_empty() {
                         answers = vec![answers[at % answers.len()]];
                         at += 1;
                     }
@@ -229,7 +235,7 @@ impl Series {
         self.runs += 1;
         self.missed += u32::from(ran.hits.contains(&0));
         for (plan, _) in plans.iter().zip(&ran.hits).filter(|(_, hits)| **hits > 0) {
-            self.met.set(plan.number as usize, 1);
+            self.met.set(word_of(plan.number), 1);
         }
         let what = fault(&ran, plans, Some(self.wanted))?;
         let planned = plans.iter().map(|plan| {
@@ -278,7 +284,7 @@ impl Series {
     /// Those of these calls that have failed, of all plans' of this scene.
     pub(crate) fn met(&self, numbers: impl Iterator<Item = i64>) -> BTreeSet<i64> {
         numbers
-            .filter(|number| self.met.get(*number as usize) != 0)
+            .filter(|number| self.met.get(word_of(*number)) != 0)
             .collect()
     }
 

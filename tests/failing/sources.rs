@@ -280,9 +280,8 @@ impl Source {
     fn marks(&self) -> [String; 2] {
         let path = self.file.trim_end_matches(".rs").trim_end_matches("/mod");
         let parts = || std::iter::once("ringway").chain(path.split('/'));
-        let plain: String = parts()
-            .map(|part| format!("{}{part}", part.len()))
-            .collect();
+        let long = |part: &str| format!("{}{part}", part.len());
+        let plain = parts().map(long).collect::<Vec<_>>().concat();
         [plain, parts().collect::<Vec<_>>().join("..")]
     }
 

@@ -23,15 +23,14 @@ thread_local! {
 /// The client that fails.
 pub(super) fn client(scene: Scene, page: &Page, path: &Path) -> Outcome {
     let mut ends = Ends::failing(page);
-    let lost = match LOST.take() {
-        Some(lost) => lost,
-        None => {
-            let mut connection = scene.connect(path).map_err(|error| clear(&error))?;
-            begin(&mut ends, &mut connection)?;
-            match connection.receiver().recv_deadline(soon()).map(drop) {
-                Err(end) if is_end(end) => connection,
-                other => return Err(format!("exchange: the end was {other:?}")),
-            }
+    let lost = if let Some(lost) = LOST.take() {
+        lost
+    } else {
+        let mut connection = scene.connect(path).map_err(|error| clear(&error))?;
+        begin(&mut ends, &mut connection)?;
+        match connection.receiver().recv_deadline(soon()).map(drop) {
+            Err(end) if is_end(end) => connection,
+            other => return Err(format!("exchange: the end was {other:?}")),
         }
     };
     match scene.config().resume(path, lost, soon()) {

@@ -1,5 +1,6 @@
 //! A listener that is observed and read along with, while it takes clients and behind that.
 
+use std::fmt::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -43,7 +44,7 @@ pub(super) fn accompany(scene: Scene, page: &Page, path: &Path) -> String {
             Ok(()) => told.push_str("complete;"),
             Err(text) => {
                 let end = ends.hear_end(&mut connection);
-                told.push_str(&format!("{text}, {end:?};"));
+                let _ = write!(told, "{text}, {end:?};");
             }
         }
     }
