@@ -4,7 +4,8 @@ use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Weak};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::Listener;
@@ -21,6 +22,8 @@ const BREATH: Duration = Duration::from_millis(100);
 pub struct Attendant {
     /// The thread hears when this is dropped.
     stop: Option<UnixStream>,
+    /// Told apart by the thread without asking the system, which may have no answer.
+    wanted: Option<Arc<()>>,
     thread: Option<JoinHandle<()>>,
     path: PathBuf,
     birth: Birth,
@@ -37,10 +40,15 @@ impl Listener {
         let (birth, path) = (self.birth(), self.path().to_path_buf());
         let (stop, stopped) =
             UnixStream::pair().map_err(|error| Error::io("making an attendant", error))?;
-        let thread = aside::start("ringway-attend", move || attend(&mut self, &stopped))
-            .map_err(|error| Error::io("making an attendant's thread", error))?;
+        let wanted = Arc::new(());
+        let is_wanted = Arc::downgrade(&wanted);
+        let thread = aside::start("ringway-attend", move || {
+            attend(&mut self, &stopped, &is_wanted);
+        });
+        let thread = thread.map_err(|error| Error::io("making an attendant's thread", error))?;
         Ok(Attendant {
             stop: Some(stop),
+            wanted: Some(wanted),
             thread: Some(thread),
             path,
             birth,
@@ -48,16 +56,17 @@ impl Listener {
     }
 }
 
-fn attend(listener: &mut Listener, stopped: &UnixStream) {
-    loop {
+fn attend(listener: &mut Listener, stopped: &UnixStream, wanted: &Weak<()>) {
+    while wanted.strong_count() > 0 {
         let answered = listener.try_accept();
         let stop = poll::entry(stopped.as_fd());
         let waited = match answered {
             Ok(_) => poll::ready(&mut [stop, poll::entry(listener.as_fd())], None),
             Err(_) => poll::ready(&mut [stop], Some(Instant::now() + BREATH)),
         };
-        if waited.is_err() || poll::readable(stopped.as_fd()) {
-            return;
+        if waited.is_err() {
+            // A lack of memory passes, and nobody is told of it: to end for it would take the name away behind the service's back.
+            thread::sleep(BREATH);
         }
     }
 }
@@ -72,6 +81,8 @@ impl Attendant {
 impl Drop for Attendant {
     fn drop(&mut self) {
         let stop = self.stop.take();
+        // Before the thread is woken.
+        self.wanted = None;
         if let Some(thread) = self.thread.take() {
             if self.birth.is_forked() {
                 // The thread is the parent's.

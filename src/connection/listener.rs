@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Connection;
 use super::address::{Address, LOCK_PATIENCE};
@@ -22,6 +22,9 @@ use crate::sys::fork::Birth;
 use crate::sys::line::Line;
 use crate::sys::lobby::Lobby;
 use crate::sys::{credentials, directory, poll, socket};
+
+/// Clients that could not be taken for a lack are asked for again after this long, at the latest.
+const RETRY: Duration = Duration::from_millis(20);
 
 /// Accepts connections under a name or path. Dropping it frees the name; connections live on.
 ///
@@ -243,14 +246,19 @@ impl Listener {
         let before = self.pending.len();
         let done = self.move_on();
         let room = self.pending.len() < HANDSHAKES && !self.succession.is_handed_over();
-        // Without descriptors a look at the queue is in vain until a handshake has ended and given some back.
+        // Without descriptors a look at the queue is in vain until some are given back: by a handshake that has ended, which is seen here, or by anybody else, who does not say so.
         let open = room && (queue != Queue::Stuck || self.pending.len() < before);
         // Who is told by edges must hear once more of clients that were there and were not taken; epoll makes no new edge of what is
         // readable already, a timer does.
         let alarm = if open && queue != Queue::Empty {
             Some(Instant::now())
         } else {
-            self.pending.iter().map(Pending::deadline).min()
+            let again = (queue == Queue::Stuck).then(|| Instant::now() + RETRY);
+            self.pending
+                .iter()
+                .map(Pending::deadline)
+                .chain(again)
+                .min()
         };
         let watched = self
             .lobby

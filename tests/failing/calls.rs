@@ -21,7 +21,8 @@ pub(crate) fn is_likely(number: i64, errno: i32, [second, third]: [u64; 2]) -> b
         // A watch that is there can be changed and taken out: the kernel needs nothing for that.
         libc::SYS_epoll_ctl => second == libc::EPOLL_CTL_ADD as u64,
         // What has no seals is no memory file, and that is what is said of it then; a flag of a descriptor that is open can be set.
-        libc::SYS_fcntl => second == libc::F_ADD_SEALS as u64,
+        libc::SYS_fcntl if second == libc::F_DUPFD_CLOEXEC as u64 => errno == EMFILE,
+        libc::SYS_fcntl => second == libc::F_ADD_SEALS as u64 && errno != EMFILE,
         _ => true,
     }
 }
@@ -79,12 +80,14 @@ pub(crate) fn known(number: i64) -> Option<Known> {
     Some(match number {
         libc::SYS_socket => Fails(&[EMFILE, ENFILE, ENOBUFS, ENOMEM, EACCES]),
         libc::SYS_socketpair => Fails(&[EMFILE, ENFILE, ENOMEM]),
+        libc::SYS_pipe2 => Fails(&[EMFILE, ENFILE, ENOMEM]),
         libc::SYS_bind => Fails(&[EACCES, ENOMEM, EROFS]),
         libc::SYS_listen => Fails(&[ENOBUFS]),
         libc::SYS_connect => Fails(&[EINTR, EAGAIN, ECONNREFUSED, EACCES, ENOMEM]),
         libc::SYS_accept4 => Fails(&[EINTR, EAGAIN, ECONNABORTED, EMFILE, ENFILE, ENOMEM, EPERM]),
         libc::SYS_setsockopt => Fails(&[ENOPROTOOPT, ENOMEM, EPERM]),
         libc::SYS_getsockopt => Fails(&[ENOPROTOOPT, ENOBUFS]),
+        libc::SYS_getsockname => Fails(&[ENOBUFS]),
         // `EPIPE` and `ECONNRESET` say that the peer has gone, which is tried where it has: tests/crash.
         libc::SYS_sendmsg => Fails(&[EINTR, EAGAIN, ENOBUFS, ENOMEM, ETOOMANYREFS]),
         libc::SYS_recvmsg => Fails(&[EINTR, EAGAIN, ENOBUFS, ENOMEM, ECONNRESET]),
@@ -93,7 +96,7 @@ pub(crate) fn known(number: i64) -> Option<Known> {
         libc::SYS_memfd_create => Fails(&[EINVAL, EMFILE, ENFILE, ENOMEM, ENOSYS, EPERM]),
         libc::SYS_ftruncate => Fails(&[EINTR, EFBIG, EPERM]),
         libc::SYS_fallocate => Fails(&[EINTR, ENOSPC, ENOMEM, EOPNOTSUPP]),
-        libc::SYS_fcntl => Fails(&[EINVAL, EPERM, EBUSY]),
+        libc::SYS_fcntl => Fails(&[EINVAL, EPERM, EBUSY, EMFILE]),
         libc::SYS_fstatfs | libc::SYS_fstat | libc::SYS_newfstatat => Fails(&[EIO, ENOMEM]),
         libc::SYS_statx => Fails(&[ENOSYS, EACCES, ENOMEM]),
         libc::SYS_mmap => Fails(&[ENOMEM, EAGAIN, EPERM]),
@@ -118,6 +121,10 @@ pub(crate) fn known(number: i64) -> Option<Known> {
         libc::SYS_pidfd_open => Fails(&[ENOSYS, EMFILE, EPERM, ESRCH]),
         libc::SYS_membarrier => Fails(&[ENOSYS, EPERM, EINVAL]),
         libc::SYS_sched_getaffinity => Fails(&[EPERM, ENOSYS, ESRCH]),
+        libc::SYS_sched_setaffinity => Fails(&[EINVAL, EPERM]),
+        libc::SYS_sched_setscheduler => Fails(&[EINVAL, EPERM]),
+        // It writes to a bell that is full (`EAGAIN`) only if that has been rung, and nothing else of it can fail: another answer would be a lie about the peer.
+        libc::SYS_write => Left("a bell's, of a trusted peer"),
         libc::SYS_openat | libc::SYS_open => {
             Fails(&[EINTR, ENOENT, EACCES, EMFILE, ENFILE, ENOMEM])
         }
@@ -188,6 +195,7 @@ pub(crate) fn name(number: i64) -> String {
         (libc::SYS_fstatfs, "fstatfs"),
         (libc::SYS_ftruncate, "ftruncate"),
         (libc::SYS_getdents64, "getdents64"),
+        (libc::SYS_getsockname, "getsockname"),
         (libc::SYS_getsockopt, "getsockopt"),
         (libc::SYS_io_getevents, "io_getevents"),
         (libc::SYS_io_setup, "io_setup"),
@@ -207,6 +215,7 @@ pub(crate) fn name(number: i64) -> String {
         (libc::SYS_munmap, "munmap"),
         (libc::SYS_openat, "openat"),
         (libc::SYS_pidfd_open, "pidfd_open"),
+        (libc::SYS_pipe2, "pipe2"),
         (libc::SYS_poll, "poll"),
         (libc::SYS_pread64, "pread64"),
         (libc::SYS_prlimit64, "prlimit64"),
@@ -214,6 +223,8 @@ pub(crate) fn name(number: i64) -> String {
         (libc::SYS_readlink, "readlink"),
         (libc::SYS_recvmsg, "recvmsg"),
         (libc::SYS_sched_getaffinity, "sched_getaffinity"),
+        (libc::SYS_sched_setaffinity, "sched_setaffinity"),
+        (libc::SYS_sched_setscheduler, "sched_setscheduler"),
         (libc::SYS_sendmsg, "sendmsg"),
         (libc::SYS_sendto, "sendto"),
         (libc::SYS_setsockopt, "setsockopt"),

@@ -28,7 +28,9 @@ pub(crate) enum Manner {
 pub(crate) struct Plan {
     pub(crate) number: i64,
     pub(crate) site: u64,
-    /// If it is not from there (what lies on a stack is not the same each time): which of its calls, from 0 on.
+    /// Which of those from there, from 0 on.
+    pub(crate) occurrence: u32,
+    /// If it is not from there (what lies on a stack is not the same each time): which of all calls of that number, from 0 on, or the next one that can fail so.
     pub(crate) turn: Option<u32>,
     /// Which it was when the calls were written down.
     pub(crate) later: u32,
@@ -38,6 +40,21 @@ pub(crate) struct Plan {
     pub(crate) instead: bool,
 }
 
+impl Plan {
+    /// What is to fail in the place of what was not met. `seen`: as in [`Ran`].
+    pub(crate) fn be_nearer(&mut self, attempt: u32, seen: [u32; 2]) {
+        let [from_there, from_anywhere] = seen;
+        match (attempt, from_there) {
+            // By what it was when the calls were written down, or the last time that it was made from there.
+            (0, 0) => self.turn = Some(self.later),
+            (0, _) => self.occurrence = from_there - 1,
+            // The last time that any of its number was made, and then the first time.
+            (1, _) => self.turn = Some(self.later.min(from_anywhere.saturating_sub(1))),
+            _ => self.turn = Some(0),
+        }
+    }
+}
+
 /// What came of a run.
 #[derive(Debug)]
 pub(crate) struct Ran {
@@ -45,6 +62,8 @@ pub(crate) struct Ran {
     pub(crate) ended: [i32; 2],
     /// How often each plan was carried out.
     pub(crate) hits: Vec<u32>,
+    /// How often a call of its number was made from its place, and from anywhere, once the plans before it had been carried out.
+    pub(crate) seen: Vec<[u32; 2]>,
     /// What the failing process said of its attempts, and its peer.
     pub(crate) texts: [String; 3],
     /// Descriptors and shared mappings at its end.
@@ -70,13 +89,20 @@ pub(crate) struct Call {
     pub(crate) callers: Vec<u64>,
 }
 
-/// Descriptors and shared mappings of this process, when they are as wanted or some time has passed: some are closed on other threads.
+/// So many looks, 2 ms apart, that find the same, or not yet what is wanted: some descriptors are closed on other threads.
+const SAME: u32 = 100;
+const PATIENCE: u32 = 500;
+
+/// Descriptors and shared mappings of this process, when they are as wanted or some time has passed; where that is not known, when they stay as they are.
 fn settled(wanted: [u64; 2], patience: u32) -> [u64; 2] {
     let mut held = [0; 2];
+    let mut same = 0;
     for _ in 0..patience {
         let (descriptors, _, shared) = holdings();
-        held = [descriptors as u64, shared as u64];
-        if held == wanted {
+        let now = [descriptors as u64, shared as u64];
+        same = if now == held { same + 1 } else { 0 };
+        held = now;
+        if held == wanted || (wanted == [0; 2] && same == SAME) {
             break;
         }
         std::thread::sleep(std::time::Duration::from_millis(2));
@@ -87,7 +113,7 @@ fn settled(wanted: [u64; 2], patience: u32) -> [u64; 2] {
 fn failing(scene: Scene, page: &Page, path: &Path, filtered: Option<i64>) {
     assert!(trace::be_traced());
     watchdog(std::time::Duration::from_secs(25));
-    scene.confine();
+    scene.prepare(path);
     trace::filter(filtered);
     for attempt in 0..2 {
         page.set(ATTEMPT, attempt);
@@ -108,7 +134,7 @@ fn failing(scene: Scene, page: &Page, path: &Path, filtered: Option<i64>) {
             }
         }
     }
-    let held = settled([page.get(WANTED), page.get(WANTED + 1)], 500);
+    let held = settled([page.get(WANTED), page.get(WANTED + 1)], PATIENCE);
     page.set(HELD, held[0]);
     page.set(HELD + 1, held[1]);
 }
@@ -145,6 +171,7 @@ pub(crate) fn run(
     let mut ran = Ran {
         ended: [0; 2],
         hits: vec![0; plans.len()],
+        seen: vec![[0; 2]; plans.len()],
         texts: Default::default(),
         held: [0; 2],
         left: false,
@@ -164,7 +191,9 @@ pub(crate) fn run(
             Stop::Ended(status) if who == peer => (alive[1], ran.ended[1]) = (false, status),
             Stop::Ended(_) => {}
             Stop::Filtered if page.get(RUNNING) == 1 => {
-                let registers = trace::registers(who);
+                let Some(registers) = trace::registers_if_there(who) else {
+                    continue;
+                };
                 let number = i64::try_from(registers.orig_rax).unwrap_or(-1);
                 let arguments = [registers.rsi, registers.rdx];
                 let mut site = code.site(who, &registers);
@@ -181,20 +210,14 @@ pub(crate) fn run(
                         callers: code.callers(who, &registers),
                     });
                 }
-                let due = plans.iter().zip(&mut ran.hits).find(|(plan, hits)| {
-                    let again = **hits > 0 && plan.manner == Manner::Always;
-                    let here = plan
-                        .turn
-                        .map_or(plan.site == site.hash, |wanted| wanted == *turn);
+                let due = due(plans, &mut ran, |plan| {
                     let likely = calls::is_likely(number, plan.errno, arguments);
-                    plan.number == number && ours && likely && (again || (**hits == 0 && here))
+                    let is_it = plan.number == number && ours && likely;
+                    is_it.then_some((site.hash, *turn))
                 });
                 *turn += u32::from(ours);
                 match due {
-                    Some((plan, hits)) => {
-                        *hits += 1;
-                        fail(who, registers, plan);
-                    }
+                    Some(plan) => fail(who, registers, plan),
                     None => trace::run(who, 0),
                 }
             }
@@ -215,6 +238,36 @@ pub(crate) fn run(
     ran
 }
 
+/// Which plan the call is to be failed by that is made now. `which`: from where it is made, and which of its number it is; `None`: it is not one that this plan means. A plan counts only what is
+/// made behind the one before it.
+fn due<'a>(
+    plans: &'a [Plan],
+    ran: &mut Ran,
+    which: impl Fn(&Plan) -> Option<(u64, u32)>,
+) -> Option<&'a Plan> {
+    for (index, plan) in plans.iter().enumerate() {
+        let hits = &mut ran.hits[index];
+        if let Some((site, turn)) = which(plan) {
+            let [from_there, from_anywhere] = &mut ran.seen[index];
+            let here = match plan.turn {
+                None => plan.site == site && plan.occurrence == *from_there,
+                Some(wanted) => turn >= wanted,
+            };
+            *from_there += u32::from(plan.site == site);
+            *from_anywhere = turn + 1;
+            let again = *hits > 0 && plan.manner == Manner::Always;
+            if again || (*hits == 0 && here) {
+                *hits += 1;
+                return Some(plan);
+            }
+        }
+        if *hits == 0 {
+            break;
+        }
+    }
+    None
+}
+
 /// Has the call at whose entry `who` stands fail as planned.
 fn fail(who: libc::pid_t, mut registers: Registers, plan: &Plan) {
     let answer = if plan.manner == Manner::Pretended {
@@ -226,8 +279,8 @@ fn fail(who: libc::pid_t, mut registers: Registers, plan: &Plan) {
         // Whatever it answers, it has closed.
         trace::run_to_call(who, 0);
         let (_, stop) = trace::wait(who);
-        if stop == Stop::Call {
-            registers = trace::registers(who);
+        let behind = (stop == Stop::Call).then(|| trace::registers_if_there(who));
+        if let Some(mut registers) = behind.flatten() {
             registers.rax = answer;
             trace::set_registers(who, &registers);
         }

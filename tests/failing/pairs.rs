@@ -34,8 +34,11 @@ impl Share {
         let mut faults = Vec::new();
         let mut at = (self.number / self.shares) as usize;
         for (number, places) in series.behind(first) {
+            if first.manner == Manner::Always && number == first.number {
+                continue;
+            }
             for place in places {
-                let answers = answers(number, place.arguments);
+                let answers = answers(number, place.occurrences[0].arguments);
                 if answers.is_empty() {
                     continue;
                 }
@@ -43,7 +46,7 @@ impl Share {
                 at += 1;
                 let second = Plan {
                     instead: series.place(number, place.site).is_none(),
-                    ..place.plan(number, errno, Manner::Once)
+                    ..place.plan(number, 0, errno, Manner::Once)
                 };
                 faults.extend(series.fault(&[first, second]));
             }

@@ -17,26 +17,40 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(550);
 /// So many runs at a time: each waits more than it works, since the kernel takes its time to end a process that had an AIO context.
 const WORKERS: usize = 8;
 
-/// From where a call is made, the first time that it was seen there.
+/// From where a call is made, and what it was each time.
 pub(crate) struct Place {
     pub(crate) site: u64,
-    pub(crate) turn: u32,
-    pub(crate) arguments: [u64; 2],
+    pub(crate) occurrences: Vec<Occurrence>,
     callers: Vec<u64>,
 }
 
+#[derive(Clone, Copy)]
+pub(crate) struct Occurrence {
+    pub(crate) turn: u32,
+    pub(crate) arguments: [u64; 2],
+}
+
 impl Place {
-    /// How a call that is made from here fails.
-    pub(crate) fn plan(&self, number: i64, errno: i32, manner: Manner) -> Plan {
+    /// How the call that is made from here for the `index`th time fails.
+    pub(crate) fn plan(&self, number: i64, index: usize, errno: i32, manner: Manner) -> Plan {
         Plan {
             number,
             site: self.site,
+            occurrence: index as u32,
             turn: None,
-            later: self.turn,
+            later: self.occurrences[index].turn,
             errno,
             manner,
             instead: false,
         }
+    }
+
+    /// Which times are to be tried: all, or the first, the second and the last one.
+    pub(crate) fn indices(&self, all: bool) -> Vec<usize> {
+        let count = self.occurrences.len();
+        let mut indices: Vec<usize> = (0..count).collect();
+        indices.retain(|&index| all || index < 2 || index + 1 == count);
+        indices
     }
 }
 
@@ -44,7 +58,7 @@ impl Place {
 pub(crate) type Places = BTreeMap<i64, Vec<Place>>;
 
 /// Where they were made from, as far as they can fail and are ours.
-fn places(scene: Scene, made: Vec<Call>) -> Places {
+fn places(scene: Scene, made: &[Call]) -> Places {
     let mut places = Places::new();
     for call in made {
         let number = call.number;
@@ -55,13 +69,17 @@ fn places(scene: Scene, made: Vec<Call>) -> Places {
             _ => continue,
         }
         let known = places.entry(number).or_default();
-        if !known.iter().any(|place| place.site == call.site.hash) {
-            known.push(Place {
+        let occurrence = Occurrence {
+            turn: call.turn,
+            arguments: call.arguments,
+        };
+        match known.iter_mut().find(|place| place.site == call.site.hash) {
+            Some(place) => place.occurrences.push(occurrence),
+            None => known.push(Place {
                 site: call.site.hash,
-                turn: call.turn,
-                arguments: call.arguments,
-                callers: call.callers,
-            });
+                occurrences: vec![occurrence],
+                callers: call.callers.clone(),
+            }),
         }
     }
     places
@@ -76,12 +94,18 @@ pub(crate) fn answers(number: i64, arguments: [u64; 2]) -> Vec<i32> {
     errnos.iter().copied().filter(likely).collect()
 }
 
+/// Where a call has its word on a page.
+fn word_of(number: i64) -> usize {
+    usize::try_from(number).expect("a system call's number")
+}
+
 /// One scene's runs, and what came of them.
 pub(crate) struct Series {
     scene: Scene,
     path: PathBuf,
     code: Code,
     places: Places,
+    calls: Vec<Call>,
     wanted: [u64; 2],
     began: Instant,
     runs: u32,
@@ -89,6 +113,8 @@ pub(crate) struct Series {
     faults: u64,
     /// What workers tell. Made before the scene is run for the first time: its processes have a copy of it, and their mappings are counted.
     page: Page,
+    /// By number: not zero for the calls that have failed.
+    met: Page,
 }
 
 impl Series {
@@ -98,7 +124,8 @@ impl Series {
             return None;
         }
         trace::on_one_processor(scene as usize);
-        let (path, mut code, page) = (path(), Code::new(), Page::new());
+        let (path, mut code) = (path(), Code::new());
+        let (page, met) = (Page::new(), Page::new());
         let ran = inject::run(scene, &path, &[], None, true, &mut code);
         let texts = &ran.texts;
         let what = fault(&ran, &[], None);
@@ -108,24 +135,38 @@ impl Series {
             scene,
             path,
             code,
-            places: places(scene, ran.calls),
+            places: places(scene, &ran.calls),
+            calls: ran.calls,
             wanted: ran.held,
             began: Instant::now(),
             runs: 0,
             missed: 0,
             faults: 0,
             page,
+            met,
         })
     }
 
-    /// The plans by which each call fails at each place with each answer, and those by which it is not there at all. Places that are `known` already are left out.
-    pub(crate) fn plans(&self, known: &mut BTreeSet<(i64, u64)>) -> Vec<Plan> {
+    /// The plans by which each call fails at each place with each answer, and those by which it is not there at all.
+    ///
+    /// `all`: each time that it is made from there. Else with each answer the first time, if that is not `known` from an earlier scene, and with one of them the second and the last time, and
+    /// the first time where it is known.
+    pub(crate) fn plans(&self, known: &mut BTreeSet<(i64, u64)>, all: bool) -> Vec<Plan> {
         let mut plans = Vec::new();
+        // The same place answers something else in another scene.
+        let mut at = self.scene as usize;
         for (&number, places) in &self.places {
             for place in places {
-                if known.insert((number, place.site)) {
-                    let failures = answers(number, place.arguments).into_iter();
-                    plans.extend(failures.map(|errno| place.plan(number, errno, Manner::Once)));
+                let is_new = known.insert((number, place.site));
+                for index in place.indices(all) {
+                    let mut answers = answers(number, place.occurrences[index].arguments);
+                    let has_all = all || (is_new && index == 0);
+                    if !has_all && !answers.is_empty() {
+                        answers = vec![answers[at % answers.len()]];
+                        at += 1;
+                    }
+                    let plan = |errno| place.plan(number, index, errno, Manner::Once);
+                    plans.extend(answers.into_iter().map(plan));
                 }
             }
         }
@@ -137,7 +178,7 @@ impl Series {
                 .filter_map(|places| places.first())
             {
                 let failures = errnos.iter();
-                plans.extend(failures.map(|&errno| place.plan(number, errno, Manner::Always)));
+                plans.extend(failures.map(|&errno| place.plan(number, 0, errno, Manner::Always)));
             }
         }
         plans
@@ -148,18 +189,32 @@ impl Series {
         inject::run(self.scene, &self.path, plans, wanted, lists, code)
     }
 
-    /// Runs it with plans, and once more if one was not carried out: what lies on a stack is not the same each time.
+    /// Runs it with plans, and again if one was not carried out: what lies on a stack is not the same each time, nor is how often a call is made.
     fn try_run(&mut self, plans: &[Plan], lists: bool) -> Ran {
-        let ran = self.run(plans, lists);
-        if !ran.hits.contains(&0) {
-            return ran;
+        let mut ran = self.run(plans, lists);
+        let mut nearer = plans.to_vec();
+        for attempt in 0..4 {
+            if !ran.hits.contains(&0) {
+                break;
+            }
+            let met = ran.hits.iter().zip(&ran.seen);
+            for (plan, (hits, seen)) in nearer.iter_mut().zip(met) {
+                if *hits == 0 {
+                    plan.be_nearer(attempt, *seen);
+                }
+            }
+            ran = self.run(&nearer, lists);
         }
-        let turn = |(plan, hits): (&Plan, &u32)| Plan {
-            turn: (*hits == 0).then_some(plan.later),
-            ..*plan
+        ran
+    }
+
+    /// Calls that are made while nothing fails, each with every function that it came through.
+    pub(crate) fn callers(&self) -> impl Iterator<Item = (i64, u64)> + '_ {
+        let callers = |call: &Call| {
+            let number = call.number;
+            call.callers.clone().into_iter().map(move |by| (number, by))
         };
-        let plans: Vec<_> = plans.iter().zip(&ran.hits).map(turn).collect();
-        self.run(&plans, lists)
+        self.calls.iter().flat_map(callers)
     }
 
     /// The place from which a call is made while nothing fails; `None`: it is not.
@@ -171,7 +226,7 @@ impl Series {
     /// Where calls are made from when `first` has failed; none if it could not be met.
     pub(crate) fn behind(&mut self, first: Plan) -> Places {
         let ran = self.try_run(&[first], true);
-        places(self.scene, ran.calls)
+        places(self.scene, &ran.calls)
     }
 
     /// Carries plans out, and returns what is wrong then.
@@ -179,6 +234,9 @@ impl Series {
         let ran = self.try_run(plans, false);
         self.runs += 1;
         self.missed += u32::from(ran.hits.contains(&0));
+        for (plan, _) in plans.iter().zip(&ran.hits).filter(|(_, hits)| **hits > 0) {
+            self.met.set(word_of(plan.number), 1);
+        }
         let what = fault(&ran, plans, Some(self.wanted))?;
         let planned = plans.iter().map(|plan| {
             let error = std::io::Error::from_raw_os_error(plan.errno);
@@ -223,8 +281,15 @@ impl Series {
         }
     }
 
-    /// Returns how many failures there were, and how many of them were not met.
-    pub(crate) fn end(self) -> [u32; 2] {
+    /// Those of these calls that have failed, of all plans' of this scene.
+    pub(crate) fn met(&self, numbers: impl Iterator<Item = i64>) -> BTreeSet<i64> {
+        numbers
+            .filter(|number| self.met.get(word_of(*number)) != 0)
+            .collect()
+    }
+
+    /// `part`: one in so many of the failures need not have been met.
+    pub(crate) fn end(self, part: u32) {
         println!(
             "{:?}: {} calls, {} places, {} failures, {} of them not met, {:.1} s",
             self.scene,
@@ -235,12 +300,15 @@ impl Series {
             self.began.elapsed().as_secs_f64()
         );
         self.page.unmap();
+        self.met.unmap();
         assert_eq!(self.faults, 0, "faults, which are told above");
-        // Of a share of the pairs there may be few.
+        // Whether anybody has to be woken, and by which thread what is closed, depends on the moment: a call that is made in one run is not made in the next ones.
         assert!(
-            self.runs < 10 || self.missed < self.runs,
-            "none of them was met"
+            self.missed <= self.runs / part + 5,
+            "{:?}: {} of {} failures were not met",
+            self.scene,
+            self.missed,
+            self.runs
         );
-        [self.runs, self.missed]
     }
 }

@@ -136,9 +136,8 @@ pub(crate) fn wait(pid: libc::pid_t) -> (libc::pid_t, Stop) {
 
 /// Lets a stopped thread go on, with a signal or none (0). A thread that was killed meanwhile is let go on as well.
 fn resume(request: libc::c_uint, pid: libc::pid_t, signal: i32) {
-    if let Err(error) = call(request, pid, 0, signal.unsigned_abs() as usize) {
-        assert_eq!(error.raw_os_error(), Some(libc::ESRCH), "ptrace: {error}");
-    }
+    let resumed = call(request, pid, 0, signal.unsigned_abs() as usize);
+    is_there_still(&resumed);
 }
 
 /// To its next stop.
@@ -162,14 +161,29 @@ pub(crate) fn let_go(pid: libc::pid_t) {
 }
 
 pub(crate) fn registers(pid: libc::pid_t) -> Registers {
-    // SAFETY: all-zero is a valid set of registers.
-    let mut registers: Registers = unsafe { std::mem::zeroed() };
-    call(libc::PTRACE_GETREGS, pid, 0, (&raw mut registers).addr()).unwrap();
-    registers
+    registers_if_there(pid).unwrap()
 }
 
+/// The same of a thread that its process may have ended, and killed where it stood; `None`: it has.
+pub(crate) fn registers_if_there(pid: libc::pid_t) -> Option<Registers> {
+    // SAFETY: all-zero is a valid set of registers.
+    let mut registers: Registers = unsafe { std::mem::zeroed() };
+    let got = call(libc::PTRACE_GETREGS, pid, 0, (&raw mut registers).addr());
+    is_there_still(&got).then_some(registers)
+}
+
+/// Sets them, if it is still there.
 pub(crate) fn set_registers(pid: libc::pid_t, registers: &Registers) {
-    call(libc::PTRACE_SETREGS, pid, 0, (&raw const *registers).addr()).unwrap();
+    let set = call(libc::PTRACE_SETREGS, pid, 0, (&raw const *registers).addr());
+    is_there_still(&set);
+}
+
+/// Whether a stopped thread was there to be asked.
+fn is_there_still(answer: &io::Result<()>) -> bool {
+    if let Err(error) = answer {
+        assert_eq!(error.raw_os_error(), Some(libc::ESRCH), "ptrace: {error}");
+    }
+    answer.is_ok()
 }
 
 /// Copies memory of a stopped process into `target`. Returns how many bytes could be had.

@@ -8,6 +8,9 @@ use super::{Registers, peek};
 /// How much of the stack is looked at, and for how many callers.
 const STACK: usize = 6144;
 const CALLERS: usize = 8;
+/// The same for people, and for who asks which functions a call came through.
+const DEEP: usize = 16384;
+const CHAIN: usize = 24;
 
 /// The code of the test's own program and that of its libraries. A child of a fork has the same.
 pub(crate) struct Code {
@@ -96,8 +99,11 @@ impl Code {
 
     /// The callers, nearest first, as offsets in the program: for people.
     pub(crate) fn callers(&mut self, pid: libc::pid_t, registers: &Registers) -> Vec<u64> {
-        let mut stack = [0u8; STACK];
-        let read = peek(pid, registers.rsp, &mut stack);
+        let mut stack = [0u8; DEEP];
+        let read = [DEEP, STACK]
+            .into_iter()
+            .map(|size| peek(pid, registers.rsp, &mut stack[..size]));
+        let read = read.max().unwrap_or(0);
         let base = self
             .ranges
             .iter()
@@ -108,7 +114,7 @@ impl Code {
             .map(|word| u64::from_ne_bytes(word.try_into().unwrap()))
             .filter(|&word| self.returns_to(word) == Some(true))
             .map(|word| word - base)
-            .take(CALLERS)
+            .take(CHAIN)
             .collect()
     }
 }

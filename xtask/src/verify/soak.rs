@@ -154,13 +154,24 @@ const SOAKS: &[Soak] = &[
     Soak {
         part: "soak:failing",
         name: "pairs of calls that fail",
-        percent: 5,
+        percent: 4,
         sanitized: false,
         words: &["--test", "failing", "each_call"],
         // So many laps are all pairs, and the next ones these with other answers.
         lap: |cargo, lap, _| {
             cargo.env("RINGWAY_PAIRS", "32");
             cargo.env("RINGWAY_SEED", lap.to_string());
+        },
+        counts: None,
+    },
+    Soak {
+        part: "soak:occurrences",
+        name: "each occurrence of a call fails",
+        percent: 1,
+        sanitized: false,
+        words: &["--test", "failing", "each_call"],
+        lap: |cargo, _, _| {
+            cargo.env("RINGWAY_OCCURRENCES", "all");
         },
         counts: None,
     },

@@ -1,0 +1,63 @@
+//! A server that is a poller.
+
+use std::path::Path;
+
+use ringway::{Connection, Event, Poller, RecvError, SendError};
+
+use super::exchange::{FRAMES, ROUNDS, frame};
+use super::{ATTEMPT, Outcome, SAID, Scene, clear, soon};
+use crate::process::Page;
+
+pub(super) fn serve(scene: Scene, page: &Page, path: &Path) -> Outcome {
+    let mut poller = Poller::<Connection>::new().map_err(|error| clear(&error))?;
+    let listener = scene.bind(path).map_err(|error| clear(&error))?;
+    poller
+        .listen(listener, |connection| connection)
+        .map_err(|error| clear(&error))?;
+    let (mut said, mut heard) = (0, 0);
+    let attempt = page.get(ATTEMPT);
+    let limit = soon();
+    loop {
+        // As in somebody else's loop, which waits for what tells of an event; here it is waited for by itself.
+        if let Err(error) = poller.arm() {
+            clear(&error);
+        }
+        match poller
+            .event_deadline(limit)
+            .map_err(|error| clear(&error))?
+        {
+            None => return Err("exchange: the poller heard nothing".to_owned()),
+            Some(Event::Ready(mut turn)) => {
+                while turn.more() {
+                    let (_, receiver) = turn.halves();
+                    let bytes = receiver.recv().unwrap().to_vec();
+                    assert!(bytes == frame(false, 0xff, heard), "a frame is broken");
+                    heard += 1;
+                }
+                // As a partner in `converse`: an answer to each short frame, and the long ones when all have come.
+                while said < heard.min(ROUNDS) || (heard == FRAMES && said < FRAMES) {
+                    let bytes = frame(true, attempt, said);
+                    let sent = turn.halves().0.try_send(&bytes);
+                    if sent == Err(SendError::Full) {
+                        turn.until_room(bytes.len());
+                        break;
+                    }
+                    if sent.is_err() {
+                        break;
+                    }
+                    said += 1;
+                    page.set(SAID + attempt as usize, said);
+                }
+            }
+            Some(Event::Ended(ended)) if ended.end == RecvError::Closed && said == FRAMES => {
+                return Ok(());
+            }
+            // A connection that failed is made anew by the peer.
+            Some(Event::Ended(ended)) => {
+                return Err(format!("exchange: the end was {:?}", ended.end));
+            }
+            Some(Event::Stalled { error, .. }) => drop(clear(&error)),
+            Some(_) => {}
+        }
+    }
+}
