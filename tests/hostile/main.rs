@@ -2,6 +2,7 @@
 
 mod announce;
 mod bells;
+mod beside;
 mod circle;
 mod client;
 mod expiry;
