@@ -8,6 +8,7 @@ mod client;
 mod expiry;
 mod fences;
 mod gifts;
+mod guards;
 mod lane;
 mod lanes;
 mod late;

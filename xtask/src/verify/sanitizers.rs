@@ -111,7 +111,7 @@ fn cargo(sanitizer: &str, flags: &str) -> Result<Command, Stop> {
 pub(super) fn hostile() -> Result<Command, Stop> {
     let mut cargo = cargo("asan", "-Zsanitizer=address --cfg ringway_asan")?;
     // Without what other tests are made of, which would be built with the sanitizer too.
-    cargo.args(["--no-default-features", "--features", "hostile"]);
+    cargo.args(["--no-default-features", "--features", "hostile,derive"]);
     Ok(cargo)
 }
 
