@@ -3,6 +3,7 @@
 //! `RINGWAY_LIES`: how many, of all tests here together.
 
 mod kinds;
+mod resumed;
 mod victim;
 
 use std::collections::BTreeMap;
