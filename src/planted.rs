@@ -54,7 +54,7 @@ pub(crate) fn leave_out(check: Option<Check>) {
     LEFT_OUT.set(check);
 }
 
-/// Whether a race of that name is planted: what is built for ThreadSanitizer is told by a variable, so that one build has them all.
+/// Whether a race of that name is planted: what is built for `ThreadSanitizer` is told by a variable, so that one build has them all.
 #[inline(always)]
 pub(crate) fn is_raced(name: &str) -> bool {
     #[cfg(ringway_tsan)]
@@ -70,6 +70,7 @@ pub(crate) fn is_raced(name: &str) -> bool {
 #[inline(always)]
 pub(crate) fn unless_raced(name: &str, intended: Ordering) -> Ordering {
     if is_raced(name) {
+        // ORD: planted: Relaxed, which is the fault; partner: none, so that it is found.
         Ordering::Relaxed
     } else {
         intended

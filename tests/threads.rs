@@ -1,7 +1,7 @@
 //! What the threads of one process share, used by all of them at once: one sender, both halves of a connection, the book of the counters, the pages that a fork
 //! wipes, a poller's calls, a listener's attendant.
 //!
-//! `cargo verify --only tsan` runs it under ThreadSanitizer too. So threads are joined one by one, and tell each other things by what the sanitizer sees: the end of a
+//! `cargo verify --only tsan` runs it under `ThreadSanitizer` too. So threads are joined one by one, and tell each other things by what the sanitizer sees: the end of a
 //! scope and channels are code of the standard library that is built without it. And what a test itself needs no order for is `Relaxed`: it must not be the
 //! test that orders what the library has to.
 
@@ -132,7 +132,9 @@ fn one_sender_is_used_by_many_threads() {
             let over = over.clone();
             thread::spawn(move || {
                 while !over.is_set() {
-                    interrupters.iter().for_each(|it| it.interrupt());
+                    for interrupter in &interrupters {
+                        interrupter.interrupt();
+                    }
                     thread::sleep(Duration::from_micros(300));
                 }
             })
@@ -157,7 +159,7 @@ fn one_sender_is_used_by_many_threads() {
                     match send(&shared, way) {
                         Ok(()) => sent += 1,
                         Err(SendError::Interrupted | SendError::Full | SendError::QueueTooLong) => {
-                            thread::yield_now()
+                            thread::yield_now();
                         }
                         Err(error) => panic!("{error}"),
                     }
@@ -310,7 +312,9 @@ fn a_poller_is_called_by_other_threads_and_moves() {
         let over = over.clone();
         thread::spawn(move || {
             while !over.is_set() {
-                interrupters.iter().for_each(|it| it.interrupt());
+                for interrupter in &interrupters {
+                    interrupter.interrupt();
+                }
                 thread::sleep(Duration::from_micros(300));
             }
         })

@@ -9,7 +9,7 @@
 //! - everything else: the C library's `memcpy`, called through a function pointer that has passed through an empty `asm!` block, so
 //!   that the compiler knows neither the function nor what it does.
 //!
-//! Built for AddressSanitizer, which sees no inline code, all lengths take the second way.
+//! Built for `AddressSanitizer`, which sees no inline code, all lengths take the second way.
 //!
 //! The second runs at `memcpy` speed (`ringway bench stream-large`). Bytes that race arrive in any mixture of old and new; they are plain numbers, and whoever
 //! wants more of them validates the copy.

@@ -1,4 +1,4 @@
-//! A mutex, and memory that is shared, whose every step ThreadSanitizer sees.
+//! A mutex, and memory that is shared, whose every step `ThreadSanitizer` sees.
 //!
 //! Whoever waits for a mutex of the standard library does so in code that was built without the sanitizer; and the last owner of an `Arc` has what the others did behind it by a
 //! fence, of which the sanitizer knows none. What is done behind these would look like a race with what was done before.

@@ -1,4 +1,4 @@
-//! What the library writes into a buffer, of any length, AddressSanitizer sees. `RINGWAY_PLANTED=BYTES` plants a buffer that claims to be longer than it is: the run has to end with a
+//! What the library writes into a buffer, of any length, `AddressSanitizer` sees. `RINGWAY_PLANTED=BYTES` plants a buffer that claims to be longer than it is: the run has to end with a
 //! report then (`cargo verify --only asan`), or the sanitizer's silence about all other tests would prove nothing.
 
 use ringway::Wait;

@@ -108,8 +108,8 @@ pub(super) fn batched(connection: Connection, random: &mut Random, ends: &mut En
 }
 
 /// What was found valid is what is handed out, whatever was written meanwhile.
-fn judged(quote: &Quote, ends: &mut Ends) {
-    let bytes = black_box(quote).as_bytes();
+fn judged(quote: Quote, ends: &mut Ends) {
+    let bytes = black_box(&quote).as_bytes();
     assert!(bytes.iter().all(|byte| *byte < 2), "{bytes:?}");
     ends.messages += 1;
 }
@@ -126,16 +126,16 @@ pub(super) fn messages(
     let quote = Quote { sides: [true; 8] };
     for _ in 0..CALLS {
         let outcome = match random.next() % 5 {
-            0 => receiver.try_recv().map(|quote| judged(&quote, ends)),
+            0 => receiver.try_recv().map(|quote| judged(quote, ends)),
             1 => receiver
                 .recv_deadline(soon())
-                .map(|quote| judged(&quote, ends)),
+                .map(|quote| judged(quote, ends)),
             2 => receiver
                 .try_recv_batch::<Quote>()
-                .map(|batch| batch.iter().for_each(|quote| judged(&quote, ends))),
+                .map(|batch| batch.iter().for_each(|quote| judged(quote, ends))),
             3 => receiver
                 .recv_batch_deadline::<Quote>(soon())
-                .map(|batch| batch.iter().for_each(|quote| judged(&quote, ends))),
+                .map(|batch| batch.iter().for_each(|quote| judged(quote, ends))),
             // A frame that is too long for a message, or none.
             _ => receive(receiver.untyped(), random, &mut buffer, ends).map_err(Into::into),
         };
