@@ -3,6 +3,8 @@
 //!
 //! In every other build [`is_left_out`] is a constant, and no check can be left out.
 
+use crate::sync::Ordering;
+
 /// A check. Each is looked for by one of the fuzzed targets (`fuzz`), but for the last ones, which the models look for (`model`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Check {
@@ -65,6 +67,29 @@ pub(crate) fn is_asked_for(name: &str) -> bool {
 #[cfg(any(test, fuzzing))]
 pub(crate) fn leave_out(check: Option<Check>) {
     LEFT_OUT.set(check);
+}
+
+/// Whether a race of that name is planted: what is built for `ThreadSanitizer` is told by a variable, so that one build has them all.
+#[inline(always)]
+pub(crate) fn is_raced(name: &str) -> bool {
+    #[cfg(ringway_tsan)]
+    return std::env::var_os("RINGWAY_PLANTED").is_some_and(|planted| planted == name);
+    #[cfg(not(ringway_tsan))]
+    {
+        let _ = name;
+        false
+    }
+}
+
+/// The ordering of an access, or none at all where a race of that name is planted there.
+#[inline(always)]
+pub(crate) fn unless_raced(name: &str, intended: Ordering) -> Ordering {
+    if is_raced(name) {
+        // ORD: planted: Relaxed, which is the fault; partner: none, so that it is found.
+        Ordering::Relaxed
+    } else {
+        intended
+    }
 }
 
 /// What nothing runs: the step `coverage` has to say that it is not reached.

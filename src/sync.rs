@@ -24,6 +24,15 @@ pub(crate) mod mortal;
 #[cfg(loom)]
 pub(crate) mod weaken;
 
+/// What threads of one process share, and its lock. Never of anything that a peer sees.
+#[cfg(not(any(loom, ringway_shuttle, ringway_tsan)))]
+pub(crate) use std::sync::{Arc, Mutex, Weak};
+#[cfg(ringway_tsan)]
+pub(crate) use visible::{Arc, Mutex, Weak};
+
+#[cfg(ringway_tsan)]
+mod visible;
+
 /// A place in the protocol whose ordering is load-bearing; `docs/SAFETY.md` has the table of pairs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Site {

@@ -37,6 +37,7 @@ fn an_interrupter_ends_a_wait_for_a_frame_and_the_connection_goes_on() {
                 interrupter.interrupt();
                 thread::sleep(Duration::from_millis(5));
             }
+            waits.join().unwrap();
         });
         sender.send(b"goes on").unwrap();
         // What is there is received, and not passed over for an interruption that came too late.
@@ -85,6 +86,7 @@ fn an_interrupter_ends_a_wait_for_room() {
                 interrupter.interrupt();
                 thread::sleep(Duration::from_millis(5));
             }
+            waits.join().unwrap();
         });
         let mut read = 0;
         while let Ok(frame) = receiver.try_recv() {
@@ -209,12 +211,13 @@ fn a_frame_is_seen_before_it_is_received() {
         assert_eq!(receiver.try_recv().unwrap().to_vec(), b"seen");
         assert_eq!(receiver.peek_frame(), Ok(None));
         thread::scope(|scope| {
-            scope.spawn(|| {
+            let sends = scope.spawn(|| {
                 thread::sleep(Duration::from_millis(20));
                 sender.send(b"later").unwrap();
             });
             receiver.wait_for_frame(Some(soon())).unwrap();
             assert_eq!(receiver.try_recv().unwrap().to_vec(), b"later");
+            sends.join().unwrap();
         });
         drop(sender);
         assert_eq!(receiver.wait_for_frame(None), Err(RecvError::Closed));
@@ -230,11 +233,12 @@ fn a_frame_is_seen_while_it_is_looked_for() {
     let (_other, mut receiver) = right.split();
     let looks = thread::available_parallelism().is_ok_and(|count| count.get() > 1);
     thread::scope(|scope| {
-        scope.spawn(|| {
+        let sends = scope.spawn(|| {
             thread::sleep(Duration::from_millis(20));
             sender.send(b"seen").unwrap();
         });
         assert_eq!(receiver.sees_frame_within(Duration::from_secs(20)), looks);
+        sends.join().unwrap();
     });
     assert_eq!(receiver.recv().unwrap().to_vec(), b"seen");
 }

@@ -3,7 +3,7 @@
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{MutexGuard, PoisonError};
 
 use zerocopy::IntoBytes;
 
@@ -11,7 +11,7 @@ use super::link::Peer;
 use crate::layout::counters::{self, CountersHeader};
 use crate::ring::{ONE, Tally};
 use crate::segment::{MappedOwnWord, OwnSegment, OwnWord, SegmentSize};
-use crate::sync::Ordering;
+use crate::sync::{Mutex, Ordering};
 use crate::sys::process::PerProcess;
 
 /// The book of this process, once it was needed.

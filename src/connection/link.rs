@@ -1,7 +1,7 @@
 //! What both halves of a connection share: the handshake socket, the peer's pidfd, and what they have told us.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::book::Slot;
@@ -10,6 +10,7 @@ use super::outcome::Gone;
 use super::quota::Grant;
 use super::schemas::PeerSchemas;
 use super::shown::Segments;
+use crate::sync::{Arc, Mutex, Weak};
 use crate::sys::fork::Birth;
 use crate::sys::line::Line;
 use crate::sys::poll::Waiter;

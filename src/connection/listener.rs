@@ -397,12 +397,7 @@ fn bind(path: &Path) -> Result<Door, Error> {
     match Door::open(path) {
         Ok(door) => return Ok(door),
         Err(error) if error.raw_os_error() == Some(libc::EADDRINUSE) => {}
-        Err(error) => {
-            return Err(Error::io(
-                &format!("listening at {}", path.display()),
-                error,
-            ));
-        }
+        Err(error) => return Err(no_socket(path, error)),
     }
     let taken = |what: &str| {
         Err(Error::new(
@@ -444,7 +439,16 @@ fn bind(path: &Path) -> Result<Door, Error> {
     std::fs::remove_file(path)
         .map_err(|error| Error::io("removing a dead listener's socket", error))?;
     step!("bind-removed");
-    Door::open(path).map_err(|error| Error::io(&format!("listening at {}", path.display()), error))
+    Door::open(path).map_err(|error| no_socket(path, error))
+}
+
+/// Why no socket could be made there.
+fn no_socket(path: &Path, error: std::io::Error) -> Error {
+    let doing = format!("listening at {}", path.display());
+    match directory::full(&error) {
+        Some(full) => Error::new(ErrorKind::Resources, format!("{doing}: {full}")),
+        None => Error::io(&doing, error),
+    }
 }
 
 impl AsFd for Listener {

@@ -1,11 +1,12 @@
 //! What a listener grants to the clients of one uid: so that one user's processes cannot take everything from the others'.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{MutexGuard, PoisonError};
 
 use super::side::Refused;
 use crate::error::ErrorKind;
 use crate::layout::handshake::Reason;
+use crate::sync::{Arc, Mutex};
 use crate::sys::credentials;
 use crate::sys::fork::Birth;
 

@@ -27,7 +27,6 @@ use lately::with_lately;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::book::{Count, Slot};
@@ -35,6 +34,7 @@ use super::link::{Life, Link};
 use super::outcome::{Arm, Gone};
 use crate::layout::counters;
 use crate::segment::{MappedForeignWord, MappedOwnWord};
+use crate::sync::Arc;
 use crate::sys::cpu;
 use crate::sys::poll::{Waiter, Woken};
 use crate::wake::ladder::Ladder;

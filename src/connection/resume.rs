@@ -346,7 +346,7 @@ impl Sender {
     }
 
     pub(crate) fn is_of(&self, receiver: &Receiver) -> bool {
-        std::sync::Arc::ptr_eq(self.link(), receiver.link())
+        crate::sync::Arc::ptr_eq(self.link(), receiver.link())
     }
 
     /// Whether both halves of the peer's have been closed in order.

@@ -3,12 +3,11 @@
 use core::ops::Bound;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Weak};
 
 use super::link::Peer;
 use super::side::Offered;
 use crate::layout::handshake::{Kind, Prefix, SegmentOffer, Shown};
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{Arc, AtomicU64, Ordering, Weak};
 
 /// Connections that are shown in one answer. Whoever wants more asks again.
 pub(crate) const SHOWN_AT_ONCE: usize = 16;

@@ -8,7 +8,6 @@ pub(crate) use mapping::{describe, map};
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::sync::Arc;
 
 use zerocopy::IntoBytes;
 
@@ -34,6 +33,7 @@ use crate::layout::handshake::{
 use crate::layout::schemas::{self, Announced};
 use crate::ring::say_start;
 use crate::segment::{ForeignSegment, Gate, OwnSegment, SegmentSize};
+use crate::sync::Arc;
 use crate::sys::aside::Descriptors;
 use crate::sys::bell::{self, Ringer};
 use crate::sys::credentials::Speaker;

@@ -5,7 +5,6 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 
 use zerocopy::FromBytes;
@@ -25,6 +24,7 @@ use crate::layout::schemas::SCHEMAS;
 use crate::ring::{self, Told};
 use crate::schema::Schema;
 use crate::segment::{ForeignSegment, Gate, MappedForeignRing, MappedForeignWord, Ring};
+use crate::sync::Arc;
 use crate::sys::line::Line;
 use crate::sys::{clock, credentials};
 use crate::wake::park::Watch;

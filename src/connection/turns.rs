@@ -1,13 +1,14 @@
 //! Something that several threads use by turns: a mutex that can be waited for until a deadline, and that nobody waits for in the child of a fork, where
 //! whoever held it does not exist.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::link::Peer;
 use super::outcome::SendError;
 use super::sender::Sender;
+use crate::sync::{Arc, Mutex};
 use crate::sys::fork::Birth;
 
 /// How often a thread with a deadline looks whether the lock is free: the standard library's mutex has no wait with an end.

@@ -20,7 +20,6 @@ use core::cmp::Reverse;
 use core::fmt;
 use std::collections::{BinaryHeap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use door::Door;
@@ -30,6 +29,7 @@ use slab::{FIRST_DOOR, Slab, Topic};
 
 use crate::connection::{Arm, Connection, Listener, SendError};
 use crate::error::Error;
+use crate::sync::Arc;
 use crate::sys::cpu;
 use crate::sys::tower::{Seat, Tower};
 use crate::wake::heat::Pulse;

@@ -9,13 +9,15 @@
 //! - everything else: the C library's `memcpy`, called through a function pointer that has passed through an empty `asm!` block, so
 //!   that the compiler knows neither the function nor what it does.
 //!
+//! Built for `AddressSanitizer`, which sees no inline code, all lengths take the second way.
+//!
 //! The second runs at `memcpy` speed (`ringway bench stream-large`). Bytes that race arrive in any mixture of old and new; they are plain numbers, and whoever
 //! wants more of them validates the copy.
 
 use core::arch::asm;
 
 /// Lengths up to this many bytes are copied by inline code.
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(any(ringway_asan, fuzzing))))]
 pub(crate) const INLINE: usize = 128;
 
 /// Copies `length` bytes from shared memory, `SKIP` bytes behind `source`, to private memory.
@@ -29,7 +31,7 @@ pub(crate) unsafe fn copy_out<const SKIP: usize>(
     target: *mut u8,
     length: usize,
 ) {
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", not(any(ringway_asan, fuzzing))))]
     if length <= INLINE {
         // SAFETY: the caller's promise, handed on unchanged.
         return unsafe { copy_small::<SKIP>(source, target, length) };
@@ -53,7 +55,7 @@ unsafe fn copy_large(source: *const u8, target: *mut u8, length: usize) {
 }
 
 /// Two overlapping moves of `$width`-byte registers: covers `$width ..= 2 * $width` bytes.
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(any(ringway_asan, fuzzing))))]
 macro_rules! ends {
     ($source:ident, $target:ident, $length:ident, $class:ident, $move:literal, $modifier:literal, $width:literal) => {
         asm!(
@@ -70,7 +72,7 @@ macro_rules! ends {
 
 /// # Safety
 /// As for [`copy_out`], and `length <= INLINE`.
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(any(ringway_asan, fuzzing))))]
 #[inline(always)]
 unsafe fn copy_small<const SKIP: usize>(source: *const u8, target: *mut u8, length: usize) {
     // SAFETY: in each arm every access lies in `[0, length)` of target, and of source behind `SKIP`: the first moves start at 0, the last ones

@@ -2,11 +2,10 @@
 
 use core::ptr::NonNull;
 use std::os::fd::BorrowedFd;
-use std::sync::Arc;
 
 use super::mapped::{Foreign, MappedRing};
 use super::{ForeignRing, ForeignWord, SegmentSize, copy};
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{Arc, AtomicU64, Ordering};
 use crate::sys::gate::Gate;
 use crate::sys::map::{Access, Mapping};
 use crate::sys::memfd::{self, Defect};

@@ -2,9 +2,9 @@
 
 use core::marker::PhantomData;
 use core::ptr::NonNull;
-use std::sync::Arc;
 
 use super::{Ring, SegmentSize};
+use crate::sync::Arc;
 use crate::sys::gate::Gate;
 use crate::sys::map::Mapping;
 

@@ -4,11 +4,10 @@ use core::ptr::NonNull;
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
 
 use super::mapped::{MappedRing, Own};
 use super::{OwnRing, OwnWord, Ring};
-use crate::sync::{AtomicU64, Ordering, Site};
+use crate::sync::{Arc, AtomicU64, Ordering, Site};
 use crate::sys::fork::Birth;
 use crate::sys::gate::Gate;
 use crate::sys::map::{Access, Mapping};

@@ -12,11 +12,12 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 
 use super::last_error;
 use super::poll::always_ready;
 use super::process::PerProcess;
+use crate::sync::Mutex;
 
 const IOCB_CMD_POLL: u16 = 5;
 const IOCB_FLAG_RESFD: u32 = 1;

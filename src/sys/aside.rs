@@ -11,12 +11,13 @@ use std::collections::VecDeque;
 use std::io;
 use std::mem;
 use std::os::fd::OwnedFd;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{MutexGuard, PoisonError};
 use std::thread;
 
 use nix::sys::signal::{SigSet, SigmaskHow};
 
 use super::process::PerProcess;
+use crate::sync::Mutex;
 
 /// So many closes that hang delay nothing else; more delay the closing of others, and nobody who works.
 const THREADS: usize = 16;

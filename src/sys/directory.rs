@@ -80,6 +80,19 @@ pub(crate) fn prepare(path: &Path) -> Result<(), Unfit> {
     verify(path)
 }
 
+/// What to say where a file system has no room for one more name. A name takes no memory of ours, so smaller rings would not help.
+pub(crate) fn full(error: &io::Error) -> Option<&'static str> {
+    match error.raw_os_error()? {
+        libc::ENOSPC => Some(
+            "the file system has no room for one more name, or no inode (`df -i`): make room, or choose another directory",
+        ),
+        libc::EDQUOT => {
+            Some("our quota on that file system is used up: make room, or choose another directory")
+        }
+        _ => None,
+    }
+}
+
 /// The checks of [`prepare`] without making anything.
 pub(crate) fn verify(path: &Path) -> Result<(), Unfit> {
     if path.is_relative() {

@@ -7,10 +7,11 @@
 
 use core::ptr::NonNull;
 use std::io;
-use std::sync::{Arc, Mutex, Weak};
 
 use super::map;
 use super::memfd::page_size;
+use crate::planted::is_raced;
+use crate::sync::{Arc, Mutex, Weak};
 
 /// Far enough apart for two threads, each with its gate, not to disturb one another (pairs of lines are fetched together).
 const APART: usize = 128;
@@ -55,7 +56,10 @@ impl Page {
     fn take(&self) -> Option<(u32, bool)> {
         let mut free = self.free.try_lock().ok()?;
         let number = (*free != 0).then(|| free.trailing_zeros())?;
-        *free &= *free - 1;
+        // What the sanitizer is to find: the same place for two.
+        if !is_raced("gate") {
+            *free &= *free - 1;
+        }
         Some((number, *free != 0))
     }
 }

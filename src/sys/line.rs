@@ -6,13 +6,14 @@
 
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{MutexGuard, PoisonError};
 
 use nix::sys::socket::{Shutdown, shutdown};
 
 use super::fork::Birth;
 use super::message::{self, First};
 use super::{aside, socket};
+use crate::sync::Mutex;
 
 /// A peer's socket.
 #[derive(Debug)]

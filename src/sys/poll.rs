@@ -34,13 +34,13 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
-use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 
 use super::{again, check, tower::Seat};
-use crate::sync::{AtomicI32, AtomicU64, Ordering};
+use crate::sync::{Arc, AtomicI32, AtomicU64, Mutex, Ordering, Weak};
 
 const BELL: u64 = 1;
 const SOCKET: u64 = 2;

@@ -7,6 +7,7 @@
 use std::io;
 
 use super::fork::Birth;
+use crate::planted::unless_raced;
 use crate::sync::{AtomicPtr, Ordering};
 
 /// One `T` for each process, made when it is first asked for. No lock is needed to find it.
@@ -39,7 +40,7 @@ impl<T: Send + Sync> PerProcess<T> {
     pub(crate) fn get(&self, make: impl FnOnce() -> io::Result<T>) -> io::Result<&'static T> {
         // ORD: per-process: Acquire, what it points to is made; partner: the exchange in this file (`compare_exchange`). proof: the value is
         // read through the address, and was written before the exchange; with Relaxed that would be a race.
-        let known = self.kept.load(Ordering::Acquire);
+        let known = self.kept.load(unless_raced("made", Ordering::Acquire));
         // SAFETY: null, or leaked by whoever stored it; a child has a copy of it.
         let found = unsafe { known.as_ref() };
         if let Some(kept) = found.filter(|kept| !kept.birth.is_forked()) {
@@ -71,6 +72,7 @@ mod tests {
     use std::sync::{Barrier, Mutex, PoisonError};
 
     use super::*;
+    use crate::sync::AtomicU64;
 
     #[test]
     fn all_threads_find_the_same_and_what_failed_is_tried_again() {
@@ -89,6 +91,24 @@ mod tests {
         });
         let number = NUMBER.get(|| panic!("it is there")).unwrap();
         assert_eq!(*number.lock().unwrap(), 4);
+    }
+
+    /// What orders the two is what is tried, and nothing else does.
+    #[test]
+    fn what_one_thread_made_another_one_finds_whole() {
+        static NUMBER: PerProcess<u64> = PerProcess::new();
+        static MADE: AtomicU64 = AtomicU64::new(0);
+        let makes = std::thread::spawn(|| {
+            NUMBER.get(|| Ok(7)).unwrap();
+            // ORD: made: Relaxed, it is to order nothing; partner: the load below.
+            MADE.store(1, Ordering::Relaxed);
+        });
+        // ORD: made: Relaxed, as above; partner: the store above.
+        while MADE.load(Ordering::Relaxed) == 0 {
+            std::thread::yield_now();
+        }
+        assert_eq!(NUMBER.get(|| panic!("it is made")).unwrap(), &7);
+        makes.join().unwrap();
     }
 
     #[test]

@@ -8,7 +8,7 @@
 use std::collections::HashSet;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
@@ -17,6 +17,7 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 
 use super::fork::Birth;
 use super::poll::{always_ready, ask_once, wait_on};
+use crate::sync::{Arc, Mutex};
 
 /// What the tower watches for itself. Keys of others are smaller.
 const CALLS: u64 = u64::MAX;

@@ -2,11 +2,13 @@
 
 mod announce;
 mod bells;
+mod beside;
 mod circle;
 mod client;
 mod expiry;
 mod fences;
 mod gifts;
+mod guards;
 mod lane;
 mod lanes;
 mod late;

@@ -2,6 +2,8 @@
 //!
 //! `RINGWAY_LIES`: how many, of all tests here together.
 
+mod kinds;
+mod resumed;
 mod victim;
 
 use std::collections::BTreeMap;
@@ -14,11 +16,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ringway::schema::{self, Schema};
-use ringway::{Config, ErrorKind, Wait};
+use ringway::{Config, ErrorKind, Wait, typed};
 
-use crate::peer::{self, CONTROL, Gift, Hostile, Liar, Lies, Message, Segment};
+use crate::peer::{self, CONTROL, Hostile, Liar, Lies, Message, Segment};
 use crate::random::Random;
-use crate::record::quote;
+use kinds::Quote;
 use victim::{Ends, live};
 
 /// What the liar is told: its role, the path and how many words.
@@ -37,7 +39,7 @@ fn lies() -> u64 {
 }
 
 fn ours() -> Schema {
-    quote(&[("price", 8), ("size", 8)])
+    kinds::schema()
 }
 
 /// Ends the process when nobody says for long that something has happened.
@@ -332,6 +334,8 @@ fn judge(who: &str, told: &BTreeMap<String, u64>, ends: &Ends) {
         assert!(ends.named.contains_key(rule), "{rule}: {ends:?}");
     }
     assert!(ends.received > 0 && ends.sent > 0, "{ends:?}");
+    assert!(ends.shared > 0 && ends.batched > 0, "{ends:?}");
+    assert!(ends.messages > 0 && ends.invalid > 0, "{ends:?}");
 }
 
 /// Ends who reads along, after a panic too.
@@ -384,7 +388,8 @@ fn whatever_a_client_writes_while_it_is_read_ends_in_a_named_rule() {
             break;
         }
         let config = config(&mut random).allow_tap(true);
-        let mut listener = config.bind(peer::path(&format!("racing-{part}"))).unwrap();
+        let path = peer::path(&format!("racing-{part}"));
+        let mut listener = typed::Listener::<Quote, Quote>::bind_with(&config, path).unwrap();
         let seed = random.next() >> 1;
         let share = (lies() / 2 / PARTS, LIVES / PARTS);
         let path = listener.path().to_path_buf();
@@ -395,8 +400,12 @@ fn whatever_a_client_writes_while_it_is_read_ends_in_a_named_rule() {
             let along = scope.spawn(|| read_along(&path, &over));
             while !liar.is_over() {
                 let soon = Instant::now() + Duration::from_millis(20);
-                if let Ok(connection) = listener.accept_deadline(soon) {
-                    live(connection, Some(&mut listener), &mut random, &mut ends);
+                if random.next() % 6 == 0 {
+                    if let Ok(connection) = listener.accept_deadline(soon) {
+                        kinds::messages(connection, &mut random, &mut ends);
+                    }
+                } else if let Ok(connection) = listener.untyped().accept_deadline(soon) {
+                    live(connection, Some(listener.untyped()), &mut random, &mut ends);
                 }
                 pulse.beat();
             }
@@ -428,10 +437,17 @@ fn whatever_a_server_writes_while_it_is_read_ends_in_a_named_rule() {
     let mut liar = Process::new("server", &path, share, seed);
     let mut ends = Ends::default();
     while !liar.is_over() {
-        match config(&mut random).connect(path.as_path()) {
-            Ok(connection) => live(connection, None, &mut random, &mut ends),
+        let config = config(&mut random);
+        let lived = if random.next() % 6 == 0 {
+            let connected = typed::connect_with(&config, path.as_path());
+            connected.map(|connection| kinds::messages(connection, &mut random, &mut ends))
+        } else {
+            let connected = config.connect(path.as_path());
+            connected.map(|connection| live(connection, None, &mut random, &mut ends))
+        };
+        if lived.is_err() {
             // Not there yet, there no more, or its schemas are lies.
-            Err(_) => thread::sleep(Duration::from_millis(1)),
+            thread::sleep(Duration::from_millis(1));
         }
         pulse.beat();
     }
@@ -441,50 +457,4 @@ fn whatever_a_server_writes_while_it_is_read_ends_in_a_named_rule() {
     let rule = "ReleasedInsideFrame";
     assert!(ends.named.contains_key(rule), "{rule}: {ends:?}");
     peer::no_leak(before);
-}
-
-/// Both kinds of memory that a connection maps stand between guards, and the peer's is for reading only.
-#[test]
-fn guards_stand_beside_everything_that_a_peer_is_read_from_or_written_for() {
-    let _alone = peer::alone();
-    let mut listener = Config::new().bind(peer::path("guards")).unwrap();
-    let path = listener.path().to_path_buf();
-    let (victim, hostile) = thread::scope(|scope| {
-        let hostile = scope.spawn(|| peer::join(&path));
-        let connection = listener.accept_deadline(peer::soon()).unwrap();
-        (connection, hostile.join().unwrap())
-    });
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-    let lines: Vec<(usize, usize, &str, &str)> = maps
-        .lines()
-        .map(|line| {
-            let (ends, rest) = line.split_once(' ').unwrap();
-            let (start, end) = ends.split_once('-').unwrap();
-            let hex = |text| usize::from_str_radix(text, 16).unwrap();
-            let name = rest.rsplit_once(' ').map_or("", |(_, name)| name);
-            (
-                hex(start),
-                hex(end),
-                &rest[..4],
-                if rest.contains("memfd:") { rest } else { name },
-            )
-        })
-        .collect();
-    let mut guarded = 0;
-    for (index, (start, end, mode, name)) in lines.iter().enumerate() {
-        let is_ours = name.contains("memfd:ringway ") && *mode == "rw-s";
-        let is_theirs = name.contains("memfd:hostile") && *mode == "r--s";
-        if !is_ours && !is_theirs {
-            continue;
-        }
-        // A ring's second copy lies beside the first.
-        let beside = |(from, to, mode, _): &(usize, usize, &str, &str)| {
-            (*to == *start || *from == *end) && (*mode == "---p" || mode.ends_with('s'))
-        };
-        assert!(beside(&lines[index - 1]), "{maps}");
-        assert!(beside(&lines[index + 1]), "{maps}");
-        guarded += 1;
-    }
-    assert_eq!(guarded, 4, "{maps}");
-    drop((victim, hostile, Gift::ALL));
 }

@@ -16,13 +16,13 @@ use crate::peer::{
 };
 use crate::server::{is_refused, told_by};
 
-const TAKEN: usize = 0x608;
+pub(crate) const TAKEN: usize = 0x608;
 const RESUME: u64 = 2;
 const FRAME: u64 = 1 << 48;
 const AGAIN: u64 = 4 << 48;
 const DOUBT: u64 = 0x80 << 48;
 
-fn config() -> Config {
+pub(crate) fn config() -> Config {
     Config::new()
         .resumable(true)
         .capacity(RING)

@@ -2,6 +2,9 @@
 //! for it: neither then nor later, since every page of a ring is there from the start. The limits belong to a whole process, so each case is this
 //! binary started again, in a role.
 
+mod full;
+#[path = "../crash/process.rs"]
+mod process;
 #[path = "../role/mod.rs"]
 mod role;
 

@@ -24,6 +24,7 @@ pub(crate) enum Kind {
 const INSTRUMENTS: &[&str] = &[
     "src/fuzz/",
     "src/model/",
+    "src/planted.rs",
     "src/ring/pair.rs",
     "src/ring/tests/",
     "src/ring/world",

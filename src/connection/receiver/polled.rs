@@ -1,11 +1,10 @@
 //! The half that receives, in a poller.
 
-use std::sync::Arc;
-
 use super::Receiver;
 use crate::connection::link::Link;
 use crate::connection::polled::Look;
 use crate::connection::rest::Rest;
+use crate::sync::Arc;
 
 impl Receiver {
     /// Its means of waiting.

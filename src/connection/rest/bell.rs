@@ -2,12 +2,13 @@
 //! (`wake/early.rs`).
 
 use std::os::fd::BorrowedFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::Rest;
 use crate::layout::control::CLOSED_EPOCH;
 use crate::segment::{ForeignWord, MappedForeignWord};
+use crate::sync::{Arc, Mutex};
 use crate::sys::bell::Ringer;
 use crate::wake::early::Early;
 

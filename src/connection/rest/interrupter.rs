@@ -1,12 +1,11 @@
 //! Ending a wait from this process: for a close by another thread, and for programs that handle signals outside of the handler, as interpreters do.
 
 use std::io;
-use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use super::Rest;
 use crate::connection::link::Link;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{Arc, AtomicU64, Ordering, Weak};
 use crate::sys::poll::{Waiter, Woken};
 
 /// Ends a wait of one half, from any thread of the process.

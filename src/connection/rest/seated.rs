@@ -1,11 +1,11 @@
 //! A half whose sleep is a poller's: it takes a place in the poller's epoll instance and gives up its own.
 
 use std::io;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Heard, Rest};
 use crate::connection::outcome::Gone;
+use crate::sync::Arc;
 use crate::sys::poll::Waiter;
 use crate::sys::tower::Seat;
 

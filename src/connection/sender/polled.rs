@@ -1,13 +1,12 @@
 //! The half that sends, in a poller, which looks at it while somebody waits for room.
 
-use std::sync::Arc;
-
 use super::{Lane, Sender};
 use crate::connection::link::Link;
 use crate::connection::outcome::SendError;
 use crate::connection::polled::{Look, end_of};
 use crate::connection::rest::Rest;
 use crate::ring::{Beside, Refusal};
+use crate::sync::Arc;
 
 impl Sender {
     /// Its means of waiting.

@@ -7,10 +7,11 @@ use ringway::{
     Arm, Connection, Event, Listener, Poller, Receiver, RecvError, SendError, Sender, Violation,
 };
 
+use super::kinds;
 use crate::random::Random;
 
 /// Calls in a life whose peer breaks no rule that is noticed, and those behind the end of both halves.
-const CALLS: usize = 250;
+pub(super) const CALLS: usize = 250;
 const AFTER: usize = 20;
 /// A call waits for so long at most.
 const PATIENCE: Duration = Duration::from_micros(100);
@@ -26,6 +27,12 @@ pub(super) struct Ends {
     pub(super) received: u64,
     pub(super) bytes: u64,
     pub(super) sent: u64,
+    /// Lives of a sender that was shared, and of one that batched.
+    pub(super) shared: u64,
+    pub(super) batched: u64,
+    /// Messages that were valid, and frames that were none.
+    pub(super) messages: u64,
+    pub(super) invalid: u64,
 }
 
 fn name(violation: Violation) -> &'static str {
@@ -42,11 +49,11 @@ fn name(violation: Violation) -> &'static str {
 
 /// One half's end: final, and named.
 #[derive(Debug)]
-struct End<E>(Option<E>);
+pub(super) struct End<E>(pub(super) Option<E>);
 
 impl<E: Copy + PartialEq + core::fmt::Debug> End<E> {
     /// What ends a half for good; `None`: nothing does.
-    fn heed(&mut self, outcome: Option<E>) {
+    pub(super) fn heed(&mut self, outcome: Option<E>) {
         match (outcome, self.0) {
             (Some(end), Some(before)) => assert_eq!(end, before, "an end is final"),
             (Some(end), None) => self.0 = Some(end),
@@ -55,7 +62,7 @@ impl<E: Copy + PartialEq + core::fmt::Debug> End<E> {
     }
 }
 
-fn ends_receiver(error: RecvError) -> Option<RecvError> {
+pub(super) fn ends_receiver(error: RecvError) -> Option<RecvError> {
     match error {
         RecvError::Empty | RecvError::TimedOut | RecvError::Truncated { .. } => None,
         RecvError::Closed | RecvError::Protocol(_) => Some(error),
@@ -63,7 +70,7 @@ fn ends_receiver(error: RecvError) -> Option<RecvError> {
     }
 }
 
-fn ends_sender(error: SendError) -> Option<SendError> {
+pub(super) fn ends_sender(error: SendError) -> Option<SendError> {
     match error {
         SendError::Full
         | SendError::TimedOut
@@ -76,7 +83,7 @@ fn ends_sender(error: SendError) -> Option<SendError> {
 }
 
 impl Ends {
-    fn add(&mut self, sender: Option<SendError>, receiver: Option<RecvError>) {
+    pub(super) fn add(&mut self, sender: Option<SendError>, receiver: Option<RecvError>) {
         self.lives += 1;
         let names = [
             sender.map(|end| match end {
@@ -97,7 +104,7 @@ impl Ends {
     }
 }
 
-fn soon() -> Instant {
+pub(super) fn soon() -> Instant {
     Instant::now() + PATIENCE
 }
 
@@ -108,8 +115,11 @@ pub(super) fn live(
     random: &mut Random,
     ends: &mut Ends,
 ) {
-    if random.next() % 4 == 0 {
-        return polled(connection, random, ends);
+    match random.next() % 8 {
+        0..=1 => return polled(connection, random, ends),
+        2 => return kinds::shared(connection, random, ends),
+        3 => return kinds::batched(connection, random, ends),
+        _ => {}
     }
     let (mut sender, mut receiver) = connection.split();
     let (mut sends, mut receives) = (End(None), End(None));
@@ -148,7 +158,7 @@ fn took(length: usize, ring: usize, ends: &mut Ends) {
     ends.bytes += length as u64;
 }
 
-fn receive(
+pub(super) fn receive(
     receiver: &mut Receiver,
     random: &mut Random,
     buffer: &mut [u8],

@@ -58,6 +58,11 @@ impl Binary {
         self.package == package && self.target == target
     }
 
+    /// Whether its options are those of `libtest`. A benchmark has its own.
+    pub(super) fn is_of_libtest(&self) -> bool {
+        self.kind != "bench"
+    }
+
     pub(super) fn name(&self) -> String {
         format!("{}.{}.{}", self.package, self.kind, self.target)
     }

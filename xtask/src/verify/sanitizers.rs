@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::Command;
 
+use super::binaries;
 use super::evidence;
 use super::job::{Job, Stop, seconds};
 use super::suite::{Tally, targets};
@@ -18,13 +19,68 @@ const RACES: &str = "races looked for";
 
 /// How a process ends that has found a race, and what it says.
 const FOUND: i32 = 66;
-const REPORT: &str = "WARNING: ThreadSanitizer: data race";
+const RACE: &str = "WARNING: ThreadSanitizer: data race";
 
-/// Races that can be planted in the memory below the lane (`src/segment/plain.rs`).
-const PLANTED: [&str; 2] = ["commit", "release"];
+/// What threads of one process share, which they use at once: targets, and in them the tests of these names, or all.
+const SHARED: &[(&str, &[&str])] = &[
+    ("threads", &[]),
+    ("shared", &[]),
+    ("interrupt", &[]),
+    ("counters", &[]),
+    (
+        "ringway",
+        &[
+            "connection::book",
+            "connection::quota",
+            "connection::rest::bell",
+            "connection::shown",
+            "sys::aio",
+            "sys::aside",
+            "sys::bell",
+            "sys::fork",
+            "sys::gate",
+            "sys::poll",
+            "sys::process",
+            "sys::tower",
+            "typed::tests",
+            // A child of a process with several threads may start none under this sanitizer.
+            "--skip=a_child",
+        ],
+    ),
+];
 
-/// What the sanitizer is to keep quiet about: the test harness hands its results on by the standard library, whose own atomics it does not see.
-const QUIET: &str = "race:CompletedTest\n";
+/// The lane between two threads.
+const LANE: (&str, &[&str]) = ("ringway", &["racing"]);
+
+/// Races that can be planted, and who has to find them: in the memory below the lane (`src/segment/plain.rs`), and in what threads share.
+const PLANTED: &[(&str, (&str, &[&str]))] = &[
+    ("commit", LANE),
+    ("release", LANE),
+    ("made", ("ringway", &["what_one_thread_made"])),
+    ("gate", ("threads", &["come_and_go"])),
+];
+
+/// What the sanitizer is to keep quiet about, by a function that one of both threads is in. The standard library is built without it, and its steps are not seen; those of our own locks and
+/// of shared memory are (`src/sync/visible.rs`).
+const QUIET: &[&str] = &[
+    // The test harness hands its results on, and drops what the threads of tests shared.
+    "CompletedTest",
+    "test::run_test",
+    // A channel's own lists.
+    "std::sync::mpmc",
+    // A thread's handle, whose last owner has nothing to wait for.
+    "alloc::sync::Arc<std::thread",
+    // The memory of an `Arc` is given back behind a fence. Nothing of ours runs there: what it held was dropped before.
+    "alloc::sync::Weak*Drop>::drop",
+    // What is written once is seen behind the library's own word.
+    "OnceLock*initialize",
+    // A descriptor by its number: the kernel knows it before its number is told.
+    "ringway::sys::poll::always_ready",
+];
+
+/// Buffers that are not as long as they claim, for frames of so many bytes: what is small and what is large is copied by different code.
+const BESIDE: [&str; 2] = ["33", "2000"];
+const OVERFLOW: &str = "AddressSanitizer: heap-buffer-overflow";
 
 /// The nightly compiler, on a machine that the sanitizers are set up for.
 pub(super) fn needs_nightly() -> Result<(), Stop> {
@@ -55,7 +111,7 @@ fn cargo(sanitizer: &str, flags: &str) -> Result<Command, Stop> {
 pub(super) fn hostile() -> Result<Command, Stop> {
     let mut cargo = cargo("asan", "-Zsanitizer=address --cfg ringway_asan")?;
     // Without what other tests are made of, which would be built with the sanitizer too.
-    cargo.args(["--no-default-features", "--features", "hostile"]);
+    cargo.args(["--no-default-features", "--features", "hostile,derive"]);
     Ok(cargo)
 }
 
@@ -69,48 +125,95 @@ pub(super) fn asan(job: &mut Job) -> Result<String, Stop> {
         cargo.args(["--test", name]);
     }
     let printed = job.run(&mut job.manner(cargo), seconds(1_200))?;
-    Tally::read(&printed).note()
+    let note = Tally::read(&printed).note()?;
+    for length in BESIDE {
+        let mut cargo = hostile()?;
+        cargo
+            .args(["--test", "hostile", "no_frame_is_written_beside"])
+            .env("RINGWAY_PLANTED", length);
+        let (printed, status) = job.try_run(&mut job.manner(cargo), seconds(300))?;
+        if status.success() || !printed.contains(OVERFLOW) {
+            let text =
+                format!("a buffer that is too short for {length} bytes is not reported: {status}");
+            return Err(Stop::failed(text));
+        }
+    }
+    Ok(format!("{note}, {} planted overflows found", BESIDE.len()))
 }
 
-/// The lane between two threads, and then with each race that can be planted in it: these have to be found.
+/// The lane between two threads, and what threads share in any other way; and then with each race that can be planted there: these have to be found.
 pub(super) fn tsan(job: &mut Job) -> Result<String, Stop> {
     let flags = "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer --cfg ringway_tsan";
-    let test = |job: &Job| {
-        let mut cargo = cargo("tsan", flags)?;
-        cargo.args(["--lib", "racing"]);
-        let quiet = place::target().join("tsan.quiet");
-        fs::write(&quiet, QUIET).map_err(|error| Stop::failed(error.to_string()))?;
-        // With the longest history: a race is not reported when it is no longer known where the first of its two accesses was, such as behind many looks in vain of
-        // a thread that was not scheduled for long.
-        let options = format!(
-            "suppressions={} exitcode={FOUND} halt_on_error=1 history_size=7",
-            quiet.display()
-        );
-        cargo.env("TSAN_OPTIONS", options);
-        Ok(job.manner(cargo))
+    let mut cargo = cargo("tsan", flags)?;
+    cargo.arg("--lib");
+    for (target, _) in SHARED.iter().filter(|(target, _)| *target != LANE.0) {
+        cargo.args(["--test", target]);
+    }
+    let cargo = job.manner(cargo);
+    let binaries = binaries::build(job, cargo)?;
+    let quiet = place::target().join("tsan.quiet");
+    let lines: Vec<_> = QUIET.iter().map(|what| format!("race:{what}\n")).collect();
+    fs::write(&quiet, lines.concat()).map_err(|error| Stop::failed(error.to_string()))?;
+    // With the longest history: a race is not reported when it is no longer known where the first of its two accesses was, such as behind many looks in vain of
+    // a thread that was not scheduled for long.
+    let options = format!(
+        "suppressions={} exitcode={FOUND} halt_on_error=1 history_size=7",
+        quiet.display()
+    );
+    let command = |job: &Job, (target, tests): (&str, &[&str])| {
+        let mut built = binaries.iter();
+        let found = built.find(|binary| binary.is("ringway", target));
+        let found = found.ok_or_else(|| Stop::failed(format!("{target} was not built")))?;
+        let mut command = found.command();
+        command.args(tests).env("TSAN_OPTIONS", &options);
+        Ok(job.manner(command))
     };
-    let printed = job.run(&mut test(job)?, seconds(1_200))?;
-    let note = Tally::read(&printed).note()?;
-    for planted in PLANTED {
-        let mut cargo = test(job)?;
-        cargo.env("RINGWAY_PLANTED", planted);
-        let (printed, status) = job.try_run(&mut cargo, seconds(300))?;
-        if status.success() || !printed.contains(REPORT) {
+    let mut tally = Tally::default();
+    for tests in SHARED.iter().chain([&LANE]) {
+        let printed = job.run(&mut command(job, *tests)?, seconds(600))?;
+        Tally::read(&printed).note()?;
+        tally.add(&printed);
+    }
+    for (planted, tests) in PLANTED {
+        let mut command = command(job, *tests)?;
+        command.env("RINGWAY_PLANTED", planted);
+        let (printed, status) = job.try_run(&mut command, seconds(300))?;
+        if status.success() || !printed.contains(RACE) {
             let text = format!("a race was planted ({planted}) and is not reported: {status}");
             return Err(Stop::failed(text));
         }
     }
-    let text = format!("{note}, {} planted races found", PLANTED.len());
+    let text = format!("{}, {} planted races found", tally.note()?, PLANTED.len());
     let Some(share) = job.share(PERCENT) else {
         return Ok(text);
     };
     let (laps, _) = evidence::go_on(RACES, share, 1, 1, |seed| {
-        let mut cargo = test(job)?;
-        cargo
-            .env("RINGWAY_SEED", seed.to_string())
-            .env("RINGWAY_FRAMES", "2000000");
-        let printed = job.run(&mut cargo, seconds(1_200))?;
-        Tally::read(&printed).note().map(|_| ())
+        for tests in SHARED.iter().chain([&LANE]) {
+            let mut command = command(job, *tests)?;
+            command
+                .env("RINGWAY_SEED", seed.to_string())
+                .env("RINGWAY_FRAMES", "2000000");
+            let printed = job.run(&mut command, seconds(1_200))?;
+            Tally::read(&printed).note()?;
+        }
+        Ok(())
     })?;
     Ok(format!("{text}; {laps} laps"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LANE, PLANTED, SHARED};
+
+    #[test]
+    fn each_planted_race_is_in_the_sources_of_who_is_to_find_it() {
+        let read = |path: &str| std::fs::read_to_string(crate::place::root().join(path)).unwrap();
+        let plain = read("src/model/racing.rs");
+        let others = ["src/sys/gate.rs", "src/sys/process.rs"].map(read).concat();
+        for (planted, tests) in PLANTED {
+            let sources = if *tests == LANE { &plain } else { &others };
+            assert!(sources.contains(&format!("\"{planted}\"")), "{planted}");
+            assert!(SHARED.iter().any(|(target, _)| *target == tests.0));
+        }
+    }
 }

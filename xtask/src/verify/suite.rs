@@ -1,5 +1,6 @@
 //! The steps that run tests.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use super::binaries;
@@ -12,7 +13,12 @@ use crate::place;
 pub(super) struct Tally {
     passed: usize,
     ignored: usize,
+    /// What tests say that they could not try on this machine, each in its own words.
+    untried: BTreeSet<String>,
 }
+
+/// With what a test begins that says so.
+const UNTRIED: [&str; 3] = ["SKIPPED: ", "skipped: ", "not run: "];
 
 impl Tally {
     /// Adds up the lines `test result: ok. 12 passed; 0 failed; 1 ignored; ...`.
@@ -34,15 +40,28 @@ impl Tally {
             self.passed += before(" passed;").unwrap_or(0);
             self.ignored += before(" ignored;").unwrap_or(0);
         }
+        for line in printed.lines() {
+            let begins = |words: &&str| line.find(words).map(|at| &line[at + words.len()..]);
+            let why = UNTRIED.iter().find_map(begins);
+            self.untried.extend(why.map(str::to_owned));
+        }
     }
 
     /// The note of a step. A step that ran nothing has not passed.
     pub(super) fn note(&self) -> Result<String, Stop> {
-        match self {
-            Self { passed: 0, .. } => Err(Stop::failed("no test ran")),
-            Self { passed, ignored: 0 } => Ok(format!("{passed} tests")),
-            Self { passed, ignored } => Ok(format!("{passed} tests, {ignored} ignored")),
+        if self.passed == 0 {
+            return Err(Stop::failed("no test ran"));
         }
+        let parts = [
+            (self.passed, "tests"),
+            (self.ignored, "ignored"),
+            (self.untried.len(), "things could not be tried here"),
+        ];
+        let parts = parts.iter().filter(|(count, _)| *count > 0);
+        let parts: Vec<_> = parts
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
+        Ok(parts.join(", "))
     }
 }
 
@@ -83,6 +102,10 @@ pub(super) fn tests(job: &mut Job) -> Result<String, Stop> {
     });
     let tasks = binaries.iter().map(|binary| {
         let mut task = binary.task(seconds(900));
+        if binary.is_of_libtest() {
+            // What passes says what it could not try.
+            task.command.arg("--show-output");
+        }
         task.alone = ALONE.contains(&binary.target.as_str());
         task
     });
@@ -206,10 +229,18 @@ mod tests {
             tally,
             Tally {
                 passed: 15,
-                ignored: 3
+                ignored: 3,
+                untried: BTreeSet::new(),
             }
         );
         assert_eq!(tally.note().unwrap(), "15 tests, 3 ignored");
+    }
+
+    #[test]
+    fn what_could_not_be_tried_is_counted_once() {
+        let printed = "test a ... SKIPPED: no namespaces\nskipped: no namespaces\nnot run: no ptrace\n9 skipped\ntest result: ok. 2 passed; 0 failed; 0 ignored;";
+        let note = Tally::read(printed).note().unwrap();
+        assert_eq!(note, "2 tests, 2 things could not be tried here");
     }
 
     #[test]
