@@ -22,6 +22,9 @@ pub(crate) const DONE: usize = 5;
 /// A dead twin has shaken hands; it may take on the snapshot.
 pub(crate) const READY: usize = 6;
 pub(crate) const GO: usize = 7;
+/// How many frames have been handed out, and with how many their handler is done: where that is looked at.
+pub(crate) const HANDED: usize = 8;
+pub(crate) const FINISHED: usize = 9;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
@@ -211,6 +214,7 @@ impl Case {
             page.set(COMMITTED, (before.len() + bodies.len()) as u64);
             page.set(STAGE, 2);
         }
+        stop();
         // Its end is for others to decide.
         loop {
             std::thread::sleep(Duration::from_secs(1));

@@ -1,12 +1,14 @@
-//! One operation, instruction by instruction, and what its process's segment held after each.
+//! One operation, step by step, and what its process's segment held after each instruction that changed it.
 
 use std::fs::File;
-use std::mem;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::operation::{BOUND, Case, Operation, SEGMENT, STAGE, Side, THEIRS, body, length};
+use crate::guard::Guard;
+use crate::operation::{
+    BOUND, Case, FINISHED, HANDED, Operation, SEGMENT, STAGE, Side, THEIRS, body, length,
+};
 use crate::peer::{self, CONTROL, RING, Segment, eventfd};
 use crate::process::{Page, fork, watchdog};
 use crate::trace::{self, Stop};
@@ -14,13 +16,21 @@ use crate::trace::{self, Stop};
 /// Bytes of a segment.
 pub(crate) const SIZE: usize = CONTROL + RING;
 
-/// What the segment held after an instruction that changed it.
+/// What was there after an instruction that changed it.
+#[derive(Clone)]
 pub(crate) struct Snapshot {
     /// The instruction, counted from the operation's beginning.
     pub(crate) step: u64,
     /// Where it is in the program.
     pub(crate) address: u64,
+    /// What the segment held; zeros before it was shown to anybody.
     pub(crate) bytes: Vec<u8>,
+    /// What the segment of the connection before held, if there was one.
+    pub(crate) old: Vec<u8>,
+    /// How many frames had been handed out, and with how many their handler was done.
+    pub(crate) handled: [u64; 2],
+    /// So many messages had been sent, or were about to be.
+    pub(crate) sent: u64,
     /// The operation had returned.
     pub(crate) over: bool,
 }
@@ -30,11 +40,36 @@ pub(crate) struct Recording {
     pub(crate) snapshots: Vec<Snapshot>,
 }
 
-/// A read-only mapping of the stepped process's segment.
-struct View(*const u8);
+impl Recording {
+    /// Each instruction that changed a segment, and which words of it, also of the one before.
+    pub(crate) fn writes(&self) -> Vec<(u64, Vec<usize>)> {
+        let words = |it: &Snapshot| -> Vec<[u8; 8]> {
+            let both = it.bytes.chunks_exact(8).chain(it.old.chunks_exact(8));
+            both.map(|word| word.try_into().unwrap()).collect()
+        };
+        let mut last: Option<Vec<[u8; 8]>> = None;
+        let mut writes = Vec::new();
+        for snapshot in &self.snapshots {
+            let now = words(snapshot);
+            if let Some(last) = last {
+                let both = last.iter().zip(&now).enumerate();
+                let changed = both.filter(|(_, (old, new))| old != new);
+                let changed: Vec<usize> = changed.map(|(at, _)| at).collect();
+                if !changed.is_empty() {
+                    writes.push((snapshot.address, changed));
+                }
+            }
+            last = Some(now);
+        }
+        writes
+    }
+}
+
+/// A read-only mapping of a segment of the stepped process.
+pub(crate) struct View(*const u8);
 
 impl View {
-    fn of(path: &Path) -> Option<Self> {
+    pub(crate) fn of(path: &Path) -> Option<Self> {
         let file = File::open(path).ok()?;
         // SAFETY: a new mapping at an address of the kernel's choice.
         let base = unsafe {
@@ -87,7 +122,7 @@ fn fill(own: &Segment) {
 }
 
 /// The next message of one who makes an instruction at a time.
-fn patiently(line: &OwnedFd) -> (Vec<u8>, Vec<OwnedFd>) {
+pub(crate) fn patiently(line: &OwnedFd) -> (Vec<u8>, Vec<OwnedFd>) {
     while !peer::readable(line.as_fd(), 1000) {}
     peer::receive(line)
 }
@@ -137,8 +172,8 @@ fn open_segment(pid: libc::pid_t) -> Option<View> {
     View::of(&entry.path())
 }
 
-/// Runs a case to its operation, and then instruction by instruction to the operation's end.
-pub(crate) fn record(case: &Case, path: &Path) -> Recording {
+/// Runs a case to its operation, and then step by step to the operation's end.
+pub(crate) fn record(case: &Case, path: &Path, stops: Stops) -> Recording {
     let page = Page::new();
     let own = Segment::new(1);
     fill(&own);
@@ -168,55 +203,135 @@ pub(crate) fn record(case: &Case, path: &Path) -> Recording {
             std::thread::yield_now();
         }
     }
-    let given = format!(
-        "/proc/{}/fd/{}",
-        peer.pid,
-        page.get(SEGMENT).wrapping_sub(1)
-    );
-    let mut view = View::of(Path::new(&given));
+    let view = given(peer.pid, page.get(SEGMENT));
     assert_eq!(view.is_none(), shaking);
-    let mut last = vec![0; SIZE];
+    let recording = walk(pid, &page, view, None, stops);
+    drop(child);
+    drop(peer);
+    page.unmap();
+    let _ = std::fs::remove_file(path);
+    recording
+}
+
+/// What a scripted peer has been sent, by the word in which it says so.
+pub(crate) fn given(pid: libc::pid_t, word: u64) -> Option<View> {
+    let path = format!("/proc/{pid}/fd/{}", word.wrapping_sub(1));
+    View::of(Path::new(&path))
+}
+
+/// Whether the process is about to send a message, with which it may show a segment.
+fn sends(pid: libc::pid_t) -> bool {
+    let registers = trace::registers(pid);
+    // Stopped in it, at its entry, or before it.
+    let enters = registers.rax == u64::MAX - u64::from(libc::ENOSYS.unsigned_abs()) + 1;
+    if enters && registers.orig_rax == libc::SYS_sendmsg.unsigned_abs() {
+        return true;
+    }
+    let mut code = [0; 2];
+    trace::peek(pid, registers.rip, &mut code);
+    code == [0x0f, 0x05] && registers.rax == libc::SYS_sendmsg.unsigned_abs()
+}
+
+/// Who is stopped where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stops {
+    /// Behind each instruction.
+    Instructions,
+    /// At each write into a segment, behind each instruction from then on until some have changed nothing, and at each system call.
+    Writes,
+}
+
+/// So many instructions have to change nothing.
+const QUIET: u32 = 8;
+
+/// Runs a process that stands before its operation to the operation's end. `view`: its segment, if it is there already; `old`: that of a connection before.
+pub(crate) fn walk(
+    pid: libc::pid_t,
+    page: &Page,
+    mut view: Option<View>,
+    old: Option<&View>,
+    stops: Stops,
+) -> Recording {
     let mut recording = Recording {
         steps: 0,
         snapshots: Vec::new(),
     };
-    let mut take = |step, view: &Option<View>, last: &mut Vec<u8>, over| {
-        let changed = view.as_ref().is_some_and(|view| view.changes(last));
+    let mut last = Snapshot {
+        step: 0,
+        address: 0,
+        bytes: vec![0; SIZE],
+        old: vec![0; SIZE],
+        handled: [0; 2],
+        sent: 0,
+        over: false,
+    };
+    let mut take = |step, view: &Option<View>, sent, over| {
+        let handled = [HANDED, FINISHED].map(|word| page.get(word));
+        let mut changed = view.as_ref().is_some_and(|it| it.changes(&mut last.bytes));
+        changed |= old.is_some_and(|it| it.changes(&mut last.old));
+        changed |= handled != last.handled || sent != last.sent;
         if changed || over {
-            recording.snapshots.push(Snapshot {
+            last = Snapshot {
                 step,
                 address: trace::registers(pid).rip,
-                bytes: last.clone(),
+                handled,
+                sent,
                 over,
-            });
+                ..last.clone()
+            };
+            recording.snapshots.push(last.clone());
         }
+        changed
     };
-    take(0, &view, &mut last, false);
-    let mut steps = 0;
+    let mut guard = (stops == Stops::Writes).then(|| Guard::new(pid));
+    let (mut steps, mut sent, mut quiet) = (0, 0, 0);
+    take(0, &view, sent, false);
     while page.get(STAGE) != 2 {
-        let mut handed = false;
-        if shaking {
-            let registers = trace::registers(pid);
-            let mut code = [0; 2];
-            trace::peek(pid, registers.rip, &mut code);
-            handed = code == [0x0f, 0x05] && registers.rax == libc::SYS_sendmsg.unsigned_abs();
+        let runs = guard
+            .as_ref()
+            .is_some_and(|guard| guard.is_shut() || view.is_none());
+        if runs {
+            trace::run_to_call(pid, 0);
+            match trace::wait(pid).1 {
+                Stop::Call | Stop::Signal(libc::SIGSTOP) => {
+                    take(steps, &view, sent, false);
+                    if !sends(pid) {
+                        continue;
+                    }
+                }
+                Stop::Signal(libc::SIGSEGV) if guard.as_ref().is_some_and(Guard::has_stopped) => {
+                    take(steps, &view, sent, false);
+                    guard.as_mut().unwrap().open();
+                }
+                other => panic!("{other:?} behind step {steps}"),
+            }
+        }
+        let shows = sends(pid);
+        if shows {
+            sent += 1;
+            take(steps, &view, sent, false);
         }
         trace::step(pid);
         match trace::wait(pid).1 {
             Stop::Signal(libc::SIGTRAP) => steps += 1,
-            other => panic!("{case:?}: {other:?} at step {steps}"),
+            other => panic!("{other:?} at step {steps}"),
         }
-        if handed && view.is_none() {
+        if shows && view.is_none() {
             view = open_segment(pid);
+            if let Some(guard) = &mut guard {
+                guard.shut();
+            }
         }
-        take(steps, &view, &mut last, false);
+        quiet = if take(steps, &view, sent, false) {
+            0
+        } else {
+            quiet + 1
+        };
+        if let Some(guard) = guard.as_mut().filter(|_| quiet > QUIET) {
+            guard.shut();
+        }
     }
-    take(steps, &view, &mut last, true);
+    take(steps, &view, sent, true);
     recording.steps = steps;
-    drop(child);
-    drop(peer);
-    mem::drop(view);
-    page.unmap();
-    let _ = std::fs::remove_file(path);
     recording
 }
