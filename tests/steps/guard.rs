@@ -19,6 +19,8 @@ unsafe extern "C" {
 /// The segments of a process that was forked of this one.
 pub(crate) struct Guard {
     pid: libc::pid_t,
+    /// So many of the first pages of each.
+    pages: u64,
     shut: Vec<Range<u64>>,
 }
 
@@ -45,15 +47,20 @@ fn call(pid: libc::pid_t, number: i64, arguments: [u64; 3]) -> u64 {
     answer
 }
 
-/// Where the process has its segments mapped so.
-fn mapped(pid: libc::pid_t, how: &str) -> Vec<Range<u64>> {
+/// Where the process has the first pages of its segments mapped so.
+fn mapped(pid: libc::pid_t, how: &str, pages: u64) -> Vec<Range<u64>> {
     let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
     let range = |line: &str| {
         let mut words = line.split_whitespace();
         let (from, to) = words.next()?.split_once('-')?;
         let is_one = words.next()? == how && line.contains("/memfd:ringway ");
-        let bound = |text| u64::from_str_radix(text, 16).unwrap();
-        is_one.then(|| bound(from)..bound(to))
+        let number = |text| u64::from_str_radix(text, 16).unwrap();
+        let most = pages
+            .saturating_mul(4096)
+            .saturating_sub(number(words.next()?));
+        let (from, to) = (number(from), number(to));
+        let to = to.min(from.saturating_add(most));
+        (is_one && from < to).then_some(from..to)
     };
     maps.lines().filter_map(range).collect()
 }
@@ -70,9 +77,10 @@ fn fault(pid: libc::pid_t) -> u64 {
 }
 
 impl Guard {
-    pub(crate) fn new(pid: libc::pid_t) -> Self {
+    pub(crate) fn new(pid: libc::pid_t, pages: u64) -> Self {
         let mut guard = Self {
             pid,
+            pages,
             shut: Vec::new(),
         };
         guard.shut();
@@ -92,7 +100,7 @@ impl Guard {
 
     /// The next write into a segment faults.
     pub(crate) fn shut(&mut self) {
-        let ranges = mapped(self.pid, "rw-s");
+        let ranges = mapped(self.pid, "rw-s", self.pages);
         self.protect(&ranges, libc::PROT_READ);
         self.shut.extend(ranges);
     }
@@ -100,7 +108,7 @@ impl Guard {
     /// None does.
     pub(crate) fn open(&mut self) {
         // Some may be gone, and something else in their place.
-        let there = mapped(self.pid, "r--s");
+        let there = mapped(self.pid, "r--s", self.pages);
         let ranges: Vec<_> = there
             .into_iter()
             .filter(|it| self.shut.contains(it))

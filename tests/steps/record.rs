@@ -1,20 +1,18 @@
 //! One operation, step by step, and what its process's segment held after each instruction that changed it.
 
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::greeting::{admit, enter};
 use crate::guard::Guard;
 use crate::operation::{
-    BOUND, Case, FINISHED, HANDED, Operation, SEGMENT, STAGE, Side, THEIRS, body, length,
+    BOUND, CALM, Case, FINISHED, HANDED, Operation, SEGMENT, STAGE, Side, THEIRS, body, length,
 };
-use crate::peer::{self, CONTROL, RING, Segment, eventfd};
+use crate::peer::{self, CONTROL, RING, Segment};
 use crate::process::{Page, fork, watchdog};
 use crate::trace::{self, Stop};
-
-/// Bytes of a segment.
-pub(crate) const SIZE: usize = CONTROL + RING;
 
 /// What was there after an instruction that changed it.
 #[derive(Clone)]
@@ -66,29 +64,31 @@ impl Recording {
 }
 
 /// A read-only mapping of a segment of the stepped process.
-pub(crate) struct View(*const u8);
+pub(crate) struct View(*const u8, usize);
 
 impl View {
     pub(crate) fn of(path: &Path) -> Option<Self> {
         let file = File::open(path).ok()?;
+        let size = usize::try_from(file.metadata().ok()?.len()).ok()?;
         // SAFETY: a new mapping at an address of the kernel's choice.
         let base = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
-                SIZE,
+                size,
                 libc::PROT_READ,
                 libc::MAP_SHARED,
                 file.as_raw_fd(),
                 0,
             )
         };
-        (base != libc::MAP_FAILED).then_some(Self(base.cast_const().cast()))
+        (base != libc::MAP_FAILED).then_some(Self(base.cast_const().cast(), size))
     }
 
     /// Updates `last`. Returns whether it was another. The process that writes it stands still.
-    fn changes(&self, last: &mut [u8]) -> bool {
-        // SAFETY: the mapping has `SIZE` bytes, the file all of its pages; nobody writes it now, for its only writer is stopped.
-        let now = unsafe { std::slice::from_raw_parts(self.0, SIZE) };
+    fn changes(&self, last: &mut Vec<u8>) -> bool {
+        // SAFETY: the mapping has so many bytes, the file all of its pages; nobody writes it now, for its only writer is stopped.
+        let now = unsafe { std::slice::from_raw_parts(self.0, self.1) };
+        last.resize(self.1, 0);
         let changed = now != last;
         if changed {
             last.copy_from_slice(now);
@@ -100,7 +100,7 @@ impl View {
 impl Drop for View {
     fn drop(&mut self) {
         // SAFETY: the range is our own mapping, and nobody uses it any more.
-        unsafe { libc::munmap(self.0.cast_mut().cast(), SIZE) };
+        unsafe { libc::munmap(self.0.cast_mut().cast(), self.1) };
     }
 }
 
@@ -121,41 +121,26 @@ fn fill(own: &Segment) {
     }
 }
 
-/// The next message of one who makes an instruction at a time.
-pub(crate) fn patiently(line: &OwnedFd) -> (Vec<u8>, Vec<OwnedFd>) {
-    while !peer::readable(line.as_fd(), 1000) {}
-    peer::receive(line)
-}
-
 /// The peer: shakes hands in order, keeps what it was sent, and does nothing more.
 fn script(case: &Case, page: &Page, path: &Path, own: &Segment) {
-    let bells = [eventfd(), eventfd()];
-    let gifts = [&own.file, &bells[0], &bells[1]].map(AsRawFd::as_raw_fd);
-    let line;
-    let theirs = match case.side {
+    let terms = case.peer();
+    let (_line, theirs) = match case.side {
         Side::Server => {
             page.until(BOUND, 1);
-            line = peer::dial(path).unwrap();
-            peer::send(&line, &peer::hello().0, &[]);
-            let (welcome, theirs) = patiently(&line);
-            assert_eq!(welcome[8], 2, "a Welcome was expected");
-            peer::send(&line, &peer::attach().0, &gifts);
-            assert_eq!(patiently(&line).0[8], 4, "a Ready was expected");
-            theirs
+            enter(path, own, &terms)
         }
         Side::Client => {
             let listener = peer::listen(path);
             page.set(BOUND, 1);
-            line = peer::accept(&listener);
-            assert_eq!(patiently(&line).0[8], 1, "a Hello was expected");
-            peer::send(&line, &peer::welcome().0, &gifts);
-            let (attach, theirs) = patiently(&line);
-            assert_eq!(attach[8], 3, "an Attach was expected");
-            peer::send(&line, &peer::ready().0, &[]);
-            theirs
+            admit(&listener, own, &terms)
         }
     };
     page.set(SEGMENT, u64::from(theirs[0].as_raw_fd().unsigned_abs()) + 1);
+    while page.get(STAGE) == 0 {
+        let calm = page.get(CALM) as usize;
+        own.set(peer::RELEASED, (calm * length(0)) as u64);
+        std::thread::yield_now();
+    }
     loop {
         std::thread::sleep(Duration::from_secs(1));
     }
@@ -175,7 +160,7 @@ fn open_segment(pid: libc::pid_t) -> Option<View> {
 /// Runs a case to its operation, and then step by step to the operation's end.
 pub(crate) fn record(case: &Case, path: &Path, stops: Stops) -> Recording {
     let page = Page::new();
-    let own = Segment::new(1);
+    let own = case.peer().segment();
     fill(&own);
     let peer = fork(|| {
         watchdog(Duration::from_secs(300));
@@ -192,7 +177,7 @@ pub(crate) fn record(case: &Case, path: &Path, stops: Stops) -> Recording {
     assert_eq!(trace::wait(pid), (pid, Stop::Signal(libc::SIGSTOP)));
     // What the peer has read, and whether it sleeps.
     own.set(peer::RELEASED, case.base() as u64);
-    if case.operation == Operation::Wake {
+    if matches!(case.operation, Operation::Wake | Operation::Unfenced) {
         own.set(peer::RECEIVER_EPOCH, 1);
     }
     let shaking = case.operation == Operation::Handshake;
@@ -239,7 +224,12 @@ pub(crate) enum Stops {
     Instructions,
     /// At each write into a segment, behind each instruction from then on until some have changed nothing, and at each system call.
     Writes,
+    /// The same, of the control area and the first page of the ring, where a large frame's header is; of what is written behind that header it is some.
+    Heads,
 }
+
+/// Bytes of a segment up to the first large frame's header.
+const HEAD: usize = CONTROL + 96;
 
 /// So many instructions have to change nothing.
 const QUIET: u32 = 8;
@@ -259,15 +249,19 @@ pub(crate) fn walk(
     let mut last = Snapshot {
         step: 0,
         address: 0,
-        bytes: vec![0; SIZE],
-        old: vec![0; SIZE],
+        bytes: vec![0; CONTROL + RING],
+        old: vec![0; CONTROL + RING],
         handled: [0; 2],
         sent: 0,
         over: false,
     };
     let mut take = |step, view: &Option<View>, sent, over| {
         let handled = [HANDED, FINISHED].map(|word| page.get(word));
+        let head = (stops == Stops::Heads).then(|| last.bytes[..HEAD].to_vec());
         let mut changed = view.as_ref().is_some_and(|it| it.changes(&mut last.bytes));
+        if changed && head.is_some_and(|head| head == last.bytes[..HEAD]) && step % 64 != 0 {
+            return true;
+        }
         changed |= old.is_some_and(|it| it.changes(&mut last.old));
         changed |= handled != last.handled || sent != last.sent;
         if changed || over {
@@ -283,7 +277,8 @@ pub(crate) fn walk(
         }
         changed
     };
-    let mut guard = (stops == Stops::Writes).then(|| Guard::new(pid));
+    let pages = if stops == Stops::Heads { 2 } else { u64::MAX };
+    let mut guard = (stops != Stops::Instructions).then(|| Guard::new(pid, pages));
     let (mut steps, mut sent, mut quiet) = (0, 0, 0);
     take(0, &view, sent, false);
     while page.get(STAGE) != 2 {

@@ -5,10 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{AGAIN, ALL, CARRIED, Case, DOUBT, FEATURE};
+use crate::greeting::patiently;
 use crate::operation::{BOUND, COMMITTED, GO, SEGMENT, Side};
 use crate::peer::{self, Message, RELEASED, Segment, Word, attach, eventfd, hello, ready, welcome};
 use crate::process::{Page, fork, watchdog};
-use crate::record::{Recording, Stops, given, patiently, walk};
+use crate::record::{Recording, Stops, given, walk};
 use crate::trace::{self, Stop};
 
 /// What the first server was sent, as a descriptor of the script's own, plus one.

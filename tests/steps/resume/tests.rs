@@ -37,11 +37,12 @@ fn whoever_resumes_may_end_behind_any_instruction() {
                 return;
             }
             trace::on_one_processor(1);
-            for case in cases() {
+            for (number, case) in cases().into_iter().enumerate() {
                 let start = Instant::now();
                 let recording = script::record(&case, &path("resumed"), Stops::Writes);
                 let stepped = start.elapsed();
-                if is_long() {
+                // Each has some hundred thousand.
+                if is_long() && number < 2 {
                     let all = script::record(&case, &path("resumed"), Stops::Instructions);
                     assert_eq!(
                         recording.writes(),
