@@ -291,18 +291,21 @@ impl Case {
         } else {
             let mut connection = self.establish(page, path);
             // Its peer makes room as it comes, and wakes nobody.
+            let mut send = |bytes: &[u8]| {
+                while connection.sender().try_send(bytes).is_err() {
+                    std::thread::yield_now();
+                }
+            };
             for number in 0..self.calm() {
                 if number == self.calm() - 1000 {
                     std::thread::sleep(Duration::from_millis(20));
                 }
-                while connection.sender().try_send(&[]).is_err() {
-                    std::thread::yield_now();
-                }
+                send(&[]);
                 page.set(CALM, number as u64 + 1);
             }
             let before = self.before();
             for (number, &size) in before.iter().enumerate() {
-                connection.sender().send(&body(number, size)).unwrap();
+                send(&body(number, size));
                 page.set(COMMITTED, number as u64 + 1);
             }
             if self.operation == Operation::Rewind {

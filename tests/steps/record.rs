@@ -8,7 +8,8 @@ use std::time::Duration;
 use crate::greeting::{admit, enter};
 use crate::guard::Guard;
 use crate::operation::{
-    BOUND, CALM, Case, FINISHED, HANDED, Operation, SEGMENT, STAGE, Side, THEIRS, body, length,
+    BOUND, CALM, Case, FINISHED, HANDED, Operation, READY, SEGMENT, STAGE, Side, THEIRS, body,
+    length,
 };
 use crate::peer::{self, CONTROL, RING, Segment};
 use crate::process::{Page, fork, watchdog};
@@ -141,6 +142,7 @@ fn script(case: &Case, page: &Page, path: &Path, own: &Segment) {
         own.set(peer::RELEASED, (calm * length(0)) as u64);
         std::thread::yield_now();
     }
+    page.set(READY, 1);
     loop {
         std::thread::sleep(Duration::from_secs(1));
     }
@@ -175,18 +177,17 @@ pub(crate) fn record(case: &Case, path: &Path, stops: Stops) -> Recording {
     trace::take(pid);
     trace::run(pid, 0);
     assert_eq!(trace::wait(pid), (pid, Stop::Signal(libc::SIGSTOP)));
+    let shaking = case.operation == Operation::Handshake;
+    if !shaking {
+        page.until(READY, 1);
+    }
     // What the peer has read, and whether it sleeps.
     own.set(peer::RELEASED, case.base() as u64);
     if matches!(case.operation, Operation::Wake | Operation::Unfenced) {
         own.set(peer::RECEIVER_EPOCH, 1);
     }
-    let shaking = case.operation == Operation::Handshake;
     if shaking {
         own.set(peer::RELEASED, 0);
-    } else {
-        while page.get(SEGMENT) == 0 {
-            std::thread::yield_now();
-        }
     }
     let view = given(peer.pid, page.get(SEGMENT));
     assert_eq!(view.is_none(), shaking);
