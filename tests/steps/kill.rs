@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ringway::{Config, Connection, ErrorKind, RecvError, SendError, Wait};
 
 use crate::operation::{
-    BOUND, COMMITTED, Case, DONE, Operation, RECEIVED, STAGE, Side, THEIRS, body, soon,
+    BOUND, COMMITTED, Case, DONE, LARGE, Operation, RECEIVED, STAGE, Side, THEIRS, body, soon,
 };
 use crate::process::{Page, fork, holdings, watchdog};
 use crate::trace::{self, Stop};
@@ -16,8 +16,9 @@ use crate::trace::{self, Stop};
 fn join(case: &Case, page: &Page, path: &Path) -> Option<Connection> {
     let config = Config::new()
         .wait(Wait::Park)
+        .lanes(case.lanes())
         .capacity(4096)
-        .peer_capacity(4096)
+        .peer_capacity(case.ring())
         .handshake_timeout(Duration::from_secs(10));
     let gone = |error: &ringway::Error| {
         let kind = error.kind();
@@ -71,16 +72,21 @@ fn survive(case: &Case, page: &Page, path: &Path) {
         .into_iter()
         .enumerate()
         .try_for_each(|(number, size)| sender.send_deadline(&body(100 + number, size), soon()));
-    let sizes = [case.before(), case.within()].concat();
-    let mut buffer = vec![0; 4096];
-    let mut count = 0;
+    let before = case.before();
+    let lanes = before.iter().map(|&size| (size, 0));
+    let wanted: Vec<_> = lanes.chain(case.commits().concat()).collect();
+    let mut buffer = vec![0; 2 * LARGE];
+    let mut found = Vec::new();
     let received = loop {
         match receiver.recv_into_deadline(&mut buffer, soon()) {
             Ok(length) => {
-                let wanted = body(count, sizes[count]);
-                assert!(buffer[..length] == wanted, "frame {count} is broken");
-                count += 1;
-                page.set(RECEIVED, count as u64);
+                let (bytes, lane) = (&buffer[..length], receiver.last_priority());
+                let is = |(number, it): (usize, &(usize, usize))| {
+                    it.1 == lane && !found.contains(&number) && bytes == body(number, it.0)
+                };
+                let number = wanted.iter().enumerate().position(is);
+                found.push(number.expect("a frame is broken"));
+                page.set(RECEIVED, found.len() as u64);
             }
             Err(error) => break error,
         }
@@ -95,11 +101,18 @@ fn survive(case: &Case, page: &Page, path: &Path) {
     let ended = matches!(received, RecvError::PeerDied | RecvError::Closed)
         && matches!(sent, SendError::PeerDied | SendError::Closed);
     assert!(ended, "the end was {received:?}, {sent:?}");
-    // All of a group or nothing.
-    let whole = [case.before().len(), sizes.len()].contains(&count);
+    let mut counts = vec![before.len()];
+    for commit in case.commits() {
+        counts.push(counts[counts.len() - 1] + commit.len());
+    }
+    // All of a group or nothing, and in each lane in order.
+    let whole = case.operation == Operation::Handshake || counts.contains(&found.len());
+    let ordered = found.is_sorted_by_key(|&number| (wanted[number].1, number));
+    found.sort_unstable();
+    let first = found.iter().copied().eq(0..found.len());
     assert!(
-        whole || case.operation == Operation::Handshake,
-        "{count} frames came"
+        whole && first && (ordered || case.lanes() > 1),
+        "{found:?} came"
     );
 }
 

@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ringway::{Config, Connection, Wait};
+use ringway::{Config, Connection, Receiver, Wait};
 
+use crate::greeting::Terms;
+use crate::peer::RING;
 use crate::process::Page;
 
 /// Words of the page: 1 when the operation is about to begin, 2 when it has returned.
@@ -22,6 +24,14 @@ pub(crate) const DONE: usize = 5;
 /// A dead twin has shaken hands; it may take on the snapshot.
 pub(crate) const READY: usize = 6;
 pub(crate) const GO: usize = 7;
+/// How many frames have been handed out, and with how many their handler is done; in an operation that commits several times, how often it has.
+pub(crate) const HANDED: usize = 8;
+pub(crate) const FINISHED: usize = 9;
+/// How many frames of the calm have been sent.
+pub(crate) const CALM: usize = 10;
+
+/// From so many bytes on a frame is announced.
+pub(crate) const LARGE: usize = 64 << 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
@@ -35,8 +45,18 @@ pub(crate) enum Operation {
     Expiring,
     /// A group of two.
     Group,
+    /// A group of five.
+    Five,
+    /// Frames of three priorities, the least urgent one first, and two of one in a group.
+    Lanes,
+    /// A large one, announced while it is copied in.
+    Large,
+    /// By a sender that has left its barriers out, to a peer that sleeps.
+    Unfenced,
     /// A frame is received and released.
     Release,
+    /// Two are held, and released together.
+    Held,
     /// Back to what was released, and on from there.
     Rewind,
     /// The receiver arms, for somebody else's loop and to sleep by itself.
@@ -57,7 +77,12 @@ pub(crate) const ALL: &[Operation] = &[
     Operation::Aligned,
     Operation::Expiring,
     Operation::Group,
+    Operation::Five,
+    Operation::Lanes,
+    Operation::Large,
+    Operation::Unfenced,
     Operation::Release,
+    Operation::Held,
     Operation::Rewind,
     Operation::Park,
     Operation::Room,
@@ -111,54 +136,131 @@ impl Case {
         }
     }
 
-    /// Payload bytes of what the operation commits: all of it at once.
-    pub(crate) fn within(&self) -> Vec<usize> {
+    /// Payload bytes and priority of what the operation commits: all of each at once, one after the other.
+    pub(crate) fn commits(&self) -> Vec<Vec<(usize, usize)>> {
         match self.operation {
-            Operation::Group => vec![self.size; 2],
+            Operation::Group => vec![vec![(self.size, 0); 2]],
+            // Larger ones would have to be published in between, for want of room.
+            Operation::Five => vec![vec![(self.size.min(400), 0); 5]],
+            Operation::Lanes => vec![
+                vec![(self.size, 2)],
+                vec![(self.size, 0)],
+                vec![(self.size, 1), (40, 1)],
+            ],
+            Operation::Large => vec![vec![(LARGE + self.size, 0)]],
             Operation::Send
             | Operation::Commit
             | Operation::Aligned
             | Operation::Expiring
-            | Operation::Wake => vec![self.size],
+            | Operation::Unfenced
+            | Operation::Wake => vec![vec![(self.size, 0)]],
             _ => Vec::new(),
+        }
+    }
+
+    /// Payload bytes of all that it commits.
+    pub(crate) fn within(&self) -> Vec<usize> {
+        self.commits().concat().iter().map(|it| it.0).collect()
+    }
+
+    /// Lanes in each direction.
+    pub(crate) fn lanes(&self) -> usize {
+        if self.operation == Operation::Lanes {
+            3
+        } else {
+            1
+        }
+    }
+
+    /// Bytes of each of its rings.
+    pub(crate) fn ring(&self) -> usize {
+        if self.operation == Operation::Large {
+            2 * LARGE
+        } else {
+            RING
+        }
+    }
+
+    /// Features of the handshake.
+    pub(crate) fn features(&self) -> u64 {
+        u64::from(self.operation == Operation::Unfenced)
+    }
+
+    /// Frames of no byte that go before everything else, so that the calm comes.
+    fn calm(&self) -> usize {
+        if self.operation == Operation::Unfenced {
+            20_000
+        } else {
+            0
         }
     }
 
     /// The position from which the survivor has not read: the last frame before the operation is there for it.
     pub(crate) fn base(&self) -> usize {
         let before = self.before();
-        before[..before.len() - 1]
-            .iter()
-            .map(|&size| length(size))
-            .sum()
+        let known = before[..self.known()].iter();
+        let known: usize = known.map(|&size| length(size)).sum();
+        known + self.calm() * length(0)
     }
 
-    /// What is there to be read from the base on: the last frame before the operation, and those of the operation or none.
-    pub(crate) fn frames(&self, done: bool) -> Vec<Vec<u8>> {
+    /// So many frames are before the base. All lanes start at one place.
+    fn known(&self) -> usize {
+        match self.operation {
+            Operation::Handshake | Operation::Lanes => 0,
+            _ => self.before().len() - 1,
+        }
+    }
+
+    /// What is there to be read from the base on, by priority: what is left from before the operation, and of the operation that which so many commits make visible.
+    pub(crate) fn frames(&self, commits: usize) -> Vec<(usize, Vec<u8>)> {
         let before = self.before();
-        let last = before.len() - 1;
-        let mut frames = vec![body(last, before[last])];
+        let known = self.known();
+        let numbered = before.iter().enumerate().skip(known);
+        let mut frames: Vec<_> = numbered.map(|(at, &size)| (0, body(at, size))).collect();
         if self.operation == Operation::Handshake {
             frames.clear();
         }
-        if done {
-            let numbered = self.within().into_iter().enumerate();
-            frames.extend(numbered.map(|(index, size)| body(last + 1 + index, size)));
-        }
+        let all = self.commits()[..commits].concat();
+        let numbered = all.into_iter().zip(before.len()..);
+        frames.extend(numbered.map(|((size, lane), at)| (lane, body(at, size))));
+        frames.sort_by_key(|frame| frame.0);
         frames
     }
 
     pub(crate) fn config(&self) -> Config {
         Config::new()
             .wait(Wait::Park)
-            .capacity(4096)
-            .peer_capacity(4096)
+            .lanes(self.lanes())
+            .membarrier(self.features() != 0)
+            .capacity(self.ring())
+            .peer_capacity(RING)
             .alignment(if self.operation == Operation::Aligned {
                 64
             } else {
                 8
             })
             .handshake_timeout(Duration::from_secs(300))
+    }
+
+    /// What its scripted peer agrees to.
+    pub(crate) fn peer(&self) -> Terms {
+        Terms {
+            lanes: self.lanes(),
+            ours: RING,
+            theirs: self.ring(),
+            start: 0,
+            features: self.features(),
+        }
+    }
+
+    /// And who does what it has done, but begins at the base.
+    pub(crate) fn twin(&self) -> Terms {
+        Terms {
+            ours: self.ring(),
+            theirs: RING,
+            start: self.base() as u64,
+            ..self.peer()
+        }
     }
 
     fn establish(&self, page: &Page, path: &Path) -> Connection {
@@ -188,9 +290,22 @@ impl Case {
             std::mem::forget(connection);
         } else {
             let mut connection = self.establish(page, path);
+            // Its peer makes room as it comes, and wakes nobody.
+            let mut send = |bytes: &[u8]| {
+                while connection.sender().try_send(bytes).is_err() {
+                    std::thread::yield_now();
+                }
+            };
+            for number in 0..self.calm() {
+                if number == self.calm() - 1000 {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                send(&[]);
+                page.set(CALM, number as u64 + 1);
+            }
             let before = self.before();
             for (number, &size) in before.iter().enumerate() {
-                connection.sender().send(&body(number, size)).unwrap();
+                send(&body(number, size));
                 page.set(COMMITTED, number as u64 + 1);
             }
             if self.operation == Operation::Rewind {
@@ -207,20 +322,31 @@ impl Case {
                 .collect();
             page.set(STAGE, 1);
             stop();
-            self.operate(connection, &bodies);
+            self.operate(page, connection, &bodies);
             page.set(COMMITTED, (before.len() + bodies.len()) as u64);
             page.set(STAGE, 2);
         }
+        stop();
         // Its end is for others to decide.
         loop {
             std::thread::sleep(Duration::from_secs(1));
         }
     }
 
-    fn operate(&self, mut connection: Connection, bodies: &[Vec<u8>]) {
+    fn operate(&self, page: &Page, mut connection: Connection, bodies: &[Vec<u8>]) {
         let (sender, receiver) = connection.halves();
+        // What is received, and is done with when it is dropped.
+        let take = |receiver: &mut Receiver, number: usize| {
+            let frame = receiver.recv().unwrap();
+            assert_eq!(frame.len(), THEIRS[0]);
+            page.set(HANDED, number as u64 + 1);
+            page.set(FINISHED, number as u64 + 1);
+            drop(frame);
+        };
         match self.operation {
-            Operation::Send | Operation::Wake => sender.send(&bodies[0]).unwrap(),
+            Operation::Send | Operation::Wake | Operation::Large | Operation::Unfenced => {
+                sender.send(&bodies[0]).unwrap();
+            }
             Operation::Commit | Operation::Aligned => {
                 let aligned = self.operation == Operation::Aligned;
                 let mut reservation = if aligned {
@@ -235,26 +361,45 @@ impl Case {
                 let expires = Instant::now() + Duration::from_secs(600);
                 sender.send_expiring(&bodies[0], expires).unwrap();
             }
-            Operation::Group => {
+            Operation::Group | Operation::Five => {
                 let mut group = sender.group();
-                group.send(&bodies[0]).unwrap();
-                group.send(&bodies[1]).unwrap();
+                for body in bodies {
+                    group.send(body).unwrap();
+                }
                 group.publish();
             }
-            Operation::Release => {
-                for size in THEIRS {
-                    assert_eq!(receiver.recv().unwrap().len(), size);
+            Operation::Lanes => {
+                sender.at(2).unwrap().send(&bodies[0]).unwrap();
+                page.set(HANDED, 1);
+                sender.send(&bodies[1]).unwrap();
+                page.set(HANDED, 2);
+                let mut urgent = sender.at(1).unwrap();
+                let mut group = urgent.group();
+                group.send(&bodies[2]).unwrap();
+                group.send(&bodies[3]).unwrap();
+                group.publish();
+                page.set(HANDED, 3);
+            }
+            Operation::Release => (0..THEIRS.len()).for_each(|number| take(receiver, number)),
+            Operation::Held => {
+                receiver.hold(true);
+                for number in 1..3 {
+                    assert_eq!(receiver.recv().unwrap().len(), THEIRS[0]);
+                    page.set(HANDED, number);
                 }
+                page.set(FINISHED, 2);
+                receiver.release();
+                receiver.hold(false);
+                take(receiver, 2);
             }
             Operation::Rewind => {
                 receiver.rewind();
                 assert_eq!(receiver.recv().unwrap().len(), THEIRS[0]);
+                page.set(FINISHED, 1);
                 receiver.release();
             }
             Operation::Park => {
-                for size in THEIRS {
-                    assert_eq!(receiver.recv().unwrap().len(), size);
-                }
+                (0..THEIRS.len()).for_each(|number| take(receiver, number));
                 let _ = receiver.arm().unwrap();
                 let moment = Instant::now() + Duration::from_millis(1);
                 assert!(receiver.recv_deadline(moment).is_err());
