@@ -37,11 +37,12 @@ const CLIENTS: usize = 2;
 const DESK: &str = "RINGWAY_EXAMPLE_DESK";
 
 fn main() -> Outcome<()> {
-    run(&[How::InOrder, How::ByCrash])
+    run(&[How::InOrder, How::ByCrash])?;
+    Ok(())
 }
 
-/// A desk in the processes that are to be one, else the clients and whoever starts the desks.
-pub(crate) fn run(replacements: &[How]) -> Outcome<()> {
+/// A desk in the processes that are to be one, else the clients and whoever starts the desks. Returns how many replacements there were before a client had all of its answers.
+pub(crate) fn run(replacements: &[How]) -> Outcome<usize> {
     let Ok(desk) = std::env::var(DESK) else {
         return trade(replacements);
     };
@@ -199,12 +200,22 @@ fn answer(connection: &mut Connection, book: &mut File) -> Outcome<bool> {
 #[derive(Debug, Default)]
 struct Seen {
     answers: AtomicU64,
-    /// The desk that answered last.
-    desk: AtomicI32,
+    /// The desk that answered each client last.
+    desks: [AtomicI32; CLIENTS],
     /// The longest time between two answers of one client, in nanoseconds.
     gap: AtomicU64,
     unseen: AtomicU64,
     in_doubt: AtomicU64,
+}
+
+impl Seen {
+    /// The desk that all clients are with, if they are.
+    fn desk(&self) -> Option<i32> {
+        let [first, others @ ..] = &self.desks;
+        let desk = first.load(Ordering::Relaxed);
+        let together = others.iter().all(|it| it.load(Ordering::Relaxed) == desk);
+        (together && desk != 0).then_some(desk)
+    }
 }
 
 /// A file that ends with us.
@@ -223,16 +234,22 @@ fn open(name: &str, book: &Path) -> Outcome<(Child, ChildStdin)> {
 }
 
 /// Sends orders through one desk after the other.
-fn trade(replacements: &[How]) -> Outcome<()> {
+fn trade(replacements: &[How]) -> Outcome<usize> {
     let name = format!("upgrade-{}", std::process::id());
     let book = Book(std::env::temp_dir().join(&name));
     File::create(&book.0)?;
     let each = ORDERS * (replacements.len() as u64 + 1);
     let seen = Seen::default();
     let (mut child, mut input) = open(&name, &book.0)?;
+    let mut done = 0;
     std::thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS)
-            .map(|_| scope.spawn(|| client(&name, each, &seen)))
+            .map(|who| {
+                scope.spawn({
+                    let (name, seen) = (&name, &seen);
+                    move || client(name, each, who, seen)
+                })
+            })
             .collect();
         let finished = || {
             clients
@@ -241,10 +258,16 @@ fn trade(replacements: &[How]) -> Outcome<()> {
         };
         for (index, how) in replacements.iter().enumerate() {
             let until = (index as u64 + 1) * ORDERS * CLIENTS as u64;
-            while seen.answers.load(Ordering::Relaxed) < until && !finished() {
-                std::thread::sleep(Duration::from_micros(200));
-            }
-            let old = seen.desk.load(Ordering::Relaxed);
+            let old = loop {
+                let answers = seen.answers.load(Ordering::Relaxed);
+                match seen.desk().filter(|_| answers >= until) {
+                    // Who has all of its answers is with nobody any more.
+                    _ if finished() => break None,
+                    None => std::thread::sleep(Duration::from_micros(200)),
+                    desk => break desk,
+                }
+            };
+            let Some(old) = old else { break };
             for count in [&seen.gap, &seen.unseen, &seen.in_doubt] {
                 count.store(0, Ordering::Relaxed);
             }
@@ -258,11 +281,11 @@ fn trade(replacements: &[How]) -> Outcome<()> {
                     input = its_input;
                 }
             }
-            while seen.desk.load(Ordering::Relaxed) == old && !finished() {
+            // Until the last client is with the next desk as well.
+            while seen.desk().is_none_or(|desk| desk == old) && !finished() {
                 std::thread::sleep(Duration::from_micros(200));
             }
-            // Until the last client is with the next desk as well.
-            std::thread::sleep(Duration::from_millis(20));
+            done += 1;
             let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
             println!(
                 "replaced {how:?}: the longest time without an answer was {:.2?}; sent again {} that nobody had seen and {} in doubt",
@@ -285,22 +308,16 @@ fn trade(replacements: &[How]) -> Outcome<()> {
     println!("{} orders, {bookings} bookings", each * CLIENTS as u64);
     let orders = each * CLIENTS as u64;
     assert_eq!((booked.len() as u64, bookings), (orders, orders));
-    Ok(())
+    Ok(done)
 }
 
 /// Sends orders while there is room, through whatever desk there is, and checks that each is answered, in order.
-fn client(name: &str, orders: u64, seen: &Seen) -> Outcome<()> {
+fn client(name: &str, orders: u64, who: usize, seen: &Seen) -> Outcome<()> {
     let mut connection = connect(name)?;
     let (mut sent, mut answered, mut last) = (0, 0, Instant::now());
     while answered < orders {
-        match exchange(
-            &mut connection,
-            orders,
-            &mut sent,
-            &mut answered,
-            &mut last,
-            seen,
-        ) {
+        let progress = (&mut sent, &mut answered, &mut last);
+        match exchange(&mut connection, orders, progress, &seen.desks[who], seen) {
             Ok(()) => continue,
             // All that it had answered has been received.
             Err(RecvError::PeerDied | RecvError::Closed) => {}
@@ -329,9 +346,8 @@ fn connect(name: &str) -> Outcome<Connection> {
 fn exchange(
     connection: &mut Connection,
     orders: u64,
-    sent: &mut u64,
-    answered: &mut u64,
-    last: &mut Instant,
+    (sent, answered, last): (&mut u64, &mut u64, &mut Instant),
+    with: &AtomicI32,
     seen: &Seen,
 ) -> Result<(), RecvError> {
     let (sender, receiver) = connection.halves();
@@ -357,7 +373,7 @@ fn exchange(
         let gap = std::mem::replace(last, Instant::now());
         let gap = u64::try_from(last.duration_since(gap).as_nanos()).unwrap_or(u64::MAX);
         seen.gap.fetch_max(gap, Ordering::Relaxed);
-        seen.desk.store(desk, Ordering::Relaxed);
+        with.store(desk, Ordering::Relaxed);
         seen.answers.fetch_add(1, Ordering::Relaxed);
     }
 }
