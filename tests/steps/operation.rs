@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ringway::{Config, Connection, Receiver, Wait};
+use ringway::{Config, Connection, Receiver, RecvError, Wait};
 
 use crate::greeting::Terms;
 use crate::peer::RING;
@@ -55,7 +55,7 @@ pub(crate) enum Operation {
     Unfenced,
     /// A frame is received and released.
     Release,
-    /// Two are held, and released together.
+    /// Three are held, and released together.
     Held,
     /// Back to what was released, and on from there.
     Rewind,
@@ -383,14 +383,15 @@ impl Case {
             Operation::Release => (0..THEIRS.len()).for_each(|number| take(receiver, number)),
             Operation::Held => {
                 receiver.hold(true);
-                for number in 1..3 {
+                for number in 1..4 {
                     assert_eq!(receiver.recv().unwrap().len(), THEIRS[0]);
                     page.set(HANDED, number);
                 }
-                page.set(FINISHED, 2);
+                // Who looks in vain tells all that it has released.
+                assert_eq!(receiver.try_recv().map(drop), Err(RecvError::Empty));
+                let _ = receiver.arm().unwrap();
+                page.set(FINISHED, 3);
                 receiver.release();
-                receiver.hold(false);
-                take(receiver, 2);
             }
             Operation::Rewind => {
                 receiver.rewind();

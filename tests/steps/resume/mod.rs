@@ -155,6 +155,7 @@ impl Case {
             drop(frame);
             answer();
         }
+        let _ = receiver.arm().unwrap();
         page.set(FINISHED, 4);
         receiver.release();
         receiver.hold(false);
