@@ -109,6 +109,10 @@ fn each_call_in_the_sources_is_made_in_some_scene() {
         "each_call_in_the_sources_is_made_in_some_scene",
         LIMIT,
         || {
+            if !cfg!(debug_assertions) {
+                println!("not run: the optimiser leaves no function for each call");
+                return;
+            }
             let mut made = BTreeSet::new();
             let symbols = Symbols::new();
             for &scene in SERVERS.iter().chain(CLIENTS) {
