@@ -166,7 +166,7 @@ fn a_client_killed_in_a_resume_leaves_all_or_nothing_to_the_next_server() {
             if done {
                 break;
             }
-            at += stride(4);
+            at += stride(9);
         }
         println!("{at} stops; the next server had nothing {nothing} times, and all {all} times");
         assert!(nothing > 0 && all > 0);
@@ -200,7 +200,7 @@ fn a_client_stopped_in_a_resume_holds_nobody_up_and_resumes_when_it_goes_on() {
             if done {
                 break;
             }
-            at += stride(24);
+            at += stride(25);
         }
         println!("{at} stops; {refused} times it was refused meanwhile");
         assert!(refused > 0);
@@ -257,7 +257,7 @@ fn a_server_killed_in_the_handshake_of_a_resume_has_cost_nothing() {
         let killed = |traced: Traced, _: &Page| traced.kill();
         let resumes = |path: &Path, _: &Page, lost| resume(&config(), path, lost);
         while !server_at(at, killed, resumes) {
-            at += stride(4);
+            at += stride(9);
         }
         println!("{at} stops");
     });
@@ -305,7 +305,7 @@ fn a_server_stopped_in_the_handshake_of_a_resume_is_not_dead() {
             if done {
                 break;
             }
-            at += stride(16);
+            at += stride(15);
         }
         println!(
             "{at} stops; not let in {} times, let in {} times",

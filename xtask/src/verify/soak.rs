@@ -178,10 +178,21 @@ const SOAKS: &[Soak] = &[
     Soak {
         part: "soak:steps",
         name: "every instruction",
-        percent: 5,
+        percent: 4,
         sanitized: false,
         // As the optimiser has them.
         words: &["--release", "--test", "steps"],
+        lap: |cargo, _, _| {
+            cargo.env("RINGWAY_STEPS", "all");
+        },
+        counts: None,
+    },
+    Soak {
+        part: "soak:resumes",
+        name: "resumes in their midst",
+        percent: 1,
+        sanitized: false,
+        words: &["--test", "resume", "midway"],
         lap: |cargo, _, _| {
             cargo.env("RINGWAY_STEPS", "all");
         },
