@@ -122,13 +122,13 @@ pub(super) const ALL: &[Step] = &[
     },
     Step {
         name: "tsan",
-        about: "the lane between two threads under ThreadSanitizer, and races that are planted in it",
+        about: "the lane between two threads, and what threads share, under ThreadSanitizer, and races that are planted there",
         run: sanitizers::tsan,
         beside: true,
     },
     Step {
         name: "asan",
-        about: "hostile peers under AddressSanitizer",
+        about: "hostile peers under AddressSanitizer, and overflows that are planted",
         run: sanitizers::asan,
         beside: true,
     },
