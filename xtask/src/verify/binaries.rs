@@ -164,9 +164,11 @@ fn panic_of(name: &str, printed: &str) -> Option<String> {
         let (_, place) = line.strip_prefix(&thread)?.split_once("panicked at ")?;
         Some(place)
     })?;
+    let is_empty = |line: &&str| line.is_empty();
     let is_over = |line: &&str| line.is_empty() || line.starts_with("stack backtrace:");
     let mut words = vec![place];
-    words.extend(lines.take_while(|line| !is_over(line)).map(str::trim));
+    let text = lines.skip_while(is_empty).take_while(|line| !is_over(line));
+    words.extend(text.map(str::trim));
     Some(words.join(" ").chars().take(LONGEST).collect())
 }
 
@@ -194,7 +196,7 @@ mod tests {
         let told = "b: src/b.rs:1:2: assertion `left == right` failed: one left: 1 right: 2";
         assert_eq!(blamed(&printed), [told]);
         let printed = format!(
-            "test b ... FAILED\nthread 'b' panicked at x:\n{}",
+            "test b ... FAILED\nthread 'b' panicked at x:\n\n{}",
             "é".repeat(400)
         );
         assert_eq!(blamed(&printed)[0].chars().count(), "b: ".len() + LONGEST);
