@@ -131,13 +131,19 @@ impl Series {
         let what = fault(&ran, &[], None);
         assert_eq!(what, None, "{scene:?}, with nothing failing: {texts:?}");
         assert_eq!(texts[0], "", "{scene:?}, with nothing failing");
+        // What a process makes once somebody has to be rung, it may not have made in one run.
+        let mut wanted = ran.held;
+        for _ in 0..2 {
+            let held = inject::run(scene, &path, &[], None, false, &mut code).held;
+            wanted = [wanted[0].max(held[0]), wanted[1].max(held[1])];
+        }
         Some(Self {
             scene,
             path,
             code,
             places: places(scene, &ran.calls),
             calls: ran.calls,
-            wanted: ran.held,
+            wanted,
             began: Instant::now(),
             runs: 0,
             missed: 0,

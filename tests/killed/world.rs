@@ -67,6 +67,8 @@ impl World {
     pub(crate) fn new(share: usize) -> Self {
         let name = format!("ringway-killed-{}-{share}", std::process::id());
         let folder = std::env::temp_dir().join(name);
+        // Of a run that failed, whose number has come round.
+        let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir(&folder).unwrap();
         let config = config(0).lanes(LANES).resumable(true);
         let listener = config.bind(folder.join("survivor")).unwrap();

@@ -93,6 +93,8 @@ fn mixed_patterns_leave_nothing_behind_and_lose_nothing() {
         _ => minutes * 60,
     };
     let folder = std::env::temp_dir().join(format!("ringway-soak-{}", std::process::id()));
+    // Of a run that was killed, whose number has come round.
+    let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir(&folder).unwrap();
     let folder = Folder(folder);
     let path = folder.0.join("side");

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use ringway::{Config, Direction, Tap};
+use ringway::{Direction, Tap};
 
 use crate::frames::{Frames, number_of};
 use crate::process::Random;
@@ -11,7 +11,7 @@ use crate::receive::receive_all;
 use crate::send::send_all;
 use crate::talk::Talk;
 use crate::tally::{Count, Tally};
-use crate::terms::{Terms, soon};
+use crate::terms::{Terms, plain, soon};
 
 /// Reads along until told to stop, and then what is left: true frames only, each once and in order.
 fn read_along(tap: &mut Tap, frames: [Frames; 2], stop: &AtomicBool) -> u64 {
@@ -61,8 +61,8 @@ impl Talk<'_> {
         } else {
             self.meeting.agree("a listener that may be tapped", 0);
             let connection = terms.client.connect(self.path).unwrap();
-            let observed = Config::new().observe(self.path).unwrap();
-            let mut tap = Config::new().tap(self.path).unwrap();
+            let observed = plain().observe(self.path).unwrap();
+            let mut tap = plain().tap(self.path).unwrap();
             // The first look finds where each lane is.
             let stop = AtomicBool::new(true);
             assert_eq!(read_along(&mut tap, frames, &stop), 0);

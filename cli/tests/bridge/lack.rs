@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::mem;
 use std::net::TcpListener;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::libc;
 use ringway::stream::ByteListener;
@@ -16,6 +16,10 @@ use crate::{PATIENCE, byte_stream, client, ring_service, socket_of, to_tcp};
 
 /// More than a bridge takes that looks ten times a second, and far less than one that looks all the time.
 const LITTLE: Duration = Duration::from_millis(150);
+/// So many looks that find the same.
+const LOOKS: u32 = 5;
+/// For so long, and a little more, a bridge waits for the descriptors of who was let in.
+const BORNE: Duration = Duration::from_secs(4);
 const WHILE: Duration = Duration::from_millis(1500);
 
 /// Has the process have so many descriptors at most, for good, since it raises its soft limit when it connects: none of those that it has is closed.
@@ -61,11 +65,12 @@ where
 
 /// The numbers of its descriptors, when they stay what they are: what a handshake needed is closed a moment behind it.
 fn settled(bridge: &Running) -> Vec<u64> {
-    let mut known = taken(bridge);
+    let (mut known, mut alike) = (taken(bridge), 0);
     until("its descriptors stay what they are", || {
-        thread::sleep(Duration::from_millis(200));
+        thread::sleep(Duration::from_millis(100));
         let before = mem::replace(&mut known, taken(bridge));
-        known == before
+        alike = if known == before { alike + 1 } else { 0 };
+        alike == LOOKS
     });
     known
 }
@@ -168,11 +173,19 @@ fn tcp_clients_wait_for_descriptors() {
 /// The first descriptor that is free lets a client in, and its other side takes more: it is not reset, since they become free soon.
 #[test]
 fn who_is_let_in_waits_for_more_descriptors() {
+    // On a machine that stands still for long the bridge's patience may be over before we have let the others go.
+    let in_time = (0..5).any(|_| is_let_in_with_one_descriptor());
+    assert!(in_time, "the machine never kept up");
+}
+
+/// `false`: it took longer than the bridge waits, and so says nothing.
+fn is_let_in_with_one_descriptor() -> bool {
     let place = Place::new();
     let (listener, bridge, entrance) = ring_service(&place, "service");
     serve_ring(listener);
     let old = one_by_one(&bridge, || client(entrance));
     leave(&bridge, 1);
+    let began = Instant::now();
     let mut new = client(entrance);
     new.write_all(b"question").unwrap();
     until("it is let in, and nobody else could be", || {
@@ -180,7 +193,15 @@ fn who_is_let_in_waits_for_more_descriptors() {
     });
     assert_rests(&bridge);
     drop(old);
-    assert_answered(&mut new, || place.words("to-service"));
+    let mut answer = [0; 8];
+    let come = new.read_exact(&mut answer);
+    if come.is_err() && began.elapsed() > BORNE {
+        return false;
+    }
+    let words = place.words("to-service");
+    assert!(come.is_ok(), "{come:?}: {words}");
+    assert_eq!(&answer, b"question");
+    true
 }
 
 #[test]
@@ -194,8 +215,14 @@ fn clients_of_ringway_wait_for_descriptors() {
         until("the bridge takes a client of Ringway", || {
             match config.connect(socket.as_path()) {
                 Ok(connection) => connected = Some(byte_stream(connection)),
-                // Descriptors become free one by one: with the first ones it is heard, and told that they are not enough yet.
-                Err(error) => assert_eq!(error.kind(), ErrorKind::Resources, "{error}"),
+                // Descriptors become free one by one: with the first ones it is heard, and told that they are not enough yet. Or the bridge had no turn for as long as it gives a client.
+                Err(error) => assert!(
+                    matches!(
+                        error.kind(),
+                        ErrorKind::Resources | ErrorKind::TimedOut | ErrorKind::PeerGone
+                    ),
+                    "{error}"
+                ),
             }
             connected.is_some()
         });

@@ -159,7 +159,7 @@ const SOAKS: &[Soak] = &[
         words: &["--test", "failing", "each_call"],
         // So many laps are all pairs, and the next ones these with other answers.
         lap: |cargo, lap, _| {
-            cargo.env("RINGWAY_PAIRS", "32");
+            cargo.env("RINGWAY_PAIRS", "64");
             cargo.env("RINGWAY_SEED", lap.to_string());
         },
         counts: None,
