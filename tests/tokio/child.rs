@@ -5,15 +5,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use ringway::{Config, hostile};
+use ringway::hostile;
+
+use crate::scene::patient;
 
 const PART: &str = "RINGWAY_TOKIO_PART";
 
 /// Plays a part at a path. Dropping it kills and reaps.
 pub(crate) struct Player {
     child: Child,
-    /// What it says at its end must not fail.
-    _says: BufReader<ChildStdout>,
+    /// Open to its end: what it says then must not fail.
+    output: BufReader<ChildStdout>,
 }
 
 /// Starts a process that plays `part`, once it says that it is ready.
@@ -24,14 +26,19 @@ pub(crate) fn play(part: &str, path: &Path) -> Player {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut says = BufReader::new(child.stdout.take().unwrap());
-    let mut lines = says.by_ref().lines().map_while(Result::ok);
-    let ready = lines.any(|line| line.contains("ready"));
-    assert!(ready, "{part} did not get ready");
-    Player { child, _says: says }
+    let output = BufReader::new(child.stdout.take().unwrap());
+    let mut player = Player { child, output };
+    player.says("ready");
+    player
 }
 
 impl Player {
+    /// Waits until it says `word`.
+    pub(crate) fn says(&mut self, word: &str) {
+        let mut lines = self.output.by_ref().lines().map_while(Result::ok);
+        assert!(lines.any(|line| line.contains(word)), "never {word}");
+    }
+
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
     }
@@ -84,7 +91,7 @@ fn plays_its_part() {
         // Sends ten frames, reads nothing, and waits to be killed.
         "sends ten" => {
             println!("ready");
-            let mut client = Config::new().connect(path).unwrap();
+            let mut client = patient().connect(path).unwrap();
             for n in 0..10u8 {
                 client.sender().send(&[n]).unwrap();
             }
@@ -93,7 +100,7 @@ fn plays_its_part() {
         // Sends back what comes, on each of two connections.
         "echoes twice" => {
             println!("ready");
-            let clients = [(); 2].map(|()| Config::new().connect(&*path).unwrap());
+            let clients = [(); 2].map(|()| patient().connect(&*path).unwrap());
             let echoes = clients.map(|client| {
                 std::thread::spawn(move || {
                     let (mut sender, mut receiver) = client.split();
@@ -113,11 +120,13 @@ fn plays_its_part() {
             println!("ready");
             wait();
         }
-        // Takes a client and does not answer.
+        // Takes a client that has said Hello, and does not answer.
         "takes and is silent" => {
             let listener = hostile::listen(&path);
             println!("ready");
-            let _line = hostile::accept(&listener);
+            let line = hostile::accept(&listener);
+            hostile::wait_readable(&line);
+            println!("taken");
             wait();
         }
         "crowd" => {

@@ -4,12 +4,15 @@ use std::time::{Duration, Instant};
 
 use ringway::tokio::{Listener, connect, connect_with};
 use ringway::{Config, ErrorKind, RecvError, SendError};
+use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 
 use crate::child::play;
-use crate::scene::{on_both, pair, path};
+use crate::scene::{LONG, on_both, pair, path, patient};
 
-/// At once, on a machine that has others to serve: far less than anything that waits for a deadline.
-const AT_ONCE: Duration = Duration::from_secs(5);
+/// At once, on a machine that stalls for seconds now and then: less than anything that waits for a deadline.
+const AT_ONCE: Duration = Duration::from_secs(15);
+const _: () = assert!(AT_ONCE.as_secs() < LONG.as_secs());
 
 /// Twice as long as an end that is not certain is waited for.
 const STOPPED: Duration = Duration::from_millis(400);
@@ -18,7 +21,7 @@ const STOPPED: Duration = Duration::from_millis(400);
 fn a_client_that_is_killed_ends_each_wait() {
     on_both(|| async {
         let path = path();
-        let mut listener = Listener::bind(path.as_path()).unwrap();
+        let mut listener = Listener::new(patient().bind(path.as_path()).unwrap()).unwrap();
         let mut client = play("sends ten", &path);
         let (mut sender, mut receiver) = listener.accept().await.unwrap().split();
         let sending = tokio::spawn(async move {
@@ -28,12 +31,16 @@ fn a_client_that_is_killed_ends_each_wait() {
                 }
             }
         });
+        let (has, has_ten) = oneshot::channel();
         let receiving = tokio::spawn(async move {
             for n in 0..10u8 {
                 assert_eq!(receiver.recv().await.unwrap().to_vec(), [n]);
             }
+            has.send(()).unwrap();
             receiver.recv().await.map(drop).unwrap_err()
         });
+        // One that was killed before it had sent them all would be an end too early.
+        has_ten.await.unwrap();
         // Both are asleep.
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert!(!sending.is_finished() && !receiving.is_finished());
@@ -50,7 +57,7 @@ fn a_client_that_is_killed_ends_each_wait() {
 fn a_client_that_is_stopped_ends_no_wait() {
     on_both(|| async {
         let path = path();
-        let config = Config::new().capacity(1 << 16).peer_capacity(1 << 16);
+        let config = patient().capacity(1 << 16).peer_capacity(1 << 16);
         let mut listener = Listener::new(config.bind(path.as_path()).unwrap()).unwrap();
         let client = play("echoes twice", &path);
         let (mut sender, mut receiver) = listener.accept().await.unwrap().split();
@@ -59,14 +66,17 @@ fn a_client_that_is_stopped_ends_no_wait() {
         let answer = receiver.recv().await.unwrap().to_vec();
         assert_eq!(answer, u64::MAX.to_le_bytes());
         client.stop();
-        let until = Instant::now() + STOPPED;
-        let filling = tokio::spawn(async move {
-            let mut sent = 0u64;
-            while Instant::now() < until {
-                sender.send(&sent.to_le_bytes()).await.unwrap();
-                sent += 1;
+        let mut sent = 0u64;
+        let full = loop {
+            match sender.try_send(&sent.to_le_bytes()) {
+                Ok(()) => sent += 1,
+                Err(error) => break error,
             }
-            (sender, sent)
+        };
+        assert_eq!(full, SendError::Full);
+        let filling = tokio::spawn(async move {
+            sender.send(&sent.to_le_bytes()).await.unwrap();
+            sender
         });
         let waiting = tokio::spawn(async move {
             let first = receiver.recv().await.map(|frame| frame.to_vec());
@@ -76,14 +86,15 @@ fn a_client_that_is_stopped_ends_no_wait() {
         let ended = waited.await.map(|end| end.map(drop));
         assert!(ended.is_err(), "{ended:?}");
         // Of a listener it is no end either: others are let in.
-        let (next, _ours) = tokio::join!(listener.accept(), connect(path.as_path()));
-        next.unwrap();
+        let ours = connect_with(&config, path.as_path());
+        let (next, ours) = tokio::join!(listener.accept(), ours);
+        drop((next.unwrap(), ours.unwrap()));
         assert!(!filling.is_finished() && !waiting.is_finished());
         client.go_on();
-        let (sender, sent) = filling.await.unwrap();
+        let sender = filling.await.unwrap();
         let (first, mut receiver) = waiting.await.unwrap();
         assert_eq!(first.unwrap(), 0u64.to_le_bytes());
-        for number in 1..sent {
+        for number in 1..=sent {
             assert_eq!(
                 receiver.recv().await.unwrap().to_vec(),
                 number.to_le_bytes()
@@ -98,13 +109,13 @@ fn a_client_that_is_stopped_ends_no_wait() {
 fn a_client_that_is_killed_in_the_handshake_is_passed_over() {
     on_both(|| async {
         let path = path();
-        let config = Config::new().handshake_timeout(Duration::from_secs(20));
+        let config = patient();
         let mut listener = Listener::new(config.bind(path.as_path()).unwrap()).unwrap();
         let mut silent = play("says hello", &path);
         let next = async {
             tokio::time::sleep(Duration::from_millis(50)).await;
             silent.kill();
-            connect(path.as_path()).await.unwrap()
+            connect_with(&config, path.as_path()).await.unwrap()
         };
         let (accepted, _client) = tokio::join!(listener.accept(), next);
         accepted.unwrap();
@@ -115,12 +126,19 @@ fn a_client_that_is_killed_in_the_handshake_is_passed_over() {
 fn a_server_that_is_killed_in_the_handshake_ends_connect() {
     on_both(|| async {
         let path = path();
-        let mut server = play("takes and is silent", &path);
-        let config = Config::new().handshake_timeout(Duration::from_secs(20));
+        let server = play("takes and is silent", &path);
+        let config = patient();
         let connecting = tokio::spawn({
             let path = path.clone();
             async move { connect_with(&config, path).await.map(drop) }
         });
+        // One that was killed before there is nobody to dial. Our thread may be the only one that dials.
+        let taken = spawn_blocking(|| {
+            let mut server = server;
+            server.says("taken");
+            server
+        });
+        let mut server = taken.await.unwrap();
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert!(!connecting.is_finished());
         let killed = Instant::now();

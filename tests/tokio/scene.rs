@@ -14,6 +14,11 @@ use super::given;
 /// Longer than anything takes that works.
 pub(crate) const LONG: Duration = Duration::from_secs(30);
 
+/// A handshake with a process that may be stalled for seconds is waited for.
+pub(crate) fn patient() -> Config {
+    Config::new().handshake_timeout(Duration::from_secs(20))
+}
+
 /// A path of its own.
 pub(crate) fn path() -> PathBuf {
     given::path("ringway-tokio")
@@ -58,7 +63,7 @@ pub(crate) async fn pair_at(path: PathBuf, config: Config) -> (Connection, Conne
 }
 
 pub(crate) async fn pair() -> (Connection, Connection) {
-    pair_with(Config::new().capacity(1 << 16).peer_capacity(1 << 16)).await
+    pair_with(patient().capacity(1 << 16).peer_capacity(1 << 16)).await
 }
 
 /// What `wait` comes to, if something wakes it: who asks again after some time finds it in any case.
