@@ -13,7 +13,7 @@ use ringway::{Arm, Config, Connection, Event, Poller, RecvError, SendError, Wait
 
 use super::process::{Child, Page, alone, fork};
 use super::traced::{Traced, halt};
-use super::{path, soon};
+use super::{path, patient, soon};
 
 const LIMIT: Duration = Duration::from_secs(120);
 /// Twice as long as an end that is not certain is waited for.
@@ -24,8 +24,7 @@ const GO: usize = 0;
 const HALTS: u64 = 1;
 
 fn config(wait: Wait) -> Config {
-    let config = Config::new().wait(wait).capacity(4096).peer_capacity(4096);
-    config.handshake_timeout(Duration::from_secs(20))
+    patient().wait(wait).capacity(4096).peer_capacity(4096)
 }
 
 /// The process that stands still at times, and sends back what it is sent. It never waits, so that no connection keeps another waiting.
@@ -86,12 +85,14 @@ impl Asking {
             .map(|(wait, place)| config(*wait).bind(place.as_path()).unwrap())
             .collect();
         let stream = path("stopped-stream");
-        let mut streams = ByteListener::bind(stream.as_path()).unwrap();
+        let bytes = patient().byte_stream();
+        let mut streams = ByteListener::over(bytes.bind(stream.as_path()).unwrap());
         let child = fork(|| {
             let connect = |(wait, place): (&Wait, &PathBuf)| config(*wait).connect(place.as_path());
             let all = order.iter().zip(&places).map(connect);
             let all = all.collect::<Result<_, _>>().unwrap();
-            echo(all, ByteStream::connect(stream.as_path()).unwrap(), page);
+            let stream = bytes.connect(stream.as_path()).unwrap();
+            echo(all, ByteStream::over(stream).unwrap(), page);
         });
         let mut ours: Vec<_> = listeners
             .iter_mut()

@@ -5,10 +5,10 @@ use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use ringway::{Config, Connection, RecvError, SendError, Wait};
+use ringway::{Connection, RecvError, SendError, Wait};
 
 use super::process::{Page, alone, fork};
-use super::{LIMIT, path, soon};
+use super::{LIMIT, path, patient, soon};
 
 const READY: usize = 0;
 const INSIDE: usize = 1;
@@ -173,9 +173,7 @@ fn one_of_two_dies(users: bool) {
         (Wait::Adaptive, 1),
     ] {
         let (page, path) = (Page::new(), path("containers"));
-        let config = Config::new()
-            .wait(wait)
-            .handshake_timeout(Duration::from_secs(20));
+        let config = patient().wait(wait);
         let server = elsewhere(&page, 0, flags, known_as, || {
             let mut listener = config.bind(path.as_path()).unwrap();
             page.set(READY, 2);
@@ -246,9 +244,7 @@ fn a_stopped_process_in_another_container_is_not_dead() {
         };
         for wait in [Wait::Spin, Wait::Adaptive, Wait::Park] {
             let (page, path) = (Page::new(), path("stopped"));
-            let config = Config::new()
-                .wait(wait)
-                .handshake_timeout(Duration::from_secs(20));
+            let config = patient().wait(wait);
             let server = elsewhere(&page, 0, flags, known_as, || {
                 let mut listener = config.bind(path.as_path()).unwrap();
                 page.set(READY, 2);
@@ -313,13 +309,13 @@ fn a_death_inside_is_heard_outside_and_one_outside_inside() {
         for dies_inside in [true, false] {
             let (page, path) = (Page::new(), path("inside"));
             let mut outside = fork(|| {
-                let mut listener = Config::new().bind(path.as_path()).unwrap();
+                let mut listener = patient().bind(path.as_path()).unwrap();
                 page.set(READY, 2);
                 outlive(listener.accept_deadline(soon()).unwrap(), &page, 0);
             });
             page.until(READY, 2);
             let inside = elsewhere(&page, NEXT, flags, known_as, || {
-                outlive(ringway::connect(path.as_path()).unwrap(), &page, NEXT);
+                outlive(patient().connect(path.as_path()).unwrap(), &page, NEXT);
             });
             page.until(READY, 1);
             page.until(NEXT + READY, 1);
