@@ -6,7 +6,7 @@ use ringway::{Connection, ConnectionCounters, LaneCounters, RecvError, SendError
 
 use super::instants::{LIMIT, RINGS, in_time, small, while_asleep};
 use super::process::{Page, alone};
-use super::traced::{Traced, halt};
+use super::traced::{self, Traced, halt};
 use super::with_child_by;
 
 /// What becomes of who has come to its bell.
@@ -71,6 +71,9 @@ fn at_the_bell<T: Send>(
 fn a_goodbye_before_its_bell_is_heard_by_the_receiver() {
     let name = "goodbye::a_goodbye_before_its_bell_is_heard_by_the_receiver";
     alone(name, LIMIT, || {
+        if !traced::is_there() {
+            return;
+        }
         for then in ALL {
             let (end, ended, until) = at_the_bell(
                 &format!("goodbye-{then:?}"),
@@ -95,6 +98,9 @@ fn a_goodbye_before_its_bell_is_heard_by_the_receiver() {
 fn a_goodbye_before_its_bell_is_heard_by_the_sender() {
     let name = "goodbye::a_goodbye_before_its_bell_is_heard_by_the_sender";
     alone(name, LIMIT, || {
+        if !traced::is_there() {
+            return;
+        }
         for then in ALL {
             let (end, ended, until) = at_the_bell(
                 &format!("leave-{then:?}"),

@@ -8,7 +8,7 @@ use ringway::{
 };
 
 use super::process::{Child, Page, alone};
-use super::traced::{Traced, halt};
+use super::traced::{self, Traced, halt};
 use super::{path, soon, with_child_by};
 
 pub(super) const LIMIT: Duration = Duration::from_secs(60);
@@ -74,6 +74,9 @@ fn at_the_halt(config: &Config, way: fn(&mut Sender)) -> (Connection, Traced) {
 fn killed_at_any_instruction_of_a_publishing_leaves_all_or_nothing() {
     let name = "instants::killed_at_any_instruction_of_a_publishing_leaves_all_or_nothing";
     alone(name, LIMIT, || {
+        if !traced::is_there() {
+            return;
+        }
         // Each has its own way to commit.
         let manners = [
             ("fenced", small(Wait::Adaptive).alignment(64)),
@@ -172,6 +175,9 @@ fn a_sender_stopped_before_its_bell_is_found_at_the_deadline_or_when_it_goes_on(
     let name =
         "instants::a_sender_stopped_before_its_bell_is_found_at_the_deadline_or_when_it_goes_on";
     alone(name, LIMIT, || {
+        if !traced::is_there() {
+            return;
+        }
         let start = |name: &str| {
             let (ours, child) = with_child_by(&small(Wait::Park), name, |mut theirs| {
                 halt();
@@ -217,6 +223,9 @@ fn a_receiver_stopped_before_its_bell_is_found_at_the_deadline_or_when_it_goes_o
     let name =
         "instants::a_receiver_stopped_before_its_bell_is_found_at_the_deadline_or_when_it_goes_on";
     alone(name, LIMIT, || {
+        if !traced::is_there() {
+            return;
+        }
         let start = |name: &str| {
             let (mut ours, child) = with_child_by(&small(Wait::Park), name, |mut theirs| {
                 halt();

@@ -3,7 +3,24 @@
 use std::ptr::null_mut;
 use std::time::{Duration, Instant};
 
-use crate::process::Child;
+use crate::process::{Child, fork};
+
+/// Whether this host permits tracing; some sandboxes do not, which is said.
+pub(crate) fn is_there() -> bool {
+    let mut child = fork(|| {
+        let nothing = null_mut::<libc::c_void>();
+        // SAFETY: as in `halt`; it leaves without running anything of the parent's.
+        unsafe {
+            let refused = libc::ptrace(libc::PTRACE_TRACEME, 0, nothing, nothing) != 0;
+            libc::_exit(i32::from(refused));
+        }
+    });
+    let permitted = child.reap() == 0;
+    if !permitted {
+        println!("not run: this sandbox forbids ptrace");
+    }
+    permitted
+}
 
 /// Called in a child: stops it here, until its parent has it go on.
 pub(crate) fn halt() {
