@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use ringway::{Config, Connection, Event, Listener, Poller, RecvError, SendError, Wait};
+use ringway::{Connection, Event, Listener, Poller, RecvError, SendError, Wait};
 
 use super::process::{Child, Page, alone, fork};
-use super::{COMMITTED, path, soon, with_child};
+use super::{COMMITTED, path, patient, soon, with_child};
 
 const LIMIT: Duration = Duration::from_secs(60);
 /// Longer than it takes until a socket that is closed is told as such.
@@ -169,7 +169,7 @@ fn every_descriptor_of_ours_is_closed_by_an_exec() {
         LIMIT,
         || {
             let before = open();
-            let config = Config::new().wait(Wait::Park).allow_tap(true);
+            let config = patient().wait(Wait::Park).allow_tap(true);
             let path = path("descriptors");
             let mut listener = config.bind(path.as_path()).unwrap();
             let attended = Listener::bind(path.with_extension("attended").as_path()).unwrap();

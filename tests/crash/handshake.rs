@@ -5,17 +5,13 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ringway::{Config, Connection, ErrorKind, Listener, RecvError};
+use ringway::{Connection, ErrorKind, Listener, RecvError};
 
 use crate::peer::{self, Segment, eventfd};
 use crate::process::{Page, Random, alone, die_after, fork};
-use crate::{STEP, path, soon};
+use crate::{STEP, path, patient, soon};
 
 const LIMIT: Duration = Duration::from_secs(120);
-
-fn patient() -> Config {
-    Config::new().handshake_timeout(Duration::from_secs(20))
-}
 
 /// Descriptors of this process. Some are closed on another thread, a moment later.
 fn settles_at(before: usize) {

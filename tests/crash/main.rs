@@ -36,6 +36,11 @@ fn soon() -> Instant {
     Instant::now() + Duration::from_secs(20)
 }
 
+/// A handshake may take as long as a loaded machine has it take: by default one second is too long.
+fn patient() -> Config {
+    Config::new().handshake_timeout(Duration::from_secs(20))
+}
+
 fn path(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("ringway-crash-{name}-{}", std::process::id()))
 }
@@ -325,7 +330,7 @@ fn killed_peers_lose_nothing_fourth_share() {
 
 /// A child that connects to us and runs `body`; our connection to it.
 fn with_child(name: &str, body: impl FnOnce(Connection)) -> (Connection, Child) {
-    with_child_by(&Config::new(), name, body)
+    with_child_by(&patient(), name, body)
 }
 
 /// The same with a configuration for both.

@@ -9,13 +9,12 @@ use ringway::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use ringway::{Config, Connection, Event, Poller, RecvError, SendError};
 
 use super::process::{self, Child, alone, fork};
-use super::{path, soon};
+use super::{path, patient, soon};
 
 const LIMIT: Duration = Duration::from_secs(120);
 
 fn config() -> Config {
-    let config = Config::new().lanes(3).capacity(4096).peer_capacity(4096);
-    config.handshake_timeout(Duration::from_secs(20))
+    patient().lanes(3).capacity(4096).peer_capacity(4096)
 }
 
 /// Stops this process, until its parent has it go on.
@@ -312,11 +311,11 @@ fn a_message_that_is_not_committed_is_not_there() {
     alone(name, LIMIT, || {
         for killed in [false, true] {
             let path = path("midway-typed");
-            let listener =
-                typed::Listener::<Order, Order>::bind_with(&Config::new(), path.as_path());
+            let listener = typed::Listener::<Order, Order>::bind_with(&patient(), path.as_path());
             let mut listener = listener.unwrap();
             let mut child = fork(|| {
-                let mut theirs = typed::connect::<Order, Order>(path.as_path()).unwrap();
+                let theirs = typed::connect_with::<Order, Order>(&patient(), path.as_path());
+                let mut theirs = theirs.unwrap();
                 theirs.sender().send(&Order { number: 1 }).unwrap();
                 let mut order = theirs.sender().reserve::<Order>().unwrap();
                 order.number = 2;
@@ -348,10 +347,12 @@ fn a_stream_that_is_stopped_has_not_ended() {
     let name = "midway::a_stream_that_is_stopped_has_not_ended";
     alone(name, LIMIT, || {
         let path = path("midway-stream");
-        let mut listener = ByteListener::bind(path.as_path()).unwrap();
+        let bytes = patient().byte_stream();
+        let mut listener = ByteListener::over(bytes.bind(path.as_path()).unwrap());
         for killed in [false, true] {
             let mut child = fork(|| {
-                let mut theirs = ByteStream::connect(path.as_path()).unwrap();
+                let theirs = bytes.connect(path.as_path()).unwrap();
+                let mut theirs = ByteStream::over(theirs).unwrap();
                 theirs.write_all(b"half").unwrap();
                 stop();
                 theirs.write_all(b" and half").unwrap();

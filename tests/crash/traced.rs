@@ -1,8 +1,26 @@
 //! A child that its parent traces: it stops at an instruction or a system call of our choice, and stays there until it is let go or killed.
 
 use std::ptr::null_mut;
+use std::time::{Duration, Instant};
 
-use crate::process::Child;
+use crate::process::{Child, fork};
+
+/// Whether this host permits tracing; some sandboxes do not, which is said.
+pub(crate) fn is_there() -> bool {
+    let mut child = fork(|| {
+        let nothing = null_mut::<libc::c_void>();
+        // SAFETY: as in `halt`; it leaves without running anything of the parent's.
+        unsafe {
+            let refused = libc::ptrace(libc::PTRACE_TRACEME, 0, nothing, nothing) != 0;
+            libc::_exit(i32::from(refused));
+        }
+    });
+    let permitted = child.reap() == 0;
+    if !permitted {
+        println!("not run: this sandbox forbids ptrace");
+    }
+    permitted
+}
 
 /// Called in a child: stops it here, until its parent has it go on.
 pub(crate) fn halt() {
@@ -65,6 +83,39 @@ impl Traced {
             // Out of it again.
             self.to_call();
         }
+    }
+
+    /// The same until a deadline, for a child that may wait for ever without such a call. Returns whether it came to one before.
+    pub(crate) fn enter_before(&self, calls: &[libc::c_long], deadline: Instant) -> bool {
+        loop {
+            if !self.to_call_before(deadline) {
+                return false;
+            }
+            if calls.contains(&self.call()) {
+                return Instant::now() < deadline;
+            }
+            // Out of it again, which may take as long.
+            if !self.to_call_before(deadline) {
+                return false;
+            }
+        }
+    }
+
+    fn to_call_before(&self, deadline: Instant) -> bool {
+        self.go_on(libc::PTRACE_SYSCALL);
+        let mut status = 0;
+        while Instant::now() < deadline {
+            // SAFETY: `status` is valid for writes.
+            let changed = unsafe { libc::waitpid(self.0.pid, &raw mut status, libc::WNOHANG) };
+            if changed == self.0.pid {
+                assert!(libc::WIFSTOPPED(status), "it has ended: {status:#x}");
+                assert_eq!(libc::WSTOPSIG(status), libc::SIGTRAP);
+                return true;
+            }
+            assert_eq!(changed, 0);
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        false
     }
 
     /// The system call that it has entered.

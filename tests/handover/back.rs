@@ -3,14 +3,14 @@
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
-use ringway::{Event, Listener, Poller};
+use ringway::{Event, Poller};
 
-use super::{answer, asking, path, soon};
+use super::{answer, asking, path, patient, soon};
 
 #[test]
 fn a_loop_hears_of_clients_again() {
     let path = path("loop");
-    let mut old = Listener::bind(path.as_path()).unwrap();
+    let mut old = patient().bind(path.as_path()).unwrap();
     let socket = old.hand_over().unwrap();
     assert!(old.try_accept().unwrap().is_none());
     old.take_back().unwrap();
@@ -37,7 +37,7 @@ fn a_loop_hears_of_clients_again() {
 fn a_poller_hears_of_clients_again() {
     let path = path("poller");
     let mut poller: Poller = Poller::new().unwrap();
-    let listener = Listener::bind(path.as_path()).unwrap();
+    let listener = patient().bind(path.as_path()).unwrap();
     let token = poller.listen(listener, |connection| connection).unwrap();
     let socket = poller.listener(token).unwrap().hand_over().unwrap();
     // Somebody comes, for whom the listener looks, and closes its door.

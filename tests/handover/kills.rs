@@ -4,9 +4,9 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::time::Instant;
 
-use ringway::{Event, Listener, Poller};
+use ringway::{Event, Poller};
 
-use super::{answer, ask, asking, name, path, role, serves, soon};
+use super::{answer, ask, asking, name, path, patient, role, serves, soon};
 
 /// In the role of a predecessor that is killed with its listener in its hands.
 pub(super) fn be_killed(path: &Path) {
@@ -18,7 +18,7 @@ pub(super) fn be_killed(path: &Path) {
 #[test]
 fn a_successor_that_is_killed_leaves_all_to_who_takes_it_back() {
     let path = path("heir-killed");
-    let mut old = Listener::bind(path.as_path()).unwrap();
+    let mut old = patient().bind(path.as_path()).unwrap();
     let mut command = role::process("successor");
     old.pass_to(&mut command).unwrap();
     let mut heir = command.spawn().unwrap();
@@ -55,9 +55,8 @@ fn a_predecessor_that_is_killed_leaves_all_to_its_successor() {
 fn while_both_let_clients_in_each_one_is_let_in_by_one_of_them() {
     const CLIENTS: usize = 8;
     let path = path("both");
-    let mut old = Listener::bind(path.as_path()).unwrap();
-    let new = ringway::Config::new();
-    let new = new.listen_on(old.hand_over().unwrap()).unwrap();
+    let mut old = patient().bind(path.as_path()).unwrap();
+    let new = patient().listen_on(old.hand_over().unwrap()).unwrap();
     old.take_back().unwrap();
     let mut poller: Poller = Poller::new().unwrap();
     for listener in [old, new] {

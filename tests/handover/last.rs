@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use ringway::{Error, ErrorKind, Listener, Poller};
 
-use super::{path, soon};
+use super::{path, patient, soon};
 
 /// One that connects and says nothing, as whoever asks whether somebody listens does.
 fn probe(path: &Path) -> OwnedFd {
@@ -22,7 +22,7 @@ fn probe(path: &Path) -> OwnedFd {
 /// What `act` answers of a listener that has been handed over, with a handshake under way that comes to nothing.
 fn outcome<T: Send + 'static>(name: &str, act: fn(Listener) -> T) -> T {
     let path = path(name);
-    let mut old = Listener::bind(path.as_path()).unwrap();
+    let mut old = patient().bind(path.as_path()).unwrap();
     let probe = probe(&path);
     assert!(old.try_accept().unwrap().is_none());
     assert_eq!(old.handshakes(), 1);

@@ -22,6 +22,11 @@ fn path(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("ringway-handover-{name}-{}", std::process::id()))
 }
 
+/// A handshake may take as long as a loaded machine has it take: by default one second is too long.
+fn patient() -> Config {
+    Config::new().handshake_timeout(Duration::from_secs(20))
+}
+
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(30)
 }
@@ -40,10 +45,7 @@ fn answer(connection: &mut Connection) -> bool {
 }
 
 fn ask(path: &Path, word: &[u8]) -> u32 {
-    let mut connection = Config::new()
-        .handshake_timeout(Duration::from_secs(20))
-        .connect(path)
-        .unwrap();
+    let mut connection = patient().connect(path).unwrap();
     let (sender, receiver) = connection.halves();
     sender.send(word).unwrap();
     let frame = receiver.recv_deadline(soon()).unwrap().to_vec();
@@ -75,7 +77,7 @@ fn in_a_role() {
     let (role, argument) = role.split_once('=').unwrap_or((&role, ""));
     match role {
         "successor" => {
-            let mut listeners = Config::new().inherit().unwrap();
+            let mut listeners = patient().inherit().unwrap();
             assert!(Config::new().inherit().unwrap().is_empty(), "taken once");
             let mut listener = listeners.pop().unwrap();
             assert!(listeners.is_empty());
@@ -101,7 +103,7 @@ fn in_a_role() {
 
 /// Serves for a moment, hands over to the next generation, and ends when its own clients have left; the last one serves until it is told to end.
 fn generation(left: u32) {
-    let listener = Config::new().inherit().unwrap().pop().unwrap();
+    let listener = patient().inherit().unwrap().pop().unwrap();
     let mut poller: Poller = Poller::new().unwrap();
     let token = poller.listen(listener, |connection| connection).unwrap();
     let mut next = None;
@@ -138,7 +140,7 @@ fn generation(left: u32) {
 #[test]
 fn the_next_process_lets_in_who_came_meanwhile_and_has_the_name() {
     let path = path("pass");
-    let mut old = Listener::bind(path.as_path()).unwrap();
+    let mut old = patient().bind(path.as_path()).unwrap();
     let early = asking(&path, b"early");
     while !old.try_accept().unwrap().is_some_and(|mut client| {
         answer(&mut client);
@@ -164,7 +166,7 @@ fn the_next_process_lets_in_who_came_meanwhile_and_has_the_name() {
 #[test]
 fn a_successor_that_does_not_come_up_costs_nothing() {
     let path = path("failed");
-    let mut old = Listener::bind(path.as_path()).unwrap();
+    let mut old = patient().bind(path.as_path()).unwrap();
     let mut command = std::process::Command::new("/does/not/exist");
     old.pass_to(&mut command).unwrap();
     command.spawn().unwrap_err();
@@ -182,7 +184,7 @@ fn a_successor_that_does_not_come_up_costs_nothing() {
 #[test]
 fn a_handshake_that_has_begun_ends_where_it_began() {
     let path = path("begun");
-    let mut old = Listener::bind(path.as_path()).unwrap();
+    let mut old = patient().bind(path.as_path()).unwrap();
     let client = asking(&path, b"begun");
     let deadline = soon();
     let mut done = None;
@@ -199,7 +201,7 @@ fn a_handshake_that_has_begun_ends_where_it_began() {
     answer(&mut connection);
     assert_eq!(client.join().unwrap(), std::process::id());
     drop(old);
-    let mut new = Config::new().listen_on(socket).unwrap();
+    let mut new = patient().listen_on(socket).unwrap();
     assert_eq!(new.path(), path);
     let client = asking(&path, b"next");
     answer(&mut new.accept_deadline(soon()).unwrap());
@@ -213,7 +215,7 @@ fn a_handshake_that_has_begun_ends_where_it_began() {
 fn five_generations_under_load_refuse_nobody() {
     const GENERATIONS: u32 = 4;
     let path = path("generations");
-    let mut first = Listener::bind(path.as_path()).unwrap();
+    let mut first = patient().bind(path.as_path()).unwrap();
     let mut command = role::process(&format!("generation={GENERATIONS}"));
     first.pass_to(&mut command).unwrap();
     let child = command.spawn().unwrap();

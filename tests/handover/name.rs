@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use ringway::{Config, ErrorKind, Listener, connect};
 
-use super::{ask, path, role, serves, soon, waited};
+use super::{ask, path, patient, role, serves, soon, waited};
 
 /// In the role of one that finds that it cannot go on, and ends in order.
 pub(super) fn quit() {
@@ -46,7 +46,7 @@ pub(super) fn found(path: &Path) {
 
 /// A listener that was passed on to a successor, which runs.
 pub(super) fn founded(path: &Path) -> Listener {
-    let mut listener = Listener::bind(path).unwrap();
+    let mut listener = patient().bind(path).unwrap();
     let mut command = role::process("successor");
     // The pipes of who waits for this process are not kept open.
     command.stdout(Stdio::null()).stderr(Stdio::null());
@@ -63,7 +63,7 @@ fn run(command: &mut Command) {
 fn a_successor_that_ends_leaves_the_name_to_who_takes_it_back() {
     for role in ["quits", "passes on"] {
         let path = path("quits");
-        let mut old = Listener::bind(path.as_path()).unwrap();
+        let mut old = patient().bind(path.as_path()).unwrap();
         for _ in 0..2 {
             let mut command = role::process(role);
             old.pass_to(&mut command).unwrap();
@@ -80,7 +80,7 @@ fn a_successor_that_ends_leaves_the_name_to_who_takes_it_back() {
 #[test]
 fn a_successor_has_the_name_when_its_predecessor_has_left() {
     let path = path("left");
-    let mut old = Listener::bind(path.as_path()).unwrap();
+    let mut old = patient().bind(path.as_path()).unwrap();
     let mut command = role::process("quits");
     old.pass_to(&mut command).unwrap();
     drop(old);
@@ -92,7 +92,7 @@ fn a_successor_has_the_name_when_its_predecessor_has_left() {
 #[test]
 fn what_nobody_takes_back_is_free() {
     let path = path("nobody");
-    let mut old = Listener::bind(path.as_path()).unwrap();
+    let mut old = patient().bind(path.as_path()).unwrap();
     let mut command = role::process("quits");
     old.pass_to(&mut command).unwrap();
     run(&mut command);
@@ -110,7 +110,7 @@ fn what_nobody_takes_back_is_free() {
 #[test]
 fn a_name_that_is_gone_is_not_taken_back() {
     let path = path("gone");
-    let mut old = Listener::bind(path.as_path()).unwrap();
+    let mut old = patient().bind(path.as_path()).unwrap();
     drop(old.hand_over().unwrap());
     std::fs::remove_file(&path).unwrap();
     let gone = old.take_back().unwrap_err();

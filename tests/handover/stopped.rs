@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use ringway::{Config, ErrorKind, Listener};
 
-use super::{answer, ask, asking, name, path, role, serves, soon, waited};
+use super::{answer, ask, asking, name, path, patient, role, serves, soon, waited};
 
 /// In the role of a predecessor that is stopped with its listener in its hands, and then leaves in order.
 pub(super) fn be_stopped(path: &Path) {
@@ -36,7 +36,7 @@ fn signal(child: &Child, signal: i32) {
 #[test]
 fn a_successor_that_is_stopped_keeps_clients_waiting_until_it_goes_on_or_all_is_taken_back() {
     let path = path("heir-stopped");
-    let mut old = Listener::bind(path.as_path()).unwrap();
+    let mut old = patient().bind(path.as_path()).unwrap();
     let mut command = role::process("successor");
     old.pass_to(&mut command).unwrap();
     let mut heir = command.spawn().unwrap();

@@ -2,10 +2,10 @@
 
 use std::process::Command;
 
-use ringway::{Config, Connection, Event, Listener, Poller, RecvError, SendError, connect};
+use ringway::{Config, Connection, Event, Listener, Poller, RecvError, SendError};
 
 use super::process::{Child, Page, alone, fork};
-use super::{LIMIT, path, soon};
+use super::{LIMIT, path, patient, soon};
 
 const LISTENS: usize = 0;
 const HEIR: usize = 1;
@@ -27,7 +27,7 @@ fn served(name: &str, page: &Page, then: impl FnOnce(&mut Connection)) -> (Conne
     let path = path(name);
     page.set(LISTENS, 0);
     let child = fork(|| {
-        let mut listener = Listener::bind(path.as_path()).unwrap();
+        let mut listener = patient().bind(path.as_path()).unwrap();
         page.set(LISTENS, 1);
         let mut connection = listener.accept().unwrap();
         connection.sender().send(b"last words").unwrap();
@@ -38,7 +38,7 @@ fn served(name: &str, page: &Page, then: impl FnOnce(&mut Connection)) -> (Conne
         }
     });
     page.until(LISTENS, 1);
-    let ours = connect(path.as_path()).unwrap();
+    let ours = patient().connect(path.as_path()).unwrap();
     page.until(LISTENS, 2);
     (ours, child)
 }

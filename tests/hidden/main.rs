@@ -11,10 +11,17 @@ mod process;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use ringway::Config;
+
 const LIMIT: Duration = Duration::from_secs(60);
 
 fn path(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("ringway-hidden-{name}-{}", std::process::id()))
+}
+
+/// A handshake may take as long as a loaded machine has it take: by default one second is too long.
+fn patient() -> Config {
+    Config::new().handshake_timeout(Duration::from_secs(20))
 }
 
 fn soon() -> Instant {

@@ -5,10 +5,10 @@ use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use ringway::{Config, Connection, RecvError, SendError, Wait};
+use ringway::{Connection, RecvError, SendError, Wait};
 
 use super::process::{Page, alone, fork};
-use super::{LIMIT, path, soon};
+use super::{LIMIT, path, patient, soon};
 
 const READY: usize = 0;
 const INSIDE: usize = 1;
@@ -119,6 +119,23 @@ fn elsewhere(
     })
 }
 
+/// Kills or stops the process that runs inside, as it is known out here.
+fn signal_inside(page: &Page, base: usize, signal: i32) {
+    let pid = inside(page, base);
+    // SAFETY: no memory is passed; a grandchild of ours, whose parent reaps it when it has ended and not before.
+    assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
+}
+
+/// Its pid out here. It may run, and say so, before its parent has noted that; and 0 would be all of us.
+fn inside(page: &Page, base: usize) -> libc::pid_t {
+    while page.get(base + INSIDE) == 0 {
+        std::thread::yield_now();
+    }
+    let pid = page.get(base + INSIDE) as libc::pid_t;
+    assert!(pid > 1, "{pid}");
+    pid
+}
+
 /// Waits for the other side's end, and says how it was: 1: died, 2: closed, 3 something else.
 fn outlive(mut connection: Connection, page: &Page, base: usize) {
     let (sender, receiver) = connection.halves();
@@ -173,9 +190,7 @@ fn one_of_two_dies(users: bool) {
         (Wait::Adaptive, 1),
     ] {
         let (page, path) = (Page::new(), path("containers"));
-        let config = Config::new()
-            .wait(wait)
-            .handshake_timeout(Duration::from_secs(20));
+        let config = patient().wait(wait);
         let server = elsewhere(&page, 0, flags, known_as, || {
             let mut listener = config.bind(path.as_path()).unwrap();
             page.set(READY, 2);
@@ -190,9 +205,7 @@ fn one_of_two_dies(users: bool) {
         page.until(READY, 1);
         page.until(NEXT + READY, 1);
         let (dies, lives) = if victim == 0 { (0, NEXT) } else { (NEXT, 0) };
-        // SAFETY: no memory is passed; a grandchild of ours, whose parent reaps it when it has ended and not before.
-        let killed = unsafe { libc::kill(page.get(dies + INSIDE) as libc::pid_t, libc::SIGKILL) };
-        assert_eq!(killed, 0);
+        signal_inside(&page, dies, libc::SIGKILL);
         while page.get(lives + HEARD) == 0 {
             std::thread::yield_now();
         }
@@ -246,9 +259,7 @@ fn a_stopped_process_in_another_container_is_not_dead() {
         };
         for wait in [Wait::Spin, Wait::Adaptive, Wait::Park] {
             let (page, path) = (Page::new(), path("stopped"));
-            let config = Config::new()
-                .wait(wait)
-                .handshake_timeout(Duration::from_secs(20));
+            let config = patient().wait(wait);
             let server = elsewhere(&page, 0, flags, known_as, || {
                 let mut listener = config.bind(path.as_path()).unwrap();
                 page.set(READY, 2);
@@ -280,14 +291,11 @@ fn a_stopped_process_in_another_container_is_not_dead() {
                 sender.send(&asked).unwrap();
             });
             page.until(READY, 1);
-            let pid = page.get(NEXT + INSIDE) as libc::pid_t;
-            // SAFETY: no memory is passed; a grandchild of ours, which ends when it has been asked.
-            let signal = |signal| assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
-            signal(libc::SIGSTOP);
-            until_it_is_stopped(pid);
+            signal_inside(&page, NEXT, libc::SIGSTOP);
+            until_it_is_stopped(inside(&page, NEXT));
             page.set(GO, 1);
             page.until(GO, 2);
-            signal(libc::SIGCONT);
+            signal_inside(&page, NEXT, libc::SIGCONT);
             page.until(HEARD, 1);
             page.until(GONE, 1);
             page.until(NEXT + GONE, 1);
@@ -313,23 +321,23 @@ fn a_death_inside_is_heard_outside_and_one_outside_inside() {
         for dies_inside in [true, false] {
             let (page, path) = (Page::new(), path("inside"));
             let mut outside = fork(|| {
-                let mut listener = Config::new().bind(path.as_path()).unwrap();
+                let mut listener = patient().bind(path.as_path()).unwrap();
                 page.set(READY, 2);
                 outlive(listener.accept_deadline(soon()).unwrap(), &page, 0);
             });
             page.until(READY, 2);
             let inside = elsewhere(&page, NEXT, flags, known_as, || {
-                outlive(ringway::connect(path.as_path()).unwrap(), &page, NEXT);
+                outlive(patient().connect(path.as_path()).unwrap(), &page, NEXT);
             });
             page.until(READY, 1);
             page.until(NEXT + READY, 1);
-            let (victim, lives) = if dies_inside {
-                (page.get(NEXT + INSIDE) as libc::pid_t, 0)
+            let lives = if dies_inside {
+                signal_inside(&page, NEXT, libc::SIGKILL);
+                0
             } else {
-                (outside.pid, NEXT)
+                outside.signal(libc::SIGKILL);
+                NEXT
             };
-            // SAFETY: no memory is passed; not reaped by then.
-            assert_eq!(unsafe { libc::kill(victim, libc::SIGKILL) }, 0);
             while page.get(lives + HEARD) == 0 {
                 std::thread::yield_now();
             }

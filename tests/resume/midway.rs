@@ -10,7 +10,7 @@ use ringway::{Config, Connection, ErrorKind, Event, Poller, RecvError, Redeliver
 use super::client::{connect, soon};
 use super::orderly::{end, path, rest, send};
 use super::process::{Child, Page, alone, fork};
-use super::traced::{Traced, halt};
+use super::traced::{self, Traced, halt};
 
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -156,6 +156,9 @@ fn client_at(
 fn a_client_killed_in_a_resume_leaves_all_or_nothing_to_the_next_server() {
     let name = "midway::a_client_killed_in_a_resume_leaves_all_or_nothing_to_the_next_server";
     alone(name, LIMIT, || {
+        if !traced::is_there() {
+            return;
+        }
         let (mut nothing, mut all, mut at) = (0, 0, 0);
         loop {
             let (done, had) = client_at(at, Duration::from_secs(20), |traced, _, path| {
@@ -179,6 +182,9 @@ fn a_client_killed_in_a_resume_leaves_all_or_nothing_to_the_next_server() {
 fn a_client_stopped_in_a_resume_holds_nobody_up_and_resumes_when_it_goes_on() {
     let name = "midway::a_client_stopped_in_a_resume_holds_nobody_up_and_resumes_when_it_goes_on";
     alone(name, LIMIT, || {
+        if !traced::is_there() {
+            return;
+        }
         let (mut at, mut refused) = (0, 0);
         loop {
             let patience = Duration::from_millis(300);
@@ -256,6 +262,9 @@ fn server_at(
 fn a_server_killed_in_the_handshake_of_a_resume_has_cost_nothing() {
     let name = "midway::a_server_killed_in_the_handshake_of_a_resume_has_cost_nothing";
     alone(name, LIMIT, || {
+        if !traced::is_there() {
+            return;
+        }
         let mut at = 0;
         let killed = |traced: Traced, _: &Page| traced.kill();
         let resumes = |path: &Path, _: &Page, lost| resume(&config(), path, lost);
@@ -271,6 +280,9 @@ fn a_server_killed_in_the_handshake_of_a_resume_has_cost_nothing() {
 fn a_server_stopped_in_the_handshake_of_a_resume_is_not_dead() {
     let name = "midway::a_server_stopped_in_the_handshake_of_a_resume_is_not_dead";
     alone(name, LIMIT, || {
+        if !traced::is_there() {
+            return;
+        }
         let (mut at, mut heard) = (0, [0; 3]);
         loop {
             let mut here = 0;
