@@ -224,16 +224,17 @@ fn explain(directory: &Path, unfit: &directory::Unfit, listening: bool) -> Error
                 "the directory for names, {shown}, is a relative path, which means another place in every working directory: set RINGWAY_DIR to an absolute path"
             )
         }
-        directory::Unfit::Io(error) if directory::full(error).is_some() => {
-            let full = directory::full(error).unwrap_or_default();
-            return Error::new(
-                ErrorKind::Resources,
-                format!("making {shown}: {full} (RINGWAY_DIR)"),
-            );
-        }
-        directory::Unfit::Io(error) => {
-            format!("{shown} cannot be used ({error}): set RINGWAY_DIR to a directory of your own")
-        }
+        directory::Unfit::Io(error) => match directory::full(error) {
+            Some(full) => {
+                let text = format!("making {shown}: {full} (RINGWAY_DIR)");
+                return Error::new(ErrorKind::Resources, text);
+            }
+            None => {
+                format!(
+                    "{shown} cannot be used ({error}): set RINGWAY_DIR to a directory of your own"
+                )
+            }
+        },
     };
     Error::new(ErrorKind::Directory, text)
 }
