@@ -3,6 +3,7 @@
 //! `RINGWAY_FRAMES`: how many frames in all (400,000 unless told; 100000000 is a long run). For hours, and among everything else that there is, `tests/soak` does the same; this one takes
 //! seconds, which is why code mutants have it.
 
+mod manners;
 #[path = "crash/process.rs"]
 mod process;
 
@@ -10,13 +11,12 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use manners::MANNERS;
 use process::{Frames, watchdog};
-use ringway::{Config, Connection, Receiver, RecvError, Sender, Wait};
+use ringway::{Config, Connection, Receiver, RecvError, Sender};
 
 const PEER: &str = "RINGWAY_EXCHANGE_PEER";
 const LARGEST: usize = 64 << 10;
-/// The manners of waiting and fencing, and sizes.
-const CASES: u64 = 7;
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(30)
@@ -27,15 +27,7 @@ fn number(name: &str, default: u64) -> u64 {
 }
 
 fn config(case: u64) -> Config {
-    let (wait, capacity, membarrier) = [
-        (Wait::Adaptive, 4 << 10, false),
-        (Wait::Adaptive, 1 << 20, false),
-        (Wait::Park, 4 << 10, false),
-        (Wait::Park, 1 << 20, false),
-        (Wait::Adaptive, 1 << 20, true),
-        (Wait::Park, 4 << 10, true),
-        (Wait::Spin, 1 << 20, false),
-    ][(case % CASES) as usize];
+    let (wait, capacity, membarrier) = MANNERS[case as usize];
     Config::new()
         .wait(wait)
         .membarrier(membarrier)
@@ -108,9 +100,9 @@ fn limit(count: u64) -> Duration {
 
 #[test]
 fn two_processes_exchange_frames() {
-    let count = number("RINGWAY_FRAMES", 400_000).div_ceil(2 * CASES);
+    let count = number("RINGWAY_FRAMES", 400_000).div_ceil(2 * MANNERS.len() as u64);
     let path = std::env::temp_dir().join(format!("ringway-exchange-{}", std::process::id()));
-    for case in 0..CASES {
+    for case in 0..MANNERS.len() as u64 {
         // Ours is the watchdog too; it is set anew for each case.
         watchdog(limit(count));
         let mut listener = config(case).bind(path.as_path()).unwrap();

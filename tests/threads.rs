@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use pair::pair;
 use ringway::{
-    Config, Connection, Counters, Event, Poller, Receiver, RecvError, SendError, Sender,
-    SharedSender, Wait,
+    Config, Connection, Counters, Event, Interrupter, Poller, Receiver, RecvError, SendError,
+    Sender, SharedSender, Wait,
 };
 
 /// Frames of one thread.
@@ -79,6 +79,22 @@ impl Over {
     }
 }
 
+/// Ends waits, again and again, until it is over.
+fn interrupting(
+    interrupters: impl IntoIterator<Item = Interrupter>,
+    over: &Over,
+) -> thread::JoinHandle<()> {
+    let (interrupters, over) = (Vec::from_iter(interrupters), over.clone());
+    thread::spawn(move || {
+        while !over.is_set() {
+            for interrupter in &interrupters {
+                interrupter.interrupt();
+            }
+            thread::sleep(Duration::from_micros(300));
+        }
+    })
+}
+
 /// The ways to send by a sender that is shared.
 const WAYS: u8 = 5;
 
@@ -128,17 +144,7 @@ fn one_sender_is_used_by_many_threads() {
         let shared = sender.shared();
         let receives = thread::spawn(move || counted(receiver));
         let over = Over::default();
-        let interrupts = {
-            let over = over.clone();
-            thread::spawn(move || {
-                while !over.is_set() {
-                    for interrupter in &interrupters {
-                        interrupter.interrupt();
-                    }
-                    thread::sleep(Duration::from_micros(300));
-                }
-            })
-        };
+        let interrupts = interrupting(interrupters, &over);
         let looks = {
             let (over, shared) = (over.clone(), shared.clone());
             thread::spawn(move || {
@@ -308,17 +314,7 @@ fn a_poller_is_called_by_other_threads_and_moves() {
         clients.push(client);
     }
     let over = Over::default();
-    let interrupts = {
-        let over = over.clone();
-        thread::spawn(move || {
-            while !over.is_set() {
-                for interrupter in &interrupters {
-                    interrupter.interrupt();
-                }
-                thread::sleep(Duration::from_micros(300));
-            }
-        })
-    };
+    let interrupts = interrupting(interrupters, &over);
     let clients = clients.into_iter().map(|client| {
         thread::spawn(move || {
             let (mut sender, mut receiver) = client.split();

@@ -286,6 +286,25 @@ pub(crate) fn holdings() -> (usize, usize, usize) {
     )
 }
 
+/// Fails if there stays more than `before`, of what `look` finds. Some descriptors are closed on another thread, a moment later: of what was there before, too, so that there may be less.
+pub(crate) fn no_more_than(
+    before: (usize, usize, usize),
+    look: impl Fn() -> (usize, usize, usize),
+) {
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        let now = look();
+        if now.0 <= before.0 && now.1 <= before.1 && now.2 <= before.2 {
+            return;
+        }
+        assert!(
+            Instant::now() < until,
+            "descriptors, mappings or shared mappings leak: {before:?}, and {now:?} now"
+        );
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// xorshift64*: random numbers that a seed repeats, together with `RINGWAY_SEED`, which each lap of a soak sets to another.
 pub(crate) struct Random(u64);
 

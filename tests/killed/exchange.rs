@@ -5,9 +5,7 @@ use std::time::Duration;
 use ringway::{Connection, RecvError};
 
 use super::process::{Frames, Page, fork};
-use super::world::{
-    COMMITTED, CONNECTED, ENDING, Role, Scene, World, accept, config, connect, soon,
-};
+use super::world::{COMMITTED, CONNECTED, ENDING, Role, Scene, World, config, soon};
 
 /// The largest frame.
 const MOST: usize = 700;
@@ -32,27 +30,20 @@ pub(crate) fn run(world: &mut World, scene: &Scene<'_>) -> bool {
         page.set(CONNECTED, 1);
         talk(connection, scene.seed, page);
     });
-    let connection = match scene.role {
-        Role::Client => accept(&mut world.listener, &child),
-        Role::Server => connect(&config, &theirs, &child),
-    };
-    let found = connection.map(|connection| listen(connection, scene));
-    let killed = scene.reap(&mut child);
-    let Some((received, end)) = found else {
-        let connected = page.get(CONNECTED) == 1;
-        assert!(killed && !connected, "{scene:?}: no connection came");
+    let found = scene.meet(
+        (&config, &theirs),
+        &mut world.listener,
+        page,
+        &mut child,
+        |connection| listen(connection, scene),
+    );
+    let Some(((received, end), killed)) = found else {
         return true;
     };
     let committed = page.get(COMMITTED);
-    let ending = page.get(ENDING) == 1;
-    match end {
-        RecvError::PeerDied => assert!(killed, "{scene:?}: it lives"),
-        // The half that sends has said goodbye before the other one dies.
-        RecvError::Closed => assert!(!killed || ending, "{scene:?}: no goodbye was said"),
-        other => panic!("{scene:?}: {other:?}"),
-    }
+    let all = scene.ends_by(end, page, killed);
     let expected = match scene.label {
-        _ if !killed || ending => committed..=committed,
+        _ if all => committed..=committed,
         "ringway.commit-before" => scene.passage - 1..=scene.passage - 1,
         "ringway.commit-after" => scene.passage..=scene.passage,
         // The kill can fall between a commit and its note.

@@ -4,9 +4,7 @@
 use ringway::{Connection, Event, Poller, Receiver, RecvError, Sender, Token};
 
 use super::process::{Page, fork, mix};
-use super::world::{
-    COMMITTED, CONNECTED, ENDING, LANES, Role, Scene, World, accept, config, connect, soon,
-};
+use super::world::{COMMITTED, CONNECTED, ENDING, LANES, Role, Scene, World, config, soon};
 
 /// Of each lane. A large frame has to fit.
 const RING: usize = 1 << 17;
@@ -48,24 +46,18 @@ pub(crate) fn run(world: &mut World, scene: &Scene<'_>) -> bool {
         page.set(CONNECTED, 1);
         talk(&mut poller, token, scene.seed, page);
     });
-    let connection = match scene.role {
-        Role::Client => accept(&mut world.listener, &child),
-        Role::Server => connect(&config, &theirs, &child),
-    };
-    let found = connection.map(|connection| listen(connection, scene));
-    let killed = scene.reap(&mut child);
-    let Some((received, end)) = found else {
-        let connected = page.get(CONNECTED) == 1;
-        assert!(killed && !connected, "{scene:?}: no connection came");
+    let found = scene.meet(
+        (&config, &theirs),
+        &mut world.listener,
+        page,
+        &mut child,
+        |connection| listen(connection, scene),
+    );
+    let Some(((received, end), killed)) = found else {
         return true;
     };
-    let ending = page.get(ENDING) == 1;
-    match end {
-        RecvError::PeerDied => assert!(killed, "{scene:?}: it lives"),
-        RecvError::Closed => assert!(!killed || ending, "{scene:?}: no goodbye was said"),
-        other => panic!("{scene:?}: {other:?}"),
-    }
-    judge(scene, page, received, !killed || ending);
+    let all = scene.ends_by(end, page, killed);
+    judge(scene, page, received, all);
     killed
 }
 

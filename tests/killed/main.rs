@@ -21,9 +21,9 @@ mod world;
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use process::{Random, alone, holdings, threads_were_there};
+use process::{Random, alone, holdings, no_more_than, threads_were_there};
 use world::{Role, Scene, World};
 
 /// What each label is hit at least, in each role that comes by it.
@@ -164,25 +164,10 @@ fn kills(name: &str, share: usize) {
             hits.sort_unstable();
             assert!(hits[1] >= LEAST, "{label}: {hits:?}");
         }
-        settles_at(before);
+        no_more_than(before, holdings);
         world.end();
         println!("{all} kills");
     });
-}
-
-/// Some descriptors are closed on another thread, a moment later: of what was there before, too, so that there may be fewer.
-fn settles_at(before: (usize, usize, usize)) {
-    let until = Instant::now() + Duration::from_secs(20);
-    let leaks =
-        |now: (usize, usize, usize)| now.0 > before.0 || now.1 > before.1 || now.2 > before.2;
-    while leaks(holdings()) {
-        assert!(
-            Instant::now() < until,
-            "descriptors, mappings or shared mappings leak: {before:?}, and {:?} now",
-            holdings()
-        );
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use ringway::{Config, Connection, ErrorKind, Listener, Wait};
+use ringway::{Config, Connection, ErrorKind, Listener, RecvError, Wait};
 
 use super::process::{Child, Page};
 use super::record;
@@ -50,6 +50,40 @@ impl Scene<'_> {
         let killed = libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGKILL;
         assert!(killed || status == 0, "{self:?}: status {status:#x}");
         killed
+    }
+
+    /// What the survivor finds of who is to die, by `listen`, and whether that one did. `None`: it died before there was a connection.
+    pub(crate) fn meet<T>(
+        &self,
+        (config, theirs): (&Config, &Path),
+        listener: &mut Listener,
+        page: &Page,
+        child: &mut Child,
+        listen: impl FnOnce(Connection) -> T,
+    ) -> Option<(T, bool)> {
+        let connection = match self.role {
+            Role::Client => accept(listener, child),
+            Role::Server => connect(config, theirs, child),
+        };
+        let found = connection.map(listen);
+        let killed = self.reap(child);
+        if found.is_none() {
+            let connected = page.get(CONNECTED) == 1;
+            assert!(killed && !connected, "{self:?}: no connection came");
+        }
+        found.map(|found| (found, killed))
+    }
+
+    /// Fails if the survivor was told of another end than there was. Returns whether all that was committed has to have arrived.
+    pub(crate) fn ends_by(&self, end: RecvError, page: &Page, killed: bool) -> bool {
+        let ending = page.get(ENDING) == 1;
+        match end {
+            RecvError::PeerDied => assert!(killed, "{self:?}: it lives"),
+            // The half that sends has said goodbye before the other one dies.
+            RecvError::Closed => assert!(!killed || ending, "{self:?}: no goodbye was said"),
+            other => panic!("{self:?}: {other:?}"),
+        }
+        !killed || ending
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ringway::{Config, ErrorKind};
 
-use super::process::{alone, fork, holdings, threads_were_there};
+use super::process::{alone, fork, holdings, no_more_than, threads_were_there};
 use super::soon;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -79,23 +79,6 @@ fn settled(few: usize) -> (usize, usize, usize) {
     holdings()
 }
 
-/// Nothing more than `before`, a moment later if need be. There may be less: of what was there then, something was being closed.
-fn settles_at(before: (usize, usize, usize), few: usize) {
-    let until = soon();
-    loop {
-        let now = settled(few);
-        if now.0 <= before.0 && now.1 <= before.1 && now.2 <= before.2 {
-            return;
-        }
-        let late = Instant::now() >= until;
-        assert!(
-            !late,
-            "descriptors, mappings or shared mappings: {before:?}, and {now:?} now"
-        );
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
 /// What whoever wants to listen is told; nothing was made.
 fn refused(folder: &Path, listens: impl Fn() -> Option<ringway::Error>) {
     let before = (names(folder), settled(1));
@@ -106,7 +89,7 @@ fn refused(folder: &Path, listens: impl Fn() -> Option<ringway::Error>) {
     assert!(tells && !text.contains("rings"), "{text}");
     println!("{text}");
     assert_eq!(names(folder), before.0);
-    settles_at(before.1, 1);
+    no_more_than(before.1, || settled(1));
 }
 
 /// A client comes in, and says something.
@@ -210,7 +193,7 @@ fn huge_pages_that_are_not_there_are_refused_by_name() {
         assert_eq!(error.kind(), ErrorKind::Resources, "{error}");
         assert!(error.to_string().contains("vm.nr_hugepages"), "{error}");
         println!("{error}");
-        settles_at(before, few);
+        no_more_than(before, || settled(few));
         server.signal(libc::SIGKILL);
         server.reap_killed();
         let _ = fs::remove_file(path);

@@ -9,6 +9,8 @@ mod heap;
 mod holdings;
 mod killed;
 mod lossy;
+#[path = "../manners/mod.rs"]
+mod manners;
 mod meeting;
 mod messages;
 #[path = "../crash/process.rs"]

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::thread;
 
-use ringway::{Receiver, RecvError, SendError, Sender, Wait};
+use ringway::{Receiver, RecvError, SendError, Sender};
 
 use crate::frames::{Frames, LARGEST};
+use crate::manners::MANNERS;
 use crate::meeting::Meeting;
 use crate::process::{Random, mix};
 use crate::receive::receive_all;
@@ -88,15 +89,8 @@ impl Talk<'_> {
     pub(crate) fn long(&mut self) {
         self.tally.add(Count::Long, 1);
         self.meeting.agree("a long stream", 0);
-        let (wait, capacity, membarrier) = [
-            (Wait::Adaptive, 4 << 10, false),
-            (Wait::Adaptive, 1 << 20, false),
-            (Wait::Park, 4 << 10, false),
-            (Wait::Park, 1 << 20, false),
-            (Wait::Adaptive, 1 << 20, true),
-            (Wait::Park, 4 << 10, true),
-            (Wait::Spin, 1 << 20, false),
-        ][self.draw.below(7) as usize];
+        let manner = self.draw.below(MANNERS.len() as u64);
+        let (wait, capacity, membarrier) = MANNERS[manner as usize];
         let config = plain().wait(wait).membarrier(membarrier);
         let config = config.capacity(capacity).peer_capacity(capacity);
         let (sender, receiver) = self.open(&Terms::same(config)).split();

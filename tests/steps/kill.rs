@@ -1,5 +1,6 @@
 //! Killed for good at a system call, beside a peer that is a process of the library's and lives on.
 
+use std::fmt::Debug;
 use std::mem;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -116,6 +117,20 @@ fn survive(case: &Case, page: &Page, path: &Path) {
     );
 }
 
+/// Runs who is traced to the `last`th entry or exit of a system call within the operation; with none, to the operation's end. Returns how many there were.
+pub(crate) fn run_to_stop(pid: i32, page: &Page, last: Option<u64>, case: &impl Debug) -> u64 {
+    let mut stops = 0;
+    while page.get(STAGE) != 2 && last != Some(stops) {
+        trace::run_to_call(pid, 0);
+        match trace::wait(pid).1 {
+            Stop::Call => stops += 1,
+            Stop::Signal(libc::SIGTRAP) => {}
+            other => panic!("{case:?}: {other:?} at stop {stops}"),
+        }
+    }
+    stops
+}
+
 /// Runs a case with a peer of the library's, to the `last`th entry or exit of a system call within the operation, where it is killed; with none, to
 /// the operation's end. Returns how many there were.
 fn run(case: &Case, path: &Path, last: Option<u64>) -> u64 {
@@ -146,15 +161,7 @@ fn run(case: &Case, path: &Path, last: Option<u64>) -> u64 {
         // And sleeps.
         std::thread::sleep(Duration::from_millis(1));
     }
-    let mut stops = 0;
-    while page.get(STAGE) != 2 && last != Some(stops) {
-        trace::run_to_call(pid, 0);
-        match trace::wait(pid).1 {
-            Stop::Call => stops += 1,
-            Stop::Signal(libc::SIGTRAP) => {}
-            other => panic!("{case:?}: {other:?} at stop {stops}"),
-        }
-    }
+    let stops = run_to_stop(pid, &page, last, case);
     // Kills and reaps.
     drop(child);
     page.set(DONE, 1);

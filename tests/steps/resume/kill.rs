@@ -7,7 +7,8 @@ use ringway::{ErrorKind, RecvError, SendError};
 
 use super::survivor::{drain, note, noted, third};
 use super::{CARRIED, Case, Fate, config, fault, fault_of, reply};
-use crate::operation::{BOUND, COMMITTED, DONE, FINISHED, GO, HANDED, RECEIVED, STAGE, Side, soon};
+use crate::kill::run_to_stop;
+use crate::operation::{BOUND, COMMITTED, DONE, FINISHED, GO, HANDED, RECEIVED, Side, soon};
 use crate::process::{Child, Page, fork, watchdog};
 use crate::trace::{self, Stop};
 
@@ -138,15 +139,7 @@ fn run(case: &Case, path: &Path, last: Option<u64>) -> u64 {
     }
     let pid = child.pid;
     assert_eq!(trace::wait(pid), (pid, Stop::Signal(libc::SIGSTOP)));
-    let mut stops = 0;
-    while page.get(STAGE) != 2 && last != Some(stops) {
-        trace::run_to_call(pid, 0);
-        match trace::wait(pid).1 {
-            Stop::Call => stops += 1,
-            Stop::Signal(libc::SIGTRAP) => {}
-            other => panic!("{case:?}: {other:?} at stop {stops}"),
-        }
-    }
+    let stops = run_to_stop(pid, &page, last, case);
     // Kills and reaps.
     drop(child);
     page.set(DONE, 1);
