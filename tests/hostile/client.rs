@@ -39,7 +39,7 @@ fn still_serves(listener: &mut Listener) {
     let path = listener.path().to_path_buf();
     thread::scope(|scope| {
         let client = scope.spawn(|| {
-            let config = Config::new().handshake_timeout(Duration::from_secs(10));
+            let config = peer::patient();
             config.connect(path.as_path()).unwrap()
         });
         let mut server = listener.accept_deadline(soon()).unwrap();
@@ -66,7 +66,7 @@ fn case(listener: &mut Listener, bytes: Vec<u8>, kind: ErrorKind, part: &str) {
 fn every_bad_hello_is_refused_by_name() {
     let _alone = peer::alone();
     let _dog = Watchdog::new("bad hello");
-    let mut listener = Listener::bind(peer::path("hello")).unwrap();
+    let mut listener = peer::patient().bind(peer::path("hello")).unwrap();
     still_serves(&mut listener);
     let before = peer::open_descriptors();
     let mut magic = hello();
@@ -183,7 +183,7 @@ fn attached(listener: &mut Listener, message: &Message, gifts: &[OwnedFd]) -> (E
 fn every_bad_attach_is_refused_by_name() {
     let _alone = peer::alone();
     let _dog = Watchdog::new("bad attach");
-    let mut listener = Listener::bind(peer::path("attach")).unwrap();
+    let mut listener = peer::patient().bind(peer::path("attach")).unwrap();
     still_serves(&mut listener);
     let before = peer::open_descriptors();
     let good = || memory(SIZE, peer::SEALS, true);
@@ -355,7 +355,7 @@ fn every_bad_attach_is_refused_by_name() {
 fn a_client_that_refuses_is_quoted_and_not_answered() {
     let _alone = peer::alone();
     let _dog = Watchdog::new("client refuses");
-    let mut listener = Listener::bind(peer::path("refuses")).unwrap();
+    let mut listener = peer::patient().bind(peer::path("refuses")).unwrap();
     still_serves(&mut listener);
     let before = peer::open_descriptors();
     let kinds = [
@@ -408,7 +408,7 @@ fn a_client_that_refuses_is_quoted_and_not_answered() {
 fn an_attach_of_another_process_and_empty_packets_are_refused() {
     let _alone = peer::alone();
     let _dog = Watchdog::new("another process");
-    let mut listener = Listener::bind(peer::path("another")).unwrap();
+    let mut listener = peer::patient().bind(peer::path("another")).unwrap();
     still_serves(&mut listener);
     let before = peer::open_descriptors();
     let (kind, told) = refused(&mut listener, |path| {
@@ -458,8 +458,7 @@ fn half_open_handshakes_hold_nobody_up() {
                 }
                 lines.push(line);
             }
-            let config = Config::new().handshake_timeout(Duration::from_secs(20));
-            config.connect(path.as_path()).unwrap();
+            peer::let_in(&path, || ());
         });
         listener.accept_deadline(soon()).unwrap();
     });

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ringway::{Arm, Config, Connection, Event, Poller, RecvError, SendError, Violation, Wait};
+use ringway::{Arm, Connection, Event, Poller, RecvError, SendError, Violation, Wait};
 
 use crate::lane::victim;
 use crate::peer::{self, Hostile, RELEASED, Watchdog, soon};
@@ -118,9 +118,9 @@ fn a_ring_of_nothing_but_expired_frames_keeps_nobody() {
     let (mut victim, hostile) = with("expired-only", true, &[]);
     let over = std::sync::atomic::AtomicBool::new(false);
     let (mut other, client) = {
-        let mut listener = Config::new().bind(peer::path("expired-other")).unwrap();
+        let mut listener = peer::patient().bind(peer::path("expired-other")).unwrap();
         let path = listener.path().to_path_buf();
-        let client = std::thread::spawn(move || ringway::connect(path).unwrap());
+        let client = std::thread::spawn(move || peer::patient().connect(path).unwrap());
         (
             listener.accept_deadline(soon()).unwrap(),
             client.join().unwrap(),

@@ -27,7 +27,7 @@ fn an_observer_cannot_obtain_payload() {
     let mut listener = config.bind(peer::path("observed")).unwrap();
     let path = listener.path().to_path_buf();
     let (_server, mut client) = thread::scope(|scope| {
-        let client = scope.spawn(|| Config::new().connect(path.as_path()).unwrap());
+        let client = scope.spawn(|| peer::patient().connect(path.as_path()).unwrap());
         let server = listener.accept_deadline(soon()).unwrap();
         (server, client.join().unwrap())
     });

@@ -1,9 +1,11 @@
 //! The scripted peer of `ringway::hostile`, and what its tests need besides.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use ringway::{Config, Connection, ErrorKind};
 
 pub(crate) use ringway::hostile::*;
 
@@ -46,6 +48,24 @@ pub(crate) fn soon() -> Instant {
     Instant::now() + Duration::from_secs(10)
 }
 
+/// Of whoever is never refused because its processor was somebody else's for a while.
+pub(crate) fn patient() -> Config {
+    Config::new().handshake_timeout(Duration::from_secs(20))
+}
+
+/// An honest client of a listener with little patience: it is not refused but where its own thread gets no processor for as long as that lasts, and then it tries again. `tries` hears of
+/// each attempt.
+pub(crate) fn let_in(path: &Path, mut tries: impl FnMut()) -> Connection {
+    let config = Config::new().handshake_timeout(Duration::from_secs(50));
+    loop {
+        tries();
+        match config.connect(path) {
+            Ok(client) => return client,
+            Err(error) => assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}"),
+        }
+    }
+}
+
 pub(crate) fn path(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("ringway-hostile-{name}-{}", std::process::id()))
 }
@@ -58,7 +78,7 @@ pub(crate) fn open_descriptors() -> usize {
 /// descriptors must not take it for a leak.
 fn warm_up() {
     let at = path("warm-up");
-    let config = ringway::Config::new().wait(ringway::Wait::Park);
+    let config = patient().wait(ringway::Wait::Park);
     let mut listener = config.bind(at.as_path()).unwrap();
     let client = thread::spawn(move || config.connect(at.as_path()).unwrap());
     let mut server = listener.accept_deadline(soon()).unwrap();

@@ -5,8 +5,6 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
-use ringway::{Config, Listener};
-
 use crate::peer::{self, Watchdog, eventfd, soon};
 
 const LINGER: i32 = 8;
@@ -68,7 +66,7 @@ const MOST: usize = 253;
 fn a_client_that_attaches_poison_delays_nobody() {
     let _alone = peer::alone();
     let _dog = Watchdog::new("poison");
-    let mut listener = Listener::bind(peer::path("poison")).unwrap();
+    let mut listener = peer::patient().bind(peer::path("poison")).unwrap();
     let path = listener.path().to_path_buf();
     let filler = eventfd();
     for (messages, descriptors) in [(1, 1), (1, MOST), (3, 60)] {
@@ -82,7 +80,7 @@ fn a_client_that_attaches_poison_delays_nobody() {
         drop(stream);
         let began = Instant::now();
         std::thread::scope(|scope| {
-            let client = scope.spawn(|| Config::new().connect(path.as_path()).unwrap());
+            let client = scope.spawn(|| peer::patient().connect(path.as_path()).unwrap());
             listener.accept_deadline(soon()).unwrap();
             client.join().unwrap();
         });
@@ -132,7 +130,7 @@ impl Drop for Limit {
 fn a_listener_without_a_place_for_what_is_sent_is_not_delayed() {
     let _alone = peer::alone();
     let _dog = Watchdog::new("poison, full table");
-    let mut listener = Listener::bind(peer::path("poison-full")).unwrap();
+    let mut listener = peer::patient().bind(peer::path("poison-full")).unwrap();
     let path = listener.path().to_path_buf();
     let filler = eventfd();
     let (stream, _peer) = poison(LINGER);
@@ -159,7 +157,7 @@ fn a_listener_without_a_place_for_what_is_sent_is_not_delayed() {
 fn a_listener_is_dropped_at_once_whatever_waits_at_its_door() {
     let _alone = peer::alone();
     let _dog = Watchdog::new("poison, unaccepted");
-    let listener = Listener::bind(peer::path("poison-door")).unwrap();
+    let listener = peer::patient().bind(peer::path("poison-door")).unwrap();
     let (stream, _peer) = poison(LINGER);
     let lines: Vec<_> = (0..3)
         .map(|_| {

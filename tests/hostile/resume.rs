@@ -120,7 +120,7 @@ fn every_absurd_claim_is_refused_by_name() {
         assert!(text.contains(part), "{text:?} does not say {part:?}");
     }
     // Who has not asked for any of it looks at none of it, unless the client cannot do without.
-    let mut plain = Listener::bind(peer::path("unasked")).unwrap();
+    let mut plain = peer::patient().bind(peer::path("unasked")).unwrap();
     let needs = claim(1, 8, 3).u64(32, RESUME);
     let (found, text) = told(&mut plain, &needs, None, 1);
     assert_eq!(found, ErrorKind::Feature);
@@ -168,7 +168,7 @@ fn flags_of_frames_that_are_sent_again_are_looked_at() {
         assert_eq!(end, Err(RecvError::Protocol(broken)));
     }
     // Where nothing of the kind was agreed on, each of them breaks a rule.
-    let mut plain = Listener::bind(peer::path("never-again")).unwrap();
+    let mut plain = peer::patient().bind(peer::path("never-again")).unwrap();
     for word in [FRAME | AGAIN, FRAME | AGAIN | DOUBT] {
         let (mut server, hostile) = join(&mut plain, &hello(), &peer::attach());
         hostile.own.ring(0, word | 8);

@@ -31,7 +31,7 @@ pub(crate) fn told_by(
             config
                 .capacity(peer::RING)
                 .peer_capacity(peer::RING)
-                .handshake_timeout(Duration::from_millis(400))
+                .handshake_timeout(Duration::from_secs(2))
                 .connect(path.as_path())
         });
         let line = peer::accept(&listener);

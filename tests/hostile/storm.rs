@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ringway::{Config, ErrorKind, Event, Poller};
+use ringway::{Config, Event, Poller};
 
 use crate::peer::{self, HalfOpen, Watchdog, readable, soon};
 use crate::random::Random;
@@ -44,16 +44,11 @@ fn wave(path: &Path, random: &mut Random) -> Vec<OwnedFd> {
     (0..WAVE).filter_map(half).collect()
 }
 
-/// An honest client, whose one frame is answered. It is not refused but where its own thread gets no processor for as long as the listener's patience lasts: then it tries again, and counts that.
+/// An honest client, whose one frame is answered.
 fn honest(path: &Path, attempts: &AtomicUsize) {
-    let config = Config::new().handshake_timeout(Duration::from_secs(50));
-    let mut client = loop {
+    let mut client = peer::let_in(path, || {
         attempts.fetch_add(1, Ordering::Relaxed);
-        match config.connect(path) {
-            Ok(client) => break client,
-            Err(error) => assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}"),
-        }
-    };
+    });
     client.sender().send_deadline(b"honest", soon()).unwrap();
     let answer = client.receiver().recv_deadline(soon()).unwrap();
     assert_eq!(answer.to_vec(), b"answer");

@@ -274,7 +274,7 @@ fn a_server_judges_by_itself_what_the_client_let_pass() {
 fn the_ring_lies_where_the_announced_schemas_end() {
     let _alone = peer::alone();
     let _dog = Watchdog::new("ring offset");
-    let mut listener = Listener::bind(peer::path("tables-offset")).unwrap();
+    let mut listener = peer::patient().bind(peer::path("tables-offset")).unwrap();
     let mut said = Said::new(Some(&ours()), None);
     assert_eq!(client(&mut listener, &said), None);
     // One page further than it says.

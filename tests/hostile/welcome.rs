@@ -3,8 +3,6 @@
 use std::thread;
 use std::time::Duration;
 
-use ringway::Listener;
-
 use crate::peer::{self, Watchdog, attach, hello, soon};
 
 /// The longest tables that there may be are taken as far as a Hello goes.
@@ -12,7 +10,7 @@ use crate::peer::{self, Watchdog, attach, hello, soon};
 fn a_client_with_the_longest_schemas_is_welcome() {
     let _alone = peer::alone();
     let _dog = Watchdog::new("longest schemas");
-    let mut listener = Listener::bind(peer::path("longest")).unwrap();
+    let mut listener = peer::patient().bind(peer::path("longest")).unwrap();
     let path = listener.path().to_path_buf();
     thread::scope(|scope| {
         let client = scope.spawn(|| {
@@ -33,7 +31,7 @@ fn a_client_with_the_longest_schemas_is_welcome() {
 fn a_client_that_speaks_newer_versions_too_is_let_in() {
     let _alone = peer::alone();
     let _dog = Watchdog::new("newer versions");
-    let mut listener = Listener::bind(peer::path("newer")).unwrap();
+    let mut listener = peer::patient().bind(peer::path("newer")).unwrap();
     let path = listener.path().to_path_buf();
     thread::scope(|scope| {
         let client = scope.spawn(|| {

@@ -5,10 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use ringway::tokio::{Connection, Listener, Receiver, Sender, connect};
-use ringway::{Config, RecvError, SendError};
+use ringway::{RecvError, SendError};
 use tokio::time::timeout;
 
-use crate::scene::{on_both, pair, pair_with, path};
+use crate::scene::{on_both, pair, pair_with, path, patient};
 
 fn is_send<T: Send>(value: T) -> T {
     value
@@ -115,7 +115,7 @@ fn a_stream_through_a_small_ring_arrives_in_order() {
 #[test]
 fn what_is_urgent_passes_what_waits_for_room() {
     on_both(|| async {
-        let config = Config::new().lanes(2).capacity(1 << 13);
+        let config = patient().lanes(2).capacity(1 << 13);
         let (a, b) = pair_with(config.peer_capacity(1 << 13)).await;
         let (mut sender, _a) = a.split();
         let (_b, mut receiver) = b.split();

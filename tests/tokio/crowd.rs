@@ -7,14 +7,14 @@ use ringway::tokio::{Listener, connect_with};
 use ringway::{Config, RecvError};
 
 use crate::child::play;
-use crate::scene::{one_thread, path, several_threads};
+use crate::scene::{one_thread, path, patient, several_threads};
 
 const CLIENTS: usize = 1000;
 const ROUNDS: u32 = 20;
 const LIMIT: Duration = Duration::from_secs(120);
 
 fn config() -> Config {
-    let config = Config::new().capacity(1 << 12).peer_capacity(1 << 12);
+    let config = patient().capacity(1 << 12).peer_capacity(1 << 12);
     let config = config.handshake_timeout(Duration::from_secs(60));
     config.few_descriptors(true).raise_descriptor_limit(true)
 }

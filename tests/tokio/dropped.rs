@@ -14,7 +14,7 @@ use ringway::{Config, Frame, RecvError, SendError, Wait};
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
-use crate::scene::{LONG, on_both, pair_with, path};
+use crate::scene::{LONG, on_both, pair_with, path, patient};
 
 /// The polls up to which each future is tried.
 pub(crate) const POLLS: usize = 12;
@@ -63,7 +63,7 @@ pub(crate) async fn poll_and_drop<F: Future>(
 /// Each manner of waiting, with small rings.
 pub(crate) fn manners() -> [Config; 3] {
     [Wait::Spin, Wait::Adaptive, Wait::Park].map(|wait| {
-        let config = Config::new().wait(wait);
+        let config = patient().wait(wait);
         config.capacity(1 << 14).peer_capacity(1 << 14)
     })
 }
@@ -253,7 +253,7 @@ fn what_a_sink_of_arrays_has_taken_is_sent_once_whatever_is_dropped() {
 #[test]
 fn a_client_is_accepted_by_the_call_that_returns_it() {
     on_both(|| async {
-        let config = Config::new().capacity(1 << 14).peer_capacity(1 << 14);
+        let config = patient().capacity(1 << 14).peer_capacity(1 << 14);
         let path = path();
         let mut listener = Listener::new(config.bind(path.as_path()).unwrap()).unwrap();
         for polls in 0..POLLS {
@@ -275,7 +275,7 @@ fn a_client_is_accepted_by_the_call_that_returns_it() {
 #[test]
 fn a_client_that_gives_up_is_in_nobodys_way() {
     on_both(|| async {
-        let config = Config::new().capacity(1 << 14).peer_capacity(1 << 14);
+        let config = patient().capacity(1 << 14).peer_capacity(1 << 14);
         let path = path();
         let listener = config.bind(path.as_path()).unwrap();
         let server = tokio::spawn(async move {

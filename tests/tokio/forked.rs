@@ -12,14 +12,16 @@ use ringway::{Config, ErrorKind, RecvError, SendError};
 use tokio::time::{sleep, timeout};
 
 use crate::process::{alone, fork};
-use crate::scene::{LONG, awakes, on_both, one_thread, pair_with, path, run, several_threads};
+use crate::scene::{
+    LONG, awakes, on_both, one_thread, pair_with, path, patient, run, several_threads,
+};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
 type Wait<T> = Pin<Box<dyn Future<Output = T>>>;
 
 fn small() -> Config {
-    Config::new().capacity(1 << 14).peer_capacity(1 << 14)
+    patient().capacity(1 << 14).peer_capacity(1 << 14)
 }
 
 /// Polls `wait` until its task is left with the runtime.

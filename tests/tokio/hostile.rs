@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use ringway::hostile::{self, HalfOpen, Hostile, Spoil, Word};
 use ringway::tokio::{Connection, Listener, connect};
-use ringway::{Config, ErrorKind, RecvError, SendError, Violation};
+use ringway::{ErrorKind, RecvError, SendError, Violation};
 use tokio::task::spawn_blocking;
 
-use crate::scene::{on_both, path};
+use crate::scene::{on_both, path, patient};
 
 /// A victim in a task, and its peer.
 async fn victim() -> (Connection, Hostile) {
@@ -100,7 +100,7 @@ fn spoilt_bells_starve_nobody() {
 fn handshakes_that_stop_half_way_hold_nobody_up() {
     on_both(|| async {
         let path = path();
-        let config = Config::new().handshake_timeout(Duration::from_secs(20));
+        let config = patient();
         let mut listener = Listener::new(config.bind(path.as_path()).unwrap()).unwrap();
         let held = HalfOpen::ALL.map(|half| half.open(&path).unwrap());
         let (accepted, client) = tokio::join!(listener.accept(), connect(path.as_path()));

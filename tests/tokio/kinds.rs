@@ -13,7 +13,7 @@ use ringway::{Config, RecvError, SendError};
 use tokio::time::timeout;
 
 use crate::dropped::{POLLS, manners, poll_and_drop};
-use crate::scene::{awakes, on_both, pair_with, path};
+use crate::scene::{awakes, on_both, pair_with, path, patient};
 
 #[derive(Message, FromBytes, IntoBytes, Immutable, KnownLayout, Clone, Copy, Debug, PartialEq)]
 #[repr(C)]
@@ -141,7 +141,7 @@ fn what_a_sink_of_messages_has_taken_is_sent_once_whatever_is_dropped() {
 #[test]
 fn a_batcher_of_messages_keeps_back_and_publishes_in_time() {
     on_both(|| async {
-        let config = Config::new().capacity(1 << 14).peer_capacity(1 << 14);
+        let config = patient().capacity(1 << 14).peer_capacity(1 << 14);
         let (sender, mut receiver) = typed_pair::<Feed>(config).await;
         let bounds = Bounds::new().budget(Duration::from_millis(20));
         let mut batcher = Batcher::new(sender, bounds).unwrap();

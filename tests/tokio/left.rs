@@ -12,13 +12,13 @@ use ringway::tokio::{Receiver, Sender};
 use ringway::{Config, Counters, LaneCounters, Poller, RecvError, SendError};
 
 use crate::process::alone;
-use crate::scene::{awakes, on_both, one_thread, pair_at, pair_with, path, run};
+use crate::scene::{awakes, on_both, one_thread, pair_at, pair_with, path, patient, run};
 
 /// More looks in vain than it takes until they are told.
 const LOOKS: usize = 10_000;
 
 fn small() -> Config {
-    Config::new().capacity(1 << 14).peer_capacity(1 << 14)
+    patient().capacity(1 << 14).peer_capacity(1 << 14)
 }
 
 /// Polls until it sleeps, and leaves it so.

@@ -1,12 +1,11 @@
 //! Messages in tasks.
 
 use futures_util::StreamExt;
-use ringway::Config;
 use ringway::tokio::typed::{Connection, Listener, connect_with};
 use ringway::typed::{self, Message, RecvError};
 use ringway::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::scene::{on_both, path};
+use crate::scene::{on_both, path, patient};
 
 #[derive(Message, FromBytes, IntoBytes, Immutable, KnownLayout, Clone, Copy, Debug, PartialEq)]
 #[repr(C)]
@@ -19,7 +18,7 @@ type Ours = Connection<Tick, Tick>;
 
 async fn pair() -> (Ours, Ours) {
     let path = path();
-    let config = Config::new().capacity(1 << 14).peer_capacity(1 << 14);
+    let config = patient().capacity(1 << 14).peer_capacity(1 << 14);
     let listener = typed::Listener::bind_with(&config, path.as_path()).unwrap();
     let mut listener: Listener<Tick, Tick> = Listener::new(listener).unwrap();
     let (client, server) = tokio::join!(connect_with(&config, path), listener.accept());

@@ -9,10 +9,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use nix::time::{ClockId, clock_gettime};
-use ringway::{Config, Wait};
+use ringway::Wait;
 use tokio::task::yield_now;
 
-use crate::scene::{one_thread, pair, pair_with, path, run};
+use crate::scene::{one_thread, pair, pair_with, path, patient, run};
 
 /// What this thread has used of a processor.
 fn used() -> Duration {
@@ -42,7 +42,7 @@ fn neighbour() -> (Arc<AtomicU64>, Arc<AtomicBool>) {
 fn a_poll_in_vain_takes_a_few_microseconds_and_the_neighbour_has_its_turn() {
     for wait in [Wait::Adaptive, Wait::Spin] {
         run(&one_thread(), async {
-            let config = Config::new().wait(wait).capacity(1 << 16);
+            let config = patient().wait(wait).capacity(1 << 16);
             let path = path();
             let listener = config.bind(path.as_path()).unwrap();
             let done = Arc::new(AtomicBool::new(false));
@@ -124,7 +124,7 @@ fn a_stream_without_a_pause_leaves_the_neighbour_its_turns() {
 fn a_sink_that_never_waits_leaves_the_neighbour_its_turns() {
     run(&one_thread(), async {
         const FRAMES: u64 = 100_000;
-        let config = Config::new().capacity(1 << 22).peer_capacity(1 << 22);
+        let config = patient().capacity(1 << 22).peer_capacity(1 << 22);
         let (ours, _theirs) = pair_with(config).await;
         let (mut sender, _ours) = ours.split();
         let (turns, stop) = neighbour();
@@ -143,7 +143,7 @@ fn large_frames_leave_the_neighbour_its_turns() {
     const FRAMES: usize = 32;
     const LARGE: usize = 1 << 20;
     run(&one_thread(), async {
-        let config = Config::new().capacity(1 << 26).peer_capacity(1 << 26);
+        let config = patient().capacity(1 << 26).peer_capacity(1 << 26);
         let (ours, theirs) = pair_with(config).await;
         let (mut sender, _ours) = ours.split();
         let (_theirs, mut receiver) = theirs.split();
@@ -188,7 +188,7 @@ fn large_frames_leave_the_neighbour_its_turns() {
 #[test]
 fn large_batches_leave_the_neighbour_its_turns() {
     run(&one_thread(), async {
-        let config = Config::new().capacity(1 << 24).peer_capacity(1 << 24);
+        let config = patient().capacity(1 << 24).peer_capacity(1 << 24);
         let (ours, theirs) = pair_with(config).await;
         let (mut sender, _ours) = ours.split();
         let (_theirs, mut receiver) = theirs.split();

@@ -9,13 +9,13 @@ use ringway::tokio::{Batcher, Receiver, Sender};
 use ringway::{Config, RecvError};
 use tokio::time::timeout;
 
-use crate::scene::{on_both, pair_with};
+use crate::scene::{on_both, pair_with, patient};
 
 const RING: usize = 1 << 14;
 const ITEM: usize = 1000;
 
 fn config() -> Config {
-    Config::new().capacity(RING).peer_capacity(RING)
+    patient().capacity(RING).peer_capacity(RING)
 }
 
 #[test]

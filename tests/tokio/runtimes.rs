@@ -5,15 +5,15 @@ use std::task::Poll;
 use std::time::Duration;
 
 use ringway::tokio::{Connection, Listener, Receiver, any, connect};
-use ringway::{Config, ErrorKind, RecvError, SendError};
+use ringway::{ErrorKind, RecvError, SendError};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::scene::{awakes, one_thread, pair, path, run, several_threads};
+use crate::scene::{awakes, one_thread, pair, path, patient, run, several_threads};
 
 /// Two ends that no runtime knows of.
 fn plain() -> (ringway::Connection, ringway::Connection) {
     let path = path();
-    let config = Config::new().capacity(1 << 14).peer_capacity(1 << 14);
+    let config = patient().capacity(1 << 14).peer_capacity(1 << 14);
     let mut listener = config.bind(path.as_path()).unwrap();
     let client = std::thread::spawn(move || config.connect(path).unwrap());
     (listener.accept().unwrap(), client.join().unwrap())

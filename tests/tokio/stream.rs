@@ -3,16 +3,16 @@
 use std::io::{ErrorKind, IoSlice};
 use std::time::Duration;
 
+use ringway::RecvError;
 use ringway::tokio::{ByteListener, ByteStream};
-use ringway::{Config, RecvError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, copy_bidirectional};
 use tokio::time::timeout;
 
-use crate::scene::{on_both, one_thread, path, run};
+use crate::scene::{on_both, one_thread, path, patient, run};
 
 /// Two ends, with rings of so many bytes.
 async fn streams(capacity: usize) -> (ByteStream, ByteStream) {
-    let config = Config::new().capacity(capacity).peer_capacity(capacity);
+    let config = patient().capacity(capacity).peer_capacity(capacity);
     let path = path();
     let mut listener = ByteListener::bind_with(&config, path.as_path()).unwrap();
     let client = ByteStream::connect_with(&config, path);

@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use ringway::hostile::{self, Hostile, Liar, Spoil, Word};
 use ringway::tokio::{ByteListener, ByteStream};
-use ringway::{Config, Listener, RecvError, SendError, Sender, Violation, stream};
+use ringway::{Listener, RecvError, SendError, Sender, Violation, stream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::spawn_blocking;
 
-use crate::scene::{on_both, path};
+use crate::scene::{on_both, path, patient};
 
 /// A stream, and a peer that sends frames of its own into it.
 async fn raw() -> (ByteStream, Sender, ringway::Receiver) {
-    let config = Config::new().byte_stream();
+    let config = patient().byte_stream();
     let path = path();
     let mut listener = ByteListener::new(config.bind(path.as_path()).unwrap()).unwrap();
     let client = spawn_blocking(move || config.connect(path).unwrap());

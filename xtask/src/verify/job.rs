@@ -6,6 +6,7 @@ use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use super::beside::{Heed, at_leisure};
+use super::blame;
 use super::log::Log;
 use super::options::Options;
 use super::several::{self, Ran, Task};
@@ -140,10 +141,8 @@ impl Job {
         if status.success() {
             return Ok(printed);
         }
-        Err(Stop::failed(format!(
-            "`{}` ended with {status}",
-            line(command)
-        )))
+        let why = format!("`{}` ended with {status}", line(command));
+        Err(Stop::Failed(blame::with(why, &printed)))
     }
 
     /// As [`run`](Self::run), for a process whose standard output is for us and nobody else: returns that alone, which the log does not have.

@@ -5,6 +5,7 @@
 
 mod beside;
 mod binaries;
+mod blame;
 mod c;
 mod coverage;
 mod evidence;
