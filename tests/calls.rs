@@ -93,7 +93,7 @@ fn counted(
         let mut listener = config.bind(path.as_path()).unwrap();
         page.set(LISTENS, 1);
         let connection = listener.accept_deadline(soon()).unwrap();
-        trace::filter(None);
+        trace::filter(&[]);
         counts(connection, &page);
     };
     let counts = std::mem::ManuallyDrop::new(fork(counts)).pid;

@@ -110,7 +110,7 @@ fn settled(wanted: [u64; 2], patience: u32) -> [u64; 2] {
     held
 }
 
-fn failing(scene: Scene, page: &Page, path: &Path, filtered: Option<i64>) {
+fn failing(scene: Scene, page: &Page, path: &Path, filtered: &[i64]) {
     assert!(trace::be_traced());
     watchdog(std::time::Duration::from_secs(25));
     scene.prepare(path);
@@ -154,11 +154,11 @@ pub(crate) fn run(
     for (index, count) in wanted.into_iter().flatten().enumerate() {
         page.set(WANTED + index, count);
     }
-    let filtered = match plans {
-        [one] if !lists => Some(one.number),
-        _ => None,
-    };
-    let child = fork(|| failing(scene, &page, path, filtered));
+    let mut filtered = Vec::new();
+    if !lists {
+        filtered.extend(plans.iter().map(|plan| plan.number));
+    }
+    let child = fork(|| failing(scene, &page, path, &filtered));
     let failing = child.pid;
     mem::forget(child);
     trace::take(failing);

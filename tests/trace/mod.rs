@@ -201,8 +201,8 @@ pub(crate) fn peek(pid: libc::pid_t, address: u64, target: &mut [u8]) -> usize {
     usize::try_from(read).unwrap_or(0)
 }
 
-/// Has the calling process, and what it makes, stop for its tracer at each entry of the system call `number`; `None`: of any. It stays so for good.
-pub(crate) fn filter(number: Option<i64>) {
+/// Has the calling process, and what it makes, stop for its tracer at each entry of one of the system calls `numbers`, or of any if there are none of these. It stays so for good.
+pub(crate) fn filter(numbers: &[i64]) {
     let statement = |code: u32, value: u32, yes: u8, no: u8| libc::sock_filter {
         code: code as u16,
         jt: yes,
@@ -211,16 +211,20 @@ pub(crate) fn filter(number: Option<i64>) {
     };
     let allow = statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0, 0);
     let stop = statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_TRACE, 0, 0);
-    // The number is the first word of what the filter is shown.
-    let load = statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0);
-    let mut program = match number {
-        None => vec![stop],
-        Some(number) => {
+    let mut program = Vec::new();
+    if !numbers.is_empty() {
+        // The number is the first word of what the filter is shown.
+        let load = statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0);
+        program.push(load);
+        for (index, &number) in numbers.iter().enumerate() {
             let test = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
-            let number = u32::try_from(number).unwrap();
-            vec![load, statement(test, number, 0, 1), stop, allow]
+            // Over the other tests, and over what lets it pass.
+            let over = (numbers.len() - index) as u8;
+            program.push(statement(test, u32::try_from(number).unwrap(), over, 0));
         }
-    };
+        program.push(allow);
+    }
+    program.push(stop);
     let program = libc::sock_fprog {
         len: program.len() as u16,
         filter: program.as_mut_ptr(),
