@@ -207,9 +207,15 @@ impl Fuzzer {
                  mend it and put the file into fuzz/corpus/{name}, as {FOUND}WHAT"
             )));
         }
+        let Stats {
+            inputs,
+            rate,
+            edges,
+            newest,
+        } = stats;
+        let name = self.name;
         Ok(format!(
-            "{} {} inputs, {}/s, {} edges",
-            self.name, stats.inputs, stats.rate, stats.edges
+            "{name} {inputs} inputs, {rate}/s, {edges} edges, none new behind input {newest}"
         ))
     }
 
@@ -269,6 +275,8 @@ struct Stats {
     inputs: u64,
     rate: u64,
     edges: u64,
+    /// How many inputs had been tried when the last new edge was found; 0: those that it began with have all of them.
+    newest: u64,
 }
 
 impl Stats {
@@ -284,8 +292,30 @@ impl Stats {
             inputs: number("stat::number_of_executed_units:"),
             rate: number("stat::average_exec_per_sec:"),
             edges: number(" cov: "),
+            newest: newest(printed),
         }
     }
+}
+
+/// The input with which the last new edge came, from lines like `#12\tNEW    cov: 523 ft: 1800 ...`; reading those that it began with ends with `INITED`.
+fn newest(printed: &str) -> u64 {
+    let numbers = |line: &str| -> Option<(u64, u64)> {
+        let (number, rest) = line.strip_prefix('#')?.split_once('\t')?;
+        let edges = rest.split_once("cov: ")?.1.split(' ').next()?;
+        Some((number.parse().ok()?, edges.parse().ok()?))
+    };
+    let begun = printed.lines().skip_while(|line| !line.contains("INITED"));
+    let mut tried = begun.filter_map(numbers);
+    let Some((_, mut most)) = tried.next() else {
+        return 0;
+    };
+    let mut newest = 0;
+    for (number, edges) in tried {
+        if edges > most {
+            (newest, most) = (number, edges);
+        }
+    }
+    newest
 }
 
 #[cfg(test)]
@@ -294,11 +324,12 @@ mod tests {
 
     #[test]
     fn what_the_fuzzer_says_is_read() {
-        let printed = "#2\tINITED cov: 10 ft: 11 corp: 1/1b\n#9\tDONE   cov: 523 ft: 1800 corp: 200/9Kb\nstat::number_of_executed_units: 12345\nstat::average_exec_per_sec:     1234\n";
+        let printed = "#2\tINITED cov: 10 ft: 11 corp: 1/1b\n#7\tNEW    cov: 523 ft: 13 corp: 2/2b\n#9\tDONE   cov: 523 ft: 1800 corp: 200/9Kb\nstat::number_of_executed_units: 12345\nstat::average_exec_per_sec:     1234\n";
         let stats = Stats {
             inputs: 12_345,
             rate: 1234,
             edges: 523,
+            newest: 7,
         };
         assert_eq!(Stats::read(printed), stats);
         assert_eq!(Stats::read(""), Stats::default());
