@@ -156,7 +156,7 @@ const SOAKS: &[Soak] = &[
         name: "pairs of calls that fail",
         percent: 4,
         sanitized: false,
-        words: &["--test", "failing", "each_call"],
+        words: &["--test", "failing", "each_call_of"],
         // So many laps are all pairs, and the next ones these with other answers.
         lap: |cargo, lap, _| {
             cargo.env("RINGWAY_PAIRS", "64");
@@ -169,7 +169,7 @@ const SOAKS: &[Soak] = &[
         name: "each occurrence of a call fails",
         percent: 1,
         sanitized: false,
-        words: &["--test", "failing", "each_call"],
+        words: &["--test", "failing", "each_call_of"],
         lap: |cargo, _, _| {
             cargo.env("RINGWAY_OCCURRENCES", "all");
         },
