@@ -6,6 +6,7 @@ mod client;
 mod held;
 mod kills;
 mod midway;
+mod open;
 mod orderly;
 #[path = "../crash/process.rs"]
 mod process;
