@@ -2,37 +2,37 @@
 
 use core::fmt;
 
-/// What kind of thing went wrong, for programs. The text of the [`Error`] is for people and says what to do.
+/// What kind of thing went wrong, for programs. The text of the [`Error`] is for people and says what to do. `docs/RELIABILITY.md` has a table of who says which, and behind which it makes sense to try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// An option is out of range, or options contradict each other.
+    /// An option or an argument is out of range, options contradict each other or do not let that be done, or a [`Handshake`](crate::Handshake) goes on that is over.
     InvalidConfig,
-    /// A name has a character that names cannot have, or is empty; or a path has a NUL byte.
+    /// A name has a character that names cannot have, or is empty; or a path has a NUL byte, or ends in no name.
     InvalidName,
     /// A name or path is longer than a socket address can hold.
     NameTooLong,
-    /// A live listener has the name.
+    /// A live listener has the name, or another program's socket.
     NameTaken,
-    /// Nobody listens under the name.
+    /// Nobody listens under the name; or a name that is taken back leads elsewhere.
     NotFound,
     /// The directory for named sockets is unsafe or cannot be made, or the one of a path to listen at does not exist.
     Directory,
-    /// The other side's uid is not allowed, here or there.
+    /// The other side's uid is not allowed, here or there, or the mode of the socket or of its directory does not let us in.
     UidRefused,
-    /// No protocol version is spoken by both sides.
+    /// No protocol version is spoken by both sides; or counters are of a version that is not known here.
     Version,
-    /// A feature that one side requires is missing on the other.
+    /// A feature that one side requires is missing on the other, or not allowed there.
     Feature,
-    /// The peer sent something that is not a message of the handshake.
+    /// The peer sent something that is not a message of the handshake, or, to a tap, broke a rule of the lane.
     Malformed,
-    /// The peer sent too few, too many or the wrong kind of descriptors.
+    /// The peer sent too few, too many or the wrong kind of descriptors; or a socket that was given is of the wrong kind.
     Descriptors,
     /// The peer's segment is unsealed, sparse, of the wrong size or no memory file.
     Segment,
-    /// The peer's ring has a size, step, alignment or start that the rules forbid.
+    /// A ring has a size, step, alignment or start that the rules forbid, or is too small for its alignment or for what has to be sent again.
     Geometry,
-    /// A limit of this process or host is reached: descriptors, memory, huge pages.
+    /// A limit is reached, of this process, the other one or the host, or what a listener grants a uid: descriptors, memory, huge pages, connections.
     Resources,
     /// The two sides disagree about what the bytes of their frames mean: the schema of one direction, or the codec.
     Schema,

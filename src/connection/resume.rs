@@ -172,14 +172,14 @@ impl Config {
     /// `deadline`.
     ///
     /// The frames come first, in their order, at the same positions and priorities, with their kinds and the moments at which they expire. Each is said to be
-    /// [unseen or in doubt](crate::Redelivery), here in sum and to the server by [`Frame::redelivery`](crate::Frame::redelivery). What a `send` has not taken (an error) is
-    /// the caller's to send again.
+    /// [unseen or in doubt](crate::Redelivery), here in sum and to the server by [`Frame::redelivery`](crate::Frame::redelivery). What a group or a batcher had accepted when the server ended is among
+    /// them, whatever publishes it; what a `send` has not taken (an error) is the caller's to send again.
     ///
     /// `lost` was made by [`Config::connect`], or by this, with [`Config::resumable`]; its halves, if it was split, are put together by [`Connection::reunite`]. It has to be at its end: its
     /// receiver has received everything, and says [`PeerDied`](crate::RecvError::PeerDied), [`Closed`](crate::RecvError::Closed) or [`PeerClosed`](crate::RecvError::PeerClosed) (a
     /// [`Poller`](crate::Poller) gives it back in [`Ended`](crate::Ended)). A server that is stopped, or merely silent, is not gone.
     ///
-    /// While nobody listens there, or whoever does goes away in the handshake, or takes no clients now, it is tried again until `deadline`; once in any case. Whether the server has
+    /// While nobody listens there, or the directory for names is not fit for use, or whoever listens goes away in the handshake, does not answer in time or takes no clients now, it is tried again until `deadline`; once in any case. Whether the server has
     /// ended can take up to 200 ms to be told, whatever the deadline.
     ///
     /// ```

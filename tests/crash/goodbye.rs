@@ -125,6 +125,9 @@ fn a_goodbye_before_its_bell_is_heard_by_the_sender() {
     });
 }
 
+/// A process that is stepped through is slow where there is much to do besides.
+const PATIENCE: Duration = Duration::from_secs(300);
+
 /// A half of who goes. Each says a goodbye of its own.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Half {
@@ -212,7 +215,7 @@ fn ends(ours: &mut Connection) -> (SendError, RecvError) {
 fn a_kill_between_the_two_goodbyes_of_a_connection_is_a_death_for_one_half_only() {
     let name =
         "goodbye::a_kill_between_the_two_goodbyes_of_a_connection_is_a_death_for_one_half_only";
-    alone(name, LIMIT, || {
+    alone(name, PATIENCE, || {
         if !traced::is_there() {
             return;
         }
@@ -251,7 +254,7 @@ fn a_kill_between_the_two_goodbyes_of_a_connection_is_a_death_for_one_half_only(
 fn a_stop_between_the_two_goodbyes_of_a_connection_is_an_end_for_one_half_only() {
     let name =
         "goodbye::a_stop_between_the_two_goodbyes_of_a_connection_is_an_end_for_one_half_only";
-    alone(name, LIMIT, || {
+    alone(name, PATIENCE, || {
         if !traced::is_there() {
             return;
         }

@@ -3,6 +3,7 @@
 //! Deliberately absent: a parser. The rules are about words, lines and comments, and a few hundred lines read those.
 
 mod accesses;
+mod answers;
 mod contract;
 mod layers;
 mod links;
@@ -175,4 +176,31 @@ fn the_contract_answers_the_same_of_each_operation() {
     let others = ["docs/EVIDENCE.md", "docs/SAFETY.md", "SECURITY.md"];
     let named = others.map(|path| contract::check(path, &read(path), &tests).0);
     report(&named.concat());
+}
+
+#[test]
+fn the_contract_has_a_row_for_everything_that_an_error_says() {
+    let path = "docs/RELIABILITY.md";
+    let text = read(path);
+    for (column, enums) in [
+        ("kind", &[("src/error.rs", "ErrorKind")][..]),
+        (
+            "answer",
+            &[
+                ("src/connection/outcome.rs", "SendError"),
+                ("src/connection/outcome.rs", "RecvError"),
+            ],
+        ),
+    ] {
+        let mut variants = Vec::new();
+        for (path, name) in enums {
+            let found = answers::variants(&Source::new(path, &read(path)), name);
+            assert!(
+                found.len() > 8,
+                "{name} {found:?}: the check has lost its subject"
+            );
+            variants.extend(found);
+        }
+        report(&answers::compare(path, &text, column, &variants));
+    }
 }
