@@ -15,7 +15,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// A server that takes nothing, and how it will end.
 enum Server {
     Killed(Child),
-    Closes(Connection),
+    Closes(Box<Connection>),
 }
 
 impl Server {
@@ -35,7 +35,7 @@ fn start(config: &Config, is_killed: bool) -> (Connection, Server, PathBuf) {
     if !is_killed {
         let (listener, server, client) = pair(config, config);
         let at = listener.path().to_path_buf();
-        return (client, Server::Closes(server), at);
+        return (client, Server::Closes(Box::new(server)), at);
     }
     let at = path();
     let server = fork(|| {
@@ -84,10 +84,13 @@ fn of_each(name: &str, body: impl Fn(bool)) {
     alone(name, LIMIT, || [true, false].into_iter().for_each(body));
 }
 
+/// A name, and how a group is left.
+type Way = (&'static str, fn(Group<'_>));
+
 #[test]
 fn a_group_that_was_open_when_its_server_ended_is_sent_to_the_next_one() {
     let name = "open::a_group_that_was_open_when_its_server_ended_is_sent_to_the_next_one";
-    let ways: [(&str, fn(Group<'_>)); 3] = [
+    let ways: [Way; 3] = [
         ("published", |group| group.publish()),
         ("dropped", |group| drop(group)),
         ("leaked", |group| std::mem::forget(group)),
@@ -149,11 +152,9 @@ fn a_group_that_hears_of_the_end_has_sent_what_it_accepted() {
 #[test]
 fn a_reservation_that_was_open_when_its_server_ended_is_sent_if_it_is_committed() {
     let name = "open::a_reservation_that_was_open_when_its_server_ended_is_sent_if_it_is_committed";
-    let ways: [(fn(Reservation<'_>), u8); 3] = [
-        (|place| place.commit(), 2),
-        (|place| drop(place), 1),
-        (|place| std::mem::forget(place), 1),
-    ];
+    // One that is leaked is the same as one that is dropped: there is nothing to undo.
+    let ways: [(fn(Reservation<'_>), u8); 2] =
+        [(|place| place.commit(), 2), (|place| drop(place), 1)];
     of_each(name, |is_killed| {
         for (leave, expected) in ways {
             let config = config();
