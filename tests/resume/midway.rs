@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ringway::{Config, Connection, ErrorKind, Event, Poller, RecvError, Redelivery};
+use ringway::{Config, Connection, ErrorKind, Event, Poller, RecvError, Redelivery, SendError};
 
 use super::client::{connect, soon};
 use super::orderly::{end, path, rest, send};
@@ -338,5 +338,54 @@ fn a_server_stopped_in_the_handshake_of_a_resume_is_not_dead() {
             heard[1], heard[2]
         );
         assert!(heard[1] > 0 && heard[2] > 0);
+    });
+}
+
+/// A server that says goodbye for one of its halves and is killed before the other one's is as dead as any.
+#[test]
+fn a_server_killed_between_its_two_goodbyes_is_replaced() {
+    let name = "midway::a_server_killed_between_its_two_goodbyes_is_replaced";
+    alone(name, LIMIT, || {
+        if !traced::is_there() {
+            return;
+        }
+        for is_sender_first in [false, true] {
+            let path = path();
+            let server = fork(|| {
+                let mut listener = config().bind(path.as_path()).unwrap();
+                let mut server = listener.accept_deadline(soon()).unwrap();
+                server.receiver().hold(true);
+                drop(server.receiver().recv().unwrap());
+                halt();
+                if is_sender_first {
+                    let (sender, _receiver) = server.split();
+                    drop(sender);
+                }
+            });
+            let mut client = connect(&config(), &path);
+            send(client.sender(), FRAMES);
+            let server = Traced::new(server);
+            let said = |client: &mut Connection| {
+                if is_sender_first {
+                    client.receiver().try_recv().map(drop) == Err(RecvError::Closed)
+                } else {
+                    client.sender().check() == Err(SendError::Closed)
+                }
+            };
+            while !said(&mut client) {
+                server.step();
+            }
+            server.kill();
+            let expected = if is_sender_first {
+                RecvError::Closed
+            } else {
+                RecvError::PeerDied
+            };
+            assert_eq!(end(&mut client), expected);
+            let mut listener = config().bind(path.as_path()).unwrap();
+            let (mut next, resumed) = super::orderly::resume(&mut listener, &config(), client);
+            is_all(&rest(&mut next));
+            assert_eq!((resumed.unseen(), resumed.in_doubt()), (3, 1));
+        }
     });
 }
