@@ -290,15 +290,20 @@ impl Theirs {
             config.prefault || config.lock,
         )?;
         placement::lock_theirs(config, &mapped)?;
-        if !descriptors[1..]
-            .iter()
-            .all(|bell| memfd::is_eventfd(bell.as_fd()))
-        {
-            return Err((
-                Reason::Bell,
-                ErrorKind::Descriptors,
-                "a bell is no eventfd".to_owned(),
-            ));
+        for bell in &descriptors[1..] {
+            match memfd::is_eventfd(bell.as_fd()) {
+                Ok(true) => {}
+                Ok(false) => {
+                    let text = "a bell is no eventfd".to_owned();
+                    return Err((Reason::Bell, ErrorKind::Descriptors, text));
+                }
+                Err(error) => {
+                    let text = format!(
+                        "a bell cannot be told from another descriptor: mount /proc, which cannot be read ({error}), or permit io_uring"
+                    );
+                    return Err((Reason::Resources, ErrorKind::Io, text));
+                }
+            }
         }
         Ok((mapped, geometry))
     }

@@ -150,19 +150,26 @@ pub(crate) fn inspect(fd: BorrowedFd<'_>, announced: u64, huge: bool) -> Result<
 /// Whether a descriptor is an eventfd, asked without touching the file behind it.
 ///
 /// The name that `/proc` gives an anonymous inode cannot be imitated by a file system. Where `/proc` cannot be read, the kernel is asked to
-/// register it with an `io_uring`, or to ring it, which wakes a peer in vain: it refuses either for anything else. Where it cannot do that either, nothing passes.
-pub(crate) fn is_eventfd(fd: BorrowedFd<'_>) -> bool {
+/// register it with an `io_uring`, or to ring it, which wakes a peer in vain: it refuses either for anything else. Where it cannot do that either, nobody can tell: then the
+/// error is that of `/proc`.
+pub(crate) fn is_eventfd(fd: BorrowedFd<'_>) -> io::Result<bool> {
     match std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())) {
-        Ok(target) => target.as_os_str() == "anon_inode:[eventfd]",
-        Err(_) => rings(fd),
+        Ok(target) => Ok(target.as_os_str() == "anon_inode:[eventfd]"),
+        Err(unread) => rings(fd).ok_or(unread),
     }
 }
 
-fn rings(fd: BorrowedFd<'_>) -> bool {
+/// What the kernel says of it that is to ring it; `None`: it does not ring anything for us.
+fn rings(fd: BorrowedFd<'_>) -> Option<bool> {
     match Instance::new(fd) {
-        Ok(_) => true,
-        Err(Denied::NoEventfd) => false,
-        Err(Denied::Now | Denied::Ever) => super::aio::signal(fd).is_ok(),
+        Ok(_) => return Some(true),
+        Err(Denied::NoEventfd) => return Some(false),
+        Err(Denied::Now | Denied::Ever) => {}
+    }
+    match super::aio::signal(fd).map_err(|error| error.raw_os_error()) {
+        Ok(()) => Some(true),
+        Err(Some(libc::EINVAL | libc::EBADF)) => Some(false),
+        Err(_) => None,
     }
 }
 
@@ -181,10 +188,10 @@ mod tests {
         let bell = super::super::bell::create().unwrap();
         let (socket, _peer) = super::super::socket::pair().unwrap();
         let file = std::fs::File::open("/dev/null").unwrap();
-        for ask in [is_eventfd, rings] {
-            assert!(ask(bell.as_fd()));
-            assert!(!ask(socket.as_fd()));
-            assert!(!ask(file.as_fd()));
+        for ask in [|fd| is_eventfd(fd).ok(), rings] {
+            assert_eq!(ask(bell.as_fd()), Some(true));
+            assert_eq!(ask(socket.as_fd()), Some(false));
+            assert_eq!(ask(file.as_fd()), Some(false));
         }
     }
     use std::fs::File;
@@ -275,7 +282,7 @@ mod tests {
 
     #[test]
     fn an_eventfd_is_told_from_a_file() {
-        assert!(!is_eventfd(File::open("/dev/null").unwrap().as_fd()));
-        assert!(is_eventfd(super::super::bell::create().unwrap().as_fd()));
+        assert!(!is_eventfd(File::open("/dev/null").unwrap().as_fd()).unwrap());
+        assert!(is_eventfd(super::super::bell::create().unwrap().as_fd()).unwrap());
     }
 }

@@ -4,9 +4,13 @@
 use std::thread;
 use std::time::Duration;
 
+use ringway::ErrorKind;
+
 use super::forbid::forbid;
 use super::process::{alone, holdings};
-use super::{Asleep, LIMIT, forbid_bells, forbid_uring, is_woken, pair, two_processes};
+use super::{
+    Asleep, LIMIT, config, forbid_bells, forbid_uring, is_woken, pair, path, two_processes,
+};
 
 /// What the kernel says when it is asked for an instance.
 pub(super) fn uring_setup() -> Result<(), i32> {
@@ -251,5 +255,49 @@ fn a_half_that_moves_to_another_thread_rings_there() {
             assert_eq!(used(), (2, false));
         }
         thread::sleep(Duration::from_millis(1));
+    });
+}
+
+/// What a process may not ask about the descriptors that it was given.
+fn forbid_names() {
+    #[cfg(target_arch = "x86_64")]
+    forbid(libc::SYS_readlink, libc::EACCES);
+    forbid(libc::SYS_readlinkat, libc::EACCES);
+    assert!(std::fs::read_link("/proc/self/exe").is_err());
+}
+
+/// Without `/proc` a bell is told by what rings; where nothing does, that is said, and nobody is blamed for it.
+#[test]
+fn a_bell_is_told_without_proc_and_where_nothing_tells_it_that_is_said() {
+    let name = "ways::a_bell_is_told_without_proc_and_where_nothing_tells_it_that_is_said";
+    alone(name, LIMIT, || {
+        forbid_names();
+        let mut child = super::process::fork(|| {
+            let (mut ours, mut peer) = pair("by io_uring");
+            ours.sender().send(b"told").unwrap();
+            assert_eq!(peer.receiver().recv().unwrap().to_vec(), b"told");
+            forbid_uring();
+            drop(pair("by AIO"));
+        });
+        assert_eq!(child.reap(), 0);
+        forbid_bells(libc::ENOSYS);
+        let path = path("by nothing");
+        let mut listener = config().bind(path.as_path()).unwrap();
+        let error = thread::scope(|scope| {
+            let client = scope.spawn(|| config().connect(path.as_path()));
+            while listener.refusals() == 0 {
+                assert!(listener.try_accept().unwrap().is_none());
+                thread::sleep(Duration::from_millis(1));
+            }
+            client.join().unwrap().map(drop).unwrap_err()
+        });
+        assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+        let refusal = listener.last_refusal().unwrap();
+        assert_eq!(refusal.kind(), ErrorKind::Resources, "{refusal}");
+        for text in [error.to_string(), refusal.to_string()] {
+            for part in ["mount /proc", "Permission denied", "permit io_uring"] {
+                assert!(text.contains(part), "{text:?} does not say {part:?}");
+            }
+        }
     });
 }

@@ -113,10 +113,11 @@ pub(crate) fn known(number: i64) -> Option<Known> {
         libc::SYS_poll | libc::SYS_ppoll => Fails(&[EINTR, ENOMEM]),
         libc::SYS_timerfd_settime => Fails(&[ENOMEM]),
         libc::SYS_io_setup => Fails(&[ENOSYS, EAGAIN, EPERM, ENOMEM]),
-        libc::SYS_io_submit => Fails(&[EAGAIN, EINTR, ENOSYS, EPERM, EINVAL]),
+        // `EINVAL` of these two says that a bell is none, which of one would be a lie about the peer.
+        libc::SYS_io_submit => Fails(&[EAGAIN, EINTR, ENOSYS, EPERM]),
         libc::SYS_io_getevents => Fails(&[EINTR, EINVAL]),
         libc::SYS_io_uring_setup => Fails(&[ENOSYS, EPERM, EINVAL, EMFILE, ENFILE, ENOMEM]),
-        libc::SYS_io_uring_register => Fails(&[ENOSYS, EPERM, EINVAL, ENOMEM]),
+        libc::SYS_io_uring_register => Fails(&[ENOSYS, EPERM, ENOMEM]),
         libc::SYS_io_uring_enter => Fails(&[EAGAIN, EINTR, EBUSY, ENOMEM, ENOSYS, EPERM, EINVAL]),
         libc::SYS_pidfd_open => Fails(&[ENOSYS, EMFILE, EPERM, ESRCH]),
         libc::SYS_membarrier => Fails(&[ENOSYS, EPERM, EINVAL]),
