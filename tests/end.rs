@@ -5,6 +5,8 @@ mod forbid;
 #[path = "crash/process.rs"]
 mod process;
 
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,17 +25,22 @@ fn path(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("ringway-end-{name}-{}", std::process::id()))
 }
 
+/// A handshake with a process that may be stalled for seconds is waited for.
+fn patient() -> Config {
+    Config::new().handshake_timeout(Duration::from_secs(20))
+}
+
 /// A child that connects to us and runs `body`; our connection to it.
 fn with_child(name: &str, wait: Wait, body: impl FnOnce(Connection)) -> (Connection, Child) {
-    process::with_child(&path(name), &Config::new().wait(wait), soon(), body)
+    process::with_child(&path(name), &patient().wait(wait), soon(), body)
 }
 
 /// Two ends in this process.
 fn pair(name: &str) -> (Connection, Connection) {
     let path = path(name);
-    let mut listener = Listener::bind(path.as_path()).unwrap();
+    let mut listener = patient().bind(path.as_path()).unwrap();
     thread::scope(|scope| {
-        let client = scope.spawn(|| ringway::connect(path.as_path()).unwrap());
+        let client = scope.spawn(|| patient().connect(path.as_path()).unwrap());
         let accepted = listener.accept_deadline(soon()).unwrap();
         (accepted, client.join().unwrap())
     })
@@ -424,5 +431,59 @@ fn without_a_pidfd_a_death_is_told_as_a_close_and_at_once() {
                 Err(RecvError::PeerClosed)
             );
         }
+    });
+}
+
+/// Whether the kernel knows this option of sockets, by which it attaches descriptors of processes (Linux 6.5).
+fn attaches(option: i32) -> bool {
+    let (one, _other) = UnixStream::pair().unwrap();
+    let (mut value, mut length) = (0i32, 4);
+    let value = (&raw mut value).cast();
+    // SAFETY: `value` is valid for writes of `length` bytes, and `length` for reads and writes.
+    let asked = unsafe {
+        libc::getsockopt(
+            one.as_raw_fd(),
+            libc::SOL_SOCKET,
+            option,
+            value,
+            &raw mut length,
+        )
+    };
+    asked == 0
+}
+
+/// A sandbox that is closed in the midst of a handshake: what the kernel was asked to attach to every message it attaches still, so that the first nudge would end the connection.
+#[test]
+fn who_cannot_end_a_handshake_has_no_connection() {
+    const SO_PASSPIDFD: u32 = 76;
+    let name = "who_cannot_end_a_handshake_has_no_connection";
+    alone(name, LIMIT, || {
+        if !attaches(SO_PASSPIDFD.try_into().unwrap()) {
+            println!("not run: this kernel attaches no descriptors of processes");
+            return;
+        }
+        let path = path("shake");
+        let config = patient();
+        let mut listener = config.bind(path.as_path()).unwrap();
+        thread::scope(|scope| {
+            let connect = || config.connect(path.as_path()).map(drop);
+            let mut client = scope.spawn(connect);
+            // Until one has still to answer, and is not through at once.
+            while listener.handshakes() == 0 {
+                if listener.try_accept().unwrap().is_some() {
+                    client.join().unwrap().unwrap();
+                    client = scope.spawn(connect);
+                }
+            }
+            forbid_with(libc::SYS_getsockopt, 2, SO_PASSPIDFD, libc::ENOPROTOOPT);
+            forbid_with(libc::SYS_setsockopt, 2, SO_PASSPIDFD, libc::EPERM);
+            while listener.refusals() == 0 {
+                assert!(listener.try_accept().unwrap().is_none());
+            }
+            let refusal = listener.last_refusal().unwrap().to_string();
+            assert!(refusal.contains("ending a handshake"), "{refusal}");
+            let error = client.join().unwrap().unwrap_err();
+            assert!(error.to_string().contains("ending a handshake"), "{error}");
+        });
     });
 }

@@ -381,11 +381,12 @@ impl Pending {
             prefix: Prefix::new::<Ready>(Kind::Ready),
             reserved: [0; 48],
         };
+        let attaches = speaker.is_attached;
         let mut parts = Parts::new(own, theirs, &self.line, speaker).map_err(|e| resources(&e))?;
         parts.grant = Some(grant);
         parts.lineage = claimed.lineage;
         // The client has said all that it has to say, and may nudge from the Ready on.
-        socket::end_handshake(self.line())
+        socket::end_handshake(self.line(), attaches)
             .map_err(|error| resources(&Error::io("ending a handshake", error)))?;
         self.say(ready.as_bytes(), &[])?;
         step!("ready-sent");

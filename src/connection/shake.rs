@@ -178,7 +178,7 @@ impl Agreed {
         line: Line,
         path: &Path,
     ) -> Result<Connection, Error> {
-        socket::end_handshake(line.as_fd())
+        socket::end_handshake(line.as_fd(), self.speaker.is_attached)
             .map_err(|error| Error::io("ending a handshake", error))?;
         let Self {
             own,

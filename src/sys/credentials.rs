@@ -16,6 +16,8 @@ pub(crate) struct Speaker {
     pub(crate) uid: libc::uid_t,
     /// A descriptor for the process itself, from the kernel (6.5) or opened by pid.
     pub(crate) pidfd: Option<OwnedFd>,
+    /// That is from the kernel: it has been asked to attach them, whatever it says of that later.
+    pub(crate) is_attached: bool,
 }
 
 impl Speaker {
@@ -23,6 +25,7 @@ impl Speaker {
         Self {
             pid: (pid > 0).then_some(pid),
             uid,
+            is_attached: pidfd.is_some(),
             pidfd,
         }
     }

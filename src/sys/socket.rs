@@ -90,15 +90,18 @@ fn option_of(fd: BorrowedFd<'_>, option: libc::c_int) -> io::Result<libc::c_int>
 }
 
 /// Refuses descriptors from now on, where the kernel can (Linux 6.16), and asks for nobody's credentials any more: after the
-/// handshake a peer has none to send. What it sent before is met by [`look`], which would take a nudge with credentials for something else.
-pub(crate) fn end_handshake(fd: BorrowedFd<'_>) -> io::Result<()> {
+/// handshake a peer has none to send. What it sent before is met by [`look`], which would take a nudge with credentials for something else. `attaches`: the kernel has attached
+/// a pidfd.
+pub(crate) fn end_handshake(fd: BorrowedFd<'_>, attaches: bool) -> io::Result<()> {
     let _ = set_option(fd, SO_PASSRIGHTS, 0);
     for option in [libc::SO_PASSCRED, SO_PASSPIDFD] {
         set_option(fd, option, 0).or_else(|error| match option_of(fd, option) {
             Ok(0) => Ok(()),
             // What the kernel does not know is not on; credentials every kernel knows.
             Err(asked)
-                if option == SO_PASSPIDFD && asked.raw_os_error() == Some(libc::ENOPROTOOPT) =>
+                if option == SO_PASSPIDFD
+                    && !attaches
+                    && asked.raw_os_error() == Some(libc::ENOPROTOOPT) =>
             {
                 Ok(())
             }
