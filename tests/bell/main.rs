@@ -337,6 +337,29 @@ fn a_lost_ring_is_made_up_for_by_a_half_that_never_sleeps() {
     });
 }
 
+#[test]
+fn a_lost_ring_that_cannot_be_made_up_for_yet_is_made_up_for_later() {
+    let name = "a_lost_ring_that_cannot_be_made_up_for_yet_is_made_up_for_later";
+    alone(name, LIMIT, || {
+        forbid_bells(libc::ENOSYS);
+        of_a_sleeping_server("later", &config(), |mut sender, mut receiver| {
+            let poor = thread::spawn(move || {
+                forbid(libc::SYS_sendto, libc::ENOBUFS);
+                sender.send(b"request").unwrap();
+                // It sleeps where there is no memory for a ring yet.
+                let over = Instant::now() + Duration::from_millis(100);
+                let none = receiver.recv_deadline(over).map(drop);
+                assert_eq!(none, Err(RecvError::TimedOut));
+                (sender, receiver)
+            });
+            let (sender, mut receiver) = poor.join().unwrap();
+            let answer = receiver.recv_deadline(soon()).map(|frame| frame.to_vec());
+            assert_eq!(answer.unwrap(), b"request");
+            drop((sender, receiver));
+        });
+    });
+}
+
 /// Sizes of the frames of one burst: more than the ring holds at times, and at times a single frame.
 fn burst(random: &mut Random) -> Vec<usize> {
     let count = 1 + random.below(24);

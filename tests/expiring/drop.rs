@@ -93,14 +93,17 @@ fn what_expires_in_any_lane_is_counted() {
 /// However much has expired, in however many lanes: one look finds what is behind it.
 #[test]
 fn one_look_goes_behind_all_that_has_expired() {
-    // Large enough that what waits in it is less than a step of its reader, and so no queue, however long a stall lasts.
-    let config = Config::new().lanes(4);
+    // Large enough that what waits in a lane is less than a step of its reader, and so no queue, however long a stall lasts; and so small that all of it is more than a lane's share of one ring.
+    let config = Config::new()
+        .lanes(4)
+        .capacity(1 << 15)
+        .peer_capacity(1 << 15);
     let (mut sender, mut receiver, _) = halves("behind", &config);
     let expires = Instant::now() + Duration::from_secs(1);
     for priority in 0..4 {
         let mut at = sender.at(priority).unwrap();
-        for _ in 0..30 {
-            at.send_expiring(&[0; 56], expires).unwrap();
+        for _ in 0..120 {
+            at.send_expiring(&[0; 8], expires).unwrap();
         }
     }
     while Instant::now() <= expires {
@@ -108,7 +111,7 @@ fn one_look_goes_behind_all_that_has_expired() {
     }
     sender.at(3).unwrap().send(b"fresh").unwrap();
     assert_eq!(receiver.try_recv().unwrap().to_vec(), b"fresh");
-    assert_eq!(receiver.expired(), 120);
+    assert_eq!(receiver.expired(), 480);
 }
 
 /// Nothing is dropped by a receiver that did not ask, and it can see when a frame expires; a plain one never does.
