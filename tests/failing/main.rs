@@ -26,7 +26,7 @@ use inject::{Manner, Plan};
 use pairs::Share;
 use process::alone;
 use scene::Scene;
-use series::{LIMIT, Series};
+use series::{LIMIT, MANY_WORKERS, Series, WORKERS};
 use symbols::Symbols;
 
 /// Every call of some scenes fails in every way. What one of them does as one before did it is tried with one answer. `RINGWAY_OCCURRENCES`: each time that a call is made from a
@@ -42,12 +42,13 @@ fn every_call_fails(scenes: &[Scene]) {
         };
         if let Some(share) = share {
             let firsts = share.of(series.plans(&mut BTreeSet::new(), false));
-            series.carry_out(&firsts, |series, first| share.pairs(series, *first));
+            let carry = |series: &mut Series, first: &Plan| share.pairs(series, *first);
+            series.carry_out(&firsts, MANY_WORKERS, carry);
             series.end(5);
             continue;
         }
         let plans = series.plans(&mut known, each);
-        series.carry_out(&plans, |series, plan| {
+        series.carry_out(&plans, WORKERS, |series, plan| {
             Vec::from_iter(series.fault(&[*plan]))
         });
         for plan in &plans {

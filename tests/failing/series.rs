@@ -15,7 +15,9 @@ use crate::trace::sites::Code;
 pub(crate) const LIMIT: Duration = Duration::from_secs(550);
 
 /// So many runs at a time: each waits more than it works, since the kernel takes its time to end a process that had an AIO context.
-const WORKERS: usize = 8;
+pub(crate) const WORKERS: usize = 8;
+/// The same where nothing else runs that more would disturb.
+pub(crate) const MANY_WORKERS: usize = 24;
 
 /// From where a call is made, and what it was each time.
 pub(crate) struct Place {
@@ -258,15 +260,20 @@ impl Series {
         ))
     }
 
-    /// Has some processes `carry` out what there is to do; it returns the faults.
-    pub(crate) fn carry_out<T>(&mut self, all: &[T], carry: impl Fn(&mut Self, &T) -> Vec<String>) {
-        let workers: Vec<_> = (0..WORKERS)
+    /// Has `count` processes `carry` out what there is to do; it returns the faults.
+    pub(crate) fn carry_out<T>(
+        &mut self,
+        all: &[T],
+        count: usize,
+        carry: impl Fn(&mut Self, &T) -> Vec<String>,
+    ) {
+        let workers: Vec<_> = (0..count)
             .map(|worker| {
                 fork(|| {
                     watchdog(LIMIT);
                     trace::on_one_processor(worker);
                     self.path = path();
-                    for one in all.iter().skip(worker).step_by(WORKERS) {
+                    for one in all.iter().skip(worker).step_by(count) {
                         for fault in carry(self, one) {
                             println!("{fault}");
                             self.faults += 1;
