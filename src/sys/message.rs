@@ -226,7 +226,8 @@ fn call(
             // The other end closed while words of ours were unread there. The kernel says so once and before anything else, so
             // what it had said is still to be had: its Refuse, as likely as not.
             Some(libc::ECONNRESET) if !reset => reset = true,
-            Some(libc::ECONNRESET) => {
+            // To whoever looks that is an end; whoever has looked has not taken what was there.
+            Some(libc::ECONNRESET) if flags & libc::MSG_PEEK != 0 => {
                 message.msg_controllen = 0;
                 break 0;
             }
