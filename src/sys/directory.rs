@@ -8,6 +8,8 @@ use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt}
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use nix::unistd::{AccessFlags, access};
+
 use super::credentials::{effective_uid, is_own};
 use super::{again, check, last_error};
 
@@ -50,11 +52,26 @@ pub(crate) fn choose() -> PathBuf {
     }
     let name = format!("ringway-{}", effective_uid());
     let run = Path::new("/run").join(&name);
-    // A directory that already exists decides, so that two processes never disagree; else whoever may write to `/run` uses it.
-    if run.exists() || nix::unistd::access("/run", nix::unistd::AccessFlags::W_OK).is_ok() {
+    // A directory that already exists decides, so that two processes never disagree; else whoever may write to `/run` uses it. Of what the kernel cannot tell now (a lack of
+    // memory) the next call says so: another directory would be one where nobody is.
+    let is_there = fs::symlink_metadata(&run).map_or_else(|error| !is_no(&error), |_| true);
+    let may_be_there =
+        || access("/run", AccessFlags::W_OK).map_or_else(|no| !is_no(&no.into()), |()| true);
+    if is_there || may_be_there() {
         return run;
     }
     std::env::temp_dir().join(name)
+}
+
+/// Whether it says that something is not there, or not for us. A lack of memory says nothing of it.
+fn is_no(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound
+            | io::ErrorKind::PermissionDenied
+            | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::NotADirectory
+    )
 }
 
 /// A directory of our own that could be made in `directory`, for advice.
@@ -229,6 +246,29 @@ mod tests {
         ));
         fs::remove_file(&link).unwrap();
         fs::remove_dir(&path).unwrap();
+    }
+
+    #[test]
+    fn a_lack_is_no_answer() {
+        let is_no = |errno| is_no(&io::Error::from_raw_os_error(errno));
+        for errno in [
+            libc::ENOENT,
+            libc::EACCES,
+            libc::EPERM,
+            libc::EROFS,
+            libc::ENOTDIR,
+        ] {
+            assert!(is_no(errno), "{errno}");
+        }
+        for errno in [
+            libc::ENOMEM,
+            libc::EIO,
+            libc::EMFILE,
+            libc::EINTR,
+            libc::ELOOP,
+        ] {
+            assert!(!is_no(errno), "{errno}");
+        }
     }
 
     #[test]
