@@ -76,11 +76,21 @@ impl Drop for Descriptors {
 /// Closes `descriptors`, on another thread.
 #[cold]
 pub(crate) fn close(descriptors: Vec<OwnedFd>) {
-    let Some(closer) = closer() else {
-        // No page for a `Birth`, which is no memory at all: they stay open, which is better than a close that hangs.
-        return mem::forget(descriptors);
-    };
-    closer.close(descriptors);
+    match closer() {
+        Some(closer) => closer.close(descriptors),
+        // No page for a `Birth`, which is next to no memory at all.
+        None => close_by_one(descriptors),
+    }
+}
+
+/// Closes them on a thread that is there for nothing else. If there is none either they stay open, which is better than a close that hangs.
+#[cold]
+fn close_by_one(descriptors: Vec<OwnedFd>) {
+    // A thread that does not start drops what it was to have.
+    let kept = mem::ManuallyDrop::new(descriptors);
+    let _ = start("ringway-close", move || {
+        drop(mem::ManuallyDrop::into_inner(kept));
+    });
 }
 
 /// Starts a thread that no signal is delivered to: those are the application's.
@@ -177,6 +187,14 @@ mod tests {
         assert!(watchers[0].read(&mut [0]).is_err(), "taken, and so open");
         drop(taken);
         assert_eq!(watchers[0].read(&mut [0]).unwrap(), 0);
+    }
+
+    #[test]
+    fn what_has_no_queue_is_closed_by_a_thread_of_its_own() {
+        let ((one, mut watcher), (other, mut second)) = (watched(), watched());
+        close_by_one(vec![one, other]);
+        assert_eq!(watcher.read(&mut [0]).unwrap(), 0);
+        assert_eq!(second.read(&mut [0]).unwrap(), 0);
     }
 
     /// A connection with bytes that nobody reads, whose last close waits until its other end is closed, or for a minute.
