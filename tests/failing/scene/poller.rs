@@ -27,6 +27,12 @@ pub(super) fn serve(scene: Scene, page: &Page, path: &Path) -> Outcome {
             .map_err(|error| clear(&error))?
         {
             None => return Err("exchange: the poller heard nothing".to_owned()),
+            // The peer, which has had everything, connects again; that may come ahead of the end of what it has left.
+            Some(Event::Ready(mut turn)) if said == FRAMES => {
+                while turn.more() {
+                    drop(turn.halves().1.recv());
+                }
+            }
             Some(Event::Ready(mut turn)) => {
                 while turn.more() {
                     let (_, receiver) = turn.halves();
