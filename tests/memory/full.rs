@@ -3,9 +3,10 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use ringway::{Config, ErrorKind};
+use ringway::{Config, ErrorKind, Listener};
 
 use super::process::{alone, fork, holdings, no_more_than, threads_were_there};
 use super::soon;
@@ -74,7 +75,7 @@ fn settled(few: usize) -> (usize, usize, usize) {
     let until = soon();
     while threads() > few {
         assert!(Instant::now() < until, "{} threads", threads());
-        std::thread::sleep(Duration::from_millis(1));
+        thread::sleep(Duration::from_millis(1));
     }
     holdings()
 }
@@ -92,12 +93,27 @@ fn refused(folder: &Path, listens: impl Fn() -> Option<ringway::Error>) {
     no_more_than(before.1, || settled(1));
 }
 
+fn patient() -> Config {
+    Config::new().handshake_timeout(Duration::from_secs(20))
+}
+
+/// Listens where a name was a moment ago: its room is free again when each socket that was accepted by it is closed, and some of them are closed on other threads.
+fn bind_again(path: &Path) -> Listener {
+    let until = soon();
+    loop {
+        match patient().bind(path) {
+            Ok(listener) => return listener,
+            Err(error) => assert!(Instant::now() < until, "{error}"),
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// A client comes in, and says something.
 fn exchanges(path: &Path) {
-    let config = Config::new().handshake_timeout(Duration::from_secs(20));
-    let mut listener = config.bind(path).unwrap();
+    let mut listener = bind_again(path);
     let mut client = fork(|| {
-        let mut connection = config.connect(path).unwrap();
+        let mut connection = patient().connect(path).unwrap();
         connection.sender().send(b"there is room").unwrap();
     });
     let mut server = listener.accept_deadline(soon()).unwrap();
@@ -140,13 +156,12 @@ fn full(folder: &Path) {
     refused(folder, || Config::new().bind("name").err());
     fs::remove_file(folder.join("file-0")).unwrap();
     exchanges(&path);
-    let kept = Config::new().bind(path.as_path()).unwrap();
+    let kept = bind_again(&path);
     refused(folder, || Config::new().bind(other.as_path()).err());
     drop(kept);
     // A name that a dead one has left takes its own room again.
     let mut dies = fork(|| {
-        let listener = Config::new().bind(path.as_path()).unwrap();
-        std::mem::forget(listener);
+        std::mem::forget(bind_again(&path));
     });
     assert_eq!(dies.reap(), 0);
     assert!(path.exists());
