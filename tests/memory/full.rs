@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ringway::{Config, ErrorKind, Listener};
+use ringway::{Config, ErrorKind};
 
 use super::process::{alone, fork, holdings, no_more_than, threads_were_there};
 use super::soon;
@@ -97,21 +97,9 @@ fn patient() -> Config {
     Config::new().handshake_timeout(Duration::from_secs(20))
 }
 
-/// Listens where a name was a moment ago: its room is free again when each socket that was accepted by it is closed, and some of them are closed on other threads.
-fn bind_again(path: &Path) -> Listener {
-    let until = soon();
-    loop {
-        match patient().bind(path) {
-            Ok(listener) => return listener,
-            Err(error) => assert!(Instant::now() < until, "{error}"),
-        }
-        thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// A client comes in, and says something.
+/// A client comes in, and says something. The name has its room until each socket that was accepted by it is closed, which may be on other threads.
 fn exchanges(path: &Path) {
-    let mut listener = bind_again(path);
+    let mut listener = patient().bind(path).unwrap();
     let mut client = fork(|| {
         let mut connection = patient().connect(path).unwrap();
         connection.sender().send(b"there is room").unwrap();
@@ -120,8 +108,9 @@ fn exchanges(path: &Path) {
     let frame = server.receiver().recv_deadline(soon()).unwrap().to_vec();
     assert_eq!(frame, b"there is room");
     assert_eq!(client.reap(), 0);
-    drop(listener);
+    drop((listener, server));
     assert!(!path.exists());
+    settled(1);
 }
 
 #[test]
@@ -156,12 +145,12 @@ fn full(folder: &Path) {
     refused(folder, || Config::new().bind("name").err());
     fs::remove_file(folder.join("file-0")).unwrap();
     exchanges(&path);
-    let kept = bind_again(&path);
+    let kept = patient().bind(path.as_path()).unwrap();
     refused(folder, || Config::new().bind(other.as_path()).err());
     drop(kept);
     // A name that a dead one has left takes its own room again.
     let mut dies = fork(|| {
-        std::mem::forget(bind_again(&path));
+        std::mem::forget(patient().bind(path.as_path()).unwrap());
     });
     assert_eq!(dies.reap(), 0);
     assert!(path.exists());
