@@ -37,13 +37,11 @@ impl Share {
         let mut faults = Vec::new();
         let mut at = (self.number / self.shares) as usize;
         for (number, places) in series.behind(first) {
-            if first.manner == Manner::Always && number == first.number {
+            let is_absent = first.manner == Manner::Always && number == first.number;
+            if is_absent || (first.number, first.errno, number) == ELSEWHERE {
                 continue;
             }
             for place in places {
-                if (first.number, first.errno, number) == ELSEWHERE {
-                    continue;
-                }
                 let answers = answers(number, place.occurrences[0].arguments);
                 if answers.is_empty() {
                     continue;
