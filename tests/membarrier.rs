@@ -17,7 +17,7 @@ use pair::soon;
 use process::alone;
 use ringway::{Arm, Config, Counters, Event, Poller, RecvError, Wait};
 
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(300);
 const PAUSE: Duration = Duration::from_millis(300);
 /// Enough to be calm for 10 ms and more, to a receiver that takes a microsecond for each.
 const FRAMES: u32 = 60_000;
@@ -83,17 +83,21 @@ fn sleeps_in_a_pause(server: &Config, client: &Config, forbidden: Forbidden) -> 
     })
 }
 
-/// The same, until it was many sleeps: a host that is busy can keep the sender from its calm.
+/// A host that is busy can keep the sender from its calm, or the receiver from its sleep until the pause is over: so often it is tried again, a third of a second each.
+const TRIES: u32 = 60;
+
+/// The same, until it was many sleeps.
 fn some_pause_has_many_sleeps(forbidden: Forbidden) -> bool {
     let both = config().membarrier(true);
-    (0..10).any(|_| sleeps_in_a_pause(&both, &both, forbidden) >= MANY)
+    (0..TRIES).any(|_| sleeps_in_a_pause(&both, &both, forbidden) >= MANY)
 }
 
+/// Of three pauses in which it has slept.
 fn no_pause_has_many(server: &Config, client: &Config, forbidden: Forbidden) {
-    for _ in 0..3 {
-        let slept = sleeps_in_a_pause(server, client, forbidden);
-        assert!((1..=FEW).contains(&slept), "{slept} times");
-    }
+    let pauses = (0..TRIES).map(|_| sleeps_in_a_pause(server, client, forbidden));
+    let slept: Vec<_> = pauses.filter(|slept| *slept > 0).take(3).collect();
+    assert_eq!(slept.len(), 3, "it hardly ever sleeps: {slept:?}");
+    assert!(slept.iter().all(|slept| *slept <= FEW), "{slept:?} times");
 }
 
 #[test]

@@ -73,8 +73,10 @@ fn instructions_are_counted_or_it_is_said_why_not() {
     }
     assert_eq!(rows[0]["unit"], "instructions");
     // A build without optimisation takes many more than the target; no machine gets by with fewer than one per word.
-    assert!(rows[0]["value"].as_f64().unwrap() > 8.0, "{}", rows[0]);
-    assert!(rows[0]["limit"].as_f64().unwrap() > 8.0, "{}", rows[0]);
+    for counted in ["value", "limit"] {
+        let count = rows[0][counted].as_f64();
+        assert!(count.is_some_and(|count| count > 8.0), "{}", rows[0]);
+    }
 }
 
 #[test]

@@ -290,7 +290,7 @@ mod tests {
     #[test]
     fn a_dial_waits_for_room_in_the_queue_until_its_deadline() {
         let path = std::env::temp_dir().join(format!("ringway-dial-full-{}", std::process::id()));
-        let door = socket::listen(&path).unwrap();
+        let door = socket::listen(&path, false).unwrap();
         // SAFETY: no memory is passed.
         assert_eq!(unsafe { libc::listen(door.as_raw_fd(), 0) }, 0);
         let mut others = Vec::new();

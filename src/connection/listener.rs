@@ -89,10 +89,11 @@ impl Listener {
         let _lock = directory::Lock::take(parent(&path), LOCK_PATIENCE)
             .map_err(|error| unlocked(&path, error))?;
         step!("bind-before");
-        let door = bind(&path)?;
-        step!("bind-after");
         // The uid check in the handshake decides who gets in; the socket's mode must not stand in the way of those it admits.
-        let mode = if config.uids.is_empty() { 0o600 } else { 0o666 } | directory::KEPT;
+        let to_others = !config.uids.is_empty();
+        let door = bind(&path, to_others)?;
+        step!("bind-after");
+        let mode = if to_others { 0o666 } else { 0o600 } | directory::KEPT;
         let lobby = std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode))
             .map_err(|error| Error::io("setting the socket's mode", error))
             .and_then(|()| {
@@ -393,8 +394,8 @@ fn unlocked(path: &Path, error: std::io::Error) -> Error {
 }
 
 /// Binds, replacing a socket whose listener is dead. The caller holds the directory's lock.
-fn bind(path: &Path) -> Result<Door, Error> {
-    match Door::open(path) {
+fn bind(path: &Path, to_others: bool) -> Result<Door, Error> {
+    match Door::open(path, to_others) {
         Ok(door) => return Ok(door),
         Err(error) if error.raw_os_error() == Some(libc::EADDRINUSE) => {}
         Err(error) => return Err(no_socket(path, error)),
@@ -439,7 +440,7 @@ fn bind(path: &Path) -> Result<Door, Error> {
     std::fs::remove_file(path)
         .map_err(|error| Error::io("removing a dead listener's socket", error))?;
     step!("bind-removed");
-    Door::open(path).map_err(|error| no_socket(path, error))
+    Door::open(path, to_others).map_err(|error| no_socket(path, error))
 }
 
 /// Why no socket could be made there.

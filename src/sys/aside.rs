@@ -94,10 +94,10 @@ fn close_by_one(descriptors: Vec<OwnedFd>) {
 }
 
 /// Starts a thread that no signal is delivered to: those are the application's.
-pub(crate) fn start(
+pub(crate) fn start<T: Send + 'static>(
     name: &str,
-    body: impl FnOnce() + Send + 'static,
-) -> io::Result<thread::JoinHandle<()>> {
+    body: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<thread::JoinHandle<T>> {
     let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK);
     let started = thread::Builder::new().name(name.to_owned()).spawn(body);
     if let Ok(before) = before {

@@ -42,10 +42,10 @@ pub(crate) fn listens_at(socket: BorrowedFd<'_>) -> Result<PathBuf, Unfit> {
 }
 
 impl Door {
-    /// Binds and listens. The path must not exist.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+    /// Binds and listens. The path must not exist. `to_others`: whatever its user, a client finds the way open from the first moment on.
+    pub(crate) fn open(path: &Path, to_others: bool) -> io::Result<Self> {
         let birth = Birth::here()?;
-        let socket = ManuallyDrop::new(socket::listen(path)?);
+        let socket = ManuallyDrop::new(socket::listen(path, to_others)?);
         Ok(Self {
             socket,
             birth,

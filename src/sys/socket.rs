@@ -5,13 +5,17 @@
 
 use std::io;
 use std::mem::offset_of;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::thread::JoinHandle;
+
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::stat::{Mode, umask};
 
 use super::line::Line;
 use super::message::{self, First};
-use super::{again, check, check_length, last_error, poll};
+use super::{again, aside, check, check_length, last_error, poll};
 
 /// The longest path that a socket address holds, in bytes, without its terminating NUL.
 pub(crate) const MAX_PATH: usize =
@@ -112,17 +116,42 @@ pub(crate) fn end_handshake(fd: BorrowedFd<'_>, attaches: bool) -> io::Result<()
 }
 
 /// Binds and listens. The path must not exist.
-pub(crate) fn listen(path: &Path) -> io::Result<OwnedFd> {
-    let (address, length) = address(path)?;
+pub(crate) fn listen(path: &Path, to_others: bool) -> io::Result<OwnedFd> {
     let fd = new()?;
-    // SAFETY: `address` is valid for reads of `length` bytes.
-    check(unsafe { libc::bind(fd.as_raw_fd(), (&raw const address).cast(), length) })?;
+    if to_others {
+        bind_to_others(fd.as_raw_fd(), path)?;
+    } else {
+        bind(fd.as_raw_fd(), path)?;
+    }
     if let Err(error) = listen_anew(fd.as_fd()) {
         // Nobody would listen there.
         let _ = std::fs::remove_file(path);
         return Err(error);
     }
     Ok(fd)
+}
+
+fn bind(socket: RawFd, path: &Path) -> io::Result<()> {
+    let (address, length) = address(path)?;
+    // SAFETY: `address` is valid for reads of `length` bytes.
+    check(unsafe { libc::bind(socket, (&raw const address).cast(), length) }).map(drop)
+}
+
+/// Binds so that the mode of the socket keeps nobody away from the first moment on: a mode that is set behind it may come later than a client, who would be told that he
+/// may not connect. The mask that modes are made with is the whole process's, so a thread does it that has one of its own. Where there is no such thread to be had, the mode
+/// is what the mask leaves.
+fn bind_to_others(socket: RawFd, path: &Path) -> io::Result<()> {
+    let place = path.to_owned();
+    let binds = aside::start("ringway-bind", move || {
+        if unshare(CloneFlags::CLONE_FS).is_ok() {
+            umask(Mode::empty());
+        }
+        bind(socket, &place)
+    });
+    match binds.map(JoinHandle::join) {
+        Ok(Ok(bound)) => bound,
+        _ => bind(socket, path),
+    }
 }
 
 /// Listens, or listens still: by this process, as the kernel tells it to whoever connects.
@@ -298,7 +327,32 @@ pub(crate) fn look(line: &Line) -> Look {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
+    use crate::sys::apart::is_apart;
+
+    #[test]
+    fn others_find_the_way_open_whatever_the_mask_of_modes_and_that_stays() {
+        if !is_apart(
+            "sys::socket::tests::others_find_the_way_open_whatever_the_mask_of_modes_and_that_stays",
+        ) {
+            return;
+        }
+        let mask = Mode::from_bits_truncate(0o077);
+        umask(mask);
+        for (to_others, expected) in [(true, 0o666), (false, 0o600)] {
+            let name = format!("ringway-mask-{}-{to_others}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            let socket = listen(&path, to_others).unwrap();
+            let mode = fs::symlink_metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o666, expected, "{to_others}");
+            assert_eq!(umask(mask), mask, "of the process");
+            fs::remove_file(&path).unwrap();
+            drop(socket);
+        }
+    }
 
     #[test]
     fn what_is_closed_is_told_from_what_is_shut_down() {

@@ -19,7 +19,8 @@ use forbid::forbid;
 use process::{Random, alone, fork};
 use ringway::{Arm, Config, Connection, ErrorKind, Receiver, RecvError, Sender, Wait};
 
-const LIMIT: Duration = Duration::from_secs(120);
+/// Only a hang takes so long: on a machine that is busy, ten thousands of sleeps take minutes.
+const LIMIT: Duration = Duration::from_secs(400);
 
 /// `errno`: `ENOSYS` as where a kernel or a sandbox has no AIO, `EAGAIN` as where others have used up what there is.
 fn forbid_bells(errno: i32) {

@@ -67,6 +67,7 @@ pub(crate) fn goes_on(number: i64, errno: i32) -> bool {
         | libc::SYS_epoll_pwait2
         | libc::SYS_epoll_wait
         | libc::SYS_sched_getaffinity
+        | libc::SYS_unshare
         | libc::SYS_getdents64
         | libc::SYS_shutdown
         | libc::SYS_sendto => true,
@@ -141,6 +142,8 @@ pub(crate) fn known(number: i64) -> Option<Known> {
         libc::SYS_prlimit64 => Fails(&[EPERM]),
         libc::SYS_close => Fails(&[EINTR]),
         libc::SYS_clone3 | libc::SYS_clone => Fails(&[EAGAIN, EPERM]),
+        libc::SYS_unshare => Fails(&[EPERM, ENOMEM, ENOSYS]),
+        libc::SYS_umask => Left("it cannot fail"),
         libc::SYS_getpid | libc::SYS_gettid | libc::SYS_geteuid | libc::SYS_getuid => {
             Left("it cannot fail")
         }
@@ -173,6 +176,7 @@ pub(crate) const ABSENT: &[(i64, &[i32])] = &[
     (libc::SYS_epoll_pwait2, &[ENOSYS, EPERM]),
     (libc::SYS_sched_getaffinity, &[ENOSYS, EPERM]),
     (libc::SYS_statx, &[ENOSYS]),
+    (libc::SYS_unshare, &[ENOSYS, EPERM]),
 ];
 
 /// The name of a call, for people.
@@ -236,6 +240,7 @@ pub(crate) fn name(number: i64) -> String {
         (libc::SYS_timerfd_create, "timerfd_create"),
         (libc::SYS_timerfd_settime, "timerfd_settime"),
         (libc::SYS_unlink, "unlink"),
+        (libc::SYS_unshare, "unshare"),
     ];
     NAMES
         .iter()

@@ -18,7 +18,8 @@ use libc::{
     SYS_mmap, SYS_munmap, SYS_openat, SYS_pidfd_open, SYS_pipe2, SYS_poll, SYS_prlimit64,
     SYS_readlink, SYS_recvmsg, SYS_sched_getaffinity, SYS_sched_setaffinity,
     SYS_sched_setscheduler, SYS_sendmsg, SYS_sendto, SYS_setsockopt, SYS_shutdown, SYS_socket,
-    SYS_socketpair, SYS_statx, SYS_timerfd_create, SYS_timerfd_settime, SYS_unlink, SYS_write,
+    SYS_socketpair, SYS_statx, SYS_timerfd_create, SYS_timerfd_settime, SYS_unlink, SYS_unshare,
+    SYS_write,
 };
 
 /// What makes calls, as it is written, and which: each of them is to be made. None: no system call, or one that cannot fail.
@@ -90,6 +91,8 @@ const WRITTEN: &[(&str, &[i64])] = &[
     ("nix::sched_setaffinity", &[SYS_sched_setaffinity]),
     ("nix::setrlimit", &[SYS_prlimit64]),
     ("nix::shutdown", &[SYS_shutdown]),
+    ("nix::umask", &[]),
+    ("nix::unshare", &[SYS_unshare]),
     // Of the standard library: what is looked for in the sources is what stands here.
     (".exists(", &[SYS_statx]),
     (".is_dir(", &[SYS_statx]),

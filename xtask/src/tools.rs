@@ -131,6 +131,15 @@ fn tool(name: &str) -> Option<PathBuf> {
     place::answers(&theirs, &["--version"]).then_some(theirs)
 }
 
+/// What `find` finds, fetched first where it finds nothing; otherwise why not, and what a person types.
+pub(crate) fn fetched(find: fn() -> Option<PathBuf>) -> Result<PathBuf, String> {
+    let found = match find() {
+        None => install().and_then(|_| find().ok_or_else(|| "it does not run".into())),
+        Some(found) => Ok(found),
+    };
+    found.map_err(|why| format!("{INSTALL} ({why})"))
+}
+
 /// Makes the environment of the tools, if it is not there.
 pub(crate) fn install() -> Result<bool, String> {
     if TOOLS.is_up_to_date() && deny().is_some() && cmake().is_some() {

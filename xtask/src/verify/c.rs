@@ -57,13 +57,9 @@ pub(super) fn c(job: &mut Job) -> Result<String, Stop> {
 
 /// Fetched where the machine has none, as what the step `python` needs is.
 fn cmake() -> Result<PathBuf, Stop> {
-    let found = match tools::cmake() {
-        None => tools::install().ok().and_then(|_| tools::cmake()),
-        found => found,
-    };
-    found.ok_or_else(|| Stop::Missing {
+    tools::fetched(tools::cmake).map_err(|install| Stop::Missing {
         what: "cmake".into(),
-        install: tools::INSTALL.into(),
+        install,
     })
 }
 

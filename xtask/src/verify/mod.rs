@@ -119,6 +119,8 @@ pub(crate) fn run(options: &Options) -> Result<bool, String> {
         table.push((line, outcome));
     }
     say!("\n=== summary: the time, and the processor time, of each step");
+    // What failed stands last: of a long log often only the end is shown.
+    table.sort_by_key(|(_, outcome)| matches!(outcome, Outcome::Failed(_)));
     for (line, _) in &table {
         say!("{line}");
     }

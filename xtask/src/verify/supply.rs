@@ -9,16 +9,15 @@ use crate::{place, tools};
 
 pub(super) fn deny(job: &mut Job) -> Result<String, Stop> {
     // CI fetches the tool by itself; a person is asked first.
-    let found = match tools::deny() {
-        None if job.ci() => tools::install().ok().and_then(|_| tools::deny()),
-        found => found,
+    let found = if job.ci() {
+        tools::fetched(tools::deny)
+    } else {
+        tools::deny().ok_or_else(|| tools::INSTALL.into())
     };
-    let Some(deny) = found else {
-        return Err(Stop::Missing {
-            what: "cargo-deny".into(),
-            install: tools::INSTALL.into(),
-        });
-    };
+    let deny = found.map_err(|install| Stop::Missing {
+        what: "cargo-deny".into(),
+        install,
+    })?;
     job.run(check(&deny).arg("check").args(CHECKS), seconds(120))?;
     planted(job, check(&deny))?;
     Ok("advisories are not consulted: their database is fetched from elsewhere".into())

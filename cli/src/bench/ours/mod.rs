@@ -33,8 +33,8 @@ pub(crate) use self::records::Records;
 pub(crate) use self::tapping::Tapping;
 pub(crate) use self::thinking::Thinking;
 
-/// How long the two processes wait for each other.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the two processes wait for each other: on a busy machine, or where instructions are counted, either may take seconds.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Connects the two sides of a pair: the follower listens.
 pub(crate) fn meet(config: &Config, address: &Path, side: Side) -> Result<Connection, Failure> {
@@ -71,12 +71,13 @@ pub(crate) fn meet_typed<M: Messages + ?Sized>(
 ) -> Result<typed::Connection<M, M>, Failure> {
     match side {
         Side::Follow => {
-            let mut listener = typed::Listener::<M, M>::bind_with(config, address)?;
+            let mut listener = typed::Listener::<M, M>::bind_with(&patient(config), address)?;
             Ok(listener.accept_deadline(Instant::now() + PATIENCE)?)
         }
         Side::Lead => {
             wait_for(address);
-            insist(|| typed::connect_with::<M, M>(config, address))
+            let config = patient(config);
+            insist(|| typed::connect_with::<M, M>(&config, address))
         }
     }
 }
@@ -93,6 +94,7 @@ fn receive(receiver: &mut Receiver, payload: &mut [u8]) {
 
 /// Connects to a socket that is there.
 fn dial(config: &Config, address: &Path) -> Result<Connection, Failure> {
+    let config = patient(config);
     insist(|| config.connect(address))
 }
 
@@ -110,7 +112,12 @@ fn insist<T>(mut connect: impl FnMut() -> Result<T, Error>) -> Result<T, Failure
 }
 
 fn listen(config: &Config, address: &Path) -> Result<Listener, Failure> {
-    Ok(config.bind(address)?)
+    Ok(patient(config).bind(address)?)
+}
+
+/// The same, for a handshake that takes as long as the two may wait.
+fn patient(config: &Config) -> Config {
+    config.clone().handshake_timeout(PATIENCE)
 }
 
 /// Waits until the other side listens at `address`; connecting says what is wrong if it never does.

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
-use ringway::typed::{Listener, Message, Nothing, Receiver, Sender, connect};
+use ringway::Config;
+use ringway::typed::{Listener, Message, Nothing, Receiver, Sender, connect_with};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::super::Failure;
+use super::patient;
 
 /// Words in a [`Tick`].
 pub(crate) const WORDS: usize = 7;
@@ -34,9 +36,10 @@ impl Tick {
 
 /// Both ends of a lane of them, in one process.
 pub(crate) fn lane(path: &Path) -> Result<(Sender<Tick>, Receiver<Tick>), Failure> {
-    let mut listener = Listener::<Nothing, Tick>::bind(path)?;
+    let config = patient(&Config::new());
+    let mut listener = Listener::<Nothing, Tick>::bind_with(&config, path)?;
     let path = path.to_owned();
-    let client = std::thread::spawn(move || connect::<Tick, Nothing>(path));
+    let client = std::thread::spawn(move || connect_with::<Tick, Nothing>(&config, path));
     let receiver = listener.accept()?.split().1;
     let client = client.join().map_err(|_| "the other end panicked")??;
     Ok((client.split().0, receiver))
