@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::sys::message::{Control, attach};
+use crate::sys::{again, check, check_length};
 
 pub(super) fn owned(fd: RawFd) -> OwnedFd {
     assert!(fd >= 0, "{}", io::Error::last_os_error());
@@ -95,21 +96,30 @@ pub fn send(line: &OwnedFd, bytes: &[u8], descriptors: &[RawFd]) -> bool {
     if !descriptors.is_empty() {
         attach(&mut message, &mut control, descriptors);
     }
-    // SAFETY: all that `message` points to lives until the call returns.
-    unsafe { libc::sendmsg(line.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) >= 0 }
+    let sent = again(|| {
+        // SAFETY: all that `message` points to lives until the call returns.
+        check_length(unsafe {
+            libc::sendmsg(line.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL)
+        })
+    });
+    sent.is_ok()
 }
 
 /// Whether a descriptor is readable within so many milliseconds.
 pub fn readable(fd: BorrowedFd<'_>, milliseconds: i32) -> bool {
+    is(fd, libc::POLLIN, milliseconds)
+}
+
+/// Whether one of `events` is there within so many milliseconds. A fuzzer has a clock, whose signal may come at any time, and the milliseconds begin anew then.
+fn is(fd: BorrowedFd<'_>, events: libc::c_short, milliseconds: i32) -> bool {
     let mut poll = libc::pollfd {
         fd: fd.as_raw_fd(),
-        events: libc::POLLIN,
+        events,
         revents: 0,
     };
     // SAFETY: `poll` is one valid entry.
-    let answered = unsafe { libc::poll(&raw mut poll, 1, milliseconds) };
-    assert!(answered >= 0, "{}", io::Error::last_os_error());
-    answered == 1
+    let answered = again(|| check(unsafe { libc::poll(&raw mut poll, 1, milliseconds) }));
+    answered.expect("a descriptor can be polled") == 1
 }
 
 /// Waits for an answer, for at most a minute.
@@ -133,15 +143,19 @@ pub fn receive(line: &OwnedFd) -> (Vec<u8>, Vec<OwnedFd>) {
     message.msg_control = control.0.as_mut_ptr().cast();
     message.msg_controllen = control.0.len() as _;
     let mut take = || {
-        // SAFETY: all that `message` points to lives until the call returns.
-        unsafe { libc::recvmsg(line.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC) }
+        again(|| {
+            // SAFETY: all that `message` points to lives until the call returns.
+            check_length(unsafe {
+                libc::recvmsg(line.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC)
+            })
+        })
     };
-    let mut length = take();
-    if length == -1 && io::Error::last_os_error().raw_os_error() == Some(libc::ECONNRESET) {
+    let length = match take() {
         // The other end left something of ours unread. The kernel says so once; what it had said comes next.
-        length = take();
-    }
-    bytes.truncate(usize::try_from(length).unwrap_or(0));
+        Err(error) if error.raw_os_error() == Some(libc::ECONNRESET) => take(),
+        taken => taken,
+    };
+    bytes.truncate(length.unwrap_or(0));
     let mut descriptors = Vec::new();
     // SAFETY: the kernel has filled the buffer; headers and their data lie inside it, and its descriptors are new.
     unsafe {
@@ -172,11 +186,5 @@ pub(super) fn pair() -> (OwnedFd, OwnedFd) {
 
 /// Whether the other end has hung up.
 pub fn is_gone(line: &OwnedFd) -> bool {
-    let mut poll = libc::pollfd {
-        fd: line.as_raw_fd(),
-        events: libc::POLLRDHUP,
-        revents: 0,
-    };
-    // SAFETY: `poll` is one valid entry.
-    unsafe { libc::poll(&raw mut poll, 1, 0) == 1 }
+    is(line.as_fd(), libc::POLLRDHUP, 0)
 }
