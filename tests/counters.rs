@@ -148,7 +148,15 @@ fn waits_sleeps_wakes_refusals_and_drops_are_counted() {
     let (mut server, mut client) = pair::pair("waits", &config, &config);
     thread::scope(|scope| {
         let reader = scope.spawn(|| drop(server.receiver().recv().unwrap()));
-        thread::sleep(Duration::from_millis(50));
+        // It has said that it sleeps before it counts that.
+        let until = soon();
+        while ends("ringway-waits-")
+            .iter()
+            .all(|end| end.receives.sleeps == 0)
+        {
+            assert!(Instant::now() < until, "the reader never sleeps");
+            thread::sleep(Duration::from_millis(1));
+        }
         client.sender().send(b"wake up").unwrap();
         reader.join().unwrap();
     });
