@@ -38,10 +38,7 @@ fn refused(
 fn still_serves(listener: &mut Listener) {
     let path = listener.path().to_path_buf();
     thread::scope(|scope| {
-        let client = scope.spawn(|| {
-            let config = peer::patient();
-            config.connect(path.as_path()).unwrap()
-        });
+        let client = scope.spawn(|| peer::let_in(&path, || ()));
         let mut server = listener.accept_deadline(soon()).unwrap();
         let mut client = client.join().unwrap();
         assert_eq!(server.receiver().arm(), Ok(Arm::Armed));
