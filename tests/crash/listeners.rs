@@ -184,9 +184,7 @@ fn a_socket_that_was_handed_over_keeps_its_name_when_its_maker_has_ended() {
         drop(patient().connect(path.as_path()).unwrap());
         page.set(GO, 1);
         let until = soon();
-        while try_to_connect(&path).is_ok()
-            || try_to_connect(&path).unwrap_err().kind() != ErrorKind::NotFound
-        {
+        while !try_to_connect(&path).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
             assert!(Instant::now() < until);
         }
         is_free(&path, "the heir has ended");
