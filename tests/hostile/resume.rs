@@ -327,11 +327,17 @@ fn an_attempt_that_fails_shows_nobody_a_frame() {
     let fails = thread::scope(|scope| {
         let attempts = scope.spawn(|| {
             let listener = peer::listen(&at);
-            for round in 0..3 {
+            let mut round = 0;
+            while round < 3 {
                 let line = peer::accept(&listener);
                 let hello = peer::receive(&line).0;
+                // Where its deadline passes in the midst of it an attempt is closed, and there is another one.
+                if hello.is_empty() {
+                    continue;
+                }
                 assert_eq!(hello[120], 1, "the generation is that of the first attempt");
                 if round == 0 {
+                    round += 1;
                     continue;
                 }
                 let own = Segment::new(1);
@@ -341,6 +347,9 @@ fn an_attempt_that_fails_shows_nobody_a_frame() {
                 answer.0[112..128].copy_from_slice(&hello[96..112]);
                 peer::send(&line, &answer.0, &files);
                 let (attach, theirs) = peer::receive(&line);
+                if attach.is_empty() {
+                    continue;
+                }
                 assert_eq!(attach[8], 3, "an Attach was expected");
                 if round == 2 {
                     thread::sleep(Duration::from_millis(30));
@@ -349,11 +358,21 @@ fn an_attempt_that_fails_shows_nobody_a_frame() {
                 let ring = &seen[CONTROL..];
                 let words = ring.iter().filter(|byte| **byte != 0).count();
                 assert_eq!(words, 0, "it saw something");
+                round += 1;
             }
             std::fs::remove_file(&at).unwrap();
         });
-        let deadline = Instant::now() + Duration::from_millis(500);
-        let not = config().resume(at.as_path(), lost, deadline).unwrap_err();
+        let until = soon();
+        // A loaded machine may not get to all of them before its deadline: then it goes on with what is given back.
+        let not = loop {
+            let deadline = Instant::now() + Duration::from_millis(500);
+            let not = config().resume(at.as_path(), lost, deadline).unwrap_err();
+            if attempts.is_finished() && not.error().kind() == ErrorKind::NotFound {
+                break not;
+            }
+            assert!(Instant::now() < until, "{not}");
+            lost = not.into_connection();
+        };
         attempts.join().unwrap();
         not
     });
