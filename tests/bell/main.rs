@@ -16,7 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use forbid::forbid;
-use process::{Random, alone, fork};
+use process::{Random, alone, fork, this_thread, until_it_sleeps};
 use ringway::{Arm, Config, Connection, ErrorKind, Receiver, RecvError, Sender, Wait};
 
 /// Only a hang takes so long: on a machine that is busy, ten thousands of sleeps take minutes.
@@ -268,8 +268,10 @@ fn ring_in_vain(mut sender: Sender, kept: mpsc::Receiver<()>) -> thread::JoinHan
 /// A client of a server that sleeps, and answers what it is woken for.
 fn of_a_sleeping_server(name: &str, client: &Config, act: impl FnOnce(Sender, Receiver)) {
     let path = path(name);
+    let (tell, told) = mpsc::channel();
     thread::scope(|scope| {
         scope.spawn(|| {
+            tell.send(this_thread()).unwrap();
             let (mut sender, mut receiver) = accept(&path).split();
             while let Ok(frame) = receiver.recv_deadline(soon() + LIMIT) {
                 let request = frame.to_vec();
@@ -280,7 +282,8 @@ fn of_a_sleeping_server(name: &str, client: &Config, act: impl FnOnce(Sender, Re
         let (mut sender, mut receiver) = connect_as(client, &path).split();
         sender.send(b"hello").unwrap();
         drop(receiver.recv_deadline(soon()).unwrap());
-        thread::sleep(Duration::from_millis(200));
+        // It waits for nothing else any more than for the next request.
+        until_it_sleeps(told.recv().unwrap());
         act(sender, receiver);
     });
 }
