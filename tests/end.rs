@@ -181,17 +181,23 @@ fn one_goodbye_ends_one_lane() {
 fn a_process_that_panics_has_said_no_goodbye() {
     alone("a_process_that_panics_has_said_no_goodbye", LIMIT, || {
         for wait in [Wait::Spin, Wait::Adaptive, Wait::Park] {
-            let (mut ours, mut child) = with_child("panic", wait, |mut theirs| {
-                theirs.sender().send(b"half of it").unwrap();
-                std::panic::resume_unwind(Box::new("the test's own panic"));
+            // One that loses its processor for longer than the grace lives when its socket is closed: then there is another.
+            let died = (0..5).any(|_| {
+                let (mut ours, mut child) = with_child("panic", wait, |mut theirs| {
+                    theirs.sender().send(b"half of it").unwrap();
+                    std::panic::resume_unwind(Box::new("the test's own panic"));
+                });
+                let began = Instant::now();
+                assert_eq!(ours.receiver().recv_deadline(soon()).unwrap().len(), 10);
+                let end = ours.receiver().recv_deadline(soon()).map(drop);
+                let late = began.elapsed() >= Duration::from_millis(200);
+                let checked = ours.sender().check();
+                assert_eq!(libc::WEXITSTATUS(child.reap()), 101);
+                let died = (end, checked) == (Err(RecvError::PeerDied), Err(SendError::PeerDied));
+                assert!(died || late && end == Err(RecvError::PeerClosed), "{end:?}");
+                died
             });
-            assert_eq!(ours.receiver().recv_deadline(soon()).unwrap().len(), 10);
-            assert_eq!(
-                ours.receiver().recv_deadline(soon()).map(drop),
-                Err(RecvError::PeerDied)
-            );
-            assert_eq!(ours.sender().check(), Err(SendError::PeerDied));
-            assert_eq!(libc::WEXITSTATUS(child.reap()), 101);
+            assert!(died, "{wait:?}");
         }
     });
 }
@@ -327,26 +333,30 @@ fn a_half_that_is_leaked_is_silent() {
 #[test]
 fn arm_is_ready_while_the_end_is_not_certain() {
     alone("arm_is_ready_while_the_end_is_not_certain", LIMIT, || {
-        let (mut ours, theirs) = pair("grace");
-        assert_eq!(ours.receiver().arm(), Ok(Arm::Armed));
-        assert_eq!(ours.sender().arm(8), Ok(Arm::Ready), "there is room");
-        while ours.sender().try_send(&[0; 1000]).is_ok() {}
-        assert_eq!(ours.sender().arm(1000), Ok(Arm::Armed));
-        let began = Instant::now();
-        drop_by_panic(theirs);
-        let mut turns = 0;
-        let end = loop {
-            assert_eq!(ours.receiver().arm(), Ok(Arm::Ready));
-            assert_eq!(ours.sender().arm(1000), Ok(Arm::Ready));
-            match ours.receiver().try_recv().map(drop) {
-                Err(RecvError::Empty) => turns += 1,
-                other => break other,
-            }
-        };
-        assert_eq!(end, Err(RecvError::PeerClosed));
-        assert!(began.elapsed() >= Duration::from_millis(200));
-        assert!(turns > 0);
-        assert_eq!(ours.receiver().arm(), Ok(Arm::Ready), "for good");
+        // Where we lose the processor behind the first look the grace is over at the second: then there is another one.
+        let told = (0..5).any(|_| {
+            let (mut ours, theirs) = pair("grace");
+            assert_eq!(ours.receiver().arm(), Ok(Arm::Armed));
+            assert_eq!(ours.sender().arm(8), Ok(Arm::Ready), "there is room");
+            while ours.sender().try_send(&[0; 1000]).is_ok() {}
+            assert_eq!(ours.sender().arm(1000), Ok(Arm::Armed));
+            let began = Instant::now();
+            drop_by_panic(theirs);
+            let mut turns = 0;
+            let end = loop {
+                assert_eq!(ours.receiver().arm(), Ok(Arm::Ready));
+                assert_eq!(ours.sender().arm(1000), Ok(Arm::Ready));
+                match ours.receiver().try_recv().map(drop) {
+                    Err(RecvError::Empty) => turns += 1,
+                    other => break other,
+                }
+            };
+            assert_eq!(end, Err(RecvError::PeerClosed));
+            assert!(began.elapsed() >= Duration::from_millis(200));
+            assert_eq!(ours.receiver().arm(), Ok(Arm::Ready), "for good");
+            turns > 0
+        });
+        assert!(told);
     });
 }
 
