@@ -11,7 +11,7 @@ mod stopped;
 
 use std::time::{Duration, Instant};
 
-use ringway::{Config, Connection, Receiver, Sender};
+use ringway::{Config, Connection, Receiver, SendError, Sender};
 
 /// A pair whose receiver drops what has expired, in the directions that are used: from the first to the second.
 fn halves(name: &str, config: &Config) -> (Sender, Receiver, Vec<Connection>) {
@@ -28,7 +28,7 @@ fn send_stale(sender: &mut Sender, payload: &[u8]) {
 }
 
 /// Sends by `send`, until that has done it in time, and waits until it has expired.
-fn stale(mut send: impl FnMut(Instant) -> Result<(), ringway::SendError>) {
+fn stale(mut send: impl FnMut(Instant) -> Result<(), SendError>) {
     loop {
         let expires = Instant::now() + Duration::from_millis(2);
         match send(expires) {
@@ -38,10 +38,19 @@ fn stale(mut send: impl FnMut(Instant) -> Result<(), ringway::SendError>) {
                 }
                 return;
             }
-            Err(ringway::SendError::Expired | ringway::SendError::QueueTooLong) => {}
+            Err(SendError::Expired | SendError::QueueTooLong) => {}
             Err(error) => panic!("{error}"),
         }
     }
+}
+
+/// What `send` answers for a frame that lives for 50 ms. Where the processor is taken away for as long as that, before it has looked at the queue, there is another frame.
+fn in_time(send: impl FnMut(Instant) -> Result<(), SendError>) -> Result<(), SendError> {
+    let lives = || Instant::now() + Duration::from_millis(50);
+    let mut answers = std::iter::repeat_with(lives).take(100).map(send);
+    answers
+        .find(|answer| *answer != Err(SendError::Expired))
+        .unwrap_or(Err(SendError::Expired))
 }
 
 fn hour() -> Instant {

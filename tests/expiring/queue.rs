@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use ringway::{Config, SendError};
 
-use crate::{halves, hour};
+use crate::{halves, hour, in_time};
 
 #[test]
 fn what_has_expired_is_not_sent_and_an_empty_queue_refuses_nothing() {
@@ -54,10 +54,7 @@ fn a_sender_is_refused_while_the_queue_is_too_long_and_no_longer() {
     // Nothing was read for 60 ms: a whole ring takes a multiple of it.
     let time = sender.queue_time().unwrap();
     assert!(time >= Duration::from_millis(300), "{time:?}");
-    let mut short = || {
-        let expires = Instant::now() + Duration::from_millis(50);
-        sender.try_send_expiring(&[0; 1000], expires)
-    };
+    let mut short = || in_time(|expires| sender.try_send_expiring(&[0; 1000], expires));
     assert_eq!(short(), Err(SendError::QueueTooLong));
     // It reads on, a frame at a time. By the end at the latest the sender is let in, and it has tried nothing but being refused.
     let mut refused = 1;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use ringway::{Config, Connection, RecvError, SendError, Wait};
 
+use crate::in_time;
 use crate::process::{self, Child, Page, alone};
 
 const READY: usize = 0;
@@ -202,10 +203,8 @@ fn a_death_behind_a_queue_that_is_too_long_is_heard() {
             let hour = Instant::now() + Duration::from_secs(3600);
             while ours.sender().try_send_expiring(&[0; 1000], hour).is_ok() {}
             std::thread::sleep(Duration::from_millis(60));
-            let mut short = || {
-                let expires = Instant::now() + Duration::from_millis(50);
-                ours.sender().try_send_expiring(&[0; 1000], expires)
-            };
+            let mut short =
+                || in_time(|expires| ours.sender().try_send_expiring(&[0; 1000], expires));
             assert_eq!(short(), Err(SendError::QueueTooLong));
             child.signal(libc::SIGKILL);
             child.reap_killed();
