@@ -7,7 +7,7 @@ use std::process::Command;
 
 use ringway::{Config, ErrorKind, Listener};
 
-use super::{ask, path, role, waited};
+use super::{ask, path, role, started, waited};
 
 /// Has `command` run with `socket` as number 3, as systemd would start it; `pid` is a shell's word for whom it means.
 fn activated(command: &Command, socket: OwnedFd, pid: &str) -> Command {
@@ -66,7 +66,7 @@ fn what_the_process_has_opened_itself_is_not_inherited() {
     for (name, value) in command.get_envs() {
         shell.env(name, value.unwrap());
     }
-    waited(shell.spawn().unwrap());
+    waited(started(&mut shell));
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn a_socket_of_systemd_is_listened_on_and_its_name_is_left_alone() {
     let mut systemd = Listener::bind(path.as_path()).unwrap();
     let socket = systemd.hand_over().unwrap();
     let mut command = activated(&role::process("successor"), socket, "$$");
-    let child = command.spawn().unwrap();
+    let child = started(&mut command);
     assert_eq!(ask(&path, b"hello"), child.id());
     ask(&path, b"end");
     waited(child);
@@ -91,11 +91,11 @@ fn what_is_left_for_another_process_is_not_taken() {
     let mut listener = Listener::bind(path.as_path()).unwrap();
     let socket = listener.hand_over().unwrap();
     let mut command = activated(&role::process("heir of none"), socket, "1");
-    waited(command.spawn().unwrap());
+    waited(started(&mut command));
     // A number without the socket: the variable was inherited further down.
     for stale in ["0:1", "1:1,2:1", "77:12345", "nonsense"] {
         let mut command = role::process("heir of none");
-        waited(command.env("RINGWAY_LISTEN_FDS", stale).spawn().unwrap());
+        waited(started(command.env("RINGWAY_LISTEN_FDS", stale)));
     }
 }
 

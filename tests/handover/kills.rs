@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use ringway::{Event, Poller};
 
-use super::{answer, ask, asking, name, path, patient, role, serves, soon};
+use super::{answer, ask, asking, name, path, patient, role, serves, soon, started};
 
 /// In the role of a predecessor that is killed with its listener in its hands.
 pub(super) fn be_killed(path: &Path) {
@@ -21,7 +21,7 @@ fn a_successor_that_is_killed_leaves_all_to_who_takes_it_back() {
     let mut old = patient().bind(path.as_path()).unwrap();
     let mut command = role::process("successor");
     old.pass_to(&mut command).unwrap();
-    let mut heir = command.spawn().unwrap();
+    let mut heir = started(&mut command);
     assert_eq!(ask(&path, b"hello"), heir.id());
     heir.kill().unwrap();
     assert_eq!(heir.wait().unwrap().signal(), Some(libc::SIGKILL));
@@ -39,7 +39,7 @@ fn a_successor_that_is_killed_leaves_all_to_who_takes_it_back() {
 fn a_predecessor_that_is_killed_leaves_all_to_its_successor() {
     let path = path("founder-killed");
     let role = format!("killed founder={}", path.display());
-    let mut old = role::process(&role).spawn().unwrap();
+    let mut old = started(&mut role::process(&role));
     assert_eq!(old.wait().unwrap().signal(), Some(libc::SIGKILL));
     let heir = ask(&path, b"hello");
     assert_ne!(heir, old.id());

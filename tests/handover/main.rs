@@ -10,9 +10,11 @@ mod name;
 mod role;
 mod stopped;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockWriteGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -65,6 +67,20 @@ fn serves(listener: &mut Listener, path: &Path) {
     assert_eq!(client.join().unwrap(), std::process::id());
 }
 
+/// A process that is being started has copies of all that this one has open, until it executes its program. While it has one of what a predecessor keeps, that has not left.
+static STARTS: RwLock<()> = RwLock::new(());
+
+/// Starts a process, where nobody is to leave meanwhile.
+fn started(command: &mut Command) -> Child {
+    let _start = STARTS.read().unwrap_or_else(PoisonError::into_inner);
+    command.spawn().unwrap()
+}
+
+/// Of a predecessor that is to have left when it drops its listener: other tests start no process from before the passing on until then.
+fn leaving() -> RwLockWriteGuard<'static, ()> {
+    STARTS.write().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn waited(mut child: Child) {
     assert!(child.wait().unwrap().success());
 }
@@ -101,13 +117,14 @@ fn in_a_role() {
     }
 }
 
-/// Serves for a moment, hands over to the next generation, and ends when its own clients have left; the last one serves until it is told to end.
+/// Serves for a moment, and until it has answered some, hands over to the next generation, and ends when its own clients have left; the last one serves until it is told to end.
 fn generation(left: u32) {
     let listener = patient().inherit().unwrap().pop().unwrap();
     let mut poller: Poller = Poller::new().unwrap();
     let token = poller.listen(listener, |connection| connection).unwrap();
     let mut next = None;
     let until = Instant::now() + Duration::from_millis(100);
+    let mut answered = 0;
     loop {
         match poller
             .event_deadline(Instant::now() + Duration::from_millis(5))
@@ -118,12 +135,13 @@ fn generation(left: u32) {
                 if ends {
                     break;
                 }
+                answered += 1;
             }
             Some(Event::Stalled { error, .. }) => panic!("{error}"),
             _ => {}
         }
         let listener = poller.listener(token).unwrap();
-        if left > 0 && next.is_none() && Instant::now() >= until {
+        if left > 0 && next.is_none() && answered >= 10 && Instant::now() >= until {
             let mut command = role::process(&format!("generation={}", left - 1));
             listener.pass_to(&mut command).unwrap();
             next = Some(command.spawn().unwrap());
@@ -148,6 +166,7 @@ fn the_next_process_lets_in_who_came_meanwhile_and_has_the_name() {
     }) {}
     assert_eq!(early.join().unwrap(), std::process::id());
     let mut command = role::process("successor");
+    let leaving = leaving();
     old.pass_to(&mut command).unwrap();
     // Nobody takes it yet.
     let between = asking(&path, b"between");
@@ -156,6 +175,7 @@ fn the_next_process_lets_in_who_came_meanwhile_and_has_the_name() {
     let new = command.spawn().unwrap();
     assert_eq!(between.join().unwrap(), new.id());
     drop(old);
+    drop(leaving);
     assert!(path.exists(), "the name is the successor's");
     assert_eq!(ask(&path, b"later"), new.id());
     assert_eq!(ask(&path, b"end"), new.id());
@@ -169,7 +189,9 @@ fn a_successor_that_does_not_come_up_costs_nothing() {
     let mut old = patient().bind(path.as_path()).unwrap();
     let mut command = std::process::Command::new("/does/not/exist");
     old.pass_to(&mut command).unwrap();
+    let start = STARTS.read().unwrap_or_else(PoisonError::into_inner);
     command.spawn().unwrap_err();
+    drop(start);
     drop(command);
     old.take_back().unwrap();
     serves(&mut old, &path);
@@ -217,44 +239,35 @@ fn five_generations_under_load_refuse_nobody() {
     let path = path("generations");
     let mut first = patient().bind(path.as_path()).unwrap();
     let mut command = role::process(&format!("generation={GENERATIONS}"));
+    let leaving = leaving();
     first.pass_to(&mut command).unwrap();
     let child = command.spawn().unwrap();
     drop(first);
+    drop(leaving);
     let stop = AtomicBool::new(false);
-    let mut seen = std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..3)
-            .map(|_| {
-                scope.spawn(|| {
-                    let mut seen = Vec::new();
-                    while !stop.load(Ordering::Relaxed) {
-                        // Panics where it is refused.
-                        let server = ask(&path, b"hello");
-                        if seen.last() != Some(&server) {
-                            seen.push(server);
-                        }
-                    }
-                    seen
-                })
-            })
-            .collect();
-        let deadline = soon();
-        let (mut servers, mut last) = (0, 0);
-        while servers <= GENERATIONS && Instant::now() < deadline {
-            let server = ask(&path, b"hello");
-            servers += u32::from(server != last);
-            last = server;
+    let seen = Mutex::new(BTreeSet::new());
+    // Panics where it is refused.
+    let hear = || {
+        let server = ask(&path, b"hello");
+        let mut seen = seen.lock().unwrap();
+        seen.insert(server);
+        seen.len()
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    hear();
+                }
+            });
         }
+        let deadline = soon();
+        while hear() <= GENERATIONS as usize && Instant::now() < deadline {}
         stop.store(true, Ordering::Relaxed);
-        let seen: Vec<_> = clients
-            .into_iter()
-            .flat_map(|client| client.join().unwrap())
-            .collect();
-        seen
     });
     ask(&path, b"end");
     waited(child);
-    seen.sort_unstable();
-    seen.dedup();
+    let seen = seen.into_inner().unwrap();
     assert_eq!(seen.len(), GENERATIONS as usize + 1, "{seen:?}");
     assert!(!path.exists());
 }

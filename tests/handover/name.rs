@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use ringway::{Config, ErrorKind, Listener, connect};
 
-use super::{ask, path, patient, role, serves, soon, waited};
+use super::{ask, leaving, path, patient, role, serves, soon, started, waited};
 
 /// In the role of one that finds that it cannot go on, and ends in order.
 pub(super) fn quit() {
@@ -56,7 +56,7 @@ pub(super) fn founded(path: &Path) -> Listener {
 }
 
 fn run(command: &mut Command) {
-    waited(command.spawn().unwrap());
+    waited(started(command));
 }
 
 #[test]
@@ -82,8 +82,10 @@ fn a_successor_has_the_name_when_its_predecessor_has_left() {
     let path = path("left");
     let mut old = patient().bind(path.as_path()).unwrap();
     let mut command = role::process("quits");
+    let leaving = leaving();
     old.pass_to(&mut command).unwrap();
     drop(old);
+    drop(leaving);
     assert!(path.exists());
     run(&mut command);
     assert!(!path.exists());

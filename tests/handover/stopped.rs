@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use ringway::{Config, ErrorKind, Listener};
 
-use super::{answer, ask, asking, name, path, patient, role, serves, soon, waited};
+use super::{answer, ask, asking, name, path, patient, role, serves, soon, started, waited};
 
 /// In the role of a predecessor that is stopped with its listener in its hands, and then leaves in order.
 pub(super) fn be_stopped(path: &Path) {
@@ -39,7 +39,7 @@ fn a_successor_that_is_stopped_keeps_clients_waiting_until_it_goes_on_or_all_is_
     let mut old = patient().bind(path.as_path()).unwrap();
     let mut command = role::process("successor");
     old.pass_to(&mut command).unwrap();
-    let mut heir = command.spawn().unwrap();
+    let mut heir = started(&mut command);
     assert_eq!(ask(&path, b"hello"), heir.id());
     signal(&heir, libc::SIGSTOP);
     until_it_stops(&heir);
@@ -77,7 +77,7 @@ fn a_successor_that_is_stopped_keeps_clients_waiting_until_it_goes_on_or_all_is_
 fn a_predecessor_that_is_stopped_holds_its_successor_up_in_nothing() {
     let path = path("founder-stopped");
     let role = format!("stopped founder={}", path.display());
-    let old = role::process(&role).spawn().unwrap();
+    let old = started(&mut role::process(&role));
     until_it_stops(&old);
     let heir = ask(&path, b"hello");
     assert_ne!(heir, old.id());
