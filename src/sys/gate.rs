@@ -181,10 +181,16 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::PoisonError;
+
     use super::*;
+
+    /// Of whoever takes the shelf for itself, or needs it to be free: one test at a time.
+    static ONE: Mutex<()> = Mutex::new(());
 
     #[test]
     fn gates_share_pages_and_a_place_is_used_again_and_shut() {
+        let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
         let page = |gate: &Gate| gate.word.as_ptr().addr() / page_size();
         let mut pairs: Vec<_> = (0..100).map(|_| Gate::pair().unwrap()).collect();
         let mut words: Vec<_> = pairs
@@ -219,6 +225,7 @@ mod tests {
 
     #[test]
     fn a_child_that_finds_the_shelf_taken_has_gates_of_its_own() {
+        let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
         let shelf = SHELF.lock().unwrap();
         let (mut one, other) = Gate::pair().unwrap();
         one.set(7);
