@@ -56,6 +56,17 @@ fn a_frame_shorter_than_its_extension_is_named_and_so_are_unknown_extensions() {
     }
 }
 
+/// Nanoseconds of the clock by which frames expire: it stands near zero when the host has just booted, and passes `FRAME` after three days.
+fn monotonic() -> u64 {
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `now` is valid for writes.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    u64::try_from(now.tv_sec * 1_000_000_000 + now.tv_nsec).unwrap()
+}
+
 /// Any 64 bits are a moment. Those that are past are dropped by who asked for it, and no other.
 #[test]
 fn absurd_moments_do_no_harm() {
@@ -72,8 +83,14 @@ fn absurd_moments_do_no_harm() {
         1 << 63,
         i64::MAX as u64,
     ];
+    // On a host that has been up for some days, moments that look like headers are past. One that comes while the test runs is left out: nobody knows which it is then.
+    let now = monotonic();
+    let moments = moments.map(|moment| {
+        let passes = moment > 1 && moment.abs_diff(now) < 600_000_000_000;
+        (!passes).then_some(moment)
+    });
     for drops in [false, true] {
-        for (index, moment) in moments.into_iter().enumerate() {
+        for (index, moment) in moments.into_iter().flatten().enumerate() {
             let words = [
                 (0, PAD | 0x28),
                 (48, EXPIRES | 0xd),
@@ -87,7 +104,7 @@ fn absurd_moments_do_no_harm() {
             ];
             let (mut victim, _hostile) = with(&format!("absurd{drops}{index}"), drops, &words);
             let receiver = victim.receiver();
-            let past = moment <= 1;
+            let past = moment < now;
             if !(drops && past) {
                 let frame = receiver.recv_deadline(soon()).unwrap();
                 assert_eq!(frame.to_vec(), [1, 2, 3, 4, 5]);
