@@ -11,7 +11,8 @@ use super::process::{Child, Page, alone};
 use super::traced::{self, Traced, halt};
 use super::{path, soon, with_child_by};
 
-pub(super) const LIMIT: Duration = Duration::from_secs(60);
+/// A child goes step by step, which takes minutes on a machine that has others to serve.
+pub(super) const LIMIT: Duration = Duration::from_secs(300);
 /// How a bell is rung: each where those before it cannot be had.
 pub(super) const RINGS: [libc::c_long; 3] = [
     libc::SYS_io_uring_enter,
