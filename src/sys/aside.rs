@@ -216,9 +216,14 @@ mod tests {
         (stream.into(), peer)
     }
 
+    /// In a process of its own: a child that another test starts meanwhile has a copy of a descriptor for a moment, and a close that is not the last one does not hang.
     #[test]
     fn closes_that_hang_take_sixteen_threads_and_no_more() {
         const MORE: usize = 3;
+        let name = "sys::aside::tests::closes_that_hang_take_sixteen_threads_and_no_more";
+        if !crate::sys::apart::is_apart(name) {
+            return;
+        }
         let closer: &'static Closer = Box::leak(Box::default());
         let mut others = Vec::new();
         for _ in 0..THREADS {
