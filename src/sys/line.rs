@@ -99,7 +99,7 @@ mod tests {
     use super::*;
     use crate::sys::socket::{self, look};
 
-    const LINGER: Duration = Duration::from_secs(6);
+    const LINGER: Duration = Duration::from_secs(40);
 
     /// A descriptor whose release takes [`LINGER`]: a connection with bytes that nobody reads. The peer keeps it from ending at once.
     fn poison() -> (TcpStream, TcpStream) {

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use crate::peer::{self, Watchdog, eventfd, soon};
 
-const LINGER: i32 = 8;
+const LINGER: i32 = 40;
 /// Nobody else waits so long.
-const LIMIT: Duration = Duration::from_secs(4);
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// Sends descriptors, which the kernel has to take: otherwise nothing would wait for anybody.
 fn give(line: &OwnedFd, descriptors: &[RawFd]) {
