@@ -303,7 +303,7 @@ fn is_refused<T>(outcome: Result<T, ringway::Error>) -> bool {
 fn fork(path: &Path) {
     let (mut server, mut client) = pair(path);
     client.sender().send(b"before").unwrap();
-    let mut listener = Config::new().bind(path.with_extension("forked")).unwrap();
+    let mut listener = patient().bind(path.with_extension("forked")).unwrap();
     // SAFETY: the child uses its own copy of this process and leaves by `_exit`.
     let child = unsafe { libc::fork() };
     if child == 0 {
@@ -323,7 +323,7 @@ fn fork(path: &Path) {
     assert_eq!(status, 0, "the child was not told");
     // The name is still the parent's, and it serves there.
     let there = listener.path().to_path_buf();
-    let late = thread::spawn(move || ringway::connect(there).map(drop));
+    let late = thread::spawn(move || patient().connect(there).map(drop));
     assert!(listener.accept_deadline(soon()).is_ok());
     late.join().unwrap().unwrap();
     client.sender().send(b"after").unwrap();

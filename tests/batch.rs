@@ -234,13 +234,15 @@ struct Tick {
 #[test]
 fn messages_of_a_type_go_through_it() {
     let path = std::env::temp_dir().join(format!("ringway-batch-typed-{}", std::process::id()));
-    let mut listener = typed::Listener::<typed::Nothing, Tick>::bind(path.as_path()).unwrap();
+    let config = Config::new().handshake_timeout(Duration::from_secs(20));
+    let mut listener =
+        typed::Listener::<typed::Nothing, Tick>::bind_with(&config, path.as_path()).unwrap();
     let tick = |number: u32| Tick {
         symbol: Text::literal("EURUSD"),
         price: f64::from(number),
     };
     let feed = thread::spawn(move || {
-        let (sender, _receiver) = typed::connect::<Tick, typed::Nothing>(path)
+        let (sender, _receiver) = typed::connect_with::<Tick, typed::Nothing>(&config, path)
             .unwrap()
             .split();
         let mut batcher = TypedBatcher::new(sender, Bounds::new());

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use process::{Child, Page, Random, alone, die_after, fork};
 use ringway::batch::{Batcher, Bounds};
-use ringway::{Config, Connection, Listener, Receiver, RecvError, SendError};
+use ringway::{Config, Connection, Receiver, RecvError, SendError};
 
 /// In the page: frames that were accepted, that are certain to be published, and a word to go on.
 const ACCEPTED: usize = 0;
@@ -19,13 +19,18 @@ fn soon() -> Instant {
     Instant::now() + Duration::from_secs(20)
 }
 
+/// No side is refused because its processor was somebody else's for a while.
+fn patient() -> Config {
+    Config::new().handshake_timeout(Duration::from_secs(20))
+}
+
 fn path(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("ringway-batch-end-{name}-{}", std::process::id()))
 }
 
 /// A child that connects to us and runs `body`; our connection to it.
 fn with_child(name: &str, body: impl FnOnce(Connection)) -> (Connection, Child) {
-    process::with_child(&path(name), &Config::new(), soon(), body)
+    process::with_child(&path(name), &patient(), soon(), body)
 }
 
 /// Sends numbers, and notes how far they are certain to be published.
@@ -226,8 +231,8 @@ fn a_forked_child_publishes_nothing() {
         || {
             let page = Page::new();
             let name = path("forked");
-            let mut listener = Listener::bind(name.as_path()).unwrap();
-            let client = std::thread::spawn(move || ringway::connect(name).unwrap());
+            let mut listener = patient().bind(name.as_path()).unwrap();
+            let client = std::thread::spawn(move || patient().connect(name).unwrap());
             let mut there = listener.accept_deadline(soon()).unwrap();
             let (mut batcher, _receiver) = open(client.join().unwrap(), &page);
             let mut child = fork(|| {

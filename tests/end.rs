@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use forbid::{forbid, forbid_with};
 use process::{Child, Page, alone, fork};
-use ringway::{Arm, Config, Connection, Listener, RecvError, SendError, Sender, Wait};
+use ringway::{Arm, Config, Connection, RecvError, SendError, Sender, Wait};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -268,12 +268,12 @@ fn a_connection_made_while_unwinding_ends_in_order() {
             struct Reports(PathBuf);
             impl Drop for Reports {
                 fn drop(&mut self) {
-                    let mut connection = ringway::connect(self.0.as_path()).unwrap();
+                    let mut connection = patient().connect(self.0.as_path()).unwrap();
                     connection.sender().send(b"it panicked").unwrap();
                 }
             }
             let path = path("report");
-            let mut listener = Listener::bind(path.as_path()).unwrap();
+            let mut listener = patient().bind(path.as_path()).unwrap();
             let reporter = thread::spawn(|| drop_by_panic(Reports(path)));
             let mut ours = listener.accept_deadline(soon()).unwrap();
             assert_eq!(ours.receiver().recv().unwrap().to_vec(), b"it panicked");
@@ -367,8 +367,8 @@ fn a_receiver_that_spun_is_missed_when_the_lap_is_over() {
     alone(name, LIMIT, || {
         for wait in [Wait::Adaptive, Wait::Spin] {
             let path = path("spun");
-            let mut listener = Listener::bind(path.as_path()).unwrap();
-            let waiting = Config::new().wait(wait);
+            let mut listener = patient().bind(path.as_path()).unwrap();
+            let waiting = patient().wait(wait);
             let (mut ours, theirs) = thread::scope(|scope| {
                 let client = scope.spawn(|| waiting.connect(path.as_path()).unwrap());
                 let ours = listener.accept_deadline(soon()).unwrap();

@@ -360,6 +360,7 @@ mod tests {
     fn a_receiver_that_waits_right_behind_a_flush_is_heard() {
         let path = std::env::temp_dir().join(format!("ringway-batcher-{}", std::process::id()));
         let config = Config::new().capacity(1 << 16).peer_capacity(1 << 16);
+        let config = config.handshake_timeout(Duration::from_secs(20));
         let mut listener: Listener = config.bind(path.as_path()).unwrap();
         let client = std::thread::spawn(move || config.connect(path.as_path()).unwrap());
         let (sender, _there) = listener.accept().unwrap().split();

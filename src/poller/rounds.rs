@@ -465,11 +465,12 @@ mod tests {
         let name = format!("ringway-test-dormant-{}", std::process::id());
         let path = std::env::temp_dir().join(name);
         let mut poller: Poller = Poller::new().unwrap();
-        let listener = Listener::bind(path.as_path()).unwrap();
+        let config = Config::new().handshake_timeout(Duration::from_secs(20));
+        let listener: Listener = config.bind(path.as_path()).unwrap();
         poller.listen(listener, |connection| connection).unwrap();
         let clients = std::thread::spawn(move || {
             for _ in 0..200 {
-                let connection = Config::new().connect(path.as_path()).unwrap();
+                let connection = config.connect(path.as_path()).unwrap();
                 std::thread::sleep(Duration::from_millis(1));
                 drop(connection);
             }

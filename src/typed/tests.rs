@@ -99,9 +99,10 @@ fn pair() -> (Connection, Connection) {
     };
     let name = format!("ringway-generations-{}-{number}", std::process::id());
     let path = std::env::temp_dir().join(name);
-    let mut listener = Config::new().bind(path.as_path()).unwrap();
+    let config = Config::new().handshake_timeout(Duration::from_secs(20));
+    let mut listener = config.bind(path.as_path()).unwrap();
     std::thread::scope(|scope| {
-        let client = scope.spawn(|| Config::new().connect(path.as_path()).unwrap());
+        let client = scope.spawn(|| config.connect(path.as_path()).unwrap());
         let deadline = Instant::now() + Duration::from_secs(10);
         let accepted = listener.accept_deadline(deadline).unwrap();
         (client.join().unwrap(), accepted)

@@ -76,6 +76,11 @@ fn elsewhere(seconds: i64, body: impl FnOnce()) -> crate::process::Child {
     })
 }
 
+/// No side is refused because its processor was somebody else's for a while.
+fn patient() -> Config {
+    Config::new().handshake_timeout(Duration::from_secs(20))
+}
+
 fn path(name: &str) -> std::path::PathBuf {
     std::env::temp_dir().join(format!("ringway-space-{name}-{}", std::process::id()))
 }
@@ -89,7 +94,7 @@ fn moments_are_the_same_in_other_time_namespaces() {
         || {
             for seconds in offsets() {
                 let path = path(&format!("moments{seconds}"));
-                let config = Config::new().drop_expired(true);
+                let config = patient().drop_expired(true);
                 let exchange = |connection: ringway::Connection| {
                     let (mut sender, mut receiver) = connection.split();
                     let minute = Instant::now() + Duration::from_secs(60);
@@ -135,9 +140,9 @@ fn who_has_unshared_its_time_namespace_is_told_so() {
             };
             let path = path("unshared");
             let page = Page::new();
-            let mut listener = Config::new().bind(path.as_path()).unwrap();
+            let mut listener = patient().bind(path.as_path()).unwrap();
             let mut child = fork(|| {
-                let connection = Config::new().connect(path.as_path()).unwrap();
+                let connection = patient().connect(path.as_path()).unwrap();
                 let (mut sender, mut receiver) = connection.split();
                 unshare(seconds).unwrap();
                 let minute = Instant::now() + Duration::from_secs(60);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ringway::{Config, Connection, RecvError, Wait};
+use ringway::{Connection, RecvError, Wait};
 
 use crate::peer::{self, Hostile, Segment, Watchdog, attach, hello, soon};
 use crate::random::Random;
@@ -20,7 +20,8 @@ const FOLLOWS: usize = 0x980;
 
 /// A connection whose client writes what it likes into a ring of `RING` bytes.
 fn victim(name: &str, wait: Wait) -> (Connection, Hostile) {
-    let config = Config::new().wait(wait).capacity(RING).peer_capacity(RING);
+    let config = peer::patient().wait(wait);
+    let config = config.capacity(RING).peer_capacity(RING);
     let mut listener = config.bind(peer::path(name)).unwrap();
     let path = listener.path().to_path_buf();
     thread::scope(|scope| {

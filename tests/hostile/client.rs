@@ -129,7 +129,7 @@ fn every_bad_hello_is_refused_by_name() {
 fn absurd_wishes_are_cut_down_and_descriptors_with_a_hello_refused() {
     let _alone = peer::alone();
     let _dog = Watchdog::new("absurd wishes");
-    let mut listener = Config::new()
+    let mut listener = peer::patient()
         .max_capacity(256 << 10)
         .bind(peer::path("wishes"))
         .unwrap();

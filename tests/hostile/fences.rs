@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ringway::{Config, Connection, RecvError, Wait};
+use ringway::{Connection, RecvError, Wait};
 
 use crate::peer::{self, Hostile, Segment, Watchdog, attach, hello, soon};
 
@@ -25,7 +25,7 @@ fn is_there() -> bool {
 
 /// A connection whose client names `offered` in its Hello, and what the server chose of it.
 fn victim(name: &str, asks: bool, offered: u64) -> (Connection, Hostile, u64) {
-    let config = Config::new().wait(Wait::Park).membarrier(asks);
+    let config = peer::patient().wait(Wait::Park).membarrier(asks);
     let mut listener = config.bind(peer::path(name)).unwrap();
     let path = listener.path().to_path_buf();
     thread::scope(|scope| {

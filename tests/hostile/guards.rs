@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::thread;
 
-use ringway::{Config, Wait};
+use ringway::Wait;
 
 use crate::lane::victim_of;
 use crate::peer::{self, CONTROL, RING};
@@ -92,7 +92,7 @@ fn guards_stand_beside_everything_that_a_peer_is_read_from_or_written_for() {
 #[test]
 fn guards_stand_beside_what_is_read_along() {
     let _alone = peer::alone();
-    let config = Config::new().allow_tap(true).lanes(2);
+    let config = peer::patient().allow_tap(true).lanes(2);
     let mut listener = config.bind(peer::path("guards-tap")).unwrap();
     let path = listener.path().to_path_buf();
     let (victim, hostile) = thread::scope(|scope| {

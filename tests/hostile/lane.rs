@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ringway::{Config, Connection, RecvError, SendError, Violation, Wait};
+use ringway::{Connection, RecvError, SendError, Violation, Wait};
 
 use crate::peer::{
     self, FRAME, Hostile, PAD, RECEIVER_EPOCH, RELEASED, SENDER_EPOCH, Spoil, Watchdog, soon,
@@ -16,7 +16,7 @@ pub(crate) fn victim(name: &str, wait: Wait) -> (Connection, Hostile) {
 
 /// One with so many lanes.
 pub(crate) fn victim_of(name: &str, wait: Wait, lanes: usize) -> (Connection, Hostile) {
-    let config = Config::new().wait(wait).lanes(lanes);
+    let config = peer::patient().wait(wait).lanes(lanes);
     let mut listener = config.bind(peer::path(name)).unwrap();
     let path = listener.path().to_path_buf();
     thread::scope(|scope| {

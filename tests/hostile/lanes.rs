@@ -28,7 +28,7 @@ fn wishes_for_lanes_are_cut_down_to_what_the_server_has() {
     let _alone = peer::alone();
     let _dog = Watchdog::new("wishes for lanes");
     for (has, wish, given) in [(1, 4, 1), (2, 4, 2), (4, 5, 4), (4, u16::MAX, 4), (4, 3, 3)] {
-        let config = Config::new().lanes(has);
+        let config = peer::patient().lanes(has);
         let mut listener = config.bind(peer::path("lane-wishes")).unwrap();
         let line = peer::dial(listener.path()).unwrap();
         peer::send(&line, &hello().u16(22, wish).0, &[]);
@@ -47,7 +47,7 @@ fn wishes_for_lanes_are_cut_down_to_what_the_server_has() {
 fn every_false_number_of_lanes_in_an_attach_is_refused_by_name() {
     let _alone = peer::alone();
     let _dog = Watchdog::new("false lanes");
-    let mut listener = Config::new()
+    let mut listener = peer::patient()
         .lanes(LANES)
         .bind(peer::path("attach-lanes"))
         .unwrap();
@@ -125,7 +125,7 @@ fn every_false_number_of_lanes_in_a_welcome_is_refused_by_name() {
         let size = peer::CONTROL + lanes * peer::RING;
         vec![memory(size, peer::SEALS, true), eventfd(), eventfd()]
     };
-    let config = Config::new().lanes(2);
+    let config = peer::patient().lanes(2);
     for granted in [0u16, 3, 4, 5, u16::MAX] {
         let lanes = usize::from(granted).min(5);
         let message = welcome(granted, lanes);
@@ -305,7 +305,7 @@ fn lanes_that_start_late_and_expire_without_end_keep_nobody() {
         ((1 << 62) - 4096, true),
         ((1 << 62) - 64, true),
     ] {
-        let config = Config::new().lanes(LANES).drop_expired(true);
+        let config = peer::patient().lanes(LANES).drop_expired(true);
         let mut listener = config.bind(peer::path("late-lanes")).unwrap();
         let path = listener.path().to_path_buf();
         let (mut victim, hostile) = thread::scope(|scope| {

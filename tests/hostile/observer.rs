@@ -23,7 +23,7 @@ fn an_observer_cannot_obtain_payload() {
     let _alone = peer::alone();
     let _dog = Watchdog::new("observer");
     let secret = b"nobody but the peer shall read this";
-    let config = Config::new().sends(quote(&[("price", 8)]));
+    let config = peer::patient().sends(quote(&[("price", 8)]));
     let mut listener = config.bind(peer::path("observed")).unwrap();
     let path = listener.path().to_path_buf();
     let (_server, mut client) = thread::scope(|scope| {
@@ -305,7 +305,7 @@ fn a_tap_gives_up_on_a_server_that_is_another_each_time() {
     let listener = peer::listen(&path);
     let asked = thread::scope(|scope| {
         let tapping = scope.spawn(|| {
-            let mut tap = Config::new().tap(path.as_path()).unwrap();
+            let mut tap = peer::patient().tap(path.as_path()).unwrap();
             tap.refresh().unwrap_err().kind()
         });
         let mut asked = 0;

@@ -70,10 +70,15 @@ fn a_stream_loses_its_barrier_and_a_sleep_brings_it_back() {
 fn one_side_alone_changes_nothing() {
     let path = std::env::temp_dir().join(format!("ringway-unfenced-one-{}", std::process::id()));
     for asks in [true, false] {
-        let mut listener = Config::new().membarrier(asks).bind(path.as_path()).unwrap();
+        let patient = Config::new().handshake_timeout(Duration::from_secs(20));
+        let mut listener = patient
+            .clone()
+            .membarrier(asks)
+            .bind(path.as_path())
+            .unwrap();
         let client = thread::scope(|scope| {
             let client = scope.spawn(|| {
-                let config = Config::new().membarrier(!asks);
+                let config = patient.membarrier(!asks);
                 config.connect(path.as_path()).unwrap()
             });
             let soon = Instant::now() + Duration::from_secs(10);
