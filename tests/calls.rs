@@ -142,7 +142,8 @@ fn follow([counts, peer]: [libc::pid_t; 2]) -> BTreeMap<i64, u64> {
 }
 
 fn small(wait: Wait) -> Config {
-    Config::new().capacity(4096).peer_capacity(4096).wait(wait)
+    let config = Config::new().capacity(4096).peer_capacity(4096).wait(wait);
+    config.handshake_timeout(Duration::from_secs(20))
 }
 
 /// So many answers, each behind its question; then it ends.
@@ -290,8 +291,8 @@ fn who_waits_for_room_in_one_of_several_lanes_looks_in_turns() {
         "who_waits_for_room_in_one_of_several_lanes_looks_in_turns",
         LIMIT,
         || {
-            for lanes in [1, 2] {
-                let counted = counted(
+            let of_lanes = |lanes| {
+                counted(
                     &small(Wait::Park).lanes(lanes),
                     |connection, page| {
                         let (sender, _receiver) = connection.split();
@@ -304,20 +305,25 @@ fn who_waits_for_room_in_one_of_several_lanes_looks_in_turns() {
                         });
                     },
                     lets_lie,
-                );
-                let Some(counted) = counted else { return };
-                let naps = counted.of(libc::SYS_clock_nanosleep) + counted.of(libc::SYS_nanosleep);
-                let yields = counted.of(libc::SYS_sched_yield);
-                if lanes == 1 {
-                    assert_eq!(naps, 0, "{counted:?}");
-                } else {
-                    // Each of them lasts 100 µs at the least. On a machine that stalls its time may be up before the first one.
-                    let most = 10 * (counted.millis() + 1);
-                    assert!((1..=16).contains(&yields), "{counted:?}");
-                    assert!(naps == 0 || yields == 16, "{counted:?}");
-                    assert!(naps <= most, "{counted:?}");
-                }
-            }
+                )
+            };
+            let naps = |counted: &Counted| {
+                counted.of(libc::SYS_clock_nanosleep) + counted.of(libc::SYS_nanosleep)
+            };
+            let yields = |counted: &Counted| counted.of(libc::SYS_sched_yield);
+            let Some(counted) = of_lanes(1) else { return };
+            assert_eq!(naps(&counted), 0, "{counted:?}");
+            // On a machine that stalls its time may be up before it yields at all: then it waits once more.
+            let counted = (0..5)
+                .filter_map(|_| of_lanes(2))
+                .find(|counted| yields(counted) > 0)
+                .expect("it looks in turns");
+            let (naps, yields) = (naps(&counted), yields(&counted));
+            assert!(yields <= 16, "{counted:?}");
+            assert!(naps == 0 || yields == 16, "{counted:?}");
+            // Each of them lasts 100 µs at the least.
+            let most = 10 * (counted.millis() + 1);
+            assert!(naps <= most, "{counted:?}");
         },
     );
 }

@@ -389,7 +389,7 @@ fn a_stopped_peer_is_not_dead() {
                     Some(RecvError::TimedOut)
                 );
                 let late = Instant::now().saturating_duration_since(deadline);
-                assert!(late < Duration::from_secs(5), "{late:?} late");
+                assert!(late < Duration::from_secs(20), "{late:?} late");
                 child.signal(libc::SIGCONT);
                 assert_eq!(
                     ours.receiver().recv_deadline(soon()).unwrap().to_vec(),

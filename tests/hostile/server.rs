@@ -14,10 +14,16 @@ const SIZE: usize = peer::CONTROL + peer::RING;
 
 /// What a client says that gets these answers, the empty one left out, and the next thing that the server hears of it then.
 fn told(answers: &[(&Message, &[OwnedFd])], another: bool) -> (Error, Vec<u8>) {
-    told_by(&Config::new(), answers, another)
+    told_by(&peer::patient(), answers, another)
 }
 
-/// The same of a client with these options.
+/// The same where what is missing is never sent: the client waits in vain, as long as it likes.
+fn told_in_vain(answers: &[(&Message, &[OwnedFd])]) -> (Error, Vec<u8>) {
+    let config = Config::new().handshake_timeout(Duration::from_secs(2));
+    told_by(&config, answers, false)
+}
+
+/// The same of a client with these options, which is patient enough for what is expected of it.
 pub(crate) fn told_by(
     config: &Config,
     answers: &[(&Message, &[OwnedFd])],
@@ -31,7 +37,6 @@ pub(crate) fn told_by(
             config
                 .capacity(peer::RING)
                 .peer_capacity(peer::RING)
-                .handshake_timeout(Duration::from_secs(2))
                 .connect(path.as_path())
         });
         let line = peer::accept(&listener);
@@ -75,7 +80,7 @@ fn every_bad_welcome_is_refused_by_name() {
     let good = || memory(SIZE, peer::SEALS, true);
     let with = |segment: OwnedFd| vec![segment, eventfd(), eventfd()];
     // Once before the descriptors are counted.
-    is_refused(told(&[], false), ErrorKind::TimedOut, 11, "");
+    is_refused(told_in_vain(&[]), ErrorKind::TimedOut, 11, "");
     let before = peer::open_descriptors();
     let mut magic = welcome();
     magic.0[3] = 0;
@@ -217,7 +222,7 @@ fn every_bad_ready_is_refused_by_name() {
     is_refused(outcome, malformed, 5, "two processes");
     drop(gifts);
     // None at all: the Attach is what the server hears first.
-    let (error, heard) = told(&[(&welcome(), &segment())], false);
+    let (error, heard) = told_in_vain(&[(&welcome(), &segment())]);
     assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
     assert_eq!(heard[8], 3);
     peer::no_leak(before);
