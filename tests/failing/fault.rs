@@ -31,14 +31,7 @@ pub(crate) fn fault(ran: &Ran, plans: &[Plan], wanted: Option<[u64; 2]>) -> Opti
         return Some("this was to go on".to_owned());
     }
     let wanted = wanted?;
-    // What a process makes once it may not have needed: whether anybody had to be rung depends on the moment.
-    let more = |index: usize| ran.held[index].saturating_sub(wanted[index]);
-    let failed = |number: i64| {
-        let really = |plan: &Plan| plan.manner != Manner::Pretended;
-        plans
-            .iter()
-            .any(|plan| plan.number == number && really(plan))
-    };
+    let failed = |number: i64| failed(plans, number);
     // Who cannot be sure that it is ours leaves it, and the next listener takes its place.
     let unsure = [
         libc::SYS_unlink,
@@ -49,10 +42,24 @@ pub(crate) fn fault(ran: &Ran, plans: &[Plan], wanted: Option<[u64; 2]>) -> Opti
     if ran.left && !unsure.into_iter().any(failed) {
         return Some("a socket is left behind".to_owned());
     }
-    // The kernel's AIO may be asked instead of /proc, which one with few descriptors would never have used.
-    let asked = u64::from(failed(libc::SYS_readlink));
-    // What is not unmapped stays.
-    let mapped = failed(libc::SYS_munmap);
-    let fits = more(0) <= asked && (mapped || more(1) <= asked);
+    let fits = fits(ran.held, wanted, plans);
     (!fits).then(|| format!("it holds {:?} at the end, not {wanted:?}", ran.held))
+}
+
+fn failed(plans: &[Plan], number: i64) -> bool {
+    let really = |plan: &Plan| plan.manner != Manner::Pretended;
+    plans
+        .iter()
+        .any(|plan| plan.number == number && really(plan))
+}
+
+/// Whether a process that holds this at its end has left nothing open.
+pub(crate) fn fits(held: [u64; 2], wanted: [u64; 2], plans: &[Plan]) -> bool {
+    // What a process makes once it may not have needed: whether anybody had to be rung depends on the moment.
+    let more = |index: usize| held[index].saturating_sub(wanted[index]);
+    // The kernel's AIO may be asked instead of /proc, which one with few descriptors would never have used.
+    let asked = u64::from(failed(plans, libc::SYS_readlink));
+    // What is not unmapped stays.
+    let mapped = failed(plans, libc::SYS_munmap);
+    more(0) <= asked && (mapped || more(1) <= asked)
 }

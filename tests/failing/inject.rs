@@ -5,6 +5,7 @@ use std::mem;
 use std::path::Path;
 
 use crate::calls;
+use crate::fault::fits;
 use crate::process::{Page, fork, holdings, watchdog};
 use crate::scene::{
     ATTEMPT, DONE, HEARD, HELD, LEFT, RUNNING, SAID, Scene, TEXTS, WANTED, read, write,
@@ -89,12 +90,12 @@ pub(crate) struct Call {
     pub(crate) callers: Vec<u64>,
 }
 
-/// So many looks, 2 ms apart, that find the same, or not yet what is wanted: some descriptors are closed on other threads.
+/// So many looks, 2 ms apart, that find the same, or not yet what is wanted: some descriptors are closed on other threads, each of whose calls may have to wait for who traces them.
 const SAME: u32 = 100;
-const PATIENCE: u32 = 500;
+const PATIENCE: u32 = 2_500;
 
-/// Descriptors and shared mappings of this process, when they are as wanted or some time has passed; where that is not known, when they stay as they are.
-fn settled(wanted: [u64; 2], patience: u32) -> [u64; 2] {
+/// Descriptors and shared mappings of this process, when they fit or some time has passed; where it is not known what is wanted, when they stay as they are.
+fn settled(wanted: [u64; 2], patience: u32, fits: impl Fn([u64; 2]) -> bool) -> [u64; 2] {
     let mut held = [0; 2];
     let mut same = 0;
     for _ in 0..patience {
@@ -102,7 +103,7 @@ fn settled(wanted: [u64; 2], patience: u32) -> [u64; 2] {
         let now = [descriptors as u64, shared as u64];
         same = if now == held { same + 1 } else { 0 };
         held = now;
-        if held == wanted || (wanted == [0; 2] && same == SAME) {
+        if (wanted != [0; 2] && fits(held)) || (wanted == [0; 2] && same == SAME) {
             break;
         }
         std::thread::sleep(std::time::Duration::from_millis(2));
@@ -110,9 +111,9 @@ fn settled(wanted: [u64; 2], patience: u32) -> [u64; 2] {
     held
 }
 
-fn failing(scene: Scene, page: &Page, path: &Path, filtered: &[i64]) {
+fn failing(scene: Scene, page: &Page, path: &Path, plans: &[Plan], filtered: &[i64]) {
     assert!(trace::be_traced());
-    watchdog(std::time::Duration::from_secs(25));
+    watchdog(std::time::Duration::from_secs(60));
     scene.prepare(path);
     trace::filter(filtered);
     for attempt in 0..2 {
@@ -123,7 +124,8 @@ fn failing(scene: Scene, page: &Page, path: &Path, filtered: &[i64]) {
         let wanted = [page.get(WANTED), page.get(WANTED + 1)];
         match outcome {
             // What it went on without, the next attempt has, so that what was lost shows.
-            Ok(()) if wanted[0] == 0 || settled(wanted, 20) == wanted => break,
+            Ok(()) if wanted[0] == 0 => break,
+            Ok(()) if settled(wanted, 20, |held| held == wanted) == wanted => break,
             Ok(()) => {}
             Err(text) => {
                 write(page, TEXTS[attempt as usize], &text);
@@ -134,7 +136,8 @@ fn failing(scene: Scene, page: &Page, path: &Path, filtered: &[i64]) {
             }
         }
     }
-    let held = settled([page.get(WANTED), page.get(WANTED + 1)], PATIENCE);
+    let wanted = [page.get(WANTED), page.get(WANTED + 1)];
+    let held = settled(wanted, PATIENCE, |held| fits(held, wanted, plans));
     page.set(HELD, held[0]);
     page.set(HELD + 1, held[1]);
 }
@@ -158,12 +161,12 @@ pub(crate) fn run(
     if !lists {
         filtered.extend(plans.iter().map(|plan| plan.number));
     }
-    let child = fork(|| failing(scene, &page, path, &filtered));
+    let child = fork(|| failing(scene, &page, path, plans, &filtered));
     let failing = child.pid;
     mem::forget(child);
     trace::take(failing);
     let child = fork(|| {
-        watchdog(std::time::Duration::from_secs(25));
+        watchdog(std::time::Duration::from_secs(60));
         scene.accompany(&page, path);
     });
     let peer = child.pid;

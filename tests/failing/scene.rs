@@ -9,6 +9,7 @@ mod resumed;
 mod shown;
 mod watcher;
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -91,7 +92,7 @@ pub(crate) enum Scene {
 static NODES: OnceLock<bool> = OnceLock::new();
 
 pub(crate) fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(10)
+    Instant::now() + Duration::from_secs(25)
 }
 
 /// An attempt that failed: whether it was before the exchange, and what was said.
@@ -150,7 +151,7 @@ impl Scene {
             .allow_tap(self == Self::Shown)
             .trust_peer(self.is_placed())
             .resumable(self.is_resumed())
-            .handshake_timeout(Duration::from_secs(8));
+            .handshake_timeout(Duration::from_secs(20));
         if self.is_of_bytes() {
             return config.byte_stream();
         }
@@ -333,6 +334,44 @@ fn named(path: &Path) -> &str {
     path.file_name().unwrap().to_str().unwrap()
 }
 
-pub(crate) fn path() -> PathBuf {
-    std::env::temp_dir().join(format!("ringway-failing-{}", std::process::id()))
+/// A folder of one process, with the socket of its runs. Whoever listens locks the folder of its socket for a moment, and a process that is traced stands still there at each call that may
+/// fail: in one that all share, workers would wait for each other's, and other tests for theirs.
+pub(crate) struct Folder {
+    folder: PathBuf,
+    pub(crate) path: PathBuf,
+    owner: u32,
+}
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        let owner = std::process::id();
+        let name = format!("ringway-failing-{owner}");
+        let folder = std::env::temp_dir().join(&name);
+        // Left by one of the same number that was killed.
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&folder)
+            .unwrap();
+        let path = folder.join(name);
+        Self {
+            folder,
+            path,
+            owner,
+        }
+    }
+
+    /// What is left there, too.
+    pub(crate) fn remove(&self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+impl Drop for Folder {
+    /// A child has a copy, and no right to it.
+    fn drop(&mut self) {
+        if self.owner == std::process::id() {
+            self.remove();
+        }
+    }
 }

@@ -1,14 +1,13 @@
 //! All runs of one scene: which calls it makes, from where, and what comes of their failures.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::calls::{self, Known};
 use crate::fault::fault;
 use crate::inject::{self, Call, Manner, Plan, Ran};
 use crate::process::{Page, fork, watchdog};
-use crate::scene::{Scene, path};
+use crate::scene::{Folder, Scene};
 use crate::trace;
 use crate::trace::sites::Code;
 
@@ -104,7 +103,7 @@ fn word_of(number: i64) -> usize {
 /// One scene's runs, and what came of them.
 pub(crate) struct Series {
     scene: Scene,
-    path: PathBuf,
+    folder: Folder,
     code: Code,
     places: Places,
     calls: Vec<Call>,
@@ -126,9 +125,10 @@ impl Series {
             return None;
         }
         trace::on_one_processor(scene as usize);
-        let (path, mut code) = (path(), Code::new());
+        let (folder, mut code) = (Folder::new(), Code::new());
+        let path = &folder.path;
         let (page, met) = (Page::new(), Page::new());
-        let ran = inject::run(scene, &path, &[], None, true, &mut code);
+        let ran = inject::run(scene, path, &[], None, true, &mut code);
         let texts = &ran.texts;
         let what = fault(&ran, &[], None);
         assert_eq!(what, None, "{scene:?}, with nothing failing: {texts:?}");
@@ -136,12 +136,12 @@ impl Series {
         // What a process makes once somebody has to be rung, it may not have made in one run.
         let mut wanted = ran.held;
         for _ in 0..2 {
-            let held = inject::run(scene, &path, &[], None, false, &mut code).held;
+            let held = inject::run(scene, path, &[], None, false, &mut code).held;
             wanted = [wanted[0].max(held[0]), wanted[1].max(held[1])];
         }
         Some(Self {
             scene,
-            path,
+            folder,
             code,
             places: places(scene, &ran.calls),
             calls: ran.calls,
@@ -194,7 +194,7 @@ impl Series {
 
     fn run(&mut self, plans: &[Plan], lists: bool) -> Ran {
         let (wanted, code) = (Some(self.wanted), &mut self.code);
-        inject::run(self.scene, &self.path, plans, wanted, lists, code)
+        inject::run(self.scene, &self.folder.path, plans, wanted, lists, code)
     }
 
     /// Runs it with plans, and again if one was not carried out: what lies on a stack is not the same each time, nor is how often a call is made.
@@ -272,14 +272,14 @@ impl Series {
                 fork(|| {
                     watchdog(LIMIT);
                     trace::on_one_processor(worker);
-                    self.path = path();
+                    self.folder = Folder::new();
                     for one in all.iter().skip(worker).step_by(count) {
                         for fault in carry(self, one) {
                             println!("{fault}");
                             self.faults += 1;
                         }
                     }
-                    let _ = std::fs::remove_file(&self.path);
+                    self.folder.remove();
                     self.page.set(3 * worker, self.runs.into());
                     self.page.set(3 * worker + 1, self.missed.into());
                     self.page.set(3 * worker + 2, self.faults);
