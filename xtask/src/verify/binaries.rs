@@ -1,5 +1,8 @@
 //! Tests, built by cargo and run by ourselves, several binaries at a time: cargo runs one after the other.
 
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -68,7 +71,7 @@ impl Binary {
         format!("{}.{}.{}", self.package, self.kind, self.target)
     }
 
-    /// It, as `cargo test` would start it.
+    /// It, as `cargo test` would start it, with a temp directory of its own if there can be one.
     pub(super) fn command(&self) -> Command {
         let mut command = place::command(&self.executable);
         let folder = self.manifest.parent().unwrap_or(Path::new("."));
@@ -77,7 +80,21 @@ impl Binary {
             .env("CARGO_MANIFEST_DIR", folder)
             .env("CARGO_MANIFEST_PATH", &self.manifest)
             .env("CARGO_PKG_NAME", &self.package);
+        if let Ok(folder) = self.folder() {
+            command.env("TMPDIR", folder);
+        }
         command
+    }
+
+    /// Where its sockets are. Whoever listens locks the directory of its socket for a moment: in one that all share, a process that loses its processor meanwhile would have every other
+    /// test fail that binds then. Its path is short, as a socket's has to be, and other users come to it as they come to the shared one.
+    fn folder(&self) -> io::Result<PathBuf> {
+        let all = folders();
+        let folder = all.join(self.target.get(..8).unwrap_or(&self.target));
+        fs::create_dir_all(&folder)?;
+        fs::set_permissions(&all, Permissions::from_mode(0o755))?;
+        fs::set_permissions(&folder, Permissions::from_mode(0o1777))?;
+        Ok(folder)
     }
 
     /// All of its tests, side by side with those of others.
@@ -89,6 +106,16 @@ impl Binary {
             alone: false,
         }
     }
+}
+
+/// The temp directories of all.
+fn folders() -> PathBuf {
+    std::env::temp_dir().join(format!("rv-{}", std::process::id()))
+}
+
+/// Removes them, when nothing runs any more.
+pub(super) fn clean() {
+    let _ = fs::remove_dir_all(folders());
 }
 
 /// Builds what `cargo`, which is `cargo test` with its choices, would run.
@@ -147,6 +174,7 @@ mod tests {
             binary.command().get_current_dir(),
             Some(Path::new("/x/ringway/cli"))
         );
+        clean();
     }
 
     #[test]

@@ -118,6 +118,7 @@ pub(crate) fn run(options: &Options) -> Result<bool, String> {
         say!("--- {line}");
         table.push((line, outcome));
     }
+    binaries::clean();
     say!("\n=== summary: the time, and the processor time, of each step");
     // What failed stands last: of a long log often only the end is shown.
     table.sort_by_key(|(_, outcome)| matches!(outcome, Outcome::Failed(_)));
