@@ -37,8 +37,8 @@ fn byte(attempt: u64, at: u64) -> u8 {
 impl<'a> Ends<'a> {
     fn new(page: &'a Page, connection: Connection, fails: bool) -> Result<Self, ringway::Error> {
         let mut stream = ByteStream::over(connection)?;
-        stream.set_read_timeout(Some(Duration::from_secs(10)));
-        stream.set_write_timeout(Some(Duration::from_secs(10)));
+        stream.set_read_timeout(Some(Duration::from_secs(25)));
+        stream.set_write_timeout(Some(Duration::from_secs(25)));
         let attempt = if fails { page.get(ATTEMPT) } else { 0xff };
         Ok(Self {
             page,
