@@ -337,7 +337,7 @@ fn named(path: &Path) -> &str {
 /// A folder of one process, with the socket of its runs. Whoever listens locks the folder of its socket for a moment, and a process that is traced stands still there at each call that may
 /// fail: in one that all share, workers would wait for each other's, and other tests for theirs.
 pub(crate) struct Folder {
-    folder: PathBuf,
+    itself: PathBuf,
     pub(crate) path: PathBuf,
     owner: u32,
 }
@@ -355,7 +355,7 @@ impl Folder {
             .unwrap();
         let path = folder.join(name);
         Self {
-            folder,
+            itself: folder,
             path,
             owner,
         }
@@ -363,7 +363,7 @@ impl Folder {
 
     /// What is left there, too.
     pub(crate) fn remove(&self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
+        let _ = std::fs::remove_dir_all(&self.itself);
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ringway::{Config, Connection, ErrorKind, RecvError, SendError, Violation, Wait};
+use ringway::{Connection, ErrorKind, RecvError, SendError, Violation, Wait};
 
 use crate::lane::victim_of;
 use crate::peer::{self, Hostile, RELEASED, Watchdog, attach, eventfd, hello, memory, soon};
