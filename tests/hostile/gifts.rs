@@ -56,7 +56,7 @@ fn whatever_a_client_hands_over_is_taken_or_refused_as_what_it_is() {
     let _alone = peer::alone();
     let _dog = Watchdog::new("gifts of a client");
     let before = peer::open_descriptors();
-    let mut listener = Config::new()
+    let mut listener = peer::patient()
         .wait(Wait::Park)
         .bind(peer::path("gifts"))
         .unwrap();

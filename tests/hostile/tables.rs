@@ -210,8 +210,8 @@ fn bad() -> Vec<(Said, &'static str)> {
 fn a_false_area_is_refused_by_a_server_and_by_a_client() {
     let _alone = peer::alone();
     let _dog = Watchdog::new("false areas");
-    let untyped = Config::new();
-    let typed = Config::new().sends(other()).expects(other());
+    let untyped = peer::patient();
+    let typed = peer::patient().sends(other()).expects(other());
     for config in [untyped, typed] {
         let mut listener = config.bind(peer::path("tables-server")).unwrap();
         for (said, part) in bad() {
@@ -233,7 +233,7 @@ fn a_false_area_is_refused_by_a_server_and_by_a_client() {
 fn a_server_judges_by_itself_what_the_client_let_pass() {
     let _alone = peer::alone();
     let _dog = Watchdog::new("server judges");
-    let config = Config::new().sends(ours()).expects(ours());
+    let config = peer::patient().sends(ours()).expects(ours());
     let mut listener = config.bind(peer::path("tables-judge")).unwrap();
     let fits = Said::new(Some(&ours()), Some(&ours()));
     assert_eq!(client(&mut listener, &fits), None);
@@ -301,7 +301,7 @@ fn spoiled_tables_lead_to_schema_errors_only() {
     let _alone = peer::alone();
     let _dog = Watchdog::new("spoiled tables");
     let mut random = Random::new(0x7ab1_e500_5eed);
-    let config = Config::new().expects(ours());
+    let config = peer::patient().expects(ours());
     let mut listener = config.bind(peer::path("tables-noise")).unwrap();
     let (mut admitted, mut refused) = (0, 0);
     for _ in 0..300 {

@@ -18,10 +18,12 @@ fn a_peer_that_is_killed_is_no_end_of_the_stream() {
     let name = "ends::a_peer_that_is_killed_is_no_end_of_the_stream";
     process::alone(name, Duration::from_secs(60), || {
         let path = path("killed");
-        let mut listener = ByteListener::bind(path.as_path()).unwrap();
+        let patient = Config::new().handshake_timeout(Duration::from_secs(20));
+        let bytes = patient.byte_stream();
+        let mut listener = ByteListener::over(bytes.bind(path.as_path()).unwrap());
         let page = Page::new();
         let mut child = fork(|| {
-            let mut stream = ByteStream::connect(path.as_path()).unwrap();
+            let mut stream = ByteStream::over(bytes.connect(path.as_path()).unwrap()).unwrap();
             stream.write_all(b"half of an ans").unwrap();
             page.set(0, 1);
             loop {

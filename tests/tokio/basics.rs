@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use ringway::tokio::{Connection, Listener, Receiver, Sender, connect};
+use ringway::tokio::{Connection, Listener, Receiver, Sender, connect, connect_with};
 use ringway::{RecvError, SendError};
 use tokio::time::timeout;
 
@@ -33,9 +33,10 @@ fn halves_and_their_futures_are_send() {
 fn a_client_and_a_server_ask_and_answer() {
     on_both(|| async {
         let path = path();
-        let mut listener = Listener::bind(path.as_path()).unwrap();
+        let mut listener = Listener::new(patient().bind(path.as_path()).unwrap()).unwrap();
         let client = tokio::spawn(async move {
-            let (mut sender, mut receiver) = connect(path).await.unwrap().split();
+            let connection = connect_with(&patient(), path).await.unwrap();
+            let (mut sender, mut receiver) = connection.split();
             for n in 0..1000u32 {
                 sender.send(&n.to_le_bytes()).await.unwrap();
                 assert_eq!(receiver.recv().await.unwrap().to_vec(), n.to_le_bytes());

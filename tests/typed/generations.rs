@@ -1,8 +1,10 @@
 //! Programs of different age connect and understand each other; what does not go together is told before anything is sent.
 
-use ringway::ErrorKind;
+use std::time::Duration;
+
 use ringway::typed::{self, Maybe, Message, Nothing};
 use ringway::zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
+use ringway::{Config, ErrorKind};
 
 use crate::support::{path, soon};
 
@@ -118,8 +120,10 @@ fn what_does_not_go_together_is_told_to_both_with_the_field() {
 #[test]
 fn bytes_and_messages_do_not_connect() {
     let path = path();
-    let mut listener = typed::Listener::<Nothing, first::Quote>::bind(path.as_path()).unwrap();
-    let client = std::thread::spawn(move || ringway::connect(path));
+    let config = Config::new().handshake_timeout(Duration::from_secs(20));
+    let mut listener =
+        typed::Listener::<Nothing, first::Quote>::bind_with(&config, path.as_path()).unwrap();
+    let client = std::thread::spawn(move || config.connect(path));
     while listener.refusals() == 0 && !client.is_finished() {
         assert!(listener.try_accept().unwrap().is_none());
         std::thread::yield_now();
