@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ringway::{Arm, Config, Connection, Event, Listener, Poller, RecvError, Wait};
 
 use crate::process::{alone, fork};
-use crate::server::{Client, Seen, ask, path, serve, soon};
+use crate::server::{Client, Seen, ask, path, patient, serve, soon};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -25,7 +25,7 @@ fn pair(name: &str, config: &Config) -> (Connection, Connection) {
 fn ways_of_waiting_and_several_listeners_answer() {
     let cases = [Wait::Adaptive, Wait::Park, Wait::Spin].map(|wait| [(wait, false), (wait, true)]);
     for (wait, lean) in cases.into_iter().flatten() {
-        let config = Config::new().wait(wait).few_descriptors(lean);
+        let config = patient().wait(wait).few_descriptors(lean);
         let mut poller = Poller::new().unwrap();
         let names: Vec<_> = (0..2).map(|n| path(&format!("ways{wait:?}{n}"))).collect();
         for name in &names {
@@ -37,7 +37,7 @@ fn ways_of_waiting_and_several_listeners_answer() {
                 let name = names[n % 2].clone();
                 let wait = [Wait::Adaptive, Wait::Park, Wait::Spin][n / 2];
                 thread::spawn(move || {
-                    let mut connection = Config::new().wait(wait).connect(name).unwrap();
+                    let mut connection = patient().wait(wait).connect(name).unwrap();
                     ask(&mut connection, 300);
                     thread::sleep(Duration::from_millis(5));
                     ask(&mut connection, 300);
@@ -61,10 +61,10 @@ fn room_is_waited_for() {
     let name = path("room");
     let mut poller = Poller::new().unwrap();
     poller
-        .listen(Listener::bind(name.as_path()).unwrap(), Client::new)
+        .listen(patient().bind(name.as_path()).unwrap(), Client::new)
         .unwrap();
     let client = thread::spawn(move || {
-        let small = Config::new().capacity(4096).peer_capacity(4096);
+        let small = patient().capacity(4096).peer_capacity(4096);
         let (mut sender, mut receiver) = small.connect(name).unwrap().split();
         let asking = thread::spawn(move || {
             (0..20_000u64).for_each(|n| sender.send(&n.to_le_bytes()).unwrap());
@@ -94,7 +94,7 @@ fn a_deadline_a_try_and_an_empty_poller_end_a_wait() {
     let mut poller: Poller = Poller::new().unwrap();
     assert!(poller.event().unwrap().is_none(), "nothing could ever come");
     assert!(poller.try_event().unwrap().is_none());
-    let (ours, mut theirs) = pair("deadline", &Config::new());
+    let (ours, mut theirs) = pair("deadline", &patient());
     let token = poller.add(ours).unwrap();
     let began = Instant::now();
     let wait = Duration::from_millis(30);
@@ -115,7 +115,7 @@ fn a_deadline_a_try_and_an_empty_poller_end_a_wait() {
 #[test]
 fn a_connection_that_is_given_back_waits_by_itself_again() {
     let mut poller: Poller = Poller::new().unwrap();
-    let (ours, mut theirs) = pair("back", &Config::new().wait(Wait::Park));
+    let (ours, mut theirs) = pair("back", &patient().wait(Wait::Park));
     let token = poller.add(ours).unwrap();
     assert!(poller.try_event().unwrap().is_none());
     let mut ours = poller.remove(token).unwrap();
@@ -146,7 +146,7 @@ fn a_connection_that_is_given_back_waits_by_itself_again() {
 #[test]
 fn a_call_may_wait_inside_a_turn() {
     let mut poller: Poller = Poller::new().unwrap();
-    let (ours, theirs) = pair("inside", &Config::new().wait(Wait::Park));
+    let (ours, theirs) = pair("inside", &patient().wait(Wait::Park));
     poller.add(ours).unwrap();
     let client = thread::spawn(move || {
         let (mut sender, mut receiver) = theirs.split();
@@ -182,10 +182,10 @@ fn one_descriptor_is_enough_for_another_loop() {
     let name = path("foreign");
     let mut poller = Poller::new().unwrap();
     poller
-        .listen(Listener::bind(name.as_path()).unwrap(), Client::new)
+        .listen(patient().bind(name.as_path()).unwrap(), Client::new)
         .unwrap();
     let client = thread::spawn(move || {
-        let mut connection = Config::new().wait(Wait::Park).connect(name).unwrap();
+        let mut connection = patient().wait(Wait::Park).connect(name).unwrap();
         for _ in 0..30 {
             ask(&mut connection, 10);
             thread::sleep(Duration::from_millis(1));
@@ -225,7 +225,7 @@ fn a_forked_child_is_told_so_and_harms_nothing() {
         LIMIT,
         || {
             let mut poller: Poller = Poller::new().unwrap();
-            let (ours, mut theirs) = pair("forked", &Config::new());
+            let (ours, mut theirs) = pair("forked", &patient());
             poller.add(ours).unwrap();
             assert!(poller.try_event().unwrap().is_none());
             let mut child = fork(|| {
@@ -254,7 +254,7 @@ fn a_forked_child_takes_out_what_sleeps_and_watches_nothing_for_its_parent() {
         LIMIT,
         || {
             let mut poller: Poller = Poller::new().unwrap();
-            let (ours, mut theirs) = pair("slept", &Config::new());
+            let (ours, mut theirs) = pair("slept", &patient());
             let token = poller.add(ours).unwrap();
             asleep(&mut poller);
             let mut child = fork(|| {
@@ -284,9 +284,9 @@ fn asleep(poller: &mut Poller) {
 #[test]
 fn connections_that_change_places_are_watched_in_their_new_ones() {
     let mut poller: Poller = Poller::new().unwrap();
-    let (one, mut first) = pair("first", &Config::new());
-    let (two, mut second) = pair("second", &Config::new());
-    let (spare, _third) = pair("third", &Config::new());
+    let (one, mut first) = pair("first", &patient());
+    let (two, mut second) = pair("second", &patient());
+    let (spare, _third) = pair("third", &patient());
     let (a, b) = (poller.add(one).unwrap(), poller.add(two).unwrap());
     asleep(&mut poller);
     let one = core::mem::replace(poller.get_mut(a).unwrap(), spare);

@@ -3,10 +3,10 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ringway::{Config, Connection, Event, Listener, Poller, Wait};
+use ringway::{Connection, Event, Listener, Poller, Wait};
 
 use crate::process::{alone, holdings, threads_were_there};
-use crate::server::{ask, path, smallest, soon};
+use crate::server::{ask, path, patient, smallest, soon};
 
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -171,10 +171,10 @@ fn any_order_of_dropping_leaves_nothing() {
 /// The first ring of a process opens a descriptor that stays.
 fn warm() {
     let name = path("warmer");
-    let mut listener: Listener = Config::new().wait(Wait::Park).bind(name.as_path()).unwrap();
+    let mut listener: Listener = patient().wait(Wait::Park).bind(name.as_path()).unwrap();
     thread::scope(|scope| {
         let client = scope.spawn(|| {
-            let mut connection = ringway::connect(name.as_path()).unwrap();
+            let mut connection = patient().connect(name.as_path()).unwrap();
             thread::sleep(Duration::from_millis(20));
             connection.sender().send(b"x").unwrap();
             connection

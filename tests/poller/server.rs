@@ -16,6 +16,11 @@ pub(crate) fn path(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("ringway-poller-{name}-{}", std::process::id()))
 }
 
+/// No side is refused because its processor was somebody else's for a while.
+pub(crate) fn patient() -> Config {
+    Config::new().handshake_timeout(Duration::from_secs(30))
+}
+
 /// The smallest configuration.
 pub(crate) fn smallest() -> Config {
     Config::new()
