@@ -6,7 +6,7 @@ use ringway::{Config, Connection, ErrorKind, NotResumed, RecvError, Redelivery};
 
 use super::client::soon;
 use super::orderly::{config, end, meet, pair, path, rest, resume, send};
-use super::process::{alone, fork};
+use super::process::{Page, alone, fork};
 
 fn shortly() -> Instant {
     Instant::now() + Duration::from_millis(200)
@@ -75,16 +75,18 @@ fn a_stopped_server_is_not_dead() {
             ));
             drop(listener);
 
+            let page = Page::new();
             let mut child = fork(|| {
                 let mut listener = config.bind(at.as_path()).unwrap();
                 let mut server = listener.accept().unwrap();
                 server.receiver().hold(true);
                 drop(server.receiver().recv().unwrap());
+                page.set(0, 1);
                 std::thread::sleep(Duration::from_secs(50));
             });
             let mut client = super::client::connect(&config, &at);
             send(client.sender(), 0..3);
-            std::thread::sleep(Duration::from_millis(100));
+            page.until(0, 1);
             child.signal(libc::SIGSTOP);
             client = refused(
                 config.resume(at.as_path(), client, shortly()),
