@@ -67,6 +67,8 @@ fn kills(name: &str, way: Way, lanes: usize, wait: Wait) {
         }
         // One of its own: whoever binds locks the directory for a moment.
         let folder = std::env::temp_dir().join(format!("ringway-resume-{}", std::process::id()));
+        // One that was killed may have had this number, and left it.
+        let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir(&folder).unwrap();
         let path = folder.join("server");
         let page = Page::new();
