@@ -12,6 +12,11 @@ pub(crate) fn soon() -> Instant {
     Instant::now() + LIMIT
 }
 
+/// A handshake with a thread or process that may be stalled for seconds is waited for.
+pub(crate) fn patient(config: &Config) -> Config {
+    config.clone().handshake_timeout(LIMIT)
+}
+
 /// The server's end and the client's. `name` is the test's own.
 pub(crate) fn pair(name: &str, server: &Config, client: &Config) -> (Connection, Connection) {
     try_pair(name, server, client).unwrap()
@@ -24,7 +29,6 @@ pub(crate) fn try_pair(
     client: &Config,
 ) -> Result<(Connection, Connection), Error> {
     let path = std::env::temp_dir().join(format!("ringway-{name}-{}", std::process::id()));
-    let patient = |config: &Config| config.clone().handshake_timeout(LIMIT);
     let mut listener = patient(server).bind(path.as_path())?;
     thread::scope(|scope| {
         let client = scope.spawn(|| patient(client).connect(path.as_path()));

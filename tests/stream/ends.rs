@@ -10,7 +10,7 @@ use ringway::{Config, RecvError, SendError, Wait};
 
 use crate::pair::{pair, soon};
 use crate::process::{self, Page, fork};
-use crate::{path, source, streams};
+use crate::{config, path, source, streams};
 
 /// A killed peer is no end of the stream: what it wrote is read, and then the error says what happened.
 #[test]
@@ -18,12 +18,11 @@ fn a_peer_that_is_killed_is_no_end_of_the_stream() {
     let name = "ends::a_peer_that_is_killed_is_no_end_of_the_stream";
     process::alone(name, Duration::from_secs(60), || {
         let path = path("killed");
-        let patient = Config::new().handshake_timeout(Duration::from_secs(20));
-        let bytes = patient.byte_stream();
-        let mut listener = ByteListener::over(bytes.bind(path.as_path()).unwrap());
+        let mut listener = ByteListener::over(config().bind(path.as_path()).unwrap());
         let page = Page::new();
         let mut child = fork(|| {
-            let mut stream = ByteStream::over(bytes.connect(path.as_path()).unwrap()).unwrap();
+            let connection = config().connect(path.as_path()).unwrap();
+            let mut stream = ByteStream::over(connection).unwrap();
             stream.write_all(b"half of an ans").unwrap();
             page.set(0, 1);
             loop {

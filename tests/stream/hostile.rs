@@ -9,7 +9,7 @@ use ringway::hostile::{self, Hostile, Segment, Word};
 use ringway::stream::{ByteReader, ByteStream, ByteWriter};
 use ringway::{Config, RecvError, Sender, Violation, Wait};
 
-use crate::pair::{pair, soon};
+use crate::pair::{pair, patient, soon};
 use crate::{path, process, source};
 
 /// Longer than a read takes that is not held.
@@ -138,7 +138,7 @@ fn liar(name: &str, ring: usize) -> (ByteStream, Hostile) {
         .wait(Wait::Spin)
         .capacity(ring)
         .peer_capacity(ring);
-    let mut listener = config.bind(path.as_path()).unwrap();
+    let mut listener = patient(&config).bind(path.as_path()).unwrap();
     let peer = thread::spawn(move || {
         let hello = hostile::hello().u64(40, ring as u64).u64(48, ring as u64);
         let offer = hostile::attach()
