@@ -14,18 +14,23 @@ use process::{Page, alone, fork};
 use record::quote;
 
 fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(10)
+    Instant::now() + Duration::from_secs(30)
 }
 
 fn path(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("ringway-{name}-{}", std::process::id()))
 }
 
+/// A handshake with a thread or process that may be stalled for seconds is waited for.
+fn patient() -> Config {
+    Config::new().handshake_timeout(Duration::from_secs(20))
+}
+
 /// Observes while the listener is looked after; no connection comes of it.
 fn observed(listener: &mut Listener) -> Observed {
     let path = listener.path().to_path_buf();
     thread::scope(|scope| {
-        let observer = scope.spawn(|| Config::new().observe(path));
+        let observer = scope.spawn(|| patient().observe(path));
         while !observer.is_finished() {
             assert!(listener.try_accept().unwrap().is_none(), "it is no peer");
             thread::sleep(Duration::from_millis(1));
@@ -38,8 +43,8 @@ fn observed(listener: &mut Listener) -> Observed {
 fn an_observer_follows_the_counters_of_others() {
     let sends = quote(&[("price", 8)]);
     let expects = quote(&[("size", 8)]);
-    let server = Config::new().sends(sends.clone()).expects(expects.clone());
-    let client = Config::new().sends(expects.clone());
+    let server = patient().sends(sends.clone()).expects(expects.clone());
+    let client = patient().sends(expects.clone());
     let path = path("followed");
     let mut listener = server.bind(path.as_path()).unwrap();
     let (mut sender, mut receiver) = thread::scope(|scope| {
@@ -78,7 +83,7 @@ fn an_observer_follows_the_counters_of_others() {
 
 #[test]
 fn a_listener_without_schemas_is_observed_too_and_one_that_is_not_there_is_not_found() {
-    let mut listener = Listener::bind(path("plain").as_path()).unwrap();
+    let mut listener: Listener = patient().bind(path("plain").as_path()).unwrap();
     let observed = observed(&mut listener);
     assert_eq!((observed.sends(), observed.expects()), (None, None));
     let error = Config::new().observe(path("nobody")).unwrap_err();
@@ -103,7 +108,7 @@ fn counters_of_a_killed_process_stand_still_and_are_a_lap_old_at_most() {
         const SENT: usize = 0;
         const READ: usize = 1;
         let (page, path) = (Page::new(), path("killed"));
-        let config = Config::new().capacity(4096).peer_capacity(4096);
+        let config = patient().capacity(4096).peer_capacity(4096);
         let mut child = fork(|| {
             let mut listener = config.bind(path.as_path()).unwrap();
             let mut connection = listener.accept().unwrap();
@@ -125,10 +130,7 @@ fn counters_of_a_killed_process_stand_still_and_are_a_lap_old_at_most() {
                 Err(error) => assert_eq!(error.kind(), ErrorKind::NotFound, "{error}"),
             }
         };
-        let observed = Config::new()
-            .handshake_timeout(Duration::from_secs(10))
-            .observe(path.as_path())
-            .unwrap();
+        let observed = patient().observe(path.as_path()).unwrap();
         page.set(SENT, 1);
         for _ in 0..FRAMES {
             drop(ours.receiver().recv_deadline(soon()).unwrap());

@@ -16,8 +16,11 @@ fn place(name: &str) -> PathBuf {
 /// A server's and a client's end of one connection, both in this process.
 fn pair(name: &str, server: &Config, client: &Config) -> Result<(Connection, Connection), Error> {
     let path = place(name);
-    let mut listener = server.bind(path.as_path())?;
-    let client = client.clone();
+    // A handshake with a thread that may be stalled for seconds is waited for.
+    let patience = std::time::Duration::from_secs(20);
+    let patient = |config: &Config| config.clone().handshake_timeout(patience);
+    let mut listener = patient(server).bind(path.as_path())?;
+    let client = patient(client);
     let client = std::thread::spawn(move || client.connect(path));
     // However busy the machine is: until somebody is there, or the client knows that nobody will be.
     let accepted = loop {

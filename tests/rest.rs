@@ -19,13 +19,16 @@ fn a_wait_that_is_over_at_once_has_asked_the_kernel() {
                 let wait = [Wait::Spin, Wait::Adaptive, Wait::Park][round % 3];
                 let path = std::env::temp_dir()
                     .join(format!("ringway-rest-{round}-{}", std::process::id()));
-                let config = Config::new().wait(wait);
+                // A handshake with a process that may be stalled for seconds is waited for.
+                let config = Config::new()
+                    .wait(wait)
+                    .handshake_timeout(Duration::from_secs(20));
                 let mut listener = config.bind(path.as_path()).unwrap();
                 let mut child = fork(|| {
                     let _theirs = config.connect(path.as_path()).unwrap();
                     std::thread::sleep(Duration::from_secs(50));
                 });
-                let soon = Instant::now() + Duration::from_secs(10);
+                let soon = Instant::now() + Duration::from_secs(30);
                 let mut ours = listener.accept_deadline(soon).unwrap();
                 let over = Instant::now();
                 let mut receive = || ours.receiver().recv_deadline(over).map(drop);

@@ -9,7 +9,7 @@ use std::time::Instant;
 use ringway::schema::Schema;
 use ringway::{Config, Connection, ErrorKind, Limits};
 
-use pair::soon;
+use pair::{patient, soon};
 use record::quote;
 
 fn old() -> Schema {
@@ -52,9 +52,9 @@ fn agree(name: &str, server: &Config, client: &Config) -> (Connection, Connectio
 /// They do not agree: what the client hears, and what the server.
 fn disagree(name: &str, server: &Config, client: &Config) -> [(ErrorKind, String); 2] {
     let path = std::env::temp_dir().join(format!("ringway-{name}-{}", std::process::id()));
-    let mut listener = server.bind(path.as_path()).unwrap();
+    let mut listener = patient(server).bind(path.as_path()).unwrap();
     thread::scope(|scope| {
-        let client = scope.spawn(|| client.connect(path.as_path()));
+        let client = scope.spawn(|| patient(client).connect(path.as_path()));
         let end = soon();
         while listener.refusals() == 0 {
             assert!(Instant::now() < end, "nobody was refused");

@@ -15,9 +15,13 @@ fn path(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("ringway-tap-{name}-{}", std::process::id()))
 }
 
+/// A handshake with a thread that may be stalled for seconds is waited for.
+fn patient(config: &Config) -> Config {
+    config.clone().handshake_timeout(Duration::from_secs(20))
+}
+
 fn listener(config: &Config, name: &str) -> Listener {
-    config
-        .clone()
+    patient(config)
         .allow_tap(true)
         .bind(path(name).as_path())
         .unwrap()
@@ -27,9 +31,9 @@ fn listener(config: &Config, name: &str) -> Listener {
 fn pair(listener: &mut Listener, client: &Config) -> (Connection, Connection) {
     let path = listener.path().to_path_buf();
     thread::scope(|scope| {
-        let client = scope.spawn(|| client.connect(path).unwrap());
+        let client = scope.spawn(|| patient(client).connect(path).unwrap());
         let server = listener
-            .accept_deadline(Instant::now() + Duration::from_secs(10))
+            .accept_deadline(Instant::now() + Duration::from_secs(30))
             .unwrap();
         (server, client.join().unwrap())
     })
@@ -49,7 +53,7 @@ fn attended<T: Send>(listener: &mut Listener, ask: impl FnOnce(&Path) -> T + Sen
 }
 
 fn tapped(listener: &mut Listener) -> Tap {
-    attended(listener, |path| Config::new().tap(path).unwrap())
+    attended(listener, |path| patient(&Config::new()).tap(path).unwrap())
 }
 
 /// Everything that is there, of all lanes.
@@ -215,8 +219,9 @@ fn many_connections_are_shown_in_several_answers() {
 
 #[test]
 fn who_may_not_read_along_is_told_why() {
-    let mut listener = Listener::bind(path("forbidden").as_path()).unwrap();
-    let error = attended(&mut listener, |path| Config::new().tap(path).unwrap_err());
+    let patient = patient(&Config::new());
+    let mut listener = patient.bind(path("forbidden").as_path()).unwrap();
+    let error = attended(&mut listener, |path| patient.tap(path).unwrap_err());
     assert_eq!(error.kind(), ErrorKind::Feature);
     assert!(error.to_string().contains("Config::allow_tap"), "{error}");
     let error = Config::new().tap(path("nobody")).unwrap_err();
@@ -229,9 +234,10 @@ fn an_attendant_answers_observers_and_refuses_clients_until_it_is_dropped() {
     let (server, mut client) = pair(&mut listener, &Config::new());
     let attendant = listener.attend().unwrap();
     let there = attendant.path().to_path_buf();
-    let mut tap = Config::new().tap(there.as_path()).unwrap();
+    let patient = patient(&Config::new());
+    let mut tap = patient.tap(there.as_path()).unwrap();
     assert_eq!(all(&mut tap), []);
-    let error = Config::new().connect(there.as_path()).unwrap_err();
+    let error = patient.connect(there.as_path()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
     client.sender().send(b"x").unwrap();
     assert_eq!(all(&mut tap).len(), 1);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use ringway::{Arm, Config, Direction, Event, Poller, RecvError, SendError, Wait};
 
-use crate::pair::soon;
+use crate::pair::{patient, soon};
 use crate::{both, fill, next, with};
 
 /// In a poller: frames of every lane, from its sleep and while it looks; an end behind all of them.
@@ -136,7 +136,7 @@ fn a_tap_reads_along_all_lanes() {
         )
     });
     let attendant = listener.attend().unwrap();
-    let mut tap = Config::new().tap(path.as_path()).unwrap();
+    let mut tap = patient(&Config::new()).tap(path.as_path()).unwrap();
     let mut payload = Vec::new();
     assert_eq!(tap.lanes().len(), 2);
     for lane in tap.lanes().iter_mut() {
@@ -194,7 +194,7 @@ fn limits_count_every_ring() {
     let name = |lanes| format!("ringway-limited-lanes{lanes}-{}", std::process::id());
     for (lanes, fits) in [(1, true), (2, true), (3, false), (4, false)] {
         let limits = ringway::Limits::new().bytes(4096 + 2 * ring as u64);
-        let config = Config::new()
+        let config = patient(&Config::new())
             .lanes(lanes)
             .limits(limits)
             .peer_capacity(ring);

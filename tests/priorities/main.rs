@@ -8,11 +8,11 @@ mod order;
 #[path = "../pair/mod.rs"]
 mod pair;
 
-use pair::{pair, soon};
+use pair::{pair, patient, soon};
 use ringway::{Config, Connection, Receiver, SendError, Sender};
 
 fn with(lanes: usize) -> Config {
-    Config::new()
+    patient(&Config::new())
         .lanes(lanes)
         .capacity(4096)
         .peer_capacity(4096)

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ringway::{Config, Connection, ErrorKind, NotResumed, RecvError, Redelivery};
+use ringway::{Connection, ErrorKind, NotResumed, RecvError, Redelivery};
 
 use super::client::soon;
 use super::orderly::{config, end, meet, pair, path, rest, resume, send};
@@ -164,7 +164,7 @@ fn last_frames_are_received_first() {
 
 #[test]
 fn who_did_not_ask_for_it_resumes_nothing() {
-    let plain = Config::new().capacity(4096).peer_capacity(4096);
+    let plain = config().resumable(false);
     let (listener, server, mut client) = pair(&config(), &plain);
     assert_eq!((client.lineage(), server.lineage()), (None, None));
     drop(server);
@@ -182,7 +182,7 @@ fn who_did_not_ask_for_it_resumes_nothing() {
 
 #[test]
 fn of_a_server_that_gives_no_account_everything_is_in_doubt() {
-    let plain = Config::new().capacity(4096).peer_capacity(4096);
+    let plain = config().resumable(false);
     let config = config();
     let (listener, mut server, mut client) = pair(&plain, &config);
     assert_eq!(server.lineage(), None);

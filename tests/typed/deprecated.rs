@@ -3,6 +3,8 @@
 use ringway::typed::{self, Message, Nothing};
 use ringway::zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
 
+use super::support::{patient, soon};
+
 #[derive(Clone, Copy, Debug, Message, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 struct Old {
@@ -16,10 +18,12 @@ struct Old {
 #[test]
 fn each_end_hears_once() {
     let path = std::env::temp_dir().join(format!("ringway-deprecated-{}", std::process::id()));
-    let mut listener = typed::Listener::<Nothing, Old>::bind(path.as_path()).unwrap();
+    let mut listener =
+        typed::Listener::<Nothing, Old>::bind_with(&patient(), path.as_path()).unwrap();
     let (mut client, mut server) = std::thread::scope(|scope| {
-        let client = scope.spawn(|| typed::connect::<Old, Nothing>(path.as_path()).unwrap());
-        let server = listener.accept_deadline(super::support::soon()).unwrap();
+        let client = scope
+            .spawn(|| typed::connect_with::<Old, Nothing>(&patient(), path.as_path()).unwrap());
+        let server = listener.accept_deadline(soon()).unwrap();
         (client.join().unwrap(), server)
     });
     for told in [client.deprecated(), server.deprecated()] {

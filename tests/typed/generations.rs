@@ -1,12 +1,10 @@
 //! Programs of different age connect and understand each other; what does not go together is told before anything is sent.
 
-use std::time::Duration;
-
+use ringway::ErrorKind;
 use ringway::typed::{self, Maybe, Message, Nothing};
 use ringway::zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
-use ringway::{Config, ErrorKind};
 
-use crate::support::{path, soon};
+use crate::support::{path, patient, soon};
 
 macro_rules! quote {
     ($module:ident { $($(#[$attribute:meta])* $field:ident: $ty:ty),* $(,)? }) => {
@@ -52,9 +50,10 @@ type Outcome<W, R> = (
 /// What connects, as a server that expects `R` and a client that sends `W`.
 fn connect<W: typed::Messages, R: typed::Messages>() -> Outcome<W, R> {
     let path = path();
-    let mut listener = typed::Listener::<Nothing, R>::bind(path.as_path()).unwrap();
+    let mut listener =
+        typed::Listener::<Nothing, R>::bind_with(&patient(), path.as_path()).unwrap();
     std::thread::scope(|scope| {
-        let client = scope.spawn(|| typed::connect::<W, Nothing>(path.as_path()));
+        let client = scope.spawn(|| typed::connect_with::<W, Nothing>(&patient(), path.as_path()));
         let mut server = None;
         let until = soon();
         while server.is_none() && listener.refusals() == 0 {
@@ -120,10 +119,9 @@ fn what_does_not_go_together_is_told_to_both_with_the_field() {
 #[test]
 fn bytes_and_messages_do_not_connect() {
     let path = path();
-    let config = Config::new().handshake_timeout(Duration::from_secs(20));
     let mut listener =
-        typed::Listener::<Nothing, first::Quote>::bind_with(&config, path.as_path()).unwrap();
-    let client = std::thread::spawn(move || config.connect(path));
+        typed::Listener::<Nothing, first::Quote>::bind_with(&patient(), path.as_path()).unwrap();
+    let client = std::thread::spawn(move || patient().connect(path));
     while listener.refusals() == 0 && !client.is_finished() {
         assert!(listener.try_accept().unwrap().is_none());
         std::thread::yield_now();
