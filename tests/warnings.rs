@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ringway::Config;
 use ringway::typed::{self, Maybe, Message, Messages, Nothing};
 use ringway::zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
 use tracing::field::{Field, Visit};
@@ -82,10 +83,13 @@ impl Subscriber for Log {
 /// What is told while a connection is made from the one to the other.
 fn told<W: Messages, R: Messages>() -> (Vec<String>, [usize; 2]) {
     let path = std::env::temp_dir().join(format!("ringway-warnings-{}", std::process::id()));
-    let mut listener = typed::Listener::<Nothing, R>::bind(path.as_path()).unwrap();
+    // A handshake with a thread that may be stalled for seconds is waited for.
+    let config = Config::new().handshake_timeout(Duration::from_secs(20));
+    let mut listener = typed::Listener::<Nothing, R>::bind_with(&config, path.as_path()).unwrap();
     let found = thread::scope(|scope| {
-        let client = scope.spawn(|| typed::connect::<W, Nothing>(path.as_path()).unwrap());
-        let soon = Instant::now() + Duration::from_secs(10);
+        let client =
+            scope.spawn(|| typed::connect_with::<W, Nothing>(&config, path.as_path()).unwrap());
+        let soon = Instant::now() + Duration::from_secs(30);
         let mut server = listener.accept_deadline(soon).unwrap();
         let mut client = client.join().unwrap();
         [client.deprecated().len(), server.deprecated().len()]
