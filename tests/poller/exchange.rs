@@ -133,7 +133,7 @@ fn a_connection_that_is_given_back_waits_by_itself_again() {
     let mut ours = sleeper.join().unwrap();
     assert_eq!(ours.receiver().arm(), Ok(Arm::Armed));
     theirs.sender().send(b"again").unwrap();
-    assert!(readable(&ours.receiver().as_fd(), 10_000));
+    assert!(readable(&ours.receiver().as_fd(), 30_000));
     let next = poller.add(ours).unwrap();
     assert_ne!(next, token, "a token is not given twice");
     assert!(matches!(
@@ -202,7 +202,7 @@ fn one_descriptor_is_enough_for_another_loop() {
         }
         if !ended && poller.arm().unwrap() == Arm::Armed {
             assert_eq!(poller.hot(), 0);
-            assert!(readable(&poller.as_fd(), 10_000), "a wake was lost");
+            assert!(readable(&poller.as_fd(), 30_000), "a wake was lost");
         }
     }
     client.join().unwrap();
@@ -238,7 +238,7 @@ fn a_forked_child_is_told_so_and_harms_nothing() {
             assert_eq!(poller.arm().unwrap(), Arm::Armed);
             theirs.sender().send(b"still here").unwrap();
             assert!(
-                readable(&poller.as_fd(), 10_000),
+                readable(&poller.as_fd(), 30_000),
                 "the child's drop undid a watch"
             );
             assert!(matches!(poller.try_event().unwrap(), Some(Event::Ready(_))));
@@ -267,7 +267,7 @@ fn a_forked_child_takes_out_what_sleeps_and_watches_nothing_for_its_parent() {
             });
             assert_eq!(child.reap(), 0);
             theirs.sender().send(b"still here").unwrap();
-            assert!(readable(&poller.as_fd(), 10_000));
+            assert!(readable(&poller.as_fd(), 30_000));
             assert!(matches!(poller.try_event().unwrap(), Some(Event::Ready(_))));
         },
     );
@@ -295,7 +295,7 @@ fn connections_that_change_places_are_watched_in_their_new_ones() {
     for (client, place) in [(&mut first, b), (&mut second, a)] {
         asleep(&mut poller);
         client.sender().send(b"where?").unwrap();
-        assert!(readable(&poller.as_fd(), 10_000));
+        assert!(readable(&poller.as_fd(), 30_000));
         match poller.try_event().unwrap() {
             Some(Event::Ready(mut turn)) => {
                 assert_eq!(turn.token(), place);

@@ -16,18 +16,17 @@ pub(crate) fn path(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("ringway-poller-{name}-{}", std::process::id()))
 }
 
-/// No side is refused because its processor was somebody else's for a while.
+/// A handshake with a thread or process that may be stalled for seconds is waited for.
 pub(crate) fn patient() -> Config {
     Config::new().handshake_timeout(Duration::from_secs(30))
 }
 
 /// The smallest configuration.
 pub(crate) fn smallest() -> Config {
-    Config::new()
+    patient()
         .capacity(4096)
         .peer_capacity(4096)
         .few_descriptors(true)
-        .handshake_timeout(Duration::from_secs(30))
 }
 
 /// What the server keeps of each client.
@@ -60,6 +59,8 @@ pub(crate) struct Seen {
     pub(crate) connected: usize,
     pub(crate) ended: Vec<RecvError>,
     pub(crate) stalled: Vec<String>,
+    /// Frames answered in all turns.
+    pub(crate) answered: u64,
     /// Frames answered in the longest turn.
     pub(crate) longest_turn: u64,
 }
@@ -90,10 +91,14 @@ pub(crate) fn answer(mut turn: Turn<'_, Client>) -> u64 {
     turn.answered - before
 }
 
-/// Serves until `enough`. Panics after half a minute.
+/// Serves until `enough`. Panics after half a minute in which nobody came, went or was answered: all of a crowd may take longer on a busy machine.
 pub(crate) fn serve(poller: &mut Poller<Client>, seen: &mut Seen, enough: impl Fn(&Seen) -> bool) {
-    let limit = soon();
+    let done = |seen: &Seen| seen.connected as u64 + seen.ended.len() as u64 + seen.answered;
+    let (mut before, mut limit) = (done(seen), soon());
     while !enough(seen) {
+        if done(seen) > before {
+            (before, limit) = (done(seen), soon());
+        }
         // What is enough may depend on more than events.
         let tick = Instant::now() + Duration::from_millis(20);
         match poller.event_deadline(tick).unwrap() {
@@ -105,7 +110,11 @@ pub(crate) fn serve(poller: &mut Poller<Client>, seen: &mut Seen, enough: impl F
                 seen.stalled
             ),
             Some(Event::Connected(_)) => seen.connected += 1,
-            Some(Event::Ready(turn)) => seen.longest_turn = seen.longest_turn.max(answer(turn)),
+            Some(Event::Ready(turn)) => {
+                let answered = answer(turn);
+                seen.answered += answered;
+                seen.longest_turn = seen.longest_turn.max(answered);
+            }
             Some(Event::Ended(ended)) => seen.ended.push(ended.end),
             Some(Event::Stalled { error, .. }) => seen.stalled.push(error.to_string()),
             Some(other) => panic!("{other:?}"),
