@@ -33,10 +33,10 @@ fn halves_and_their_futures_are_send() {
 fn a_client_and_a_server_ask_and_answer() {
     on_both(|| async {
         let path = path();
-        let mut listener = Listener::new(patient().bind(path.as_path()).unwrap()).unwrap();
+        let listener = patient().bind(path.as_path()).unwrap();
+        let mut listener = Listener::new(listener).unwrap();
         let client = tokio::spawn(async move {
-            let connection = connect_with(&patient(), path).await.unwrap();
-            let (mut sender, mut receiver) = connection.split();
+            let (mut sender, mut receiver) = connect_with(&patient(), path).await.unwrap().split();
             for n in 0..1000u32 {
                 sender.send(&n.to_le_bytes()).await.unwrap();
                 assert_eq!(receiver.recv().await.unwrap().to_vec(), n.to_le_bytes());

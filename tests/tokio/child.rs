@@ -39,8 +39,10 @@ impl Player {
         assert!(lines.any(|line| line.contains(word)), "never {word}");
     }
 
+    /// Kills it, and returns once it has ended: one whose socket is closed long before its process has ended is not known to have died.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     fn pid(&self) -> libc::pid_t {

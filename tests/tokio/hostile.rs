@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ringway::hostile::{self, HalfOpen, Hostile, Spoil, Word};
-use ringway::tokio::{Connection, Listener, connect};
+use ringway::tokio::{Connection, Listener, connect_with};
 use ringway::{ErrorKind, RecvError, SendError, Violation};
 use tokio::task::spawn_blocking;
 
@@ -12,7 +12,7 @@ use crate::scene::{on_both, path, patient};
 /// A victim in a task, and its peer.
 async fn victim() -> (Connection, Hostile) {
     let path = path();
-    let mut listener = Listener::bind(path.as_path()).unwrap();
+    let mut listener = Listener::new(patient().bind(path.as_path()).unwrap()).unwrap();
     let hostile = spawn_blocking(move || hostile::join(&path));
     let victim = listener.accept().await.unwrap();
     (victim, hostile.await.unwrap())
@@ -103,7 +103,8 @@ fn handshakes_that_stop_half_way_hold_nobody_up() {
         let config = patient();
         let mut listener = Listener::new(config.bind(path.as_path()).unwrap()).unwrap();
         let held = HalfOpen::ALL.map(|half| half.open(&path).unwrap());
-        let (accepted, client) = tokio::join!(listener.accept(), connect(path.as_path()));
+        let client = connect_with(&config, path.as_path());
+        let (accepted, client) = tokio::join!(listener.accept(), client);
         let (mut accepted, mut client) = (accepted.unwrap(), client.unwrap());
         client.sender().send(b"in").await.unwrap();
         assert_eq!(accepted.receiver().recv().await.unwrap().to_vec(), b"in");
@@ -123,7 +124,7 @@ fn a_server_that_answers_nonsense_is_refused() {
             hostile::send(&line, b"nonsense", &[]);
             hostile::receive(&line)
         });
-        let error = connect(path).await.map(drop).unwrap_err();
+        let error = connect_with(&patient(), path).await.map(drop).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Malformed, "{error}");
         let (told, _) = serving.await.unwrap();
         assert!(!told.is_empty(), "the server is told why");

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ringway::hostile::{self, Hostile, Liar, Spoil, Word};
 use ringway::tokio::{ByteListener, ByteStream};
-use ringway::{Listener, RecvError, SendError, Sender, Violation, stream};
+use ringway::{RecvError, SendError, Sender, Violation, stream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::spawn_blocking;
 
@@ -27,7 +27,7 @@ async fn raw() -> (ByteStream, Sender, ringway::Receiver) {
 /// A stream, and a peer that may write every word of its own.
 async fn victim() -> (ByteStream, Hostile) {
     let path = path();
-    let mut listener = Listener::bind(path.as_path()).unwrap();
+    let mut listener = patient().bind(path.as_path()).unwrap();
     let hostile = spawn_blocking(move || hostile::join(&path));
     let connection = spawn_blocking(move || listener.accept().unwrap());
     let stream = stream::ByteStream::over(connection.await.unwrap()).unwrap();
