@@ -158,10 +158,10 @@ fn who_ends_the_command_decides_the_code() {
         "not our kill"
     );
     assert_eq!(told(&[], "exit 0"), (0, "ended".into()));
-    // Told to end, it may do what it has to.
+    // Told to end, it may do what it has to, once it has come to say so: the time runs from the beginning of all.
     let script = "trap 'echo > $PLACE/ended; exit 9' TERM; while :; do sleep 0.01; done";
     assert_eq!(
-        told(&["--for", "0.3", "--grace", "20"], script),
+        told(&["--for", "5", "--grace", "20"], script),
         (0, "over".into())
     );
     assert!(place.file("ended").exists());
@@ -229,7 +229,7 @@ fn nothing_is_left_behind_by_one_that_is_interrupted() {
 fn nothing_is_left_behind_when_the_time_is_up_or_the_report_cannot_be_written() {
     let place = Place::new();
     let script = format!("{FAMILY} while :; do sleep 0.01; done");
-    let mut command = command(&place, &["--mean", "1000", "--for", "1.5"], &script);
+    let mut command = command(&place, &["--mean", "1000", "--for", "5"], &script);
     let mut running = Running::start(&mut command);
     let pids = family(&place);
     assert_eq!(running.code(), 0);
