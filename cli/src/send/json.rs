@@ -26,7 +26,10 @@ pub(super) fn send(args: &SendArgs, input: &File) -> Result<(), Failure> {
     let cure = "start the program that takes the messages";
     let config = args.connection.messages(args.capacity);
     let config = config.lanes(args.priority + 1);
-    let observed = patiently(args, cure, || config.observe(args.connection.address()))?;
+    let observed = patiently(args, cure, |patience| {
+        let config = config.clone().handshake_timeout(patience);
+        config.observe(args.connection.address())
+    })?;
     let schema = expected(args.connection.name(), &observed)?;
     let chosen = match &args.kind {
         Some(kind) => Some(named(schema, kind)?),
@@ -36,7 +39,10 @@ pub(super) fn send(args: &SendArgs, input: &File) -> Result<(), Failure> {
         },
     };
     let config = config.sends(schema.clone()).huge_pages(args.huge_pages);
-    let mut connection = patiently(args, cure, || config.connect(args.connection.address()))?;
+    let mut connection = patiently(args, cure, |patience| {
+        let config = config.clone().handshake_timeout(patience);
+        config.connect(args.connection.address())
+    })?;
     let priority = args.priority;
     connection
         .sender()

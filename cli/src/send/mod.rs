@@ -18,6 +18,8 @@ use crate::options::{ConnectionArgs, deadline_after, parse_bytes, parse_seconds}
 use crate::progress::Progress;
 use crate::standard;
 
+/// How long somebody who listens is waited for at least, however short the patience.
+const SHORTEST: Duration = Duration::from_secs(1);
 /// How often a name that is not there yet is tried again.
 const RETRY: Duration = Duration::from_millis(20);
 /// How often an idle input is left alone to see whether the receiver is still there, in milliseconds.
@@ -39,7 +41,7 @@ pub(crate) struct SendArgs {
     /// Put that ring on huge pages of 2 MiB; `ringway doctor` says how many are free.
     #[arg(long)]
     huge_pages: bool,
-    /// How long to try until somebody listens under NAME; 0 tries once.
+    /// How long to try until somebody listens under NAME and answers; 0 tries once, and gives a second for the answer.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_seconds)]
     wait: f64,
     /// Send messages to a listener that takes typed ones, made of standard input by its schema: one object of JSON a line, whose keys are the
@@ -81,10 +83,12 @@ fn send(args: &SendArgs) -> Result<(), Failure> {
         return json::send(args, &input);
     }
     let cure = format!("start `ringway recv {}`", args.connection.name());
-    let mut connection = patiently(args, &cure, || {
+    let mut connection = patiently(args, &cure, |patience| {
         let config = args.connection.sending(args.capacity);
         let config = config.huge_pages(args.huge_pages);
-        config.connect(args.connection.address())
+        config
+            .handshake_timeout(patience)
+            .connect(args.connection.address())
     })?;
     let granted = connection.sender().capacity();
     if granted < args.capacity && !args.connection.quiet {
@@ -108,15 +112,20 @@ fn send(args: &SendArgs) -> Result<(), Failure> {
     outcome
 }
 
-/// Asks or connects, again and again until somebody listens or the patience ends; `cure` says who should.
+/// Asks or connects, again and again until somebody listens or the patience ends, which each attempt is told; `cure` says who should.
+///
+/// Whoever listens may have something else to do, or no processor: an attempt is not given up before the patience is, as another would only stand behind it.
 fn patiently<T>(
     args: &SendArgs,
     cure: &str,
-    attempt: impl Fn() -> Result<T, ringway::Error>,
+    attempt: impl Fn(Duration) -> Result<T, ringway::Error>,
 ) -> Result<T, Failure> {
     let deadline = deadline_after(args.wait);
     loop {
-        let error = match attempt() {
+        let left = deadline.map_or(Duration::MAX, |deadline| {
+            deadline.saturating_duration_since(Instant::now())
+        });
+        let error = match attempt(left.max(SHORTEST)) {
             Ok(done) => return Ok(done),
             Err(error) => error,
         };
