@@ -8,7 +8,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use ringway::{Config, Connection, ErrorKind, RecvError, SendError};
+use ringway::{Connection, ErrorKind, RecvError, SendError};
 use serde_json::Value;
 use support::{Place, Running};
 
@@ -68,7 +68,7 @@ impl Client<'_> {
     /// `None`: the torment is over.
     fn connect(&mut self) -> Option<Connection> {
         let until = Instant::now() + Duration::from_secs(30);
-        let config = Config::new().capacity(RING).peer_capacity(RING);
+        let config = support::config().capacity(RING).peer_capacity(RING);
         while !self.is_over() {
             match config.connect(self.place.file("service")) {
                 Ok(connection) => return Some(connection),

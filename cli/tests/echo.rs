@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit};
-use ringway::{Config, Connection, SendError};
+use ringway::{Connection, SendError};
 use serde_json::Value;
 use support::{Place, Running};
 
@@ -71,7 +71,7 @@ fn connect(place: &Place) -> Connection {
     let entries = fs::read_dir(place.file("")).unwrap().flatten();
     let mut sockets = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_socket()));
     let path = sockets.next().unwrap().path();
-    let config = Config::new().capacity(4096).peer_capacity(4096);
+    let config = support::config().capacity(4096).peer_capacity(4096);
     config.connect(path.as_path()).unwrap()
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use ringway::schema::{Field, Record, Schema, Shared, Type};
 use ringway::{Config, Connection, Counters};
-use support::{Place, Running, until};
+use support::{Place, Running, config, until};
 
 fn text(text: &str) -> Shared<str> {
     text.to_owned().into()
@@ -50,7 +50,7 @@ fn quotes() -> Schema {
 
 /// What `run` finds while a listener called `name` has one client that has sent three quotes.
 fn while_somebody_listens(place: &Place, name: &str, run: impl FnOnce()) {
-    let server = Config::new().expects(quotes());
+    let server = config().expects(quotes());
     let path = place.file(name);
     let mut listener = server.bind(path.as_path()).unwrap();
     let over = AtomicBool::new(false);
@@ -67,10 +67,7 @@ fn while_somebody_listens(place: &Place, name: &str, run: impl FnOnce()) {
                 thread::sleep(Duration::from_millis(1));
             }
         });
-        let mut client = Config::new()
-            .sends(quotes())
-            .connect(path.as_path())
-            .unwrap();
+        let mut client = config().sends(quotes()).connect(path.as_path()).unwrap();
         for _ in 0..3 {
             client.sender().send(&[0; 16]).unwrap();
         }
@@ -173,7 +170,7 @@ fn one_listener_is_shown_with_fields_and_counters() {
 #[test]
 fn lanes_are_shown_by_their_priorities() {
     let place = Place::new();
-    let config = Config::new().lanes(2);
+    let config = config().lanes(2);
     let path = place.file("lanes");
     let mut listener = config.bind(path.as_path()).unwrap();
     thread::scope(|scope| {
@@ -252,10 +249,7 @@ fn the_codec_is_named() {
         (1, "codec 1, postcard"),
         (1 << 31, "codec 2147483648, which is not known here"),
     ] {
-        let mut listener = Config::new()
-            .codec(number)
-            .bind(place.file("coded"))
-            .unwrap();
+        let mut listener = config().codec(number).bind(place.file("coded")).unwrap();
         let over = AtomicBool::new(false);
         thread::scope(|scope| {
             scope.spawn(|| {
@@ -304,8 +298,8 @@ fn who_was_stopped_or_killed_is_shown_as_such() {
     let place = Place::new();
     let mut listener = place.receiver("feed", Stdio::null());
     let pid = nix::unistd::Pid::from_raw(i32::try_from(listener.child.id()).unwrap());
-    let line = || {
-        let (code, text) = printed(&place, &["list", "--wait", "0.3"]);
+    let line = |wait| {
+        let (code, text) = printed(&place, &["list", "--wait", wait]);
         assert_eq!(code, 0, "{}", place.words("list"));
         let line = text.lines().find(|line| line.starts_with("feed "));
         line.map(str::to_owned)
@@ -318,7 +312,7 @@ fn who_was_stopped_or_killed_is_shown_as_such() {
             assert_eq!(printed(&place, ask).0, 5, "{ask:?}");
         }
     };
-    let shown = line().unwrap();
+    let shown = line("20").unwrap();
     let process = pid.to_string();
     assert_eq!(shown.split_whitespace().nth(1), Some(&*process), "{shown}");
     let output = place.file("watched");
@@ -337,7 +331,7 @@ fn who_was_stopped_or_killed_is_shown_as_such() {
     kill(pid, Signal::SIGSTOP).unwrap();
     let stopped = waitpid(pid, Some(WaitPidFlag::WUNTRACED)).unwrap();
     assert_eq!(stopped, WaitStatus::Stopped(pid, Signal::SIGSTOP));
-    let shown = line().unwrap();
+    let shown = line("0.3").unwrap();
     assert_eq!(shown.split_whitespace().nth(1), Some("?"), "{shown}");
     assert!(shown.contains("in time"), "{shown}");
     nobody_answers();
@@ -349,7 +343,7 @@ fn who_was_stopped_or_killed_is_shown_as_such() {
     assert_eq!(watcher.code(), 0);
     let text = std::fs::read_to_string(&output).unwrap();
     assert!(text.ends_with("the process has ended\n"), "{text}");
-    assert_eq!(line(), None, "its socket is no listener");
+    assert_eq!(line("0.3"), None, "its socket is no listener");
     nobody_answers();
     assert!(place.words("list").contains("no answer"));
 }

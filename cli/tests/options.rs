@@ -159,7 +159,7 @@ fn a_ring_that_was_cut_is_said_and_the_stream_goes_on() {
     let bytes = noise(300_000, 6);
     let meet = place.file("meet");
     let small = 64 << 10;
-    let config = ringway::Config::new()
+    let config = support::config()
         .capacity(small)
         .peer_capacity(small)
         .max_capacity(small);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use ringway::typed::{self, Enumeration, Maybe, Message, Messages, Nothing, Received, Text};
 use ringway::zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
 use ringway::{Config, SendError};
-use support::{Place, Running};
+use support::{Place, Running, config};
 
 #[derive(
     Clone, Copy, Debug, PartialEq, Enumeration, TryFromBytes, IntoBytes, Immutable, KnownLayout,
@@ -60,7 +60,7 @@ where
     let place = Place::new();
     let path = place.file("news");
     fs::write(place.file("input"), input).unwrap();
-    let mut listener = typed::Listener::<Nothing, M>::bind(path.as_path()).unwrap();
+    let mut listener = typed::Listener::<Nothing, M>::bind_with(&config(), path.as_path()).unwrap();
     let arguments = [&["send", path.to_str().unwrap(), "--json"], options].concat();
     let input = File::open(place.file("input")).unwrap();
     let mut sender = Running::start(place.command("send", &arguments).stdin(input));
@@ -191,14 +191,14 @@ fn refused(config: &Config) -> String {
 
 #[test]
 fn who_takes_no_messages_as_they_lie_in_memory_is_told_apart() {
-    let words = refused(&Config::new());
+    let words = refused(&config());
     assert!(
         words.contains("without a schema") && words.contains("without `--json`"),
         "{words}"
     );
-    let words = refused(&Config::new().codec(7));
+    let words = refused(&config().codec(7));
     assert!(words.contains("codec 7"), "{words}");
-    let words = refused(&Config::new().expects(Nothing::SCHEMA.clone()));
+    let words = refused(&config().expects(Nothing::SCHEMA.clone()));
     assert!(words.contains("takes no messages"), "{words}");
 }
 
@@ -208,7 +208,8 @@ fn a_listener_that_answers_each_message_is_never_waited_for_in_vain() {
     let path = place.file("answers");
     let line = format!("{GOOD}\n");
     fs::write(place.file("input"), line.repeat(2000)).unwrap();
-    let mut listener = typed::Listener::<Quote, Quote>::bind(path.as_path()).unwrap();
+    let mut listener =
+        typed::Listener::<Quote, Quote>::bind_with(&config(), path.as_path()).unwrap();
     let input = File::open(place.file("input")).unwrap();
     // Both rings are full long before the input ends.
     let arguments = ["send", path.to_str().unwrap(), "--json", "--capacity", "4K"];
@@ -235,7 +236,8 @@ fn a_listener_that_answers_each_message_is_never_waited_for_in_vain() {
 fn a_listener_that_goes_away_ends_it() {
     let place = Place::new();
     let path = place.file("leaves");
-    let mut listener = typed::Listener::<Nothing, Quote>::bind(path.as_path()).unwrap();
+    let mut listener =
+        typed::Listener::<Nothing, Quote>::bind_with(&config(), path.as_path()).unwrap();
     let arguments = ["send", path.to_str().unwrap(), "--json"];
     let mut command = place.command("send", &arguments);
     let mut sender = Running::start(command.stdin(std::process::Stdio::piped()));
@@ -268,7 +270,7 @@ fn messages_go_at_the_priority_that_was_asked_for() {
         let place = Place::new();
         let path = place.file("prioritised");
         fs::write(place.file("input"), GOOD).unwrap();
-        let config = Config::new().lanes(lanes);
+        let config = config().lanes(lanes);
         let mut listener =
             typed::Listener::<Nothing, Quote>::bind_with(&config, path.as_path()).unwrap();
         let arguments = ["send", path.to_str().unwrap(), "--json", "--priority", "1"];

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use ringway::Attendant;
 use ringway::typed::{self, Message, Messages, Nothing, Text};
 use ringway::zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
-use ringway::{Attendant, Config};
-use support::{Place, Running};
+use support::{Place, Running, config};
 
 #[derive(Clone, Copy, Debug, Message, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
 #[zerocopy(crate = "ringway::zerocopy")]
@@ -54,6 +54,11 @@ fn price(id: u64) -> f64 {
     f64::from(u32::try_from(id).unwrap()) / 2.0
 }
 
+/// A client's connection, on which it sends the messages of `M`.
+fn connected<M: Messages + ?Sized>(path: PathBuf) -> typed::Connection<M, Nothing> {
+    typed::connect_with(&config(), path).unwrap()
+}
+
 /// A connection on which the client sends the messages of `M`, and a listener that goes on answering.
 struct Service<M: Messages + ?Sized> {
     path: PathBuf,
@@ -65,11 +70,11 @@ struct Service<M: Messages + ?Sized> {
 impl<M: Messages + ?Sized> Service<M> {
     fn new(place: &Place, allows: bool) -> Self {
         let path = place.file("news");
-        let config = Config::new().allow_tap(allows);
+        let config = config().allow_tap(allows);
         let mut listener =
             typed::Listener::<Nothing, M>::bind_with(&config, path.as_path()).unwrap();
         let there = path.clone();
-        let client = thread::spawn(move || typed::connect::<M, Nothing>(there).unwrap().split().0);
+        let client = thread::spawn(move || connected::<M>(there).split().0);
         let until = Instant::now() + Duration::from_secs(20);
         let receiver = listener.accept_deadline(until).unwrap().split().1;
         Self {
@@ -239,9 +244,9 @@ fn a_table_has_a_column_for_each_field_of_one_message() {
 fn bytes_are_shown_as_hex_and_a_direction_can_be_chosen() {
     let place = Place::new();
     let path = place.file("bytes");
-    let mut listener = Config::new().allow_tap(true).bind(path.as_path()).unwrap();
+    let mut listener = config().allow_tap(true).bind(path.as_path()).unwrap();
     let there = path.clone();
-    let client = thread::spawn(move || ringway::connect(there).unwrap());
+    let client = thread::spawn(move || config().connect(there).unwrap());
     let mut server = listener.accept().unwrap();
     let mut client = client.join().unwrap();
     let _attendant = listener.attend().unwrap();
@@ -298,11 +303,11 @@ fn what_comes_is_shown_while_the_listener_is_silent_and_after_it_has_gone() {
     for (goes, wait) in [(false, "60"), (false, "0.5"), (true, "60")] {
         let place = Place::new();
         let path = place.file("news");
-        let config = Config::new().allow_tap(true);
+        let config = config().allow_tap(true);
         let bound = typed::Listener::<Nothing, Quote>::bind_with(&config, path.as_path());
         let mut listener = Some(bound.unwrap());
         let there = path.clone();
-        let client = thread::spawn(move || typed::connect::<Quote, Nothing>(there).unwrap());
+        let client = thread::spawn(move || connected::<Quote>(there));
         let server = listener.as_mut().unwrap().accept().unwrap();
         let (mut sender, mut receiver) = (client.join().unwrap().split().0, server.split().1);
         // More than is shown before the listener is asked again.

@@ -148,6 +148,8 @@ pub extern "C" fn ringway_connection_peer_expects(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use ringway::{Config, Listener};
 
     use super::*;
@@ -156,8 +158,9 @@ mod tests {
     #[test]
     fn a_connection_whose_split_panicked_is_freed_once_and_answers_nothing_else() {
         let path = std::env::temp_dir().join(format!("ringway-ffi-split-{}", std::process::id()));
-        let mut listener = Listener::bind(path.as_path()).unwrap();
-        let client = std::thread::spawn(move || Config::new().connect(path).unwrap());
+        let config = Config::new().handshake_timeout(Duration::from_secs(20));
+        let mut listener: Listener = config.bind(path.as_path()).unwrap();
+        let client = std::thread::spawn(move || config.connect(path).unwrap());
         let _theirs = listener.accept().unwrap();
         let mut handle = ringway_connection::new(client.join().unwrap());
         let status = call(|| {

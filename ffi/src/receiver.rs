@@ -309,8 +309,9 @@ mod tests {
     fn a_receiver_that_met_a_panic_answers_nothing_else_and_ends_without_a_goodbye() {
         let path =
             std::env::temp_dir().join(format!("ringway-ffi-poisoned-{}", std::process::id()));
-        let mut listener = Listener::bind(path.as_path()).unwrap();
-        let client = std::thread::spawn(move || Config::new().connect(path).unwrap());
+        let config = Config::new().handshake_timeout(Duration::from_secs(20));
+        let mut listener: Listener = config.bind(path.as_path()).unwrap();
+        let client = std::thread::spawn(move || config.connect(path).unwrap());
         let (mut theirs, _unused) = listener.accept().unwrap().split();
         let (_ours, ours) = client.join().unwrap().split();
         let receiver = Some(NonNull::from(Box::leak(ringway_receiver::new(ours))));

@@ -425,8 +425,9 @@ mod tests {
     #[test]
     fn a_half_that_met_a_panic_answers_nothing_else_and_ends_without_a_goodbye() {
         let path = std::env::temp_dir().join(format!("ringway-ffi-poison-{}", std::process::id()));
-        let mut listener = Listener::bind(path.as_path()).unwrap();
-        let client = std::thread::spawn(move || Config::new().connect(path).unwrap());
+        let config = Config::new().handshake_timeout(Duration::from_secs(20));
+        let mut listener: Listener = config.bind(path.as_path()).unwrap();
+        let client = std::thread::spawn(move || config.connect(path).unwrap());
         let (_theirs, mut receiver) = listener.accept().unwrap().split();
         let (ours, _unused) = client.join().unwrap().split();
         let sender = NonNull::from(Box::leak(ringway_sender::new(ours)));

@@ -347,7 +347,8 @@ mod tests {
     #[test]
     fn what_was_answered_before_the_end_is_counted_as_answered() {
         let path = std::env::temp_dir().join(format!("ringway-drive-{}", std::process::id()));
-        let mut listener: ringway::Listener = Config::new().bind(path.as_path()).unwrap();
+        let config = Config::new().handshake_timeout(Duration::from_secs(20));
+        let mut listener: ringway::Listener = config.bind(path.as_path()).unwrap();
         let service = std::thread::spawn(move || {
             let (mut sender, mut receiver) = listener.accept().unwrap().split();
             let taken: Vec<Vec<u8>> = (0..100)
@@ -357,7 +358,7 @@ mod tests {
                 sender.send(request).unwrap();
             }
         });
-        let (mut sender, mut receiver) = ringway::connect(path.as_path()).unwrap().split();
+        let (mut sender, mut receiver) = config.connect(path.as_path()).unwrap().split();
         let due = now();
         let request = |number| Sent {
             number,

@@ -14,10 +14,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::unistd::Pid;
-use ringway::Config;
 use ringway::stream::ByteListener;
 
-use crate::support::{Place, Running, noise, until};
+use crate::support::{Place, Running, config, noise, until};
 use crate::{
     PATIENCE, byte_stream, client, end_of, joined, patient, ring_service, socket_of, to_tcp,
 };
@@ -47,7 +46,7 @@ fn until_reset(socket: &TcpStream) {
 fn raw_client(place: &Place) -> (TcpStream, ringway::Sender, ringway::Receiver, Running) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let bridge = to_tcp(place, "raw", listener.local_addr().unwrap());
-    let config = Config::new().byte_stream();
+    let config = config().byte_stream();
     let (sender, receiver) = config.connect(socket_of(place)).unwrap().split();
     let (service, _) = listener.accept().unwrap();
     service.set_read_timeout(Some(PATIENCE)).unwrap();

@@ -13,6 +13,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// How long any single wait of a test may take.
 const WATCHDOG: Duration = Duration::from_secs(30);
 
+/// Options for a connection of a test: its peer may get its processor late.
+pub(crate) fn config() -> ringway::Config {
+    ringway::Config::new().handshake_timeout(Duration::from_secs(20))
+}
+
 /// A directory for names and files; it and what runs in it end with the test.
 pub(crate) struct Place {
     path: PathBuf,
