@@ -13,12 +13,12 @@ use tonic::Code;
 use tonic::transport::Channel;
 
 use super::role;
-use super::scene::{Process, channel, run, service, targets};
+use super::scene::{Process, channel, config, run, service, targets};
 
 /// A server in this process, what it is shut down by, and its end.
 fn here(target: &str) -> (oneshot::Sender<()>, JoinHandle<()>) {
     let targets: Targets = target.parse().unwrap();
-    let listener = Listener::bind(&targets).unwrap();
+    let listener = Listener::bind_with(&config(), &targets).unwrap();
     let (stop, stopped) = oneshot::channel();
     let server = tokio::spawn(async move {
         let until = async { drop(stopped.await) };

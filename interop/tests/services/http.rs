@@ -19,7 +19,7 @@ use ringway::hyper::Connector;
 use ringway::tokio::any::{self, Listener, Targets};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::scene::{run, targets};
+use super::scene::{config, run, targets};
 
 type Body = BoxBody<Bytes, hyper::Error>;
 
@@ -29,7 +29,7 @@ type Accepted = Arc<AtomicUsize>;
 /// A server that serves HTTP/1 and HTTP/2, whichever its client speaks.
 fn serve(target: &str) -> Accepted {
     let targets: Targets = target.parse().unwrap();
-    let mut listener = Listener::bind(&targets).unwrap();
+    let mut listener = Listener::bind_with(&config(), &targets).unwrap();
     let accepted = Accepted::default();
     let count = Arc::clone(&accepted);
     tokio::spawn(async move {
@@ -109,7 +109,10 @@ fn each(test: impl AsyncFn(String)) {
 fn client(target: &str, two: bool) -> Client<Connector, Body> {
     Client::builder(TokioExecutor::new())
         .http2_only(two)
-        .build(Connector::parse(target).unwrap())
+        .build(Connector::with(
+            config(),
+            target.parse::<Targets>().unwrap(),
+        ))
 }
 
 fn post(body: Body) -> Request<Body> {
@@ -124,7 +127,9 @@ async fn whole(response: Response<Incoming>) -> Bytes {
 fn a_connection_of_http_1_stays_for_the_next_request() {
     each(async |target| {
         let accepted = serve(&target);
-        let stream = any::connect(&target.parse().unwrap()).await.unwrap();
+        let stream = any::connect_with(&config(), &target.parse().unwrap())
+            .await
+            .unwrap();
         let (mut requests, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
         let connection = tokio::spawn(connection);
         for number in 0..50 {

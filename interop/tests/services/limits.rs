@@ -19,7 +19,7 @@ fn a_server_without_descriptors_goes_on_when_it_has_some_again() {
             let mut held = Vec::new();
             let mut refused = 0;
             for _ in 0..60 {
-                match any::connect(&wanted).await {
+                match any::connect_with(&scene::config(), &wanted).await {
                     Ok(stream) => held.push(stream),
                     Err(error) => {
                         assert_eq!(error.kind(), ErrorKind::Resources, "{error}");
@@ -57,7 +57,7 @@ fn a_stranger_is_refused_and_does_not_come_in_by_the_next_target() {
     for allowed in [false, true] {
         run(async {
             let (ring, tcp) = (path(), free_tcp());
-            let config = any::config().allow_uid(if allowed { NOBODY - 1 } else { 0 });
+            let config = scene::config().allow_uid(if allowed { NOBODY - 1 } else { 0 });
             let targets = format!("ring:{ring}, {tcp}");
             let mut listener = Listener::bind_with(&config, &targets.parse().unwrap()).unwrap();
             let role = format!("stranger {targets}");
@@ -75,7 +75,8 @@ fn a_stranger_is_refused_and_does_not_come_in_by_the_next_target() {
 pub(crate) fn stranger(targets: &str) {
     // SAFETY: no preconditions.
     assert_eq!(unsafe { libc::setuid(NOBODY) }, 0);
-    let error = run(any::connect(&targets.parse().unwrap())).unwrap_err();
+    let error = run(async { any::connect_with(&scene::config(), &targets.parse().unwrap()).await })
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UidRefused, "{error}");
     assert_eq!(error.tried().len(), 1, "{error}");
     println!("refused by the ring: {error}");

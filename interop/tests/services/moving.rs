@@ -11,7 +11,7 @@ use ringway_interop::pb::test_service_client::TestServiceClient;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tonic::transport::{Channel, Endpoint};
 
-use super::scene::{Process, came_by, channel, free_tcp, path, run, targets};
+use super::scene::{Process, came_by, channel, config, free_tcp, path, run, targets};
 
 /// Calls until one is answered: the first may find that its connection has ended.
 pub(crate) async fn answered_by(channel: &Channel) -> String {
@@ -103,7 +103,7 @@ fn the_next_target_is_not_tried_behind_an_answer_that_it_would_hide() {
         let _listener = Listener::bind(&tcp.parse().unwrap()).unwrap();
         // A ring is looked for where another program listens.
         let wanted: Targets = format!("ring:{unix}, {tcp}").parse().unwrap();
-        let error = any::connect(&wanted).await.unwrap_err();
+        let error = any::connect_with(&config(), &wanted).await.unwrap_err();
         std::fs::remove_file(&unix).unwrap();
         assert_eq!((error.kind(), error.tried().len()), (ErrorKind::Io, 1));
         let told = error.to_string();
@@ -119,8 +119,9 @@ fn a_listener_of_messages_is_not_taken_for_one_of_bytes_nor_passed_over() {
         let _there = Listener::bind(&tcp.parse().unwrap()).unwrap();
         let mut messages = ringway::tokio::Listener::bind(ring.as_str()).unwrap();
         let wanted: Targets = format!("ring:{ring}, {tcp}").parse().unwrap();
+        let config = config();
         let error = tokio::select! {
-            connected = any::connect(&wanted) => connected.unwrap_err(),
+            connected = any::connect_with(&config, &wanted) => connected.unwrap_err(),
             accepted = messages.accept() => panic!("{accepted:?}"),
         };
         assert_eq!(error.kind(), ErrorKind::Schema, "{error}");

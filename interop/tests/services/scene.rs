@@ -3,9 +3,11 @@
 use std::future::Future;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use ringway::tokio::any::{Listener, Targets};
+use ringway::Config;
+use ringway::tokio::any::{self, Listener, Targets};
 use ringway::tonic::{Connector, incoming};
 use ringway_interop::observed::{CAME_BY, Observed};
 use ringway_interop::pb::Empty;
@@ -21,6 +23,11 @@ use super::{given, role};
 /// Longer than anything takes that works.
 const LONG: Duration = Duration::from_secs(50);
 
+/// Options for whoever connects or listens here: a peer may get its processor late.
+pub(crate) fn config() -> Config {
+    any::config().handshake_timeout(Duration::from_secs(20))
+}
+
 /// A path of its own.
 pub(crate) fn path() -> String {
     given::path("ringway-s").to_str().unwrap().to_owned()
@@ -35,9 +42,18 @@ pub(crate) fn targets() -> [String; 3] {
     ]
 }
 
+/// One of TCP. Its number is not one that the kernel chose: it could choose it again, for another test, before somebody listens there. So it is below those that are usually chosen, and
+/// processes begin to look at different ones.
 pub(crate) fn free_tcp() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    format!("tcp:{}", listener.local_addr().unwrap())
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id().wrapping_mul(64);
+    let free = (0..20_000).find_map(|_| {
+        let number = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let address = format!("127.0.0.1:{}", 10_000 + number % 20_000);
+        let found = std::net::TcpListener::bind(&address);
+        found.is_ok().then(|| format!("tcp:{address}"))
+    });
+    free.expect("a port that nobody has")
 }
 
 /// Runs `test`, and fails if it takes too long.
@@ -60,7 +76,7 @@ pub(crate) fn service() -> Router {
 pub(crate) fn serve(targets: &str) {
     run(async {
         let targets: Targets = targets.parse().unwrap();
-        let listener = Listener::bind(&targets).unwrap();
+        let listener = Listener::bind_with(&config(), &targets).unwrap();
         println!("\nready");
         std::io::stdout().flush().unwrap();
         let served = service().serve_with_incoming(incoming(listener));
@@ -102,7 +118,7 @@ impl Drop for Process {
 
 /// A channel that connects when it is first used.
 pub(crate) fn channel(targets: &str) -> Channel {
-    let connector = Connector::parse(targets).unwrap();
+    let connector = Connector::with(config(), targets.parse::<Targets>().unwrap());
     Endpoint::from_static("http://orders").connect_with_connector_lazy(connector)
 }
 
