@@ -158,7 +158,9 @@ fn run_with(
                 disturb(&mut clients, times, stop_for, &mut random, |number, old| {
                     // Only what was due when it was dead can have been its business.
                     let due = walks[number].due_before(now());
-                    locked(tally).add_killed(old.settle(due));
+                    // Not while it is locked: what the old one has said may still be read, and is added to it.
+                    let missing = old.settle(due);
+                    locked(tally).add_killed(missing);
                     start(&specs[number], due)
                 })
             });
@@ -411,25 +413,26 @@ mod tests {
         }
     }
 
-    /// A client that is stopped when another one cannot be replaced is killed like the others, and the failure is told.
-    #[test]
-    fn a_client_that_cannot_be_replaced_ends_the_load_though_others_are_stopped() {
+    /// What is told of a load of so many clients, each a `script` that ends as a `sleep`, of whom none can be replaced when it is killed.
+    fn told_of(clients: usize, faults: Faults, script: &'static str) -> String {
         let (done, told) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
-            let specs = [spec(10.0, 60), spec(10.0, 60)];
-            let faults = Faults {
-                kill: 20.0,
-                stop: 200.0,
-            };
+            let specs = vec![spec(10.0, 60); clients];
             let mut started = 0;
             let mut spawn = || {
                 started += 1;
-                if started > 2 {
-                    return Err(io::Error::other("no third"));
+                if started > clients {
+                    return Err(io::Error::other("no other"));
                 }
-                let mut command = Command::new("sleep");
-                command.arg("100").stdin(Stdio::piped());
-                command.stdout(Stdio::piped()).spawn()
+                let mut command = Command::new("sh");
+                command.args(["-c", script]).stdin(Stdio::piped());
+                let child = command.stdout(Stdio::piped()).spawn()?;
+                // Not killed before it has come to that.
+                let program = format!("/proc/{}/comm", child.id());
+                while std::fs::read_to_string(&program)? != "sleep\n" {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                Ok(child)
             };
             let tally = Mutex::new(Tally::new());
             let hour = 3_600_000_000_000;
@@ -438,8 +441,33 @@ mod tests {
         });
         // A watchdog: it takes a tenth of a second.
         let outcome = told.recv_timeout(Duration::from_secs(60));
-        let outcome = outcome.expect("it waits for a client that is stopped");
-        assert!(outcome.unwrap_err().contains("no third"));
+        let outcome = outcome.expect("it waits for a client");
+        outcome.unwrap_err()
+    }
+
+    /// A client that is stopped when another one cannot be replaced is killed like the others, and the failure is told.
+    #[test]
+    fn a_client_that_cannot_be_replaced_ends_the_load_though_others_are_stopped() {
+        let faults = Faults {
+            kill: 20.0,
+            stop: 200.0,
+        };
+        let told = told_of(2, faults, "exec sleep 100");
+        assert!(told.contains("no other"), "{told}");
+    }
+
+    /// What a client has said before it was killed is read to its end, however late that comes.
+    #[test]
+    fn what_a_killed_client_has_said_is_read_though_it_comes_late() {
+        let faults = Faults {
+            kill: 20.0,
+            stop: 0.0,
+        };
+        // Its child says it, when the client is gone.
+        let script =
+            "(while kill -0 $$; do :; done 2>/dev/null; head -c 4800 /dev/zero) & exec sleep 100";
+        let told = told_of(1, faults, script);
+        assert!(told.contains("no other"), "{told}");
     }
 
     #[test]
