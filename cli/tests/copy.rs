@@ -9,6 +9,8 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use support::{Place, Running, feed, noise, wait_for_bytes};
 
 fn copies(bytes: &[u8]) {
@@ -54,11 +56,10 @@ fn a_sender_that_starts_first_waits_for_the_name() {
 /// Whoever listens may have something else to do, or no processor, for longer than a handshake is usually given.
 #[test]
 fn a_receiver_that_answers_late_is_waited_for() {
-    use nix::sys::signal::{Signal, kill};
     let place = Place::new();
     fs::write(place.file("in"), b"late").unwrap();
     let mut receiver = place.receiver("copy", File::create(place.file("out")).unwrap().into());
-    let pid = nix::unistd::Pid::from_raw(receiver.child.id().try_into().unwrap());
+    let pid = Pid::from_raw(receiver.child.id().try_into().unwrap());
     kill(pid, Signal::SIGSTOP).unwrap();
     // This one gives it a second, and stands before the other at its door.
     let hasty = ["send", "copy", "--wait", "0"];
@@ -140,9 +141,27 @@ fn under_head_the_receiver_is_quiet_and_the_sender_is_told() {
     );
 }
 
+/// Ends a process by the signal: whether it was gone before its peer, who sees its sockets closed first, could take it for one that lives and has merely closed. On a busy host it may not be.
+fn dies(running: &mut Running, signal: Signal) -> bool {
+    let pid = Pid::from_raw(running.child.id().try_into().unwrap());
+    let began = Instant::now();
+    kill(pid, signal).unwrap();
+    assert_eq!(running.end().signal(), Some(signal as i32));
+    began.elapsed() < Duration::from_millis(200)
+}
+
+/// Whether a round counts in which the peer of one who died ended with `code`.
+fn tells_of_a_death(code: i32, at_once: bool, words: &str) -> bool {
+    if code == 4 && !at_once {
+        return false;
+    }
+    assert_eq!(code, 3, "{words}");
+    true
+}
+
 #[test]
 fn a_killed_receiver_ends_a_busy_sender_and_an_idle_one() {
-    for busy in [true, false] {
+    let round = |busy| {
         let place = Place::new();
         let mut receiver = place.receiver("copy", File::create(place.file("out")).unwrap().into());
         let mut sender = if busy {
@@ -153,43 +172,41 @@ fn a_killed_receiver_ends_a_busy_sender_and_an_idle_one() {
             sender
         };
         wait_for_bytes(&place.file("out"), 8);
-        receiver.child.kill().unwrap();
-        receiver.end();
-        assert_eq!(sender.code(), 3, "busy: {busy}: {}", place.words("send"));
+        let at_once = dies(&mut receiver, Signal::SIGKILL);
+        let (code, words) = (sender.code(), place.words("send"));
+        let counts = tells_of_a_death(code, at_once, &words);
+        assert!(!counts || words.contains("died"), "{words}");
+        counts
+    };
+    for busy in [true, false] {
         assert!(
-            place.words("send").contains("died"),
-            "{}",
-            place.words("send")
+            (0..20).any(|_| round(busy)),
+            "busy: {busy}: no round counts"
         );
     }
 }
 
 #[test]
 fn a_killed_sender_leaves_what_it_committed_and_a_code() {
-    // Killed, and interrupted: neither may look like the end of the stream.
-    for signal in [
-        nix::sys::signal::Signal::SIGKILL,
-        nix::sys::signal::Signal::SIGINT,
-    ] {
+    let bytes = noise(100_000, 3);
+    let round = |signal| {
         let place = Place::new();
-        let bytes = noise(100_000, 3);
         let mut receiver = place.receiver("copy", File::create(place.file("out")).unwrap().into());
         let mut sender = place.sender("copy", Stdio::piped());
         feed(&mut sender, &bytes);
         wait_for_bytes(&place.file("out"), bytes.len() as u64);
-        let pid = nix::unistd::Pid::from_raw(sender.child.id().try_into().unwrap());
-        nix::sys::signal::kill(pid, signal).unwrap();
-        assert_eq!(sender.end().signal(), Some(signal as i32));
-        assert_eq!(receiver.code(), 3, "{}", place.words("recv"));
-        assert!(
-            place.words("recv").contains("100000 bytes arrived"),
-            "{}",
-            place.words("recv")
-        );
+        let at_once = dies(&mut sender, signal);
+        let (code, words) = (receiver.code(), place.words("recv"));
+        assert!(words.contains("100000 bytes arrived"), "{words}");
         assert!(
             fs::read(place.file("out")).unwrap() == bytes,
             "what was committed is there"
         );
+        tells_of_a_death(code, at_once, &words)
+    };
+    // Killed, and interrupted: neither may look like the end of the stream.
+    for signal in [Signal::SIGKILL, Signal::SIGINT] {
+        assert!((0..20).any(|_| round(signal)), "{signal}: no round counts");
     }
 }
 
@@ -197,12 +214,7 @@ fn a_killed_sender_leaves_what_it_committed_and_a_code() {
 fn an_interrupted_listener_removes_its_name_and_dies_by_the_signal() {
     let place = Place::new();
     let mut receiver = place.receiver("copy", Stdio::null());
-    let pid = nix::unistd::Pid::from_raw(receiver.child.id().try_into().unwrap());
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
-    assert_eq!(
-        receiver.end().signal(),
-        Some(nix::sys::signal::Signal::SIGINT as i32)
-    );
+    dies(&mut receiver, Signal::SIGINT);
     assert_eq!(place.sockets(), 0);
 }
 
@@ -211,8 +223,7 @@ fn signals_that_were_ignored_at_the_start_stay_ignored() {
     let place = Place::new();
     let script = "trap '' INT TERM HUP && exec \"$@\"";
     let interrupt = |running: &Running| {
-        use nix::sys::signal::{Signal, kill};
-        let pid = nix::unistd::Pid::from_raw(running.child.id().try_into().unwrap());
+        let pid = Pid::from_raw(running.child.id().try_into().unwrap());
         for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
             kill(pid, signal).unwrap();
         }

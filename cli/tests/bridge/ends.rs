@@ -188,7 +188,8 @@ fn a_lost_client_ends_a_bridge_that_waits_for_room_in_a_socket() {
 fn an_answer_is_not_lost_with_what_nobody_reads() {
     let place = Place::new();
     let (mut listener, _bridge, entrance) = ring_service(&place, "service");
-    for round in 0..10 {
+    let mut counted = 0;
+    for round in 0..30 {
         let (client, mut service) = joined(&mut listener, entrance);
         let answer = noise(1 << 20, round);
         let sending = client.try_clone().unwrap();
@@ -200,18 +201,29 @@ fn an_answer_is_not_lost_with_what_nobody_reads() {
                     break;
                 }
             }
-            sending.shutdown(Shutdown::Write).unwrap();
-            sent
+            sending.shutdown(Shutdown::Write).map(|()| sent)
         });
         service.read_exact(&mut [0; 1000]).unwrap();
         service.shutdown(Shutdown::Read).unwrap();
         service.write_all(&answer).unwrap();
+        let gone = Instant::now();
         drop(service);
         let mut received = Vec::new();
-        (&client).read_to_end(&mut received).unwrap();
+        let read = (&client).read_to_end(&mut received);
+        let sent = asking.join().unwrap();
+        // Behind five seconds the bridge may reset it: where others have the processors, another round is tried.
+        if gone.elapsed() > Duration::from_secs(4) {
+            continue;
+        }
+        read.unwrap();
         assert!(received == answer, "round {round}");
-        assert!(asking.join().unwrap() > 20 << 20);
+        assert!(sent.unwrap() > 20 << 20);
+        counted += 1;
+        if counted == 10 {
+            return;
+        }
     }
+    panic!("only {counted} rounds were fast enough");
 }
 
 /// Nobody is left at the other end: a client that sends without end is told, behind the time that it has for reading its answer.
