@@ -15,7 +15,8 @@ const GREETING: &[u8; 8] = b"greeting";
 /// Connects, waits for the first frame, closes. Both ends run on threads of one process.
 fn connect_and_accept(criterion: &mut Criterion) {
     let path = pair::path("connect");
-    let mut listener = Config::new().bind(path.as_path()).expect("bind");
+    let config = pair::patient(&Config::new());
+    let mut listener = config.bind(path.as_path()).expect("bind");
     criterion.bench_function("connect-accept-first-frame-close", |bencher| {
         bencher.iter_custom(|count| {
             let took = thread::scope(|scope| {
@@ -27,7 +28,7 @@ fn connect_and_accept(criterion: &mut Criterion) {
                 });
                 let began = Instant::now();
                 for _ in 0..count {
-                    let mut client = ringway::connect(path.as_path()).expect("connect");
+                    let mut client = config.connect(path.as_path()).expect("connect");
                     let mut greeting = [0; 8];
                     client.receiver().recv_into(&mut greeting).expect("a frame");
                     assert_eq!(&greeting, GREETING);

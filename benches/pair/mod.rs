@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::thread;
+use std::time::Duration;
 
 use ringway::{Config, Connection};
 
@@ -10,9 +11,14 @@ pub(crate) fn path(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("ringway-bench-{name}-{}", std::process::id()))
 }
 
+/// A handshake with a thread that may be stalled for seconds is waited for.
+pub(crate) fn patient(config: &Config) -> Config {
+    config.clone().handshake_timeout(Duration::from_secs(20))
+}
+
 /// The two ends of one connection. Neither may be dropped while the other is measured.
 pub(crate) fn connected(name: &str, config: &Config) -> (Connection, Connection) {
-    let path = path(name);
+    let (path, config) = (path(name), patient(config));
     let mut listener = config.bind(path.as_path()).expect("bind");
     thread::scope(|scope| {
         let client = scope.spawn(|| config.connect(path.as_path()).expect("connect"));
