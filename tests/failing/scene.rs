@@ -346,7 +346,7 @@ impl Folder {
     pub(crate) fn new() -> Self {
         let owner = std::process::id();
         let name = format!("ringway-failing-{owner}");
-        let folder = std::env::temp_dir().join(&name);
+        let folder = std::env::temp_dir().join(format!("{name}.runs"));
         // Left by one of the same number that was killed.
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::DirBuilder::new()
