@@ -52,6 +52,8 @@ fn serve(args: &EchoArgs) -> Result<(), Failure> {
     let config = Config::new()
         .wait(args.wait_mode.wait())
         .max_capacity(LARGEST_RING)
+        // Of a crowd, each has a share of what processors there are.
+        .handshake_timeout(Duration::from_secs(10))
         // A thread for each client, and none waits by `select`.
         .raise_descriptor_limit(true);
     let config = allowing(config, &args.allow_uid);

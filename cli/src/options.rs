@@ -96,6 +96,15 @@ pub(crate) fn deadline_after(seconds: f64) -> Option<Instant> {
         .and_then(|patience| Instant::now().checked_add(patience))
 }
 
+/// How long whoever listens may take to answer: until the deadline, and a second at least. It may have something else to do, or no processor, and another attempt would only stand behind
+/// this one.
+pub(crate) fn patience(deadline: Option<Instant>) -> Duration {
+    let left = deadline.map_or(Duration::MAX, |deadline| {
+        deadline.saturating_duration_since(Instant::now())
+    });
+    left.max(Duration::from_secs(1))
+}
+
 /// Parses the number of a user; a name could mean another number in another container.
 pub(crate) fn parse_uid(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| {

@@ -129,6 +129,9 @@ pub(crate) fn drive(spec: &Spec, sink: &mut impl Sink) {
                 client.give_up(Outcome::NotConnected, &mut take, sink);
                 return;
             }
+            // Whoever gives up and comes again stands behind all others: a service with a crowd at its door would see nobody through.
+            let patience = Duration::from_nanos(last.saturating_sub(now()));
+            let config = config.clone().handshake_timeout(patience);
             match config.connect(spec.address.as_str()) {
                 Ok(made) => connection = Some(made.split()),
                 Err(error) => {

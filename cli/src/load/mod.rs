@@ -29,7 +29,7 @@ use self::report::Report;
 use self::sizes::Sizes;
 use self::tally::{Outcome, Record, Tally};
 use crate::exit::{self, Code, Failure};
-use crate::options::{WaitMode, deadline_after, parse_bytes, parse_seconds, parse_uid};
+use crate::options::{WaitMode, deadline_after, parse_bytes, parse_seconds, parse_uid, patience};
 
 pub(crate) use self::faults::run_client;
 
@@ -224,7 +224,8 @@ fn spec(args: &LoadArgs) -> Result<Spec, Failure> {
 fn meet(args: &LoadArgs, spec: &Spec) -> Result<Option<i32>, Failure> {
     let deadline = deadline_after(args.wait);
     loop {
-        match spec.config().connect(args.address.as_str()) {
+        let config = spec.config().handshake_timeout(patience(deadline));
+        match config.connect(args.address.as_str()) {
             Ok(connection) => return Ok(connection.peer().pid),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 if deadline.is_some_and(|deadline| Instant::now() >= deadline) {

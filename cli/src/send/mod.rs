@@ -14,12 +14,10 @@ use ringway::{Connection, ErrorKind};
 
 use crate::copy::{self, END, PIECE};
 use crate::exit::{self, Code, Failure};
-use crate::options::{ConnectionArgs, deadline_after, parse_bytes, parse_seconds};
+use crate::options::{ConnectionArgs, deadline_after, parse_bytes, parse_seconds, patience};
 use crate::progress::Progress;
 use crate::standard;
 
-/// How long somebody who listens is waited for at least, however short the patience.
-const SHORTEST: Duration = Duration::from_secs(1);
 /// How often a name that is not there yet is tried again.
 const RETRY: Duration = Duration::from_millis(20);
 /// How often an idle input is left alone to see whether the receiver is still there, in milliseconds.
@@ -113,8 +111,6 @@ fn send(args: &SendArgs) -> Result<(), Failure> {
 }
 
 /// Asks or connects, again and again until somebody listens or the patience ends, which each attempt is told; `cure` says who should.
-///
-/// Whoever listens may have something else to do, or no processor: an attempt is not given up before the patience is, as another would only stand behind it.
 fn patiently<T>(
     args: &SendArgs,
     cure: &str,
@@ -122,10 +118,7 @@ fn patiently<T>(
 ) -> Result<T, Failure> {
     let deadline = deadline_after(args.wait);
     loop {
-        let left = deadline.map_or(Duration::MAX, |deadline| {
-            deadline.saturating_duration_since(Instant::now())
-        });
-        let error = match attempt(left.max(SHORTEST)) {
+        let error = match attempt(patience(deadline)) {
             Ok(done) => return Ok(done),
             Err(error) => error,
         };
