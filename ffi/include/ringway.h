@@ -313,7 +313,7 @@ typedef enum {
    */
   RINGWAY_NUMA_NODE = 11,
   /**
-   * Nanoseconds that a handshake may take. Default one second.
+   * Nanoseconds that a handshake may take. Default five seconds.
    */
   RINGWAY_HANDSHAKE_TIMEOUT = 12,
   /**

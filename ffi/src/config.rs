@@ -45,7 +45,7 @@ pub enum ringway_option {
     RINGWAY_LOCK_MEMORY = 10,
     /// The NUMA node of our segment.
     RINGWAY_NUMA_NODE = 11,
-    /// Nanoseconds that a handshake may take. Default one second.
+    /// Nanoseconds that a handshake may take. Default five seconds.
     RINGWAY_HANDSHAKE_TIMEOUT = 12,
     /// A uid that is admitted besides our own; may be set several times.
     RINGWAY_ALLOW_UID = 13,

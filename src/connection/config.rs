@@ -71,7 +71,7 @@ impl Default for Config {
             prefault: false,
             lock: false,
             node: None,
-            timeout: Duration::from_secs(1),
+            timeout: Duration::from_secs(5),
             uids: Vec::new(),
             trust: false,
             membarrier: false,
@@ -195,7 +195,7 @@ impl Config {
         self
     }
 
-    /// How long a handshake may take. Default 1 s; more than a day counts as a day.
+    /// How long a handshake may take. Default 5 s: on a host that is busy with others either side may get no processor for seconds. More than a day counts as a day.
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
         // So that adding it to any moment stays within what a clock can say.
         self.timeout = timeout.min(Duration::from_secs(86_400));
