@@ -12,6 +12,8 @@ use crate::options;
 
 /// Between two looks whether the client is still there.
 const SLICE: Duration = Duration::from_millis(20);
+/// Where nothing else is said, so long may a handshake take here: both sides are threads of this process, of which a busy machine may leave one without a processor for seconds, and there is nobody to be given up.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Two connections in one process, each the peer of the other: for tests and examples, between threads.
 ///
@@ -36,6 +38,15 @@ pub(crate) fn pair(
         }
     }
     let (config, manner) = options::config("pair", options)?;
+    let is_timed = match options {
+        Some(options) => options.contains("handshake_timeout")?,
+        None => false,
+    };
+    let config = if is_timed {
+        config
+    } else {
+        config.handshake_timeout(PATIENCE)
+    };
     // ORD: pairs: Relaxed, only uniqueness matters, and a read-modify-write gives that; partner: itself.
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let name = format!("ringway-pair-{}-{number}", std::process::id());
