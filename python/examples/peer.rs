@@ -6,10 +6,11 @@
 
 use std::error::Error;
 use std::io::Write;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use ringway::Config;
 use ringway::typed::{
-    Bytes, Enumeration, Listener, Maybe, Message, Nothing, Received, Text, connect,
+    Bytes, Enumeration, Listener, Maybe, Message, Messages, Nothing, Received, Text, connect_with,
 };
 use ringway::zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, TryFromBytes};
 
@@ -154,15 +155,26 @@ fn main() -> Result<(), Box<dyn Error>> {
     let count: u64 = rest.first().map_or(Ok(0), |count| count.parse())?;
     let path = std::path::Path::new(path);
     match role.as_str() {
-        "echo" => echo(Listener::bind(path)?),
-        "quotes" => quotes(Listener::bind(path)?),
-        "stream" => stream(Listener::bind(path)?, count),
-        "batches" => batches(Listener::bind(path)?, count),
-        "sum" => sum(Listener::bind(path)?, count),
-        "lies" => lies(Listener::bind(path)?),
+        "echo" => echo(listen(path)?),
+        "quotes" => quotes(listen(path)?),
+        "stream" => stream(listen(path)?, count),
+        "batches" => batches(listen(path)?, count),
+        "sum" => sum(listen(path)?, count),
+        "lies" => lies(listen(path)?),
         "lane" => lane(path, count),
         _ => Err("there is no such role".into()),
     }
+}
+
+/// As much time for a handshake as a machine may take that has other things to do.
+fn patient() -> Config {
+    Config::new().handshake_timeout(Duration::from_secs(20))
+}
+
+fn listen<S: Messages + ?Sized, R: Messages + ?Sized>(
+    path: &std::path::Path,
+) -> Result<Listener<S, R>, ringway::Error> {
+    Listener::bind_with(&patient(), path)
 }
 
 fn ready() -> Result<(), Box<dyn Error>> {
@@ -236,10 +248,10 @@ fn lies(mut listener: Listener<Request, Request>) -> Result<(), Box<dyn Error>> 
 }
 
 fn lane(path: &std::path::Path, count: u64) -> Result<(), Box<dyn Error>> {
-    let mut listener = Listener::<Nothing, Tick>::bind(path)?;
+    let mut listener = Listener::<Nothing, Tick>::bind_with(&patient(), path)?;
     let (total, took) = std::thread::scope(|scope| {
         let client = scope.spawn(|| -> Result<(), Box<dyn Error + Send + Sync>> {
-            let mut client = connect::<Tick, Nothing>(path)?;
+            let mut client = connect_with::<Tick, Nothing>(&patient(), path)?;
             send(client.sender(), count)?;
             let _ = client.receiver().recv();
             Ok(())
@@ -281,6 +293,6 @@ fn receive(
 }
 
 /// Waits until the peer has closed: what was sent is read then.
-fn gone<S: ringway::typed::Messages>(mut connection: ringway::typed::Connection<S, Nothing>) {
+fn gone<S: Messages>(mut connection: ringway::typed::Connection<S, Nothing>) {
     let _ = connection.receiver().recv();
 }

@@ -1,8 +1,10 @@
 """What tests share: a place of their own to listen at, and a connected pair."""
 
+import functools
 import itertools
 import os
 import subprocess
+import threading
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -10,9 +12,13 @@ from contextlib import contextmanager
 import pytest
 
 import ringway
+import ringway.asyncio
 
 # Seconds until a process that does not end counts as one that never will.
 PATIENCE = float(os.environ.get("RINGWAY_TEST_PATIENCE", "60"))
+
+# Seconds for a handshake that is to succeed: either side may be without a processor for longer than the second that there is otherwise.
+HANDSHAKE = 20.0
 
 _numbers = itertools.count()
 
@@ -54,12 +60,66 @@ def running(command: list[str]) -> Generator[subprocess.Popen[str], None, None]:
             process.kill()
 
 
+def sleeps(stat: str) -> bool:
+    """Whether a thread waits for something, by its file in /proc."""
+    # Read without Python's buffers: whoever waits for the interpreter's lock has it while this thread is in the kernel.
+    fd = os.open(stat, os.O_RDONLY)
+    try:
+        told = os.read(fd, 4096)
+    finally:
+        os.close(fd)
+    return told.rpartition(b") ")[2].startswith(b"S")
+
+
+def strike_when_asleep(number: int) -> threading.Thread:
+    """Sends this process a signal once the calling thread sleeps, each time that one looks: it is in the wait that it is about to begin, and not on its way there without a processor."""
+    stat = f"/proc/self/task/{threading.get_native_id()}/stat"
+
+    def strike() -> None:
+        looks = 0
+        while looks < 5:
+            time.sleep(0.01)
+            looks = looks + 1 if sleeps(stat) else 0
+        os.kill(os.getpid(), number)
+
+    thread = threading.Thread(target=strike, daemon=True)
+    thread.start()
+    return thread
+
+
+def wait_until_asleep(pid: int) -> None:
+    """Waits until a process that has said what it is about to wait for does wait."""
+    deadline = time.monotonic() + PATIENCE
+    looks = 0
+    while looks < 5 and time.monotonic() < deadline:
+        time.sleep(0.01)
+        looks = looks + 1 if sleeps(f"/proc/{pid}/stat") else 0
+
+
+def be_patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gives the handshakes of examples the time that they need on a busy machine: for who reads them, what they say of none is the shortest."""
+    for module, names in ((ringway, ("listen", "connect", "connect_as_told", "observe")), (ringway.asyncio, ("listen", "connect"))):
+        for name in names:
+            call = functools.partial(getattr(module, name), handshake_timeout=HANDSHAKE)
+            monkeypatch.setattr(module, name, call)
+
+
+def run_client(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Runs an example that connects. Its handshake has a second, as nothing else is said there: where one of the two had no processor for longer, it is run again."""
+    left = 5
+    while True:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        left -= 1
+        if not left or done.returncode == 0 or "ringway.connect(" not in done.stderr:
+            return done
+
+
 def connect_soon(place: str) -> ringway.Connection:
     """Connects to another process as soon as that listens."""
     deadline = time.monotonic() + 60
     while True:
         try:
-            return ringway.connect(place, handshake_timeout=20)
+            return ringway.connect(place, handshake_timeout=HANDSHAKE)
         except ringway.NotFound:
             if time.monotonic() > deadline:
                 raise

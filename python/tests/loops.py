@@ -11,6 +11,7 @@ import uvloop
 
 import ringway
 import ringway.asyncio
+from conftest import HANDSHAKE
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "asyncio": asyncio.new_event_loop,
@@ -37,6 +38,7 @@ def run(factory: Callable[[], asyncio.AbstractEventLoop], main: Coroutine[Any, A
 
 async def connected(place: str, **options: Any) -> tuple[ringway.asyncio.Connection, ringway.asyncio.Connection]:
     """Server and client, both in the loop."""
+    options.setdefault("handshake_timeout", HANDSHAKE)
     with ringway.asyncio.listen(place, **options) as listener:
         client, server = await asyncio.gather(
             ringway.asyncio.connect(place, **options), listener.accept()

@@ -8,6 +8,7 @@ import pytest
 
 import ringway
 import ringway.asyncio
+from conftest import HANDSHAKE
 from loops import each_loop, half_here, registered, run, turns
 
 Loops = Callable[[], asyncio.AbstractEventLoop]
@@ -152,7 +153,7 @@ def test_waiting_senders_that_are_cancelled_let_the_next_go(place: str, loops: L
 def test_connecting_and_accepting_that_are_cancelled_anywhere(place: str, loops: Loops) -> None:
     async def main() -> None:
         made = 0
-        async with ringway.asyncio.listen(place, capacity=4096) as listener:
+        async with ringway.asyncio.listen(place, capacity=4096, handshake_timeout=HANDSHAKE) as listener:
             for cancel_connect in range(0, 4 * STEPS, 2):
                 for cancel_accept in range(0, 4 * STEPS, 4):
                     accepting = asyncio.create_task(listener.accept())
@@ -178,7 +179,7 @@ def test_connecting_and_accepting_that_are_cancelled_anywhere(place: str, loops:
                     accepted.append(connection)
 
             accepting_all = asyncio.create_task(accepts())
-            client = await ringway.asyncio.connect(place, handshake_timeout=30)
+            client = await ringway.asyncio.connect(place, handshake_timeout=HANDSHAKE)
             await client.send(b"x")
             while not any([await hears(server) for server in accepted]):
                 await asyncio.sleep(0)

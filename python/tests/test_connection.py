@@ -9,7 +9,7 @@ import time
 import pytest
 
 import ringway
-from conftest import PATIENCE, connect_soon, running
+from conftest import PATIENCE, connect_soon, running, wait_until_asleep
 
 Pair = tuple[ringway.Connection, ringway.Connection]
 
@@ -207,10 +207,10 @@ def test_attributes(pair: Pair) -> None:
 
 WAITER = """
 import sys, ringway
-with ringway.listen(sys.argv[1]) as listener:
+with ringway.listen(sys.argv[1], handshake_timeout=20) as listener:
     connection = listener.accept()
-    print("waits", flush=True)
     try:
+        print("waits", flush=True)
         if sys.argv[2] == "recv":
             connection.recv()
         elif sys.argv[2] == "send":
@@ -230,7 +230,7 @@ def test_ctrl_c_ends_a_wait(place: str, call: str) -> None:
     with running(command) as waiter:
         client = connect_soon(place)
         assert waiter.stdout is not None and waiter.stdout.readline() == "waits\n"
-        time.sleep(0.2)
+        wait_until_asleep(waiter.pid)
         waiter.send_signal(signal.SIGINT)
         assert waiter.wait(PATIENCE) == 3
         client.close()
@@ -246,8 +246,8 @@ def test_a_pair_has_one_capacity_unless_two_are_said() -> None:
 CONNECTER = """
 import sys, ringway
 listener = ringway.listen(sys.argv[1])
-print("waits", flush=True)
 try:
+    print("waits", flush=True)
     ringway.connect(sys.argv[1], handshake_timeout=600)  # nobody accepts
 except KeyboardInterrupt:
     sys.exit(3)
@@ -257,7 +257,7 @@ except KeyboardInterrupt:
 def test_ctrl_c_ends_a_handshake(place: str) -> None:
     with running([sys.executable, "-c", CONNECTER, place]) as waiter:
         assert waiter.stdout is not None and waiter.stdout.readline() == "waits\n"
-        time.sleep(0.2)
+        wait_until_asleep(waiter.pid)
         waiter.send_signal(signal.SIGINT)
         assert waiter.wait(PATIENCE) == 3
 

@@ -9,13 +9,13 @@ import threading
 import pytest
 
 import ringway
-from conftest import PATIENCE, connect_soon
+from conftest import HANDSHAKE, PATIENCE, connect_soon, strike_when_asleep
 
 Pair = tuple[ringway.Connection, ringway.Connection]
 
 SERVER = """
 import sys, time, ringway
-connection = ringway.listen(sys.argv[1]).accept()
+connection = ringway.listen(sys.argv[1], handshake_timeout=20).accept()
 connection.send_batch([b"one", b"two"])
 print("sent", flush=True)
 time.sleep(600)
@@ -102,7 +102,7 @@ def test_a_handler_does_not_wait_for_the_call_that_it_interrupts(pair: Pair) -> 
 
     before = signal.signal(signal.SIGUSR1, handle)
     try:
-        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        strike_when_asleep(signal.SIGUSR1)
         assert right.recv(timeout=PATIENCE) == b"from the handler"
     finally:
         signal.signal(signal.SIGUSR1, before)
@@ -131,7 +131,7 @@ def test_options(place: str) -> None:
         place,
         alignment=64,
         allow_uid=[os.getuid()],
-        handshake_timeout=5,
+        handshake_timeout=HANDSHAKE,
         lanes=2,
         limits={"connections": 5, "bytes": 1 << 30, "handshakes": 5},
         max_capacity=1 << 20,
@@ -149,7 +149,7 @@ def test_options(place: str) -> None:
         made: list[ringway.Connection] = []
         client = threading.Thread(
             target=lambda: made.append(
-                ringway.connect(place, lanes=3, capacity=1 << 16, peer_capacity=1 << 12, codec=7)
+                ringway.connect(place, lanes=3, capacity=1 << 16, peer_capacity=1 << 12, codec=7, handshake_timeout=HANDSHAKE)
             )
         )
         client.start()
@@ -253,7 +253,7 @@ def test_a_handler_closes_the_listener_that_waits(place: str) -> None:
 
     before = signal.signal(signal.SIGUSR1, close)
     try:
-        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        strike_when_asleep(signal.SIGUSR1)
         assert list(listener) == []
     finally:
         signal.signal(signal.SIGUSR1, before)
@@ -269,7 +269,7 @@ def test_a_handler_closes_the_connection_that_waits(pair: Pair) -> None:
 
     before = signal.signal(signal.SIGUSR1, close)
     try:
-        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        strike_when_asleep(signal.SIGUSR1)
         with pytest.raises(ringway.Closed):
             right.recv(timeout=PATIENCE)
     finally:
@@ -290,8 +290,8 @@ def test_what_a_handler_raises_ends_a_listener_too(place: str) -> None:
 
     before = signal.signal(signal.SIGUSR1, handle)
     try:
-        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1)).start()
         with pytest.raises(KeyboardInterrupt):
+            strike_when_asleep(signal.SIGUSR1)
             next(listener)
     finally:
         signal.signal(signal.SIGUSR1, before)

@@ -1,11 +1,10 @@
 """The examples run."""
 
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
-from conftest import PATIENCE, running
+from conftest import PATIENCE, run_client, running
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -17,7 +16,7 @@ def test_a_service_and_its_client(place: str) -> None:
         assert serving.stdout is not None
         assert serving.stdout.readline() == f"listening at {place}\n"
         for _ in range(2):
-            done = subprocess.run(client, capture_output=True, text=True, timeout=60)
+            done = run_client(client)
             assert (done.returncode, done.stderr) == (0, "")
             assert done.stdout.splitlines()[-1] == "0 + 1 + 2 + 3 + 4 = 10"
         serving.send_signal(signal.SIGINT)

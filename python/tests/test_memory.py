@@ -279,9 +279,9 @@ def test_records_as_batches(pair: Pair) -> None:
 FORKER = """
 import os, sys, gc, ringway, threading
 place = sys.argv[1]
-listener = ringway.listen(place)
+listener = ringway.listen(place, handshake_timeout=20)
 made = []
-thread = threading.Thread(target=lambda: made.append(ringway.connect(place, trust_peer=True)))
+thread = threading.Thread(target=lambda: made.append(ringway.connect(place, trust_peer=True, handshake_timeout=20)))
 thread.start()
 server = listener.accept(); thread.join(); client = made.pop()
 server.send(b"seen")
@@ -331,9 +331,9 @@ def test_a_forked_child_harms_nobody(place: str) -> None:
 ENDER = """
 import sys, ringway, threading
 place = sys.argv[1]
-listener = ringway.listen(place)
+listener = ringway.listen(place, handshake_timeout=20)
 made = []
-thread = threading.Thread(target=lambda: made.append(ringway.connect(place, trust_peer=True)))
+thread = threading.Thread(target=lambda: made.append(ringway.connect(place, trust_peer=True, handshake_timeout=20)))
 thread.start()
 server = listener.accept(); thread.join(); client = made.pop()
 server.send(b"seen")

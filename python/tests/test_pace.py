@@ -26,9 +26,11 @@ def test_a_thread_that_waits_leaves_the_lock_to_others(
     left, right = ringway.pair(wait=wait)
     with left, right:
         ended: list[str] = []
+        begins = threading.Event()
 
         def waiting(name: str) -> None:
             try:
+                begins.set()
                 if name == "receives":
                     right.recv(timeout=PATIENCE)
                 else:
@@ -40,14 +42,17 @@ def test_a_thread_that_waits_leaves_the_lock_to_others(
         # What ends each wait is done by this thread, behind some work: it needs the lock for both.
         receiving = threading.Thread(target=waiting, args=["receives"])
         receiving.start()
+        assert begins.wait(PATIENCE)
         work()
         left.send(b"x")
         receiving.join()
         assert ended == ["receives"]
         while left.try_send(b"x" * 1000):
             pass
+        begins.clear()
         sending = threading.Thread(target=waiting, args=["sends"])
         sending.start()
+        assert begins.wait(PATIENCE)
         work()
         while sending.is_alive():
             right.try_recv()

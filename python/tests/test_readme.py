@@ -3,13 +3,12 @@
 import doctest
 import re
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from conftest import PATIENCE, running
+from conftest import PATIENCE, be_patient, run_client, running
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
@@ -26,13 +25,14 @@ def test_five_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     client = [sys.executable, str(tmp_path / "client.py")]
     with running(service) as serving:
         assert serving.stdout is not None and serving.stdout.readline() == "listening\n"
-        done = subprocess.run(client, capture_output=True, text=True, timeout=60)
+        done = run_client(client)
         assert (done.stdout, done.stderr) == ("b'HELLO'\n", "")
         serving.send_signal(signal.SIGINT)
         assert serving.wait(PATIENCE) == -signal.SIGINT
 
 
-def test_sessions() -> None:
+def test_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    be_patient(monkeypatch)
     test = doctest.DocTestParser().get_doctest(README, {}, "README", "README.md", 0)
     assert len(test.examples) >= 4
     runner = doctest.DocTestRunner()

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 import ringway
+from conftest import HANDSHAKE
 
 
 def quote(**changes: Any) -> dict[str, Any]:
@@ -86,7 +87,7 @@ def test_a_schema_that_breaks_a_rule_says_which() -> None:
 
 def test_both_sides_learn_of_schemas(place: str) -> None:
     schema = ringway.Schema(quote())
-    with ringway.listen(place, expects=schema) as listener:
+    with ringway.listen(place, expects=schema, handshake_timeout=HANDSHAKE) as listener:
         with pytest.raises(ringway.SchemaError, match="without a schema"):
             _connect(listener, place)
         with pytest.raises(ringway.SchemaError, match="cannot read"):
@@ -106,7 +107,7 @@ def _connect(listener: ringway.Listener, place: str, **options: Any) -> Any:
 
     def connect() -> None:
         try:
-            made.append(ringway.connect(place, **options))
+            made.append(ringway.connect(place, handshake_timeout=HANDSHAKE, **options))
         except ringway.Error as error:
             made.append(error)
 

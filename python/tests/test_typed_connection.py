@@ -9,6 +9,7 @@ import typed_shapes as shapes
 from typed_pair import typed
 
 import ringway
+from conftest import HANDSHAKE
 from ringway.typed import Invalid, Maybe, array, f64, field, lane, message, u8, u32, u64
 
 np = pytest.importorskip("numpy")
@@ -265,9 +266,9 @@ def test_a_deprecated_field_is_told_once(place: str) -> None:
 
 
 def test_one_direction_may_be_bytes(place: str) -> None:
-    with ringway.listen(place, sends=Quote) as listener:
+    with ringway.listen(place, sends=Quote, handshake_timeout=HANDSHAKE) as listener:
         made: list[Any] = []
-        thread = threading.Thread(target=lambda: made.append(ringway.connect(place, expects=Quote)))
+        thread = threading.Thread(target=lambda: made.append(ringway.connect(place, expects=Quote, handshake_timeout=HANDSHAKE)))
         thread.start()
         with listener.accept(timeout=20) as server:
             thread.join()

@@ -10,13 +10,15 @@ from types import MemberDescriptorType
 import pytest
 
 import ringway.typed
+from conftest import be_patient
 
 DOCS = Path(__file__).parents[2] / "docs" / "python.md"
 
 
 @pytest.fixture(autouse=True)
 def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A directory for names of this test's own."""
+    """A directory for names of this test's own, and time for handshakes."""
+    be_patient(monkeypatch)
     directory = tmp_path / "names"
     directory.mkdir(mode=0o700)
     monkeypatch.setenv("RINGWAY_DIR", str(directory))

@@ -7,6 +7,7 @@ import typed_shapes as shapes
 from typed_pair import rust
 
 import ringway
+from conftest import HANDSHAKE
 from ringway.typed import Invalid, Maybe, f64, field, i64, lane, message, schema, u32, u64
 
 pytestmark = pytest.mark.filterwarnings("ignore:field .* is deprecated:DeprecationWarning")
@@ -33,7 +34,7 @@ EVERYTHING = shapes.Everything(
 
 
 def test_every_message_goes_there_and_back(place: str) -> None:
-    with rust("echo", place), ringway.connect(place, sends=REQUEST, expects=REQUEST) as connection:
+    with rust("echo", place), ringway.connect(place, sends=REQUEST, expects=REQUEST, handshake_timeout=HANDSHAKE) as connection:
         # Equal fingerprints: the same schema object comes back.
         assert connection.untyped.peer_sends == REQUEST.schema
         messages: list[Any] = [shapes.Cancel(3), EVERYTHING, shapes.Note(1, "öß"), shapes.Order(2, shapes.Side.Buy, [leg(1.5)] * 3), shapes.Order(2, shapes.Side.Buy, [])]
@@ -49,7 +50,7 @@ def test_every_message_goes_there_and_back(place: str) -> None:
 
 
 def test_classes_from_the_tables_of_a_service_speak_with_it(place: str) -> None:
-    with rust("echo", place), ringway.connect_as_told(place) as connection:
+    with rust("echo", place), ringway.connect_as_told(place, handshake_timeout=HANDSHAKE) as connection:
         assert connection.sends is not None and connection.sends.schema.fingerprint == REQUEST.schema.fingerprint
         Cancel, Everything = connection.sends["Cancel"], connection.sends[7]
         connection.send(Cancel(number=5))
@@ -63,7 +64,7 @@ def test_classes_from_the_tables_of_a_service_speak_with_it(place: str) -> None:
 
 def test_a_plain_connection_builds_classes_and_dtypes_from_the_peer(place: str) -> None:
     np = pytest.importorskip("numpy")
-    with rust("stream", place, "1000"), ringway.connect(place, sends=ringway.Schema({"records": []})) as plain:
+    with rust("stream", place, "1000"), ringway.connect(place, sends=ringway.Schema({"records": []}), handshake_timeout=HANDSHAKE) as plain:
         told = plain.schema()
         assert told.message.__name__ == "Tick"
         assert told.dtype.names == ("id", "price", "size", "venue", "flags")
@@ -82,7 +83,7 @@ def test_a_plain_connection_builds_classes_and_dtypes_from_the_peer(place: str) 
 @pytest.mark.parametrize("max", [100, 4096])
 def test_a_batch_arrives_as_one_array(place: str, role: str, max: int) -> None:
     pytest.importorskip("numpy")
-    with rust(role, place, "5000"), ringway.connect(place, sends=(), expects=Tick) as connection:
+    with rust(role, place, "5000"), ringway.connect(place, sends=(), expects=Tick, handshake_timeout=HANDSHAKE) as connection:
         ids: list[int] = []
         while len(ids) < 5000:
             array = connection.recv_array(max, timeout=20)
@@ -95,7 +96,7 @@ def test_a_batch_arrives_as_one_array(place: str, role: str, max: int) -> None:
 @pytest.mark.parametrize("together", [False, True])
 def test_an_array_is_a_batch_of_messages(place: str, together: bool) -> None:
     np = pytest.importorskip("numpy")
-    with rust("sum", place, "3000") as service, ringway.connect(place, sends=Tick, expects=()) as connection:
+    with rust("sum", place, "3000") as service, ringway.connect(place, sends=Tick, expects=(), handshake_timeout=HANDSHAKE) as connection:
         array = ringway.typed.array(Tick, 3000)
         array["price"] = np.arange(3000)
         if together:
@@ -141,14 +142,14 @@ def named(made: type, name: str) -> ringway.typed.Lane[Any]:
 def test_an_older_and_a_newer_program_understand_rust(place: str) -> None:
     with rust("quotes", place):
         quote = named(Old, "Quote")
-        with ringway.connect(place, sends=quote, expects=quote) as connection:
+        with ringway.connect(place, sends=quote, expects=quote, handshake_timeout=HANDSHAKE) as connection:
             # Rust fills in what it knows and we do not, and we skip it.
             connection.send(Old(7, 1.5))
             assert connection.recv(timeout=20) == Old(7, 1.5)
             assert [str(told) for told in connection.deprecated] == ["field `price` of `Quote` is deprecated: use `venue`"]
     with rust("quotes", place):
         quote = named(New, "Quote")
-        with ringway.connect(place, sends=quote, expects=quote) as connection:
+        with ringway.connect(place, sends=quote, expects=quote, handshake_timeout=HANDSHAKE) as connection:
             connection.send(New(8, 2.5, 3, 9, "gone"))
             # It does not know the note, and we have a default for it.
             assert connection.recv(timeout=20) == New(8, 2.5, 3, 9, "new")
@@ -165,7 +166,7 @@ def test_a_field_that_differs_is_refused_with_the_words_of_rust(place: str) -> N
     with rust("quotes", place) as service:
         quote = named(Stranger, "Quote")
         with pytest.raises(ringway.SchemaError) as found:
-            ringway.connect(place, sends=quote, expects=quote)
+            ringway.connect(place, sends=quote, expects=quote, handshake_timeout=HANDSHAKE)
         text = str(found.value)
         service.kill()
     assert "field `price` of `Quote`: `price: f64` at byte 8 where it is written, `price: i64` at byte 8 where it is read" in text
@@ -230,7 +231,7 @@ def test_a_value_beyond_64_bits_with_a_sign_is_told_as_rust_tells_it() -> None:
 
 
 def test_a_lie_is_an_error_that_names_the_field_and_the_connection_goes_on(place: str) -> None:
-    with rust("lies", place), ringway.connect(place, sends=REQUEST, expects=REQUEST) as connection:
+    with rust("lies", place), ringway.connect(place, sends=REQUEST, expects=REQUEST, handshake_timeout=HANDSHAKE) as connection:
 
         def ask(kind: int, payload: bytes) -> None:
             connection.send(shapes.Note(0, f"{kind} {payload.hex()}"))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import ringway
+from conftest import HANDSHAKE
 from ringway.typed import Connection, Listener
 
 ROOT = Path(__file__).parents[2]
@@ -18,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 def typed(place: str, sends: Any, expects: Any, **options: Any) -> Generator[tuple[Connection[Any, Any], Connection[Any, Any]], None, None]:
     """Who sends what `sends` says, and who expects what `expects` says."""
     made: list[Any] = []
+    options.setdefault("handshake_timeout", HANDSHAKE)
 
     def client() -> None:
         try:

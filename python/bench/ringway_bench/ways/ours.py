@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 def meet(side: int, address: str, **options: Any) -> ringway.Connection:
     """A connection of the two: the lead listens."""
+    # A handshake may find the other side without a processor for longer than the second that it has otherwise.
+    options.setdefault("handshake_timeout", 30)
     if side == LEAD:
         with ringway.listen(address, **options) as listener:
             accepted: ringway.Connection = listener.accept(timeout=30)

@@ -31,7 +31,7 @@ class Records(OneWay):
     def __init__(self, side: int, address: str, count: int) -> None:
         # Eight batches, as in Rust: a larger ring is in no near cache.
         capacity = 1 << (8 * 32 * count - 1).bit_length()
-        options: dict[str, Any] = {"sends": Fill, "expects": Fill, "prefault": True, "capacity": capacity, "peer_capacity": capacity}
+        options: dict[str, Any] = {"sends": Fill, "expects": Fill, "prefault": True, "capacity": capacity, "peer_capacity": capacity, "handshake_timeout": 30}
         self.connection: typed.Connection[Fill, Fill]
         if side == LEAD:
             with typed.listen(address, **options) as listener:
