@@ -78,11 +78,18 @@ fn time(seconds: &str) -> Result<Duration, Box<dyn Error>> {
     Ok(Duration::from_secs(seconds.parse()?))
 }
 
+/// A busy machine may keep either side from its processor for a while, and a handshake has a second unless it is told.
+fn config() -> Config {
+    Config::new().handshake_timeout(Duration::from_secs(10))
+}
+
 /// Reads the counters again and again, and sends each as a message.
 fn sample(name: &str, time: Duration) -> Result<(), Box<dyn Error>> {
-    let mut readings = typed::connect::<Reading, Nothing>(name)?.split().0;
+    let mut readings = typed::connect_with::<Reading, Nothing>(&config(), name)?
+        .split()
+        .0;
     let began = Instant::now();
-    while began.elapsed() < time {
+    loop {
         for line in fs::read_to_string("/proc/stat")?.lines() {
             if let Some(processor) = processor(line) {
                 readings.send(&processor)?;
@@ -94,9 +101,12 @@ fn sample(name: &str, time: Duration) -> Result<(), Box<dyn Error>> {
                 readings.send(&interface)?;
             }
         }
+        // Each kind goes once at least, however late it is when the first has gone.
+        if began.elapsed() >= time {
+            return Ok(());
+        }
         thread::sleep(EVERY);
     }
-    Ok(())
 }
 
 fn processor(line: &str) -> Option<Processor> {
@@ -140,7 +150,7 @@ fn interface(line: &str) -> Option<Interface> {
 /// Starts the other process, and prints what has changed between its first reading and its last.
 fn aggregate(time: Duration) -> Result<(), Box<dyn Error>> {
     let name = format!("host-{}", std::process::id());
-    let config = Config::new().allow_tap(true);
+    let config = config().allow_tap(true);
     let mut listener = typed::Listener::<Nothing, Reading>::bind_with(&config, name.as_str())?;
     let seconds = time.as_secs().to_string();
     let mut child = Command::new(std::env::current_exe()?)

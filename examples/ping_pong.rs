@@ -6,7 +6,7 @@ use std::error::Error;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use ringway::{Config, Connection, Listener, RecvError};
+use ringway::{Config, Connection, RecvError};
 
 const ROUNDS: u32 = 10_000;
 
@@ -29,10 +29,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
+/// A busy machine may keep either side from its processor for a while, and a handshake has a second unless it is told.
+fn config() -> Config {
+    Config::new().handshake_timeout(Duration::from_secs(10))
+}
+
 /// The server: doubles every number that it is sent, until its client closes.
 fn serve(name: &str) -> Result<(), Box<dyn Error>> {
-    let mut listener = Listener::bind(name)?;
-    let mut connection = listener.accept_deadline(Instant::now() + Duration::from_secs(5))?;
+    let mut listener = config().bind(name)?;
+    let mut connection = listener.accept_deadline(Instant::now() + Duration::from_secs(10))?;
     println!(
         "server {}: uid {} is connected",
         std::process::id(),
@@ -70,9 +75,9 @@ fn ask(name: &str) -> Result<(), Box<dyn Error>> {
 
 /// Connects as soon as the server listens.
 fn connect(name: &str) -> Result<Connection, Box<dyn Error>> {
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + Duration::from_secs(10);
     loop {
-        match Config::new().connect(name) {
+        match config().connect(name) {
             Ok(connection) => return Ok(connection),
             Err(error) if Instant::now() >= deadline => return Err(error.into()),
             Err(_) => std::thread::sleep(Duration::from_millis(5)),
