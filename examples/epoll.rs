@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use ringway::{Arm, Config, Receiver, RecvError};
+use ringway::{Arm, Config, Listener, Receiver, RecvError};
 
 const CLIENTS: u64 = 3;
 const FRAMES: u64 = 50_000;
