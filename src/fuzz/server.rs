@@ -20,7 +20,7 @@ const CLIENTS: usize = 3;
 /// The most steps of an input.
 const STEPS: usize = 48;
 /// What is closed on another thread is closed by then, on any machine.
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(30);
 
 /// A client.
 struct Client {

@@ -3,6 +3,7 @@
 
 #include <ringway/ringway.hpp>
 
+#include <atomic>
 #include <poll.h>
 #include <thread>
 #include <type_traits>
@@ -110,9 +111,14 @@ static void options() {
     const std::string path = new_path();
     ringway::listener listener(path, ringway::config().sends(ringway::schema_of<deal>()).expects(ringway::schema_of<deal>()).handshake_timeout(60s).capacity(1 << 16));
     CHECK(listener.path() == path && listener.refusals() == std::pair(std::uint64_t{0}, std::string()));
-    std::thread accepts([&] { CHECK(listener.try_accept(1s).error().code() == RINGWAY_TIMED_OUT); });
+    // Until both have had their answers.
+    std::atomic<bool> answered = false;
+    std::thread accepts([&] {
+        while (!answered) CHECK(listener.try_accept(20ms).error().code() == RINGWAY_TIMED_OUT);
+    });
     CHECK(ringway::observed(path, named).peer().pid == getpid());
     CHECK(ringway::try_connect(path, patient().lanes(2)).error().code() != RINGWAY_OK);
+    answered = true;
     accepts.join();
     CHECK(listener.refusals().first == 1 && !listener.refusals().second.empty());
     // What would be cut at the zero is another address.

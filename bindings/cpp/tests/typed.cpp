@@ -234,7 +234,7 @@ static void no_room() {
 }
 
 static void refused(const std::string &path) {
-    const auto made = ringway::try_connect<wrong::Quote, wrong::Quote>(path);
+    const auto made = ringway::try_connect<wrong::Quote, wrong::Quote>(path, patient());
     CHECK(!made && made.error().code() == RINGWAY_SCHEMA);
     std::puts(made.error().text().c_str());
 }

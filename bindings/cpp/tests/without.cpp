@@ -67,7 +67,7 @@ int main() {
     values();
     ends();
     const std::string path = new_path();
-    ringway::listener listener(path);
+    ringway::listener listener(path, ringway::config().handshake_timeout(60s));
     std::optional<ringway::connection> client;
     std::thread other([&] { client.emplace(*ringway::try_connect(path, ringway::config().handshake_timeout(60s))); });
     auto server = listener.try_accept(60s);

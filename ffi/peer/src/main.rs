@@ -7,8 +7,10 @@ mod shapes;
 
 use std::error::Error;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use ringway::typed::{Listener, RecvError, connect};
+use ringway::Config;
+use ringway::typed::{Listener, RecvError, connect_with};
 
 use kinds::{Everything, Leg, Request};
 use shapes::{Other, Quote};
@@ -41,9 +43,14 @@ fn main() -> ExitCode {
 
 type Outcome = Result<(), Box<dyn Error>>;
 
+/// As much time for a handshake as a machine may take that has other things to do.
+fn patient() -> Config {
+    Config::new().handshake_timeout(Duration::from_secs(60))
+}
+
 /// Sends back what one client sends, changed in two fields.
 fn echo(path: &str) -> Outcome {
-    let mut listener = Listener::<Everything, Everything>::bind(path)?;
+    let mut listener = Listener::<Everything, Everything>::bind_with(&patient(), path)?;
     let (mut sender, mut receiver) = listener.accept()?.split();
     loop {
         match receiver.recv() {
@@ -60,7 +67,7 @@ fn echo(path: &str) -> Outcome {
 
 /// Sends back what one client sends many of in one frame, counted up by one.
 fn slices(path: &str) -> Outcome {
-    let mut listener = Listener::<Leg, Leg>::bind(path)?;
+    let mut listener = Listener::<Leg, Leg>::bind_with(&patient(), path)?;
     let (mut sender, mut receiver) = listener.accept()?.split();
     loop {
         match receiver.recv_batch::<Leg>() {
@@ -79,7 +86,7 @@ fn slices(path: &str) -> Outcome {
 
 /// Takes the requests of one client, and says what each was.
 fn requests(path: &str) -> Outcome {
-    let mut listener = Listener::<Request, Request>::bind(path)?;
+    let mut listener = Listener::<Request, Request>::bind_with(&patient(), path)?;
     let (mut sender, mut receiver) = listener.accept()?.split();
     loop {
         match receiver.recv() {
@@ -96,7 +103,7 @@ fn requests(path: &str) -> Outcome {
 
 /// Listens for quotes until its standard input ends, and refuses whoever sends something else.
 fn expect(path: &str) -> Outcome {
-    let mut listener = Listener::<Quote, Quote>::bind(path)?;
+    let mut listener = Listener::<Quote, Quote>::bind_with(&patient(), path)?;
     std::thread::spawn(move || {
         loop {
             if let Err(error) = listener.accept() {
@@ -112,7 +119,7 @@ fn expect(path: &str) -> Outcome {
 
 /// Connects to that with another message of the same name, and says what it was told.
 fn refused(path: &str) -> Outcome {
-    match connect::<Other, Other>(path) {
+    match connect_with::<Other, Other>(&patient(), path) {
         Ok(_) => Err("it was taken".into()),
         Err(error) => {
             println!("{error}");

@@ -143,7 +143,8 @@ impl Fuzzer {
             format!("-max_len={}", self.longest),
             // Long ones from the beginning: a program takes some bytes until anything can go wrong.
             "-len_control=0".to_owned(),
-            "-timeout=20".to_owned(),
+            // A host may stand still for seconds, at each of several moments of an input.
+            "-timeout=60".to_owned(),
             "-detect_leaks=0".to_owned(),
             "-print_final_stats=1".to_owned(),
         ]);

@@ -68,6 +68,34 @@ pub(super) fn run(job: &mut Job, tree: &Tree) -> Result<usize, Stop> {
     Ok(PAGES.len())
 }
 
+/// What the client of a page says where the host has kept it or its server from a processor for longer than the page has it: nobody listens there yet, or an answer was late.
+const LATE: [&str; 3] = ["nobody listens", "did not answer in time", "deadline"];
+
+/// Commands of which one failed leave no server behind.
+const TRAP: &str = "trap '[ -z \"${!:-}\" ] || { kill $! && wait $! || :; } 2>/dev/null' EXIT";
+
+/// Runs the commands of a page, which are for people and know of no busy machine: once more where one was late. Returns what they print.
+fn commands(job: &mut Job, tree: &Tree, folder: &Path, text: &str) -> Result<String, Stop> {
+    let mut left = 4;
+    loop {
+        let mut shell = tree.with(place::command("sh"));
+        shell
+            .args(["-eu", "-c", &format!("{TRAP}\n{text}\ntrap - EXIT\n")])
+            .env("PREFIX", &tree.prefix)
+            .current_dir(folder);
+        let (printed, status) = job.try_run(&mut shell, Duration::from_secs(120))?;
+        if status.success() {
+            return Ok(printed);
+        }
+        left -= 1;
+        if left == 0 || !LATE.iter().any(|words| printed.contains(words)) {
+            return Err(Stop::failed(format!(
+                "its commands ended with {status}:\n{printed}"
+            )));
+        }
+    }
+}
+
 fn one(job: &mut Job, tree: &Tree, folder: &Path, blocks: &[Block<'_>]) -> Result<(), Stop> {
     let (mut files, mut scripts, mut printed) = (0, 0, String::new());
     for block in blocks {
@@ -81,12 +109,7 @@ fn one(job: &mut Job, tree: &Tree, folder: &Path, blocks: &[Block<'_>]) -> Resul
                 files += 1;
             }
             "sh" if !block.text.contains("cargo xtask") => {
-                let mut shell = tree.with(place::command("sh"));
-                shell
-                    .args(["-eu", "-c", &block.text])
-                    .env("PREFIX", &tree.prefix)
-                    .current_dir(folder);
-                printed = job.run(&mut shell, Duration::from_secs(120))?;
+                printed = commands(job, tree, folder, &block.text)?;
                 scripts += 1;
             }
             "text" => {
