@@ -163,9 +163,9 @@ impl Connection {
     ///
     /// >>> import ringway, time
     /// >>> left, right = ringway.pair(drop_expired=True)
-    /// >>> left.send_expiring(b"soon stale", 0.001)
+    /// >>> left.send_expiring(b"soon stale", 0.05)
     /// >>> left.send_expiring(b"good for an hour", 3600)
-    /// >>> time.sleep(0.002)
+    /// >>> time.sleep(0.06)
     /// >>> right.recv()
     /// b'good for an hour'
     #[pyo3(signature = (buffer, lifetime, kind=0))]

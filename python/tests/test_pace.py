@@ -42,7 +42,7 @@ def test_a_thread_that_waits_leaves_the_lock_to_others(
         # What ends each wait is done by this thread, behind some work: it needs the lock for both.
         receiving = threading.Thread(target=waiting, args=["receives"])
         receiving.start()
-        assert begins.wait(PATIENCE)
+        assert begins.wait(60)
         work()
         left.send(b"x")
         receiving.join()
@@ -52,7 +52,7 @@ def test_a_thread_that_waits_leaves_the_lock_to_others(
         begins.clear()
         sending = threading.Thread(target=waiting, args=["sends"])
         sending.start()
-        assert begins.wait(PATIENCE)
+        assert begins.wait(60)
         work()
         while sending.is_alive():
             right.try_recv()

@@ -130,12 +130,13 @@ impl Listener {
     /// connection. Dropping this listener then turns nobody away, and leaves the name alone.
     ///
     /// ```
-    /// # use ringway::{Config, ErrorKind, Listener, connect};
+    /// # use ringway::{Config, ErrorKind, Listener};
     /// # let path = std::env::temp_dir().join(format!("ringway-doc-handover-{}", std::process::id()));
     /// let mut old = Listener::bind(path.as_path())?;
     /// let socket = old.hand_over()?;
     /// # let left = path.clone();
-    /// # let client = std::thread::spawn(move || connect(path));
+    /// # let patient = Config::new().handshake_timeout(std::time::Duration::from_secs(20));
+    /// # let client = std::thread::spawn(move || patient.connect(path));
     /// loop {
     ///     match old.accept() {
     ///         Ok(connection) => { /* serve it */ }

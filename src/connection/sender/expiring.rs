@@ -23,14 +23,15 @@ impl Sender {
     /// ```
     /// # use std::time::{Duration, Instant};
     /// # let path = std::env::temp_dir().join(format!("ringway-doc-expiring-{}", std::process::id()));
-    /// # let mut listener = ringway::Listener::bind(path.as_path())?;
-    /// # let client = std::thread::spawn(move || ringway::connect(path));
+    /// # let patient = ringway::Config::new().handshake_timeout(std::time::Duration::from_secs(20));
+    /// # let mut listener = patient.bind(path.as_path())?;
+    /// # let client = std::thread::spawn(move || patient.connect(path));
     /// # let (mut sender, _theirs) = listener.accept()?.split();
     /// # let (_ours, mut receiver) = client.join().unwrap()?.split();
     /// receiver.drop_expired(true)?;
-    /// sender.send_expiring(b"soon stale", Instant::now() + Duration::from_millis(1))?;
+    /// sender.send_expiring(b"soon stale", Instant::now() + Duration::from_millis(50))?;
     /// sender.send_expiring(b"good for an hour", Instant::now() + Duration::from_secs(3600))?;
-    /// std::thread::sleep(Duration::from_millis(2));
+    /// std::thread::sleep(Duration::from_millis(60));
     /// assert_eq!(receiver.recv()?.to_vec(), b"good for an hour");
     /// assert_eq!(receiver.expired(), 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
