@@ -4,11 +4,10 @@
 
 use std::error::Error;
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
 
 use async_io::Async;
 use futures_util::future::try_join;
-use ringway::{Arm, Config, Connection, Listener, Receiver, RecvError, SendError, Sender};
+use ringway::{Arm, Connection, Listener, Receiver, RecvError, SendError, Sender};
 
 const FRAMES: u64 = 50_000;
 
@@ -78,16 +77,11 @@ async fn ask(connection: Connection) -> Outcome<()> {
     Ok(())
 }
 
-/// A busy machine may keep either side from its processor for a while, and a handshake has a second unless it is told.
-fn config() -> Config {
-    Config::new().handshake_timeout(Duration::from_secs(10))
-}
-
 fn main() -> Outcome<()> {
     let name = format!("async-io-{}", std::process::id());
-    let listener = config().bind(name.as_str())?;
+    let listener = Listener::bind(name.as_str())?;
     // Connecting waits for the server's answer: on a thread of its own, where there is no feature `tokio`.
-    let dialling = std::thread::spawn(move || config().connect(name));
+    let dialling = std::thread::spawn(move || ringway::connect(name));
     let asking = async {
         let connection = blocking(dialling).await?;
         ask(connection).await
@@ -103,7 +97,7 @@ async fn blocking(
     thread: std::thread::JoinHandle<Result<Connection, ringway::Error>>,
 ) -> Outcome<Connection> {
     while !thread.is_finished() {
-        async_io::Timer::after(Duration::from_millis(1)).await;
+        async_io::Timer::after(std::time::Duration::from_millis(1)).await;
     }
     Ok(thread.join().map_err(|_| "the thread panicked")??)
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ringway::batch::{Batcher, Bounds};
-use ringway::{Arm, Config, RecvError};
+use ringway::{Arm, Listener, RecvError};
 
 const BURSTS: u64 = 200;
 const BURST: u64 = 500;
@@ -17,7 +17,7 @@ const BURST: u64 = 500;
 fn main() -> Result<(), Box<dyn Error>> {
     let name = format!("batching-{}", std::process::id());
     // Bound before the other thread starts, so that it finds the name.
-    let mut listener = config().bind(name.as_str())?;
+    let mut listener = Listener::bind(name.as_str())?;
     let feed = thread::spawn(move || feed(&name).map_err(|error| error.to_string()));
 
     let mut receiver = listener.accept()?.split().1;
@@ -43,13 +43,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A busy machine may keep either side from its processor for a while, and a handshake has a second unless it is told.
-fn config() -> Config {
-    Config::new().handshake_timeout(Duration::from_secs(10))
-}
-
 fn feed(name: &str) -> Result<(), Box<dyn Error>> {
-    let (sender, mut requests) = config().connect(name)?.split();
+    let (sender, mut requests) = ringway::connect(name)?.split();
     let mut batcher = Batcher::new(sender, Bounds::new().budget(Duration::from_micros(200)));
     let mut number = 0u64;
     for _ in 0..BURSTS {

@@ -5,10 +5,9 @@
 use std::collections::HashMap;
 use std::error::Error;
 use std::thread;
-use std::time::Duration;
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use ringway::{Arm, Config, Listener, Receiver, RecvError};
+use ringway::{Arm, Listener, Receiver, RecvError};
 
 const CLIENTS: u64 = 3;
 const FRAMES: u64 = 50_000;
@@ -19,7 +18,7 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> Outcome<()> {
     let name = format!("epoll-{}", std::process::id());
-    let listener = config().bind(name.as_str())?;
+    let listener = Listener::bind(name.as_str())?;
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
             let name = name.clone();
@@ -84,13 +83,8 @@ fn drain(receivers: &mut HashMap<u64, Receiver>, key: u64) -> Outcome<u64> {
     }
 }
 
-/// A busy machine may keep either side from its processor for a while, and a handshake has a second unless it is told.
-fn config() -> Config {
-    Config::new().handshake_timeout(Duration::from_secs(10))
-}
-
 fn feed(name: String) -> Outcome<()> {
-    let mut sender = config().connect(name)?.split().0;
+    let mut sender = ringway::connect(name)?.split().0;
     for number in 0..FRAMES {
         sender.send(&number.to_le_bytes())?;
     }

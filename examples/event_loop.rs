@@ -5,7 +5,6 @@
 use std::error::Error;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::thread;
-use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ringway::{Arm, Config, Connection, Listener, Receiver, RecvError, SendError, Sender};
@@ -21,8 +20,6 @@ fn main() -> Outcome<()> {
     let name = format!("event-loop-{}", std::process::id());
     // Small rings: their senders wait for space, which the loop must see too.
     let config = Config::new().capacity(4096).peer_capacity(4096);
-    // A busy machine may keep either side from its processor for a while, and a handshake has a second unless it is told.
-    let config = config.handshake_timeout(Duration::from_secs(10));
     let listener = config.bind(name.as_str())?;
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| {

@@ -45,7 +45,7 @@ fn main() -> ExitCode {
 /// Starts the feed as a process of its own, and reads it to its end.
 fn read() -> Result<(), Box<dyn Error>> {
     let name = format!("expiring-{}", std::process::id());
-    let config = config().drop_expired(true);
+    let config = Config::new().drop_expired(true);
     let mut listener = typed::Listener::<Nothing, Quote>::bind_with(&config, name.as_str())?;
     let mut child = Command::new(std::env::current_exe()?).arg(&name).spawn()?;
     let mut quotes = listener.accept()?.split().1;
@@ -76,15 +76,8 @@ fn read() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A busy machine may keep either side from its processor for a while, and a handshake has a second unless it is told.
-fn config() -> Config {
-    Config::new().handshake_timeout(Duration::from_secs(10))
-}
-
 fn feed(name: &str) -> Result<(), Box<dyn Error>> {
-    let mut quotes = typed::connect_with::<Quote, Nothing>(&config(), name)?
-        .split()
-        .0;
+    let mut quotes = typed::connect::<Quote, Nothing>(name)?.split().0;
     let (mut late, mut in_vain) = (0u64, 0u64);
     for number in 1..=QUOTES {
         let price = 1.0 + f64::from(number % 1000) / 10_000.0;

@@ -78,16 +78,9 @@ fn time(seconds: &str) -> Result<Duration, Box<dyn Error>> {
     Ok(Duration::from_secs(seconds.parse()?))
 }
 
-/// A busy machine may keep either side from its processor for a while, and a handshake has a second unless it is told.
-fn config() -> Config {
-    Config::new().handshake_timeout(Duration::from_secs(10))
-}
-
 /// Reads the counters again and again, and sends each as a message.
 fn sample(name: &str, time: Duration) -> Result<(), Box<dyn Error>> {
-    let mut readings = typed::connect_with::<Reading, Nothing>(&config(), name)?
-        .split()
-        .0;
+    let mut readings = typed::connect::<Reading, Nothing>(name)?.split().0;
     let began = Instant::now();
     loop {
         for line in fs::read_to_string("/proc/stat")?.lines() {
@@ -150,7 +143,7 @@ fn interface(line: &str) -> Option<Interface> {
 /// Starts the other process, and prints what has changed between its first reading and its last.
 fn aggregate(time: Duration) -> Result<(), Box<dyn Error>> {
     let name = format!("host-{}", std::process::id());
-    let config = config().allow_tap(true);
+    let config = Config::new().allow_tap(true);
     let mut listener = typed::Listener::<Nothing, Reading>::bind_with(&config, name.as_str())?;
     let seconds = time.as_secs().to_string();
     let mut child = Command::new(std::env::current_exe()?)

@@ -5,9 +5,8 @@
 use std::error::Error;
 use std::io::Write;
 use std::thread;
-use std::time::Duration;
 
-use ringway::{Config, RecvError};
+use ringway::{Listener, RecvError};
 
 const GROUPS: u32 = 1_000;
 const GROUP: u32 = 16;
@@ -15,7 +14,7 @@ const GROUP: u32 = 16;
 fn main() -> Result<(), Box<dyn Error>> {
     let name = format!("in-place-{}", std::process::id());
     // Bound before the other thread starts, so that it finds the name.
-    let mut listener = config().bind(name.as_str())?;
+    let mut listener = Listener::bind(name.as_str())?;
     let producer = thread::spawn(move || produce(&name).map_err(|error| error.to_string()));
 
     let mut receiver = listener.accept()?.split().1;
@@ -42,13 +41,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A busy machine may keep either side from its processor for a while, and a handshake has a second unless it is told.
-fn config() -> Config {
-    Config::new().handshake_timeout(Duration::from_secs(10))
-}
-
 fn produce(name: &str) -> Result<(), Box<dyn Error>> {
-    let mut sender = config().connect(name)?.split().0;
+    let mut sender = ringway::connect(name)?.split().0;
 
     // Room for the most that it can be, filled in the ring itself, committed at what it came to.
     let mut reservation = sender.reserve(64)?;

@@ -4,9 +4,7 @@
 
 use std::error::Error;
 use std::thread;
-use std::time::Duration;
 
-use ringway::Config;
 use ringway::typed::{self, Message, Nothing, Received, Text};
 use ringway::zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
 
@@ -53,7 +51,7 @@ enum Event {
 fn main() -> Result<(), Box<dyn Error>> {
     let name = format!("list-{}", std::process::id());
     // Bound before the other thread starts, so that it finds the name.
-    let mut listener = typed::Listener::<Nothing, Event>::bind_with(&config(), name.as_str())?;
+    let mut listener = typed::Listener::<Nothing, Event>::bind(name.as_str())?;
     let shop = thread::spawn(move || sell(&name).map_err(|error| error.to_string()));
 
     let mut events = listener.accept()?.split().1;
@@ -82,15 +80,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A busy machine may keep either side from its processor for a while, and a handshake has a second unless it is told.
-fn config() -> Config {
-    Config::new().handshake_timeout(Duration::from_secs(10))
-}
-
 fn sell(name: &str) -> Result<(), Box<dyn Error>> {
-    let mut events = typed::connect_with::<Event, Nothing>(&config(), name)?
-        .split()
-        .0;
+    let mut events = typed::connect::<Event, Nothing>(name)?.split().0;
     let item = |name, count, cents| Item {
         name: Text::cut(name),
         count,

@@ -6,7 +6,7 @@ use std::error::Error;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use ringway::{Config, Connection, RecvError};
+use ringway::{Config, Connection, Listener, RecvError};
 
 const ROUNDS: u32 = 10_000;
 
@@ -29,15 +29,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// A busy machine may keep either side from its processor for a while, and a handshake has a second unless it is told.
-fn config() -> Config {
-    Config::new().handshake_timeout(Duration::from_secs(10))
-}
-
 /// The server: doubles every number that it is sent, until its client closes.
 fn serve(name: &str) -> Result<(), Box<dyn Error>> {
-    let mut listener = config().bind(name)?;
-    let mut connection = listener.accept_deadline(Instant::now() + Duration::from_secs(10))?;
+    let mut listener = Listener::bind(name)?;
+    let mut connection = listener.accept_deadline(Instant::now() + Duration::from_secs(5))?;
     println!(
         "server {}: uid {} is connected",
         std::process::id(),
@@ -75,9 +70,9 @@ fn ask(name: &str) -> Result<(), Box<dyn Error>> {
 
 /// Connects as soon as the server listens.
 fn connect(name: &str) -> Result<Connection, Box<dyn Error>> {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(5);
     loop {
-        match config().connect(name) {
+        match Config::new().connect(name) {
             Ok(connection) => return Ok(connection),
             Err(error) if Instant::now() >= deadline => return Err(error.into()),
             Err(_) => std::thread::sleep(Duration::from_millis(5)),

@@ -16,8 +16,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     let name = format!("priorities-{}", std::process::id());
     // Both sides ask for two lanes in each direction.
     let config = Config::new().lanes(2);
-    // A busy machine may keep either side from its processor for a while, and a handshake has a second unless it is told.
-    let config = config.handshake_timeout(Duration::from_secs(10));
     let mut listener = config.bind(name.as_str())?;
     let connecting = thread::spawn(move || config.connect(name.as_str()));
     let (mut sender, _receiver) = listener.accept()?.split();

@@ -5,9 +5,7 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::process::{Command, ExitCode};
-use std::time::Duration;
 
-use ringway::Config;
 use ringway::typed::{self, Enumeration, Message, Nothing, Text};
 use ringway::zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
 
@@ -62,7 +60,7 @@ fn main() -> ExitCode {
 /// Starts the feed as a process of its own, and reads it to its end.
 fn read() -> Result<(), Box<dyn Error>> {
     let name = format!("quotes-{}", std::process::id());
-    let mut listener = typed::Listener::<Nothing, Quote>::bind_with(&config(), name.as_str())?;
+    let mut listener = typed::Listener::<Nothing, Quote>::bind(name.as_str())?;
     let mut child = Command::new(std::env::current_exe()?).arg(&name).spawn()?;
     let mut quotes = listener.accept()?.split().1;
 
@@ -90,15 +88,8 @@ fn read() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A busy machine may keep either side from its processor for a while, and a handshake has a second unless it is told.
-fn config() -> Config {
-    Config::new().handshake_timeout(Duration::from_secs(10))
-}
-
 fn feed(name: &str) -> Result<(), Box<dyn Error>> {
-    let mut quotes = typed::connect_with::<Quote, Nothing>(&config(), name)?
-        .split()
-        .0;
+    let mut quotes = typed::connect::<Quote, Nothing>(name)?.split().0;
     quotes.send(&quote(0))?;
     for batch in 0..BATCHES {
         let many: Vec<Quote> = (0..BATCH)

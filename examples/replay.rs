@@ -5,7 +5,6 @@
 
 use std::error::Error;
 use std::thread;
-use std::time::Duration;
 
 use ringway::{Config, Receiver, RecvError, Wait};
 
@@ -16,8 +15,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     let name = format!("replay-{}", std::process::id());
     // Declared to the peer, which then never looks whether we sleep.
     let config = Config::new().wait(Wait::Spin);
-    // A busy machine may keep either side from its processor for a while, and a handshake has a second unless it is told.
-    let config = config.handshake_timeout(Duration::from_secs(10));
     let mut listener = config.bind(name.as_str())?;
     let producer = thread::spawn(move || -> Result<(), String> {
         let mut connection = config.connect(name).map_err(|error| error.to_string())?;

@@ -5,9 +5,7 @@
 use std::collections::HashMap;
 use std::error::Error;
 use std::thread;
-use std::time::Duration;
 
-use ringway::Config;
 use ringway::typed::{self, Maybe, Message, Text};
 use ringway::zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
 
@@ -50,10 +48,10 @@ struct Reply {
 fn main() -> Result<(), Box<dyn Error>> {
     let name = format!("request-{}", std::process::id());
     // Bound before the other thread starts, so that it finds the name.
-    let listener = typed::Listener::<Reply, Request>::bind_with(&config(), name.as_str())?;
+    let listener = typed::Listener::<Reply, Request>::bind(name.as_str())?;
     let server = thread::spawn(move || serve(listener).map_err(|error| error.to_string()));
 
-    let mut client = typed::connect_with::<Request, Reply>(&config(), name)?;
+    let mut client = typed::connect::<Request, Reply>(name)?;
     let mut ask = |request: Request| -> Result<Option<f64>, Box<dyn Error>> {
         client.sender().send_any(&request)?;
         Ok(client.receiver().recv()?.value.get())
@@ -69,11 +67,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     drop(client);
     server.join().map_err(|_| "the server panicked")??;
     Ok(())
-}
-
-/// A busy machine may keep either side from its processor for a while, and a handshake has a second unless it is told.
-fn config() -> Config {
-    Config::new().handshake_timeout(Duration::from_secs(10))
 }
 
 fn serve(mut listener: typed::Listener<Reply, Request>) -> Result<(), Box<dyn Error>> {

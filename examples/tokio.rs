@@ -3,12 +3,11 @@
 //! `cargo run --release --example tokio`
 
 use std::error::Error;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use ringway::tokio::{Connection, Listener, connect_with};
-use ringway::{Config, RecvError};
+use ringway::RecvError;
+use ringway::tokio::{Connection, Listener, connect};
 
 const CLIENTS: u64 = 4;
 const ASKS: u64 = 1_000;
@@ -19,7 +18,7 @@ type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 #[tokio::main]
 async fn main() -> Outcome<()> {
     let name = format!("tokio-{}", std::process::id());
-    let mut listener = Listener::new(config().bind(name.as_str())?)?;
+    let mut listener = Listener::bind(name.as_str())?;
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| tokio::spawn(ask(name.clone())))
         .collect();
@@ -39,13 +38,8 @@ async fn main() -> Outcome<()> {
     Ok(())
 }
 
-/// A busy machine may keep either side from its processor for a while, and a handshake has a second unless it is told.
-fn config() -> Config {
-    Config::new().handshake_timeout(Duration::from_secs(10))
-}
-
 async fn ask(name: String) -> Outcome<()> {
-    let (mut sender, mut receiver) = connect_with(&config(), name).await?.split();
+    let (mut sender, mut receiver) = connect(name).await?.split();
     for number in 0..ASKS {
         sender.send(&number.to_le_bytes()).await?;
         // Borrowed from the ring: it is copied out, and released by its drop.

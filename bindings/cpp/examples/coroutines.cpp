@@ -93,11 +93,9 @@ static task ask(loop &loop, std::pair<ringway::sender, ringway::receiver> halves
 int main(int count, char **words) try {
     const std::uint64_t rounds = count > 1 ? std::stoull(words[1]) : 1000;
     const std::string path = "/tmp/ringway-coroutines-" + std::to_string(getpid());
-    // A busy machine may keep either side from its processor for a while, and a handshake has a second unless it is told.
-    const auto config = ringway::config().handshake_timeout(std::chrono::seconds(10));
-    ringway::listener listener(path, config);
+    ringway::listener listener(path);
     std::optional<ringway::connection> client;
-    std::thread connecting([&] { client = ringway::connect(path, config); });
+    std::thread connecting([&] { client = ringway::connect(path); });
     auto server = listener.accept();
     connecting.join();
 

@@ -14,13 +14,11 @@ int main(int count, char **words) try {
         return 2;
     }
     const auto quotes = std::stoul(words[2]);
-    // A busy machine may keep either side from its processor for a while, and a handshake has a second unless it is told.
-    const auto config = ringway::config().handshake_timeout(10s);
-    auto made = ringway::try_connect<requests, quote>(words[1], config);
+    auto made = ringway::try_connect<requests, quote>(words[1]);
     // The server may be starting.
     for (int tries = 0; !made && made.error().code() == RINGWAY_NOT_FOUND && tries < 1000; tries++) {
         std::this_thread::sleep_for(10ms);
-        made = ringway::try_connect<requests, quote>(words[1], config);
+        made = ringway::try_connect<requests, quote>(words[1]);
     }
     auto [sender, receiver] = std::move(made.value()).split();
     for (std::uint32_t number = 0; number < quotes; number++) {

@@ -10,7 +10,7 @@ int main(int count, char **words) try {
         std::cerr << "usage: quotes_server NAME\n";
         return 2;
     }
-    ringway::typed_listener<quote, requests> listener(words[1], ringway::config().handshake_timeout(std::chrono::seconds(10)));
+    ringway::typed_listener<quote, requests> listener(words[1]);
     auto [sender, receiver] = listener.accept().split();
     for (;;) {
         const auto request = receiver.recv();
