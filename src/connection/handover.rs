@@ -130,13 +130,12 @@ impl Listener {
     /// connection. Dropping this listener then turns nobody away, and leaves the name alone.
     ///
     /// ```
-    /// # use ringway::{Config, ErrorKind, Listener};
+    /// # use ringway::{Config, ErrorKind, Listener, connect};
     /// # let path = std::env::temp_dir().join(format!("ringway-doc-handover-{}", std::process::id()));
     /// let mut old = Listener::bind(path.as_path())?;
     /// let socket = old.hand_over()?;
     /// # let left = path.clone();
-    /// # let patient = Config::new().handshake_timeout(std::time::Duration::from_secs(20));
-    /// # let client = std::thread::spawn(move || patient.connect(path));
+    /// # let client = std::thread::spawn(move || connect(path));
     /// loop {
     ///     match old.accept() {
     ///         Ok(connection) => { /* serve it */ }

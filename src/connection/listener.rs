@@ -37,9 +37,8 @@ const RETRY: Duration = Duration::from_millis(20);
 /// ```
 /// # use std::os::fd::{AsFd, AsRawFd};
 /// # let path = std::env::temp_dir().join(format!("ringway-doc-{}", std::process::id()));
-/// # let patient = ringway::Config::new().handshake_timeout(std::time::Duration::from_secs(20));
-/// # let mut listener = patient.bind(path.as_path())?;
-/// # let client = std::thread::spawn(move || patient.connect(path));
+/// # let mut listener = ringway::Listener::bind(path.as_path())?;
+/// # let client = std::thread::spawn(move || ringway::connect(path));
 /// let connection = loop {
 ///     # let mut entry = libc::pollfd { fd: listener.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
 ///     # // SAFETY: one valid entry.

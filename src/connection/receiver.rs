@@ -216,10 +216,9 @@ impl Receiver {
     /// use std::os::fd::AsFd;
     ///
     /// # let path = std::env::temp_dir().join(format!("ringway-doc-arm-{}", std::process::id()));
-    /// # let patient = ringway::Config::new().handshake_timeout(std::time::Duration::from_secs(20));
-    /// # let mut listener = patient.bind(path.as_path())?;
+    /// # let mut listener = ringway::Listener::bind(path.as_path())?;
     /// # let client = std::thread::spawn(move || {
-    /// #     let mut sender = patient.connect(path).unwrap().split().0;
+    /// #     let mut sender = ringway::connect(path).unwrap().split().0;
     /// #     (0..3u8).for_each(|n| sender.send(&[n]).unwrap());
     /// # });
     /// # let (_sender, mut receiver) = listener.accept()?.split();

@@ -188,7 +188,7 @@ impl Config {
     /// # let path = std::env::temp_dir().join(format!("ringway-doc-resume-{}", std::process::id()));
     /// let config = Config::new().resumable(true);
     /// let mut listener = config.bind(path.as_path())?;
-    /// # let client = std::thread::spawn({ let (config, path) = (config.clone(), path.clone()); move || config.handshake_timeout(Duration::from_secs(20)).connect(path) });
+    /// # let client = std::thread::spawn({ let (config, path) = (config.clone(), path.clone()); move || config.connect(path) });
     /// let mut server = listener.accept()?;
     /// # let mut connection = client.join().unwrap()?;
     /// connection.sender().send(b"handled")?;

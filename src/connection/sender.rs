@@ -308,10 +308,9 @@ impl Sender {
     /// use std::os::fd::AsFd;
     ///
     /// # let path = std::env::temp_dir().join(format!("ringway-doc-space-{}", std::process::id()));
-    /// # let patient = ringway::Config::new().handshake_timeout(std::time::Duration::from_secs(20));
-    /// # let mut listener = patient.bind(path.as_path())?;
+    /// # let mut listener = ringway::Listener::bind(path.as_path())?;
     /// # let client = std::thread::spawn(move || {
-    /// #     let (_sender, mut receiver) = patient.connect(path).unwrap().split();
+    /// #     let (_sender, mut receiver) = ringway::connect(path).unwrap().split();
     /// #     (0..10_000).for_each(|_| assert_eq!(receiver.recv().unwrap().len(), 1000));
     /// # });
     /// # let (mut sender, _receiver) = listener.accept()?.split();

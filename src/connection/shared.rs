@@ -149,9 +149,8 @@ impl SharedSender {
     ///
     /// ```
     /// # let path = std::env::temp_dir().join(format!("ringway-doc-lock-{}", std::process::id()));
-    /// # let patient = ringway::Config::new().handshake_timeout(std::time::Duration::from_secs(20));
-    /// # let mut listener = patient.bind(path.as_path())?;
-    /// # let client = std::thread::spawn(move || patient.connect(path));
+    /// # let mut listener = ringway::Listener::bind(path.as_path())?;
+    /// # let client = std::thread::spawn(move || ringway::connect(path));
     /// # let (sender, _receiver) = listener.accept()?.split();
     /// let shared = sender.shared();
     /// let mut sender = shared.lock()?;

@@ -51,8 +51,7 @@ const BUDGET: u32 = 64;
 /// # let clients: Vec<_> = (0..2u8).map(|n| {
 /// #     let path = path.clone();
 /// #     std::thread::spawn(move || {
-/// #         let patient = ringway::Config::new().handshake_timeout(std::time::Duration::from_secs(20));
-/// #         let (mut sender, mut receiver) = patient.connect(path).unwrap().split();
+/// #         let (mut sender, mut receiver) = ringway::connect(path).unwrap().split();
 /// #         sender.send(&[n]).unwrap();
 /// #         assert_eq!(receiver.recv().unwrap().to_vec(), [n + 1]);
 /// #     })
@@ -98,15 +97,14 @@ const BUDGET: u32 = 64;
 /// [`Arm::Armed`]. Under load there is an event at any time: a loop with other sources takes a bounded number of them, and comes back when it has seen to those.
 ///
 /// ```
-/// # use ringway::{Arm, Event, Poller};
+/// # use ringway::{Arm, Event, Listener, Poller};
 /// use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 /// use std::os::fd::AsFd;
 ///
 /// # let path = std::env::temp_dir().join(format!("ringway-doc-poller-arm-{}", std::process::id()));
 /// # let mut poller = Poller::new()?;
-/// # let patient = ringway::Config::new().handshake_timeout(std::time::Duration::from_secs(20));
-/// # poller.listen(patient.bind(path.as_path())?, |connection| connection)?;
-/// # let client = std::thread::spawn(move || patient.connect(path).unwrap().sender().send(b"hello").unwrap());
+/// # poller.listen(Listener::bind(path.as_path())?, |connection| connection)?;
+/// # let client = std::thread::spawn(move || ringway::connect(path).unwrap().sender().send(b"hello").unwrap());
 /// 'serving: loop {
 ///     while let Some(event) = poller.try_event()? {
 ///         match event {

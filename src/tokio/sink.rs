@@ -30,9 +30,8 @@ impl Sender {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let path = std::env::temp_dir().join(format!("ringway-doc-sink-of-{}", std::process::id()));
-    /// # let patient = ringway::Config::new().handshake_timeout(std::time::Duration::from_secs(20));
-    /// # let mut listener = ringway::tokio::Listener::new(patient.bind(path.as_path())?)?;
-    /// # let (client, server) = tokio::join!(ringway::tokio::connect_with(&patient, path), listener.accept());
+    /// # let mut listener = ringway::tokio::Listener::bind(path.as_path())?;
+    /// # let (client, server) = tokio::join!(ringway::tokio::connect(path), listener.accept());
     /// # let ((mut sender, _ours), (_theirs, mut receiver)) = (client?.split(), server?.split());
     /// let mut sink = sender.sink_of::<[u8; 8]>();
     /// for n in 0..10u64 {

@@ -23,9 +23,8 @@ use crate::connection::{self, SendError};
 /// struct Fill { order: u64, quantity: u64 }
 ///
 /// # let path = std::env::temp_dir().join(format!("ringway-doc-group-{}", std::process::id()));
-/// # let patient = ringway::Config::new().handshake_timeout(std::time::Duration::from_secs(20));
-/// # let mut listener = typed::Listener::<Nothing, Fill>::bind_with(&patient, path.as_path())?;
-/// # let client = std::thread::spawn(move || typed::connect_with::<Fill, Nothing>(&patient, path).unwrap());
+/// # let mut listener = typed::Listener::<Nothing, Fill>::bind(path.as_path())?;
+/// # let client = std::thread::spawn(move || typed::connect::<Fill, Nothing>(path).unwrap());
 /// # let mut server = listener.accept()?;
 /// # let mut client = client.join().unwrap();
 /// let mut group = client.sender().group();

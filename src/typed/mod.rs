@@ -60,9 +60,8 @@
 //! }
 //!
 //! # let path = std::env::temp_dir().join(format!("ringway-doc-enum-{}", std::process::id()));
-//! # let patient = ringway::Config::new().handshake_timeout(std::time::Duration::from_secs(20));
-//! # let mut listener = typed::Listener::<Request, Request>::bind_with(&patient, path.as_path())?;
-//! # let client = std::thread::spawn(move || typed::connect_with::<Request, Request>(&patient, path).unwrap());
+//! # let mut listener = typed::Listener::<Request, Request>::bind(path.as_path())?;
+//! # let client = std::thread::spawn(move || typed::connect::<Request, Request>(path).unwrap());
 //! # let mut server = listener.accept()?;
 //! # let mut client = client.join().unwrap();
 //! client.sender().send(&Cancel { order: 7 })?;

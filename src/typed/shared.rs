@@ -184,9 +184,8 @@ impl<M: Messages + ?Sized> SharedSender<M> {
     /// # #[repr(C)]
     /// # struct Fill { order: u64 }
     /// # let path = std::env::temp_dir().join(format!("ringway-doc-typed-lock-{}", std::process::id()));
-    /// # let patient = ringway::Config::new().handshake_timeout(std::time::Duration::from_secs(20));
-    /// # let mut listener = typed::Listener::<Fill, Nothing>::bind_with(&patient, path.as_path())?;
-    /// # let client = std::thread::spawn(move || typed::connect_with::<Nothing, Fill>(&patient, path));
+    /// # let mut listener = typed::Listener::<Fill, Nothing>::bind(path.as_path())?;
+    /// # let client = std::thread::spawn(move || typed::connect::<Nothing, Fill>(path));
     /// # let (sender, _receiver) = listener.accept()?.split();
     /// let shared = sender.shared();
     /// let mut sender = shared.lock()?;

@@ -28,9 +28,8 @@ impl Receiver {
     ///
     /// ```
     /// # let path = std::env::temp_dir().join(format!("ringway-doc-frames-{}", std::process::id()));
-    /// # let patient = ringway::Config::new().handshake_timeout(std::time::Duration::from_secs(20));
-    /// # let mut listener = patient.bind(path.as_path())?;
-    /// # let client = std::thread::spawn(move || patient.connect(path));
+    /// # let mut listener = ringway::Listener::bind(path.as_path())?;
+    /// # let client = std::thread::spawn(move || ringway::connect(path));
     /// # let (mut sender, _theirs) = listener.accept()?.split();
     /// # let (_ours, mut receiver) = client.join().unwrap()?.split();
     /// # let mut group = sender.group();

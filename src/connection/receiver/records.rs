@@ -9,9 +9,8 @@ impl Receiver {
     ///
     /// ```
     /// # let path = std::env::temp_dir().join(format!("ringway-doc-records-{}", std::process::id()));
-    /// # let patient = ringway::Config::new().handshake_timeout(std::time::Duration::from_secs(20));
-    /// # let mut listener = patient.bind(path.as_path())?;
-    /// # let client = std::thread::spawn(move || patient.connect(path).unwrap().split().0);
+    /// # let mut listener = ringway::Listener::bind(path.as_path())?;
+    /// # let client = std::thread::spawn(move || ringway::connect(path).unwrap().split().0);
     /// # let (_sender, mut receiver) = listener.accept()?.split();
     /// # let mut sender = client.join().unwrap();
     /// for record in [b"one", b"two"] {

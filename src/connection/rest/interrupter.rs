@@ -15,9 +15,8 @@ use crate::sys::poll::{Waiter, Woken};
 ///
 /// ```
 /// # let path = std::env::temp_dir().join(format!("ringway-doc-interrupt-{}", std::process::id()));
-/// # let patient = ringway::Config::new().handshake_timeout(std::time::Duration::from_secs(20));
-/// # let mut listener = patient.bind(path.as_path())?;
-/// # let client = std::thread::spawn(move || patient.connect(path));
+/// # let mut listener = ringway::Listener::bind(path.as_path())?;
+/// # let client = std::thread::spawn(move || ringway::connect(path));
 /// let (_sender, mut receiver) = listener.accept()?.split();
 /// # let _peer = client.join().unwrap()?;
 /// let interrupter = receiver.interrupter();

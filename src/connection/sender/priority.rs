@@ -14,7 +14,7 @@ use crate::wake::drain::Drain;
 /// # let path = std::env::temp_dir().join(format!("ringway-doc-at-{}", std::process::id()));
 /// let config = ringway::Config::new().lanes(2);
 /// let mut listener = config.bind(path.as_path())?;
-/// # let client = std::thread::spawn(move || ringway::Config::new().lanes(2).handshake_timeout(std::time::Duration::from_secs(20)).connect(path));
+/// # let client = std::thread::spawn(move || ringway::Config::new().lanes(2).connect(path));
 /// let (mut sender, _receiver) = listener.accept()?.split();
 /// # let (_sender, mut receiver) = client.join().unwrap()?.split();
 /// sender.at(1)?.send(b"whenever")?;
