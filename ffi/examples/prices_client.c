@@ -34,8 +34,6 @@ int main(int count, char **words) {
     ringway_sender *sender;
     ringway_receiver *receiver;
     must(ringway_config_new(&config), "options");
-    /* A busy machine may keep either side from its processor for a while, and a handshake has a second unless it is told. */
-    must(ringway_config_set(config, RINGWAY_HANDSHAKE_TIMEOUT, 10000000000), "options");
     /* The server may be starting. */
     ringway_status status;
     for (int tries = 0; (status = ringway_connect(config, words[1], &connection)) == RINGWAY_NOT_FOUND && tries < 1000; tries++)

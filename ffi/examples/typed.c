@@ -122,8 +122,6 @@ int main(int count, char **words) {
         return 2;
     }
     must(ringway_config_new(&config));
-    /* A busy machine may keep either side from its processor for a while, and a handshake has a second unless it is told. */
-    must(ringway_config_set(config, RINGWAY_HANDSHAKE_TIMEOUT, 10000000000));
     must(ringway_config_sends(config, schema));
     must(ringway_config_expects(config, schema));
     if (count == 3) serve(config, words[2]);

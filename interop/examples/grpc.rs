@@ -4,8 +4,7 @@
 
 use std::time::Duration;
 
-use ringway::Config;
-use ringway::tokio::any::{self, Listener, Peer, Target, Targets};
+use ringway::tokio::any::{Listener, Peer, Target, Targets};
 use ringway::tonic::{Connector, incoming};
 use ringway_interop::pb::test_service_client::TestServiceClient;
 use ringway_interop::pb::test_service_server::TestServiceServer;
@@ -25,22 +24,17 @@ async fn main() -> Result<(), Failed> {
     let wanted: Targets = format!("{ring}, {tcp}").parse()?;
 
     // Two servers, so that one of them can go; one `Listener` could serve both targets.
-    let by_ring = tokio::spawn(serve(Listener::bind_with(&config(), &ring)?));
+    let by_ring = tokio::spawn(serve(Listener::bind(&ring)?));
     tokio::spawn(serve(by_tcp));
 
-    let endpoint = Endpoint::from_static("http://example").timeout(Duration::from_secs(20));
-    let channel = endpoint.connect_with_connector_lazy(Connector::with(config(), wanted));
+    let endpoint = Endpoint::from_static("http://example").timeout(Duration::from_secs(5));
+    let channel = endpoint.connect_with_connector_lazy(Connector::new(wanted));
     ask(&channel).await?;
     by_ring.abort();
     println!("the server at the ring is gone");
     // The call that finds it out may fail, as over a socket.
     while ask(&channel).await.is_err() {}
     Ok(())
-}
-
-/// A busy machine may keep either side from its processor for a while, and a handshake has a second unless it is told.
-fn config() -> Config {
-    any::config().handshake_timeout(Duration::from_secs(10))
 }
 
 async fn serve(listener: Listener) -> Result<(), tonic::transport::Error> {

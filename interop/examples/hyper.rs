@@ -3,16 +3,14 @@
 //! `cargo run -p ringway-interop --example hyper`
 
 use std::convert::Infallible;
-use std::time::Duration;
 
 use http_body_util::BodyExt;
 use hyper::{Request, Response, body::Incoming, service::service_fn};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use ringway::Config;
 use ringway::hyper::Connector;
-use ringway::tokio::any::{self, Listener, Targets};
+use ringway::tokio::any::{Listener, Targets};
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
@@ -21,13 +19,13 @@ async fn main() -> Result<(), Failed> {
     let path = std::env::temp_dir().join(format!("ringway-hyper-{}", std::process::id()));
     let path = path.display();
     let targets: Targets = format!("ring:{path}.ring, unix:{path}.socket").parse()?;
-    tokio::spawn(serve(Listener::bind_with(&config(), &targets)?));
+    tokio::spawn(serve(Listener::bind(&targets)?));
 
     for (by, target) in ["the ring", "the socket"].iter().zip(&targets) {
         for (version, is_2) in [("HTTP/1.1", false), ("HTTP/2", true)] {
             let client: Client<_, String> = Client::builder(TokioExecutor::new())
                 .http2_only(is_2)
-                .build(Connector::with(config(), target.clone()));
+                .build(Connector::new(target.clone()));
             let request =
                 Request::post("http://example/echo").body(format!("{version} by {by}"))?;
             let answer = client.request(request).await?;
@@ -36,11 +34,6 @@ async fn main() -> Result<(), Failed> {
         }
     }
     Ok(())
-}
-
-/// A busy machine may keep either side from its processor for a while, and a handshake has a second unless it is told.
-fn config() -> Config {
-    any::config().handshake_timeout(Duration::from_secs(10))
 }
 
 async fn serve(mut listener: Listener) -> Result<(), ringway::Error> {

@@ -29,7 +29,7 @@ pub struct Peer {
 }
 
 /// A process that ends closes its sockets a moment before its pidfd tells of the end: so long we wait for the second before
-/// we say that the process lives and has merely closed the connection.
+/// we say that the process lives and has merely closed the connection, unless it is seen to be about to end.
 const GRACE: Duration = Duration::from_millis(200);
 
 /// The connection's sign of life.
@@ -210,11 +210,22 @@ impl Link {
             return Life::Alive;
         }
         let until = *closed_at.get_or_insert_with(Instant::now) + GRACE;
-        if ended.is_none() || Instant::now() >= until {
+        if ended.is_none() {
             Life::Gone(Gone::PeerClosed)
-        } else {
+        } else if Instant::now() < until {
             Life::Fading(until)
+        } else if self.is_ending() {
+            Life::Gone(Gone::PeerDied)
+        } else {
+            Life::Gone(Gone::PeerClosed)
         }
+    }
+
+    /// Whether the peer, whose socket is closed, will run no more, though the kernel has told of no end for as long as we wait for that.
+    fn is_ending(&self) -> bool {
+        // The end itself is asked for once more: it may have come since.
+        let ends = |pidfd| credentials::is_ending(pidfd) || credentials::has_ended(pidfd);
+        self.pidfd().is_some_and(ends)
     }
 }
 

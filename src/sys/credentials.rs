@@ -1,5 +1,6 @@
 //! Who speaks on the handshake socket, and whether that process still lives.
 
+use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
@@ -64,6 +65,36 @@ pub(crate) fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
     poll::readable(pidfd)
 }
 
+/// Whether the process behind a pidfd is about to end, as far as `/proc` shows it: none of its threads will run a program's code again. A process closes its sockets before its pidfd tells of the end, and on a
+/// busy host it may get no processor in between for as long as anything takes.
+pub(crate) fn is_ending(pidfd: BorrowedFd<'_>) -> bool {
+    // By its number there, which is not the one that we know it by where `/proc` is another namespace's.
+    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()));
+    let info = info.unwrap_or_default();
+    let number = info.lines().find_map(|line| line.strip_prefix("Pid:"));
+    let Some(number) = number.and_then(|number| number.trim().parse::<u32>().ok()) else {
+        return false;
+    };
+    let Ok(threads) = fs::read_dir(format!("/proc/{number}/task")) else {
+        return false;
+    };
+    // One that is not there any more has ended, and says nothing of the others.
+    let mut threads = threads
+        .flatten()
+        .filter_map(|thread| fs::read_to_string(thread.path().join("stat")).ok())
+        .map(|line| is_exiting(&line))
+        .peekable();
+    threads.peek().is_some() && threads.all(|exiting| exiting)
+}
+
+/// Of a thread, by its line in `/proc`: a name in parentheses, which may have any of these, and behind it the state, five numbers, and the flags (`proc_pid_stat(5)`).
+fn is_exiting(line: &str) -> bool {
+    const PF_EXITING: u64 = 4;
+    let (_, rest) = line.rsplit_once(") ").unwrap_or_default();
+    let flags = rest.split(' ').nth(6).and_then(|flags| flags.parse().ok());
+    flags.is_some_and(|flags: u64| flags & PF_EXITING != 0)
+}
+
 /// The user id of whoever connected a socket.
 pub(crate) fn connected_by(socket: BorrowedFd<'_>) -> io::Result<libc::uid_t> {
     Ok(getsockopt(&socket, sockopt::PeerCredentials)?.uid())
@@ -112,7 +143,7 @@ pub(crate) fn remark(uid: libc::uid_t) -> &'static str {
 
 /// Whether each user of the host has an id of its own here, as in the first user namespace. Not known: no.
 fn has_every_user() -> bool {
-    std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| is_whole(&map))
+    fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| is_whole(&map))
 }
 
 /// Whether the ranges of a `uid_map` (first id here, first id there, how many) leave nobody out.
@@ -124,13 +155,18 @@ fn is_whole(map: &str) -> bool {
 /// Whether a signal has stopped the process: what no check asks for, but for one that is planted.
 #[cfg(ringway_planted = "stopped_is_dead")]
 pub(crate) fn is_stopped(pid: i32) -> bool {
-    let line = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let line = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     line.rsplit_once(") ")
         .is_some_and(|(_, rest)| rest.starts_with('T'))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
+    use nix::sys::signal::{Signal, kill};
+    use nix::unistd::Pid;
+
     use super::*;
 
     #[test]
@@ -139,6 +175,40 @@ mod tests {
         for partial in ["", "0 1000 1\n", "0 100000 65536\n", "nonsense"] {
             assert!(!is_whole(partial), "{partial}");
         }
+    }
+
+    #[test]
+    fn a_thread_that_exits_is_told_by_its_flags() {
+        for (flags, exits) in [
+            ("4194304", false),
+            ("4194308", true),
+            ("x", false),
+            ("", false),
+        ] {
+            let line = format!("7 (a) b (c) S 1 7 7 0 -1 {flags} 0 0\n");
+            assert_eq!(is_exiting(&line), exits, "{line}");
+        }
+        assert!(!is_exiting(""));
+    }
+
+    /// A zombie, of which the kernel tells the end besides; one that runs, one that has been stopped, and one whose first thread alone has ended.
+    #[test]
+    fn who_is_about_to_end_is_told_from_who_lives() {
+        let own = pidfd_open(i32::try_from(std::process::id()).unwrap()).unwrap();
+        assert!(!is_ending(own.as_fd()));
+        let mut child = Command::new("sleep").arg("100").spawn().unwrap();
+        let pidfd = pidfd_open(i32::try_from(child.id()).unwrap()).unwrap();
+        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+        assert!(!is_ending(pidfd.as_fd()));
+        kill(pid, Signal::SIGSTOP).unwrap();
+        assert!(!is_ending(pidfd.as_fd()));
+        kill(pid, Signal::SIGKILL).unwrap();
+        while !has_ended(pidfd.as_fd()) {
+            std::thread::yield_now();
+        }
+        assert!(is_ending(pidfd.as_fd()), "not waited for yet");
+        child.wait().unwrap();
+        assert!(!is_ending(pidfd.as_fd()), "nothing is known of it any more");
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod midway;
 )]
 mod peer;
 mod process;
+mod slow;
 mod stopped;
 mod traced;
 
@@ -36,7 +37,7 @@ fn soon() -> Instant {
     Instant::now() + Duration::from_secs(20)
 }
 
-/// A handshake may take as long as a loaded machine has it take: by default one second is too long.
+/// A handshake may take as long as a loaded machine has it take: what it has by default may be too short.
 fn patient() -> Config {
     Config::new().handshake_timeout(Duration::from_secs(20))
 }

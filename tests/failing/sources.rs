@@ -134,7 +134,12 @@ const LEFT: &[(&str, &str, &str)] = &[
     (
         "sys/credentials.rs",
         "fs::read_to_string(",
-        "of one that has no uid here: tests/hidden",
+        "of one that has no uid here: tests/hidden; of one that is slow to die: tests/crash",
+    ),
+    (
+        "sys/credentials.rs",
+        "fs::read_dir(",
+        "of one that is slow to die: tests/crash",
     ),
     (
         "sys/memory.rs",

@@ -24,7 +24,7 @@ fn path(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("ringway-handover-{name}-{}", std::process::id()))
 }
 
-/// A handshake may take as long as a loaded machine has it take: by default one second is too long.
+/// A handshake may take as long as a loaded machine has it take: what it has by default may be too short.
 fn patient() -> Config {
     Config::new().handshake_timeout(Duration::from_secs(20))
 }
