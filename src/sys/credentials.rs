@@ -78,11 +78,16 @@ pub(crate) fn is_ending(pidfd: BorrowedFd<'_>) -> bool {
     let Ok(threads) = fs::read_dir(format!("/proc/{number}/task")) else {
         return false;
     };
-    // One that is not there any more has ended, and says nothing of the others.
     let mut threads = threads
-        .flatten()
-        .filter_map(|thread| fs::read_to_string(thread.path().join("stat")).ok())
-        .map(|line| is_exiting(&line))
+        .filter_map(|thread| {
+            let line = thread.and_then(|thread| fs::read(thread.path().join("stat")));
+            match line.as_ref().map_err(io::Error::raw_os_error) {
+                Ok(line) => Some(is_exiting(&String::from_utf8_lossy(line))),
+                // It has ended since, and says nothing of the others.
+                Err(Some(libc::ENOENT | libc::ESRCH)) => None,
+                Err(_) => Some(false),
+            }
+        })
         .peekable();
     threads.peek().is_some() && threads.all(|exiting| exiting)
 }

@@ -136,6 +136,7 @@ const LEFT: &[(&str, &str, &str)] = &[
         "fs::read_to_string(",
         "of one that has no uid here: tests/hidden; of one that is slow to die: tests/crash",
     ),
+    ("sys/credentials.rs", "fs::read(", "the same"),
     (
         "sys/credentials.rs",
         "fs::read_dir(",
