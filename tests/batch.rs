@@ -234,7 +234,7 @@ struct Tick {
 #[test]
 fn messages_of_a_type_go_through_it() {
     let path = std::env::temp_dir().join(format!("ringway-batch-typed-{}", std::process::id()));
-    let config = Config::new().handshake_timeout(Duration::from_secs(20));
+    let config = pair::patient(&Config::new());
     let mut listener =
         typed::Listener::<typed::Nothing, Tick>::bind_with(&config, path.as_path()).unwrap();
     let tick = |number: u32| Tick {

@@ -137,16 +137,12 @@ fn formats_have_numbers_of_their_own() {
     assert_eq!(ids, [1, 2, 3], "numbers are part of the protocol");
 }
 
-/// No side is refused because its processor was somebody else's for a while.
-fn patient() -> Config {
-    Config::new().handshake_timeout(Duration::from_secs(20))
-}
-
 #[test]
 fn two_sides_with_two_formats_do_not_connect() {
     let path = std::env::temp_dir().join(format!("ringway-codecs-{}", std::process::id()));
-    let mut listener = patient().codec(Postcard::ID).bind(path.as_path()).unwrap();
-    let client = std::thread::spawn(move || patient().codec(Protobuf::ID).connect(path));
+    let speaks = |format| pair::patient(&Config::new().codec(format));
+    let mut listener = speaks(Postcard::ID).bind(path.as_path()).unwrap();
+    let client = std::thread::spawn(move || speaks(Protobuf::ID).connect(path));
     // Until it has its answer, however late it comes.
     while !client.is_finished() {
         let short = Instant::now() + Duration::from_millis(20);
@@ -183,7 +179,7 @@ fn an_encoded_connection_goes_into_a_poller() {
 /// A server that closes with a message in its hands has the next one told so.
 #[test]
 fn what_is_encoded_is_sent_again_as_it_is() {
-    let config = patient().codec(Postcard::ID).resumable(true);
+    let config = pair::patient(&Config::new().codec(Postcard::ID).resumable(true));
     let path = std::env::temp_dir().join(format!("ringway-codec-again-{}", std::process::id()));
     let mut listener = config.bind(path.as_path()).unwrap();
     let (server, client) = std::thread::scope(|scope| {

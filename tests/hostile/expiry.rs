@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use nix::time::{ClockId, clock_gettime};
 use ringway::{Arm, Connection, Event, Poller, RecvError, SendError, Violation, Wait};
 
 use crate::lane::victim;
@@ -58,13 +59,8 @@ fn a_frame_shorter_than_its_extension_is_named_and_so_are_unknown_extensions() {
 
 /// Nanoseconds of the clock by which frames expire: it stands near zero when the host has just booted, and passes `FRAME` after three days.
 fn monotonic() -> u64 {
-    let mut now = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: `now` is valid for writes.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
-    u64::try_from(now.tv_sec * 1_000_000_000 + now.tv_nsec).unwrap()
+    let now = Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC).unwrap());
+    u64::try_from(now.as_nanos()).unwrap()
 }
 
 /// Any 64 bits are a moment. Those that are past are dropped by who asked for it, and no other.

@@ -252,28 +252,38 @@ fn planted(job: &mut Job, place: &Place, cases: &[Case]) -> Result<(), Stop> {
     ] {
         let case = cases.iter().find(|case| case.name == name);
         let case = case.ok_or_else(|| Stop::failed(format!("there is no case `{name}`")))?;
-        let mut is_found = false;
-        for _ in 0..ROUNDS {
-            let mut task = place.task(case, pair);
-            task.name = format!("{}-{fault}", task.name);
-            task.command.env(format!("RINGWAY_ACTOR_{fault}"), "1");
-            for ran in job.several(vec![task], 1) {
-                if !matches!(&ran.status, Ok(status) if status.success()) {
-                    return Err(Stop::failed("the pair with a planted fault did not end"));
-                }
-                is_found = wrong(case, pair, ran, &mut Sum::default()).is_some();
+        let mut left = ROUNDS;
+        while !finds(job, place, case, pair, fault)? {
+            left -= 1;
+            if left == 0 {
+                let pair = pair.join(" and ");
+                return Err(Stop::failed(format!(
+                    "between {pair}: an actor that {} was not found",
+                    fault.to_lowercase()
+                )));
             }
-            if is_found {
-                break;
-            }
-        }
-        if !is_found {
-            let pair = pair.join(" and ");
-            return Err(Stop::failed(format!(
-                "between {pair}: an actor that {} was not found",
-                fault.to_lowercase()
-            )));
         }
     }
     Ok(())
+}
+
+/// Whether what a pair with a planted fault prints is wrong.
+fn finds(
+    job: &mut Job,
+    place: &Place,
+    case: &Case,
+    pair: [&str; 2],
+    fault: &str,
+) -> Result<bool, Stop> {
+    let mut task = place.task(case, pair);
+    task.name = format!("{}-{fault}", task.name);
+    task.command.env(format!("RINGWAY_ACTOR_{fault}"), "1");
+    let mut found = false;
+    for ran in job.several(vec![task], 1) {
+        if !matches!(&ran.status, Ok(status) if status.success()) {
+            return Err(Stop::failed("the pair with a planted fault did not end"));
+        }
+        found = wrong(case, pair, ran, &mut Sum::default()).is_some();
+    }
+    Ok(found)
 }
