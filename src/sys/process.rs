@@ -69,10 +69,10 @@ impl<T: Send + Sync> PerProcess<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Barrier, Mutex, PoisonError};
+    use std::sync::{Barrier, PoisonError};
 
     use super::*;
-    use crate::sync::AtomicU64;
+    use crate::sync::{AtomicU64, Mutex};
 
     #[test]
     fn all_threads_find_the_same_and_what_failed_is_tried_again() {

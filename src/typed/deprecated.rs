@@ -60,8 +60,9 @@ fn note<'a>(our: &'a Field, their: &'a Field) -> Option<&'a str> {
 #[cfg(feature = "tracing")]
 pub(crate) fn warn(found: &[Deprecated]) {
     use std::collections::BTreeSet;
-    use std::sync::{Mutex, PoisonError};
+    use std::sync::PoisonError;
 
+    use crate::sync::Mutex;
     use crate::sys::process::PerProcess;
 
     /// Messages and fields. They are of our own schemas, so that no peer can make it grow.

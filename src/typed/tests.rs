@@ -1,12 +1,12 @@
 //! Four generations of one message, each of which can be the writer and each the reader.
 
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
 
 use super::{Carries, Field, Fixed, Maybe, Message, Messages, Payload, Receiver, Tailed, Text};
 use crate::connection::{Config, Connection};
+use crate::sync::Mutex;
 
 macro_rules! generation {
     ($module:ident { $($(#[$attribute:meta])* $field:ident: $ty:ty = $sample:expr),* $(,)? }) => {

@@ -1,8 +1,9 @@
-//! Which tests made a run of tests fail, as libtest tells it.
+//! What made a run of tests fail, as libtest and the sanitizers tell it.
 
-/// `why`, and the tests in what was printed that are to blame for it, if any.
+/// `why`, and what a sanitizer or which tests in what was printed are to blame for it, if any.
 pub(super) fn with(why: String, printed: &str) -> String {
-    let blamed = blamed(printed);
+    let mut blamed = blamed(printed);
+    blamed.extend(report(printed));
     match blamed[..] {
         [] => why,
         _ => format!("{why} ({})", blamed.join(", ")),
@@ -47,8 +48,34 @@ fn panic_of(name: &str, printed: &str) -> Option<String> {
     Some(words.join(" ").chars().take(LONGEST).collect())
 }
 
+/// The first report of a sanitizer in one line: what it says, and of each stack the two innermost of our own functions.
+fn report(printed: &str) -> Option<String> {
+    let begins = |line: &&str| line.contains("WARNING: ") || line.contains("ERROR: ");
+    let is_sanitizers = |line: &&str| begins(line) && line.contains("Sanitizer: ");
+    let lines = printed.lines().skip_while(|line| !is_sanitizers(line));
+    let lines = lines.take_while(|line| !line.starts_with("SUMMARY: "));
+    let mut words = Vec::new();
+    let mut of_stack = 0;
+    for line in lines.map(str::trim).filter(|line| !line.is_empty()) {
+        let frame = line.starts_with('#');
+        let ours = frame && line.contains("ringway") && !line.contains(" /rustc/");
+        of_stack = if frame {
+            of_stack + usize::from(ours)
+        } else {
+            0
+        };
+        if !frame || ours && of_stack <= 2 {
+            words.push(line.split(" (ringway").next().unwrap_or(line));
+        }
+    }
+    (!words.is_empty()).then(|| words.join(" ").chars().take(LONGEST_REPORT).collect())
+}
+
 /// Characters of a panic that a summary shows.
 const LONGEST: usize = 300;
+
+/// Characters of a sanitizer's report: two stacks, and where the memory is from.
+const LONGEST_REPORT: usize = 1500;
 
 #[cfg(test)]
 mod tests {
@@ -75,6 +102,23 @@ mod tests {
             "é".repeat(400)
         );
         assert_eq!(blamed(&printed)[0].chars().count(), "b: ".len() + LONGEST);
+    }
+
+    #[test]
+    fn a_race_is_named_with_both_of_its_places() {
+        let stack = "    #0 ringway::a::{closure#0} /x/src/a.rs:1:2 (ringway-9+0x5) (BuildId: 1)\n    \
+            #1 std::ringway /rustc/1/library/a.rs:1 (ringway-9+0x5)\n    #2 ringway::b /x/src/b.rs:2 (ringway-9+0x5)\n    \
+            #3 ringway::c /x/src/c.rs:2 (ringway-9+0x5)\n";
+        let printed = format!(
+            "test a ... ok\n==================\nWARNING: ThreadSanitizer: data race (pid=1)\n  Read of size 4 by thread T1:\n{stack}\n  \
+            Previous write of size 4 by thread T2:\n{stack}\nSUMMARY: ThreadSanitizer: data race\nx\n"
+        );
+        let own = "#0 ringway::a::{closure#0} /x/src/a.rs:1:2 #2 ringway::b /x/src/b.rs:2";
+        let told = format!(
+            "it ended (WARNING: ThreadSanitizer: data race (pid=1) Read of size 4 by thread T1: {own} Previous write of size 4 by thread T2: {own})"
+        );
+        assert_eq!(with("it ended".into(), &printed), told);
+        assert_eq!(report("WARNING: nothing of ours\n"), None);
     }
 
     #[test]
