@@ -246,8 +246,9 @@ fn free_descriptors() -> usize {
     opened.len()
 }
 
-/// What the trial has open at once: a listener, both ends of a connection, and what they are made with. A test compares.
-const TRIAL: usize = 23;
+/// What the trial has open at most at once: a listener, both ends of a connection, and what they are made with, where both happen to be at the step that takes most. With one
+/// fewer it fails in one of a hundred runs of a busy host.
+const TRIAL: usize = 24;
 
 /// Fewer descriptors than this are worth a note.
 const ENOUGH: u64 = 256;
