@@ -49,8 +49,8 @@ pub(crate) struct Link {
     waiters: [Mutex<Weak<Waiter>>; 2],
     /// How the connection ended for both halves, once one of them has heard it from the kernel. A goodbye is not that: it ends one lane.
     verdict: OnceLock<Gone>,
-    /// Neither half of ours says goodbye any more.
-    abandoned: OnceLock<()>,
+    /// Since then neither half of ours says goodbye any more.
+    abandoned: OnceLock<Instant>,
 }
 
 /// What a connection has until its last half is dropped.
@@ -150,7 +150,7 @@ impl Link {
         !*owes
     }
 
-    /// Whether no half of the peer's is left, by the kernel's word: its process has ended, or has closed the socket, which both of its halves hold.
+    /// Whether no half of the peer's is left, by the kernel's word: its process has ended, or has closed the socket, which both of its halves hold. Whoever has only said that nothing more comes from it may close it later.
     pub(crate) fn is_over(&self) -> bool {
         self.pidfd().is_some_and(credentials::has_ended) || socket::is_closed(&self.line)
     }
@@ -176,16 +176,21 @@ impl Link {
         }
     }
 
-    /// Ends the connection without a goodbye while another half may still hold the socket, which then says none either: the peer finds it closed. What it says
-    /// to us can still be heard.
-    pub(crate) fn abandon(&self) {
-        let _ = self.abandoned.set(());
+    /// Half `half` ends the connection without a goodbye while our other one may still hold the socket, which then says none either: the peer finds it closed. What it
+    /// says to us can be heard for as long as it may take to do so; then the connection is over for our other half too.
+    pub(crate) fn abandon(&self, half: usize) {
+        self.say_no_more();
+        self.wake_sibling(half);
+    }
+
+    fn say_no_more(&self) {
+        let _ = self.abandoned.set(Instant::now());
         self.line.hang_up();
     }
 
     /// The same by choice, and not by a panic: nothing more is heard either, and our other half, which may wait, is told as if the peer had closed the connection.
     pub(crate) fn give_up(&self, half: usize) {
-        self.abandon();
+        self.say_no_more();
         self.verdict.get_or_init(|| Gone::PeerClosed);
         self.wake_sibling(half);
     }
@@ -205,14 +210,15 @@ impl Link {
             return Life::Gone(Gone::PeerDied);
         }
         let mut closed_at = lock(&self.closed_at);
-        if open {
+        let abandoned = self.abandoned.get().copied();
+        if open && abandoned.is_none() {
             *closed_at = None;
             return Life::Alive;
         }
-        let until = *closed_at.get_or_insert_with(Instant::now) + GRACE;
-        if ended.is_none() {
-            Life::Gone(Gone::PeerClosed)
-        } else if Instant::now() < until {
+        let until =
+            *closed_at.get_or_insert_with(|| abandoned.unwrap_or_else(Instant::now)) + GRACE;
+        let may_say_more = open || ended.is_some();
+        if may_say_more && Instant::now() < until {
             Life::Fading(until)
         } else if self.is_ending() {
             Life::Gone(Gone::PeerDied)

@@ -359,7 +359,7 @@ impl Rest {
 
     fn tell_close(&mut self) {
         if std::thread::panicking() && !self.born_unwinding {
-            self.link.abandon();
+            self.link.abandon(self.place);
         }
         if self.link.is_abandoned() {
             return;

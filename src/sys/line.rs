@@ -32,6 +32,8 @@ pub(super) struct End {
     pub(super) ended: bool,
     /// Nobody holds the other end any more: it was closed, and not only shut down.
     pub(super) closed: bool,
+    /// We have shut our own side down, if only for writing: behind that the kernel tells the two apart no more.
+    pub(super) shut: bool,
 }
 
 impl Line {
@@ -56,6 +58,7 @@ impl Line {
 
     /// Says that nothing more comes from us, which is an end to the peer. What it says can still be heard.
     pub(crate) fn hang_up(&self) {
+        self.end().shut = true;
         let _ = shutdown(self.socket.as_raw_fd(), Shutdown::Write);
     }
 }

@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::{Mode, umask};
@@ -285,10 +286,20 @@ pub(crate) struct Look {
     pub(crate) more: bool,
 }
 
-/// Whether the other end is closed altogether: nobody holds it any more. One that has only been shut down for writing is not.
+/// Whether the other end is closed altogether: nobody holds it any more. One that has only been shut down for writing is not, and may be later.
 pub(crate) fn is_closed(line: &Line) -> bool {
     let end = line.end();
-    end.closed || !end.ended && poll::is_hung_up(line.as_fd())
+    end.closed || !end.shut && poll::is_hung_up(line.as_fd())
+}
+
+/// Whether the other end can say nothing more: it is closed, or shut down for writing.
+fn is_silent(line: &Line) -> bool {
+    let mut entry = [libc::pollfd {
+        fd: line.as_fd().as_raw_fd(),
+        events: libc::POLLRDHUP,
+        revents: 0,
+    }];
+    poll::ready(&mut entry, Some(Instant::now())).is_ok() && entry[0].revents & libc::POLLRDHUP != 0
 }
 
 /// How many nudges one look takes; the rest stay for the next, so that a flood cannot keep us here.
@@ -311,9 +322,11 @@ pub(crate) fn look(line: &Line) -> Look {
             Ok(First::Plain) if message::take(line.as_fd()).is_ok() => look.taken = true,
             Ok(First::Other) => {
                 end.ended = true;
-                // What we have shut down ourselves looks the same, so it is asked before.
-                end.closed = poll::is_hung_up(line.as_fd());
-                line.shut();
+                // Who goes on to speak is heard no more. Who cannot may still hold its end, and let go of it later: that is to be told by then.
+                if !is_silent(line) {
+                    end.shut = true;
+                    line.shut();
+                }
                 look.open = false;
                 return look;
             }
@@ -365,14 +378,32 @@ mod tests {
             assert!(!is_closed(&line));
             if looked {
                 assert!(!look(&line).open);
-                assert!(!is_closed(&line), "what we shut down ourselves");
-                continue;
+                assert!(!is_closed(&line), "it can still hear us");
             }
             drop(theirs);
             assert!(is_closed(&line));
             assert!(!look(&line).open);
             assert!(is_closed(&line), "it stays so");
         }
+    }
+
+    #[test]
+    fn what_we_shut_down_ourselves_is_not_closed() {
+        let (ours, theirs) = pair().unwrap();
+        let line = Line::new(ours);
+        message::send(theirs.as_fd(), &[], &[]).unwrap();
+        assert!(!look(&line).open);
+        assert!(!is_closed(&line));
+        let both = pair().unwrap();
+        let (first, second) = (Line::new(both.0), Line::new(both.1));
+        first.hang_up();
+        second.hang_up();
+        assert!(!is_closed(&first) && !is_closed(&second));
+        assert_eq!(
+            nudge(theirs.as_fd()).unwrap_err().raw_os_error(),
+            Some(libc::EPIPE),
+            "it is heard no more"
+        );
     }
 
     #[test]

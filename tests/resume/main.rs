@@ -8,6 +8,7 @@ mod kills;
 mod midway;
 mod open;
 mod orderly;
+mod panics;
 #[path = "../crash/process.rs"]
 mod process;
 mod record;

@@ -8,12 +8,12 @@ use super::client::soon;
 use super::orderly::{config, end, meet, pair, path, rest, resume, send};
 use super::process::{Page, alone, fork};
 
-fn shortly() -> Instant {
+pub(super) fn shortly() -> Instant {
     Instant::now() + Duration::from_millis(200)
 }
 
 /// Why it was not, and the connection.
-fn refused(result: Result<ringway::Resumed, NotResumed>, kind: ErrorKind) -> Connection {
+pub(super) fn refused(result: Result<ringway::Resumed, NotResumed>, kind: ErrorKind) -> Connection {
     let Err(not) = result else {
         panic!("it was resumed");
     };
