@@ -305,3 +305,43 @@ fn a_held_frame_outlives_a_wait_for_the_next_that_ends_without_one() {
     assert_eq!(receiver.rewind(), 32);
     assert_eq!(receiver.recv().unwrap().to_vec(), b"of 0");
 }
+
+/// What is open is not released before its guard is gone, or the peer would write under it: of a lone lane and of several, and where account is given of what is finished with.
+#[test]
+fn a_frame_that_is_not_held_is_not_released_by_a_wait_for_the_next() {
+    for (resumable, lanes) in [(false, 1), (true, 1), (false, 2), (true, 2)] {
+        let config = Config::new().resumable(resumable).lanes(lanes);
+        let config = config.capacity(4096).peer_capacity(4096);
+        let (left, right) = pair("wait-unheld", &config, &config);
+        let (mut sender, _kept) = left.split();
+        let (_other, mut receiver) = right.split();
+        sender.send(&[1; 2000]).unwrap();
+        let frame = receiver.recv().unwrap();
+        let (why, frame) = frame.wait_for_next(Some(Instant::now())).unwrap_err();
+        let mut sent = 0;
+        // The peer fills what it takes for free.
+        while sender.try_send(&[2; 1000]).is_ok() {
+            sent += 1;
+        }
+        let is_whole = frame.to_vec() == [1; 2000];
+        assert!(is_whole, "resumable: {resumable}, {lanes} lanes");
+        assert_eq!((why, sent), (RecvError::Unheld, 2));
+        // Nor is it where there is another one.
+        let (why, frame) = frame.wait_for_next(None).unwrap_err();
+        assert_eq!((why, frame.to_vec()), (RecvError::Unheld, vec![1; 2000]));
+        drop(frame);
+        // The connection is as it was.
+        for _ in 0..sent {
+            assert_eq!(receiver.recv().unwrap().to_vec(), [2; 1000]);
+        }
+        // Nor a batch's, which is released with the others of it.
+        sender.send_deadline(&[3; 2000], soon()).unwrap();
+        let mut frames = receiver.recv_batch(2).unwrap();
+        let (why, frame) = frames
+            .next_frame()
+            .unwrap()
+            .wait_for_next(None)
+            .unwrap_err();
+        assert_eq!((why, frame.to_vec()), (RecvError::Unheld, vec![3; 2000]));
+    }
+}

@@ -134,6 +134,7 @@ impl From<RecvError> for Failure {
             RecvError::PeerDied => S::RINGWAY_PEER_DIED,
             RecvError::Protocol(_) => S::RINGWAY_PROTOCOL,
             RecvError::Forked => S::RINGWAY_FORKED,
+            RecvError::Unheld => S::RINGWAY_OUT_OF_TURN,
             _ => S::RINGWAY_OTHER,
         };
         Self::new(status, in_c(&error.to_string()))

@@ -128,9 +128,16 @@ impl<'a> Frame<'a> {
 
     /// While frames are held ([`Receiver::hold`]): waits until there is one behind this, which is finished with then; `None` waits for ever.
     ///
+    /// Whoever looks for a frame is done with those before it, so where frames are not held a wait would release this one while it is open: it is
+    /// refused, and nothing is waited for.
+    ///
     /// # Errors
-    /// As for [`Receiver::recv_deadline`], and this frame again.
+    /// As for [`Receiver::recv_deadline`], and [`RecvError::Unheld`] where frames are not held; and this frame again, which is unreleased.
     pub fn wait_for_next(self, deadline: Option<Instant>) -> Result<(), (RecvError, Self)> {
+        // A forked child is told that it is one: it has nothing to release.
+        if !self.receiver.lane.holds() && !self.receiver.is_forked() {
+            return Err((RecvError::Unheld, self));
+        }
         // Where there are several lanes, that of the one that was found is at hand behind it, and no longer this one's.
         match self.receiver.wait_for_frame(deadline) {
             Ok(()) => Ok(()),

@@ -130,6 +130,12 @@ pub enum RecvError {
     /// ([`Receiver::heed_signals`](crate::Receiver::heed_signals)). The connection is as it was.
     #[error("the wait for a frame was interrupted")]
     Interrupted,
+    /// A wait for the next frame would release the one that is open, since frames are not held ([`Receiver::hold`](crate::Receiver::hold)). Nothing was waited for, and the open
+    /// frame is as it was.
+    #[error(
+        "frames are not held, so a wait for the next one would release the one that is open: see Receiver::hold"
+    )]
+    Unheld,
     /// This is a child of the process that made the connection.
     #[error("the connection belongs to the process that forked this one; connect again here")]
     Forked,
