@@ -41,9 +41,14 @@ pub(super) fn segment(config: &Config, size: SegmentSize) -> Result<OwnSegment, 
 }
 
 fn short_of_memory(size: SegmentSize, shortage: &Shortage) -> Error {
-    let Shortage { group, limit, used } = shortage;
+    let Shortage {
+        group,
+        limit,
+        used,
+        swap,
+    } = shortage;
     let text = format!(
-        "making a segment of {} bytes: the memory control group {} may have {limit} bytes and keeps {used}, and the kernel would end a process of it; raise its limit (memory.max, memory.limit_in_bytes), \
+        "making a segment of {} bytes: the memory control group {} may have {limit} bytes and keeps {used}, with {swap} bytes of swap left, and the kernel would end a process of it; raise its limit (memory.max, memory.limit_in_bytes), \
          or use smaller rings",
         size.total(),
         group.display()

@@ -7,8 +7,10 @@ mod full;
 mod process;
 #[path = "../role/mod.rs"]
 mod role;
+mod swap;
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -50,13 +52,17 @@ fn in_a_role() {
         "file-size" => set(libc::RLIMIT_FSIZE, 16 * MIB),
         "address-space" => set(libc::RLIMIT_AS, address_space() + 32 * MIB),
         "group" => enter(),
+        "swap" => {
+            swap::shown().unwrap();
+            enter();
+        }
         other => panic!("no limit {other}"),
     }
     let mut connection = match side {
         "client" => client(&path),
         _ => server(&path),
     };
-    if limit == "group" {
+    if limit == "group" || limit == "swap" {
         leave_no_more_than(2 * MIB);
     }
     exchange(&mut connection, side == "client");
@@ -208,8 +214,23 @@ fn a_limit_on_the_address_space_refuses_rings_and_kills_nobody() {
 /// Without our asking, the kernel ends the process that allocates. And when the group is full but for a little, whole rings are still written and read.
 #[test]
 fn a_small_memory_group_refuses_rings_and_kills_nobody() {
-    if let Some(group) = Group::new() {
+    if let Some(group) = Group::new("small") {
         on_both_sides("group", Some(&group));
+    }
+}
+
+/// The same of a group that may swap nothing, on a host that has swap, or says so.
+#[test]
+fn a_group_that_may_not_swap_refuses_rings_on_a_host_that_swaps() {
+    // Of a thread of its own, so that nobody else sees it.
+    let shown = std::thread::spawn(swap::shown).join().unwrap();
+    if let Err(error) = shown {
+        println!("SKIPPED: no swap can be shown here: {error}");
+    } else if let Some(group) = Group::new("swap") {
+        match group.swaps_nothing() {
+            Ok(()) => on_both_sides("swap", Some(&group)),
+            Err(error) => println!("SKIPPED: groups have no limit on swap here: {error}"),
+        }
     }
 }
 
@@ -218,7 +239,7 @@ struct Group(PathBuf);
 
 impl Group {
     /// None, and told why, where none can be made.
-    fn new() -> Option<Self> {
+    fn new(name: &str) -> Option<Self> {
         let ours = fs::read_to_string("/proc/self/cgroup").unwrap();
         let at = |wanted: &str| {
             let mut lines = ours.lines().map(|line| line.splitn(3, ':'));
@@ -232,7 +253,7 @@ impl Group {
             Some(inside) => Path::new("/sys/fs/cgroup/memory").join(inside),
             None => Path::new("/sys/fs/cgroup").join(at("").unwrap_or_default()),
         };
-        let group = Self(folder.join(format!("ringway-test-{}", std::process::id())));
+        let group = Self(folder.join(format!("ringway-{name}-{}", std::process::id())));
         let made = fs::create_dir(&group.0).and_then(|()| {
             let files = ["memory.max", "memory.limit_in_bytes"];
             let there = files.iter().find(|file| group.0.join(file).exists());
@@ -244,6 +265,19 @@ impl Group {
             return None;
         }
         Some(group)
+    }
+
+    /// Has it swap nothing out.
+    fn swaps_nothing(&self) -> std::io::Result<()> {
+        if self.0.join("memory.swap.max").exists() {
+            return fs::write(self.0.join("memory.swap.max"), "0");
+        }
+        // Of version 1 it is the sum of both.
+        let sum = self.0.join("memory.memsw.limit_in_bytes");
+        fs::OpenOptions::new()
+            .write(true)
+            .open(sum)?
+            .write_all(LIMIT.to_string().as_bytes())
     }
 
     /// How many processes of it the kernel has ended.
