@@ -8,6 +8,7 @@ use crate::layout::geometry::{Geometry, MAX_CAPACITY, MAX_START};
 use crate::layout::handshake::{Attach, FEATURE_RESUME, Hello, Reason, Welcome};
 use crate::layout::header::HEADER;
 use crate::ring::Standing;
+use crate::sys::memfd::Identity;
 use crate::sys::random;
 
 /// The line of connections that one belongs to, where it can be resumed ([`Config::resumable`]): a client's first one, and all that have resumed it
@@ -32,6 +33,8 @@ pub(crate) struct Claim {
     pub(crate) lineage: Option<Lineage>,
     /// Where each lane starts.
     pub(crate) starts: [u64; LANES],
+    /// Our segment of the connection before: whoever was at its other end has it.
+    pub(crate) own: Option<Identity>,
     /// Lanes that it cannot do without.
     lanes: usize,
     /// The most bytes that one of them begins with.
@@ -54,13 +57,14 @@ impl Claim {
         Ok(Self {
             lineage,
             starts: [0; LANES],
+            own: None,
             lanes: 1,
             bytes: 0,
         })
     }
 
-    /// Of the connection behind that of `before`, whose lanes stand so.
-    pub(crate) fn after(before: &Lineage, standings: &[Standing]) -> Self {
+    /// Of the connection behind that of `before`, whose lanes stand so and whose segment was `own`.
+    pub(crate) fn after(before: &Lineage, standings: &[Standing], own: Identity) -> Self {
         let mut starts = [0; LANES];
         for (start, standing) in starts.iter_mut().zip(standings) {
             *start = standing.start;
@@ -71,6 +75,7 @@ impl Claim {
                 ..*before
             }),
             starts,
+            own: Some(own),
             lanes: standings.len(),
             bytes: standings.iter().map(Standing::length).max().unwrap_or(0),
         }
@@ -226,6 +231,7 @@ mod tests {
         Claim {
             lineage,
             starts: [0; LANES],
+            own: None,
             lanes: 2,
             bytes: 4096 - HEADER,
         }

@@ -13,6 +13,7 @@ use super::shown::Segments;
 use crate::sync::{Arc, Mutex, Weak};
 use crate::sys::fork::Birth;
 use crate::sys::line::Line;
+use crate::sys::memfd::Identity;
 use crate::sys::poll::Waiter;
 use crate::sys::prefetch;
 use crate::sys::socket::{self, Look};
@@ -64,6 +65,8 @@ pub(crate) struct Kept {
     pub(crate) _grant: Option<Grant>,
     /// The line of connections that it belongs to.
     pub(crate) lineage: Option<Lineage>,
+    /// Which file our segment is.
+    pub(crate) own: Identity,
 }
 
 /// The answer of a look at the peer's life.

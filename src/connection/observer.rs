@@ -153,7 +153,7 @@ fn judge(descriptors: &[std::os::fd::OwnedFd], schema_bytes: usize) -> Result<()
     }
     let sizes = [counters::BYTES, pages(schema_bytes)];
     for (descriptor, size) in descriptors.iter().zip(sizes) {
-        memfd::inspect(descriptor.as_fd(), size as u64, false)
+        memfd::inspect(descriptor.as_fd(), size as u64, false, None)
             .map_err(|defect| side::describe(&defect))?;
     }
     Ok(())

@@ -17,6 +17,7 @@ use super::{Connection, RecvError};
 use crate::error::{Error, ErrorKind};
 use crate::layout::violation::Violation;
 use crate::ring::{Carried, Standing};
+use crate::sys::memfd::Identity;
 
 /// The first pause between two attempts, and the longest: each is twice the one before.
 const SHORTEST: Duration = Duration::from_micros(100);
@@ -235,7 +236,7 @@ fn resume(
     config.prepare()?;
     let (before, standings) = settle(config, lost)?;
     step!("resume-before");
-    let claim = Claim::after(&before, &standings);
+    let claim = Claim::after(&before, &standings, lost.sender.own_segment());
     let mut connection = reconnect(config, address, &claim, deadline)?;
     step!("resume-connected");
     let redelivered = connection.sender.take_over(&mut lost.sender, &standings);
@@ -341,6 +342,11 @@ fn lives() -> Error {
 }
 
 impl Sender {
+    /// Which file our segment is.
+    pub(crate) fn own_segment(&self) -> Identity {
+        self.link().kept.own
+    }
+
     pub(crate) fn lineage(&self) -> Option<Lineage> {
         self.link().kept.lineage
     }

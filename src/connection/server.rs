@@ -375,6 +375,7 @@ impl Pending {
             &announcement,
             rings,
             received.descriptors,
+            Some(own.identity()),
         )?;
         own.receive_from(&theirs);
         let ready = Ready {

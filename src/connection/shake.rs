@@ -116,8 +116,16 @@ impl Greeted {
             lanes: welcome.lanes.into(),
             starts: [welcome.offer.start; LANES],
         };
-        let theirs = Theirs::judge(config, &welcome.offer, &announcement, most, descriptors)
-            .map_err(differing)?;
+        // Our new segment nobody has yet.
+        let theirs = Theirs::judge(
+            config,
+            &welcome.offer,
+            &announcement,
+            most,
+            descriptors,
+            claim.own,
+        )
+        .map_err(differing)?;
         let rings = Rings {
             capacity: welcome.send_capacity,
             starts: claim.starts,

@@ -39,7 +39,7 @@ use crate::sys::bell::{self, Ringer};
 use crate::sys::credentials::Speaker;
 use crate::sys::line::Line;
 use crate::sys::membarrier;
-use crate::sys::memfd;
+use crate::sys::memfd::{self, Identity};
 use crate::sys::poll::Waiter;
 use crate::wake::ladder::{Ladder, Wait};
 use crate::wake::park::{Park, Watch};
@@ -79,6 +79,7 @@ pub(crate) struct Own {
     starts: [u64; LANES],
     huge: bool,
     size: SegmentSize,
+    identity: Identity,
     /// Those that both sides use.
     features: u64,
     receiver_bell: Option<OwnedFd>,
@@ -118,6 +119,8 @@ impl Own {
         let size = Self::size(config, told, rings);
         let SegmentSize { control, huge, .. } = size;
         let mut segment = placement::segment(config, size)?;
+        let identity = Identity::of(segment.descriptor())
+            .map_err(|error| Error::io("asking which file our segment is", error))?;
         let block = ControlBlock::new(&geometry, rings.lanes, control as u64, features)
             .with_schemas(config.codec, &told.announced)
             .with_lineage(token, &rings.starts);
@@ -139,10 +142,16 @@ impl Own {
             starts: rings.starts,
             huge,
             size,
+            identity,
             features,
             receiver_bell: bell(waits & RECEIVER_SPINS != 0)?,
             sender_bell: bell(waits & SENDER_SPINS != 0)?,
         })
+    }
+
+    /// Which file our segment is.
+    pub(crate) fn identity(&self) -> Identity {
+        self.identity
     }
 
     /// Says where our receiver starts, and that it has taken nothing yet. To be called before the message after which the peer may send.
@@ -219,16 +228,17 @@ pub(crate) struct Announcement {
 pub(crate) type Refused = (Reason, ErrorKind, String);
 
 impl Theirs {
-    /// Judges an offer and what came with it. Descriptors that fail a check are left in `Descriptors`, which closes them aside.
+    /// Judges an offer and what came with it; `own` is a segment of ours that the peer may have. Descriptors that fail a check are left in `Descriptors`, which closes them aside.
     pub(crate) fn judge(
         config: &Config,
         offer: &SegmentOffer,
         announcement: &Announcement,
         most: Rings,
         mut descriptors: Descriptors,
+        own: Option<Identity>,
     ) -> Result<Self, Refused> {
-        let (segment, geometry) =
-            Self::check(config, offer, announcement, most, descriptors.as_slice())?;
+        let files = descriptors.as_slice();
+        let (segment, geometry) = Self::check(config, offer, announcement, most, files, own)?;
         let schemas =
             PeerSchemas::judge(config, announcement.side, &announcement.schemas, &segment)?;
         let waits = announcement.waits;
@@ -273,6 +283,7 @@ impl Theirs {
         announcement: &Announcement,
         most: Rings,
         descriptors: &[OwnedFd],
+        own: Option<Identity>,
     ) -> Result<(ForeignSegment, Geometry), Refused> {
         let wanted = 3 - (announcement.waits & WAITS).count_ones() as usize;
         if descriptors.len() != wanted {
@@ -288,6 +299,7 @@ impl Theirs {
             most,
             descriptors[0].as_fd(),
             config.prefault || config.lock,
+            own,
         )?;
         placement::lock_theirs(config, &mapped)?;
         for bell in &descriptors[1..] {
@@ -395,6 +407,7 @@ impl Parts {
                 _segments: segments,
                 _grant: grant,
                 lineage,
+                own: own.identity,
             },
             own.segment.birth(),
         ));

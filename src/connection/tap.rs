@@ -221,7 +221,7 @@ fn answered(
                 lanes: offer.lanes.clamp(1, LANES as u32),
                 starts: [offer.start; LANES],
             };
-            side::map(offer, bytes, most, file.as_fd(), false)
+            side::map(offer, bytes, most, file.as_fd(), false, None)
                 .map(|(segment, _)| segment)
                 .map_err(client::differing)
         };

@@ -29,6 +29,8 @@ struct Client {
     said: Vec<(Vec<u8>, Vec<Gift>)>,
     /// The kinds of what the listener has said.
     heard: Vec<u8>,
+    /// What the listener has given: its segment first.
+    offered: Vec<OwnedFd>,
     /// The reading ends of pipes whose writing ends it gave away.
     given: Vec<OwnedFd>,
 }
@@ -41,6 +43,7 @@ impl Client {
             line,
             said: Vec::new(),
             heard: Vec::new(),
+            offered: Vec::new(),
             given: Vec::new(),
         })
     }
@@ -48,19 +51,25 @@ impl Client {
     fn say(&mut self, bytes: &[u8], gifts: &[Gift]) {
         let mut files = Vec::new();
         let mut ends = Vec::new();
-        for gift in gifts {
+        // What it was not given yet it cannot hand back.
+        let gifts = gifts.iter().map(|gift| match gift {
+            Gift::Returned if self.offered.is_empty() => Gift::Segment,
+            gift => *gift,
+        });
+        let gifts: Vec<Gift> = gifts.collect();
+        for gift in &gifts {
             files.push(match gift {
                 Gift::PipeIn => {
                     let (end, given) = hostile::pipe();
                     ends.push(end);
                     given
                 }
-                gift => gift.make(),
+                gift => gift.make_of(&self.offered),
             });
         }
         let raw: Vec<RawFd> = files.iter().map(AsRawFd::as_raw_fd).collect();
         if send(&self.line, bytes, &raw) {
-            self.said.push((bytes.to_vec(), gifts.to_vec()));
+            self.said.push((bytes.to_vec(), gifts));
             self.given.extend(ends);
         }
     }
@@ -68,7 +77,7 @@ impl Client {
     /// Hears all that was said to it, which has to follow from what it said itself.
     fn hear(&mut self) {
         while readable(self.line_fd(), 0) {
-            let (bytes, _descriptors) = receive(&self.line);
+            let (bytes, descriptors) = receive(&self.line);
             if bytes.is_empty() {
                 return;
             }
@@ -77,6 +86,7 @@ impl Client {
                 Kind::Welcome => {
                     assert!(self.heard.is_empty(), "a Welcome comes first");
                     welcomed(&self.said[0]);
+                    self.offered = descriptors;
                 }
                 Kind::Ready => {
                     assert_eq!(self.heard, [Kind::Welcome as u8], "a Ready comes second");

@@ -100,11 +100,13 @@ pub enum Gift {
     Dead,
     /// An inotify instance.
     Inotify,
+    /// The victim's own segment, as it was given. One as it should be, where none was.
+    Returned,
 }
 
 impl Gift {
     /// Every one.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Segment,
         Self::Unsealed,
         Self::Shrinks,
@@ -133,6 +135,7 @@ impl Gift {
         Self::Socket,
         Self::Dead,
         Self::Inotify,
+        Self::Returned,
     ];
 
     /// Whether it is a segment that keeps the rules.
@@ -148,8 +151,13 @@ impl Gift {
         )
     }
 
-    /// Makes one.
+    /// Makes one, for a victim that has given nothing.
     pub fn make(self) -> OwnedFd {
+        self.make_of(&[])
+    }
+
+    /// Makes one, for a victim that has given these: its segment first.
+    pub fn make_of(self, given: &[OwnedFd]) -> OwnedFd {
         const SIZE: usize = CONTROL + RING;
         match self {
             Self::Segment => memory(SIZE, SEALS, true),
@@ -192,6 +200,10 @@ impl Gift {
             Self::Dead => dead(),
             // SAFETY: no memory is passed.
             Self::Inotify => owned(unsafe { libc::inotify_init1(libc::IN_CLOEXEC) }),
+            Self::Returned => match given.first() {
+                Some(segment) => segment.try_clone().expect("a descriptor more"),
+                None => Self::Segment.make(),
+            },
         }
     }
 }

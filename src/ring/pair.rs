@@ -32,7 +32,7 @@ impl Pair {
         };
         let make = |size| {
             let own = OwnSegment::new(c"ringway-test", size, false).unwrap();
-            let foreign = ForeignSegment::map(own.descriptor(), size, false).unwrap();
+            let foreign = ForeignSegment::map(own.descriptor(), size, false, None).unwrap();
             (own, foreign)
         };
         let (sending, sending_seen) = make(size(capacity as usize));

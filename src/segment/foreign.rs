@@ -8,7 +8,7 @@ use super::{ForeignRing, ForeignWord, SegmentSize, copy};
 use crate::sync::{Arc, AtomicU64, Ordering};
 use crate::sys::gate::Gate;
 use crate::sys::map::{Access, Mapping};
-use crate::sys::memfd::{self, Defect};
+use crate::sys::memfd::{self, Defect, Identity};
 use crate::sys::prefetch;
 
 /// A segment that the peer writes and we read.
@@ -19,13 +19,14 @@ pub(crate) struct ForeignSegment {
 }
 
 impl ForeignSegment {
-    /// Checks a received descriptor against the announced `size` and maps it. The descriptor is not needed afterwards.
+    /// Checks a received descriptor against the announced `size` and maps it, unless it is `own`. The descriptor is not needed afterwards.
     pub(crate) fn map(
         descriptor: BorrowedFd<'_>,
         size: SegmentSize,
         prefault: bool,
+        own: Option<Identity>,
     ) -> Result<Self, Defect> {
-        memfd::inspect(descriptor, size.total(), size.huge)?;
+        memfd::inspect(descriptor, size.total(), size.huge, own)?;
         let mapping = Mapping::doubled(
             descriptor,
             size.control,

@@ -84,6 +84,39 @@ pub(crate) fn seal(fd: BorrowedFd<'_>) -> io::Result<()> {
     check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_ADD_SEALS, SEALS) }).map(drop)
 }
 
+/// Which file it is: no two that are there at the same time have one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    /// That of a memory file of ours.
+    pub(crate) fn of(fd: BorrowedFd<'_>) -> io::Result<Self> {
+        stat(fd).map(|status| Self::told(&status))
+    }
+
+    #[allow(
+        clippy::unnecessary_cast,
+        reason = "the fields have other widths on other architectures"
+    )]
+    fn told(status: &libc::stat) -> Self {
+        Self {
+            device: status.st_dev as u64,
+            inode: status.st_ino as u64,
+        }
+    }
+}
+
+fn stat(fd: BorrowedFd<'_>) -> io::Result<libc::stat> {
+    // SAFETY: all-zero bytes are a valid `stat`, which the kernel then fills.
+    let mut status: libc::stat = unsafe { core::mem::zeroed() };
+    // SAFETY: `status` is valid for writes for the duration of the call.
+    check(unsafe { libc::fstat(fd.as_raw_fd(), &raw mut status) })?;
+    Ok(status)
+}
+
 /// What is wrong with a descriptor that a peer sent as its segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Defect {
@@ -93,6 +126,8 @@ pub(crate) enum Defect {
     Seals(libc::c_int),
     /// It is not on tmpfs (or hugetlbfs where huge pages were agreed).
     FileSystem,
+    /// It is our own.
+    Own,
     /// Its size is not the one that the peer announced.
     Size { announced: u64, actual: u64 },
     /// Not all of its pages are allocated.
@@ -101,11 +136,16 @@ pub(crate) enum Defect {
     Unreadable(i32),
 }
 
-/// Checks a descriptor before it is mapped: seals, file system, size, allocation, in that order.
+/// Checks a descriptor before it is mapped: seals, file system, whose it is, size, allocation, in that order. `own`: the segment of ours that the peer may have.
 ///
 /// The order matters: seals exist on memory files only, and asking for them cannot reach a hostile file system; `fstat` of a
 /// FUSE file can hang.
-pub(crate) fn inspect(fd: BorrowedFd<'_>, announced: u64, huge: bool) -> Result<(), Defect> {
+pub(crate) fn inspect(
+    fd: BorrowedFd<'_>,
+    announced: u64,
+    huge: bool,
+    own: Option<Identity>,
+) -> Result<(), Defect> {
     // SAFETY: `F_GET_SEALS` passes no memory.
     let seals = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GET_SEALS) };
     if seals == -1 {
@@ -127,10 +167,10 @@ pub(crate) fn inspect(fd: BorrowedFd<'_>, announced: u64, huge: bool) -> Result<
     if kind != if huge { HUGETLBFS_MAGIC } else { TMPFS_MAGIC } {
         return Err(Defect::FileSystem);
     }
-    // SAFETY: all-zero bytes are a valid `stat`, which the kernel then fills.
-    let mut status: libc::stat = unsafe { core::mem::zeroed() };
-    // SAFETY: `status` is valid for writes for the duration of the call.
-    check(unsafe { libc::fstat(fd.as_raw_fd(), &raw mut status) }).map_err(unreadable)?;
+    let status = stat(fd).map_err(unreadable)?;
+    if own == Some(Identity::told(&status)) {
+        return Err(Defect::Own);
+    }
     let size = u64::try_from(status.st_size).unwrap_or(0);
     if size != announced {
         return Err(Defect::Size {
@@ -212,7 +252,7 @@ mod tests {
     #[test]
     fn a_sealed_file_passes_and_cannot_change() {
         let fd = sealed(8192);
-        assert_eq!(inspect(fd.as_fd(), 8192, false), Ok(()));
+        assert_eq!(inspect(fd.as_fd(), 8192, false, None), Ok(()));
         let file = duplicate(fd.as_fd()).unwrap();
         assert!(file.set_len(4096).is_err(), "F_SEAL_SHRINK");
         assert!(file.set_len(16384).is_err(), "F_SEAL_GROW");
@@ -250,15 +290,18 @@ mod tests {
     #[test]
     fn every_defect_is_named() {
         let null = File::open("/dev/null").unwrap();
-        assert_eq!(inspect(null.as_fd(), 0, false), Err(Defect::NotAMemoryFile));
+        assert_eq!(
+            inspect(null.as_fd(), 0, false, None),
+            Err(Defect::NotAMemoryFile)
+        );
         let unsealed = create(c"ringway-test", false).unwrap();
         allocate(unsealed.as_fd(), 4096).unwrap();
         assert!(matches!(
-            inspect(unsealed.as_fd(), 4096, false),
+            inspect(unsealed.as_fd(), 4096, false, None),
             Err(Defect::Seals(_))
         ));
         assert_eq!(
-            inspect(sealed(4096).as_fd(), 8192, false),
+            inspect(sealed(4096).as_fd(), 8192, false, None),
             Err(Defect::Size {
                 announced: 8192,
                 actual: 4096
@@ -268,16 +311,29 @@ mod tests {
         duplicate(sparse.as_fd()).unwrap().set_len(8192).unwrap();
         seal(sparse.as_fd()).unwrap();
         assert_eq!(
-            inspect(sparse.as_fd(), 8192, false),
+            inspect(sparse.as_fd(), 8192, false, None),
             Err(Defect::Sparse {
                 size: 8192,
                 allocated: 0
             })
         );
         assert_eq!(
-            inspect(sealed(4096).as_fd(), 4096, true),
+            inspect(sealed(4096).as_fd(), 4096, true, None),
             Err(Defect::FileSystem)
         );
+    }
+
+    /// By whatever descriptor it comes back; and as another's it is none of ours.
+    #[test]
+    fn our_own_file_is_told_from_another_like_it() {
+        let (own, other) = (sealed(4096), sealed(4096));
+        let identity = Identity::of(own.as_fd()).unwrap();
+        let again = duplicate(own.as_fd()).unwrap();
+        for file in [own.as_fd(), again.as_fd()] {
+            assert_eq!(inspect(file, 4096, false, Some(identity)), Err(Defect::Own));
+            assert_eq!(inspect(file, 4096, false, None), Ok(()));
+        }
+        assert_eq!(inspect(other.as_fd(), 4096, false, Some(identity)), Ok(()));
     }
 
     #[test]

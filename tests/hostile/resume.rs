@@ -292,6 +292,38 @@ fn a_release_inside_a_frame_ends_the_connection_and_it_can_still_be_resumed() {
     assert_eq!(found.len(), sent - 2);
 }
 
+/// Who has the segment of a client from before has nothing of that one's to give: it would read what it writes itself.
+#[test]
+fn a_server_that_hands_back_what_the_client_gave_the_one_before_is_refused() {
+    let _alone = peer::alone();
+    let _dog = Watchdog::new("a segment handed back");
+    let (at, mut lost, hostile) = victim("handed-back");
+    for _ in 0..3 {
+        lost.sender().send(&[7; 8]).unwrap();
+    }
+    drop(hostile.line);
+    assert!(lost.receiver().recv_deadline(soon()).is_err());
+    let (refused, told) = thread::scope(|scope| {
+        let next = peer::listen(&at);
+        let client = scope.spawn(|| config().resume(at.as_path(), lost, soon()).unwrap_err());
+        let line = peer::accept(&next);
+        let hello = peer::receive(&line).0;
+        let welcome = welcome().u64(24, RESUME).bytes(112, &hello[96..112]);
+        let files = [&hostile.shown, &hostile.bells[0], &hostile.bells[1]];
+        peer::send(&line, &welcome.0, &files.map(AsRawFd::as_raw_fd));
+        let answer = peer::receive(&line).0;
+        std::fs::remove_file(&at).unwrap();
+        drop((line, next));
+        (client.join().unwrap(), peer::refusal(&answer))
+    });
+    assert_eq!(refused.error().kind(), ErrorKind::Segment, "{refused}");
+    for text in [refused.to_string(), told] {
+        assert!(text.contains("own segment"), "{text}");
+    }
+    let (lane, found) = rescue(&at, refused.into_connection());
+    assert_eq!((lane.unseen, found.len()), (3, 3));
+}
+
 /// What is in a segment that was given to us.
 fn map_read(file: &std::os::fd::OwnedFd, size: usize) -> Vec<u8> {
     // SAFETY: a new mapping at an address of the kernel's choice.

@@ -8,15 +8,17 @@ use crate::layout::geometry::Geometry;
 use crate::layout::handshake::{Reason, SEGMENT_HUGE, SegmentOffer};
 use crate::layout::schemas;
 use crate::segment::{ForeignSegment, SegmentSize};
-use crate::sys::memfd::{self, Defect};
+use crate::sys::memfd::{self, Defect, Identity};
 
-/// Judges an offered segment, with an area of schemas of `schema_bytes` and as many rings as `most` says, of at most so many bytes, and maps it.
+/// Judges an offered segment, with an area of schemas of `schema_bytes` and as many rings as `most` says, of at most so many bytes, and maps it, unless it is `own`:
+/// what we write in our own segment would change under what we read of the peer's.
 pub(crate) fn map(
     offer: &SegmentOffer,
     schema_bytes: u32,
     most: Rings,
     descriptor: BorrowedFd<'_>,
     prefault: bool,
+    own: Option<Identity>,
 ) -> Result<(ForeignSegment, Geometry), Refused> {
     let geometry = offer.geometry().map_err(|misfit| {
         (
@@ -48,7 +50,7 @@ pub(crate) fn map(
         huge,
     };
     let mapped =
-        ForeignSegment::map(descriptor, size, prefault).map_err(|defect| describe(&defect))?;
+        ForeignSegment::map(descriptor, size, prefault, own).map_err(|defect| describe(&defect))?;
     Ok((mapped, geometry))
 }
 
@@ -61,6 +63,9 @@ pub(crate) fn describe(defect: &Defect) -> Refused {
             memfd::SEALS
         ),
         Defect::FileSystem => "the segment is on the wrong kind of file system".to_owned(),
+        Defect::Own => {
+            "the segment is none of the peer's: it is our own segment, handed back".to_owned()
+        }
         Defect::Size { announced, actual } => {
             format!("the segment has {actual} bytes, announced were {announced}")
         }
