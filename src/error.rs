@@ -32,11 +32,11 @@ pub enum ErrorKind {
     Segment,
     /// A ring has a size, step, alignment or start that the rules forbid, or is too small for its alignment or for what has to be sent again.
     Geometry,
-    /// A limit is reached, of this process, the other one or the host, or what a listener grants a uid: descriptors, memory, huge pages, connections.
+    /// A limit is reached, of this process, the other one or the host, or what a listener grants a uid: descriptors, memory, huge pages, connections; but of handshakes: [`Busy`](Self::Busy).
     Resources,
     /// The two sides disagree about what the bytes of their frames mean: the schema of one direction, or the codec.
     Schema,
-    /// The listener takes no more clients, or was handed over and has none left.
+    /// The listener takes no more clients, or has as many handshakes of our uid under way as it grants, or was handed over and has none left.
     Busy,
     /// The deadline passed.
     TimedOut,

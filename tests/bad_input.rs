@@ -275,7 +275,7 @@ fn another_uid_that_holds_all_the_places_it_can_get_leaves_some_to_others() {
     assert_eq!(listener.handshakes(), PLACES / 2);
     assert_eq!(listener.refusals(), PLACES as u64 / 2);
     let why = listener.last_refusal().unwrap();
-    assert_eq!(why.kind(), ErrorKind::Resources, "{why}");
+    assert_eq!(why.kind(), ErrorKind::Busy, "{why}");
     drop(stranger.stdin.take());
     assert!(stranger.wait().unwrap().success());
 }

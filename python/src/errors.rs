@@ -297,7 +297,7 @@ const CLASSES: &[Class] = &[
         "Busy",
         Fault::Error,
         &["ConnectionRefusedError"],
-        "The listener takes no more clients.",
+        "The listener has no room now, or takes no more clients.",
     ),
     (
         Fault::PeerGone,

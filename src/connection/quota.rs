@@ -61,7 +61,8 @@ impl Limits {
     }
 
     /// Handshakes under way. A listener has 64 under way altogether; by default the clients of its own effective uid may have all of them, and those of each other uid 32, so
-    /// that none of these keeps everybody else out. Clients of one uid that all come at once are refused beyond their limit, and have to try again; beyond 64 they wait.
+    /// that none of these keeps everybody else out. Clients of one uid that all come at once are refused beyond their limit ([`ErrorKind::Busy`]), and have to try again, as
+    /// [`Config::resume`](crate::Config::resume) does by itself; beyond 64 they wait.
     pub fn handshakes(mut self, most: u64) -> Self {
         self.handshakes = Some(most);
         self
@@ -102,17 +103,18 @@ impl Quota {
         }
     }
 
-    /// Lets a client begin its handshake.
+    /// Lets a client begin its handshake. Too many under way are no lack of anything: they end within the time of a handshake, and whoever may try again is told so by
+    /// another reason than that of a limit for which somebody has to give something back.
     pub(crate) fn begin(&self, uid: u32) -> Result<Grant, Refused> {
         let most = self.limits.handshakes_of(uid);
-        self.grant(
-            uid,
-            Usage {
-                handshakes: 1,
-                ..Usage::default()
-            },
-            |had| (had.handshakes >= most).then(|| format!("{most} handshakes under way")),
-        )
+        let share = Usage {
+            handshakes: 1,
+            ..Usage::default()
+        };
+        self.grant(uid, share, |had| {
+            (had.handshakes >= most).then(|| format!("{most} handshakes under way"))
+        })
+        .map_err(|text| (Reason::Busy, ErrorKind::Busy, text))
     }
 
     /// Lets it have a connection, for which we make a segment of `bytes` bytes.
@@ -134,22 +136,25 @@ impl Quota {
                 )
             })
         })
+        .map_err(|text| (Reason::Resources, ErrorKind::Resources, text))
     }
 
+    /// A share, or what to say of the limit that it `exceeds`.
     fn grant(
         &self,
         uid: u32,
         share: Usage,
         exceeds: impl FnOnce(&Usage) -> Option<String>,
-    ) -> Result<Grant, Refused> {
+    ) -> Result<Grant, String> {
         let mut users = lock(&self.users);
         let had = users.entry(uid).or_default();
         if let Some(limit) = exceeds(had) {
             if *had == Usage::default() {
                 users.remove(&uid);
             }
-            let text = format!("the listener grants uid {uid} no more than {limit}");
-            return Err((Reason::Resources, ErrorKind::Resources, text));
+            return Err(format!(
+                "the listener grants uid {uid} no more than {limit}"
+            ));
         }
         had.connections += share.connections;
         had.bytes += share.bytes;
@@ -204,7 +209,7 @@ mod tests {
         let quota = Quota::new(limits, Birth::here().unwrap());
         let handshake = quota.begin(7).unwrap();
         let (reason, kind, text) = quota.begin(7).unwrap_err();
-        assert_eq!((reason, kind), (Reason::Resources, ErrorKind::Resources));
+        assert_eq!((reason, kind), (Reason::Busy, ErrorKind::Busy));
         assert!(
             text.contains("uid 7 no more than 1 handshakes under way"),
             "{text}"
@@ -214,7 +219,8 @@ mod tests {
         drop(quota.begin(7).unwrap());
 
         let first = quota.admit(7, 60).unwrap();
-        let text = quota.admit(7, 41).unwrap_err().2;
+        let (reason, kind, text) = quota.admit(7, 41).unwrap_err();
+        assert_eq!((reason, kind), (Reason::Resources, ErrorKind::Resources));
         assert!(text.contains("60 are in use, and 41"), "{text}");
         let second = quota.admit(7, 40).unwrap();
         assert!(quota.admit(7, 0).unwrap_err().2.contains("2 connections"));

@@ -214,10 +214,9 @@ fn silent_clients_of_one_uid_are_limited_too() {
     let third = peer::dial(&name).unwrap();
     assert!(listener.try_accept().unwrap().is_none());
     let (reason, text) = peer::reason(&peer::receive(&third).0);
-    assert!(
-        text.contains("no more than 2 handshakes"),
-        "{reason}: {text}"
-    );
+    // Busy: whoever comes again later is let in.
+    assert_eq!(reason, 13, "{text}");
+    assert!(text.contains("no more than 2 handshakes"), "{text}");
     drop(silent);
     // It hears that they have gone.
     assert!(listener.try_accept().unwrap().is_none());

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ringway::{Connection, ErrorKind, NotResumed, RecvError, Redelivery};
+use ringway::{Connection, ErrorKind, Limits, NotResumed, RecvError, Redelivery};
 
 use super::client::soon;
 use super::orderly::{config, end, meet, pair, path, rest, resume, send};
@@ -280,4 +280,35 @@ fn halves_of_two_connections_are_not_put_together() {
     assert!(unrelated.to_string().contains("different connections"));
     assert!(Connection::reunite(*unrelated.sender, one.1).is_ok());
     assert!(Connection::reunite(two.0, *unrelated.receiver).is_ok());
+}
+
+/// Handshakes under way end by themselves, and soon: too many of them are no reason to give up, as a lack would be.
+#[test]
+fn a_listener_that_is_merely_full_is_asked_again() {
+    let config = config();
+    let (listener, server, mut client) = pair(&config, &config);
+    send(client.sender(), 0..3);
+    let at = listener.path().to_path_buf();
+    drop((server, listener));
+    end(&mut client);
+    let full = config.clone().limits(Limits::new().handshakes(1));
+    let mut listener = full.bind(&*at).unwrap();
+    // It has the only place, and says no more.
+    let mut mute = config.dial(&*at).unwrap();
+    drop(mute.step().unwrap());
+    while listener.handshakes() == 0 {
+        assert!(listener.try_accept().unwrap().is_none());
+    }
+    std::thread::scope(|scope| {
+        let resuming = scope.spawn(|| config.resume(&*at, client, soon()).unwrap());
+        while listener.refusals() < 3 && !resuming.is_finished() {
+            assert!(listener.accept_deadline(shortly()).is_err());
+        }
+        let full = listener.last_refusal().unwrap();
+        assert_eq!(full.kind(), ErrorKind::Busy, "{full}");
+        drop(mute);
+        let mut server = listener.accept_deadline(soon()).unwrap();
+        assert_eq!(resuming.join().unwrap().unseen(), 3);
+        assert_eq!(rest(&mut server).len(), 3);
+    });
 }

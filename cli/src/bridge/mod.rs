@@ -120,7 +120,8 @@ fn carry(way: &Way) -> Result<(), Failure> {
                 let connection = config.connect(name.as_str());
                 let stream = connection.and_then(ByteStream::over);
                 stream.map(Unended::new).map_err(|error| Refused {
-                    lacks: error.kind() == ErrorKind::Resources
+                    // A listener with too many handshakes of ours lacks something too, for a moment.
+                    lacks: matches!(error.kind(), ErrorKind::Resources | ErrorKind::Busy)
                         && doors::system_error(&error).is_none_or(is_lack),
                     told: error.to_string(),
                 })
