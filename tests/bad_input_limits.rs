@@ -5,6 +5,7 @@ mod role;
 
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -14,7 +15,7 @@ use nix::sys::socket::{
     AddressFamily, MsgFlags, Shutdown, SockFlag, SockType, UnixAddr, connect, send, shutdown,
     socket,
 };
-use ringway::{Config, Error, ErrorKind};
+use ringway::{Config, Error, ErrorKind, Listener};
 use role::play;
 
 const PATH: &str = "RINGWAY_TEST_PATH";
@@ -50,6 +51,7 @@ fn in_a_role() {
         "unstuck" => unstuck(&path),
         "stuck" => stuck(&path),
         "freed" => freed(&path),
+        "hands" => hands(&path),
         "client" => client(&path),
         "server" => server(&path),
         other => panic!("no role {other}"),
@@ -320,4 +322,50 @@ fn freed(path: &Path) {
     }
     limit(PLENTY);
     drop((first, second));
+}
+
+/// The mark by which a name is free when its listener has ended, whoever has a copy of the socket then.
+#[test]
+fn a_hand_over_that_runs_out_anywhere_has_changed_nothing() {
+    play(&mut role("hands", &path("hands")));
+}
+
+fn hands(path: &Path) {
+    let mut old = patient().bind(path).unwrap();
+    // The number that its lock had, and below which a copy has none.
+    let _third = fs::File::open("/dev/null").unwrap();
+    let mode = || fs::symlink_metadata(path).unwrap().permissions().mode();
+    let kept = mode();
+    assert_eq!(kept & libc::S_ISVTX, libc::S_ISVTX, "{kept:o}");
+    let is_as_it_was = |old: &mut Listener, when: &str| {
+        assert_eq!(mode(), kept, "{when}: {:o}", mode());
+        thread::scope(|scope| {
+            let client = scope.spawn(|| drop(patient().connect(path).unwrap()));
+            drop(old.accept_deadline(soon()).unwrap());
+            client.join().unwrap();
+        });
+    };
+    limit(next());
+    let outcome = old.hand_over();
+    limit(PLENTY);
+    is_named(&outcome.unwrap_err());
+    is_as_it_was(&mut old, "hand_over");
+    for more in 0.. {
+        let mut command = Command::new("true");
+        limit(next() + more);
+        let outcome = old.pass_to(&mut command);
+        limit(PLENTY);
+        let Err(error) = outcome else {
+            assert!(more > 1, "{more} descriptors are too few");
+            break;
+        };
+        is_named(&error);
+        assert_eq!(command.get_envs().count(), 0);
+        is_as_it_was(&mut old, &format!("pass_to with {more} more"));
+    }
+    // From here on whoever has it may have the name.
+    assert_eq!(mode(), kept & !libc::S_ISVTX, "{:o}", mode());
+    old.take_back().unwrap();
+    drop(old);
+    assert!(!path.exists());
 }

@@ -13,7 +13,7 @@ use crate::sys::directory;
 use crate::sys::door::Door;
 use crate::sys::elder::{Elder, Tenure};
 use crate::sys::fork::Birth;
-use crate::sys::inherit::{self, Inherited, Name};
+use crate::sys::inherit::{self, Bequest, Inherited, Name};
 use crate::sys::lobby::Lobby;
 use crate::sys::socket::Unfit;
 
@@ -156,7 +156,10 @@ impl Listener {
     /// [`ErrorKind::Forked`], or what the system answers, such as a descriptor limit. Nothing has changed then.
     pub fn hand_over(&mut self) -> Result<OwnedFd, Error> {
         self.refuse_child()?;
-        let socket = self.share_door()?;
+        let socket = self
+            .copy_door()
+            .and_then(|socket| self.share_door().map(|()| socket))
+            .map_err(|error| Error::io("handing a listener over", error))?;
         self.succession.handed_over = true;
         step!("hand-over-after");
         Ok(socket)
@@ -171,18 +174,22 @@ impl Listener {
     /// # Errors
     /// As for [`Listener::hand_over`].
     pub fn pass_to(&mut self, command: &mut Command) -> Result<(), Error> {
-        let socket = self.hand_over()?;
-        let left = self
-            .name_to_leave()
-            .and_then(|name| inherit::leave(command, socket, name));
-        left.map_err(|error| {
-            self.succession.handed_over = false;
-            Error::io("leaving a socket to another process", error)
-        })
+        self.refuse_child()?;
+        let bequest = self
+            .bequest(command)
+            .and_then(|bequest| self.share_door().map(|()| bequest))
+            .map_err(|error| Error::io("leaving a socket to another process", error))?;
+        bequest.leave(command);
+        self.succession.handed_over = true;
+        step!("hand-over-after");
+        Ok(())
     }
 
     /// Takes clients again after it was handed over: the other process did not come up. While both take clients, each client is let in by one of them. The name is removed by the drop again,
     /// if it would have been before. A process to which it was passed ([`Listener::pass_to`]) leaves the name there, however it ends, until this listener is dropped.
+    ///
+    /// One thing stays as the hand-over has made it, since the kernel tells nobody who else has a copy of a socket: where this process ends without dropping the listener, the name is taken for as long as anybody has one,
+    /// though it be a forked child, which lets nobody in. The same goes for whoever has taken a listener over.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`]: the name, which was ours, is gone or leads elsewhere, so that nobody would come: drop this listener and bind the name again. [`ErrorKind::Forked`]. Nothing has changed then.
@@ -217,12 +224,16 @@ impl Listener {
         Ok(())
     }
 
-    fn name_to_leave(&mut self) -> io::Result<Option<Name>> {
-        let Some(identity) = self.identity() else {
-            return Ok(None);
+    /// What `command` is to inherit, made whole before any of it is given.
+    fn bequest(&mut self, command: &Command) -> io::Result<Bequest> {
+        let name = match self.identity() {
+            Some(identity) => {
+                let elders = self.succession.elders_of_next()?;
+                Some(Name { identity, elders })
+            }
+            None => None,
         };
-        let elders = self.succession.elders_of_next()?;
-        Ok(Some(Name { identity, elders }))
+        Bequest::new(command, self.copy_door()?, name)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Listening under a name, with several handshakes under way at once.
 
 use std::collections::VecDeque;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -213,16 +214,20 @@ impl Listener {
         Ok(())
     }
 
-    /// The listening socket for another process.
-    pub(super) fn share_door(&mut self) -> Result<OwnedFd, Error> {
-        // First: were we killed between the two, the name would be anybody's while another process serves there.
-        self.identity
-            .map_or(Ok(()), |it| directory::keep_no_more(&self.path, it))
-            .and_then(|()| {
-                step!("hand-over-before");
-                self.door.share()
-            })
-            .map_err(|error| Error::io("handing a listener over", error))
+    /// The listening socket, for another process to which it is handed once the door is shared.
+    pub(super) fn copy_door(&self) -> io::Result<OwnedFd> {
+        self.door.copy()
+    }
+
+    /// The last that can fail before another process has the socket, and the first that is seen of a hand-over. Nothing has changed where it fails.
+    pub(super) fn share_door(&mut self) -> io::Result<()> {
+        step!("hand-over-before");
+        // Before anybody has it: were we killed in between, the name would be anybody's while another process serves there.
+        if let Some(identity) = self.identity {
+            directory::keep_no_more(&self.path, identity)?;
+        }
+        self.door.share();
+        Ok(())
     }
 
     /// What lies at the path, if it is ours to remove.
@@ -418,7 +423,7 @@ fn bind(path: &Path, to_others: bool) -> Result<Door, Error> {
             // Else only children of that process have the socket, and a child lets nobody in.
             if !directory::is_kept(path) {
                 let text = format!(
-                    "is taken: process {pid}, which began to listen there, has ended, but another one, to which it handed its socket over, still has it: end that one, or use another name"
+                    "is taken: process {pid}, which listened there last, has ended, but its socket was handed over once, and another process still has it, one that it was handed to or a forked child: end that one, or use another name"
                 );
                 return taken(&text);
             }

@@ -173,7 +173,7 @@ pub(crate) fn is_kept(path: &Path) -> bool {
     status.is_ok_and(|it| it.file_type().is_socket() && it.mode() & KEPT != 0 && is_own(it.uid()))
 }
 
-/// Takes the bit back, before the socket is handed over. `identity`: what the path led to when we made it. A path that leads nowhere by now leads nobody to the socket either.
+/// Takes the bit back, before the socket is handed over, and for good: nobody can tell later whether another one has it. `identity`: what the path led to when we made it. A path that leads nowhere by now leads nobody to the socket either.
 pub(crate) fn keep_no_more(path: &Path, identity: (u64, u64)) -> io::Result<()> {
     let mode = match fs::symlink_metadata(path) {
         Ok(status) if (status.dev(), status.ino()) == identity => status.mode() & 0o7777,

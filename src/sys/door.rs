@@ -67,11 +67,14 @@ impl Door {
         Ok((door, path))
     }
 
-    /// The same socket for another process. It is not shut with ours from now on.
-    pub(crate) fn share(&mut self) -> io::Result<OwnedFd> {
-        let copy = self.socket.try_clone()?;
+    /// The same socket, to be handed to another process once it is shared.
+    pub(crate) fn copy(&self) -> io::Result<OwnedFd> {
+        self.socket.try_clone()
+    }
+
+    /// Another process is about to have it: it is not shut with ours from now on.
+    pub(crate) fn share(&mut self) {
         self.shared = true;
-        Ok(copy)
     }
 
     /// Whoever asks the kernel who listens there is told of this process from now on, and not of one that may have ended. Where a sandbox forbids it, such an advice is less good.

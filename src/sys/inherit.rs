@@ -174,35 +174,49 @@ fn given_by_systemd(pid: Option<String>, count: Option<String>) -> Vec<RawFd> {
     }
 }
 
-/// Has the process that `command` starts inherit `socket`, and its name.
-pub(crate) fn leave(command: &mut Command, socket: OwnedFd, name: Option<Name>) -> io::Result<()> {
-    let before = command.get_envs().find(|(name, _)| *name == OURS);
-    let before = before.and_then(|(_, value)| value).map(OsString::from);
-    let mut text = before
-        .and_then(|text| text.into_string().ok())
-        .unwrap_or_default();
-    let comma = if text.is_empty() { "" } else { "," };
-    let _ = write!(text, "{comma}{}", Left::of(&socket)?);
-    let mut all = vec![socket];
-    if let Some(name) = name {
-        let (device, inode) = name.identity;
-        let _ = write!(text, "@{device}:{inode}");
-        for elder in name.elders.into_iter().map(OwnedFd::from) {
-            let _ = write!(text, "+{}", Left::of(&elder)?);
-            all.push(elder);
+/// A socket and its name, for the process that a command starts. Dropped, it leaves nothing to anybody.
+#[derive(Debug)]
+pub(crate) struct Bequest {
+    /// Our variable, with what the command has in it already.
+    text: String,
+    all: Vec<OwnedFd>,
+}
+
+impl Bequest {
+    pub(crate) fn new(command: &Command, socket: OwnedFd, name: Option<Name>) -> io::Result<Self> {
+        let before = command.get_envs().find(|(name, _)| *name == OURS);
+        let before = before.and_then(|(_, value)| value).map(OsString::from);
+        let mut text = before
+            .and_then(|text| text.into_string().ok())
+            .unwrap_or_default();
+        let comma = if text.is_empty() { "" } else { "," };
+        let _ = write!(text, "{comma}{}", Left::of(&socket)?);
+        let mut all = vec![socket];
+        if let Some(name) = name {
+            let (device, inode) = name.identity;
+            let _ = write!(text, "@{device}:{inode}");
+            for elder in name.elders.into_iter().map(OwnedFd::from) {
+                let _ = write!(text, "+{}", Left::of(&elder)?);
+                all.push(elder);
+            }
         }
+        Ok(Self { text, all })
     }
-    command.env(OURS, text);
-    let keep = move || {
-        // In the child: its copies of the numbers stay open across `exec`. System calls that a signal handler may make too.
-        for descriptor in &all {
-            fcntl(descriptor, FcntlArg::F_SETFD(FdFlag::empty()))?;
-        }
-        Ok(())
-    };
-    // SAFETY: the closure makes system calls and neither allocates nor locks.
-    unsafe { command.pre_exec(keep) };
-    Ok(())
+
+    /// Has the process that `command` starts inherit it. Cannot fail: whoever has told others of it before need not take that back.
+    pub(crate) fn leave(self, command: &mut Command) {
+        let Self { text, all } = self;
+        command.env(OURS, text);
+        let keep = move || {
+            // In the child: its copies of the numbers stay open across `exec`. System calls that a signal handler may make too.
+            for descriptor in &all {
+                fcntl(descriptor, FcntlArg::F_SETFD(FdFlag::empty()))?;
+            }
+            Ok(())
+        };
+        // SAFETY: the closure makes system calls and neither allocates nor locks.
+        unsafe { command.pre_exec(keep) };
+    }
 }
 
 #[cfg(test)]

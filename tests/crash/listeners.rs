@@ -1,12 +1,13 @@
 //! A listener that is stopped, dies inside `bind`, or leaves its socket to a child: what becomes of its name, and of its clients.
 
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ringway::{Config, Error, ErrorKind, Listener};
 
-use super::process::{Page, alone, fork};
+use super::process::{Child, Page, alone, fork};
 use super::traced::{self, Traced, halt};
 use super::{path, patient, soon};
 
@@ -30,7 +31,7 @@ fn is_taken_and_silent(path: &Path, why: &str, when: &str) {
 }
 
 /// The name is free: the next one to bind it has it, and the drop leaves nothing.
-fn is_free(path: &Path, when: &str) {
+pub(crate) fn is_free(path: &Path, when: &str) {
     let error = try_to_connect(path).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound, "{when}: {error}");
     drop(Listener::bind(path).unwrap());
@@ -125,7 +126,7 @@ fn a_forked_child_of_a_dead_listener_does_not_keep_its_name() {
 }
 
 /// A client is let in.
-fn serves(listener: &mut Listener, path: &Path) {
+pub(crate) fn serves(listener: &mut Listener, path: &Path) {
     std::thread::scope(|scope| {
         let client = scope.spawn(move || drop(patient().connect(path).unwrap()));
         drop(listener.accept_deadline(soon()).unwrap());
@@ -177,7 +178,7 @@ fn a_socket_that_was_handed_over_keeps_its_name_when_its_maker_has_ended() {
         let error = Listener::bind(path.as_path()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NameTaken, "{error}");
         let why = format!(
-            "process {}, which began to listen there, has ended, but another one, to which it handed its socket over",
+            "process {}, which listened there last, has ended, but its socket was handed over once",
             maker.pid
         );
         assert!(error.to_string().contains(&why), "{error}");
@@ -191,8 +192,97 @@ fn a_socket_that_was_handed_over_keeps_its_name_when_its_maker_has_ended() {
     });
 }
 
+/// What failed has changed nothing: the socket is its maker's alone, and a child that has a copy of it keeps no name.
+#[test]
+fn a_hand_over_that_failed_leaves_a_name_that_is_free_when_its_maker_has_ended() {
+    let name =
+        "listeners::a_hand_over_that_failed_leaves_a_name_that_is_free_when_its_maker_has_ended";
+    alone(name, LIMIT, || {
+        let (page, path) = (Page::new(), path("not-handed-over"));
+        let mut maker = fork(|| {
+            let mut listener = Listener::bind(path.as_path()).unwrap();
+            limited(|| {
+                assert!(listener.hand_over().is_err());
+                let mut command = std::process::Command::new("true");
+                assert!(listener.pass_to(&mut command).is_err());
+            });
+            with_a_child(&page);
+        });
+        is_killed_behind_its_child(&mut maker, &page);
+        drop(Listener::bind(path.as_path()).unwrap());
+        assert!(!path.exists());
+        page.set(GO, 1);
+    });
+}
+
+/// Nobody can tell who has a socket that was handed over once: then it is left to whoever that is, though it be a child that lets nobody in.
+#[test]
+fn a_listener_that_was_taken_back_leaves_its_name_to_its_children_too() {
+    let name = "listeners::a_listener_that_was_taken_back_leaves_its_name_to_its_children_too";
+    alone(name, LIMIT, || {
+        let (page, path) = (Page::new(), path("taken-back"));
+        let mut maker = fork(|| {
+            let mut listener = Listener::bind(path.as_path()).unwrap();
+            drop(listener.hand_over().unwrap());
+            listener.take_back().unwrap();
+            with_a_child(&page);
+        });
+        is_killed_behind_its_child(&mut maker, &page);
+        let error = Listener::bind(path.as_path()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NameTaken, "{error}");
+        assert!(error.to_string().contains("or a forked child"), "{error}");
+        page.set(GO, 1);
+        let until = soon();
+        while !try_to_connect(&path).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+            assert!(Instant::now() < until);
+        }
+        is_free(&path, "the child has ended");
+    });
+}
+
+/// Without a descriptor to be had.
+fn limited(body: impl FnOnce()) {
+    let mut before = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `before` is valid for writes.
+    let got = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut before) };
+    assert_eq!(got, 0);
+    let none = libc::rlimit {
+        rlim_cur: 0,
+        ..before
+    };
+    let set = |limit: &libc::rlimit| {
+        // SAFETY: `limit` is valid for reads.
+        let set = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, std::ptr::from_ref(limit)) };
+        assert_eq!(set, 0);
+    };
+    set(&none);
+    body();
+    set(&before);
+}
+
+/// In one that listens: has a child, with copies of all that it has, until it is told to go.
+fn with_a_child(page: &Page) {
+    let mut child = fork(|| {
+        // It must outlive its parent: the test ends it.
+        // SAFETY: no memory is passed.
+        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, 0) };
+        page.set(LISTENS, 1);
+        page.until(GO, 1);
+    });
+    child.reap();
+}
+
+fn is_killed_behind_its_child(maker: &mut Child, page: &Page) {
+    page.until(LISTENS, 1);
+    maker.signal(libc::SIGKILL);
+    maker.reap_killed();
+}
+
 /// A child on its way to bind `path`, between `bind(2)` and `listen(2)`: it holds the lock of the directory.
-fn half_bound(path: &Path) -> Traced {
+pub(crate) fn half_bound(path: &Path) -> Traced {
     let child = fork(|| {
         halt();
         drop(Listener::bind(path));
@@ -204,7 +294,7 @@ fn half_bound(path: &Path) -> Traced {
     child
 }
 
-/// In a directory of its own: its lock is held for a while.
+/// In a directory that nobody else can open, whose own lock is held for a while.
 #[test]
 fn a_bind_that_is_stopped_or_killed_half_way_holds_up_others_for_a_second_at_most() {
     let name =
@@ -214,7 +304,10 @@ fn a_bind_that_is_stopped_or_killed_half_way_holds_up_others_for_a_second_at_mos
             return;
         }
         let directory = path("half-bound");
-        std::fs::create_dir(&directory).unwrap();
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&directory)
+            .unwrap();
         let (one, other) = (directory.join("one"), directory.join("other"));
         let child = half_bound(&one);
         let began = Instant::now();
@@ -241,7 +334,10 @@ fn a_listener_that_is_dropped_while_the_lock_is_held_leaves_a_name_that_is_free(
         "listeners::a_listener_that_is_dropped_while_the_lock_is_held_leaves_a_name_that_is_free";
     alone(name, LIMIT, || {
         let directory = path("locked");
-        std::fs::create_dir(&directory).unwrap();
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&directory)
+            .unwrap();
         let listener = Listener::bind(directory.join("one").as_path()).unwrap();
         let lock = std::fs::File::open(&directory).unwrap();
         // SAFETY: no memory is passed.

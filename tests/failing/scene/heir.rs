@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -17,6 +18,8 @@ const OURS: &str = "RINGWAY_LISTEN_FDS";
 struct Before {
     old: Listener,
     _supervisor: Listener,
+    /// One that was never handed over.
+    fresh: Listener,
     given: Vec<RawFd>,
 }
 
@@ -71,7 +74,10 @@ pub(super) fn prepare(scene: Scene, path: &Path) {
         // SAFETY: this process has one thread.
         unsafe { std::env::set_var(name, value) };
     }
+    let third = path.with_extension("fresh");
+    let _ = std::fs::remove_file(&third);
     BEFORE.set(Some(Before {
+        fresh: scene.bind(&third).unwrap(),
         old,
         _supervisor: supervisor,
         given: all,
@@ -95,6 +101,7 @@ fn close_left(given: &[RawFd]) {
 pub(super) fn attempt(scene: Scene, page: &Page, path: &Path) -> Outcome {
     let mut before = BEFORE.take().unwrap();
     let outcome = if page.get(ATTEMPT) == 0 {
+        pass_on(&mut before.fresh);
         let inherited = scene.config().inherit();
         close_left(&before.given);
         inherited
@@ -107,6 +114,21 @@ pub(super) fn attempt(scene: Scene, page: &Page, path: &Path) -> Outcome {
     };
     BEFORE.set(Some(before));
     outcome
+}
+
+/// What could not be handed over is as it was: its name has the mark (the sticky bit) by which it is free when this process has ended.
+fn pass_on(fresh: &mut Listener) {
+    let marked = |listener: &Listener| {
+        let status = std::fs::symlink_metadata(listener.path()).ok()?;
+        Some(status.mode() & libc::S_ISVTX != 0)
+    };
+    let mut command = Command::new("true");
+    let outcome = fresh.pass_to(&mut command);
+    // Of a call of our own that fails there is nothing to learn.
+    if let Some(marked) = marked(fresh) {
+        assert_eq!(marked, outcome.is_err(), "{outcome:?}");
+    }
+    assert_eq!(command.get_envs().count(), usize::from(outcome.is_ok()));
 }
 
 fn serve_as_heir(mut inherited: Vec<Listener>, page: &Page, path: &Path) -> Outcome {
