@@ -53,7 +53,7 @@ impl From<PathBuf> for Address {
     }
 }
 
-/// How long another server may hold the directory's lock while it replaces a stale socket.
+/// How long another server of ours may hold the lock while it replaces a stale socket.
 pub(crate) const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Address {

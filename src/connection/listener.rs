@@ -22,6 +22,7 @@ use crate::sys::door::Door;
 use crate::sys::fork::Birth;
 use crate::sys::line::Line;
 use crate::sys::lobby::Lobby;
+use crate::sys::lock::{self, Lock, Unlocked};
 use crate::sys::{credentials, directory, poll, socket};
 
 /// Clients that could not be taken for a lack are asked for again after this long, at the latest.
@@ -87,8 +88,7 @@ impl Listener {
     pub(crate) fn with(config: Config, address: &Address) -> Result<Self, Error> {
         let birth = Birth::here().map_err(|error| Error::io("preparing for forks", error))?;
         let path = address.resolve(true)?;
-        let _lock = directory::Lock::take(parent(&path), LOCK_PATIENCE)
-            .map_err(|error| unlocked(&path, error))?;
+        let _lock = Lock::take(&path, LOCK_PATIENCE).map_err(|why| unlocked(&path, why))?;
         step!("bind-before");
         // The uid check in the handshake decides who gets in; the socket's mode must not stand in the way of those it admits.
         let to_others = !config.uids.is_empty();
@@ -376,29 +376,29 @@ enum Queue {
     Stuck,
 }
 
-fn parent(path: &Path) -> &Path {
-    path.parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."))
-}
-
-/// Why a path's directory could not be locked: mostly because there is none.
-fn unlocked(path: &Path, error: std::io::Error) -> Error {
-    if error.kind() == std::io::ErrorKind::NotFound {
-        let text = format!(
-            "cannot listen at {}: the directory {} does not exist",
-            path.display(),
-            parent(path).display()
-        );
-        return Error::new(ErrorKind::Directory, text);
+/// Why the lock was not taken: mostly because the directory is not there.
+fn unlocked(path: &Path, why: Unlocked) -> Error {
+    let shown = path.display();
+    match why {
+        Unlocked::Held(lock) => {
+            let text = format!(
+                "cannot listen at {shown}: another process of this user has held the lock {} for {LOCK_PATIENCE:?}; it was stopped, or has no processor, while it binds a name or gives one up: let it go on, or end it",
+                lock.display()
+            );
+            Error::new(ErrorKind::Io, text)
+        }
+        Unlocked::Io(error) if error.kind() == io::ErrorKind::NotFound => {
+            let text = format!(
+                "cannot listen at {shown}: the directory {} does not exist",
+                lock::parent(path).display()
+            );
+            Error::new(ErrorKind::Directory, text)
+        }
+        Unlocked::Io(error) => Error::io(&format!("locking the directory of {shown}"), error),
     }
-    Error::io(
-        &format!("locking the directory of {}", path.display()),
-        error,
-    )
 }
 
-/// Binds, replacing a socket whose listener is dead. The caller holds the directory's lock.
+/// Binds, replacing a socket whose listener is dead. The caller holds the lock.
 fn bind(path: &Path, to_others: bool) -> Result<Door, Error> {
     match Door::open(path, to_others) {
         Ok(door) => return Ok(door),
@@ -474,7 +474,7 @@ impl Drop for Listener {
             return;
         }
         // Only what is still ours: another listener may have taken the name since somebody removed our socket.
-        if let Ok(_lock) = directory::Lock::take(parent(&self.path), LOCK_PATIENCE) {
+        if let Ok(_lock) = Lock::take(&self.path, LOCK_PATIENCE) {
             if directory::identity(&self.path) == self.identity {
                 step!("unbind-before");
                 let _ = std::fs::remove_file(&self.path);

@@ -2,16 +2,12 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use nix::unistd::{AccessFlags, access};
 
 use super::credentials::{effective_uid, is_own};
-use super::{again, check, last_error};
 
 /// Why a directory cannot hold named sockets.
 #[derive(Debug)]
@@ -127,41 +123,6 @@ pub(crate) fn verify(path: &Path) -> Result<(), Unfit> {
         return Err(Unfit::Mode(status.mode() & 0o7777));
     }
     Ok(())
-}
-
-/// An exclusive lock on a directory, held while a socket in it is replaced or removed, so that two servers that start
-/// together cannot remove each other's. Nothing is left in the directory.
-#[derive(Debug)]
-pub(crate) struct Lock {
-    _directory: OwnedFd,
-}
-
-impl Lock {
-    /// Waits for the lock until `patience` has passed.
-    pub(crate) fn take(directory: &Path, patience: Duration) -> io::Result<Self> {
-        let path = std::ffi::CString::new(directory.as_os_str().as_bytes())
-            .map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
-        let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
-        // SAFETY: `path` is a valid NUL-terminated string for the duration of the call.
-        let fd = again(|| check(unsafe { libc::open(path.as_ptr(), flags) }))?;
-        // SAFETY: `fd` was just returned by the kernel and nothing else owns it.
-        let directory = unsafe { OwnedFd::from_raw_fd(fd) };
-        let deadline = Instant::now() + patience;
-        loop {
-            // SAFETY: no memory is passed.
-            if unsafe { libc::flock(directory.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
-                return Ok(Self {
-                    _directory: directory,
-                });
-            }
-            let error = last_error();
-            let again = matches!(error.raw_os_error(), Some(libc::EWOULDBLOCK | libc::EINTR));
-            if !again || Instant::now() >= deadline {
-                return Err(error);
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
 }
 
 /// The bit of a socket's mode which says that whoever made it has handed it to nobody (the sticky bit, which means nothing for a socket). When that process has ended, nobody serves there.

@@ -35,6 +35,7 @@ pub(crate) mod inherit;
 pub(crate) mod limit;
 pub(crate) mod line;
 pub(crate) mod lobby;
+pub(crate) mod lock;
 pub(crate) mod map;
 pub(crate) mod membarrier;
 pub(crate) mod memfd;

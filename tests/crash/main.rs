@@ -9,6 +9,7 @@ mod instants;
 mod lanes;
 mod large;
 mod listeners;
+mod locks;
 mod midway;
 #[path = "../hostile/peer.rs"]
 #[allow(

@@ -9,7 +9,7 @@ mod resumed;
 mod shown;
 mod watcher;
 
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -343,16 +343,20 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(scene: Scene) -> Self {
         let owner = std::process::id();
         let name = format!("ringway-failing-{owner}");
         let folder = std::env::temp_dir().join(format!("{name}.runs"));
         // Left by one of the same number that was killed.
         let _ = std::fs::remove_dir_all(&folder);
+        // Where others can open it, another lock is taken.
+        let mode = if scene == Scene::Server { 0o755 } else { 0o700 };
         std::fs::DirBuilder::new()
-            .mode(0o700)
+            .mode(mode)
             .create(&folder)
             .unwrap();
+        // Whatever the `umask` is.
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(mode)).unwrap();
         let path = folder.join(name);
         Self {
             itself: folder,

@@ -125,7 +125,7 @@ impl Series {
             return None;
         }
         trace::on_one_processor(scene as usize);
-        let (folder, mut code) = (Folder::new(), Code::new());
+        let (folder, mut code) = (Folder::new(scene), Code::new());
         let path = &folder.path;
         let (page, met) = (Page::new(), Page::new());
         let ran = inject::run(scene, path, &[], None, true, &mut code);
@@ -276,7 +276,7 @@ impl Series {
                 fork(|| {
                     watchdog(LIMIT);
                     trace::on_one_processor(worker);
-                    self.folder = Folder::new();
+                    self.folder = Folder::new(self.scene);
                     for one in all.iter().skip(worker).step_by(count) {
                         for fault in carry(self, one) {
                             println!("{fault}");

@@ -86,8 +86,8 @@ impl Binary {
         command
     }
 
-    /// Where its sockets are. Whoever listens locks the directory of its socket for a moment: in one that all share, a process that loses its processor meanwhile would have every other
-    /// test fail that binds then. Its path is short, as a socket's has to be, and other users come to it as they come to the shared one.
+    /// Where its sockets are. Whoever listens locks the directory of its socket for a moment: in one that all share, a process that loses its processor meanwhile would hold every other
+    /// test up that binds then. Its path is short, as a socket's has to be, and other users come to it as they come to the shared one.
     fn folder(&self) -> io::Result<PathBuf> {
         let all = folders();
         let folder = all.join(self.target.get(..8).unwrap_or(&self.target));
