@@ -22,6 +22,9 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
     guard
 }
 
+/// What takes so long hangs. A test whose threads write and look all the time takes seconds, and half a minute where many others want the same processors.
+const HANG: Duration = Duration::from_secs(240);
+
 /// Ends the whole process if the guard is not dropped in time: a hang is a failure.
 pub(crate) struct Watchdog(Option<mpsc::Sender<()>>);
 
@@ -29,7 +32,7 @@ impl Watchdog {
     pub(crate) fn new(name: &'static str) -> Self {
         let (alive, heard) = mpsc::channel::<()>();
         thread::spawn(move || {
-            if heard.recv_timeout(Duration::from_secs(60)) == Err(mpsc::RecvTimeoutError::Timeout) {
+            if heard.recv_timeout(HANG) == Err(mpsc::RecvTimeoutError::Timeout) {
                 eprintln!("{name} hangs");
                 std::process::abort();
             }
