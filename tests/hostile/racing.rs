@@ -318,24 +318,45 @@ fn config(random: &mut Random) -> Config {
         .handshake_timeout(Duration::from_secs(60))
 }
 
+/// Rules that a liar breaks, whoever it is.
+const RULES: &[&str] = &[
+    "FrameTooLong",
+    "UnknownFlags",
+    "PadWithoutFrame",
+    "ReleasedOutOfRange",
+];
+/// One that is found broken by a client alone, which may be resumed, and so knows where each of its frames begins.
+const OF_SERVERS: &[&str] = &["ReleasedInsideFrame"];
+
+/// What no life has shown yet. Connections in which nothing was found, or nothing came, would prove nothing.
+fn unshown(ends: &Ends, rules: [&'static [&'static str]; 2]) -> Vec<&'static str> {
+    let counts = [
+        ("received", ends.received),
+        ("sent", ends.sent),
+        ("shared", ends.shared),
+        ("batched", ends.batched),
+        ("messages", ends.messages),
+        ("invalid", ends.invalid),
+    ];
+    let rules = rules.into_iter().flatten().copied();
+    let rules = rules.filter(|rule| !ends.named.contains_key(rule));
+    let counts = counts.into_iter().filter(|(_, count)| *count == 0);
+    rules.chain(counts.map(|(what, _)| what)).collect()
+}
+
 /// What both sides did has to be something.
-fn judge(who: &str, told: &BTreeMap<String, u64>, ends: &Ends) {
+fn judge(
+    who: &str,
+    told: &BTreeMap<String, u64>,
+    ends: &Ends,
+    rules: [&'static [&'static str]; 2],
+) {
     println!("{who}: {told:?}\n  {ends:?}");
     println!("{} lies told", told["words"]);
     assert_eq!(told["punched"], 0, "a hole in a sealed segment");
     assert!(told["broken"] > 0 && told["frames"] > 0 && told["pranks"] > 0);
-    // Connections in which nothing was found, or nothing came, would prove nothing.
-    for rule in [
-        "FrameTooLong",
-        "UnknownFlags",
-        "PadWithoutFrame",
-        "ReleasedOutOfRange",
-    ] {
-        assert!(ends.named.contains_key(rule), "{rule}: {ends:?}");
-    }
-    assert!(ends.received > 0 && ends.sent > 0, "{ends:?}");
-    assert!(ends.shared > 0 && ends.batched > 0, "{ends:?}");
-    assert!(ends.messages > 0 && ends.invalid > 0, "{ends:?}");
+    let unshown = unshown(ends, rules);
+    assert!(unshown.is_empty(), "{unshown:?}: {ends:?}");
 }
 
 /// Ends who reads along, after a panic too.
@@ -382,9 +403,9 @@ fn whatever_a_client_writes_while_it_is_read_ends_in_a_named_rule() {
     let mut random = Random::new(0x0bad_c11e_27aa);
     let before = peer::open_descriptors();
     let (mut told, mut ends, mut seen) = (BTreeMap::new(), Ends::default(), (0, 0));
-    // Who reads along is one of three threads: on a busy machine it may come too late for all of them.
+    // Who reads along is one of three threads: on a busy machine it may come too late for all of them. And which rules are seen broken is drawn, and a matter of who is faster.
     for part in 0..10 * PARTS {
-        if part >= PARTS && seen.0 > 0 {
+        if part >= PARTS && seen.0 > 0 && unshown(&ends, [RULES, &[]]).is_empty() {
             break;
         }
         let config = config(&mut random).allow_tap(true);
@@ -419,7 +440,7 @@ fn whatever_a_client_writes_while_it_is_read_ends_in_a_named_rule() {
         });
         liar.told(&mut told);
     }
-    judge("clients", &told, &ends);
+    judge("clients", &told, &ends, [RULES, &[]]);
     println!("read along: {} frames, {} rules broken", seen.0, seen.1);
     assert!(seen.0 > 0, "nobody read along");
     peer::no_leak(before);
@@ -432,29 +453,33 @@ fn whatever_a_server_writes_while_it_is_read_ends_in_a_named_rule() {
     let mut random = Random::new(0x0bad_5e1f_e127);
     let before = peer::open_descriptors();
     let path: PathBuf = peer::path("racing-server");
-    let seed = random.next() >> 1;
-    let share = (lies() - lies() / 2, LIVES);
-    let mut liar = Process::new("server", &path, share, seed);
-    let mut ends = Ends::default();
-    while !liar.is_over() {
-        let config = config(&mut random);
-        let lived = if random.next() % 6 == 0 {
-            let connected = typed::connect_with(&config, path.as_path());
-            connected.map(|connection| kinds::messages(connection, &mut random, &mut ends))
-        } else {
-            let connected = config.connect(path.as_path());
-            connected.map(|connection| live(connection, None, &mut random, &mut ends))
-        };
-        if lived.is_err() {
-            // Not there yet, there no more, or its schemas are lies.
-            thread::sleep(Duration::from_millis(1));
+    let (mut told, mut ends) = (BTreeMap::new(), Ends::default());
+    // A release inside a frame ends ten of so many lives on average: where one rule or another has ended none, more lives follow.
+    let mut share = (lies() - lies() / 2, LIVES);
+    for part in 0..10 * PARTS {
+        if part > 0 && unshown(&ends, [RULES, OF_SERVERS]).is_empty() {
+            break;
         }
-        pulse.beat();
+        let seed = random.next() >> 1;
+        let mut liar = Process::new("server", &path, share, seed);
+        while !liar.is_over() {
+            let config = config(&mut random);
+            let lived = if random.next() % 6 == 0 {
+                let connected = typed::connect_with(&config, path.as_path());
+                connected.map(|connection| kinds::messages(connection, &mut random, &mut ends))
+            } else {
+                let connected = config.connect(path.as_path());
+                connected.map(|connection| live(connection, None, &mut random, &mut ends))
+            };
+            if lived.is_err() {
+                // Not there yet, there no more, or its schemas are lies.
+                thread::sleep(Duration::from_millis(1));
+            }
+            pulse.beat();
+        }
+        liar.told(&mut told);
+        share = (lies() / 2 / PARTS, LIVES / PARTS);
     }
-    let mut told = BTreeMap::new();
-    liar.told(&mut told);
-    judge("servers", &told, &ends);
-    let rule = "ReleasedInsideFrame";
-    assert!(ends.named.contains_key(rule), "{rule}: {ends:?}");
+    judge("servers", &told, &ends, [RULES, OF_SERVERS]);
     peer::no_leak(before);
 }
