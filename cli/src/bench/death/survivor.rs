@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::socket::{MsgFlags, recv, send};
 use nix::time::{ClockId, clock_gettime};
-use ringway::{Config, Connection, Event, Listener, Poller, RecvError, SendError, Wait};
+use ringway::{Config, Connection, Event, Listener, Poller, RecvError, SendError, Sender, Wait};
 
 use super::super::Failure;
 use super::super::crew::Meeting;
@@ -129,7 +129,7 @@ impl Pair {
     fn watch(
         &mut self,
         mut peer: Member,
-        wait: impl FnOnce(&Sender<()>) -> Result<Instant, Failure> + Send + 'static,
+        wait: impl FnOnce(&mpsc::Sender<()>) -> Result<Instant, Failure> + Send + 'static,
     ) -> Result<Seen, Failure> {
         let cpu = self.placement.cpus[0];
         let (begins, begun) = mpsc::channel();
@@ -164,10 +164,13 @@ fn used() -> Duration {
 fn outlive(
     mut connection: Connection,
     wait: Waiting,
-    begins: &Sender<()>,
+    begins: &mpsc::Sender<()>,
 ) -> Result<Instant, Failure> {
-    if matches!(wait, Waiting::Rung(_)) {
-        drop(connection.receiver().recv()?);
+    match wait {
+        Waiting::Rung(_) => drop(connection.receiver().recv()?),
+        // A peer that is killed while there is still room is not the one that a sender waits for.
+        Waiting::Sends => fill(connection.sender())?,
+        Waiting::Receives | Waiting::Spins | Waiting::Polls => {}
     }
     begins.send(())?;
     match wait {
@@ -177,18 +180,10 @@ fn outlive(
                 other => Err(format!("not the death of the peer: {:?}", other.err()).into()),
             }
         }
-        Waiting::Sends => {
-            let sender = connection.sender();
-            let full = loop {
-                if let Err(error) = sender.try_send(&[0; 64]) {
-                    break error;
-                }
-            };
-            match (full, sender.send(&[0; 64])) {
-                (SendError::Full, Err(SendError::PeerDied)) => Ok(Instant::now()),
-                (_, other) => Err(format!("not the death of the peer: {other:?}").into()),
-            }
-        }
+        Waiting::Sends => match connection.sender().send(&[0; 64]) {
+            Err(SendError::PeerDied) => Ok(Instant::now()),
+            other => Err(format!("not the death of the peer: {other:?}").into()),
+        },
         Waiting::Polls => {
             let mut poller: Poller = Poller::new()?;
             poller.add(connection)?;
@@ -201,15 +196,31 @@ fn outlive(
     }
 }
 
+/// Sends until there is no room.
+fn fill(sender: &mut Sender) -> Result<(), Failure> {
+    loop {
+        match sender.try_send(&[0; 64]) {
+            Ok(()) => {}
+            Err(SendError::Full) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
 fn outlive_by_hand(
     stream: &UnixStream,
     wait: Waiting,
-    begins: &Sender<()>,
+    begins: &mpsc::Sender<()>,
 ) -> Result<Instant, Failure> {
     let socket = stream.as_raw_fd();
     let mut bytes = [0; 64];
-    if matches!(wait, Waiting::Rung(_)) {
-        recv(socket, &mut bytes, MsgFlags::empty())?;
+    let quiet = MsgFlags::MSG_NOSIGNAL;
+    match wait {
+        Waiting::Rung(_) => {
+            recv(socket, &mut bytes, MsgFlags::empty())?;
+        }
+        Waiting::Sends => while send(socket, &bytes, quiet | MsgFlags::MSG_DONTWAIT).is_ok() {},
+        Waiting::Receives | Waiting::Spins | Waiting::Polls => {}
     }
     begins.send(())?;
     let end = match wait {
@@ -220,15 +231,11 @@ fn outlive_by_hand(
                 other => break other,
             }
         },
-        Waiting::Sends => {
-            let quiet = MsgFlags::MSG_NOSIGNAL;
-            while send(socket, &bytes, quiet | MsgFlags::MSG_DONTWAIT).is_ok() {}
-            match send(socket, &bytes, quiet) {
-                // What it had not read is told by the second one.
-                Err(Errno::EPIPE | Errno::ECONNRESET) => Ok(0),
-                other => other,
-            }
-        }
+        Waiting::Sends => match send(socket, &bytes, quiet) {
+            // What it had not read is told by the second one.
+            Err(Errno::EPIPE | Errno::ECONNRESET) => Ok(0),
+            other => other,
+        },
         Waiting::Polls => {
             let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
             let interest = EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP, 0);
