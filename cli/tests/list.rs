@@ -48,6 +48,9 @@ fn quotes() -> Schema {
     }
 }
 
+/// How long whoever listens may take to answer: it may have no processor for longer than is usually waited.
+const PATIENT: &str = "--wait=20";
+
 /// What `run` finds while a listener called `name` has one client that has sent three quotes.
 fn while_somebody_listens(place: &Place, name: &str, run: impl FnOnce()) {
     let server = config().expects(quotes());
@@ -135,7 +138,7 @@ fn who_listens_is_listed_with_messages_and_frames() {
 fn one_listener_is_shown_with_fields_and_counters() {
     let place = Place::new();
     while_somebody_listens(&place, "quotes", || {
-        let (code, text) = printed(&place, &["inspect", "quotes"]);
+        let (code, text) = printed(&place, &["inspect", "quotes", PATIENT]);
         assert_eq!(code, 0, "{}", place.words("list"));
         assert!(
             text.starts_with("codec 0, as messages lie in memory\n"),
@@ -201,7 +204,7 @@ fn lanes_are_shown_by_their_priorities() {
             .unwrap();
         let words: Vec<&str> = line.split_whitespace().skip(2).take(4).collect();
         assert_eq!(words, ["2", "2", "4", "4"], "{text}");
-        let (code, text) = printed(&place, &["inspect", "lanes"]);
+        let (code, text) = printed(&place, &["inspect", "lanes", PATIENT]);
         assert_eq!(code, 0, "{}", place.words("list"));
         let mut found = Vec::new();
         for line in text.lines() {
@@ -228,7 +231,7 @@ fn listeners_whose_names_end_alike_are_told_apart() {
     std::os::unix::fs::symlink(place.file("x"), place.file("link")).unwrap();
     let inspect = |path: &str| {
         let path = place.file(path);
-        let (code, text) = printed(&place, &["inspect", path.to_str().unwrap()]);
+        let (code, text) = printed(&place, &["inspect", path.to_str().unwrap(), PATIENT]);
         assert_eq!(code, 0, "{}", place.words("list"));
         let line = text.lines().find(|line| line.ends_with(" connections"));
         line.unwrap_or_default().to_owned()
@@ -263,7 +266,7 @@ fn the_codec_is_named() {
                     thread::sleep(Duration::from_millis(1));
                 }
             });
-            let (code, text) = printed(&place, &["inspect", "coded"]);
+            let (code, text) = printed(&place, &["inspect", "coded", PATIENT]);
             over.store(true, Ordering::Relaxed);
             assert_eq!((code, text.lines().next()), (0, Some(name)), "{text}");
         });
@@ -281,7 +284,7 @@ fn where_nobody_ever_listened_the_list_is_empty() {
 fn who_accepts_answers_a_ping() {
     let place = Place::new();
     while_somebody_listens(&place, "answers", || {
-        let ask = ["ping", "answers", "--count", "3", "--interval", "0.01"];
+        let ask = ["ping", "answers", "--count=3", "--interval=0.01", PATIENT];
         let (code, text) = printed(&place, &ask);
         assert_eq!(code, 0, "{}", place.words("list"));
         assert!(text.contains("3 of 3 answered"), "{text}");

@@ -96,7 +96,14 @@ struct Told {
 fn start(place: &Place, path: &Path, options: &[&str]) -> Running {
     let out = File::create(place.file("out")).unwrap();
     let common = ["tap", path.to_str().unwrap(), "--priority", "normal"];
-    let arguments = [&common, options].concat();
+    // Whoever listens may have no processor for longer than is usually waited for its answer.
+    let says_how_long = options.contains(&"--wait");
+    let patient: &[&str] = if says_how_long {
+        &[]
+    } else {
+        &["--wait", "20"]
+    };
+    let arguments = [&common, patient, options].concat();
     Running::start(place.command("tap", &arguments).stdout(out))
 }
 
@@ -113,7 +120,7 @@ fn end(place: &Place, tap: &mut Running) -> Told {
 /// What a tap with these options prints while `feed` is called with 0, 1, 2, ..., until it ends.
 fn read_along(place: &Place, path: &Path, options: &[&str], mut feed: impl FnMut(u64)) -> Told {
     let mut tap = start(place, path, options);
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + support::WATCHDOG;
     let mut number = 0;
     while tap.child.try_wait().unwrap().is_none() {
         assert!(
