@@ -7,10 +7,10 @@ mod shapes;
 
 use std::error::Error;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use ringway::Config;
 use ringway::typed::{Listener, RecvError, connect_with};
+use ringway::{Config, ErrorKind};
 
 use kinds::{Everything, Leg, Request};
 use shapes::{Other, Quote};
@@ -43,9 +43,12 @@ fn main() -> ExitCode {
 
 type Outcome = Result<(), Box<dyn Error>>;
 
-/// As much time for a handshake as a machine may take that has other things to do.
+/// As much time as a machine may take that has other things to do.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// That much for a handshake.
 fn patient() -> Config {
-    Config::new().handshake_timeout(Duration::from_secs(60))
+    Config::new().handshake_timeout(PATIENCE)
 }
 
 /// Sends back what one client sends, changed in two fields.
@@ -117,13 +120,20 @@ fn expect(path: &str) -> Outcome {
     Ok(())
 }
 
-/// Connects to that with another message of the same name, and says what it was told.
+/// Connects to that with another message of the same name, as soon as somebody listens, and says what it was told.
 fn refused(path: &str) -> Outcome {
-    match connect_with::<Other, Other>(&patient(), path) {
-        Ok(_) => Err("it was taken".into()),
-        Err(error) => {
-            println!("{error}");
-            Ok(())
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match connect_with::<Other, Other>(&patient(), path) {
+            Ok(_) => return Err("it was taken".into()),
+            // A socket lies there a moment before anybody listens.
+            Err(error) if error.kind() == ErrorKind::NotFound && Instant::now() < end => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Err(error) => {
+                println!("{error}");
+                return Ok(());
+            }
         }
     }
 }
