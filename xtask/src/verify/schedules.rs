@@ -19,7 +19,8 @@ const CHECK: &str = "schedules tried";
 
 pub(super) fn shuttle(job: &mut Job) -> Result<String, Stop> {
     let Some(share) = job.share(PERCENT) else {
-        run(job, 0, USUAL, seconds(900))?;
+        // It takes three minutes beside the others, and many times that where these leave it nothing.
+        run(job, 0, USUAL, seconds(3_600))?;
         return Ok(format!("{USUAL} schedules"));
     };
     // A whole run of other seeds is behind each: nothing is tried twice.

@@ -177,14 +177,15 @@ fn clippy(job: &mut Job) -> Result<String, Stop> {
         return Err(lacks("clippy"));
     }
     let mut all = whole::all(job);
-    let printed = job.run(all.arg("--no-run"), seconds(900))?;
+    // From nothing, beside others: five minutes are usual.
+    let printed = job.run(all.arg("--no-run"), seconds(3_600))?;
     // Who wants the core alone switches every feature off.
     let mut bare = job.cargo("clippy");
     bare.args(["--package", "ringway", "--lib", "--no-default-features"]);
     if job.ci() {
         bare.args(["--", "-D", "warnings"]);
     }
-    let also = job.run(&mut bare, seconds(120))?;
+    let also = job.run(&mut bare, seconds(600))?;
     Ok(warnings(&(printed + &also)))
 }
 

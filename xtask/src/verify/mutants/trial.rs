@@ -56,6 +56,9 @@ const CASES: &str = "32";
 /// After so many seconds a test hangs, and has noticed. On an idle machine the slowest stage takes a fraction of that.
 const HANGS: u64 = 90;
 
+/// Without a change none is to hang, however busy the machine is: what is slow then is no fault.
+const PATIENCE: u64 = 900;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// A test failed or hung.
@@ -98,7 +101,7 @@ impl Trial {
 
     /// Without a change, so many stages have to.
     pub(super) fn passes(&self, job: &mut Job, stages: usize) -> Result<(), Stop> {
-        match self.ask(job, &self.stages[..stages])? {
+        match self.ask(job, &self.stages[..stages], PATIENCE)? {
             Verdict::Survived => Ok(()),
             other => Err(Stop::failed(format!("without a change: {other:?}"))),
         }
@@ -114,7 +117,7 @@ impl Trial {
             Stop::failed(format!("{} has no such lines: {}", mutant.file, mutant.key))
         })?;
         fs::write(&path, changed).map_err(unwritable)?;
-        let verdict = self.ask(job, self.stages);
+        let verdict = self.ask(job, self.stages, HANGS);
         fs::write(&path, text).map_err(unwritable)?;
         if let Ok(verdict) = verdict {
             job.note(&format!("# {verdict:?}"));
@@ -122,19 +125,19 @@ impl Trial {
         verdict
     }
 
-    /// Builds and runs one stage after the other, until one fails.
-    fn ask(&self, job: &mut Job, stages: &[&[&str]]) -> Result<Verdict, Stop> {
+    /// Builds and runs one stage after the other, each for so many seconds at most, until one fails.
+    fn ask(&self, job: &mut Job, stages: &[&[&str]], limit: u64) -> Result<Verdict, Stop> {
         for stage in stages {
             let targets = stage.split(|word| *word == "--").next().unwrap_or_default();
             let mut build = self.cargo(job);
             build.arg("--no-run").args(targets);
-            let (_, status) = job.try_run(&mut build, seconds(400))?;
+            let (_, status) = job.try_run(&mut build, seconds(1_200))?;
             if !status.success() {
                 return Ok(Verdict::NoProgram);
             }
             let mut test = self.cargo(job);
             test.args(*stage);
-            match job.try_run(&mut test, seconds(HANGS)) {
+            match job.try_run(&mut test, seconds(limit)) {
                 Ok((_, status)) if status.success() => {}
                 Ok(_) => return Ok(Verdict::Noticed),
                 Err(Stop::Failed(why)) if hung(&why) => return Ok(Verdict::Noticed),
