@@ -32,7 +32,7 @@ fn here(target: &str) -> (oneshot::Sender<()>, JoinHandle<()>) {
 fn endless() -> StreamingOutputCallRequest {
     let slowly = ringway_interop::pb::ResponseParameters {
         size: 1_000,
-        interval_us: 10_000,
+        interval_us: 50_000,
     };
     StreamingOutputCallRequest {
         response_parameters: vec![slowly; 6_000],

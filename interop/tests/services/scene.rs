@@ -21,7 +21,7 @@ use tonic::transport::{Channel, Endpoint, Server};
 use super::{given, role};
 
 /// Longer than anything takes that works.
-const LONG: Duration = Duration::from_secs(50);
+const LONG: Duration = Duration::from_secs(200);
 
 /// Options for whoever connects or listens here: a peer may get its processor late.
 pub(crate) fn config() -> Config {
