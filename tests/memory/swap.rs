@@ -7,11 +7,8 @@ use std::io;
 /// Has this thread read of 8 GiB of free swap. Whoever it starts reads the same.
 pub(crate) fn shown() -> io::Result<()> {
     let real = fs::read_to_string("/proc/meminfo")?;
-    let mut told: String = real
-        .lines()
-        .filter(|line| !line.starts_with("Swap"))
-        .map(|line| format!("{line}\n"))
-        .collect();
+    let others = real.split_inclusive('\n');
+    let mut told: String = others.filter(|line| !line.starts_with("Swap")).collect();
     told.push_str("SwapTotal:        8388608 kB\nSwapFree:         8388608 kB\n");
     let file = super::path(&format!("swap-{:?}", std::thread::current().id()));
     fs::write(&file, told)?;
