@@ -249,11 +249,18 @@ impl Rest {
             return self.gone;
         }
         let gone = match self.heard {
-            Heard::Alive(at) if now.saturating_duration_since(at) < age => self.link.verdict(),
+            Heard::Alive(at) if now.saturating_duration_since(at) < age && !self.is_left() => {
+                self.link.verdict()
+            }
             _ => self.life(now),
         };
         self.gone = self.with_goodbye(gone);
         self.gone
+    }
+
+    /// Whether our other half has ended the connection by a panic, and there is an end to be told of though the peer is as it was.
+    fn is_left(&self) -> bool {
+        self.link.is_abandoned()
     }
 
     /// What is known of the end without asking the kernel: a goodbye, or what either half has heard from the kernel.

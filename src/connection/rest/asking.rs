@@ -27,6 +27,22 @@ fn what_the_kernel_has_said_counts_for_as_long_as_is_asked_for() {
     assert_eq!(heard(rest, then, Duration::ZERO), then);
 }
 
+/// Nothing else tells of it: the peer may be asleep, and what it was heard to be a moment ago it still is.
+#[test]
+fn a_half_that_a_panic_has_left_asks_however_lately_it_did() {
+    let (_server, mut client) = pair("left", &Config::new());
+    let rest = client.receiver().resting();
+    let now = Instant::now();
+    assert_eq!(rest.ask(now, Duration::ZERO), None);
+    assert!(!rest.is_fading());
+    rest.link.abandon(rest.place);
+    assert_eq!(rest.ask(now, LIFE_EVERY), None);
+    assert!(rest.is_fading(), "it is over soon");
+    rest.heard = Heard::Alive(now);
+    assert_eq!(rest.end(), None);
+    assert!(rest.is_fading());
+}
+
 /// Who always finds something to read asks nobody whether its peer lives, but for now and then.
 #[test]
 fn who_reads_on_asks_whether_the_peer_lives_once_in_some_laps() {

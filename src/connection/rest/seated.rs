@@ -123,8 +123,10 @@ impl Rest {
     /// How the connection has ended, if it has. The kernel is asked only if it was said to have something to say.
     pub(crate) fn end(&mut self) -> Option<Gone> {
         match self.heard {
-            Heard::Alive(_) => self.known_end(),
-            Heard::Nothing | Heard::Fading(_) => self.ask(Instant::now(), Duration::MAX),
+            Heard::Alive(_) if !self.is_left() => self.known_end(),
+            Heard::Alive(_) | Heard::Nothing | Heard::Fading(_) => {
+                self.ask(Instant::now(), Duration::MAX)
+            }
         }
     }
 
