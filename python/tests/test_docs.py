@@ -74,7 +74,7 @@ def test_exceptions_have_the_names_of_the_library() -> None:
         for name in re.findall(r"^    ([A-Z]\w+)[ ,]", body, re.MULTILINE)
     }
     assert len(names) > 30
-    # Ends a wait that Python then goes on with; tasks of tokio; and a name that is the class of schemas.
-    names -= {"Interrupted", "Runtime", "Schema"}
+    # Ends a wait that Python then goes on with; tasks of tokio; a name that is the class of schemas; and a call that Python has not: a frame is copied before the next is waited for.
+    names -= {"Interrupted", "Runtime", "Schema", "Unheld"}
     missing = {name for name in names if not issubclass(getattr(ringway, name, object), ringway.Error)}
     assert not missing

@@ -1,9 +1,14 @@
-//! What made a run of tests fail, as libtest and the sanitizers tell it.
+//! What made a run of tests fail, as libtest, pytest and the sanitizers tell it.
 
 /// `why`, and what a sanitizer or which tests in what was printed are to blame for it, if any.
 pub(super) fn with(why: String, printed: &str) -> String {
     let mut blamed = blamed(printed);
     blamed.extend(report(printed));
+    // In pytest's summary, with the words of each.
+    let of_python = printed
+        .lines()
+        .filter_map(|line| line.strip_prefix("FAILED "));
+    blamed.extend(of_python.map(|line| line.chars().take(LONGEST).collect()));
     match blamed[..] {
         [] => why,
         _ => format!("{why} ({})", blamed.join(", ")),
@@ -119,6 +124,14 @@ mod tests {
         );
         assert_eq!(with("it ended".into(), &printed), told);
         assert_eq!(report("WARNING: nothing of ours\n"), None);
+    }
+
+    #[test]
+    fn who_failed_in_python_is_named() {
+        let printed =
+            "E   AssertionError: b\nFAILED tests/test_a.py::test_b - AssertionError: b\n1 failed\n";
+        let told = "it ended (tests/test_a.py::test_b - AssertionError: b)";
+        assert_eq!(with("it ended".into(), printed), told);
     }
 
     #[test]
