@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use forbid::{forbid, forbid_with};
-use process::{Child, Page, alone, fork};
+use process::{Child, Page, alone, drop_by_panic, fork};
 use ringway::{Arm, Config, Connection, RecvError, SendError, Sender, Wait};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -44,19 +44,6 @@ fn pair(name: &str) -> (Connection, Connection) {
         let accepted = listener.accept_deadline(soon()).unwrap();
         (accepted, client.join().unwrap())
     })
-}
-
-/// Drops `value` while the thread unwinds.
-fn drop_by_panic<T: Send>(value: T) {
-    let panicked = thread::scope(|scope| {
-        let thread = scope.spawn(|| {
-            let _value = value;
-            // Past the hook: no report is wanted of a panic that is meant.
-            std::panic::resume_unwind(Box::new("the test's own panic"));
-        });
-        thread.join()
-    });
-    assert!(panicked.is_err());
 }
 
 type Call = fn(&mut Sender) -> Result<(), SendError>;

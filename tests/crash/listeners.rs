@@ -38,6 +38,15 @@ pub(crate) fn is_free(path: &Path, when: &str) {
     assert!(!path.exists(), "{when}");
 }
 
+/// The same as soon as whoever still has the socket has ended.
+fn is_free_soon(path: &Path, when: &str) {
+    let until = soon();
+    while !try_to_connect(path).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+        assert!(Instant::now() < until);
+    }
+    is_free(path, when);
+}
+
 #[test]
 fn a_stopped_listener_keeps_its_name_and_its_clients_time_out() {
     let name = "listeners::a_stopped_listener_keeps_its_name_and_its_clients_time_out";
@@ -184,11 +193,7 @@ fn a_socket_that_was_handed_over_keeps_its_name_when_its_maker_has_ended() {
         assert!(error.to_string().contains(&why), "{error}");
         drop(patient().connect(path.as_path()).unwrap());
         page.set(GO, 1);
-        let until = soon();
-        while !try_to_connect(&path).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
-            assert!(Instant::now() < until);
-        }
-        is_free(&path, "the heir has ended");
+        is_free_soon(&path, "the heir has ended");
     });
 }
 
@@ -232,11 +237,7 @@ fn a_listener_that_was_taken_back_leaves_its_name_to_its_children_too() {
         assert_eq!(error.kind(), ErrorKind::NameTaken, "{error}");
         assert!(error.to_string().contains("or a forked child"), "{error}");
         page.set(GO, 1);
-        let until = soon();
-        while !try_to_connect(&path).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
-            assert!(Instant::now() < until);
-        }
-        is_free(&path, "the child has ended");
+        is_free_soon(&path, "the child has ended");
     });
 }
 

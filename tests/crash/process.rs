@@ -253,6 +253,19 @@ pub(crate) fn until_it_sleeps(thread: libc::pid_t) {
     }
 }
 
+/// Drops `value` while the thread unwinds.
+pub(crate) fn drop_by_panic<T: Send>(value: T) {
+    let panicked = std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            let _value = value;
+            // Past the hook: no report is wanted of a panic that is meant.
+            std::panic::resume_unwind(Box::new("the test's own panic"));
+        });
+        thread.join()
+    });
+    assert!(panicked.is_err());
+}
+
 /// Has several threads at once, which end: what the C library keeps of a thread for the next one (its stack, and an arena of `malloc`: four mappings) is there then before it is counted, where the library under
 /// test may have a second thread beside its first one only when the machine is busy.
 pub(crate) fn threads_were_there() {

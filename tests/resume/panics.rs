@@ -1,25 +1,16 @@
 //! A server whose handler panics, and whose process lives: it says no goodbye, and its client resumes with whoever is the next.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread;
 
 use ringway::{Connection, ErrorKind, RecvError, Redelivery};
 
 use super::client::soon;
 use super::orderly::{config, end, pair, rest, resume, send};
+use super::process::drop_by_panic;
 use super::refusals::{refused, shortly};
 
 /// How often a client is asleep while its server panics: the two ends of a socket that close at once meet in about every second try.
 const ROUNDS: usize = 16;
-
-/// Drops it as a handler does that panics.
-fn drop_by_panic<T>(dropped: T) {
-    let caught = catch_unwind(AssertUnwindSafe(|| {
-        let _dropped = dropped;
-        resume_unwind(Box::new("planted"));
-    }));
-    assert!(caught.is_err());
-}
 
 #[test]
 fn a_client_that_sleeps_is_resumed_behind_a_panic() {

@@ -1,8 +1,9 @@
 //! When a connection is not resumed: nothing of it is lost, and the error says what to do.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use ringway::{Connection, ErrorKind, Limits, NotResumed, RecvError, Redelivery};
+use ringway::{Config, Connection, ErrorKind, Limits, NotResumed, RecvError, Redelivery};
 
 use super::client::soon;
 use super::orderly::{config, end, meet, pair, path, rest, resume, send};
@@ -239,14 +240,20 @@ fn what_does_not_fit_is_not_sent_and_not_lost() {
     assert_eq!(rest(&mut server).len(), 100);
 }
 
-#[test]
-fn a_server_that_comes_late_is_waited_for() {
-    let config = config();
-    let (listener, server, mut client) = pair(&config, &config);
+/// A client that has sent three frames to a server that has ended, and where that listened.
+fn left_alone(config: &Config) -> (Connection, PathBuf) {
+    let (listener, server, mut client) = pair(config, config);
     send(client.sender(), 0..3);
     let at = listener.path().to_path_buf();
     drop((server, listener));
     end(&mut client);
+    (client, at)
+}
+
+#[test]
+fn a_server_that_comes_late_is_waited_for() {
+    let config = config();
+    let (mut client, at) = left_alone(&config);
     let began = Instant::now();
     client = refused(
         config.resume(&*at, client, Instant::now() + Duration::from_millis(50)),
@@ -286,11 +293,7 @@ fn halves_of_two_connections_are_not_put_together() {
 #[test]
 fn a_listener_that_is_merely_full_is_asked_again() {
     let config = config();
-    let (listener, server, mut client) = pair(&config, &config);
-    send(client.sender(), 0..3);
-    let at = listener.path().to_path_buf();
-    drop((server, listener));
-    end(&mut client);
+    let (client, at) = left_alone(&config);
     let full = config.clone().limits(Limits::new().handshakes(1));
     let mut listener = full.bind(&*at).unwrap();
     // It has the only place, and says no more.
