@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, Shutdown, SockFlag, SockType, UnixAddr, connect, send, shutdown,
     socket,
@@ -60,13 +61,7 @@ fn in_a_role() {
 
 /// Lets this process open descriptors below this number only.
 fn limit(soft: u64) {
-    let value = libc::rlimit {
-        rlim_cur: soft,
-        rlim_max: PLENTY,
-    };
-    // SAFETY: `value` is valid for reads.
-    let set = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const value) };
-    assert_eq!(set, 0);
+    setrlimit(Resource::RLIMIT_NOFILE, soft, PLENTY).unwrap();
 }
 
 /// The number that the next descriptor will have.

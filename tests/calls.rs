@@ -11,6 +11,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use ringway::{Config, Connection, ErrorKind, RecvError, SendError, Wait};
 
@@ -352,18 +353,10 @@ fn who_waits_for_a_client_sleeps() {
 
 /// Lets this process open no descriptor more.
 fn leave_none() {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
     // The lowest number that is free is the first that may not be had.
     let next = std::fs::File::open("/dev/null").unwrap().as_raw_fd();
-    // SAFETY: `limit` is valid for writes, and then for reads.
-    unsafe {
-        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit), 0);
-        limit.rlim_cur = u64::try_from(next).unwrap();
-        assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit), 0);
-    }
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, u64::try_from(next).unwrap(), hard).unwrap();
 }
 
 /// It cannot take the client that is there, which makes its socket readable all the time.

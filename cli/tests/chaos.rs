@@ -230,6 +230,21 @@ fn nothing_is_left_behind_by_one_that_is_interrupted() {
     }
 }
 
+/// A shell may have started something before it became `ringway chaos`, which has it as a child then.
+#[test]
+fn what_was_there_before_is_left_alone() {
+    let place = Place::new();
+    let arguments = ["chaos", "--mean", "1000", "--", "true"];
+    let script = r#"sleep 1000 & echo $! > "$PLACE/before"; exec "$@""#;
+    let mut command = place.in_shell("shell", script, &arguments);
+    command.env("PLACE", place.file("."));
+    assert_eq!(Running::start(&mut command).code(), 0);
+    let before = fs::read_to_string(place.file("before")).unwrap();
+    assert!(lives(&before));
+    let pid = Pid::from_raw(before.trim().parse().unwrap());
+    kill(pid, Signal::SIGKILL).unwrap();
+}
+
 #[test]
 fn nothing_is_left_behind_when_the_time_is_up_or_the_report_cannot_be_written() {
     let place = Place::new();

@@ -5,6 +5,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use ringway::{Config, Error, ErrorKind, Listener};
 
 use super::process::{Child, Page, alone, fork};
@@ -243,25 +244,10 @@ fn a_listener_that_was_taken_back_leaves_its_name_to_its_children_too() {
 
 /// Without a descriptor to be had.
 fn limited(body: impl FnOnce()) {
-    let mut before = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: `before` is valid for writes.
-    let got = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut before) };
-    assert_eq!(got, 0);
-    let none = libc::rlimit {
-        rlim_cur: 0,
-        ..before
-    };
-    let set = |limit: &libc::rlimit| {
-        // SAFETY: `limit` is valid for reads.
-        let set = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, std::ptr::from_ref(limit)) };
-        assert_eq!(set, 0);
-    };
-    set(&none);
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, 0, hard).unwrap();
     body();
-    set(&before);
+    setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
 }
 
 /// In one that listens: has a child, with copies of all that it has, until it is told to go.

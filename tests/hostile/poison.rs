@@ -5,6 +5,8 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
 use crate::peer::{self, Watchdog, eventfd, soon};
 
 const LINGER: i32 = 40;
@@ -98,31 +100,22 @@ fn fill_table() -> Vec<std::fs::File> {
 }
 
 /// Lowers the limit of open descriptors while it lives.
-struct Limit(libc::rlimit);
+struct Limit {
+    /// The soft one before, and the hard one.
+    before: (u64, u64),
+}
 
 impl Limit {
     fn of(soft: u64) -> Self {
-        let mut before = libc::rlimit {
-            rlim_cur: 0,
-            rlim_max: 0,
-        };
-        // SAFETY: `before` is valid for writes.
-        let known = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut before) };
-        let lower = libc::rlimit {
-            rlim_cur: soft,
-            ..before
-        };
-        // SAFETY: `lower` is valid for reads.
-        let set = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const lower) };
-        assert_eq!((known, set), (0, 0));
-        Self(before)
+        let before = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, soft, before.1).unwrap();
+        Self { before }
     }
 }
 
 impl Drop for Limit {
     fn drop(&mut self) {
-        // SAFETY: `self.0` is valid for reads.
-        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const self.0) };
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, self.before.0, self.before.1);
     }
 }
 

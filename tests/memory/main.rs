@@ -14,6 +14,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{Resource, setrlimit};
 use ringway::{Config, Connection, Error, ErrorKind};
 
 const PATH: &str = "RINGWAY_TEST_PATH";
@@ -49,8 +50,8 @@ fn in_a_role() {
     let path = PathBuf::from(std::env::var_os(PATH).unwrap());
     let (limit, side) = role.split_once(' ').unwrap();
     match limit {
-        "file-size" => set(libc::RLIMIT_FSIZE, 16 * MIB),
-        "address-space" => set(libc::RLIMIT_AS, address_space() + 32 * MIB),
+        "file-size" => set(Resource::RLIMIT_FSIZE, 16 * MIB),
+        "address-space" => set(Resource::RLIMIT_AS, address_space() + 32 * MIB),
         "group" => enter(),
         "swap" => {
             swap::shown().unwrap();
@@ -69,13 +70,8 @@ fn in_a_role() {
     println!("through");
 }
 
-fn set(resource: libc::__rlimit_resource_t, bytes: usize) {
-    let value = libc::rlimit {
-        rlim_cur: bytes as u64,
-        rlim_max: bytes as u64,
-    };
-    // SAFETY: `value` is valid for reads.
-    assert_eq!(unsafe { libc::setrlimit(resource, &raw const value) }, 0);
+fn set(resource: Resource, bytes: usize) {
+    setrlimit(resource, bytes as u64, bytes as u64).unwrap();
 }
 
 /// What this process has of it now.

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use nix::sys::resource::{Resource, getrlimit};
 use ringway::{Config, Connection, Event, Poller, RecvError, SendError, Wait};
 
 use crate::peer;
@@ -112,14 +113,8 @@ fn a_flood_without_end_starves_nobody() {
 
 /// A thousand, or as many as the hard limit of descriptors lets a process have with eight for each.
 fn many() -> usize {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: `limit` is valid for writes.
-    let got = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
-    assert_eq!(got, 0);
-    let most = limit.rlim_max.saturating_sub(200) / 9;
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    let most = hard.saturating_sub(200) / 9;
     usize::try_from(most).unwrap_or(usize::MAX).clamp(50, 1000)
 }
 

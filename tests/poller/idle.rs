@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use ringway::{Event, Poller, Wait};
 
 use crate::process::{alone, fork, holdings};
@@ -17,14 +18,8 @@ const MAPPINGS: usize = 620;
 
 /// A thousand, or as many as two processes may have on a host with a low hard limit.
 fn crowd() -> usize {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: `limit` is valid for writes.
-    let got = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
-    assert_eq!(got, 0);
-    let most = usize::try_from(limit.rlim_max).unwrap_or(usize::MAX);
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    let most = usize::try_from(hard).unwrap_or(usize::MAX);
     let crowd = (most.saturating_sub(100) / DESCRIPTORS).min(1000);
     assert!(crowd >= 200, "the hard limit of descriptors is {most}");
     crowd
@@ -32,16 +27,8 @@ fn crowd() -> usize {
 
 /// Sets the soft limit to what most systems have, for this process and its children.
 fn usual_limit() {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: `limit` is valid for writes, and then for reads.
-    unsafe {
-        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit), 0);
-        limit.rlim_cur = limit.rlim_max.min(1024);
-        assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit), 0);
-    }
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, hard.min(1024), hard).unwrap();
 }
 
 /// CPU time that this thread has used.

@@ -4,6 +4,7 @@ use std::os::fd::AsRawFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use ringway::{Config, ErrorKind, Event, Limits, Listener, Poller};
 
 use crate::peer;
@@ -14,22 +15,12 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 /// Sets this process's soft limit of descriptors.
 fn soft_limit(descriptors: u64) {
-    let mut limit = limit();
-    limit.rlim_cur = descriptors;
-    // SAFETY: `limit` is valid for reads.
-    let set = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
-    assert_eq!(set, 0);
+    setrlimit(Resource::RLIMIT_NOFILE, descriptors, limits().1).unwrap();
 }
 
-fn limit() -> libc::rlimit {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: `limit` is valid for writes.
-    let got = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
-    assert_eq!(got, 0);
-    limit
+/// The soft and the hard one.
+fn limits() -> (u64, u64) {
+    getrlimit(Resource::RLIMIT_NOFILE).unwrap()
 }
 
 /// Lets this process open no descriptor more.
@@ -113,13 +104,13 @@ fn the_soft_limit_is_raised_where_that_is_asked_for() {
         || {
             drop(Listener::bind(path("raise")).unwrap());
             let soft = leave_none();
-            let hard = limit().rlim_max;
+            let (_, hard) = limits();
             assert!(soft < hard);
             assert!(Listener::bind(path("raise")).is_err());
-            assert_eq!(limit().rlim_cur, soft, "not unasked");
+            assert_eq!(limits().0, soft, "not unasked");
             let raising = Config::new().raise_descriptor_limit(true);
             drop(raising.bind(path("raise")).unwrap());
-            assert_eq!(limit().rlim_cur, hard);
+            assert_eq!(limits().0, hard);
         },
     );
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::SinkExt;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use ringway::tokio::{Receiver, Sender};
 use ringway::{Config, Counters, LaneCounters, Poller, RecvError, SendError};
 
@@ -135,16 +136,13 @@ fn who_sends_without_waiting_is_rung_no_more() {
 
 /// Lets this process have no descriptor more; `None`: as many as before.
 fn limit_descriptors(most: Option<u64>) {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: `limit` is valid for writes, and then for reads.
-    unsafe {
-        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit), 0);
-        limit.rlim_cur = most.unwrap_or(limit.rlim_max.min(1024));
-        assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit), 0);
-    }
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(
+        Resource::RLIMIT_NOFILE,
+        most.unwrap_or(hard.min(1024)),
+        hard,
+    )
+    .unwrap();
 }
 
 /// Its halves have nothing that they could be watched by until then.

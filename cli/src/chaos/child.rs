@@ -154,17 +154,29 @@ impl Drop for Running {
     }
 }
 
-/// Ends whoever has left the group and has become our child, and those that become so by that.
-pub(super) fn sweep() {
-    loop {
-        let children = children();
-        if children.is_empty() {
-            break;
-        }
-        for child in children {
-            // Nobody else waits for it, so the number is still its own.
-            signal(child, Signal::SIGKILL);
-            let _ = waitpid(Pid::from_raw(child), None);
+/// The children that we had before the command: a shell's, which then became us by `exec`.
+#[derive(Debug)]
+pub(super) struct Inherited(Vec<i32>);
+
+impl Inherited {
+    /// As it is now.
+    pub(super) fn look() -> Self {
+        Self(children())
+    }
+
+    /// Ends whoever else has become our child, out of its group and without its parent, and those that become so by that.
+    pub(super) fn sweep(&self) {
+        loop {
+            let mut children = children();
+            children.retain(|child| !self.0.contains(child));
+            if children.is_empty() {
+                break;
+            }
+            for child in children {
+                // Nobody else waits for it, so the number is still its own.
+                signal(child, Signal::SIGKILL);
+                let _ = waitpid(Pid::from_raw(child), None);
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::WaitStatus;
 
-use super::child::{Running, sweep};
+use super::child::{Inherited, Running};
 use super::plan::{Drawn, Plan};
 use super::report::{Report, Verdict};
 use super::steps::Steps;
@@ -116,9 +116,10 @@ impl<'a> Torment<'a> {
         interruption: &Interruption,
     ) -> Result<(Verdict, Vec<String>), Failure> {
         self.report.begins(seed, &self.order.words)?;
+        let inherited = Inherited::look();
         let outcome = self.torment(interruption);
         // Also where something failed: nothing is left behind.
-        sweep();
+        inherited.sweep();
         let verdict = outcome?;
         let mut unmet: Vec<_> = self.steps.unmet().into_iter().map(str::to_owned).collect();
         if self.later.is_some() {
