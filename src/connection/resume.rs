@@ -369,8 +369,11 @@ impl Sender {
 #[cfg(test)]
 mod tests {
     use std::error::Error as _;
+    use std::thread;
 
     use super::*;
+    use crate::connection::Listener;
+    use crate::layout::redelivery::Redelivery;
 
     #[test]
     fn what_was_not_resumed_has_the_cause_of_its_error() {
@@ -383,5 +386,65 @@ mod tests {
         let source = not.source().unwrap().to_string();
         assert_eq!(source, not.error().source().unwrap().to_string());
         assert_eq!(not.to_string(), not.error().to_string());
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(20)
+    }
+
+    /// The server's end, and what the client makes of its own.
+    fn meet<T: Send>(
+        listener: &mut Listener,
+        client: impl FnOnce(&std::path::Path) -> T + Send,
+    ) -> (Connection, T) {
+        let path = listener.path().to_path_buf();
+        thread::scope(|scope| {
+            let client = scope.spawn(|| client(&path));
+            let server = listener.accept_deadline(soon()).unwrap();
+            (server, client.join().unwrap())
+        })
+    }
+
+    fn end(connection: &mut Connection) {
+        while connection.receiver().recv_deadline(soon()).is_ok() {}
+    }
+
+    /// It was let in, and is turned away before it has sent anything again: whatever lane the goodbye is met behind.
+    #[test]
+    fn a_server_that_closes_at_once_behind_the_handshake_is_resumed_as_any_other() {
+        let path = std::env::temp_dir().join(format!("ringway-resume-shut-{}", std::process::id()));
+        let config = Config::new()
+            .resumable(true)
+            .lanes(3)
+            .handshake_timeout(Duration::from_secs(20));
+        let mut listener = config.bind(path.as_path()).unwrap();
+        let (server, mut lost) = meet(&mut listener, |path| config.connect(path).unwrap());
+        for priority in [0, 0, 2] {
+            lost.sender().at(priority).unwrap().send(b"x").unwrap();
+        }
+        drop(server);
+        end(&mut lost);
+        let (before, standings) = settle(&config, &mut lost).unwrap();
+        let claim = Claim::after(&before, &standings, lost.sender.own_segment());
+        let (server, mut next) = meet(&mut listener, |path| {
+            let path = path.to_path_buf().into();
+            reconnect(&config, &path, &claim, soon()).unwrap()
+        });
+        drop(server);
+        let sent = next.sender.take_over(&mut lost.sender, &standings);
+        let unseen: Vec<_> = sent.iter().map(|lane| lane.unseen).collect();
+        assert_eq!(unseen, [2, 0, 1]);
+        drop(lost);
+        assert!(next.sender().send(b"refused").is_err());
+        end(&mut next);
+        let (mut server, resumed) = meet(&mut listener, |path| {
+            config.resume(path, next, soon()).unwrap()
+        });
+        assert_eq!(resumed.unseen(), 3);
+        for priority in [0, 0, 2] {
+            let frame = server.receiver().recv_deadline(soon()).unwrap();
+            let said = (frame.priority(), frame.redelivery(), frame.to_vec());
+            assert_eq!(said, (priority, Redelivery::Unseen, b"x".to_vec()));
+        }
     }
 }

@@ -28,18 +28,22 @@ impl Sender {
     /// Sends again what `old` had sent and its receiver had not released: all that a lane begins with becomes visible at once.
     pub(crate) fn take_over(&mut self, old: &mut Self, standings: &[Standing]) -> Vec<Redelivered> {
         let (before, olds) = (self.priority(), old.priority());
-        let mut redelivered = Vec::new();
+        let (mut redelivered, mut published) = (Vec::new(), None);
         for (priority, standing) in standings.iter().enumerate() {
             let _ = self.take_up(priority);
             let _ = old.take_up(priority);
             let carried = self.lane.take_over(&old.lane, standing);
             redelivered.push(Redelivered::new(standing, carried));
             step!("resume-carried");
-            self.publish_group();
+            published = self.lane.publish().or(published);
             old.lane.wipe(standing);
         }
         let _ = self.take_up(before);
         let _ = old.take_up(olds);
+        // Not in between: who finds that the new receiver has closed shuts the lanes, and those that are left would take nothing over any more.
+        if let Some(published) = published {
+            self.published(published);
+        }
         redelivered
     }
 }
