@@ -306,6 +306,50 @@ fn a_held_frame_outlives_a_wait_for_the_next_that_ends_without_one() {
     assert_eq!(receiver.recv().unwrap().to_vec(), b"of 0");
 }
 
+/// Of one that expires too, by which its place and its moment lie behind a header that is looked at again; and where what has expired is dropped meanwhile.
+#[test]
+fn what_is_said_of_a_held_frame_is_the_same_behind_a_wait_for_the_next() {
+    for (lanes, drops) in [(1, false), (1, true), (2, false), (2, true)] {
+        let config = Config::new().lanes(lanes).drop_expired(drops);
+        let (left, right) = pair("wait-expiring", &config, &config);
+        let (mut sender, _kept) = left.split();
+        let (_other, mut receiver) = right.split();
+        receiver.hold(true);
+        sender.send(b"before").unwrap();
+        sender.send_expiring(b"expires", soon()).unwrap();
+        assert_eq!(receiver.recv().unwrap().to_vec(), b"before");
+        let frame = receiver.recv().unwrap();
+        let said = |frame: &ringway::Frame<'_>| (frame.position(), frame.expires(), frame.to_vec());
+        let before = said(&frame);
+        assert!(before.1.is_some());
+        let stale = drops.then(|| stale(&mut sender));
+        let (why, frame) = frame.wait_for_next(Some(Instant::now())).unwrap_err();
+        assert_eq!(why, RecvError::TimedOut);
+        assert_eq!(said(&frame), before, "{lanes} lanes, {stale:?}");
+        drop(frame);
+        receiver.rewind();
+        assert_eq!(receiver.recv().unwrap().to_vec(), b"before");
+        assert_eq!(said(&receiver.recv().unwrap()), before);
+    }
+}
+
+/// Sends a frame that has expired when it is back.
+fn stale(sender: &mut ringway::Sender) -> Instant {
+    loop {
+        let expires = Instant::now() + Duration::from_millis(2);
+        match sender.send_expiring(b"stale", expires) {
+            Ok(()) => {
+                while Instant::now() <= expires {
+                    std::thread::sleep(Duration::from_micros(100));
+                }
+                return expires;
+            }
+            Err(SendError::Expired) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
 /// What is open is not released before its guard is gone, or the peer would write under it: of a lone lane and of several, and where account is given of what is finished with.
 #[test]
 fn a_frame_that_is_not_held_is_not_released_by_a_wait_for_the_next() {

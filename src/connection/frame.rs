@@ -138,11 +138,15 @@ impl<'a> Frame<'a> {
         if !self.receiver.lane.holds() && !self.receiver.is_forked() {
             return Err((RecvError::Unheld, self));
         }
+        let expires = self.receiver.lane.expires(&self.entry);
         // Where there are several lanes, that of the one that was found is at hand behind it, and no longer this one's.
-        match self.receiver.wait_for_frame(deadline) {
-            Ok(()) => Ok(()),
-            Err(error) => Err((error, self)),
+        let Err(error) = self.receiver.wait_for_frame(deadline) else {
+            return Ok(());
+        };
+        if let Some(expires) = expires {
+            self.receiver.lane.still_expires(&self.entry, expires);
         }
+        Err((error, self))
     }
 
     /// A copy of the payload.

@@ -104,6 +104,12 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         (entry.position == self.expiry.skipped).then_some(self.expiry.expires)
     }
 
+    /// The same again of `entry`, which was passed, and is at hand still when others were looked for in vain.
+    pub(crate) fn still_expires(&mut self, entry: &Entry, expires: u64) {
+        self.expiry.skipped = entry.position;
+        self.expiry.expires = expires;
+    }
+
     /// Where the header is of the frame that was found last.
     pub(crate) fn position(&self, entry: &Entry) -> u64 {
         match self.expires(entry) {
