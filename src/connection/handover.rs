@@ -86,11 +86,14 @@ impl Config {
     /// ```
     ///
     /// # Errors
-    /// As for [`Config::listen_on`]. All of them are closed then, and the names are left as by a drop: a predecessor that has its listener still can take it back.
+    /// As for [`Config::listen_on`]. All of them are closed then, and the names are left as by a drop: a predecessor that has its listener still can take it back. But where the system does not say what was left open (a
+    /// lack of memory, a sandbox), nothing is closed, and another call may find it.
     pub fn inherit(&self) -> Result<Vec<Listener>, Error> {
         self.prepare()?;
         let adopted = |one: Inherited| adopt(self, one.socket, one.name);
-        inherit::take().into_iter().map(adopted).collect()
+        let inherited = inherit::take()
+            .map_err(|error| Error::io("asking what was left open for this process", error))?;
+        inherited.into_iter().map(adopted).collect()
     }
 }
 

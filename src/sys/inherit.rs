@@ -15,6 +15,7 @@ use nix::sys::stat::fstat;
 
 use super::door;
 use super::elder::Elder;
+use super::socket::Unfit;
 use crate::sync::{AtomicU64, Ordering};
 
 /// Ours: a [`Legacy`] each, with a comma between two.
@@ -60,10 +61,17 @@ impl Left {
     }
 
     /// Whether the number is still that: a program may have closed all that it did not open itself.
-    pub(super) fn is_there(self) -> bool {
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub(super) fn is_there(self) -> io::Result<bool> {
         // SAFETY: only borrowed, to be asked what it is; a number that is not open is an error.
         let socket = unsafe { BorrowedFd::borrow_raw(self.number) };
-        fstat(socket).is_ok_and(|status| status.st_ino == self.inode)
+        match fstat(socket) {
+            Ok(status) => Ok(status.st_ino == self.inode),
+            Err(nix::Error::EBADF) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn of(descriptor: &OwnedFd) -> io::Result<Self> {
@@ -103,61 +111,113 @@ impl Legacy {
         })
     }
 
-    /// Takes it. Without one of its elders the name is not ours: nobody could tell whether that one has taken it back.
-    fn take(self) -> Option<Inherited> {
-        if !self.socket.is_there() {
-            return None;
+    /// What is there of it. Without one of its elders the name is not ours: nobody could tell whether that one has taken it back.
+    fn find(self) -> io::Result<Option<Found>> {
+        if !self.socket.is_there()? || !listens(self.socket.number)? {
+            return Ok(None);
         }
-        let socket = own_listening(self.socket.number)?;
-        let name = self.name.and_then(|(identity, elders)| {
-            let elder = |left: Left| {
-                let there = left.is_there().then_some(left.number);
-                there.and_then(own).map(Elder::over)
-            };
-            let elders = elders.into_iter().map(elder).collect::<Option<_>>()?;
-            Some(Name { identity, elders })
-        });
-        Some(Inherited { socket, name })
+        let name = match self.name {
+            Some((identity, elders)) => {
+                let (mut numbers, mut all) = (Vec::new(), true);
+                for elder in elders {
+                    all &= elder.is_there()?;
+                    numbers.push(elder.number);
+                }
+                all.then_some((identity, numbers))
+            }
+            None => None,
+        };
+        Ok(Some(Found {
+            socket: self.socket.number,
+            name,
+        }))
+    }
+}
+
+/// What is there and listens as we do, before any of it is taken.
+#[derive(Debug)]
+struct Found {
+    socket: RawFd,
+    name: Option<((u64, u64), Vec<RawFd>)>,
+}
+
+impl Found {
+    fn take(self) -> io::Result<Option<Inherited>> {
+        let Some(socket) = own(self.socket)? else {
+            return Ok(None);
+        };
+        let name = match self.name {
+            Some((identity, elders)) => {
+                let elders = elders
+                    .into_iter()
+                    .map(own)
+                    .collect::<io::Result<Vec<_>>>()?;
+                let elders = elders.into_iter().map(|elder| elder.map(Elder::over));
+                let elders = elders.collect::<Option<_>>();
+                elders.map(|elders| Name { identity, elders })
+            }
+            None => None,
+        };
+        Ok(Some(Inherited { socket, name }))
     }
 }
 
 /// Takes them all: those that listen as we do. None the second time.
-pub(crate) fn take() -> Vec<Inherited> {
+///
+/// # Errors
+/// The system does not say what they are. As long as none was taken, the next call begins anew.
+pub(crate) fn take() -> io::Result<Vec<Inherited>> {
     // ORD: inherit-taken: Relaxed, only who came first matters, and a read-modify-write tells; partner: itself.
     if TAKEN.swap(1, Ordering::Relaxed) != 0 {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    let variable = |name: &str| std::env::var(name).ok();
-    let ours = variable(OURS).map_or_else(Vec::new, |text| parse(&text));
-    let of_systemd = given_by_systemd(variable("LISTEN_PID"), variable("LISTEN_FDS"));
-    let ours = ours.into_iter().filter_map(Legacy::take);
-    let of_systemd = of_systemd.into_iter().filter_map(|number| {
-        let socket = own_listening(number)?;
-        Some(Inherited { socket, name: None })
-    });
-    ours.chain(of_systemd).collect()
+    let found = find().inspect_err(|_| {
+        // ORD: inherit-taken: Relaxed, as above; partner: itself.
+        TAKEN.store(0, Ordering::Relaxed);
+    })?;
+    let taken = found.into_iter().map(|one| one.take().transpose());
+    taken.flatten().collect()
 }
 
-/// The same of a socket that listens as ours do. Others are not touched.
-fn own_listening(number: RawFd) -> Option<OwnedFd> {
+fn find() -> io::Result<Vec<Found>> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let ours = variable(OURS).map_or_else(Vec::new, |text| parse(&text));
+    let mut found = Vec::new();
+    for legacy in ours {
+        found.extend(legacy.find()?);
+    }
+    for socket in given_by_systemd(variable("LISTEN_PID"), variable("LISTEN_FDS")) {
+        if listens(socket)? {
+            found.push(Found { socket, name: None });
+        }
+    }
+    Ok(found)
+}
+
+/// Whether that number is a socket that listens as ours do. Others are not touched.
+fn listens(number: RawFd) -> io::Result<bool> {
     // SAFETY: only borrowed, to be asked what it is; a number that is not open is an error.
     let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
-    door::listens_at(borrowed).ok()?;
-    own(number)
+    match door::listens_at(borrowed) {
+        Ok(_) => Ok(true),
+        Err(Unfit::Kind(_)) => Ok(false),
+        Err(Unfit::Io(error)) if error.raw_os_error() == Some(libc::EBADF) => Ok(false),
+        Err(Unfit::Io(error)) => Err(error),
+    }
 }
 
 /// Takes a descriptor that was left open for us. Not one that this process has opened since, or has taken before: `exec` closes whatever has the flag, so that what came through it has none, and ours
 /// have it, as have those of the standard library.
-fn own(number: RawFd) -> Option<OwnedFd> {
+fn own(number: RawFd) -> io::Result<Option<OwnedFd>> {
     // SAFETY: as above.
     let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
-    let flags = FdFlag::from_bits_retain(fcntl(borrowed, FcntlArg::F_GETFD).ok()?);
+    let flags = FdFlag::from_bits_retain(fcntl(borrowed, FcntlArg::F_GETFD)?);
     if flags.contains(FdFlag::FD_CLOEXEC) {
-        return None;
+        return Ok(None);
     }
-    fcntl(borrowed, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).ok()?;
+    fcntl(borrowed, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
     // SAFETY: it is open, whoever started this process left it to us by name, and it is taken once: it had not the flag, which it has now, and `TAKEN` keeps other threads out.
-    Some(unsafe { OwnedFd::from_raw_fd(number) })
+    Ok(Some(unsafe { OwnedFd::from_raw_fd(number) }))
 }
 
 fn parse(text: &str) -> Vec<Legacy> {

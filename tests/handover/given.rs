@@ -7,7 +7,8 @@ use std::process::Command;
 
 use ringway::{Config, ErrorKind, Listener};
 
-use super::{ask, path, role, started, waited};
+use super::forbid::forbid;
+use super::{answer, ask, leaving, path, patient, role, soon, started, waited};
 
 /// Has `command` run with `socket` as number 3, as systemd would start it; `pid` is a shell's word for whom it means.
 fn activated(command: &Command, socket: OwnedFd, pid: &str) -> Command {
@@ -51,6 +52,41 @@ pub(super) fn find_own() {
     // What is owned twice is closed once here.
     inherited.into_iter().for_each(std::mem::forget);
     assert!(!twice);
+}
+
+/// In the role of one that cannot ask what it was left: for once, as where memory is short.
+pub(super) fn ask_in_vain() {
+    let inherit = || patient().inherit();
+    let refused = std::thread::spawn(move || {
+        // Either is what the C library calls.
+        for call in [libc::SYS_fstat, libc::SYS_newfstatat] {
+            forbid(call, libc::ENOMEM);
+        }
+        inherit().unwrap_err()
+    });
+    let refused = refused.join().unwrap();
+    assert_eq!(refused.kind(), ErrorKind::Resources, "{refused}");
+    assert!(refused.to_string().contains("left open"), "{refused}");
+    let mut found = inherit().unwrap();
+    assert!(inherit().unwrap().is_empty(), "taken once");
+    while !answer(&mut found[0].accept_deadline(soon()).unwrap()) {}
+}
+
+/// Else it would bind the name, which is taken, by the very socket that it has.
+#[test]
+fn who_cannot_ask_what_it_was_left_says_so_and_finds_it_later() {
+    let path = path("in-vain");
+    let mut old = patient().bind(path.as_path()).unwrap();
+    let mut command = role::process("cannot ask");
+    let leaving = leaving();
+    old.pass_to(&mut command).unwrap();
+    let new = command.spawn().unwrap();
+    drop(command);
+    drop(old);
+    drop(leaving);
+    assert_eq!(ask(&path, b"end"), new.id());
+    waited(new);
+    assert!(!path.exists(), "the name is the one's that found it");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Listening sockets that change hands: from a server to its successor, and by systemd's protocol. Nobody who connects meanwhile is refused.
 
 mod back;
+#[path = "../forbid/mod.rs"]
+mod forbid;
 mod given;
 mod kills;
 mod last;
@@ -100,6 +102,7 @@ fn in_a_role() {
             while !answer(&mut listener.accept_deadline(soon()).unwrap()) {}
         }
         "generation" => generation(argument.parse().unwrap()),
+        "cannot ask" => given::ask_in_vain(),
         "heir of none" => assert!(Config::new().inherit().unwrap().is_empty()),
         "finds its own" => given::find_own(),
         "quits" => name::quit(),

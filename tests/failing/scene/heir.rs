@@ -9,7 +9,7 @@ use std::process::Command;
 use ringway::Listener;
 
 use super::exchange::{exchange, until_end};
-use super::{ATTEMPT, Outcome, Scene, WANTED, clear, soon};
+use super::{ATTEMPT, Outcome, Scene, clear, soon};
 use crate::process::Page;
 
 const OURS: &str = "RINGWAY_LISTEN_FDS";
@@ -132,19 +132,15 @@ fn pass_on(fresh: &mut Listener) {
 }
 
 fn serve_as_heir(mut inherited: Vec<Listener>, page: &Page, path: &Path) -> Outcome {
-    let is_whole = page.get(WANTED) != 0;
-    assert!(
-        inherited.len() == 2 || is_whole,
-        "{} inherited",
-        inherited.len()
-    );
+    // Whoever is given nothing binds the name anew.
+    assert_eq!(inherited.len(), 2, "what was not inherited was not said");
     let of_systemd = of_systemd(path);
     for other in inherited.iter_mut().filter(|one| one.path() == of_systemd) {
         let nobody = other.try_accept().map_err(|error| clear(&error))?;
         assert!(nobody.is_none());
     }
     let Some(heir) = inherited.iter_mut().find(|one| one.path() == path) else {
-        return Err("the socket was not inherited".to_owned());
+        panic!("the socket was not inherited");
     };
     // It has an heir of its own, who does not begin.
     let mut command = Command::new("true");
