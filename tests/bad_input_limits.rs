@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, Shutdown, SockFlag, SockType, UnixAddr, connect, send, shutdown,
@@ -50,6 +51,7 @@ fn in_a_role() {
     match role.as_str() {
         "none" => none(&path),
         "unstuck" => unstuck(&path),
+        "edges" => edges(&path),
         "stuck" => stuck(&path),
         "freed" => freed(&path),
         "hands" => hands(&path),
@@ -188,6 +190,31 @@ fn unstuck(path: &Path) {
         assert!(listener.try_accept().unwrap().is_none());
     }
     drop((first, second));
+}
+
+#[test]
+fn a_loop_of_edges_is_told_again_of_whom_a_listener_could_not_take() {
+    play(&mut role("edges", &path("edges")));
+}
+
+fn edges(path: &Path) {
+    let mut listener = patient().bind(path).unwrap();
+    let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).unwrap();
+    let edges = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
+    epoll.add(&listener, EpollEvent::new(edges, 0)).unwrap();
+    let told = || epoll.wait(&mut [EpollEvent::empty()], 10_000u16).unwrap() == 1;
+    let waits = mute(path);
+    assert!(told());
+    limit(1);
+    // Twice: what was told of it the first time is over by the second.
+    for _ in 0..2 {
+        is_named(&listener.try_accept().unwrap_err());
+        assert!(told(), "nobody tells of the client that waits still");
+    }
+    limit(PLENTY);
+    assert!(listener.try_accept().unwrap().is_none());
+    assert_eq!(listener.handshakes(), 1);
+    drop(waits);
 }
 
 #[test]

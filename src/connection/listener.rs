@@ -248,7 +248,10 @@ impl Listener {
     /// Takes new clients in, moves every handshake on, and has the lobby watch for what comes next.
     fn step(&mut self) -> Result<Option<Connection>, Error> {
         self.refuse_child()?;
-        let queue = self.let_in()?;
+        let queue = self.let_in().inspect_err(|_| {
+            // Who is told by edges hears once more of those who wait, as below.
+            let _ = self.lobby.ring_at(Some(Instant::now() + RETRY));
+        })?;
         let before = self.pending.len();
         let done = self.move_on();
         let room = self.pending.len() < HANDSHAKES && !self.succession.is_handed_over();
