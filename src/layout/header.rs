@@ -68,10 +68,10 @@ impl Header {
     }
 }
 
-/// Bytes that a frame with `payload` bytes takes in the ring.
+/// Bytes that a frame with `payload` bytes takes in the ring. Of one that is longer than anything it goes round: whoever asks for room for that is refused by the payload.
 #[inline(always)]
 pub(crate) const fn frame_length(payload: u64) -> u64 {
-    (payload + HEADER + 7) & !7
+    payload.wrapping_add(HEADER + 7) & !7
 }
 
 #[cfg(test)]
