@@ -411,7 +411,9 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
             self.freed_frames = self.cursor.frames();
         }
         self.hold = on;
-        self.due = if on {
+        // Where account is given, of what was copied out before: it is told when its handler comes back.
+        let owes = self.gives_account() && self.freed != self.published;
+        self.due = if on && !owes {
             u64::MAX
         } else {
             self.published + self.step
@@ -443,9 +445,11 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
             self.tell_numbers();
         }
         self.published = freed;
-        if !self.hold {
-            self.due = freed + self.step;
-        }
+        self.due = if self.hold {
+            u64::MAX
+        } else {
+            freed + self.step
+        };
         self.open_gate();
         step!("release-before");
         // ORD: release: our copies out of the released space come before the producer's writes there; partner:

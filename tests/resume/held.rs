@@ -28,6 +28,29 @@ fn held_frames_that_were_copied_out_are_in_doubt() {
     assert_eq!(said, [(0, InDoubt), (1, InDoubt), (2, InDoubt)]);
 }
 
+/// It is none of those that are held: as ever, its handler has it until it comes back for the next one.
+#[test]
+fn what_was_copied_out_before_others_are_held_is_finished_with_when_they_are_asked_for() {
+    for (lanes, asks) in [(1, false), (1, true), (2, false), (2, true)] {
+        let config = config().lanes(lanes);
+        let (mut listener, mut server, mut client) = pair(&config, &config);
+        send(client.sender(), 0..3);
+        let mut byte = [0];
+        assert_eq!(server.receiver().recv_into(&mut byte), Ok(1));
+        server.receiver().hold(true);
+        if asks {
+            assert_eq!(server.receiver().recv().unwrap().to_vec(), [1]);
+        }
+        drop(server);
+        assert_eq!(end(&mut client), RecvError::Closed);
+        let (mut server, resumed) = resume(&mut listener, &config, client);
+        let first = u8::from(asks);
+        assert_eq!(resumed.in_doubt(), 1, "{lanes} lanes");
+        assert_eq!(resumed.unseen(), u64::from(2 - first), "{lanes} lanes");
+        assert_eq!(rest(&mut server)[0].0, first);
+    }
+}
+
 #[test]
 fn held_messages_are_in_doubt_and_say_so_each() {
     let config = config();

@@ -12,7 +12,9 @@ impl Receiver {
         }
         self.each_lane(|lane| lane.hold(on));
         step!("hold");
-        self.finish_all();
+        if !on {
+            self.finish_all();
+        }
     }
 
     /// Releases every frame that has been read. The sender is told in steps of an eighth of the ring. Where the connection can be resumed ([`Config::resumable`](crate::Config::resumable)) it is told at once, and a frame
