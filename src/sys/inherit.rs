@@ -201,8 +201,11 @@ fn listens(number: RawFd) -> io::Result<bool> {
     match door::listens_at(borrowed) {
         Ok(_) => Ok(true),
         Err(Unfit::Kind(_)) => Ok(false),
-        Err(Unfit::Io(error)) if error.raw_os_error() == Some(libc::EBADF) => Ok(false),
-        Err(Unfit::Io(error)) => Err(error),
+        Err(Unfit::Io(error)) => match error.raw_os_error() {
+            // It is not open, or a socket of a kind that has no address.
+            Some(libc::EBADF | libc::EOPNOTSUPP) => Ok(false),
+            _ => Err(error),
+        },
     }
 }
 
