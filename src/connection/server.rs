@@ -193,7 +193,9 @@ impl Pending {
             return Err((Reason::Uid, ErrorKind::UidRefused, text));
         }
         step!("hello-received");
-        speaker.open_pidfd();
+        speaker
+            .open_pidfd()
+            .map_err(|error| resources(&Error::io("watching a client's process", error)))?;
         let (Some(Kind::Hello), Ok(hello)) =
             (handshake::kind(bytes), Hello::read_from_bytes(bytes))
         else {

@@ -78,7 +78,9 @@ pub(super) fn admit(
             Error::new(ErrorKind::UidRefused, text),
         ));
     }
-    speaker.open_pidfd();
+    speaker
+        .open_pidfd()
+        .map_err(|error| failure(Error::io("watching the server's process", error)))?;
     let descriptors = client::expect(Kind::Welcome, first, buffer)?;
     let Ok(welcome) = Welcome::read_from_bytes(buffer) else {
         return Err(malformed("the Welcome has the wrong length"));

@@ -38,11 +38,26 @@ impl Speaker {
 
     /// Opens a pidfd by pid where the kernel attached none. The pid may have been reused by the time we open it; the caller
     /// rules that out by hearing a second message from the same pid afterwards.
-    pub(crate) fn open_pidfd(&mut self) {
+    ///
+    /// # Errors
+    /// A lack, which may be over in a moment. To go without for it would be for as long as the connection lasts: a death would never be heard while a child of the peer's lives.
+    pub(crate) fn open_pidfd(&mut self) -> io::Result<()> {
         if let (None, Some(pid)) = (&self.pidfd, self.pid) {
-            self.pidfd = pidfd_open(pid).ok();
+            self.pidfd = match pidfd_open(pid) {
+                Err(error) if is_lack(&error) => return Err(error),
+                opened => opened.ok(),
+            };
         }
+        Ok(())
     }
+}
+
+/// Whether it says that there is none now, rather than that there are none.
+fn is_lack(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM)
+    )
 }
 
 /// Opens a descriptor that becomes readable when `pid` ends (Linux 5.3).

@@ -1,7 +1,10 @@
 //! Deaths that hide: of zombies, of processes whose descriptors others were given on purpose, and across namespaces, where pids, clocks and uids mean
 //! something else. What a machine does not permit is skipped, and says so.
 
+#[path = "../forbid/mod.rs"]
+mod forbid;
 mod heirs;
+mod lack;
 mod space;
 mod users;
 
