@@ -62,7 +62,6 @@ pub(crate) fn goes_on(number: i64, errno: i32) -> bool {
         | libc::SYS_io_uring_setup
         | libc::SYS_io_uring_register
         | libc::SYS_io_uring_enter
-        | libc::SYS_pidfd_open
         | libc::SYS_membarrier
         | libc::SYS_epoll_pwait2
         | libc::SYS_epoll_wait
@@ -71,6 +70,8 @@ pub(crate) fn goes_on(number: i64, errno: i32) -> bool {
         | libc::SYS_getdents64
         | libc::SYS_shutdown
         | libc::SYS_sendto => true,
+        // Of a peer's process: a connection may go without where there is none to be had, and not for want of a descriptor now.
+        libc::SYS_pidfd_open => errno != EMFILE,
         libc::SYS_memfd_create => errno == EINVAL,
         _ => errno == EINTR,
     }
