@@ -341,11 +341,16 @@ impl Listener {
             Progress::Silent(line) => self.lobby.remove(line.as_fd()),
             Progress::Refused(line, error) => {
                 self.lobby.remove(line.as_fd());
-                self.refusals += 1;
-                self.last_refusal = Some(error);
+                self.pass_over(error);
             }
         }
         None
+    }
+
+    /// Nothing comes of a client, for this reason.
+    pub(crate) fn pass_over(&mut self, error: Error) {
+        self.refusals += 1;
+        self.last_refusal = Some(error);
     }
 
     fn join(&mut self, parts: Parts, line: Line) -> Connection {

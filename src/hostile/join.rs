@@ -105,6 +105,18 @@ pub fn join_with(
     Ok(hostile(line, own, theirs, bells, told))
 }
 
+/// Shakes hands in order, as a client that has tangled the bells which it was given before it attaches: they have as many ways to `epoll` instances over others as the kernel allows, for as long as what comes with it is kept.
+pub fn join_tangled(path: &Path) -> (Hostile, Vec<OwnedFd>) {
+    let (line, theirs) = greet(path);
+    let tangle = super::bell::tangle(&theirs[1..]);
+    let own = Segment::new(1);
+    let bells = give(&line, &attach(), &own);
+    let (answer, _) = receive(&line);
+    assert_eq!(answer[8], 4, "a Ready was expected");
+    let told = Message(answer);
+    (hostile(line, own, theirs, bells, told), tangle)
+}
+
 /// Takes the next client of a listener of [`listen`](super::listen), in order.
 pub fn serve(listener: &OwnedFd) -> Hostile {
     let served = serve_with(listener, |_| (welcome(), Segment::new(1)), |_| false);

@@ -28,6 +28,7 @@
 //! | a good handshake, and then anything | [`join()`], [`serve`], [`Segment::say`], [`Segment::set`] |
 //! | lies in every word, at full rate, replayed and with holes punched | [`Liar`] |
 //! | bells that are drained, filled, made blocking, or rung without end | [`Spoil`] |
+//! | bells that nobody can have watched over another `epoll` instance any more | [`join_tangled`] |
 //! | handshakes that stop half way | [`HalfOpen`] |
 //!
 //! A call that its host does not let it make panics: a script that did not do what it says proves nothing. Waits end after a minute, with a panic. Nothing here can do
@@ -52,7 +53,8 @@ pub use bell::Spoil;
 pub use gift::{Gift, eventfd, memory, pipe};
 pub use half::HalfOpen;
 pub use join::{
-    Hostile, greet, greet_for, join, join_as, join_for, join_from, join_with, serve, serve_with,
+    Hostile, greet, greet_for, join, join_as, join_for, join_from, join_tangled, join_with, serve,
+    serve_with,
 };
 pub use liar::{Liar, Lies};
 pub use line::{accept, dial, is_gone, listen, readable, receive, send, try_dial, wait_readable};

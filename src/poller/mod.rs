@@ -93,7 +93,7 @@ const BUDGET: u32 = 64;
 ///
 /// # In somebody else's loop
 ///
-/// [`AsFd`] gives one descriptor for all. Take events until there is none ([`Poller::try_event`]), then [`Poller::arm`], and wait for it to be readable if that says
+/// [`AsFd`] gives one descriptor for all. Hand it to the loop before there are clients: a hostile one can keep it from being watched anew (SECURITY.md). Take events until there is none ([`Poller::try_event`]), then [`Poller::arm`], and wait for it to be readable if that says
 /// [`Arm::Armed`]. Under load there is an event at any time: a loop with other sources takes a bounded number of them, and comes back when it has seen to those.
 ///
 /// ```

@@ -9,7 +9,7 @@ use super::polled::Polled;
 use super::slab::{Token, Topic};
 use super::turn::Ended;
 use super::{Poller, forked};
-use crate::connection::{Look, RecvError};
+use crate::connection::{Look, RecvError, is_by_peer};
 use crate::error::Error;
 use crate::sys::cpu;
 use crate::sys::tower::EVENTS;
@@ -240,6 +240,13 @@ impl<C: Polled> Poller<C> {
                         door.succeed();
                         self.queued.push_back(listener);
                         return Some(Found::Connected(token));
+                    }
+                    Err(error) if is_by_peer(&error) => {
+                        if let Some(listener) = door.listener() {
+                            listener.pass_over(error);
+                        }
+                        self.queued.push_back(listener);
+                        return None;
                     }
                     Err(error) => door.fail(error),
                 }

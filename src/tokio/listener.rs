@@ -9,7 +9,7 @@ use std::pin::Pin;
 use super::Connection;
 use super::vigil::come_back;
 use super::watched::Watched;
-use crate::connection::{self, Address};
+use crate::connection::{self, Address, is_by_peer};
 use crate::error::Error;
 
 /// Accepts connections in a task. Handshakes go step by step, each as far as its client has got, and never wait for a client.
@@ -53,12 +53,20 @@ impl Listener {
     /// # Errors
     /// As for [`ringway::Listener::accept`](crate::Listener::accept).
     pub async fn accept(&mut self) -> Result<Connection, Error> {
-        Connection::new(self.accepted().await?)
+        self.accept_as(Connection::new).await
     }
 
-    /// The same, without the runtime's watch of what was accepted.
-    pub(super) async fn accepted(&mut self) -> Result<connection::Connection, Error> {
-        Accepted(self).await
+    /// The same, as what `make` has the runtime watch of it.
+    pub(super) async fn accept_as<T>(
+        &mut self,
+        make: impl Fn(connection::Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        loop {
+            match make(Accepted(self).await?) {
+                Err(error) if is_by_peer(&error) => self.inner.pass_over(error),
+                made => return made,
+            }
+        }
     }
 
     fn poll_accepted(

@@ -4,7 +4,9 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ringway::{Config, Connection, ErrorKind, Listener, RecvError};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
+use ringway::hostile::join_tangled;
+use ringway::{Config, Connection, ErrorKind, Event, Listener, Poller, RecvError};
 
 use crate::peer::{self, Segment, Watchdog, attach, eventfd, hello, readable};
 
@@ -66,6 +68,32 @@ fn each_message_is_told_once_and_only_then() {
     assert_eq!(listener.refusals(), 0);
     drop((listener, connection, offered, own, bells));
     peer::no_leak(before);
+}
+
+/// Of a poller that a loop watches already no bell can be watched that has no way left: its client is passed over, and the listener does not stand still for it.
+#[test]
+fn a_tangled_bell_stalls_no_listener_of_a_poller_in_a_loop() {
+    let _alone = peer::alone();
+    let _dog = Watchdog::new("tangled");
+    let mut poller = Poller::new().unwrap();
+    let outer = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).unwrap();
+    let readable = EpollEvent::new(EpollFlags::EPOLLIN, 0);
+    outer.add(&poller, readable).unwrap();
+    let path = peer::path("tangled");
+    let listener = Config::new().bind(path.as_path()).unwrap();
+    let door = poller.listen(listener, |connection| connection).unwrap();
+    let clients = thread::spawn(move || {
+        let tangled = join_tangled(&path);
+        let honest = Config::new().connect(path.as_path()).unwrap();
+        (tangled, honest)
+    });
+    let connected = match poller.event_deadline(peer::soon()).unwrap() {
+        Some(Event::Connected(turn)) => turn.token(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((poller.len(), poller.tokens().next()), (1, Some(connected)));
+    assert_eq!(poller.listener(door).unwrap().refusals(), 1);
+    drop(clients.join().unwrap());
 }
 
 #[test]

@@ -96,6 +96,27 @@ fn spoilt_bells_starve_nobody() {
     });
 }
 
+/// The runtime's instance watches that of a half, which watches the bell: a way too many. A server that took the answer for its own would end.
+#[test]
+fn bells_that_nobody_can_watch_any_more_end_no_listener() {
+    on_both(|| async {
+        let path = path();
+        let mut listener = Listener::new(patient().bind(path.as_path()).unwrap()).unwrap();
+        let place = path.clone();
+        let tangled = spawn_blocking(move || {
+            let tangled = hostile::join_tangled(&place);
+            let honest = patient().connect(place.as_path()).unwrap();
+            (tangled, honest)
+        });
+        let mut accepted = listener.accept().await.expect("the honest one");
+        let (tangled, mut honest) = tangled.await.unwrap();
+        honest.sender().send(b"in").unwrap();
+        assert_eq!(accepted.receiver().recv().await.unwrap().to_vec(), b"in");
+        assert_eq!(listener.get_ref().refusals(), 1);
+        drop(tangled);
+    });
+}
+
 #[test]
 fn handshakes_that_stop_half_way_hold_nobody_up() {
     on_both(|| async {

@@ -44,8 +44,8 @@ impl ByteListener {
     /// # Errors
     /// As for [`Listener::accept`].
     pub async fn accept(&mut self) -> Result<ByteStream, Error> {
-        let connection = self.inner.accepted().await?;
-        ByteStream::new(stream::ByteStream::over(connection)?)
+        let make = |connection| ByteStream::new(stream::ByteStream::over(connection)?);
+        self.inner.accept_as(make).await
     }
 
     /// The listener itself, to be asked.

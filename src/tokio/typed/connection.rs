@@ -112,8 +112,8 @@ impl<S: Messages + ?Sized, R: Messages + ?Sized> Listener<S, R> {
     /// # Errors
     /// As for that.
     pub async fn accept(&mut self) -> Result<Connection<S, R>, Error> {
-        let accepted = self.inner.accepted().await?;
-        Connection::new(typed::Connection::new(accepted))
+        let make = |accepted| Connection::new(typed::Connection::new(accepted));
+        self.inner.accept_as(make).await
     }
 
     /// The socket's path.

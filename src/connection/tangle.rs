@@ -1,0 +1,12 @@
+//! Bells that a peer has tangled.
+//!
+//! A half's bell is watched by an `epoll` instance, which somebody's loop may watch in turn. The kernel lets no descriptor have more than 500 ways to an instance over another one, and
+//! a bell is the peer's too, who can take them all. What is watched by then stays so; what fails is to have such a half watched from outside, which is to be nobody's affair but that peer's.
+
+use crate::error::Error;
+
+/// Whether it was on account of its peer that a connection could not be watched.
+pub(crate) fn is_by_peer(error: &Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref());
+    source.and_then(std::io::Error::raw_os_error) == Some(libc::EINVAL)
+}
