@@ -9,9 +9,11 @@ pub(crate) const MIN_CAPACITY: u64 = 4096;
 pub(crate) const MAX_CAPACITY: u64 = 1 << 30;
 /// The largest payload alignment, in bytes.
 pub(crate) const MAX_ALIGNMENT: u32 = 4096;
-/// The largest position at which a lane may start: far enough from the end of 64 bits that no sum in this crate overflows (at
-/// 100 GB/s the rest lasts for a year).
+/// The largest position at which a lane may start: far from where it has to end (at 100 GB/s the rest lasts for years).
 pub(crate) const MAX_START: u64 = 1 << 62;
+/// No frame ends behind this position: far enough from the end of 64 bits that no sum in this crate overflows. Nobody writes as much, but a peer can have it read: what is received and not looked at
+/// takes no time for its length.
+pub(crate) const MAX_POSITION: u64 = !((1 << 40) - 1);
 
 /// A payload of so many bytes fits every lane: senders of small messages need not look at the most that theirs takes.
 pub(crate) const SURE_PAYLOAD: u64 = 256;

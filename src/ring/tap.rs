@@ -8,7 +8,7 @@
 //! only, does so much work for each call, and shows its own frames at worst wrongly.
 
 use crate::layout::extension::EXTENSION;
-use crate::layout::geometry::MAX_START;
+use crate::layout::geometry::{MAX_POSITION, MAX_START};
 use crate::layout::header::{FLAG_FRAME, FLAG_PAD, HEADER, Header};
 use crate::layout::violation::Violation;
 use crate::planted::{Check, is_left_out};
@@ -176,6 +176,9 @@ impl<R: ForeignRing, W: ForeignWord> Tap<R, W> {
 
     /// What lies at `next`.
     fn look(&self) -> Result<Seen, Violation> {
+        if self.next > MAX_POSITION {
+            return Err(Violation::AnchorOutOfRange { tail: self.next });
+        }
         let place = self.ring.place(self.next);
         // SAFETY: the place of `next`, which is a multiple of 8: anchors that are not are refused, and lengths are multiples of 8.
         let header = Header(unsafe { self.ring.load(place) });
@@ -303,5 +306,23 @@ impl<R: ForeignRing, W: ForeignWord> Tap<R, W> {
         // ring/producer/room.rs (anchor-coming, anchor).
         fence(Site::SeeTail, Ordering::Acquire);
         (self.told.coming.load() == come).then_some((tail, come))
+    }
+}
+
+#[cfg(all(test, not(any(loom, ringway_shuttle))))]
+mod tests {
+    use super::*;
+    use crate::ring::pair::Pair;
+
+    #[test]
+    fn no_lane_comes_so_far_that_a_sum_could_overflow() {
+        let mut tap = Pair::new(4096).tap();
+        tap.stand = Stand::Following;
+        tap.next = MAX_POSITION;
+        assert_eq!(tap.try_next(&mut Vec::new()), Ok(None));
+        tap.next += 8;
+        let tail = tap.next;
+        let found = tap.try_next(&mut Vec::new());
+        assert_eq!(found, Err(Violation::AnchorOutOfRange { tail }));
     }
 }

@@ -1,6 +1,7 @@
 //! How far a consumer reads when its producer has said its last word, or may have.
 
 use super::Consumer;
+use crate::layout::geometry::MAX_POSITION;
 use crate::layout::header::HEADER;
 use crate::segment::{ForeignRing, OwnWord};
 
@@ -20,7 +21,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
 
     /// Where the last frame ends, at most, that its producer can have committed by what it was told of released ones.
     pub(super) fn furthest(&self) -> u64 {
-        self.published + self.ring.capacity() - HEADER
+        (self.published + self.ring.capacity() - HEADER).min(MAX_POSITION)
     }
 
     /// The producer is gone: what it is told from now on makes no room for anything. Who reads on behind that reads a lap that was read before.

@@ -2,10 +2,10 @@
 
 use super::{Pair, Receiving, Sending};
 use crate::layout::control::RECEIVER;
-use crate::layout::geometry::Geometry;
+use crate::layout::geometry::{Geometry, MAX_POSITION};
 use crate::layout::header::{FLAG_EXPIRES, FLAG_FRAME, FLAG_PAD, Header};
 use crate::layout::violation::Violation;
-use crate::ring::{Found, Halt, Refusal};
+use crate::ring::{Consumer, Found, Halt, Refusal, say_start};
 use crate::segment::{Gate, MappedOwnWord, OwnRing, OwnWord, Ring};
 use crate::sync::Ordering;
 
@@ -64,6 +64,44 @@ fn a_frame_may_end_where_the_terminator_still_fits_and_no_later() {
                 })
             );
         }
+    }
+}
+
+/// Headers that lead in a circle, passed by a reader that looks at no payload: nothing is written or copied on the way, so that it takes hours and not years.
+#[test]
+fn no_circle_of_headers_leads_a_reader_to_the_end_of_64_bits() {
+    const LENGTH: u64 = 512;
+    for copies in [false, true] {
+        let pair = Pair::new(CAPACITY);
+        let geometry = Geometry::new(CAPACITY, 8, MAX_POSITION - 2 * CAPACITY);
+        say_start(&pair.receiving.word(RECEIVER), &geometry);
+        let ring = pair.sending_seen.ring(0, Gate::pair().unwrap().0);
+        let mut consumer = Consumer::new(ring, pair.receiving.word(RECEIVER), &geometry);
+        let ring = pair.sending.ring(0, Gate::pair().unwrap().0);
+        let mut payload = [0; LENGTH as usize - 8];
+        for position in (0..CAPACITY).step_by(LENGTH as usize) {
+            let word = header(FLAG_FRAME, payload.len() as u32);
+            // SAFETY: multiples of 8 inside the ring.
+            // ORD: lie: Relaxed, it is read by the same thread; partner: none.
+            unsafe { ring.store(ring.place(position), 0, word, Ordering::Relaxed) };
+        }
+        let found = loop {
+            if copies && consumer.take_exact(&mut payload) == Found::Taken {
+                assert!(consumer.next() <= MAX_POSITION);
+                continue;
+            }
+            match consumer.peek() {
+                Ok(found) => consumer.advance(&found.unwrap()),
+                Err(found) => break found,
+            }
+            assert!(consumer.next() <= MAX_POSITION);
+            if consumer.is_release_due() {
+                consumer.publish_release();
+            }
+        };
+        let (length, limit) = (LENGTH, 0);
+        let end = Violation::FrameTooLong { length, limit };
+        assert_eq!((found, consumer.next()), (Halt::Broken(end), MAX_POSITION));
     }
 }
 
