@@ -4,7 +4,7 @@
 
 use core::fmt;
 
-use super::{Content, Enumeration, Record, Schema, Type};
+use super::{Content, Enumeration, MAX_FIELDS, Record, Schema, Type};
 use crate::planted::{Check, is_left_out};
 
 /// What a frame, or a part of it, says. Names are the schema's.
@@ -103,14 +103,15 @@ impl Record {
     /// ([`Schema::check`]). The values take some ten times the memory of the frame, more where its elements are small.
     ///
     /// # Errors
-    /// The first field whose bytes are no value, or a frame of the wrong length.
+    /// The first field whose bytes are no value, or a frame of the wrong length; or more values than any frame has whose fields have bytes, where a schema has many that have none.
     pub fn decode(&self, payload: &[u8]) -> Result<Value<'_>, Invalid> {
         let (len, fixed) = (payload.len(), self.size as usize);
         let Some((head, rest)) = payload.split_at_checked(fixed) else {
             let what = format!("{len} bytes, where at least {fixed} were expected");
             return Err(Invalid::new(what));
         };
-        let mut values = fields(self, head)?;
+        let mut left = Left::of(payload);
+        let mut values = fields(self, head, &mut left)?;
         match &self.tail {
             None if rest.is_empty() => {}
             None => {
@@ -118,7 +119,7 @@ impl Record {
                 return Err(Invalid::new(what));
             }
             Some(tail) => {
-                let value = content(&tail.content, rest);
+                let value = content(&tail.content, rest, &mut left);
                 values.push((
                     &*tail.name,
                     value.map_err(|invalid| invalid.within(&tail.name))?,
@@ -129,19 +130,48 @@ impl Record {
     }
 }
 
-fn fields<'s>(record: &'s Record, bytes: &[u8]) -> Result<Vec<(&'s str, Value<'s>)>, Invalid> {
+/// How many values there may still be. A field of no bytes costs a peer that lies nothing, and whoever reads a value of it memory: in each of a million elements a thousand of them.
+struct Left(usize);
+
+impl Left {
+    /// Where each field has bytes there are less than eight values of each, as no more types lie in each other. The rest is for fields that have none.
+    fn of(payload: &[u8]) -> Self {
+        Self(
+            payload
+                .len()
+                .saturating_mul(8)
+                .saturating_add(16 * MAX_FIELDS),
+        )
+    }
+
+    fn one(&mut self) -> Result<(), Invalid> {
+        match self.0.checked_sub(1) {
+            Some(left) => {
+                self.0 = left;
+                Ok(())
+            }
+            None => Err(Invalid::new("too many of the frame's fields have no bytes")),
+        }
+    }
+}
+
+fn fields<'s>(
+    record: &'s Record,
+    bytes: &[u8],
+    left: &mut Left,
+) -> Result<Vec<(&'s str, Value<'s>)>, Invalid> {
     let values = record.fields.iter().map(|field| {
         let from = field.offset as usize;
         let own = bytes.get(from..from.saturating_add(field.size as usize));
         let own = own.ok_or_else(|| Invalid::new("it lies outside of its record"));
-        let value = own.and_then(|own| value(&field.ty, own));
+        let value = own.and_then(|own| value(&field.ty, own, left));
         let value = value.map_err(|invalid| invalid.within(&field.name))?;
         Ok((&*field.name, value))
     });
     values.collect()
 }
 
-fn content<'s>(content: &'s Content, rest: &[u8]) -> Result<Value<'s>, Invalid> {
+fn content<'s>(content: &'s Content, rest: &[u8], left: &mut Left) -> Result<Value<'s>, Invalid> {
     match content {
         Content::Text => text(rest),
         Content::Elements(ty, size) => {
@@ -150,22 +180,28 @@ fn content<'s>(content: &'s Content, rest: &[u8]) -> Result<Value<'s>, Invalid> 
                 let what = format!("{len} bytes are no whole number of elements of {size} bytes");
                 return Err(Invalid::new(what));
             }
-            elements(ty, size, rest)
+            elements(ty, size, rest, left)
         }
     }
 }
 
-fn elements<'s>(ty: &'s Type, size: usize, bytes: &[u8]) -> Result<Value<'s>, Invalid> {
+fn elements<'s>(
+    ty: &'s Type,
+    size: usize,
+    bytes: &[u8],
+    left: &mut Left,
+) -> Result<Value<'s>, Invalid> {
     if matches!(ty, Type::Unsigned(1)) {
         return Ok(Value::Bytes(bytes.to_vec()));
     }
     let elements = bytes.chunks_exact(size.max(1)).enumerate();
-    let values =
-        elements.map(|(index, element)| value(ty, element).map_err(|invalid| invalid.at(index)));
+    let values = elements
+        .map(|(index, element)| value(ty, element, left).map_err(|invalid| invalid.at(index)));
     values.collect::<Result<_, _>>().map(Value::List)
 }
 
-fn value<'s>(ty: &'s Type, bytes: &[u8]) -> Result<Value<'s>, Invalid> {
+fn value<'s>(ty: &'s Type, bytes: &[u8], left: &mut Left) -> Result<Value<'s>, Invalid> {
+    left.one()?;
     Ok(match ty {
         Type::Unsigned(_) => Value::Unsigned(unsigned(bytes)),
         Type::Signed(_) => Value::Signed(signed(bytes)),
@@ -177,10 +213,10 @@ fn value<'s>(ty: &'s Type, bytes: &[u8]) -> Result<Value<'s>, Invalid> {
         },
         Type::Enumeration(enumeration) => Value::Variant(variant(enumeration, bytes)?),
         Type::Array(of, count) => match bytes.len().checked_div(*count as usize) {
-            None => elements(of, 1, &[])?,
-            Some(size) => elements(of, size, bytes)?,
+            None => elements(of, 1, &[], left)?,
+            Some(size) => elements(of, size, bytes, left)?,
         },
-        Type::Record(record) => Value::Record(fields(record, bytes)?),
+        Type::Record(record) => Value::Record(fields(record, bytes, left)?),
         Type::Text(_) => {
             let end = bytes.iter().position(|&byte| byte == 0);
             let (text_bytes, filling) = bytes.split_at(end.unwrap_or(bytes.len()));
@@ -215,7 +251,7 @@ fn value<'s>(ty: &'s Type, bytes: &[u8]) -> Result<Value<'s>, Invalid> {
                 }
             };
             // Looked at even if it is absent: the typed receiver does so, and both give one verdict.
-            let inner = value(of, inner)?;
+            let inner = value(of, inner, left)?;
             Value::Maybe(there.then(|| Box::new(inner)))
         }
     })

@@ -52,6 +52,43 @@ fn side() -> Type {
     enumeration("Side", 1, &[("Buy", 0), ("Sell", 1)])
 }
 
+/// Of a table of 64 KiB, and a frame of a byte for each element: each byte would become two thousand values. All that has bytes is read, however deep it lies.
+#[test]
+fn fields_without_bytes_are_read_so_often_and_no_more() {
+    let list = |element: Record| {
+        let size = element.size;
+        let tail = Tail {
+            name: text("list"),
+            doc: text(""),
+            content: Content::Elements(Type::Record(element.into()), size),
+        };
+        Record {
+            tail: Some(tail),
+            ..record("R", &[])
+        }
+    };
+    let names: Vec<String> = (0..1000).map(|number| format!("f{number}")).collect();
+    let mut types: Vec<(&str, Type)> = vec![("byte", Type::Unsigned(1))];
+    types.extend(names.iter().map(|name| (name.as_str(), Type::Text(0))));
+    let wide = list(record("Wide", &types));
+    super::schema(vec![wide.clone()]).check().unwrap();
+    assert!(wide.decode(&[7; 60]).is_ok());
+    let Err(refused) = wide.decode(&[7; 600]) else {
+        panic!("it has been read");
+    };
+    let refused = refused.to_string();
+    assert!(refused.contains("have no bytes"), "{refused}");
+
+    let mut deep = record("Deep", &[("byte", Type::Unsigned(1))]);
+    while super::schema(vec![list(deep.clone())]).check().is_ok() {
+        deep = record("Deep", &[("inner", Type::Record(deep.into()))]);
+    }
+    let Type::Record(deepest) = &deep.fields[0].ty else {
+        panic!("a record in a record");
+    };
+    assert!(list((**deepest).clone()).decode(&[7; 50_000]).is_ok());
+}
+
 #[test]
 fn what_is_no_value_is_told_with_its_place() {
     assert_eq!(wrong(Type::Bool, &[2]), "field `f`: 2 is no bool");
