@@ -97,7 +97,7 @@ fn swap_left(group: &Path) -> Option<u64> {
     Some(sum.saturating_sub(limit(group)?).saturating_sub(swapped))
 }
 
-/// What `memory.stat` says of memory that has no file on a disk. In version 1 the sums of a group and those inside of it have names of their own.
+/// What `memory.stat` says of memory that has no file on a disk. In version 1 the sums of a group and those inside of it have names of their own, and nothing is said of the kernel's memory.
 fn kept(stat: &str) -> u64 {
     let value = |name: &str| {
         let found = stat.lines().find_map(|line| {
@@ -111,7 +111,14 @@ fn kept(stat: &str) -> u64 {
     } else {
         ("anon", "shmem")
     };
-    value(anonymous).saturating_add(value(files))
+    let programs = value(anonymous).saturating_add(value(files));
+    // What the kernel keeps for the group (page tables, sockets, pipes, instances of `io_uring`), but for what it can drop. Before Linux 5.18 there is no sum of it.
+    let parts = ["kernel_stack", "pagetables", "percpu", "slab_unreclaimable"].map(value);
+    let parts = parts.into_iter().fold(0, u64::saturating_add);
+    let kernel = value("kernel").saturating_sub(value("slab_reclaimable"));
+    programs
+        .saturating_add(kernel.max(parts))
+        .saturating_add(value("sock"))
 }
 
 /// What the host has left.
@@ -129,7 +136,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_taken_is_read_from_either_version() {
-        let two = "anon 4096\nfile 99999\nkernel 5\nshmem 8192\n";
+        let two = "anon 4096\nfile 99999\nshmem 8192\n";
         assert_eq!(kept(two), 12_288);
         let one = "cache 7\nrss 1\nshmem 2\ntotal_cache 70\ntotal_rss 4096\ntotal_shmem 100\n";
         assert_eq!(kept(one), 4196);
@@ -157,6 +164,15 @@ mod tests {
         assert_eq!(with(file, most), None);
         assert_eq!(with(file, "4096\n"), Some(4096));
         fs::remove_dir(&folder).unwrap();
+    }
+
+    #[test]
+    fn what_the_kernel_keeps_for_a_group_cannot_be_taken_but_for_what_it_can_drop() {
+        let parts = "anon 4096\nkernel_stack 10\npagetables 200\npercpu 3000\nsock 40000\nshmem 0\nslab_reclaimable 700000\nslab_unreclaimable 50000\nslab 750000\n";
+        assert_eq!(kept(parts), 4096 + 10 + 200 + 3000 + 40_000 + 50_000);
+        // The sum has more in it, such as pipes.
+        let sum = format!("{parts}kernel 760000\n");
+        assert_eq!(kept(&sum), 4096 + 60_000 + 40_000);
     }
 
     const MIB: u64 = 1 << 20;
