@@ -120,8 +120,8 @@ impl Beside {
         lock.push(".lock");
         let path = parent(path).join(lock);
         loop {
-            // No link is followed, and no pipe waited for, that somebody has laid there.
-            let flags = libc::O_RDONLY | libc::O_CREAT | libc::O_NOFOLLOW | libc::O_NONBLOCK;
+            // No link is followed, and no pipe waited for, that somebody has laid there. To be written, though nobody does: over NFS nothing else can be locked.
+            let flags = libc::O_RDWR | libc::O_CREAT | libc::O_NOFOLLOW | libc::O_NONBLOCK;
             let file = match open(&path, flags) {
                 Ok(file) => file,
                 Err(error) if is_no_place(&error) => return Ok(None),
@@ -223,6 +223,20 @@ mod tests {
             // It was empty.
             fs::remove_dir(&folder).unwrap();
         }
+    }
+
+    /// NFS makes a lock of a range of it, which whoever cannot write is refused (`EBADF`).
+    #[test]
+    fn the_file_beside_a_socket_can_be_locked_over_a_network() {
+        let folder = std::env::temp_dir().join(format!("ringway-lock-nfs-{}", std::process::id()));
+        fs::DirBuilder::new().mode(0o700).create(&folder).unwrap();
+        let beside = Beside::take(&folder.join("socket"), Instant::now());
+        let beside = beside.unwrap().unwrap();
+        // SAFETY: no memory is passed.
+        let flags = unsafe { libc::fcntl(beside._held.0.as_raw_fd(), libc::F_GETFL) };
+        assert_eq!(flags & libc::O_ACCMODE, libc::O_RDWR);
+        drop(beside);
+        fs::remove_dir(&folder).unwrap();
     }
 
     #[test]
