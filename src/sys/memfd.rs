@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use nix::sys::resource::Resource;
 
 use super::uring::{Denied, Instance};
-use super::{again, check, place};
+use super::{again, check, pages, place};
 
 /// The four seals that make a descriptor safe to hand out and safe to map: its size is fixed for ever, and nobody who
 /// receives it can map it writable.
@@ -69,13 +69,31 @@ fn length(bytes: usize) -> io::Result<libc::off_t> {
 /// still a caller to tell; an unallocated page would be a `SIGBUS` later.
 pub(crate) fn allocate(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
     resize(fd, bytes)?;
-    let length = length(bytes)?;
-    // SAFETY: no memory is passed; the descriptor is open for the duration of the borrow.
-    let allocate = || check(unsafe { libc::fallocate(fd.as_raw_fd(), 0, 0, length) });
-    // A planted fault, which tests/failing must find: nobody looks at the answer, not even whether a signal came in between.
-    #[cfg(ringway_planted = "unheeded_errno")]
-    let allocate = || allocate().or(Ok(0));
-    again(allocate).map(drop)
+    length(bytes)?;
+    in_pieces(bytes, |from, bytes| {
+        let (from, bytes) = (length(from)?, length(bytes)?);
+        // SAFETY: no memory is passed; the descriptor is open for the duration of the borrow.
+        let allocated = check(unsafe { libc::fallocate(fd.as_raw_fd(), 0, from, bytes) });
+        // A planted fault, which tests/failing must find: nobody looks at the answer, not even whether a signal came in between.
+        #[cfg(ringway_planted = "unheeded_errno")]
+        let allocated = allocated.or(Ok(0));
+        allocated.map(drop)
+    })
+}
+
+/// So much is allocated in a call. Older kernels give up at a signal and undo what the call has done, so that a program with a timer whose signals come faster than a
+/// whole segment is allocated would never have one.
+const PIECE: usize = HUGE_PAGE;
+
+/// Allocates piece by piece, each again until no signal comes in between.
+fn in_pieces(
+    bytes: usize,
+    mut allocate: impl FnMut(usize, usize) -> io::Result<()>,
+) -> io::Result<()> {
+    for from in (0..bytes).step_by(PIECE) {
+        again(|| allocate(from, PIECE.min(bytes - from)))?;
+    }
+    Ok(())
 }
 
 /// Applies the [`SEALS`]. Must come after our own writable mapping was made: `F_SEAL_FUTURE_WRITE` refuses later ones.
@@ -183,6 +201,13 @@ pub(crate) fn inspect(
         .saturating_mul(512);
     if allocated < size {
         return Err(Defect::Sparse { size, allocated });
+    }
+    // Of huge pages `mmap` reserves what is missing, or fails.
+    if !huge {
+        let present = pages::present(fd, size).map_err(unreadable)?;
+        if let Some(allocated) = present.filter(|present| *present < size) {
+            return Err(Defect::Sparse { size, allocated });
+        }
     }
     Ok(())
 }
@@ -321,6 +346,58 @@ mod tests {
             inspect(sealed(4096).as_fd(), 4096, true, None),
             Err(Defect::FileSystem)
         );
+    }
+
+    /// The kernel as it was before Linux 6.9: a signal comes whenever so much was allocated, and undoes what the call at hand has done.
+    #[test]
+    fn signals_that_come_all_the_time_hold_up_no_allocation() {
+        const BYTES: usize = 64 << 20;
+        const BETWEEN: usize = 3 << 20;
+        let (mut calls, mut worked, mut there) = (0, 0, 0);
+        let allocated = in_pieces(BYTES, |from, bytes| {
+            calls += 1;
+            if calls > 1000 {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            assert_eq!(from, there, "one behind the other");
+            let signal = (worked / BETWEEN + 1) * BETWEEN;
+            worked += bytes;
+            if worked > signal {
+                worked = signal;
+                return Err(io::Error::from_raw_os_error(libc::EINTR));
+            }
+            there += bytes;
+            Ok(())
+        });
+        assert!(allocated.is_ok(), "{allocated:?}");
+        assert_eq!(there, BYTES);
+    }
+
+    /// As many pages as the file should have, but behind its end: the kernel counts them with the others.
+    #[test]
+    fn pages_behind_the_end_do_not_stand_for_those_that_are_missing() {
+        use nix::fcntl::{FallocateFlags, fallocate};
+
+        let keep = FallocateFlags::FALLOC_FL_KEEP_SIZE;
+        for there in [0, 4096] {
+            let hollow = create(c"ringway-test", false).unwrap();
+            resize(hollow.as_fd(), 8192).unwrap();
+            fallocate(&hollow, keep, 8192, 8192 - there).unwrap();
+            if there > 0 {
+                fallocate(&hollow, FallocateFlags::empty(), 0, there).unwrap();
+            }
+            seal(hollow.as_fd()).unwrap();
+            assert_eq!(stat(hollow.as_fd()).unwrap().st_blocks, 16);
+            if pages::present(hollow.as_fd(), 8192).unwrap().is_none() {
+                eprintln!("skipped: this kernel does not tell (6.5 does)");
+                return;
+            }
+            let missing = Defect::Sparse {
+                size: 8192,
+                allocated: there as u64,
+            };
+            assert_eq!(inspect(hollow.as_fd(), 8192, false, None), Err(missing));
+        }
     }
 
     /// By whatever descriptor it comes back; and as another's it is none of ours.

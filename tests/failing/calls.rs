@@ -11,6 +11,9 @@ use libc::{
     EOPNOTSUPP, EPERM, EROFS, ESRCH, ETOOMANYREFS, EWOULDBLOCK,
 };
 
+/// As in `src/sys/pages.rs`: the C library's crate has it for some architectures only.
+pub(crate) const SYS_CACHESTAT: i64 = 451;
+
 /// Whether this answer can be given here, by the call's second and third argument.
 pub(crate) fn is_likely(number: i64, errno: i32, [second, third]: [u64; 2]) -> bool {
     match number {
@@ -62,6 +65,7 @@ pub(crate) fn goes_on(number: i64, errno: i32) -> bool {
         | libc::SYS_io_uring_setup
         | libc::SYS_io_uring_register
         | libc::SYS_io_uring_enter
+        | SYS_CACHESTAT
         | libc::SYS_membarrier
         | libc::SYS_epoll_pwait2
         | libc::SYS_epoll_wait
@@ -122,6 +126,7 @@ pub(crate) fn known(number: i64) -> Option<Known> {
         libc::SYS_io_uring_register => Fails(&[ENOSYS, EPERM, ENOMEM]),
         libc::SYS_io_uring_enter => Fails(&[EAGAIN, EINTR, EBUSY, ENOMEM, ENOSYS, EPERM, EINVAL]),
         libc::SYS_pidfd_open => Fails(&[ENOSYS, EMFILE, EPERM, ESRCH]),
+        SYS_CACHESTAT => Fails(&[ENOSYS, EPERM]),
         libc::SYS_membarrier => Fails(&[ENOSYS, EPERM, EINVAL]),
         libc::SYS_sched_getaffinity => Fails(&[EPERM, ENOSYS, ESRCH]),
         libc::SYS_sched_setaffinity => Fails(&[EINVAL, EPERM]),
@@ -173,6 +178,7 @@ pub(crate) const ABSENT: &[(i64, &[i32])] = &[
     (libc::SYS_io_uring_register, &[ENOSYS, EPERM]),
     (libc::SYS_io_uring_enter, &[ENOSYS, EPERM, EAGAIN]),
     (libc::SYS_pidfd_open, &[ENOSYS, EPERM]),
+    (SYS_CACHESTAT, &[ENOSYS, EPERM]),
     (libc::SYS_membarrier, &[ENOSYS, EPERM]),
     (libc::SYS_epoll_pwait2, &[ENOSYS, EPERM]),
     (libc::SYS_sched_getaffinity, &[ENOSYS, EPERM]),
@@ -185,6 +191,7 @@ pub(crate) fn name(number: i64) -> String {
     const NAMES: &[(i64, &str)] = &[
         (libc::SYS_accept4, "accept4"),
         (libc::SYS_bind, "bind"),
+        (SYS_CACHESTAT, "cachestat"),
         (libc::SYS_chmod, "chmod"),
         (libc::SYS_clone3, "clone3"),
         (libc::SYS_close, "close"),

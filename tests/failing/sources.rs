@@ -158,6 +158,11 @@ const LEFT: &[(&str, &str, &str)] = &[
         "in a group that has a limit: tests/memory",
     ),
     (
+        "sys/pages.rs",
+        "nix::fcntl",
+        "where a sandbox forbids the call before it: the pairs",
+    ),
+    (
         "sys/place.rs",
         "fs::read_to_string(",
         "to say what a refusal means, which is told without that too: the pairs",
