@@ -312,9 +312,13 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
                 most: self.alignment,
             });
         }
+        if self.exceeds(payload) {
+            // Before a sum that it could overflow.
+            self.check_size(payload)?;
+        }
         let pad = padding(self.tail, (alignment as u64).max(8));
         let length = frame_length(payload as u64);
-        if self.exceeds(payload) || self.tail + pad + length + HEADER > self.limit {
+        if self.tail + pad + length + HEADER > self.limit {
             self.make_room(payload, pad + length)?;
         }
         if self.tail + pad + length != self.cleared {

@@ -138,6 +138,11 @@ fn what_is_too_large_is_refused_whatever_room_there_is() {
         assert_eq!(producer.has_room(payload, 8), Err(refused));
         assert_eq!(producer.send_through(&vec![0; payload], 0), None);
         assert_eq!(producer.has_room(payload - 1, 8), Ok(true));
+        let absurd = Refusal::TooLarge {
+            payload: usize::MAX,
+            most,
+        };
+        assert_eq!(producer.has_room(usize::MAX, 8), Err(absurd));
         let (payload, most) = (payload - 8, most - 8);
         let refused = Refusal::TooLarge { payload, most };
         let found = producer.try_reserve_expiring(payload, 8).unwrap_err();
