@@ -72,9 +72,8 @@ impl Ringer {
         self.0 = Way::Socket;
     }
 
-    /// Wakes the peer's half. `link` is the handshake socket, for the fallback. `false`: the kernel had no memory for it, and the
-    /// next look rings again. Other errors are not the caller's business: a peer whose bell cannot be rung is hostile or dead,
-    /// and the socket and the pidfd speak about that.
+    /// Wakes the peer's half. `link` is the handshake socket, for the fallback. `false`: the kernel had no memory for it, or a sandbox
+    /// did not permit it, and the next look rings again. That the peer is not there is not the caller's business: the socket and the pidfd speak about that.
     #[cold]
     pub(crate) fn ring(&mut self, link: BorrowedFd<'_>) -> bool {
         if let Way::Bell(bell, retry) = &mut self.0 {
@@ -104,10 +103,7 @@ impl Ringer {
                     false
                 }
             },
-            Way::Trusted(bell) => {
-                write(bell.as_fd());
-                true
-            }
+            Way::Trusted(bell) => write(bell.as_fd()),
             Way::Socket => false,
         };
         rung || nudge(link)
@@ -143,18 +139,23 @@ impl Retry {
     }
 }
 
-/// Wakes both halves of the peer, through the handshake socket. `false`: the kernel had no memory for it.
+/// Wakes both halves of the peer, through the handshake socket. `false`: the kernel had no memory for it, or a sandbox did not permit it.
 pub(crate) fn nudge(link: BorrowedFd<'_>) -> bool {
     // A full socket (`EAGAIN`) means that the peer has nudges it has not taken, and will look when it does: `poll` says
-    // why nothing is lost.
+    // why nothing is lost. Of a peer that has gone there is nobody to be woken.
     let errno = socket::nudge(link).err().and_then(|e| e.raw_os_error());
-    !matches!(errno, Some(libc::ENOBUFS | libc::ENOMEM))
+    matches!(
+        errno,
+        None | Some(libc::EAGAIN | libc::EPIPE | libc::ECONNRESET)
+    )
 }
 
-fn write(bell: BorrowedFd<'_>) {
+/// `false`: it was not permitted. A bell that is full has been rung.
+fn write(bell: BorrowedFd<'_>) -> bool {
     let one = 1u64.to_ne_bytes();
     // SAFETY: `one` is valid for reads of eight bytes.
-    unsafe { libc::write(bell.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+    let written = unsafe { libc::write(bell.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+    written != -1 || super::last_error().raw_os_error() == Some(libc::EAGAIN)
 }
 
 #[cfg(test)]

@@ -167,7 +167,12 @@ pub(crate) fn inspect(
     // SAFETY: `F_GET_SEALS` passes no memory.
     let seals = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GET_SEALS) };
     if seals == -1 {
-        return Err(Defect::NotAMemoryFile);
+        let errno = super::last_error().raw_os_error().unwrap_or(0);
+        // What has no seals says `EINVAL`, a mere path `EBADF`; else we may not ask.
+        return Err(match errno {
+            libc::EINVAL | libc::EBADF => Defect::NotAMemoryFile,
+            _ => Defect::Unreadable(errno),
+        });
     }
     if seals & SEALS != SEALS {
         return Err(Defect::Seals(seals));

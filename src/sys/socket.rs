@@ -273,6 +273,11 @@ pub(crate) fn nudge(fd: BorrowedFd<'_>) -> io::Result<()> {
         check_length(unsafe { libc::send(fd.as_raw_fd(), byte.as_ptr().cast(), 1, flags) })
     })
     .map(drop)
+    .or_else(|error| match error.raw_os_error() {
+        // A sandbox, which has let a handshake pass: that is made by the other call.
+        Some(libc::EPERM | libc::EACCES | libc::ENOSYS) => message::send(fd, &byte, &[]),
+        _ => Err(error),
+    })
 }
 
 /// What a look at the handshake socket found.
