@@ -40,6 +40,15 @@ pub(crate) fn is_ours(number: i64, direct: bool) -> bool {
     direct || !of_memory
 }
 
+/// The answers by which a call of these arguments is likely to fail.
+pub(crate) fn answers(number: i64, arguments: [u64; 2]) -> Vec<i32> {
+    let Some(Fails(errnos)) = known(number) else {
+        return Vec::new();
+    };
+    let likely = |errno: &i32| is_likely(number, *errno, arguments);
+    errnos.iter().copied().filter(likely).collect()
+}
+
 /// What is known of one call.
 pub(crate) enum Known {
     /// It can fail with these.

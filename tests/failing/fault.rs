@@ -15,18 +15,24 @@ pub(crate) fn fault(ran: &Ran, plans: &[Plan], wanted: Option<[u64; 2]>) -> Opti
         return Some(format!("{said} frames were committed, {heard} received"));
     }
     let [first, second, _] = &ran.texts;
+    let is_rare = plans.iter().any(|plan| plan.rare);
+    if let Some(text) = ran.texts.iter().find(|text| text.contains("TimedOut")) {
+        return Some(format!("somebody waited in vain: {text}"));
+    }
     // The kernel says once that words of ours were unread at the peer's close, before what that had said; told twice, there is nobody.
     let is_reset =
         |plan: &&Plan| (plan.number, plan.errno) == (libc::SYS_recvmsg, libc::ECONNRESET);
     let is_told_the_end = plans.iter().filter(is_reset).count() > 1;
-    if first.starts_with("exchange") && !is_told_the_end {
+    if first.starts_with("exchange") && !is_told_the_end && !is_rare {
         return Some("a connection that was made did not last".to_owned());
     }
-    if !second.is_empty() {
+    let is_for_good = |plan: &Plan| plan.rare && plan.manner == Manner::Always;
+    if !second.is_empty() && !plans.iter().any(is_for_good) {
         return Some("the next attempt failed too".to_owned());
     }
     // Not where what it goes on with fails too.
-    let goes_on = |plan: &Plan| !plan.instead && calls::goes_on(plan.number, plan.errno);
+    let goes_on =
+        |plan: &Plan| !plan.instead && !plan.rare && calls::goes_on(plan.number, plan.errno);
     if !first.is_empty() && plans.iter().all(goes_on) {
         return Some("this was to go on".to_owned());
     }

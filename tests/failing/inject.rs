@@ -5,10 +5,12 @@ use std::mem;
 use std::path::Path;
 
 use crate::calls;
+use crate::documented;
 use crate::fault::fits;
 use crate::process::{Page, fork, holdings, watchdog};
 use crate::scene::{
-    ATTEMPT, DONE, HEARD, HELD, LEFT, RUNNING, SAID, Scene, TEXTS, WANTED, read, write,
+    self, ATTEMPT, DONE, Expected, HEARD, HELD, LEFT, RUNNING, SAID, Scene, TEXTS, WANTED, read,
+    write,
 };
 use crate::trace::sites::{Code, Site};
 use crate::trace::{self, Registers, Stop};
@@ -39,9 +41,28 @@ pub(crate) struct Plan {
     pub(crate) manner: Manner,
     /// It is made there only where another one failed.
     pub(crate) instead: bool,
+    /// Nobody expects it: the page of the call says that it can be. A connection may end by it, and an attempt may fail.
+    pub(crate) rare: bool,
+}
+
+impl Expected {
+    fn of(plans: &[Plan]) -> Self {
+        let rare = || plans.iter().filter(|plan| plan.rare);
+        if rare().any(|plan| plan.manner == Manner::Always) {
+            Self::ForGood
+        } else if rare().count() > 0 {
+            Self::Rare
+        } else {
+            Self::Likely
+        }
+    }
 }
 
 impl Plan {
+    pub(crate) fn rare(self) -> Self {
+        Self { rare: true, ..self }
+    }
+
     /// What is to fail in the place of what was not met. `seen`: as in [`Ran`].
     pub(crate) fn be_nearer(&mut self, attempt: u32, seen: [u32; 2]) {
         let [from_there, from_anywhere] = seen;
@@ -158,6 +179,7 @@ pub(crate) fn run(
         page.set(WANTED + index, count);
     }
     let mut filtered = Vec::new();
+    scene::expect(Expected::of(plans));
     if !lists {
         filtered.extend(plans.iter().map(|plan| plan.number));
     }
@@ -198,7 +220,7 @@ pub(crate) fn run(
                     continue;
                 };
                 let number = i64::try_from(registers.orig_rax).unwrap_or(-1);
-                let arguments = [registers.rsi, registers.rdx];
+                let arguments = arguments(who, &registers);
                 let mut site = code.site(who, &registers);
                 // Other threads only close, once they have begun.
                 site.direct &= who == failing;
@@ -214,8 +236,12 @@ pub(crate) fn run(
                     });
                 }
                 let due = due(plans, &mut ran, |plan| {
-                    let likely = calls::is_likely(number, plan.errno, arguments);
-                    let is_it = plan.number == number && ours && likely;
+                    let can_be = if plan.rare {
+                        documented::is_tried(number, plan.errno, arguments)
+                    } else {
+                        calls::is_likely(number, plan.errno, arguments)
+                    };
+                    let is_it = plan.number == number && ours && can_be;
                     is_it.then_some((site.hash, *turn))
                 });
                 *turn += u32::from(ours);
@@ -239,6 +265,20 @@ pub(crate) fn run(
     ran.left = page.get(LEFT) != 0;
     page.unmap();
     ran
+}
+
+/// The second and the third; of a close, whether that is a directory's.
+fn arguments(who: libc::pid_t, registers: &Registers) -> [u64; 2] {
+    if registers.orig_rax != libc::SYS_close as u64 {
+        return [registers.rsi, registers.rdx];
+    }
+    let descriptor = format!("/proc/{who}/fd/{}", registers.rdi);
+    // A link is followed, but what it leads to is not opened.
+    if Path::new(&descriptor).is_dir() {
+        [documented::OF_A_DIRECTORY, 0]
+    } else {
+        [0; 2]
+    }
 }
 
 /// Which plan the call is to be failed by that is made now. `which`: from where it is made, and which of its number it is; `None`: it is not one that this plan means. A plan counts only what is

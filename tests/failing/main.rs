@@ -6,6 +6,7 @@
 #![cfg(all(target_arch = "x86_64", target_env = "gnu"))]
 
 mod calls;
+mod documented;
 mod fault;
 #[path = "../forbid/mod.rs"]
 mod forbid;
@@ -30,10 +31,10 @@ use series::{LIMIT, MANY_WORKERS, Series, WORKERS};
 use symbols::Symbols;
 
 /// Every call of some scenes fails in every way. What one of them does as one before did it is tried with one answer. `RINGWAY_OCCURRENCES`: each time that a call is made from a
-/// place fails with each answer, in each scene. If pairs are asked for, these are carried out in the place of that.
+/// place fails with each answer that there is, in each scene, in as many shares as that says. If pairs are asked for, these are carried out in the place of that.
 fn every_call_fails(scenes: &[Scene]) {
-    let share = Share::asked();
-    let each = std::env::var_os("RINGWAY_OCCURRENCES").is_some();
+    let share = Share::asked("RINGWAY_PAIRS");
+    let each = Share::asked("RINGWAY_OCCURRENCES");
     let mut known = BTreeSet::new();
     let (mut planned, mut met) = (BTreeMap::new(), BTreeSet::new());
     for &scene in scenes {
@@ -47,8 +48,12 @@ fn every_call_fails(scenes: &[Scene]) {
             series.end(5);
             continue;
         }
-        let plans = series.plans(&mut known, each);
-        series.carry_out(&plans, WORKERS, |series, plan| {
+        let mut plans = series.plans(&mut known, each.is_some());
+        let mut workers = WORKERS;
+        if let Some(share) = each {
+            (plans, workers) = (share.of(plans), MANY_WORKERS);
+        }
+        series.carry_out(&plans, workers, |series, plan| {
             Vec::from_iter(series.fault(&[*plan]))
         });
         for plan in &plans {

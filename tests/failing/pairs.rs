@@ -1,8 +1,9 @@
 //! Two failures in one run: each that there is first, and behind it each call that is made then, wherever from. Where the first is what ends an attempt,
 //! these are few; where it goes on, they are those of the whole attempt, and what it makes instead.
 
+use crate::calls::answers;
 use crate::inject::{Manner, Plan};
-use crate::series::{Series, answers};
+use crate::series::Series;
 
 /// Two that say of a directory that it is not for us: then names are in another one, and its peer, to whom nobody says so, looks in vain.
 const ELSEWHERE: (i64, i32, i64) = (libc::SYS_statx, libc::EACCES, libc::SYS_access);
@@ -16,16 +17,16 @@ pub(crate) struct Share {
 }
 
 impl Share {
-    /// `RINGWAY_PAIRS`: how many shares there are; `RINGWAY_SEED`: which of them is to be tried, from 1 on. `None`: no pairs are.
-    pub(crate) fn asked() -> Option<Self> {
-        let number = |name| std::env::var(name).ok()?.parse::<u64>().ok();
+    /// `variable`: how many shares there are; `RINGWAY_SEED`: which of them is to be tried, from 1 on. `None`: it is not set.
+    pub(crate) fn asked(variable: &str) -> Option<Self> {
+        let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
         Some(Self {
-            shares: number("RINGWAY_PAIRS").filter(|shares| *shares > 0)?,
+            shares: number(variable).filter(|shares| *shares > 0)?,
             number: number("RINGWAY_SEED").unwrap_or(1).saturating_sub(1),
         })
     }
 
-    /// Its part of the first failures.
+    /// Its part of the (first) failures.
     pub(crate) fn of(self, firsts: Vec<Plan>) -> Vec<Plan> {
         let from = (self.number % self.shares) as usize;
         let its = firsts.into_iter().skip(from);

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use crate::calls::{self, Known};
+use crate::calls::{self, Known, answers};
+use crate::documented;
 use crate::fault::fault;
 use crate::inject::{self, Call, Manner, Plan, Ran};
 use crate::process::{Page, fork, watchdog};
@@ -43,6 +44,7 @@ impl Place {
             errno,
             manner,
             instead: false,
+            rare: false,
         }
     }
 
@@ -66,8 +68,9 @@ fn places(scene: Scene, made: &[Call]) -> Places {
         let name = calls::name(number);
         match calls::known(number) {
             None => panic!("{scene:?} makes {name}, which tests/failing/calls.rs does not know"),
-            Some(Known::Fails(_)) if calls::is_ours(number, call.site.direct) => {}
-            _ => continue,
+            Some(Known::Left(_)) if !documented::has(number) => continue,
+            Some(_) if calls::is_ours(number, call.site.direct) => {}
+            Some(_) => continue,
         }
         let known = places.entry(number).or_default();
         let occurrence = Occurrence {
@@ -84,15 +87,6 @@ fn places(scene: Scene, made: &[Call]) -> Places {
         }
     }
     places
-}
-
-/// The answers by which a call of these arguments is likely to fail.
-pub(crate) fn answers(number: i64, arguments: [u64; 2]) -> Vec<i32> {
-    let Some(Known::Fails(errnos)) = calls::known(number) else {
-        return Vec::new();
-    };
-    let likely = |errno: &i32| calls::is_likely(number, *errno, arguments);
-    errnos.iter().copied().filter(likely).collect()
 }
 
 /// Where a call has its word on a page.
@@ -157,7 +151,7 @@ impl Series {
 
     /// The plans by which each call fails at each place with each answer, and those by which it is not there at all.
     ///
-    /// `all`: each time that it is made from there. Else with each answer the first time, if that is not `known` from an earlier scene, and with one of them the second and the last time, and
+    /// `all`: each time that it is made from there, with every answer that its page documents or a sandbox gives, and for good with what a sandbox gives. Else with each answer the first time, if that is not `known` from an earlier scene, and with one of them the second and the last time, and
     /// the first time where it is known.
     pub(crate) fn plans(&self, known: &mut BTreeSet<(i64, u64)>, all: bool) -> Vec<Plan> {
         let mut plans = Vec::new();
@@ -175,7 +169,17 @@ impl Series {
                     }
                     let plan = |errno| place.plan(number, index, errno, Manner::Once);
                     plans.extend(answers.into_iter().map(plan));
+                    if all {
+                        let arguments = place.occurrences[index].arguments;
+                        let rest = documented::rest(number, arguments).into_iter().map(plan);
+                        plans.extend(rest.map(Plan::rare));
+                    }
                 }
+            }
+            let for_good = all && documented::can_be_absent(number);
+            for &errno in documented::SANDBOX.iter().filter(|_| for_good) {
+                let plan = places[0].plan(number, 0, errno, Manner::Always);
+                plans.push(plan.rare());
             }
         }
         for &(number, errnos) in calls::ABSENT {

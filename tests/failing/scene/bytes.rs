@@ -8,7 +8,7 @@ use std::time::Duration;
 use ringway::Connection;
 use ringway::stream::ByteStream;
 
-use super::{ATTEMPT, HEARD, Outcome, SAID, Scene, clear, soon};
+use super::{ATTEMPT, HEARD, Outcome, SAID, Scene, clear, for_a_client};
 use crate::process::Page;
 
 /// Exchanges that each find the other side asleep, and then what does not fit into a ring.
@@ -132,12 +132,16 @@ pub(super) fn attempt(scene: Scene, page: &Page, path: &Path) -> Outcome {
         scene.connect(path).map_err(|error| clear(&error))?
     } else {
         let mut listener = scene.bind(path).map_err(|error| clear(&error))?;
-        let accepted = listener.accept_deadline(soon());
+        let accepted = listener.accept_deadline(for_a_client());
         accepted.map_err(|error| clear(&error))?
     };
     let ends = Ends::new(page, connection, true).map_err(|error| clear(&error));
     let outcome = ends?.converse(scene.connects());
-    outcome.map_err(|error| format!("exchange: {error}"))
+    outcome.map_err(|error| told(&error))
+}
+
+fn told(error: &io::Error) -> String {
+    format!("exchange: {:?}: {error}", error.kind())
 }
 
 /// The peer's side of one connection.
@@ -151,5 +155,5 @@ pub(super) fn answer(connection: Connection, page: &Page, first: bool) -> String
         let kind = end.kind();
         assert_eq!(kind, ErrorKind::ConnectionReset, "{end}");
     }
-    format!("{error};")
+    format!("{};", told(&error))
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use ringway::{Connection, Event, Poller, RecvError, SendError};
 
 use super::exchange::{FRAMES, ROUNDS, frame};
-use super::{ATTEMPT, Outcome, SAID, Scene, clear, soon};
+use super::{ATTEMPT, Expected, Outcome, SAID, Scene, clear, for_a_client, is_expected, soon};
 use crate::process::Page;
 
 pub(super) fn serve(scene: Scene, page: &Page, path: &Path) -> Outcome {
@@ -16,17 +16,20 @@ pub(super) fn serve(scene: Scene, page: &Page, path: &Path) -> Outcome {
         .map_err(|error| clear(&error))?;
     let (mut said, mut heard) = (0, 0);
     let attempt = page.get(ATTEMPT);
-    let limit = soon();
+    let (first, limit) = (for_a_client(), soon());
     loop {
         // As in somebody else's loop, which waits for what tells of an event; here it is waited for by itself.
         if let Err(error) = poller.arm() {
             clear(&error);
         }
         match poller
-            .event_deadline(limit)
+            .event_deadline(if heard == 0 { first } else { limit })
             .map_err(|error| clear(&error))?
         {
-            None => return Err("exchange: the poller heard nothing".to_owned()),
+            None if heard == 0 && is_expected(Expected::ForGood) => {
+                return Err("nobody could be let in".to_owned());
+            }
+            None => return Err("exchange: TimedOut: the poller heard nothing".to_owned()),
             // The peer, which has had everything, connects again; that may come ahead of the end of what it has left.
             Some(Event::Ready(mut turn)) if said == FRAMES => {
                 while turn.more() {

@@ -7,7 +7,9 @@ use std::time::Duration;
 use ringway::{Connection, RecvError, Resumed};
 
 use super::exchange::{Ends, is_end, until_end};
-use super::{ATTEMPT, DONE, HEARD, Outcome, PEER_SAID, SAID, Scene, clear, judge, soon};
+use super::{
+    ATTEMPT, DONE, HEARD, Outcome, PEER_SAID, SAID, Scene, clear, for_a_client, judge, soon,
+};
 use crate::process::Page;
 
 /// Frames that the first server is sent. It finishes with one of them.
@@ -122,7 +124,7 @@ pub(super) fn server(scene: Scene, page: &Page, path: &Path) -> Outcome {
     let mut listener = scene.bind(path).map_err(|error| clear(&error))?;
     let receives = |error| format!("exchange: receive: {error:?}");
     loop {
-        let accepted = listener.accept_deadline(soon());
+        let accepted = listener.accept_deadline(for_a_client());
         let mut connection = accepted.map_err(|error| clear(&error))?;
         let [number, _] = first(&mut connection).map_err(receives)?;
         if number == 0 {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ringway::{Connection, ErrorKind, Tap};
 
 use super::exchange::{Ends, exchange, long, short, until_end};
-use super::{DONE, Outcome, Scene, clear, judge, soon};
+use super::{DONE, Outcome, Scene, clear, for_a_client, judge, soon};
 use crate::process::Page;
 
 /// One failure costs a watcher one answer, or, where it is the pause behind it, some.
@@ -16,7 +16,7 @@ const TRIES: u64 = 20;
 /// The failing process's: the listener.
 pub(super) fn attempt(scene: Scene, page: &Page, path: &Path) -> Outcome {
     let mut listener = scene.bind(path).map_err(|error| clear(&error))?;
-    let accepted = listener.accept_deadline(soon());
+    let accepted = listener.accept_deadline(for_a_client());
     let mut connection = accepted.map_err(|error| clear(&error))?;
     let _attendant = listener.attend().map_err(|error| clear(&error))?;
     exchange(&mut connection, page, false)?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::{DONE, Outcome, Scene, WATCHED, clear, soon};
+use super::{DONE, Outcome, Scene, WATCHED, clear, for_a_client, soon};
 use crate::process::Page;
 
 /// What a watcher looks at: a connection within the peer, that carries frames again and again.
@@ -11,7 +11,7 @@ pub(super) fn shown(scene: Scene, page: &Page, path: &Path) {
     let mut listener = scene.config().allow_tap(true).bind(path).unwrap();
     let there = path.to_path_buf();
     let client = std::thread::spawn(move || scene.config().connect(there.as_path()).unwrap());
-    let mut server = listener.accept_deadline(soon()).unwrap();
+    let mut server = listener.accept_deadline(for_a_client()).unwrap();
     let mut client = client.join().unwrap();
     let attendant = listener.attend().unwrap();
     page.set(WATCHED, 1);
@@ -48,5 +48,5 @@ pub(super) fn watch(scene: Scene, page: &Page, path: &Path) -> Outcome {
         }
         std::thread::yield_now();
     }
-    Err("exchange: nothing was seen".to_owned())
+    Err("exchange: TimedOut: nothing was seen".to_owned())
 }
