@@ -2,6 +2,7 @@
 //!
 //! `RINGWAY_KILLS` sets how many (5,000 unless told). Each test runs in a process of its own with a watchdog.
 
+mod attendant;
 mod forks;
 mod goodbye;
 mod handshake;

@@ -6,11 +6,17 @@ mod forbid;
 mod given;
 mod kills;
 mod last;
+mod midway;
 mod name;
+#[path = "../crash/process.rs"]
+mod process;
 #[path = "../role/mod.rs"]
 #[allow(dead_code, reason = "what a role prints is of no interest here")]
 mod role;
 mod stopped;
+#[path = "../crash/traced.rs"]
+#[allow(dead_code, reason = "the tests of kills need more of it")]
+mod traced;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! A stream of bytes: what is written is read, byte for byte, however it is cut; each end is told for what it is; a reader that stops stops the writer.
 
 mod ends;
+mod half;
 mod hostile;
 #[path = "../pair/mod.rs"]
 mod pair;

@@ -1,7 +1,11 @@
 //! Encoded messages: each format carries them, and what is no message is an error after which the connection goes on.
 #![cfg(all(feature = "postcard", feature = "messagepack", feature = "protobuf"))]
 
+mod midway;
+#[path = "../pair/mod.rs"]
 mod pair;
+#[path = "../crash/process.rs"]
+mod process;
 
 use std::fmt::{Debug, Display};
 use std::time::{Duration, Instant};
