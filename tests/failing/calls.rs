@@ -23,7 +23,8 @@ pub(crate) fn is_likely(number: i64, errno: i32, [second, third]: [u64; 2]) -> b
         libc::SYS_recvmsg => errno != EAGAIN || third & libc::MSG_PEEK as u64 != 0,
         // A watch that is there can be changed and taken out: the kernel needs nothing for that.
         libc::SYS_epoll_ctl => second == libc::EPOLL_CTL_ADD as u64,
-        // What has no seals is no memory file, and that is what is said of it then; a flag of a descriptor that is open can be set.
+        // What has no seals is no memory file, and that is what is said of it then (`EINVAL`); a flag of a descriptor that is open can be set.
+        libc::SYS_fcntl if second == libc::F_GET_SEALS as u64 => errno == EPERM,
         libc::SYS_fcntl if second == libc::F_DUPFD_CLOEXEC as u64 => errno == EMFILE,
         libc::SYS_fcntl => second == libc::F_ADD_SEALS as u64 && errno != EMFILE,
         _ => true,
@@ -82,7 +83,8 @@ pub(crate) fn goes_on(number: i64, errno: i32) -> bool {
         | libc::SYS_unshare
         | libc::SYS_getdents64
         | libc::SYS_shutdown
-        | libc::SYS_sendto => true,
+        | libc::SYS_sendto
+        | libc::SYS_write => true,
         // Of a peer's process: a connection may go without where there is none to be had, and not for want of a descriptor now.
         libc::SYS_pidfd_open => errno != EMFILE,
         libc::SYS_memfd_create => errno == EINVAL,
@@ -106,7 +108,7 @@ pub(crate) fn known(number: i64) -> Option<Known> {
         // `EPIPE` and `ECONNRESET` say that the peer has gone, which is tried where it has: tests/crash.
         libc::SYS_sendmsg => Fails(&[EINTR, EAGAIN, ENOBUFS, ENOMEM, ETOOMANYREFS]),
         libc::SYS_recvmsg => Fails(&[EINTR, EAGAIN, ENOBUFS, ENOMEM, ECONNRESET]),
-        libc::SYS_sendto => Fails(&[EINTR, EAGAIN, ENOBUFS, ENOMEM]),
+        libc::SYS_sendto => Fails(&[EINTR, EAGAIN, ENOBUFS, ENOMEM, EPERM]),
         libc::SYS_shutdown => Fails(&[ENOTCONN]),
         libc::SYS_memfd_create => Fails(&[EINVAL, EMFILE, ENFILE, ENOMEM, ENOSYS, EPERM]),
         libc::SYS_ftruncate => Fails(&[EINTR, EFBIG, EPERM]),
@@ -140,8 +142,8 @@ pub(crate) fn known(number: i64) -> Option<Known> {
         libc::SYS_sched_getaffinity => Fails(&[EPERM, ENOSYS, ESRCH]),
         libc::SYS_sched_setaffinity => Fails(&[EINVAL, EPERM]),
         libc::SYS_sched_setscheduler => Fails(&[EINVAL, EPERM]),
-        // It writes to a bell that is full (`EAGAIN`) only if that has been rung, and nothing else of it can fail: another answer would be a lie about the peer.
-        libc::SYS_write => Left("a bell's, of a trusted peer"),
+        // A bell's, of a trusted peer. One that is full (`EAGAIN`) has been rung: another answer would be a lie about the peer.
+        libc::SYS_write => Fails(&[EPERM]),
         libc::SYS_openat | libc::SYS_open => {
             Fails(&[EINTR, ENOENT, EACCES, EMFILE, ENFILE, ENOMEM])
         }
@@ -188,6 +190,7 @@ pub(crate) const ABSENT: &[(i64, &[i32])] = &[
     (libc::SYS_io_uring_enter, &[ENOSYS, EPERM, EAGAIN]),
     (libc::SYS_pidfd_open, &[ENOSYS, EPERM]),
     (SYS_CACHESTAT, &[ENOSYS, EPERM]),
+    (libc::SYS_sendto, &[ENOSYS, EPERM]),
     (libc::SYS_membarrier, &[ENOSYS, EPERM]),
     (libc::SYS_epoll_pwait2, &[ENOSYS, EPERM]),
     (libc::SYS_sched_getaffinity, &[ENOSYS, EPERM]),
@@ -258,6 +261,7 @@ pub(crate) fn name(number: i64) -> String {
         (libc::SYS_timerfd_settime, "timerfd_settime"),
         (libc::SYS_unlink, "unlink"),
         (libc::SYS_unshare, "unshare"),
+        (libc::SYS_write, "write"),
     ];
     NAMES
         .iter()

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use ringway::{ErrorKind, Handshake, HandshakeStep};
+use ringway::{ErrorKind, Handshake, HandshakeStep, Listener};
 
 use super::process::{Page, alone, fork};
 use super::traced::{self, Traced, halt};
@@ -59,6 +59,17 @@ fn told(mut waiting: Handshake) -> ErrorKind {
     panic!("it waits for ever");
 }
 
+/// Nobody has the socket any more: who waits is told, who comes finds nobody, and the next one to bind the name has it.
+fn is_free(path: &Path, waiting: Handshake, when: &str) {
+    assert_eq!(told(waiting), ErrorKind::PeerGone, "{when}");
+    let error = patient().connect(path).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{when}: {error}");
+    let mut next = patient().bind(path).expect(when);
+    serves(&mut next, path, when);
+    drop(next);
+    assert!(!path.exists(), "{when}");
+}
+
 fn old(operation: Operation, path: &Path, page: &Page) {
     let mut listener = patient().bind(path).unwrap();
     let mut command = Command::new("true");
@@ -94,16 +105,7 @@ fn who_is_killed_in_a_hand_over_of_his_own_leaves_a_name_that_is_free() {
                 let done = go_on(&traced, at, &page);
                 traced.kill();
                 let when = format!("{operation:?}, at stop {at}");
-                assert_eq!(told(waiting), ErrorKind::PeerGone, "{when}");
-                let error = patient().connect(path.as_path()).unwrap_err();
-                assert_eq!(error.kind(), ErrorKind::NotFound, "{when}: {error}");
-                let mut next = patient().bind(path.as_path()).expect(&when);
-                let itself = std::process::id();
-                let mut client = fork(|| assert_eq!(ask(&path, b"hello"), itself));
-                answer(&mut next.accept_deadline(soon()).unwrap());
-                assert_eq!(client.reap(), 0, "{when}");
-                drop(next);
-                assert!(!path.exists(), "{when}");
+                is_free(&path, waiting, &when);
                 page.unmap();
                 if done {
                     println!("{operation:?}: {at} stops");
@@ -139,8 +141,10 @@ fn an_old_one_killed_in_a_taking_back_leaves_all_to_its_successor() {
                 sleep();
             }));
             let done = go_on(&traced, at, &page);
-            traced.kill();
             let heir = page.get(HEIR) as u32;
+            // While it stands still, too.
+            assert_eq!(ask(&path, b"now"), heir, "at stop {at}");
+            traced.kill();
             assert_eq!(ask(&path, b"later"), heir, "at stop {at}");
             assert_eq!(ask(&path, b"end"), heir, "at stop {at}");
             let until = soon();
@@ -173,6 +177,32 @@ fn be_left(command: &Command) {
     }
 }
 
+/// An heir when it has come to the `at`th stop of its inheriting; and whether it was done before.
+fn heir_at(at: usize, old: &mut Listener) -> (Traced, bool) {
+    let page = Page::new();
+    let mut command = Command::new("true");
+    old.pass_to(&mut command).unwrap();
+    let traced = Traced::new(fork(|| {
+        be_left(&command);
+        halt();
+        let listeners = patient().inherit().unwrap();
+        assert_eq!(listeners.len(), 1);
+        page.set(DONE, 1);
+        sleep();
+    }));
+    let done = go_on(&traced, at, &page);
+    page.unmap();
+    (traced, done)
+}
+
+/// Somebody comes, and is let in here.
+fn serves(old: &mut Listener, path: &Path, when: &str) {
+    let itself = std::process::id();
+    let mut client = fork(|| assert_eq!(ask(path, b"hello"), itself));
+    answer(&mut old.accept_deadline(soon()).unwrap());
+    assert_eq!(client.reap(), 0, "{when}");
+}
+
 #[test]
 fn an_heir_killed_while_it_inherits_leaves_all_to_who_takes_it_back() {
     let name = "midway::an_heir_killed_while_it_inherits_leaves_all_to_who_takes_it_back";
@@ -181,32 +211,42 @@ fn an_heir_killed_while_it_inherits_leaves_all_to_who_takes_it_back() {
             return;
         }
         for at in 0.. {
-            let (page, path) = (Page::new(), path("midway-heir"));
+            let path = path("midway-heir");
             let mut old = patient().bind(path.as_path()).unwrap();
-            let mut command = Command::new("true");
-            old.pass_to(&mut command).unwrap();
-            let itself = std::process::id();
-            let mut client = fork(|| assert_eq!(ask(&path, b"hello"), itself));
-            let traced = Traced::new(fork(|| {
-                be_left(&command);
-                halt();
-                let listeners = patient().inherit().unwrap();
-                assert_eq!(listeners.len(), 1);
-                page.set(DONE, 1);
-                sleep();
-            }));
-            drop(command);
-            let done = go_on(&traced, at, &page);
-            traced.kill();
-            assert!(path.exists(), "at stop {at}: it took the name with it");
+            let (heir, done) = heir_at(at, &mut old);
+            let when = format!("at stop {at}");
             old.take_back().expect("the name is there");
-            answer(&mut old.accept_deadline(soon()).unwrap());
-            assert_eq!(client.reap(), 0, "at stop {at}");
+            serves(&mut old, &path, &when);
+            heir.kill();
+            assert!(path.exists(), "{when}: it took the name with it");
+            serves(&mut old, &path, &when);
             drop(old);
-            assert!(!path.exists(), "at stop {at}");
-            page.unmap();
+            assert!(!path.exists(), "{when}");
             if done {
                 println!("{at} stops");
+                break;
+            }
+        }
+    });
+}
+
+#[test]
+fn an_heir_killed_while_it_inherits_from_one_that_left_leaves_a_name_that_is_free() {
+    let name =
+        "midway::an_heir_killed_while_it_inherits_from_one_that_left_leaves_a_name_that_is_free";
+    alone(name, LIMIT, || {
+        if !traced::is_there() {
+            return;
+        }
+        for at in 0.. {
+            let path = path("midway-orphan");
+            let mut old = patient().bind(path.as_path()).unwrap();
+            let (heir, done) = heir_at(at, &mut old);
+            drop(old);
+            let waiting = waiting(&path);
+            heir.kill();
+            is_free(&path, waiting, &format!("at stop {at}"));
+            if done {
                 break;
             }
         }
