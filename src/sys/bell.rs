@@ -14,7 +14,7 @@
 //! the place of the bell's descriptor: a connection has as many as before. The second is used where there is no `io_uring` (an older kernel, `kernel.io_uring_disabled`, a seccomp filter) or nothing to
 //! make it of just now; the third where there is neither, where a no-op is not taken, and where the caller would rather have the bell's descriptor.
 //! Each of them needs a little memory of the kernel's, for a moment. The socket is tried too where the bell's way fails, so a ring is lost only if the kernel has
-//! memory for neither; then the half that rings asks again with its next look, at its next commit or release, and whichever half of our side sleeps next rings before it does
+//! memory for neither, or a sandbox permits neither; then the half that rings asks again with its next look, at its next commit or release, and whichever half of our side sleeps next rings before it does
 //! (`connection/rest/barrier.rs`). Nothing here waits for memory: a ring must not be able to block.
 //!
 //! We never read a bell: the waiting side watches its own edge-triggered ([`poll`](super::poll)), so a peer that drains, fills

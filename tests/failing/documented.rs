@@ -119,9 +119,8 @@ fn page(number: i64) -> Option<&'static Page> {
 
 /// What a call of these arguments can answer beyond what is [likely](calls::answers).
 pub(crate) fn rest(number: i64, arguments: [u64; 2]) -> Vec<i32> {
-    let Some((_, _, errnos)) = page(number) else {
-        return Vec::new();
-    };
+    let page = page(number);
+    let (_, _, errnos) = page.unwrap_or_else(|| panic!("no page of {}", calls::name(number)));
     let likely = calls::answers(number, arguments);
     let mut rest = Vec::new();
     for &errno in errnos.iter().chain(SANDBOX) {
