@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -23,6 +22,7 @@ use crate::sys::fork::Birth;
 use crate::sys::line::Line;
 use crate::sys::lobby::Lobby;
 use crate::sys::lock::{self, Lock, Unlocked};
+use crate::sys::mode::Place;
 use crate::sys::{credentials, directory, poll, socket};
 
 /// Clients that could not be taken for a lack are asked for again after this long, at the latest.
@@ -95,7 +95,8 @@ impl Listener {
         let door = bind(&path, to_others)?;
         step!("bind-after");
         let mode = if to_others { 0o666 } else { 0o600 } | directory::KEPT;
-        let lobby = std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode))
+        let lobby = Place::at(&path)
+            .and_then(|place| place.set_mode(&path, mode))
             .map_err(|error| Error::io("setting the socket's mode", error))
             .and_then(|()| {
                 Lobby::new(door.as_fd()).map_err(|error| Error::io("watching for clients", error))

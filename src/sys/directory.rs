@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access};
 
 use super::credentials::{effective_uid, is_own};
+use super::mode::Place;
 
 /// Why a directory cannot hold named sockets.
 #[derive(Debug)]
@@ -136,13 +137,12 @@ pub(crate) fn is_kept(path: &Path) -> bool {
 
 /// Takes the bit back, before the socket is handed over, and for good: nobody can tell later whether another one has it. `identity`: what the path led to when we made it. A path that leads nowhere by now leads nobody to the socket either.
 pub(crate) fn keep_no_more(path: &Path, identity: (u64, u64)) -> io::Result<()> {
-    let mode = match fs::symlink_metadata(path) {
-        Ok(status) if (status.dev(), status.ino()) == identity => status.mode() & 0o7777,
-        Ok(_) => return Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    fs::set_permissions(path, fs::Permissions::from_mode(mode & !KEPT))
+    match Place::at(path) {
+        Ok(place) if place.identity() == identity => place.set_mode(path, place.mode() & !KEPT),
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// What a file is, in words.
@@ -171,6 +171,8 @@ pub(crate) fn identity(path: &Path) -> Option<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn scratch(name: &str) -> PathBuf {

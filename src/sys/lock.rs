@@ -227,6 +227,7 @@ mod tests {
 
     /// NFS makes a lock of a range of it, which whoever cannot write is refused (`EBADF`).
     #[test]
+    #[allow(clippy::used_underscore_binding, reason = "else it is only held")]
     fn the_file_beside_a_socket_can_be_locked_over_a_network() {
         let folder = std::env::temp_dir().join(format!("ringway-lock-nfs-{}", std::process::id()));
         fs::DirBuilder::new().mode(0o700).create(&folder).unwrap();

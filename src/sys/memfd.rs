@@ -384,7 +384,8 @@ mod tests {
         use nix::fcntl::{FallocateFlags, fallocate};
 
         let keep = FallocateFlags::FALLOC_FL_KEEP_SIZE;
-        for there in [0, 4096] {
+        for allocated in [0u64, 4096] {
+            let there = i64::try_from(allocated).unwrap();
             let hollow = create(c"ringway-test", false).unwrap();
             resize(hollow.as_fd(), 8192).unwrap();
             fallocate(&hollow, keep, 8192, 8192 - there).unwrap();
@@ -392,14 +393,15 @@ mod tests {
                 fallocate(&hollow, FallocateFlags::empty(), 0, there).unwrap();
             }
             seal(hollow.as_fd()).unwrap();
-            assert_eq!(stat(hollow.as_fd()).unwrap().st_blocks, 16);
-            if pages::present(hollow.as_fd(), 8192).unwrap().is_none() {
-                eprintln!("skipped: this kernel does not tell (6.5 does)");
+            // Where memory files have huge pages, one covers both.
+            let as_meant = stat(hollow.as_fd()).unwrap().st_blocks == 16;
+            if !as_meant || pages::present(hollow.as_fd(), 8192).unwrap().is_none() {
+                eprintln!("skipped: this kernel does not tell (6.5 does), or has huge pages here");
                 return;
             }
             let missing = Defect::Sparse {
                 size: 8192,
-                allocated: there as u64,
+                allocated,
             };
             assert_eq!(inspect(hollow.as_fd(), 8192, false, None), Err(missing));
         }

@@ -41,6 +41,7 @@ pub(crate) mod membarrier;
 pub(crate) mod memfd;
 pub(crate) mod memory;
 pub(crate) mod message;
+pub(crate) mod mode;
 mod pages;
 pub(crate) mod place;
 pub(crate) mod poll;

@@ -101,6 +101,7 @@ const WRITTEN: &[(&str, &[i64])] = &[
     (".try_clone(", &[SYS_fcntl]),
     (".try_clone_to_owned(", &[SYS_fcntl]),
     ("DirBuilder::new(", &[SYS_mkdir]),
+    ("OpenOptions::new(", &[SYS_openat]),
     ("UnixStream::pair(", &[SYS_socketpair]),
     ("fs::canonicalize(", &[SYS_readlink]),
     ("fs::metadata(", &[SYS_statx]),
@@ -156,6 +157,11 @@ const LEFT: &[(&str, &str, &str)] = &[
         "sys/cgroup.rs",
         "fs::read_to_string(",
         "in a group that has a limit: tests/memory",
+    ),
+    (
+        "sys/mode.rs",
+        "fs::metadata(",
+        "where there is no /proc: the pairs, and its own test",
     ),
     (
         "sys/pages.rs",

@@ -86,7 +86,7 @@ fn fields_without_bytes_are_read_so_often_and_no_more() {
     let Type::Record(deepest) = &deep.fields[0].ty else {
         panic!("a record in a record");
     };
-    assert!(list((**deepest).clone()).decode(&[7; 50_000]).is_ok());
+    assert!(list((**deepest).clone()).decode(&vec![7; 50_000]).is_ok());
 }
 
 #[test]
