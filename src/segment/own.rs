@@ -10,7 +10,7 @@ use super::{OwnRing, OwnWord, Ring};
 use crate::sync::{Arc, AtomicU64, Ordering, Site};
 use crate::sys::fork::Birth;
 use crate::sys::gate::Gate;
-use crate::sys::map::{Access, Mapping};
+use crate::sys::map::{self, Access, Mapping};
 use crate::sys::memfd;
 use crate::sys::prefetch;
 
@@ -81,6 +81,10 @@ impl OwnSegment {
         )?;
         // After the writable mapping: the seal refuses any later one, ours included.
         memfd::seal(descriptor.as_fd())?;
+        if size.huge && !map::is_shut(descriptor.as_fd(), memfd::HUGE_PAGE)? {
+            let text = "this kernel lets others write segments of huge pages: use ordinary ones, or Linux 5.13";
+            return Err(io::Error::other(text));
+        }
         Ok(Self {
             mapping: Arc::new(mapping),
             size,

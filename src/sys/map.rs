@@ -184,6 +184,32 @@ impl Drop for Reservation {
     }
 }
 
+/// Whether nobody can map the first `bytes` of a file for writing any more, by having tried. Some kernels before Linux 5.13 do not heed `F_SEAL_FUTURE_WRITE` where pages are huge.
+pub(crate) fn is_shut(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<bool> {
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_SHARED | libc::MAP_NORESERVE;
+    // SAFETY: no address is asked for, so the kernel picks a range that nothing uses.
+    let address = unsafe {
+        libc::mmap(
+            core::ptr::null_mut(),
+            bytes,
+            access,
+            flags,
+            fd.as_raw_fd(),
+            0,
+        )
+    };
+    if address == libc::MAP_FAILED {
+        let error = last_error();
+        return match error.raw_os_error() {
+            Some(libc::EPERM) => Ok(true),
+            _ => Err(error),
+        };
+    }
+    unmap(address.cast(), bytes);
+    Ok(false)
+}
+
 /// Zeroed private memory of this process, page-aligned. The caller owns it.
 pub(crate) fn anonymous(bytes: usize) -> io::Result<*mut u8> {
     map(
@@ -311,6 +337,18 @@ mod tests {
             let inside = maps(base..end);
             assert!(inside.iter().all(|(_, _, mode)| mode == "rw-s"));
         }
+    }
+
+    #[test]
+    fn only_a_sealed_file_is_shut() {
+        let page = memfd::page_size();
+        let fd = memfd::create(c"ringway-test", false).unwrap();
+        memfd::allocate(fd.as_fd(), page).unwrap();
+        assert!(!is_shut(fd.as_fd(), page).unwrap());
+        memfd::seal(fd.as_fd()).unwrap();
+        assert!(is_shut(fd.as_fd(), page).unwrap());
+        let null = std::fs::File::open("/dev/null").unwrap();
+        assert!(is_shut(null.as_fd(), page).is_err(), "it cannot be told");
     }
 
     #[test]

@@ -81,7 +81,7 @@ pub(crate) fn allocate(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
     })
 }
 
-/// So much is allocated in a call. Older kernels give up at a signal and undo what the call has done, so that a program with a timer whose signals come faster than a
+/// So much is allocated in a call. Kernels before Linux 6.11 give up at a signal and undo what the call has done, so that a program with a timer whose signals come faster than a
 /// whole segment is allocated would never have one.
 const PIECE: usize = HUGE_PAGE;
 
@@ -353,7 +353,7 @@ mod tests {
         );
     }
 
-    /// The kernel as it was before Linux 6.9: a signal comes whenever so much was allocated, and undoes what the call at hand has done.
+    /// The kernel as it was before Linux 6.11: a signal comes whenever so much was allocated, and undoes what the call at hand has done.
     #[test]
     fn signals_that_come_all_the_time_hold_up_no_allocation() {
         const BYTES: usize = 64 << 20;
