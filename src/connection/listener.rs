@@ -95,7 +95,7 @@ impl Listener {
         let door = bind(&path, to_others)?;
         step!("bind-after");
         let mode = if to_others { 0o666 } else { 0o600 } | directory::KEPT;
-        let lobby = Place::at(&path)
+        let lobby = Place::of_new_socket(&path)
             .and_then(|place| place.set_mode(&path, mode))
             .map_err(|error| Error::io("setting the socket's mode", error))
             .and_then(|()| {

@@ -140,7 +140,10 @@ pub(crate) fn keep_no_more(path: &Path, identity: (u64, u64)) -> io::Result<()> 
     match Place::at(path) {
         Ok(place) if place.identity() == identity => place.set_mode(path, place.mode() & !KEPT),
         Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        // Two say so: a mark that stays on a socket which another one has would have its name taken.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && self::identity(path).is_none() => {
+            Ok(())
+        }
         Err(error) => Err(error),
     }
 }

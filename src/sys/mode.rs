@@ -29,6 +29,15 @@ impl Place {
         Ok(Self { file, status })
     }
 
+    /// Of a socket that we have just made there: nothing else, and nothing that has another name, which would be older.
+    pub(crate) fn of_new_socket(path: &Path) -> io::Result<Self> {
+        let place = Self::at(path)?;
+        if !place.status.file_type().is_socket() || place.status.nlink() > 1 {
+            return Err(io::Error::other("something else lies there by now"));
+        }
+        Ok(place)
+    }
+
     pub(crate) fn identity(&self) -> (u64, u64) {
         (self.status.dev(), self.status.ino())
     }
@@ -37,11 +46,8 @@ impl Place {
         self.status.mode() & 0o7777
     }
 
-    /// Sets its mode, if it is a socket without another name. `path`: where it was found.
+    /// Sets its mode. `path`: where it was found.
     pub(crate) fn set_mode(&self, path: &Path, mode: u32) -> io::Result<()> {
-        if !self.status.file_type().is_socket() || self.status.nlink() > 1 {
-            return Err(io::Error::other("something else lies there by now"));
-        }
         // The kernel changes no mode by such a descriptor, but by the name that it has for it.
         let name = format!("/proc/self/fd/{}", self.file.as_raw_fd());
         match fs::set_permissions(name, Permissions::from_mode(mode)) {
@@ -82,7 +88,7 @@ mod tests {
         fs::create_dir(&folder).unwrap();
         fs::set_permissions(&folder, Permissions::from_mode(0o777)).unwrap();
         let (path, secret) = (folder.join("socket"), folder.join("secret"));
-        let set = |wanted| Place::at(&path).and_then(|place| place.set_mode(&path, wanted));
+        let set = |wanted| Place::of_new_socket(&path)?.set_mode(&path, wanted);
         fs::write(&secret, "secret").unwrap();
         fs::set_permissions(&secret, Permissions::from_mode(0o600)).unwrap();
         symlink(&secret, &path).unwrap();
