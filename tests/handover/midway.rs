@@ -8,7 +8,7 @@ use ringway::{ErrorKind, Handshake, HandshakeStep, Listener};
 
 use super::process::{Page, alone, fork};
 use super::traced::{self, Traced, halt};
-use super::{answer, ask, path, patient, role, soon};
+use super::{answer, ask, path, patient, role, soon, started};
 
 const LIMIT: Duration = Duration::from_secs(240);
 
@@ -130,7 +130,7 @@ fn an_old_one_killed_in_a_taking_back_leaves_all_to_its_successor() {
                 let mut listener = patient().bind(path.as_path()).unwrap();
                 let mut command = role::process("successor");
                 listener.pass_to(&mut command).unwrap();
-                let heir = command.spawn().unwrap();
+                let heir = started(&mut command);
                 drop(command);
                 page.set(HEIR, u64::from(heir.id()));
                 // It has begun.
