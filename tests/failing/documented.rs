@@ -58,6 +58,8 @@ const PAGES: &[Page] = &[
     ("io_uring_register(2)", &[libc::SYS_io_uring_register], &[EACCES, EBADF, EBADFD, EBUSY, EFAULT, EINVAL, EMFILE, ENOMEM, ENXIO, EOPNOTSUPP]),
     ("io_uring_enter(2)", &[libc::SYS_io_uring_enter], &[EAGAIN, EBADF, EBADFD, EBADR, EBUSY, EFAULT, EINTR, EINVAL, ENXIO, EOPNOTSUPP]),
     ("pidfd_open(2)", &[libc::SYS_pidfd_open], &[EINVAL, EMFILE, ENFILE, ENODEV, ENOMEM, ESRCH]),
+    // Newer than those pages: as on man7.org.
+    ("cachestat(2)", &[calls::SYS_CACHESTAT], &[EBADF, EFAULT, EINVAL, EOPNOTSUPP]),
     ("membarrier(2)", &[libc::SYS_membarrier], &[EINVAL, ENOSYS, EPERM]),
     ("sched_setaffinity(2)", &[libc::SYS_sched_getaffinity, libc::SYS_sched_setaffinity], &[EFAULT, EINVAL, EPERM, ESRCH]),
     ("sched_setscheduler(2)", &[libc::SYS_sched_setscheduler], &[E2BIG, EINVAL, EPERM, ESRCH]),
