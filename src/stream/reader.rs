@@ -158,7 +158,8 @@ fn told(read: Result<usize, RecvError>) -> io::Result<usize> {
 
 impl Read for ByteReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
+        // What no clock can say is for ever.
+        let deadline = self.timeout.and_then(|it| Instant::now().checked_add(it));
         told(self.take(buffer, Some(deadline)))
     }
 

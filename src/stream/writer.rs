@@ -139,7 +139,8 @@ impl ByteWriter {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.timeout.map(|timeout| Instant::now() + timeout)
+        // What no clock can say is for ever.
+        self.timeout.and_then(|it| Instant::now().checked_add(it))
     }
 }
 
