@@ -475,15 +475,6 @@ impl Receiver {
             self.publish_release();
         }
     }
-
-    #[cold]
-    #[inline(never)]
-    fn publish_release(&mut self) {
-        // A frame may have been alive across a fork.
-        if !self.is_forked() && self.lane.publish_release() {
-            self.told_release();
-        }
-    }
 }
 
 impl AsFd for Receiver {

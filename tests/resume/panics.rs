@@ -1,5 +1,6 @@
 //! A server whose handler panics, and whose process lives: it says no goodbye, and its client resumes with whoever is the next.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread;
 
 use ringway::{Connection, ErrorKind, RecvError, Redelivery};
@@ -30,6 +31,62 @@ fn a_client_that_sleeps_is_resumed_behind_a_panic() {
         let (mut server, resumed) = resume(&mut listener, &config, client);
         assert_eq!(resumed.unseen(), 3);
         assert_eq!(rest(&mut server).len(), 3);
+    }
+}
+
+/// It may not have answered: what it has in hand is dropped by the panic, and not finished with, one frame as several.
+#[test]
+fn what_a_handler_that_panics_has_in_hand_is_in_doubt() {
+    for (lanes, batched) in [(1, false), (1, true), (2, false), (2, true)] {
+        let config = config().lanes(lanes);
+        let (mut listener, mut server, mut client) = pair(&config, &config);
+        send(client.sender(), 0..4);
+        drop(server.receiver().recv().unwrap());
+        let handler = thread::spawn(move || {
+            let receiver = server.receiver();
+            if batched {
+                let mut frames = receiver.recv_batch(2).unwrap();
+                drop(frames.next_frame());
+                let _in_hand = frames.next_frame();
+                resume_unwind(Box::new("the handler's"));
+            } else {
+                drop(receiver.recv().unwrap());
+                let _in_hand = receiver.recv().unwrap();
+                resume_unwind(Box::new("the handler's"));
+            }
+        });
+        assert!(handler.join().is_err());
+        assert_eq!(end(&mut client), RecvError::PeerClosed);
+        let (mut server, resumed) = resume(&mut listener, &config, client);
+        let in_doubt = 1 + u64::from(batched);
+        assert_eq!(resumed.in_doubt(), in_doubt, "{lanes} lanes");
+        assert_eq!(resumed.unseen(), 1);
+        let found = rest(&mut server);
+        assert_eq!(found[0].0, 3 - u8::try_from(in_doubt).unwrap());
+        assert_eq!(found[0].1, Redelivery::InDoubt);
+    }
+}
+
+/// Its program has caught the panic, and what was in hand then is finished with as what was copied out is.
+#[test]
+fn a_handler_that_panics_and_comes_back_is_finished_with_what_it_had() {
+    let config = config();
+    for comes_back in [false, true] {
+        let (mut listener, mut server, mut client) = pair(&config, &config);
+        send(client.sender(), 0..2);
+        let caught = catch_unwind(AssertUnwindSafe(|| {
+            let _in_hand = server.receiver().recv().unwrap();
+            resume_unwind(Box::new("the handler's"));
+        }));
+        assert!(caught.is_err());
+        if comes_back {
+            assert_eq!(server.receiver().recv().unwrap().to_vec(), [1]);
+        }
+        drop(server);
+        assert_eq!(end(&mut client), RecvError::Closed);
+        let (_server, resumed) = resume(&mut listener, &config, client);
+        let left = u64::from(!comes_back);
+        assert_eq!((resumed.in_doubt(), resumed.unseen()), (left, left));
     }
 }
 

@@ -1,6 +1,6 @@
 //! A receiver that gives account, because the connection can be resumed: of each frame before it is handed out, and of each that is finished with.
 //!
-//! A frame that is handed out as a [`Frame`](crate::Frame), or in a batch, is finished with when that is dropped. One that was copied out is with its handler when the call
+//! A frame that is handed out as a [`Frame`](crate::Frame), or in a batch, is finished with when that is dropped, but by a panic. One that was copied out is with its handler when the call
 //! returns: it is finished with when the handler comes back for the next one, whether there is one or not: every way to look for a frame comes by here.
 
 use std::time::Instant;
@@ -53,6 +53,17 @@ impl Receiver {
     pub(crate) fn finish_copied(&mut self) {
         if self.lane.is_release_due() {
             self.publish_copied();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(super) fn publish_release(&mut self) {
+        // A handler that panics is not finished with what it drops: it may not have answered. If its program goes on it comes back, and then it is.
+        let is_cut_short = self.lane.gives_account() && std::thread::panicking();
+        // A frame may have been alive across a fork.
+        if !is_cut_short && !self.is_forked() && self.lane.publish_release() {
+            self.told_release();
         }
     }
 
