@@ -379,6 +379,7 @@ impl Receiver {
     #[cold]
     #[inline(never)]
     fn wait(&mut self, deadline: Option<Instant>) -> Result<Entry, RecvError> {
+        self.refuse_taken_back()?;
         self.tell_of_wait();
         loop {
             let Self {

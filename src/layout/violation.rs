@@ -22,6 +22,11 @@ pub enum Violation {
     },
     /// A pad is followed by another pad or by nothing.
     PadWithoutFrame,
+    /// A frame that was looked at, and announced to whoever was to receive it, was not there any more when it was to be received.
+    FrameTakenBack {
+        /// Where it had been.
+        position: u64,
+    },
     /// A frame is shorter than the extension that its flags announce.
     ExtensionTooShort {
         /// The length in its header, in bytes, of extension and payload together.
@@ -79,6 +84,12 @@ impl fmt::Display for Violation {
             ),
             Self::PadWithoutFrame => {
                 out.write_str("a pad is not followed by the frame that it aligns")
+            }
+            Self::FrameTakenBack { position } => {
+                write!(
+                    out,
+                    "the frame at position {position} was there, and was taken back before it was received"
+                )
             }
             Self::ExtensionTooShort { length } => {
                 write!(
@@ -141,6 +152,10 @@ mod tests {
             ),
             (Violation::UnknownFlags { flags: 0x0a }, &["0x000a"]),
             (Violation::PadWithoutFrame, &["pad"]),
+            (
+                Violation::FrameTakenBack { position: 1_111 },
+                &["position 1111", "taken back"],
+            ),
             (
                 Violation::ExtensionTooShort { length: 1_111 },
                 &["1111 bytes", "extension"],

@@ -87,6 +87,9 @@ impl<'a, C: Polled> Turn<'a, C> {
 
     /// Whether to receive one more frame: there is one, and the budget is not used up. Frames that are left are another turn's, when the others
     /// have had theirs.
+    ///
+    /// The call that receives it does not wait: a peer that has taken it back meanwhile breaks a rule ([`Violation::FrameTakenBack`](crate::Violation::FrameTakenBack)), as one does that has put
+    /// something else there. So how a call that receives fails in a turn is that client's end, which the poller tells too, and nobody else's.
     #[inline]
     pub fn more(&mut self) -> bool {
         let Some(left) = self.left.checked_sub(1) else {

@@ -101,6 +101,8 @@ pub(crate) struct Consumer<R, W> {
     due: u64,
     /// The same as a mark of the cursor.
     due_mark: u64,
+    /// Where the frame is of which somebody was told last that it is there ([`announce`](Self::announce)).
+    announced: u64,
     /// Our released position, in our segment.
     released: W,
     /// While frames are held, everything before this is finished with; else everything before the cursor is.
@@ -141,6 +143,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
             cursor: Cursor::new(start, 0),
             due: start + geometry.step,
             due_mark: 0,
+            announced: u64::MAX,
             freed: start,
             published: start,
             step: geometry.step,
@@ -460,12 +463,6 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         wakes
     }
 
-    /// Where a release will be due.
-    #[cfg(any(test, fuzzing))]
-    pub(crate) fn due(&self) -> u64 {
-        self.due
-    }
-
     /// Goes back to the first held frame that is not finished with. Returns the bytes gone back: none when frames are not held.
     pub(crate) fn rewind(&mut self) -> u64 {
         if !self.hold {
@@ -473,6 +470,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         }
         self.settle();
         let back = self.next() - self.freed;
+        self.announced = u64::MAX;
         self.cursor = Cursor::new(self.freed, self.freed_frames);
         if self.broken.is_none() {
             self.open_gate();

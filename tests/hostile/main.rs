@@ -26,4 +26,5 @@ mod resume;
 mod server;
 mod storm;
 mod tables;
+mod taken_back;
 mod welcome;

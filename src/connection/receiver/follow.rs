@@ -61,6 +61,7 @@ impl Receiver {
         early: &mut Early,
         deadline: Option<Instant>,
     ) -> Result<Entry, RecvError> {
+        self.refuse_taken_back()?;
         if self.rest.spins() {
             self.slip();
         }

@@ -2,6 +2,7 @@
 
 use super::Receiver;
 use crate::connection::link::Link;
+use crate::connection::outcome::RecvError;
 use crate::connection::polled::Look;
 use crate::connection::rest::Rest;
 use crate::sync::Arc;
@@ -49,9 +50,23 @@ impl Receiver {
                 }
                 Look::Nothing
             }
-            Ok(Some(_)) => Look::Something,
+            Ok(Some(entry)) => {
+                self.lane.announce(&entry);
+                Look::Something
+            }
             Err(error) => Look::Ended(error),
         }
+    }
+
+    /// Refuses to wait for a frame of which somebody was told that it is there: its sender has taken it back, and whoever has many peers would wait for this one.
+    pub(super) fn refuse_taken_back(&mut self) -> Result<(), RecvError> {
+        let mut broken = None;
+        self.each_lane(|lane| broken = broken.or_else(|| lane.taken_back()));
+        let Some(violation) = broken else {
+            return Ok(());
+        };
+        self.each_lane(|lane| lane.break_off(violation));
+        Err(RecvError::Protocol(violation))
     }
 
     /// The same, where a frame was not found: has it ended? What was committed before the end comes first.

@@ -124,6 +124,12 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         freed.saturating_sub(self.published) >= self.step
     }
 
+    /// Where a release will be due.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn due(&self) -> u64 {
+        self.due
+    }
+
     /// Goes back before the header of a frame with an extension that was found and not passed. Returns whether the cursor moved.
     pub(super) fn settle(&mut self) -> bool {
         let skipped = core::mem::replace(&mut self.expiry.skipped, NOWHERE);
@@ -167,8 +173,8 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
             };
             // SAFETY: the place of a multiple of 8.
             let expires = unsafe { self.ring.load(self.ring.place(inner.position)) };
-            let spared =
-                found.position == self.expiry.spared && !is_left_out(Check::AnnouncedFrame);
+            let known = found.position == self.expiry.spared || found.position == self.announced;
+            let spared = known && !is_left_out(Check::AnnouncedFrame);
             if spared || !self.has_expired(expires, &mut now) {
                 self.expiry.spared = found.position;
                 self.expiry.skipped = inner.position;

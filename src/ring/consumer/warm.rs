@@ -1,7 +1,8 @@
-//! Having at hand what will be read next, where there is time for it.
+//! Having at hand what will be read next, where there is time for it; and what was told of it.
 
-use super::Consumer;
+use super::{Consumer, Entry};
 use crate::layout::header::FLAG_FRAME;
+use crate::layout::violation::Violation;
 use crate::segment::{ForeignRing, OwnWord};
 
 impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
@@ -27,13 +28,26 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
     /// Whether a plain frame lies at the read cursor ([`peek`](Self::peek) has the whole answer), for who drains the lane: then a line of what will be read after
     /// the next few frames is asked for.
     #[inline(always)]
-    pub(crate) fn sees_more(&self) -> bool {
+    pub(crate) fn sees_more(&mut self) -> bool {
         let header = self.look().header;
         let there =
             header.flags() == FLAG_FRAME && self.cursor.behind(header.length()) <= self.bound_mark;
         if there {
             self.ring.warm_behind(self.place());
+            self.announced = self.next();
         }
         there
+    }
+
+    /// Somebody is told that `entry` is there, who will receive it by a call that is not to wait.
+    #[inline]
+    pub(crate) fn announce(&mut self, entry: &Entry) {
+        self.announced = self.position(entry);
+    }
+
+    /// Behind a look that found nothing, before a wait: a frame that was announced does not go but by its sender, who would have us wait for it.
+    pub(crate) fn taken_back(&self) -> Option<Violation> {
+        let position = self.next();
+        (position == self.announced).then_some(Violation::FrameTakenBack { position })
     }
 }
