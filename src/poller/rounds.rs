@@ -1,5 +1,8 @@
 //! The rounds of a poller: look at what is hot, ask the kernel now and then, sleep when all is cold.
 
+#[cfg(test)]
+mod tests;
+
 use core::cmp::Reverse;
 use std::time::{Duration, Instant};
 
@@ -104,7 +107,8 @@ impl<C: Polled> Poller<C> {
         match entry.visit(self.now, hot, over) {
             Visit::Nothing => {
                 self.ring.push_back(token);
-                self.barren += 1;
+                // Who only spins may find nothing for hours.
+                self.barren = self.barren.wrapping_add(1);
             }
             Visit::Asleep => {
                 entry.is_hot = false;
@@ -231,6 +235,8 @@ impl<C: Polled> Poller<C> {
     fn accept(&mut self) -> Option<Found<C>> {
         let listener = self.queued.pop_front()?;
         let door = self.doors.get_mut(listener)?;
+        // First: what the program makes of a client may panic, and the listener is to be told of again behind that.
+        door.is_queued = false;
         let failed = match door.accept() {
             Accepted::Client(polled) => {
                 let added = self.add(polled);
@@ -238,6 +244,7 @@ impl<C: Polled> Poller<C> {
                 match added {
                     Ok(token) => {
                         door.succeed();
+                        door.is_queued = true;
                         self.queued.push_back(listener);
                         return Some(Found::Connected(token));
                     }
@@ -245,17 +252,15 @@ impl<C: Polled> Poller<C> {
                         if let Some(listener) = door.listener() {
                             listener.pass_over(error);
                         }
+                        door.is_queued = true;
                         self.queued.push_back(listener);
                         return None;
                     }
                     Err(error) => door.fail(error),
                 }
             }
-            Accepted::Nobody => {
-                // The tower tells of it when somebody comes.
-                door.is_queued = false;
-                return None;
-            }
+            // The tower tells of it when somebody comes.
+            Accepted::Nobody => return None,
             Accepted::Failed(error) => error,
         };
         self.stall(listener);
@@ -267,7 +272,6 @@ impl<C: Polled> Poller<C> {
         let Some(door) = self.doors.get_mut(listener) else {
             return;
         };
-        door.is_queued = false;
         let key = listener.key(Topic::Door);
         let date = door.retry.map(|retry| Reverse((retry, key)));
         // If it cannot be silenced it is asked more often than needed.
@@ -457,36 +461,5 @@ impl<C: Polled> Poller<C> {
             }
         }
         true
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::super::{Event, Poller};
-    use crate::connection::{Config, Listener};
-
-    #[test]
-    fn who_has_left_is_not_remembered_among_those_who_were_hot() {
-        let name = format!("ringway-test-dormant-{}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        let mut poller: Poller = Poller::new().unwrap();
-        let config = Config::new().handshake_timeout(Duration::from_secs(20));
-        let listener: Listener = config.bind(path.as_path()).unwrap();
-        poller.listen(listener, |connection| connection).unwrap();
-        let clients = std::thread::spawn(move || {
-            for _ in 0..200 {
-                let connection = config.connect(path.as_path()).unwrap();
-                std::thread::sleep(Duration::from_millis(1));
-                drop(connection);
-            }
-        });
-        let mut ended = 0;
-        while ended < 200 {
-            ended += usize::from(matches!(poller.event().unwrap(), Some(Event::Ended(_))));
-        }
-        clients.join().unwrap();
-        assert!(poller.dormant.len() < 100, "{}", poller.dormant.len());
     }
 }

@@ -7,6 +7,7 @@ mod exchange;
 mod idle;
 mod leaks;
 mod limits;
+mod panics;
 #[path = "../hostile/peer.rs"]
 #[allow(dead_code, reason = "the scripts of the hostile tests need more of it")]
 mod peer;
