@@ -67,7 +67,7 @@ mod writer;
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::Shutdown;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use listener::ByteListener;
 pub use reader::ByteReader;
@@ -77,7 +77,12 @@ use crate::connection::{Address, BYTES, Config, Connection, Peer, Unrelated};
 use crate::error::{Error, ErrorKind};
 
 /// `None`: does not wait. `Some(None)`: waits for ever.
-type Patience = Option<Option<std::time::Instant>>;
+type Patience = Option<Option<Instant>>;
+
+/// When a wait is over. One of more time than the clock has, such as `Duration::MAX`, is for ever.
+fn deadline(timeout: Option<Duration>) -> Option<Instant> {
+    Instant::now().checked_add(timeout?)
+}
 
 impl Config {
     /// The connections carry a stream of bytes ([`stream`](crate::stream)): a peer that does not say the same is refused. It takes the place of [`Config::codec`].

@@ -158,9 +158,7 @@ fn told(read: Result<usize, RecvError>) -> io::Result<usize> {
 
 impl Read for ByteReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // What no clock can say is for ever.
-        let deadline = self.timeout.and_then(|it| Instant::now().checked_add(it));
-        told(self.take(buffer, Some(deadline)))
+        told(self.take(buffer, Some(super::deadline(self.timeout))))
     }
 
     fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {

@@ -48,6 +48,17 @@ impl ByteWriter {
         self.sender.arm(len).map_err(error::of_write)
     }
 
+    /// Looks whether anybody still reads what is written, and says how the connection ended if nobody does, as a write would: see [`Sender::check`].
+    ///
+    /// # Errors
+    /// How the connection ended ([`stream`](crate::stream)).
+    pub fn check(&mut self) -> io::Result<()> {
+        if self.is_closed {
+            return Err(error::of_write(SendError::Closed));
+        }
+        self.sender.check().map_err(error::of_write)
+    }
+
     /// Ends the stream in both directions, without a goodbye: see [`ByteStream::abort`](super::ByteStream::abort). Our own reader, also one that waits, reads what had come and then hears
     /// of it as the peer does ([`ConnectionReset`](io::ErrorKind::ConnectionReset)).
     pub fn abort(self) {
@@ -139,8 +150,7 @@ impl ByteWriter {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        // What no clock can say is for ever.
-        self.timeout.and_then(|it| Instant::now().checked_add(it))
+        super::deadline(self.timeout)
     }
 }
 

@@ -238,3 +238,53 @@ fn each_end_is_told_by_reads_and_writes() {
         }
     }
 }
+
+/// As a socket's: a time that is longer than the clock has is for ever.
+#[test]
+fn a_timeout_may_be_any_time() {
+    for timeout in [Duration::MAX, Duration::from_secs(u64::MAX >> 1)] {
+        let (mut left, mut right) = streams("timeout", 4096);
+        left.set_read_timeout(Some(timeout));
+        left.set_write_timeout(Some(timeout));
+        let peer = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(20));
+            let mut read = vec![0; 40_000];
+            right.read_exact(&mut read).unwrap();
+            right.write_all(b"all").unwrap();
+            read
+        });
+        let all = vec![7; 40_000];
+        left.write_all(&all).unwrap();
+        let mut answer = [0; 3];
+        left.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"all");
+        assert_eq!(peer.join().unwrap(), all);
+    }
+}
+
+/// Without a write, which would be taken for something to be read.
+#[test]
+fn a_check_says_whether_anybody_reads() {
+    let (left, mut right) = streams("check", 4096);
+    let (_reader, mut writer) = left.split();
+    writer.check().unwrap();
+    right.shutdown(Shutdown::Write).unwrap();
+    writer.check().unwrap();
+    right.shutdown(Shutdown::Read).unwrap();
+    assert_eq!(writer.check().unwrap_err().kind(), ErrorKind::BrokenPipe);
+    let (mut left, right) = streams("check-reset", 4096);
+    right.abort();
+    let until = soon();
+    let end = loop {
+        match left.halves().1.check() {
+            Ok(()) => assert!(Instant::now() < until),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(end.kind(), ErrorKind::ConnectionReset);
+    left.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(
+        left.halves().1.check().unwrap_err().kind(),
+        ErrorKind::BrokenPipe
+    );
+}
