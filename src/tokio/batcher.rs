@@ -123,10 +123,14 @@ pub(super) async fn due(batcher: &mut batch::Batcher) {
         let left = deadline.saturating_duration_since(Instant::now());
         match left.checked_sub(GRAIN) {
             // Where there is no timer nobody would tell.
-            Some(left) if !left.is_zero() => match Alarm::behind(left) {
-                Ok(alarm) => drop(alarm.await),
-                Err(_) => return batcher.flush(),
-            },
+            Some(left) if !left.is_zero() => {
+                let Ok(alarm) = Alarm::behind(left) else {
+                    return batcher.flush();
+                };
+                if alarm.await.is_err() {
+                    return batcher.flush();
+                }
+            }
             _ => return batcher.flush(),
         }
     }

@@ -112,7 +112,12 @@ async fn within<T>(moment: Instant, wait: impl Future<Output = T>) -> Result<Opt
                 Err(_) => return Poll::Ready(Err(SendError::Runtime)),
             },
         };
-        Pin::new(alarm).poll(cx).map(|_| Ok(None))
+        // In a forked child the call that follows says so.
+        let forked = alarm.is_forked();
+        Pin::new(alarm).poll(cx).map(|told| match told {
+            Err(_) if !forked => Err(SendError::Runtime),
+            _ => Ok(None),
+        })
     })
     .await
 }

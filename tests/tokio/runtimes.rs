@@ -1,10 +1,12 @@
 //! Runtimes that end, tasks that panic, and halves that move.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use ringway::tokio::{Connection, Listener, Receiver, any, connect};
+use ringway::batch::Bounds;
+use ringway::tokio::{Batcher, Connection, Listener, Receiver, Sender, any, connect, connect_with};
 use ringway::{ErrorKind, RecvError, SendError};
 use tokio::runtime::{Builder, Runtime};
 
@@ -219,5 +221,78 @@ fn a_peer_that_fades_is_heard_of_in_the_runtime_that_polls() {
             assert_eq!(end, Err(RecvError::PeerClosed));
         });
         drop(first);
+    }
+}
+
+/// Polls until it has slept: with a timer of `runtime`, which is then shut down.
+fn begins<T>(runtime: Runtime, wait: &mut (impl Future<Output = T> + Unpin)) {
+    for _ in 0..20 {
+        let poll = poll_fn(|cx| Poll::Ready(Pin::new(&mut *wait).poll(cx).is_pending()));
+        assert!(run(&runtime, poll));
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    drop(runtime);
+}
+
+/// Whatever has a moment at which it ends goes on in the runtime that polls it next, with the same moment.
+#[test]
+fn a_wait_that_ends_at_some_moment_goes_on_in_another_runtime() {
+    // For room, until the frame expires.
+    for comes_through in [true, false] {
+        let (mut theirs, ours) = plain();
+        let first = one_thread();
+        let mut sender = run(&first, async { Sender::new(ours.split().0).unwrap() });
+        while sender.try_send(&[1; 1000]).is_ok() {}
+        let lasts = Duration::from_millis(if comes_through { 3_600_000 } else { 100 });
+        let expires = Instant::now() + lasts;
+        let mut sending = Box::pin(sender.send_expiring(&[2; 1000], expires));
+        begins(first, &mut sending);
+        run(&several_threads(), async {
+            if comes_through {
+                while theirs.receiver().try_recv().is_ok() {}
+                assert_eq!(awakes(sending).await, Ok(()));
+                assert_eq!(theirs.receiver().try_recv().unwrap().to_vec(), [2; 1000]);
+            } else {
+                assert_eq!(awakes(sending).await, Err(SendError::Expired));
+            }
+        });
+    }
+    // For what a batcher keeps back to be due.
+    let (mut theirs, ours) = plain();
+    let first = one_thread();
+    let sender = run(&first, async { Sender::new(ours.split().0).unwrap() });
+    let budget = Bounds::new().budget(Duration::from_millis(100));
+    let mut batcher = run(&first, async { Batcher::new(sender, budget).unwrap() });
+    let mut sent = 0;
+    while !batcher.keeps_back() {
+        batcher.try_send(&[1; 16]).expect("room");
+        sent += 1;
+    }
+    let mut due = Box::pin(batcher.due());
+    begins(first, &mut due);
+    run(&one_thread(), awakes(due));
+    let received = std::iter::from_fn(|| theirs.receiver().try_recv().ok().map(drop));
+    assert_eq!(received.count(), sent);
+    // For a server.
+    for comes in [true, false] {
+        let path = path();
+        let time = Duration::from_millis(if comes { 20_000 } else { 100 });
+        let config = patient().handshake_timeout(time);
+        let mut listener = patient().bind(path.as_path()).unwrap();
+        let mut connecting = Box::pin(connect_with(&config, path));
+        begins(one_thread(), &mut connecting);
+        let accepting = std::thread::spawn(move || comes.then(|| listener.accept().unwrap()));
+        let connected = run(&one_thread(), awakes(connecting)).map(drop);
+        if comes {
+            connected.unwrap();
+        } else {
+            // Nobody is there any more, or nobody was in time.
+            let kind = connected.unwrap_err().kind();
+            assert!(
+                [ErrorKind::TimedOut, ErrorKind::PeerGone].contains(&kind),
+                "{kind:?}"
+            );
+        }
+        drop(accepting.join().unwrap());
     }
 }
