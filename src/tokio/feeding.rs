@@ -31,6 +31,8 @@ pub(super) struct Feeding<H: Sends> {
     pub(super) lane: Attended<H>,
     /// Fed, without room for it yet.
     kept: Option<H::Item>,
+    /// The priority to go back to behind what is kept.
+    before: Option<usize>,
     /// Fed and not published yet.
     frames: u32,
     bytes: usize,
@@ -44,6 +46,7 @@ impl<H: Sends> Feeding<H> {
         Ok(Self {
             lane,
             kept: None,
+            before: None,
             frames: 0,
             bytes: 0,
         })
@@ -52,6 +55,7 @@ impl<H: Sends> Feeding<H> {
     /// The half, which is watched no more, and an item that there is no room for.
     pub(super) fn into_inner(mut self) -> (H, Option<H::Item>) {
         let _ = self.try_settle();
+        self.go_back();
         self.lane.half.bytes().publish_when_dropped(false);
         (self.lane.into_inner(), self.kept)
     }
@@ -110,6 +114,27 @@ impl<H: Sends> Feeding<H> {
         self.kept = Some(item);
     }
 
+    /// Has what is sent from now on the priority `before` again. What is kept goes first, at the one that it was fed at.
+    pub(super) fn back_to(&mut self, before: usize) {
+        self.publish_fed();
+        self.before = Some(before);
+        if self.kept.is_none() {
+            self.go_back();
+        }
+    }
+
+    fn go_back(&mut self) {
+        if let Some(before) = self.before.take() {
+            self.lane.half.bytes().go_back(before);
+        }
+    }
+
+    /// What was kept is sent, or never will be.
+    fn let_go(&mut self) {
+        self.kept = None;
+        self.go_back();
+    }
+
     /// Publishes what was fed, waiting for room for what is kept. Cancel-safe.
     #[inline]
     pub(super) fn settle(&mut self) -> Settled<'_, H> {
@@ -137,7 +162,7 @@ impl<H: Sends> Feeding<H> {
         let mut send = |half: &mut H| half.bytes().try_send_kind(kind, payload);
         let outcome = ready!(self.lane.poll(cx, Room::of(payload.len()), &mut send));
         if outcome != Err(SendError::Runtime) {
-            self.kept = None;
+            self.let_go();
         }
         Poll::Ready(outcome)
     }
@@ -152,7 +177,7 @@ impl<H: Sends> Feeding<H> {
         let (kind, payload) = H::frame(item);
         let outcome = self.lane.at_once().bytes().try_send_kind(kind, payload);
         if outcome != Err(SendError::Full) {
-            self.kept = None;
+            self.let_go();
         }
         outcome
     }

@@ -5,7 +5,8 @@ use core::ops::{Deref, DerefMut};
 use super::Sender;
 use crate::connection::SendError;
 
-/// A [`Sender`] at one of its priorities: everything that is sent through it has that one. Dropping it goes back to the one before, also in the middle of a call that waits.
+/// A [`Sender`] at one of its priorities: everything that is sent through it has that one. Dropping it goes back to the one before, also in the middle of a call that waits; an item that the
+/// sink was fed at this one, and that there was no room for, is sent at this one, ahead of what comes then.
 #[derive(Debug)]
 #[must_use = "it sends nothing by itself"]
 pub struct AtPriority<'a> {
@@ -43,7 +44,6 @@ impl DerefMut for AtPriority<'_> {
 
 impl Drop for AtPriority<'_> {
     fn drop(&mut self) {
-        self.sender.fed.publish_fed();
-        self.sender.fed.lane.half.go_back(self.before);
+        self.sender.fed.back_to(self.before);
     }
 }

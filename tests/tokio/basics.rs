@@ -8,7 +8,7 @@ use ringway::tokio::{Connection, Listener, Receiver, Sender, connect, connect_wi
 use ringway::{RecvError, SendError};
 use tokio::time::timeout;
 
-use crate::scene::{on_both, pair, pair_with, path, patient};
+use crate::scene::{awakes, on_both, pair, pair_with, path, patient};
 
 fn is_send<T: Send>(value: T) -> T {
     value
@@ -133,6 +133,36 @@ fn what_is_urgent_passes_what_waits_for_room() {
         sender.send(&[0; 1000]).await.unwrap();
         let frame = receiver.recv().await.unwrap();
         assert_eq!((frame.priority(), frame.to_vec()[0]), (0, 0));
+    });
+}
+
+/// An item that the sink keeps has the priority at which it was fed, though the guard is gone when there is room.
+#[test]
+fn what_was_fed_at_a_priority_is_sent_at_it() {
+    on_both(|| async {
+        let config = patient().lanes(2).capacity(1 << 13);
+        let (a, b) = pair_with(config.peer_capacity(1 << 13)).await;
+        let (mut sender, _a) = a.split();
+        let (_b, mut receiver) = b.split();
+        let mut bulk = sender.at(1).unwrap();
+        while bulk.try_send(&[1; 1000]).is_ok() {}
+        bulk.feed(Bytes::from_static(&[2; 1000])).await.unwrap();
+        drop(bulk);
+        let behind = sender.try_send(b"behind it");
+        assert_eq!(behind, Err(SendError::Full));
+        let mut lowest = Vec::new();
+        while let Ok(frame) = receiver.try_recv() {
+            lowest.push((frame.priority(), frame.to_vec()[0]));
+        }
+        sender.send(b"urgent").await.unwrap();
+        for _ in 0..2 {
+            let frame = awakes(receiver.recv()).await.unwrap();
+            lowest.push((frame.priority(), frame.to_vec()[0]));
+        }
+        lowest.sort_unstable();
+        assert_eq!(lowest.first(), Some(&(0, b'u')));
+        assert_eq!(lowest.last(), Some(&(1, 2)));
+        assert!(lowest[1..lowest.len() - 1].iter().all(|one| *one == (1, 1)));
     });
 }
 
