@@ -149,6 +149,13 @@ impl<H: Half> Attended<H> {
         self.pace.passed(len);
     }
 
+    /// What was read from position `from` on: also of frames that were no messages, or whose length no type tells.
+    #[inline(always)]
+    pub(super) fn passed_from(&mut self, from: u64) {
+        let took = self.half.position().saturating_sub(from);
+        self.passed(usize::try_from(took).unwrap_or(usize::MAX));
+    }
+
     /// Whether this task may go on before the others of its thread have their turn.
     #[inline(always)]
     pub(super) fn poll_pace(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -162,9 +169,7 @@ impl<H: Half> Attended<H> {
     #[inline(never)]
     fn take_unit(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(began) = self.batch.take() {
-            let took = self.half.position().saturating_sub(began);
-            self.pace
-                .passed(usize::try_from(took).unwrap_or(usize::MAX));
+            self.passed_from(began);
         }
         self.pace.take_unit(cx)
     }

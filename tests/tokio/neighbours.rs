@@ -10,6 +10,9 @@ use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use nix::time::{ClockId, clock_gettime};
 use ringway::Wait;
+use ringway::tokio::typed::{Connection, Listener, connect_with};
+use ringway::typed::{self, Message, RecvError};
+use ringway::zerocopy::{Immutable, KnownLayout, TryFromBytes};
 use tokio::task::yield_now;
 
 use crate::scene::{one_thread, pair, pair_with, path, patient, run};
@@ -209,5 +212,61 @@ fn large_batches_leave_the_neighbour_its_turns() {
         let due = (sent / 2 * 1000 / (128 << 14)) as u64 - 1;
         let turns = turns.load(Ordering::Relaxed);
         assert!(turns >= due, "{turns} turns of {due}");
+    });
+}
+
+#[derive(Message, TryFromBytes, Immutable, KnownLayout, Debug)]
+#[repr(C)]
+struct Note {
+    number: u64,
+    bytes: [u8],
+}
+
+/// So do messages, whatever their length, and frames that are none.
+#[test]
+fn messages_and_what_is_none_leave_the_neighbour_its_turns() {
+    run(&one_thread(), async {
+        let config = patient().capacity(1 << 26).peer_capacity(1 << 26);
+        let path = path();
+        let listener = typed::Listener::bind_with(&config, path.as_path()).unwrap();
+        let mut listener: Listener<Note, Note> = Listener::new(listener).unwrap();
+        let (client, server) = tokio::join!(connect_with(&config, path), listener.accept());
+        let client: Connection<Note, Note> = client.unwrap();
+        let (sender, _ours) = client.split();
+        let (_theirs, mut receiver) = server.unwrap().split();
+        let (mut half, _) = sender.into_inner();
+        let (turns, stop) = neighbour();
+        for streams in [false, true] {
+            for (frames, length) in [(32_u64, 1 << 20), (8_000, 3)] {
+                for number in 0..frames {
+                    if length > 8 {
+                        let head = NoteHead { number };
+                        half.try_send_with::<Note>(&head, &vec![1; length][..])
+                            .unwrap();
+                    } else {
+                        half.untyped().try_send(&vec![1; length]).unwrap();
+                    }
+                }
+                let before = turns.load(Ordering::Relaxed);
+                for number in 0..frames {
+                    let received = if streams {
+                        receiver.next().await.unwrap()
+                    } else {
+                        receiver.recv().await
+                    };
+                    match received {
+                        Ok(note) => assert_eq!(note.number, number),
+                        Err(error) => assert!(matches!(error, RecvError::Invalid(_)), "{error}"),
+                    }
+                }
+                let turns = turns.load(Ordering::Relaxed) - before;
+                let units = frames / 16 + frames * length as u64 / (16 << 10);
+                assert!(
+                    turns >= units / 128 - 1,
+                    "{streams}, {length}: {turns} turns"
+                );
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
     });
 }

@@ -10,7 +10,7 @@ use zerocopy::FromBytes;
 
 use crate::connection::{self, Peer};
 use crate::error::Error;
-use crate::tokio::attended::Attended;
+use crate::tokio::attended::{Attended, Half};
 use crate::typed::{self, Batch, Carries, Fixed, Messages, RecvError};
 
 /// The half that receives the messages of `M`, in a task: [`ringway::typed::Receiver`](crate::typed::Receiver), whose waits are futures.
@@ -43,9 +43,10 @@ impl<M: Messages + ?Sized> Receiver<M> {
     /// As for [`ringway::typed::Receiver::recv`](crate::typed::Receiver::recv).
     #[inline]
     pub async fn recv(&mut self) -> Result<M::Received, RecvError> {
-        let message = self.lane.until((), typed::Receiver::try_recv).await?;
-        self.lane.passed(size_of::<M::Received>());
-        Ok(message)
+        let from = self.lane.half.position();
+        let received = self.lane.until((), typed::Receiver::try_recv).await;
+        self.lane.passed_from(from);
+        received
     }
 
     /// Copies the next message into `target`, waiting for it. Cancel-safe, as [`Receiver::recv`] is.
@@ -58,9 +59,10 @@ impl<M: Messages + ?Sized> Receiver<M> {
         M: Carries<T>,
     {
         let take = |half: &mut typed::Receiver<M>| half.try_recv_into(target);
-        self.lane.until((), take).await?;
-        self.lane.passed(size_of::<T>());
-        Ok(())
+        let from = self.lane.half.position();
+        let taken = self.lane.until((), take).await;
+        self.lane.passed_from(from);
+        taken
     }
 
     /// All messages of the next frame, waiting for it: see [`ringway::typed::Receiver::recv_batch`](crate::typed::Receiver::recv_batch). Cancel-safe, as [`Receiver::recv`] is.
@@ -116,8 +118,9 @@ impl<M: Messages + ?Sized> Stream for Receiver<M> {
         if this.ended {
             return Poll::Ready(None);
         }
+        let from = this.lane.half.position();
         let outcome = ready!(this.lane.poll(cx, (), &mut typed::Receiver::try_recv));
-        this.lane.passed(size_of::<M::Received>());
+        this.lane.passed_from(from);
         if let Err(RecvError::Lane(error)) = &outcome {
             this.ended = *error != connection::RecvError::Runtime;
             if *error == connection::RecvError::Closed {
