@@ -42,13 +42,18 @@ fn address(path: &Path) -> io::Result<(libc::sockaddr_un, libc::socklen_t)> {
 
 /// A socket that asks the kernel to say who speaks: uid, pid, and a pidfd where it can (Linux 6.5).
 fn new() -> io::Result<OwnedFd> {
-    let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    let fd = of_kind(libc::SOCK_SEQPACKET)?;
+    ask_for_credentials(&fd)?;
+    Ok(fd)
+}
+
+/// A Unix socket that waits for nothing.
+fn of_kind(kind: libc::c_int) -> io::Result<OwnedFd> {
+    let kind = kind | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
     // SAFETY: no memory is passed.
     let fd = check(unsafe { libc::socket(libc::AF_UNIX, kind, 0) })?;
     // SAFETY: `fd` was just returned by the kernel and nothing else owns it.
-    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-    ask_for_credentials(&fd)?;
-    Ok(fd)
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 pub(super) fn ask_for_credentials(fd: &OwnedFd) -> io::Result<()> {
@@ -163,13 +168,24 @@ pub(crate) fn listen_anew(socket: BorrowedFd<'_>) -> io::Result<()> {
 
 /// Connects. `ECONNREFUSED`: nobody listens; `EAGAIN`: somebody does, and the queue is full.
 pub(crate) fn connect(path: &Path) -> io::Result<OwnedFd> {
-    let (address, length) = address(path)?;
     let fd = new()?;
+    connect_by(&fd, path)?;
+    Ok(fd)
+}
+
+/// The same by a socket of streams, to see who is there.
+#[cfg(feature = "tokio")]
+pub(crate) fn knock(path: &Path) -> io::Result<()> {
+    connect_by(&of_kind(libc::SOCK_STREAM)?, path)
+}
+
+fn connect_by(fd: &OwnedFd, path: &Path) -> io::Result<()> {
+    let (address, length) = address(path)?;
     again(|| {
         // SAFETY: `address` is valid for reads of `length` bytes.
         check(unsafe { libc::connect(fd.as_raw_fd(), (&raw const address).cast(), length) })
     })?;
-    Ok(fd)
+    Ok(())
 }
 
 /// Takes the next connection, if there is one.

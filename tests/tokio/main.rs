@@ -4,6 +4,7 @@
 mod basics;
 mod child;
 mod crowd;
+mod doors;
 mod dropped;
 mod ends;
 mod expiring;

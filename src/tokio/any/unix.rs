@@ -8,6 +8,7 @@ use ::tokio::net::UnixListener;
 
 use super::super::ours::Ours;
 use crate::sys::directory::identity;
+use crate::sys::socket;
 
 /// A listener whose socket file goes with it.
 #[derive(Debug)]
@@ -50,7 +51,7 @@ impl Drop for UnixDoor {
 fn is_stale(path: &Path) -> bool {
     let is_socket =
         std::fs::symlink_metadata(path).is_ok_and(|status| status.file_type().is_socket());
+    // Behind whoever listens and accepts nobody a connect that waits would wait for ever.
     is_socket
-        && std::os::unix::net::UnixStream::connect(path)
-            .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+        && socket::knock(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
