@@ -13,7 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{setsockopt, sockopt};
 
 /// A write that waits for the client looks so often whether the stream was broken off: nothing else wakes it without telling the client of an end.
-const LOOK: Duration = Duration::from_millis(200);
+pub(super) const LOOK: Duration = Duration::from_millis(200);
 /// So long a client may go on sending, to nobody, when it has been sent everything. It may be at reading that still, which a reset could take from it.
 const LINGER: Duration = Duration::from_secs(5);
 /// Seconds of silence behind which the client's host is asked whether it lives, seconds between two questions, and how many of them it may leave without an answer.
@@ -75,6 +75,11 @@ impl Tcp {
             drop(self.writing());
         }
         !self.is_broken()
+    }
+
+    /// Ends the read that may be under way, as if the client had ended its direction.
+    pub(super) fn read_no_more(&self) {
+        let _ = self.socket.shutdown(Shutdown::Read);
     }
 
     /// Nobody takes what the client sends any more: whether it was given its time to hear of that.

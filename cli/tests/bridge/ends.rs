@@ -240,6 +240,33 @@ fn who_sends_for_ever_to_nobody_is_reset() {
     assert_eq!(&answer, b"answer");
 }
 
+/// Nobody is left at the other end, and the client neither says anything nor goes: it has its answer, and the bridge does not keep its place for it.
+#[test]
+fn who_is_silent_and_has_nobody_left_is_let_go() {
+    let place = Place::new();
+    let (mut listener, bridge, entrance) = ring_service(&place, "service");
+    let tasks = format!("/proc/{}/task", bridge.child.id());
+    let threads = || fs::read_dir(&tasks).unwrap().count();
+    let alone = threads();
+    // One that is still listened to keeps its place, though nobody has anything more for it.
+    let (mut asking, mut asked) = joined(&mut listener, entrance);
+    asked.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(asking.read(&mut [0; 8]).unwrap(), 0);
+    until("it is carried", || threads() == alone + 2);
+    let (mut client, mut service) = joined(&mut listener, entrance);
+    service.write_all(b"answer").unwrap();
+    until("both are carried", || threads() == alone + 4);
+    drop(service);
+    until("it is let go", || threads() == alone + 2);
+    let mut answer = Vec::new();
+    client.read_to_end(&mut answer).unwrap();
+    assert_eq!(answer, b"answer");
+    asking.write_all(b"question").unwrap();
+    let mut question = [0; 8];
+    asked.read_exact(&mut question).unwrap();
+    assert_eq!(&question, b"question");
+}
+
 /// A bridge that has not got what a connection takes breaks it off, at whatever point it notices.
 #[test]
 fn what_cannot_be_carried_for_want_of_memory_is_reset() {
