@@ -20,8 +20,8 @@ fn a_socket_whose_listener_has_stopped_is_taken() {
     let targets: Targets = format!("unix:{}", path.display()).parse().unwrap();
     let (tells, told) = mpsc::channel();
     std::thread::spawn(move || {
-        let _inside = one_thread();
-        let _inside = _inside.enter();
+        let runtime = one_thread();
+        let _inside = runtime.enter();
         tells.send(Listener::bind(&targets).map(drop)).unwrap();
     });
     let error = told.recv_timeout(LONG).expect("it waits").unwrap_err();

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::super::{Event, Poller};
-use crate::connection::{Config, Listener, Wait};
+use crate::connection::{Config, Listener};
+use crate::wake::ladder::Wait;
 
 #[test]
 fn who_has_left_is_not_remembered_among_those_who_were_hot() {
