@@ -197,20 +197,6 @@ fn end_of_writes(stream: &mut ByteStream, expected: Option<ErrorKind>) -> Option
 }
 
 /// The table of the module's page, but for a peer that is killed (above) and one that breaks a rule (`hostile`).
-/// As of the standard library's streams: what no clock can say is for ever.
-#[test]
-fn a_timeout_that_no_clock_can_say_is_none() {
-    let (mut left, mut right) = streams("for-ever", 64 << 10);
-    for stream in [&mut left, &mut right] {
-        stream.set_read_timeout(Some(Duration::MAX));
-        stream.set_write_timeout(Some(Duration::MAX));
-    }
-    left.write_all(b"word").unwrap();
-    let mut word = [0; 4];
-    right.read_exact(&mut word).unwrap();
-    assert_eq!(&word, b"word");
-}
-
 #[test]
 fn each_end_is_told_by_reads_and_writes() {
     for (how, act, read, write) in ROWS {
