@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 import errno
+import operator
 import os
 import select
 import socket
 import struct
-import threading
 import time
 import warnings
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import ringway
@@ -39,18 +40,26 @@ class _Socket(socket.socket):
 
 
 class Early:
-    """One end before its ring is there. Whatever is begun here is finished here, by the next call if the one at hand is interrupted."""
+    """One end before its ring is there. Whatever is begun here is finished here, by the next call if the one at hand is interrupted.
+
+    A signal's handler that raises comes behind a call, and what that returned is lost. So what must not be is put into a list by the call itself (``extend`` and ``map`` are one), and
+    taken from there by stores, between which no handler comes.
+    """
 
     __slots__ = (
+        "_begun",
         "_handshake",
         "_left",
         "_line",
-        "_lock",
+        "_made",
         "_message",
         "_options",
         "_owner",
         "_read",
+        "_sent",
         "_socket",
+        "_steps",
+        "_switched",
         "dials",
         "ring",
     )
@@ -62,9 +71,17 @@ class Early:
         self.dials = dials
         self._handshake: _Handshake | None = None
         self._owner = 0
-        self._lock = threading.Lock()
+        # A thread takes the handshake on.
+        self._steps = False
+        # What beginning it has given, and its last step.
+        self._begun: list[_Handshake] = []
+        self._made: list[ringway.Connection | bool | None] = []
         # What is still to be written of the message at hand.
         self._left: list[Any] = []
+        # How much of that was written, but not taken out yet.
+        self._sent: list[int] = []
+        # The switch was among it.
+        self._switched = False
         # What has been read of it: kind and size; pieces of its head, or of itself.
         self._message: tuple[int, int] | None = None
         self._read: list[bytes] = []
@@ -96,39 +113,48 @@ class Early:
         self._check_owner()
         if self._handshake is None and (self._line < 0 or not begin):
             return False
-        if not self._lock.acquire(blocking=False):
+        # No lock: a handler that raises comes behind a call, and so behind that which takes one.
+        if self._steps:
             return False
+        self._steps = True
         try:
             return self._step()
         finally:
-            self._lock.release()
+            self._steps = False
 
     def _step(self) -> bool:
         if self.ring is not None or (self._handshake is None and self._line < 0):
             return self.ring is not None
         if self._handshake is None:
             # Who answers belongs to no process until it is spoken to.
-            if not self.dials and not readable([self._line], 0):
+            if not (self.dials or self._begun or readable([self._line], 0)):
                 return False
-            begin = _ringway._dial_on if self.dials else _ringway._answer_on
-            self._owner = os.getpid()
-            line, self._line = self._line, -1
+            if not self._begun:
+                way = _ringway._dial_on if self.dials else _ringway._answer_on
+                begin = partial(way, self._line, **self._options)
+                self._owner = os.getpid()
+                try:
+                    self._begun.extend(map(operator.call, (begin,)))
+                except ringway.Error as error:
+                    self._line = -1
+                    return self._stay(error)
+            self._handshake, self._line = self._begun[0], -1
+        made = self._made
+        if not (made and made[0]):
+            made.clear()
             try:
-                self._handshake = begin(line, **self._options)
+                made.extend(map(operator.call, (self._handshake.step,)))
+            except ringway.PeerGone:
+                # The socket tells the end.
+                self._handshake = None
+                return False
             except ringway.Error as error:
                 return self._stay(error)
-        try:
-            made = self._handshake.step()
-        except ringway.PeerGone:
-            # The socket tells the end.
-            self._handshake = None
+        if not made[0]:
             return False
-        except ringway.Error as error:
-            return self._stay(error)
-        if made is None or made is False:
-            return False
+        self.ring = made[0]
         self._handshake = None
-        self.ring = made
+        made.clear()
         return True
 
     def _stay(self, error: ringway.Error) -> bool:
@@ -159,18 +185,24 @@ class Early:
     def flush(self) -> None:
         """Writes what is left of a message."""
         while self._left:
-            try:
-                sent = self._socket.sendmsg(self._left[:_PIECES], (), socket.MSG_NOSIGNAL)
-            except BlockingIOError:
-                self._sleep_until_writable()
-                continue
-            while sent:
-                first = self._left[0]
-                if sent < len(first):
-                    self._left[0] = first[sent:]
-                    break
-                sent -= len(first)
-                del self._left[0]
+            if not self._sent:
+                pieces = self._left[:_PIECES]
+                try:
+                    self._sent.extend(map(self._socket.sendmsg, (pieces,), ((),), (socket.MSG_NOSIGNAL,)))
+                except BlockingIOError:
+                    self._sleep_until_writable()
+                    continue
+            left = _behind(self._left, self._sent[0])
+            self._left, self._sent = left, []
+
+    def switch(self) -> None:
+        """Says that what is sent from here on comes through the ring: once, as nobody may be at the socket behind that."""
+        self._check_owner()
+        self.flush()
+        if not self._switched:
+            left = [memoryview(_SWITCHING)]
+            self._left, self._switched = left, True
+            self.flush()
 
     def _sleep_until_writable(self) -> None:
         poll = select.poll()
@@ -199,6 +231,9 @@ class Early:
             head = b"".join(self._read)
             self._message, self._read = _HEAD.unpack(head), []
         kind, size = self._message
+        if kind == SWITCH:
+            # It stays: what opens the ring may be interrupted, and is done again then.
+            return kind, b""
         if not self._fill(size):
             return None
         payload = b"".join(self._read)
@@ -231,6 +266,8 @@ class Early:
     def poll(self, timeout: float | None) -> bool:
         """Whether there is something to read, a switch or an end too. Waits for it."""
         self._check_owner()
+        if self._message is not None and self._message[0] == SWITCH:
+            return True
         until = None if timeout is None else time.monotonic() + timeout
         while True:
             self.advance(begin=False)
@@ -242,7 +279,9 @@ class Early:
 
     def sees_switch(self) -> bool:
         """Whether what is to be read next is the switch, whole."""
-        if self._message is not None or self._read:
+        if self._message is not None:
+            return self._message[0] == SWITCH
+        if self._read:
             return False
         try:
             return self._socket.recv(len(_SWITCHING), socket.MSG_PEEK) == _SWITCHING
@@ -258,12 +297,27 @@ class Early:
     def close(self) -> None:
         """Closes the socket, and gives up the handshake if it is under way. A ring that is there is the caller's."""
         self._socket.close()
-        if self._line >= 0:
-            os.close(self._line)
-            self._line = -1
-        if self._handshake is not None:
-            self._handshake.close()
-            self._handshake = None
+        line, self._line = self._line, -1
+        self._handshake = None
+        if not self._begun:
+            if line >= 0:
+                os.close(line)
+        elif self.ring is None:
+            # The descriptor is its own.
+            self._begun[0].close()
+
+
+def _behind(pieces: list[Any], sent: int) -> list[Any]:
+    """What is left of the pieces when so many bytes were written."""
+    left = list(pieces)
+    while sent:
+        first = left[0]
+        if sent < len(first):
+            left[0] = first[sent:]
+            break
+        sent -= len(first)
+        del left[0]
+    return left
 
 
 def readable(fds: Iterable[int], timeout: float | None) -> list[int]:

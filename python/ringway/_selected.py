@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import select
+from contextlib import suppress
 
 import ringway
 from ringway import _ringway
@@ -18,13 +19,14 @@ class Selected:
     A ring tells of a message only when it has been asked to: that is done behind each call that receives, while this is there.
     """
 
-    __slots__ = ("_epoll", "_flag", "_set")
+    __slots__ = ("_epoll", "_flag", "_pid", "_set")
 
     def __init__(self, early: int, receiver: ringway.Receiver | None) -> None:
         self._epoll = select.epoll()
         # Readable while the ring is known to have something.
         self._flag = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._set = False
+        self._pid = os.getpid()
         self._epoll.register(self._flag, select.EPOLLIN)
         if receiver is not None:
             self.switch(-1, receiver)
@@ -35,11 +37,18 @@ class Selected:
         """The instance's."""
         return self._epoll.fileno()
 
+    def flag(self) -> None:
+        """There may be something, until it is armed again."""
+        self._set = True
+        os.eventfd_write(self._flag, 1)
+
     def switch(self, early: int, receiver: ringway.Receiver) -> None:
-        """Messages come through the ring from now on."""
+        """Messages come through the ring from now on. Done again if it is interrupted."""
+        with suppress(FileExistsError):
+            self._epoll.register(receiver.fileno(), select.EPOLLIN)
         if early >= 0:
-            self._epoll.unregister(early)
-        self._epoll.register(receiver.fileno(), select.EPOLLIN)
+            with suppress(FileNotFoundError):
+                self._epoll.unregister(early)
         self.rearm(receiver)
 
     def rearm(self, receiver: ringway.Receiver | None) -> None:
@@ -50,11 +59,15 @@ class Selected:
             there = _ringway._glimpse(receiver, 0) or not receiver.arm()
         except Exception:  # the call that follows says it
             there = True
-        if there and not self._set:
-            os.eventfd_write(self._flag, 1)
-        elif self._set and not there:
-            os.eventfd_read(self._flag)
+        # In a forked child the flag is the parent's too, which selects by it.
+        if there == self._set or os.getpid() != self._pid:
+            return
+        # Together: a handler that raises comes behind a call.
         self._set = there
+        if there:
+            os.eventfd_write(self._flag, 1)
+        else:
+            os.eventfd_read(self._flag)
 
     def close(self) -> None:
         """Closes it."""

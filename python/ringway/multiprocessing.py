@@ -164,7 +164,7 @@ class Connection:
                     if not early.advance() or early.ring is None:
                         early.send(kind, pieces)
                         return
-                    early.send(SWITCH, [])
+                    early.switch()
                     self._out = early.ring.sender
                     self._finish_early(early.ring)
             except (BrokenPipeError, ConnectionResetError) as error:
@@ -264,16 +264,19 @@ class Connection:
                 self._receives = 0
 
     def _open_in(self, early: Early) -> None:
+        if self._selected is not None:
+            self._selected.flag()
         while not early.advance():
             # What is missing lies in the line already, or its sender is gone.
             if (line := early.line()) < 0 or not readable([line], 1):
                 raise EOFError
         assert early.ring is not None
-        self._in = early.ring.receiver
+        receiver = early.ring.receiver
         if self._selected is not None:
-            self._selected.switch(early.fileno(), self._in)
-        else:
-            self._quick_in = self._in
+            self._selected.switch(early.fileno(), receiver)
+        self._in = receiver
+        if self._selected is None:
+            self._quick_in = receiver
         self._finish_early(early.ring)
 
     def poll(self, timeout: float | None = 0.0) -> bool:

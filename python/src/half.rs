@@ -89,7 +89,24 @@ impl<T: Lends> Half<T> {
         until: &mut Until,
     ) -> PyResult<Entered<'_, T>> {
         let take = || until.deadline().unwrap_or_default();
-        let held = self.turn.take(py, take)?;
+        self.entered(py, self.turn.take(py, take)?)
+    }
+
+    /// The same, for a call that never waits. `None`: another thread is in a call.
+    #[inline]
+    pub(crate) fn enter_at_once(&self, py: Python<'_>) -> PyResult<Option<Entered<'_, T>>> {
+        match self.turn.take_at_once(py)? {
+            Some(held) => self.entered(py, held).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    #[inline]
+    fn entered<'a>(
+        &'a self,
+        py: Python<'_>,
+        held: Held<'a, Option<T>>,
+    ) -> PyResult<Entered<'a, T>> {
         let entered = Entered {
             held,
             state: &self.state,

@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use pyo3::exceptions::PyValueError;
@@ -25,6 +26,14 @@ pub(crate) struct Listener {
     path: PathBuf,
     descriptor: RawFd,
     manner: Manner,
+    refused: Mutex<Refused>,
+}
+
+/// Clients that were refused, as of the last step: told too while another thread waits for the next one. It is locked with the interpreter's lock held.
+#[derive(Debug, Default)]
+struct Refused {
+    count: u64,
+    last: Option<String>,
 }
 
 /// Listens under a name, of letters, digits, `.`, `_` and `-`, in the private directory of this user; or at a path: whatever contains a slash, or is a `pathlib.Path`.
@@ -57,6 +66,7 @@ pub(crate) fn listen(
         descriptor: listener.as_fd().as_raw_fd(),
         turn: Turn::new(Some(listener)),
         manner,
+        refused: Mutex::default(),
     })
 }
 
@@ -72,10 +82,19 @@ impl Listener {
         timeout: Option<f64>,
     ) -> PyResult<Held<'_, Option<ringway::Listener>>> {
         let held = self.turn.take(py, || after(timeout).unwrap_or_default())?;
-        if held.is_none() || self.closing.is_set() {
+        self.check_open(py)?;
+        Ok(held)
+    }
+
+    fn check_open(&self, py: Python<'_>) -> PyResult<()> {
+        if self.closing.is_set() {
             return Err(closed_here(py));
         }
-        Ok(held)
+        Ok(())
+    }
+
+    fn refused(&self) -> MutexGuard<'_, Refused> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn step(
@@ -86,10 +105,15 @@ impl Listener {
         let Some(listener) = held.as_mut() else {
             return Ok(None);
         };
-        let found = py
-            .detach(|| listener.try_accept())
-            .map_err(|error| not_made(py, &error))?;
+        let found = py.detach(|| listener.try_accept());
+        if listener.refusals() != self.refused().count {
+            *self.refused() = Refused {
+                count: listener.refusals(),
+                last: listener.last_refusal().map(ToString::to_string),
+            };
+        }
         found
+            .map_err(|error| not_made(py, &error))?
             .map(|connection| Connection::new(py, connection, self.manner))
             .transpose()
     }
@@ -147,9 +171,12 @@ impl Listener {
         outcome
     }
 
-    /// A client that has completed its handshake, if there is one, else `None`. Never waits.
+    /// A client that has completed its handshake, if there is one, else `None`; also where another thread waits for the next one. Never waits.
     fn try_accept(&self, py: Python<'_>) -> PyResult<Option<Connection>> {
-        let mut held = self.enter(py, None)?;
+        let Some(mut held) = self.turn.take_at_once(py)? else {
+            return Ok(None);
+        };
+        self.check_open(py)?;
         let outcome = self.step(py, &mut held);
         self.leave(py, held);
         outcome
@@ -194,16 +221,15 @@ impl Listener {
     /// Clients whose handshake was refused or failed.
     #[getter]
     fn refusals(&self, py: Python<'_>) -> PyResult<u64> {
-        let held = self.enter(py, None)?;
-        Ok(held.as_ref().map_or(0, ringway::Listener::refusals))
+        self.check_open(py)?;
+        Ok(self.refused().count)
     }
 
     /// Why the last one was refused, for people.
     #[getter]
     fn last_refusal(&self, py: Python<'_>) -> PyResult<Option<String>> {
-        let held = self.enter(py, None)?;
-        let refusal = held.as_ref().and_then(ringway::Listener::last_refusal);
-        Ok(refusal.map(ToString::to_string))
+        self.check_open(py)?;
+        Ok(self.refused().last.clone())
     }
 
     fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {

@@ -17,7 +17,7 @@ use crate::pipe::{
     _pipe_dump, _pipe_load, _pipe_poll, RecvBytes, RecvObject, SendBytes, SendObject, SendPieces,
 };
 use crate::receiver::Receiver;
-use crate::records::recv_records;
+use crate::records::{recv_records, try_recv_kind};
 use crate::reservation::Reservation;
 use crate::schema::Schema;
 use crate::sender::Sender;
@@ -82,6 +82,7 @@ fn private(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(_pipe_poll, module)?,
         wrap_pyfunction!(recv_records, module)?,
         wrap_pyfunction!(_sockets, module)?,
+        wrap_pyfunction!(try_recv_kind, module)?,
     ] {
         let name = function.getattr("__name__")?.extract::<String>()?;
         module.setattr(name.as_str(), function)?;

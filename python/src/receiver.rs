@@ -111,6 +111,23 @@ impl Receiver {
         })
     }
 
+    /// The next frame and its kind, in one turn: another thread's may be of another kind. `None` too where that one is in a call.
+    #[inline]
+    pub(crate) fn next_at_once<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<Option<(u16, Bound<'py, PyBytes>)>> {
+        let Some(mut inbox) = self.half.enter_at_once(py)? else {
+            return Ok(None);
+        };
+        let (receiver, kind) = inbox.parts(py)?;
+        match bytes_of_next(py, receiver, kind) {
+            Ok(bytes) => bytes.map(|bytes| Some((*kind, bytes))),
+            Err(RecvError::Empty) => Ok(None),
+            Err(error) => Err(not_received(py, error)),
+        }
+    }
+
     /// Releases the frame that is looked at in place.
     pub(crate) fn finish(&self, py: Python<'_>) {
         // There is nobody to tell: it fails in a forked child, which has nothing to release.
@@ -187,13 +204,8 @@ impl Receiver {
 
     /// The next frame if there is one now, else `None`: as `Connection.try_recv`.
     pub(crate) fn try_recv<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let mut inbox = self.half.enter(py, None)?;
-        let (receiver, kind) = inbox.parts(py)?;
-        match bytes_of_next(py, receiver, kind) {
-            Ok(bytes) => bytes.map(Some),
-            Err(RecvError::Empty) => Ok(None),
-            Err(error) => Err(not_received(py, error)),
-        }
+        let found = self.next_at_once(py)?;
+        Ok(found.map(|(_, bytes)| bytes))
     }
 
     /// Copies the next frame into a buffer: as `Connection.recv_into`.

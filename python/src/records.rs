@@ -1,6 +1,7 @@
 //! Messages of one size and kind, received one behind the other: what becomes an array of records.
 
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 use crate::buffer::{Lent, room_for};
 use crate::errors::{Fault, raise, raise_with};
@@ -95,6 +96,15 @@ fn wrong_size(py: Python<'_>, len: usize, size: usize) -> PyErr {
         "the next frame has {len} bytes, and a record {size}; it stays unread: receive it by another call"
     );
     raise_with(py, Fault::WrongSize, text, &[("len", len)])
+}
+
+/// `(kind, bytes)` of the next frame if there is one now, else `None`, for `ringway.typed`.
+#[pyfunction]
+pub(crate) fn try_recv_kind<'py>(
+    py: Python<'py>,
+    receiver: &Bound<'py, Receiver>,
+) -> PyResult<Option<(u16, Bound<'py, PyBytes>)>> {
+    receiver.get().next_at_once(py)
 }
 
 /// Receives records into a buffer, for `ringway.typed`.

@@ -217,7 +217,9 @@ impl Sender {
         kind: u16,
     ) -> PyResult<bool> {
         let payload = Payload::of(buffer)?;
-        let mut outbox = self.half.enter(py, None)?;
+        let Some(mut outbox) = self.half.enter_at_once(py)? else {
+            return Ok(false);
+        };
         let sender = outbox.sender(py)?;
         at_once(py, sender.try_send_kind(kind, payload.bytes()))
     }
@@ -262,7 +264,9 @@ impl Sender {
     ) -> PyResult<bool> {
         let expires = end_of(lifetime)?;
         let payload = Payload::of(buffer)?;
-        let mut outbox = self.half.enter(py, None)?;
+        let Some(mut outbox) = self.half.enter_at_once(py)? else {
+            return Ok(false);
+        };
         let sender = outbox.sender(py)?;
         at_once(
             py,

@@ -111,8 +111,21 @@ impl<T: Send> Turn<T> {
         })
     }
 
+    /// Takes the turn if no other thread has it.
+    ///
+    /// # Errors
+    /// `InUse`, if this one has it; `Forked` as for [`take`](Self::take).
+    #[inline]
+    pub(crate) fn take_at_once(&self, py: Python<'_>) -> PyResult<Option<Held<'_, T>>> {
+        match self.try_take(py) {
+            Some(held) => Ok(Some(held)),
+            None => self.is_others(py).map(|()| None),
+        }
+    }
+
+    /// It is taken: by another thread that will give it up.
     #[cold]
-    fn wait(&self, py: Python<'_>, deadline: Deadline) -> PyResult<Held<'_, T>> {
+    fn is_others(&self, py: Python<'_>) -> PyResult<()> {
         // The locks are copies of those of the parent, whose threads are not here to open them.
         if self.is_forked() {
             return Err(raise(
@@ -128,6 +141,12 @@ impl<T: Send> Turn<T> {
                 "this thread is in a call of this half already, which a signal's handler or a destructor has interrupted",
             ));
         }
+        Ok(())
+    }
+
+    #[cold]
+    fn wait(&self, py: Python<'_>, deadline: Deadline) -> PyResult<Held<'_, T>> {
+        self.is_others(py)?;
         let _here = Waiting::of(&self.waiting);
         loop {
             let seen = *lock(&self.freed);

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -169,6 +170,59 @@ def test_a_turn_has_a_deadline(pair: Pair) -> None:
         server.recv(timeout=0.05)
     client.send(b"x")
     thread.join(20)
+
+
+def test_what_never_waits_does_not_wait_for_a_turn_either(pair: Pair, place: str) -> None:
+    server, client = pair
+    listener = ringway.listen(place)
+    while client.try_send(b"x" * 1000):
+        pass
+    waits = [threading.Thread(target=call, daemon=True) for call in (client.recv, lambda: client.send(b"x" * 1000), lambda: list(listener))]
+    for thread in waits:
+        thread.start()
+        wait_until_asleep(thread.native_id or 0)
+    told: list[object] = []
+
+    def ask() -> None:
+        told.append(client.try_recv())
+        told.append(client.try_send(b"x" * 1000))
+        told.append(client.try_send_expiring(b"x" * 1000, 3600))
+        told.append(listener.try_accept())
+        told.append((listener.refusals, listener.last_refusal))
+
+    asks = threading.Thread(target=ask, daemon=True)
+    asks.start()
+    asks.join(PATIENCE)
+    assert told == [None, False, False, None, (0, None)]
+    # They have waited all the while.
+    assert all(thread.is_alive() for thread in waits)
+    listener.close()
+    server.send(b"go on")
+    deadline = time.monotonic() + PATIENCE
+    while waits[1].is_alive() and time.monotonic() < deadline:
+        server.try_recv()
+        time.sleep(0.001)
+    for thread in waits:
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+
+
+_THREADLESS = """
+import os, resource, sys, ringway
+resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+if os.getuid() == 0:
+    os.setuid(65534)  # whom limits bind
+try:
+    ringway.pair()
+except ringway.Resources as error:
+    sys.exit("a thread that connects" not in str(error))
+sys.exit("there was a thread")
+"""
+
+
+def test_a_pair_without_a_thread_is_an_error() -> None:
+    done = subprocess.run([sys.executable, "-c", _THREADLESS], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_event_loops(pair: Pair) -> None:

@@ -7,6 +7,7 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import pickle
+import select
 import selectors
 import signal
 import socket
@@ -128,6 +129,25 @@ def test_receiving_bytes_runs_no_pickle(ends: Pair) -> None:
     one.send(Runs(200_000))
     assert other.recv() == "made" and ran == ["it ran"]
     ran.clear()
+
+
+def test_a_message_of_no_kind_is_refused_and_not_run() -> None:
+    one, other = Pipe()
+    establish(one, other)
+    sender = one._out  # pyright: ignore[reportPrivateUsage]
+    assert sender is not None
+    runs_if_loaded = pickle.dumps(Runs(10), 5)
+    into = bytearray(1 << 10)
+    takes: list[Callable[[], object]] = [other.recv_bytes, lambda: other.recv_bytes_into(into), other.recv]
+    with one, other:
+        for kind in (0, 5, 99, 0xFF, 0x1FF, 0x7FFF):
+            for take in takes:
+                sender.send(runs_if_loaded, kind=kind)
+                with pytest.raises(OSError, match="bad message"):
+                    take()
+        one.send_bytes(b"behind")
+        assert other.recv_bytes() == b"behind"
+    assert not ran
 
 
 class _Text(str):
@@ -521,10 +541,12 @@ def test_an_end_travels_through_a_pipe_until_it_is_used() -> None:
 def test_a_forked_child_is_refused_an_end_that_was_used() -> None:
     one, other = Pipe()
     establish(one, other)
+    selects = select.poll()
+    selects.register(other.fileno(), select.POLLIN)
     pid = os.fork()
     if pid == 0:
         try:
-            for call in (one.recv, one.poll, lambda: one.send(1), lambda: other.recv()):
+            for call in (one.recv, one.poll, lambda: one.send(1), lambda: other.recv(), other.poll):
                 try:
                     call()
                 except OSError as error:
@@ -537,7 +559,8 @@ def test_a_forked_child_is_refused_an_end_that_was_used() -> None:
         finally:
             os._exit(2)
     assert os.waitpid(pid, 0)[1] == 0
-    # What the child closed was not the parent's.
+    # What the child closed was not the parent's, nor what it is told by.
+    assert selects.poll(0) == []
     one.send("still")
     assert other.recv() == "still"
 

@@ -1,7 +1,9 @@
 """Typed connections between two ends in Python."""
 
 import pickle
+import sys
 import threading
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -48,6 +50,25 @@ def test_messages_and_batches(place: str) -> None:
         assert list(server) == []
         with pytest.raises(ringway.Closed):
             server.recv()
+
+
+def test_a_message_is_what_it_was_sent_as_whoever_receives_the_next_one(place: str) -> None:
+    with typed(place, lane(Trade, Text), lane(Trade, Text)) as (client, server):
+        client.send(Text("first"))
+        client.send(Trade(1.0, True))
+        others: list[int] = []
+
+        def another_thread(frame: FrameType, event: str, _: Any) -> None:
+            if event == "c_return" and frame.f_code.co_name == "try_recv" and not others:
+                others.append(server.untyped.recv_kind()[0])
+
+        sys.setprofile(another_thread)
+        try:
+            found = server.try_recv()
+        finally:
+            sys.setprofile(None)
+        assert others == [3]
+        assert found == Text("first")
 
 
 def test_what_a_lane_does_not_carry_is_refused_before_it_is_sent(place: str) -> None:

@@ -183,8 +183,8 @@ class Receiver(Generic[R]):
         """The next message, if there is one now."""
         if self.later and (found := self._next_of_later()) is not NOTHING:
             return cast(R, found)
-        payload = self.untyped.try_recv()
-        return None if payload is None else self._decode(self.untyped.last_kind, payload)
+        found = native.try_recv_kind(self.untyped)
+        return None if found is None else self._decode(*found)
 
     def recv_batch(self, max: int = 64, timeout: float | None = None) -> list[R]:
         """The messages of at most ``max`` frames: those that are there, at least one. A frame of several gives all of them.

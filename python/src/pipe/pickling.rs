@@ -7,7 +7,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyList};
 
-use super::{CONSTANT, NEXT_BUFFER, PICKLE, PLAIN, RAW, plain};
+use super::ends::bad_message;
+use super::{BYTES, CONSTANT, NEXT_BUFFER, PICKLE, PLAIN, RAW, plain};
 use crate::buffer::Payload;
 
 /// A pickler that has pickled more is not kept: it remembers by tables of that size.
@@ -329,6 +330,7 @@ pub(super) fn loaded<'py>(kind: u16, payload: &Bound<'py, PyBytes>) -> PyResult<
     match kind {
         RAW => Ok(payload.clone().into_any()),
         PLAIN => plain::read(payload, &[]),
-        _ => unpickled(payload, None),
+        BYTES | PICKLE => unpickled(payload, None),
+        _ => Err(bad_message()),
     }
 }

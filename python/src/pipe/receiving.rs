@@ -9,7 +9,7 @@ use ringway::RecvError;
 
 use super::{ABORT, BYTES, LONG, Message, PICKLE, PLAIN, RAW};
 use super::{ends, pickling};
-use crate::deadline::after;
+use crate::deadline::Until;
 use crate::direct::Function;
 use crate::errors::{Fault, is, not_received};
 use crate::half::State;
@@ -110,10 +110,11 @@ fn next<'py>(
             Err(error) => return Err(not_received(py, error)),
         };
         match kind & !0xff {
-            0 => return Ok(Received::Whole(kind, bytes)),
+            // Of no other kind: what is to be done with it decides whether it runs something.
+            0 if is_known(kind) => return Ok(Received::Whole(kind, bytes)),
             LONG => {
                 let kind = kind & 0xff;
-                let announced = if matches!(kind, BYTES | PICKLE | PLAIN | RAW) {
+                let announced = if is_known(kind) {
                     Message::announced(py, kind, bytes.as_bytes())?
                 } else {
                     None
@@ -126,6 +127,11 @@ fn next<'py>(
     }
 }
 
+/// Whether messages are of that kind.
+fn is_known(kind: u16) -> bool {
+    matches!(kind, BYTES | PICKLE | PLAIN | RAW)
+}
+
 /// Whether there is a frame, or an end to tell; waits for it as long as `timeout` says.
 #[pyfunction]
 pub(crate) fn _pipe_poll(
@@ -134,7 +140,9 @@ pub(crate) fn _pipe_poll(
     timeout: Option<f64>,
 ) -> PyResult<bool> {
     let half = &receiver.get().half;
-    let mut inbox = half.enter(py, timeout)?;
+    // The turn of another thread is a part of the wait.
+    let mut until = Until::new(timeout);
+    let mut inbox = half.enter_until(py, &mut until)?;
     let there = inbox.has_message();
     let receiver = inbox.receiver(py)?;
     if there {
@@ -151,7 +159,7 @@ pub(crate) fn _pipe_poll(
     if timeout == Some(0.0) {
         return Ok(false);
     }
-    match waits::for_frame(py, receiver, &half.state, after(timeout)?) {
+    match waits::for_frame(py, receiver, &half.state, until.deadline()?) {
         Ok(()) => Ok(true),
         Err(error) => {
             // In vain, or a signal's handler has raised something; any other end is told by the call that receives.

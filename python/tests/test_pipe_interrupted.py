@@ -1,0 +1,114 @@
+"""Handlers that raise while a pipe begins: behind any call that one of its calls makes, the next call goes on where that one was."""
+
+import itertools
+import signal
+import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from ringway.multiprocessing import Connection, Pipe
+
+#: Seconds until what does not come never does.
+LONG = 30
+
+
+#: Enough for both ends to come to their rings, with one call in vain.
+TURNS = 4
+
+
+class Interrupted(Exception):
+    pass
+
+
+@contextmanager
+def watched() -> Generator[None, None, None]:
+    """Ends a call that waits for what does not come."""
+
+    def ring(*_: object) -> None:
+        raise AssertionError("a call waits for ever")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.alarm(LONG)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+class Handler:
+    """Raises once, where a signal's handler could: when a function of the package begins, or behind a call that it has made, whose result is lost then."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+        self.seen = 0
+
+    def __call__(self, frame: FrameType, event: str, _: Any) -> None:
+        if event in ("call", "c_return") and "/ringway/" in frame.f_code.co_filename and frame.f_code.co_name != "__del__":
+            self.seen += 1
+            if self.seen == self.at:
+                raise Interrupted
+
+    def during(self, call: Callable[[], Any]) -> Any:
+        """What the call returns; `Interrupted`, which is no answer of a pipe's, where it was."""
+        sys.setprofile(self)
+        try:
+            return call()
+        except Interrupted:
+            return Interrupted
+        finally:
+            sys.setprofile(None)
+
+
+def received(handler: Handler, end: Connection) -> Iterator[Any]:
+    while True:
+        # Asked again, who was interrupted answers.
+        there = handler.during(lambda: end.poll(0))
+        if there is Interrupted:
+            continue
+        if not there:
+            return
+        got = handler.during(end.recv)
+        if got is not Interrupted:
+            yield got
+
+
+def exchange(ends: list[Connection], whose: int, at: int, selected: bool) -> tuple[bool, bool]:
+    """Messages both ways, with a handler in the calls of one end. Whether it raised, and whether both ends have come to their rings."""
+    handlers = [Handler(at if end == whose else 0) for end in (0, 1)]
+    if selected:
+        ends[whose].fileno()
+    for turn in range(TURNS):
+        for one, other in ((0, 1), (1, 0)):
+            handlers[one].during(lambda: ends[one].send((one, turn)))  # noqa: B023: called at once
+            for got in received(handlers[other], ends[other]):
+                # Whole, whatever was lost on its way to the program.
+                assert got[0] == one and 0 <= got[1] <= turn, got
+    for one, other in ((0, 1), (1, 0)):
+        ends[one].send("last")
+        got = None
+        while got != "last":
+            assert ends[other].poll(LONG), "the message does not come"
+            got = ends[other].recv()
+    return handlers[whose].seen >= at, all("ring" in repr(end) for end in ends)
+
+
+@pytest.mark.parametrize("whose", [0, 1])
+@pytest.mark.parametrize("selected", [False, True])
+def test_an_end_that_is_interrupted_anywhere_while_it_begins_goes_on(whose: int, selected: bool) -> None:
+    for at in itertools.count(1):
+        with watched():
+            ends = list(Pipe(capacity=4096))
+            try:
+                raised, ring = exchange(ends, whose, at, selected)
+                assert ring, at
+            finally:
+                for end in ends:
+                    end.close()
+        if not raised:
+            assert at > 100, "there is more to interrupt"
+            return
