@@ -823,7 +823,7 @@ void ringway_counters_free(ringway_counters *counters);
 
 /**
  * What the last call of this thread that failed has to say: a line for people, such as what differs, and what to do about it. Never NULL; empty, if none has failed. The text is there
- * until the thread's next call that fails. Another thread has its own.
+ * until the thread's next call that fails, but with `RINGWAY_NOT_AT_ONCE`, which leaves it as it is. Another thread has its own.
  */
 const char *ringway_last_error(void);
 

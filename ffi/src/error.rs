@@ -61,8 +61,11 @@ impl Failure {
     #[cold]
     #[inline(never)]
     pub(crate) fn told(self) -> ringway_status {
-        // While the thread ends there is nobody to ask for them.
-        let _ = LAST.try_with(|last| *last.borrow_mut() = self.text);
+        // A call that finds its shortest way closed mostly succeeds by another one: what the thread was told before may still be looked at.
+        if self.status != ringway_status::RINGWAY_NOT_AT_ONCE {
+            // While the thread ends there is nobody to ask for them.
+            let _ = LAST.try_with(|last| *last.borrow_mut() = self.text);
+        }
         self.status
     }
 }
@@ -185,7 +188,7 @@ impl From<DecodeError> for Failure {
 }
 
 /// What the last call of this thread that failed has to say: a line for people, such as what differs, and what to do about it. Never NULL; empty, if none has failed. The text is there
-/// until the thread's next call that fails. Another thread has its own.
+/// until the thread's next call that fails, but with `RINGWAY_NOT_AT_ONCE`, which leaves it as it is. Another thread has its own.
 #[unsafe(no_mangle)]
 pub extern "C" fn ringway_last_error() -> *const c_char {
     LAST.try_with(|last| last.borrow().as_ptr())

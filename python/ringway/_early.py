@@ -15,7 +15,7 @@ import time
 import warnings
 from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import ringway
 from ringway import _ringway
@@ -75,7 +75,7 @@ class Early:
         self._steps = False
         # What beginning it has given, and its last step.
         self._begun: list[_Handshake] = []
-        self._made: list[ringway.Connection | bool | None] = []
+        self._made: list[ringway.Connection | Literal[False] | None] = []
         # What is still to be written of the message at hand.
         self._left: list[Any] = []
         # How much of that was written, but not taken out yet.

@@ -193,7 +193,7 @@ impl Connection {
         sender.try_send_expiring(py, buffer, lifetime, kind)
     }
 
-    /// Sends a copy of `buffer` if there is room now. Returns whether it was sent. Room comes back in steps of an eighth of the ring.
+    /// Sends a copy of `buffer` if there is room now, and no other thread is in a call of this half. Returns whether it was sent. Room comes back in steps of an eighth of the ring.
     #[pyo3(signature = (buffer, kind=0))]
     fn try_send(&self, py: Python<'_>, buffer: &Bound<'_, PyAny>, kind: u16) -> PyResult<bool> {
         self.sender.get().try_send(py, buffer, kind)
@@ -252,7 +252,7 @@ impl Connection {
         self.receiver.get().recv_kind(py, timeout)
     }
 
-    /// The next frame if there is one now, else `None`.
+    /// The next frame if there is one now, and no other thread is in a call of this half, else `None`.
     fn try_recv<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
         self.receiver.get().try_recv(py)
     }

@@ -34,6 +34,17 @@ static void copies(struct pair *pair) {
     GIVES(RINGWAY_EMPTY, ringway_receiver_recv(pair->receiver[1], buffer, sizeof buffer, RINGWAY_DO_NOT_WAIT, &length));
     GIVES(RINGWAY_TIMED_OUT, ringway_receiver_recv(pair->receiver[1], buffer, sizeof buffer, 1000, &length));
     SAYS("deadline");
+    /* The words stay where they are, whatever a call that succeeds has tried before. */
+    const char *words = ringway_last_error();
+    GIVES(RINGWAY_NOT_AT_ONCE, ringway_receiver_recv_64(pair->receiver[1], copy));
+    GIVES(RINGWAY_NOT_AT_ONCE, ringway_receiver_recv_exact(pair->receiver[1], copy, 8));
+    OK(ringway_sender_open_group(pair->sender[0]));
+    GIVES(RINGWAY_NOT_AT_ONCE, ringway_sender_send_64(pair->sender[0], word));
+    OK(ringway_send(pair->sender[0], word, sizeof word, RINGWAY_FOR_EVER));
+    OK(ringway_sender_publish(pair->sender[0]));
+    OK(ringway_recv(pair->receiver[1], copy, sizeof copy, LONG, &length));
+    CHECK(ringway_last_error() == words && strstr(words, "deadline") != NULL);
+    length = 7;
     OK(ringway_sender_send(pair->sender[0], "abcdef", 6, 0));
     GIVES(RINGWAY_TRUNCATED, ringway_receiver_recv(pair->receiver[1], buffer, 5, LONG, &length));
     SAYS("6 bytes");
