@@ -302,14 +302,15 @@ import sys, ringway
 listener = ringway.listen(sys.argv[1])
 try:
     print("waits", flush=True)
-    ringway.connect(sys.argv[1], handshake_timeout=600)  # nobody accepts
+    getattr(ringway, sys.argv[2])(sys.argv[1], handshake_timeout=600)  # nobody accepts
 except KeyboardInterrupt:
     sys.exit(3)
 """
 
 
-def test_ctrl_c_ends_a_handshake(place: str) -> None:
-    with running([sys.executable, "-c", CONNECTER, place]) as waiter:
+@pytest.mark.parametrize("call", ["connect", "observe", "connect_as_told"])
+def test_ctrl_c_ends_a_handshake(place: str, call: str) -> None:
+    with running([sys.executable, "-c", CONNECTER, place, call]) as waiter:
         assert waiter.stdout is not None and waiter.stdout.readline() == "waits\n"
         wait_until_asleep(waiter.pid)
         waiter.send_signal(signal.SIGINT)
