@@ -30,8 +30,6 @@ pub(crate) struct Line {
 pub(super) struct End {
     /// It has ended.
     pub(super) ended: bool,
-    /// Nobody holds the other end any more: it was closed, and not only shut down.
-    pub(super) closed: bool,
     /// We have shut our own side down, if only for writing: behind that the kernel tells the two apart no more.
     pub(super) shut: bool,
 }

@@ -309,8 +309,9 @@ pub(crate) struct Look {
 
 /// Whether the other end is closed altogether: nobody holds it any more. One that has only been shut down for writing is not, and may be later.
 pub(crate) fn is_closed(line: &Line) -> bool {
+    // Nobody shuts our side down while the kernel is asked.
     let end = line.end();
-    end.closed || !end.shut && poll::is_hung_up(line.as_fd())
+    !end.shut && poll::is_hung_up(line.as_fd())
 }
 
 /// Whether the other end can say nothing more: it is closed, or shut down for writing.
