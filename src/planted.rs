@@ -20,6 +20,10 @@ pub(crate) enum Check {
     ExtensionRead,
     /// A Hello asks for a lane at least, and waits in ways that there are.
     HelloSense,
+    /// A Welcome grants a lane at least, and no more than were asked for.
+    WelcomeSense,
+    /// A turn ends with its budget.
+    TurnBudget,
     /// A frame is said to be taken before it is handed out.
     TakenFirst,
     /// What is held is not released.

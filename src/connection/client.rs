@@ -18,6 +18,7 @@ use crate::error::{self, Error, ErrorKind};
 use crate::layout::handshake::{self, Hello, Kind, Prefix, Reason, Refuse, Welcome};
 use crate::layout::schemas::Announced;
 use crate::layout::{OLDEST_VERSION, VERSION};
+use crate::planted::{self, Check};
 use crate::sys::aside::Descriptors;
 use crate::sys::credentials::Speaker;
 use crate::sys::line::Line;
@@ -150,7 +151,8 @@ pub(super) fn judge(config: &Config, asked: u64, welcome: &Welcome) -> Result<()
         let text = format!("the Welcome's waits, {:#x}, make no sense", welcome.waits);
         return Err(malformed(text));
     }
-    if !(1..=config.lanes).contains(&usize::from(welcome.lanes)) {
+    let makes_sense = (1..=config.lanes).contains(&usize::from(welcome.lanes));
+    if !makes_sense && !planted::is_left_out(Check::WelcomeSense) {
         let text = format!(
             "the server grants {} lanes, {} were asked for",
             welcome.lanes, config.lanes

@@ -80,15 +80,15 @@ impl Dial {
     }
 
     /// Over a socket whose other end answers, whenever it likes.
-    pub(super) fn over(config: &Config, socket: OwnedFd) -> Result<Self, Error> {
-        Ok(Self {
+    pub(crate) fn over(config: &Config, claim: Claim, socket: OwnedFd) -> Self {
+        Self {
             path: PathBuf::new(),
-            claim: Claim::new(config)?,
+            claim,
             line: Some(Line::new(socket)),
             stage: Stage::Nothing,
             deadline: Instant::now(),
             config: config.clone(),
-        })
+        }
     }
 
     /// The line to the server, once there is one.

@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::address::Address;
 use super::dial::{Dial, Dialled};
 use super::handover::told;
+use super::lineage::Claim;
 use super::quota::Quota;
 use super::server::{Host, Pending, Progress};
 use super::shown::Shows;
@@ -98,7 +99,7 @@ impl Config {
     /// A bad option; [`ErrorKind::Descriptors`]: it is no such socket.
     pub fn dial_on(&self, socket: OwnedFd) -> Result<Handshake, Error> {
         self.prepare()?;
-        let dial = Dial::over(self, fit(socket)?)?;
+        let dial = Dial::over(self, Claim::new(self)?, fit(socket)?);
         Handshake::new(Side::Dials(Box::new(dial)), None)
     }
 

@@ -46,11 +46,13 @@ pub use address::Address;
 pub use attendant::Attendant;
 pub use config::Config;
 pub use counters::{ConnectionCounters, Counters, LaneCounters, PriorityCounters};
-#[cfg(feature = "tokio")]
+#[cfg(any(feature = "tokio", all(any(test, fuzzing), feature = "hostile")))]
 pub(crate) use dial::{Dial, Dialled};
 pub use direct::Owed;
 pub use frame::Frame;
 pub use handshake::{Handshake, HandshakeStep};
+#[cfg(all(any(test, fuzzing), feature = "hostile"))]
+pub(crate) use lineage::Claim;
 pub use lineage::Lineage;
 pub use link::Peer;
 pub use listener::Listener;

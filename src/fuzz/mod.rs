@@ -4,12 +4,20 @@
 //! it; what it has found worth keeping lies under `fuzz/corpus`, and the tests here run all of that with every `cargo test`. Absent on purpose: randomness, and anything
 //! that an input's bytes do not decide.
 
+#[cfg(feature = "hostile")]
+mod client;
 mod handshake;
+#[cfg(feature = "hostile")]
+mod hostile_client;
 mod input;
 mod memory;
+#[cfg(feature = "hostile")]
+mod poller;
 mod program;
 #[cfg(feature = "hostile")]
 mod server;
+#[cfg(feature = "hostile")]
+mod speaker;
 mod tables;
 mod tap;
 #[cfg(test)]
@@ -59,6 +67,18 @@ const TARGETS: &[Target] = &[
         name: "server",
         run: server::run,
         check: Check::HelloSense,
+    },
+    #[cfg(feature = "hostile")]
+    Target {
+        name: "client",
+        run: client::run,
+        check: Check::WelcomeSense,
+    },
+    #[cfg(feature = "hostile")]
+    Target {
+        name: "poller",
+        run: poller::run,
+        check: Check::TurnBudget,
     },
 ];
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::{TARGETS, run};
 
 /// Bytes of all inputs together, at most: they are in the repository.
-const MOST: usize = 300 << 10;
+const MOST: usize = 400 << 10;
 
 /// `seeds` are written by hand, `corpus` was found worth keeping.
 fn folder(kind: &str) -> PathBuf {
@@ -80,6 +80,18 @@ fn tap_inputs_find_nothing() {
 #[test]
 fn server_inputs_find_nothing() {
     replay("server");
+}
+
+#[cfg(feature = "hostile")]
+#[test]
+fn client_inputs_find_nothing() {
+    replay("client");
+}
+
+#[cfg(feature = "hostile")]
+#[test]
+fn poller_inputs_find_nothing() {
+    replay("poller");
 }
 
 #[cfg(feature = "hostile")]

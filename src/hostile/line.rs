@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::sys::message::{Control, attach};
+use crate::sys::message::{Control, SCM_PIDFD, attach};
 use crate::sys::{again, check, check_length};
 
 pub(super) fn owned(fd: RawFd) -> OwnedFd {
@@ -167,6 +167,11 @@ pub fn receive(line: &OwnedFd) -> (Vec<u8>, Vec<OwnedFd>) {
                     let data = libc::CMSG_DATA(header).cast::<RawFd>();
                     descriptors.push(OwnedFd::from_raw_fd(data.add(index).read_unaligned()));
                 }
+            }
+            // A socket that the library made asks for one with each message.
+            if (*header).cmsg_type == SCM_PIDFD {
+                let data = libc::CMSG_DATA(header).cast::<RawFd>();
+                drop(OwnedFd::from_raw_fd(data.read_unaligned()));
             }
             header = libc::CMSG_NXTHDR(&raw const message, header);
         }

@@ -95,6 +95,11 @@ impl Segment {
         self.window.size
     }
 
+    /// Rings of that size that it has room for.
+    pub fn lanes(&self) -> usize {
+        (self.size() - self.rings.0) / self.rings.1
+    }
+
     /// Bytes of a ring.
     pub fn capacity(&self) -> usize {
         self.rings.1

@@ -9,6 +9,7 @@ use super::polled::Polled;
 use super::slab::Token;
 use crate::connection::{RecvError, SendError};
 use crate::error::Error;
+use crate::planted::{self, Check};
 
 /// What a [`Poller`] has to tell.
 #[derive(Debug)]
@@ -92,7 +93,11 @@ impl<'a, C: Polled> Turn<'a, C> {
     /// something else there. So how a call that receives fails in a turn is that client's end, which the poller tells too, and nobody else's.
     #[inline]
     pub fn more(&mut self) -> bool {
-        let Some(left) = self.left.checked_sub(1) else {
+        let mut left = self.left.checked_sub(1);
+        if planted::is_left_out(Check::TurnBudget) {
+            left = left.or(Some(0));
+        }
+        let Some(left) = left else {
             return false;
         };
         let there = self.entry_mut().has_frame();

@@ -15,7 +15,7 @@ use super::{again, check_length, last_error};
 /// The most descriptors that one message of the handshake carries.
 pub(crate) const MAX_DESCRIPTORS: usize = 3;
 
-const SCM_PIDFD: libc::c_int = 4;
+pub(crate) const SCM_PIDFD: libc::c_int = 4;
 
 /// Room for the credentials (32 bytes), a pidfd (24), and one descriptor more than any message of the handshake has (32), which tells
 /// that there are too many. Aligned as `cmsghdr` asks.

@@ -28,17 +28,19 @@ const WIDTH: usize = 2;
 const PLANTED: u64 = 600;
 
 /// The targets, and the most bytes of an input.
-const TARGETS: [(&str, u32); 6] = [
+const TARGETS: [(&str, u32); 8] = [
     ("handshake", 1024),
     ("tables", 1024),
     ("words", 512),
     ("program", 160),
     ("tap", 256),
     ("server", 128),
+    ("client", 160),
+    ("poller", 160),
 ];
 
 /// The most bytes of a target's corpus.
-const MOST: u64 = (300 << 10) / TARGETS.len() as u64;
+const MOST: u64 = (400 << 10) / TARGETS.len() as u64;
 /// Inputs that once found something are named so, and stay.
 const FOUND: &str = "found-";
 

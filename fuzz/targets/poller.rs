@@ -1,0 +1,8 @@
+//! `src/fuzz/poller.rs`, as libFuzzer calls it.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| ringway::fuzz(
+    "poller",
+    ringway_fuzz::is_planted(),
+    bytes
+));
