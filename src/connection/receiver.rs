@@ -379,7 +379,9 @@ impl Receiver {
     #[cold]
     #[inline(never)]
     fn wait(&mut self, deadline: Option<Instant>) -> Result<Entry, RecvError> {
-        self.refuse_taken_back()?;
+        if let Some(entry) = self.look_at_announced()? {
+            return Ok(entry);
+        }
         self.tell_of_wait();
         loop {
             let Self {

@@ -64,7 +64,12 @@ impl Precedence {
         Ok(None)
     }
 
-    /// The frame that [`pick`](Self::pick) found last was taken.
+    /// A frame of this lane was found otherwise, and counts as one in strict order.
+    pub(crate) fn found(&mut self, lane: usize) {
+        self.turn = (lane, false);
+    }
+
+    /// The frame that was found last was taken.
     pub(crate) fn served(&mut self) {
         let (lane, due) = self.turn;
         self.passed_by[lane] = 0;

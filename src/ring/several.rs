@@ -76,6 +76,24 @@ impl<R: ForeignRing, W: OwnWord> Several<R, W> {
         found
     }
 
+    /// The frame that was announced, if nobody has received it: see [`Consumer::look_at_announced`]. A look at all lanes may not have come to its own, where it has dropped expired frames in another.
+    pub(crate) fn find_announced(
+        &mut self,
+        lane: &mut Consumer<R, W>,
+    ) -> Result<Option<(usize, Entry)>, Halt> {
+        for number in 0..self.count() {
+            let found = self.beside.get(lane, number).look_at_announced();
+            if let Err(Halt::Broken(violation)) = found {
+                self.broken = Some(violation);
+            }
+            if let Some(entry) = found? {
+                self.precedence.found(number);
+                return Ok(Some((number, entry)));
+            }
+        }
+        Ok(None)
+    }
+
     /// Puts the lane of a frame that was found at hand. Whatever is due of the one before is done by the caller before.
     pub(crate) fn take_up(&mut self, lane: &mut Consumer<R, W>, number: usize, entry: &Entry) {
         self.beside.take_up(lane, number);

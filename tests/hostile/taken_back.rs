@@ -79,24 +79,31 @@ fn a_frame_that_was_told_of_is_received_or_ends_the_connection() {
     }
 }
 
-/// One that becomes a frame which has expired is received as what it was told to be.
+/// One that becomes a frame which has expired, or a pad with such a one behind it, is received as what it was told to be.
 #[test]
 fn a_frame_that_was_told_of_does_not_expire_any_more() {
     let _alone = peer::alone();
     let _dog = Watchdog::new("made to expire");
-    for asks in [false, true] {
-        let (mut connection, hostile) = victim(&format!("expires-{asks}"), Wait::Adaptive);
-        connection.receiver().drop_expired(true).unwrap();
-        let mut poller: Poller = Poller::new().unwrap();
-        poller.add(connection).unwrap();
-        write(&hostile, 0, FRAMES[0].0);
-        let received = in_a_turn(
-            &mut poller,
-            asks,
-            || write(&hostile, 0, &[(8, 1), (0, EXPIRING | 16)]),
-            |victim| victim.receiver().recv_deadline(soon()).map(drop),
-        );
-        assert_eq!(received, Ok(()));
+    let stale: [Words; 2] = [
+        &[(8, 1), (0, EXPIRING | 16)],
+        &[(24, 0), (16, 1), (8, EXPIRING | 8), (0, PAD)],
+    ];
+    for (case, words) in stale.into_iter().enumerate() {
+        for asks in [false, true] {
+            let name = format!("expires-{case}-{asks}");
+            let (mut connection, hostile) = victim(&name, Wait::Adaptive);
+            connection.receiver().drop_expired(true).unwrap();
+            let mut poller: Poller = Poller::new().unwrap();
+            poller.add(connection).unwrap();
+            write(&hostile, 0, FRAMES[0].0);
+            let received = in_a_turn(
+                &mut poller,
+                asks,
+                || write(&hostile, 0, words),
+                |victim| victim.receiver().recv_deadline(soon()).map(drop),
+            );
+            assert_eq!(received, Ok(()), "{name}");
+        }
     }
 }
 

@@ -70,6 +70,39 @@ fn a_poller_serves_connections_of_several_lanes() {
     });
 }
 
+/// What a poller has told of is received, though more frames than one look drops have come before it meanwhile, and have expired.
+#[test]
+fn expired_frames_of_another_priority_do_not_hide_a_frame_that_was_told_of() {
+    for wait in [Wait::Park, Wait::Adaptive, Wait::Spin] {
+        for expires in [false, true] {
+            let config = with(2).wait(wait).drop_expired(true);
+            let (ours, mut theirs) = both("hidden-by-expired", &config);
+            let mut poller: Poller = Poller::new().unwrap();
+            poller.add(ours).unwrap();
+            let mut low = theirs.sender().at(1).unwrap();
+            if expires {
+                low.send_expiring(b"told of", soon()).unwrap();
+            } else {
+                low.send(b"told of").unwrap();
+            }
+            drop(low);
+            match poller.event_deadline(soon()).unwrap() {
+                Some(Event::Ready(mut turn)) => {
+                    assert!(turn.more());
+                    let mut sent = 0;
+                    while sent < 100 {
+                        let moment = Instant::now() + Duration::from_millis(1);
+                        sent += usize::from(theirs.sender().send_expiring(b"", moment).is_ok());
+                    }
+                    thread::sleep(Duration::from_millis(2));
+                    assert_eq!(next(turn.receiver()), (1, b"told of".to_vec()), "{wait:?}");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
 /// Room at one priority is told for that one: not for the others' room, nor for frames; asleep and awake.
 #[test]
 fn a_poller_waits_for_room_at_a_priority() {

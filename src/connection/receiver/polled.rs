@@ -5,6 +5,7 @@ use crate::connection::link::Link;
 use crate::connection::outcome::RecvError;
 use crate::connection::polled::Look;
 use crate::connection::rest::Rest;
+use crate::ring::{Entry, Halt};
 use crate::sync::Arc;
 
 impl Receiver {
@@ -58,15 +59,25 @@ impl Receiver {
         }
     }
 
-    /// Refuses to wait for a frame of which somebody was told that it is there: its sender has taken it back, and whoever has many peers would wait for this one.
-    pub(super) fn refuse_taken_back(&mut self) -> Result<(), RecvError> {
-        let mut broken = None;
-        self.each_lane(|lane| broken = broken.or_else(|| lane.taken_back()));
-        let Some(violation) = broken else {
-            return Ok(());
+    /// Behind a look that found nothing, before a wait: the frame of which somebody was told that it is there. Where its sender has taken it back the connection is over: whoever has many peers
+    /// would wait for this one.
+    pub(super) fn look_at_announced(&mut self) -> Result<Option<Entry>, RecvError> {
+        let found = match &mut self.several {
+            Some(several) => several.find_announced(&mut self.lane),
+            None => {
+                let found = self.lane.look_at_announced();
+                found.map(|found| found.map(|entry| (0, entry)))
+            }
         };
-        self.each_lane(|lane| lane.break_off(violation));
-        Err(RecvError::Protocol(violation))
+        match found {
+            Ok(found) => Ok(found.map(|found| self.take_up(found))),
+            Err(Halt::Broken(violation)) => {
+                self.each_lane(|lane| lane.break_off(violation));
+                Err(RecvError::Protocol(violation))
+            }
+            // Not of what was announced.
+            Err(halt) => self.halted(halt),
+        }
     }
 
     /// The same, where a frame was not found: has it ended? What was committed before the end comes first.

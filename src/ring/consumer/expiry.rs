@@ -118,6 +118,14 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         }
     }
 
+    /// Where the header is of the frame at the cursor, which may be behind that of one with an extension.
+    pub(super) fn unpassed(&self) -> u64 {
+        match self.next() {
+            next if next == self.expiry.skipped => next - EXTENSION,
+            next => next,
+        }
+    }
+
     /// Whether a step's worth is finished with and not told, while frames are held too.
     pub(crate) fn owes_release(&self) -> bool {
         let freed = if self.hold { self.freed } else { self.next() };

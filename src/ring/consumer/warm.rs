@@ -1,6 +1,6 @@
 //! Having at hand what will be read next, where there is time for it; and what was told of it.
 
-use super::{Consumer, Entry};
+use super::{Consumer, Entry, Halt};
 use crate::layout::header::FLAG_FRAME;
 use crate::layout::violation::Violation;
 use crate::segment::{ForeignRing, OwnWord};
@@ -45,9 +45,18 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         self.announced = self.position(entry);
     }
 
-    /// Behind a look that found nothing, before a wait: a frame that was announced does not go but by its sender, who would have us wait for it.
-    pub(crate) fn taken_back(&self) -> Option<Violation> {
-        let position = self.next();
-        (position == self.announced).then_some(Violation::FrameTakenBack { position })
+    /// The frame that was announced, if nobody has received it. It does not go but by its sender, who would have us wait for it: that breaks a rule, which ends the lane.
+    pub(crate) fn look_at_announced(&mut self) -> Result<Option<Entry>, Halt> {
+        let position = self.announced;
+        if self.unpassed() != position {
+            return Ok(None);
+        }
+        let found = self.peek()?;
+        if found.is_none() {
+            let violation = Violation::FrameTakenBack { position };
+            self.break_off(violation);
+            return Err(violation.into());
+        }
+        Ok(found)
     }
 }
