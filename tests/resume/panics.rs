@@ -37,8 +37,12 @@ fn a_client_that_sleeps_is_resumed_behind_a_panic() {
 /// It may not have answered: what it has in hand is dropped by the panic, and not finished with, one frame as several.
 #[test]
 fn what_a_handler_that_panics_has_in_hand_is_in_doubt() {
-    for (lanes, batched) in [(1, false), (1, true), (2, false), (2, true)] {
-        let config = config().lanes(lanes);
+    let all = [(1, false), (1, true), (2, false), (2, true)];
+    let all = all
+        .into_iter()
+        .flat_map(|case| [(case, false), (case, true)]);
+    for ((lanes, batched), drops_expired) in all {
+        let config = config().lanes(lanes).drop_expired(drops_expired);
         let (mut listener, mut server, mut client) = pair(&config, &config);
         send(client.sender(), 0..4);
         drop(server.receiver().recv().unwrap());
@@ -59,7 +63,11 @@ fn what_a_handler_that_panics_has_in_hand_is_in_doubt() {
         assert_eq!(end(&mut client), RecvError::PeerClosed);
         let (mut server, resumed) = resume(&mut listener, &config, client);
         let in_doubt = 1 + u64::from(batched);
-        assert_eq!(resumed.in_doubt(), in_doubt, "{lanes} lanes");
+        assert_eq!(
+            resumed.in_doubt(),
+            in_doubt,
+            "{lanes} lanes, {drops_expired}"
+        );
         assert_eq!(resumed.unseen(), 1);
         let found = rest(&mut server);
         assert_eq!(found[0].0, 3 - u8::try_from(in_doubt).unwrap());

@@ -145,8 +145,9 @@ impl Drop for Frames<'_> {
     #[inline]
     fn drop(&mut self) {
         self.receiver.finish();
-        if self.receiver.several.is_some() && !self.receiver.is_forked() {
-            self.receiver.follow_up();
+        let receiver = &mut *self.receiver;
+        if receiver.several.is_some() && !receiver.is_cut_short() && !receiver.is_forked() {
+            receiver.follow_up();
         }
     }
 }

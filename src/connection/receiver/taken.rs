@@ -59,12 +59,15 @@ impl Receiver {
     #[cold]
     #[inline(never)]
     pub(super) fn publish_release(&mut self) {
-        // A handler that panics is not finished with what it drops: it may not have answered. If its program goes on it comes back, and then it is.
-        let is_cut_short = self.lane.gives_account() && std::thread::panicking();
         // A frame may have been alive across a fork.
-        if !is_cut_short && !self.is_forked() && self.lane.publish_release() {
+        if !self.is_cut_short() && !self.is_forked() && self.lane.publish_release() {
             self.told_release();
         }
+    }
+
+    /// Whether a drop finishes with nothing: a handler that panics is not finished with what it drops, as it may not have answered. If its program goes on it comes back, and then it is.
+    pub(super) fn is_cut_short(&self) -> bool {
+        self.lane.gives_account() && std::thread::panicking()
     }
 
     #[cold]
