@@ -166,6 +166,18 @@ class Early:
         )
         return False
 
+    def finish(self) -> bool:
+        """Takes the handshake to its end, when what is missing of it lies in the line already. Whether the ring is there; else its sender is gone."""
+        while not self.advance():
+            line = self.line()
+            if line >= 0 and readable([line], 1):
+                continue
+            # Unless another thread takes it on, or has done so since, and what was missing is in its hands.
+            if self.ring is None and not self._steps:
+                return False
+            time.sleep(0.001)
+        return True
+
     def line(self, begin: bool = True) -> int:
         """What becomes readable when the handshake has something to do; or -1. Who does not begin it has nothing to do before."""
         if self._line >= 0:

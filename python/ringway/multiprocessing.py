@@ -41,7 +41,7 @@ from typing import TYPE_CHECKING, Any
 
 import ringway
 from ringway import _ringway
-from ringway._early import SWITCH, Early, readable
+from ringway._early import SWITCH, Early
 from ringway._message import BYTES, as_bytes
 from ringway._selected import Selected
 
@@ -266,11 +266,8 @@ class Connection:
     def _open_in(self, early: Early) -> None:
         if self._selected is not None:
             self._selected.flag()
-        while not early.advance():
-            # What is missing lies in the line already, or its sender is gone.
-            if (line := early.line()) < 0 or not readable([line], 1):
-                raise EOFError
-        assert early.ring is not None
+        if not early.finish() or early.ring is None:
+            raise EOFError
         receiver = early.ring.receiver
         if self._selected is not None:
             self._selected.switch(early.fileno(), receiver)

@@ -1,8 +1,9 @@
-"""Handlers that raise while a pipe begins: behind any call that one of its calls makes, the next call goes on where that one was."""
+"""What comes between while a pipe begins: handlers that raise, behind any call that one of its calls makes, after which the next call goes on where that one was; and other threads."""
 
 import itertools
 import signal
 import sys
+import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -112,3 +113,46 @@ def test_an_end_that_is_interrupted_anywhere_while_it_begins_goes_on(whose: int,
         if not raised:
             assert at > 100, "there is more to interrupt"
             return
+
+
+class Stepped:
+    """A handshake whose last step ends when somebody else has asked for its descriptor."""
+
+    def __init__(self, handshake: Any) -> None:
+        self._handshake = handshake
+        self.made = threading.Event()
+        self._asked = threading.Event()
+
+    def step(self) -> Any:
+        made = self._handshake.step()
+        if made:
+            self.made.set()
+            assert self._asked.wait(LONG)
+        return made
+
+    def fileno(self) -> int:
+        descriptor: int = self._handshake.fileno()
+        if self.made.is_set():
+            self._asked.set()
+        return descriptor
+
+
+def test_a_receive_waits_for_the_thread_that_takes_the_handshake_to_its_end() -> None:
+    with watched():
+        other, one = Pipe()
+        with one, other:
+            dials, answers = one._early, other._early  # pyright: ignore[reportPrivateUsage]
+            assert dials is not None and answers is not None and dials.dials
+            dials.advance()
+            answers.advance()
+            stepped = Stepped(dials._handshake)  # pyright: ignore[reportPrivateUsage]
+            dials._handshake = stepped  # type: ignore[assignment]  # pyright: ignore
+            dials.advance()
+            assert answers.advance()
+            other.send("through the ring")
+            sends = threading.Thread(target=one.send, args=("beside",))
+            sends.start()
+            assert stepped.made.wait(LONG)
+            assert one.recv() == "through the ring"
+            sends.join()
+            assert other.recv() == "beside"
