@@ -22,7 +22,7 @@ impl Receiver {
     /// This receiver as a stream of what `make` makes of each frame where it lies, in the ring: a number, an array, a part. Nothing is allocated for it, as bytes of their own are
     /// for the receiver's own stream. It ends as that does, and one of them goes on where another one was dropped. [`Sender::sink_of`](super::Sender::sink_of) has an example.
     ///
-    /// Cancel-safe: a frame is taken by the poll that yields it.
+    /// Cancel-safe: a frame is taken by the poll that yields it. Where the connection can be resumed ([`Config::resumable`](crate::Config::resumable)), it is finished with when the next one is asked for.
     pub fn stream_of<T, F: FnMut(Frame<'_>) -> T>(&mut self, make: F) -> StreamOf<'_, F> {
         StreamOf {
             receiver: self,
@@ -60,7 +60,8 @@ fn poll_made<T>(
     Poll::Ready(match outcome {
         Ok(entry) => {
             lane.passed(entry.payload());
-            Some(Ok(make(lane.half.hand_out(entry))))
+            // What is made of it is with its handler when the poll returns.
+            Some(Ok(make(lane.half.hand_out(entry).copied())))
         }
         Err(error) => {
             *ended = error != RecvError::Runtime;

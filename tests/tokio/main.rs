@@ -20,6 +20,7 @@ mod neighbours;
 mod pressure;
 #[path = "../crash/process.rs"]
 mod process;
+mod resumed;
 mod runtimes;
 mod scene;
 mod stream;

@@ -215,7 +215,7 @@ impl<C: Codec<R>, R> Stream for Receiver<C, R> {
             ..
         } = self.get_mut();
         let message = ready!(inner.poll_made(cx, &mut |frame: connection::Frame<'_>| {
-            decode::<C, R>(&frame.copied(), bytes, timing)
+            decode::<C, R>(&frame, bytes, timing)
         }));
         Poll::Ready(message.map(|received| received.map_err(RecvError::Recv).and_then(|made| made)))
     }

@@ -1,0 +1,52 @@
+//! A server in a task whose client resumes: what it has in hand when it ends is in doubt, however it was received.
+
+use std::thread;
+use std::time::Instant;
+
+use futures_util::StreamExt;
+use ringway::tokio::Receiver;
+use ringway::{Connection, Listener, RecvError};
+
+use crate::scene::{LONG, one_thread, path, patient, run};
+
+/// The server's end, and what the client makes.
+fn meet<T: Send>(listener: &mut Listener, client: impl FnOnce() -> T + Send) -> (Connection, T) {
+    thread::scope(|scope| {
+        let client = scope.spawn(client);
+        let server = listener.accept_deadline(Instant::now() + LONG).unwrap();
+        (server, client.join().unwrap())
+    })
+}
+
+#[test]
+fn what_a_stream_has_yielded_is_in_doubt_until_the_next_one_is_asked_for() {
+    for made in [false, true] {
+        let (config, path) = (patient().resumable(true), path());
+        let mut listener = config.bind(path.as_path()).unwrap();
+        let connect = || config.connect(path.as_path()).unwrap();
+        let (server, mut client) = meet(&mut listener, connect);
+        for number in 0..4 {
+            client.sender().send(&[number]).unwrap();
+        }
+        let serves = async {
+            let (_sender, receiver) = server.split();
+            let mut receiver = Receiver::new(receiver).unwrap();
+            for number in 0..2 {
+                let found = if made {
+                    let mut found = receiver.stream_of(|frame| frame.to_vec());
+                    found.next().await.unwrap().unwrap()
+                } else {
+                    receiver.next().await.unwrap().unwrap().to_vec()
+                };
+                assert_eq!(found, [number]);
+            }
+        };
+        run(&one_thread(), serves);
+        let end = client.receiver().recv_deadline(Instant::now() + LONG);
+        assert_eq!(end.map(drop), Err(RecvError::Closed));
+        let resume = || config.resume(path.as_path(), client, Instant::now() + LONG);
+        let (_server, resumed) = meet(&mut listener, || resume().unwrap());
+        let found = (resumed.in_doubt(), resumed.unseen());
+        assert_eq!(found, (1, 2), "{made}");
+    }
+}
