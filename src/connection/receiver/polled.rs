@@ -62,12 +62,10 @@ impl Receiver {
     /// Behind a look that found nothing, before a wait: the frame of which somebody was told that it is there. Where its sender has taken it back the connection is over: whoever has many peers
     /// would wait for this one.
     pub(super) fn look_at_announced(&mut self) -> Result<Option<Entry>, RecvError> {
+        let lone = |entry: Option<Entry>| entry.map(|entry| (0, entry));
         let found = match &mut self.several {
             Some(several) => several.find_announced(&mut self.lane),
-            None => {
-                let found = self.lane.look_at_announced();
-                found.map(|found| found.map(|entry| (0, entry)))
-            }
+            None => self.lane.look_at_announced().map(lone),
         };
         match found {
             Ok(found) => Ok(found.map(|found| self.take_up(found))),
