@@ -343,10 +343,7 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         let framed = self.in_bounds(Entry { position, header })?;
         // The pad is read together with its frame, and released with it.
         self.cursor.skip(entry.header.length());
-        if self.announced == entry.position {
-            // It has become one behind a pad, and is there all the same.
-            self.announced = position;
-        }
+        self.comes_behind_pad(entry.position, position);
         Ok(framed)
     }
 

@@ -22,7 +22,8 @@ impl Receiver {
 
     #[inline(never)]
     fn looks_for(&mut self, longest: Duration) -> bool {
-        let until = Instant::now() + longest;
+        // None: more time than the clock has.
+        let until = Instant::now().checked_add(longest);
         let nanos = u32::try_from(longest.as_nanos()).unwrap_or(u32::MAX);
         self.slip_from(self.read(), nanos);
         loop {
@@ -38,7 +39,7 @@ impl Receiver {
                     Err(_) => return true,
                 }
             }
-            if Instant::now() >= until {
+            if until.is_some_and(|until| Instant::now() >= until) {
                 return false;
             }
         }

@@ -45,6 +45,13 @@ impl<R: ForeignRing, W: OwnWord> Consumer<R, W> {
         self.announced = self.position(entry);
     }
 
+    /// A frame at `position` is behind the pad at `pad`: if it was announced there, it has become that, and is there all the same.
+    pub(super) fn comes_behind_pad(&mut self, pad: u64, position: u64) {
+        if self.announced == pad {
+            self.announced = position;
+        }
+    }
+
     /// The frame that was announced, if nobody has received it. It does not go but by its sender, who would have us wait for it: that breaks a rule, which ends the lane.
     pub(crate) fn look_at_announced(&mut self) -> Result<Option<Entry>, Halt> {
         let position = self.announced;
