@@ -145,8 +145,8 @@ def test_a_receive_waits_for_the_thread_that_takes_the_handshake_to_its_end() ->
             assert dials is not None and answers is not None and dials.dials
             dials.advance()
             answers.advance()
-            stepped = Stepped(dials._handshake)  # pyright: ignore[reportPrivateUsage]
-            dials._handshake = stepped  # type: ignore[assignment]  # pyright: ignore
+            stepped: Any = Stepped(dials._handshake)  # pyright: ignore[reportPrivateUsage]
+            dials._handshake = stepped  # pyright: ignore[reportPrivateUsage]
             dials.advance()
             assert answers.advance()
             other.send("through the ring")
