@@ -243,8 +243,7 @@ class Connection:
         """A message from before the ring; `None`: what comes from now on comes through it."""
         if self._in is not None:
             return None
-        if self._receives == get_ident():
-            raise RuntimeError("a receive of this end was interrupted by what receives with it: a signal handler, or a finalizer")
+        self._check_receives()
         with self._receiving:
             self._receives = get_ident()
             try:
@@ -262,6 +261,11 @@ class Connection:
                 return None
             finally:
                 self._receives = 0
+
+    def _check_receives(self) -> None:
+        """Whether this thread has the turn that it would wait for."""
+        if self._receives == get_ident():
+            raise RuntimeError("a receive of this end was interrupted by what receives with it: a signal handler, or a finalizer")
 
     def _open_in(self, early: Early) -> None:
         if self._selected is not None:
@@ -305,13 +309,17 @@ class Connection:
                 return False
             if not early.sees_switch():
                 return True
+            self._check_receives()
             with self._receiving:
-                if self._in is None and early.sees_switch():
-                    try:
+                self._receives = get_ident()
+                try:
+                    if self._in is None and early.sees_switch():
                         early.recv()
                         self._open_in(early)
-                    except EOFError:
-                        return True
+                except EOFError:
+                    return True
+                finally:
+                    self._receives = 0
 
     # The rest.
 

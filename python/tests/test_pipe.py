@@ -36,7 +36,7 @@ def establish(one: Connection, other: Connection) -> None:
         assert other.recv() == n
         other.send(n)
         assert one.recv() == n
-    assert "ring" in repr(one) and "ring" in repr(other)
+    assert " ring>" in repr(one) and " ring>" in repr(other)
 
 
 @pytest.fixture(params=["socket", "ring", "later"])
@@ -385,7 +385,7 @@ def test_a_pipe_of_one_way(ends: Pair) -> None:
     for n in range(20):
         writer.send(n)
         assert reader.recv() == n
-    assert "ring" in repr(reader) and "ring" in repr(writer)
+    assert " ring>" in repr(reader) and " ring>" in repr(writer)
     for call in (writer.recv, writer.recv_bytes, writer.poll):
         with pytest.raises(OSError, match="write-only"):
             call()
@@ -501,7 +501,7 @@ def test_a_child_has_an_end(method: str) -> None:
     for item in OBJECTS:
         ours.send(item)
         assert ours.recv() == item
-    assert "ring" in repr(ours)
+    assert " ring>" in repr(ours)
     ours.send("stop")
     with pytest.raises(EOFError):
         ours.recv()
@@ -832,7 +832,7 @@ def test_an_object_is_pickled_once_whichever_way_it_goes() -> None:
         assert other.recv() == [turn, b"x" * 70_000]
         other.send(turn)
         assert one.recv() == turn
-    assert _Counted.times == 11 and "ring" in repr(one)
+    assert _Counted.times == 11 and " ring>" in repr(one)
     one.close()
     other.close()
 

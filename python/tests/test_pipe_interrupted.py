@@ -95,7 +95,12 @@ def exchange(ends: list[Connection], whose: int, at: int, selected: bool) -> tup
         while got != "last":
             assert ends[other].poll(LONG), "the message does not come"
             got = ends[other].recv()
-    return handlers[whose].seen >= at, all("ring" in repr(end) for end in ends)
+    return handlers[whose].seen >= at, all(map(has_come, ends))
+
+
+def has_come(end: Connection) -> bool:
+    """Whether it sends and receives through its ring."""
+    return end._in is not None and end._out is not None  # pyright: ignore[reportPrivateUsage]
 
 
 @pytest.mark.parametrize("whose", [0, 1])
@@ -156,3 +161,36 @@ def test_a_receive_waits_for_the_thread_that_takes_the_handshake_to_its_end() ->
             assert one.recv() == "through the ring"
             sends.join()
             assert other.recv() == "beside"
+
+
+def test_a_handler_that_receives_in_the_midst_of_a_receive_is_refused() -> None:
+    for polls, handled_by in itertools.product([False, True], ["poll", "recv"]):
+        with watched():
+            other, one = Pipe()
+            with one, other:
+                early = one._early  # pyright: ignore[reportPrivateUsage]
+                assert early is not None
+                sent = 0
+                while other._out is None:  # pyright: ignore[reportPrivateUsage]
+                    other.send(sent)
+                    sent += 1
+                    early.advance()
+                assert [one.recv() for _ in range(sent - 1)] == list(range(sent - 1))
+                # What comes next is the word that the ring is there.
+                told: list[str] = []
+
+                def handle(frame: FrameType, event: str, _: Any) -> None:
+                    if not told and event == "call" and frame.f_code.co_name == "recv" and "_early" in frame.f_code.co_filename:  # noqa: B023: called at once
+                        told.append("")  # noqa: B023
+                        with pytest.raises(RuntimeError) as refused:
+                            one.poll(0) if handled_by == "poll" else one.recv()  # noqa: B023
+                        told[0] = str(refused.value)  # noqa: B023
+
+                sys.setprofile(handle)
+                try:
+                    assert one.poll(LONG) if polls else one.recv() == sent - 1
+                finally:
+                    sys.setprofile(None)
+                assert "interrupted" in told[0]
+                if polls:
+                    assert one.recv() == sent - 1
