@@ -79,6 +79,8 @@ impl fmt::Display for Error {
 const OUR_LACK: &str = "this process has no descriptor left; raise `ulimit -n`";
 const THEIR_LACK: &str = "no descriptor is left over there; raise `ulimit -n` for that process";
 
+const NO_MEMORY: &str = "not enough memory, or address space (`ulimit -v`), or huge pages (vm.nr_hugepages); use smaller rings";
+
 /// An error's text as the other side is told of it: what is "this process" here is another one there.
 pub(crate) fn told(text: &str) -> String {
     text.replace(OUR_LACK, THEIR_LACK)
@@ -121,10 +123,12 @@ impl Error {
                 ErrorKind::Resources,
                 format!("{doing}: the host has no descriptor left; raise fs.file-max"),
             ),
-            Some(libc::ENOMEM | libc::ENOSPC) => (
+            Some(libc::ENOMEM) => (ErrorKind::Resources, format!("{doing}: {NO_MEMORY}")),
+            // What epoll says too.
+            Some(libc::ENOSPC) => (
                 ErrorKind::Resources,
                 format!(
-                    "{doing}: not enough memory, or address space (`ulimit -v`), or huge pages (vm.nr_hugepages); use smaller rings"
+                    "{doing}: {NO_MEMORY}; or this user has as many descriptors watched by epoll as it may (fs.epoll.max_user_watches)"
                 ),
             ),
             Some(libc::EFBIG) => (

@@ -195,11 +195,13 @@ impl Listener {
     /// though it be a forked child, which lets nobody in. The same goes for whoever has taken a listener over.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`]: the name, which was ours, is gone or leads elsewhere, so that nobody would come: drop this listener and bind the name again. [`ErrorKind::Forked`]. Nothing has changed then.
+    /// [`ErrorKind::NotFound`]: the name, which was ours, is gone or leads elsewhere, so that nobody would come: drop this listener and bind the name again. [`ErrorKind::Forked`], or what the system answers. Nothing has changed then.
     pub fn take_back(&mut self) -> Result<(), Error> {
         self.refuse_child()?;
         let ours = self.identity();
-        if ours.is_some() && directory::identity(self.path()) != ours {
+        let there = directory::found(self.path())
+            .map_err(|error| Error::io("asking what lies at the listener's path", error))?;
+        if ours.is_some() && there != ours {
             let text = format!(
                 "{} leads to this listener no more: drop it, and bind the name again",
                 self.path().display()

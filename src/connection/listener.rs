@@ -95,21 +95,21 @@ impl Listener {
         let door = bind(&path, to_others)?;
         step!("bind-after");
         let mode = if to_others { 0o666 } else { 0o600 } | directory::KEPT;
-        let lobby = Place::of_new_socket(&path)
-            .and_then(|place| place.set_mode(&path, mode))
+        let made = Place::of_new_socket(&path)
+            .and_then(|place| place.set_mode(&path, mode).map(|()| place.identity()))
             .map_err(|error| Error::io("setting the socket's mode", error))
-            .and_then(|()| {
-                Lobby::new(door.as_fd()).map_err(|error| Error::io("watching for clients", error))
+            .and_then(|identity| match Lobby::new(door.as_fd()) {
+                Ok(lobby) => Ok((Some(identity), lobby)),
+                Err(error) => Err(Error::io("watching for clients", error)),
             });
-        let lobby = match lobby {
-            Ok(lobby) => lobby,
+        let (identity, lobby) = match made {
+            Ok(made) => made,
             Err(error) => {
                 // Nobody would listen there.
                 let _ = std::fs::remove_file(&path);
                 return Err(error);
             }
         };
-        let identity = directory::identity(&path);
         step!("listen");
         Ok(Self::over(config, path, identity, door, lobby, birth))
     }
@@ -168,13 +168,15 @@ impl Listener {
             }
             self.refuse_idle()?;
             if Instant::now() >= deadline {
-                return Err(Error::new(
-                    ErrorKind::TimedOut,
-                    "no client connected before the deadline",
-                ));
+                return Err(Self::late());
             }
             self.sleep(Some(deadline))?;
         }
+    }
+
+    pub(crate) fn late() -> Error {
+        let text = "no client connected before the deadline";
+        Error::new(ErrorKind::TimedOut, text)
     }
 
     /// A client that has completed its handshake, if there is one. Never waits. Where the descriptor is watched for edges, call this

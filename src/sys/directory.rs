@@ -165,11 +165,22 @@ pub(crate) fn what(kind: fs::FileType) -> &'static str {
     }
 }
 
-/// The identity of what is at a path: device and inode.
+/// The identity of what is at a path, device and inode; `None`: there is nothing.
+pub(crate) fn found(path: &Path) -> io::Result<Option<(u64, u64)>> {
+    match fs::symlink_metadata(path) {
+        Ok(status) => Ok(Some((status.dev(), status.ino()))),
+        Err(error) if is_gone(error.kind()) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_gone(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// The same; `None` too where it cannot be asked.
 pub(crate) fn identity(path: &Path) -> Option<(u64, u64)> {
-    fs::symlink_metadata(path)
-        .ok()
-        .map(|status| (status.dev(), status.ino()))
+    found(path).ok().flatten()
 }
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
-use ringway::{Event, Poller};
+use ringway::{ErrorKind, Event, Poller};
 
+use super::forbid::forbid_with;
 use super::{answer, asking, path, patient, soon};
 
 #[test]
@@ -55,4 +56,25 @@ fn a_poller_hears_of_clients_again() {
     }
     assert_eq!(client.join().unwrap(), std::process::id());
     drop(socket);
+}
+
+/// What cannot be looked at for a moment, as where memory is short, is neither gone nor another's.
+#[test]
+fn a_name_that_cannot_be_looked_at_is_still_ours() {
+    let path = path("unseen");
+    let place = path.clone();
+    let unseeing = std::thread::spawn(move || {
+        // Whatever looks at a path and follows no link.
+        let flags = libc::AT_SYMLINK_NOFOLLOW as u32;
+        forbid_with(libc::SYS_statx, 2, flags, libc::ENOMEM);
+        let mut old = patient().bind(place.as_path()).unwrap();
+        let socket = old.hand_over().unwrap();
+        let refused = old.take_back().unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Resources, "{refused}");
+        (old, socket)
+    });
+    let (mut old, socket) = unseeing.join().unwrap();
+    old.take_back().unwrap();
+    drop((old, socket));
+    assert!(!path.exists(), "the name is left behind");
 }
