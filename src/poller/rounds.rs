@@ -241,22 +241,26 @@ impl<C: Polled> Poller<C> {
             Accepted::Client(polled) => {
                 let added = self.add(polled);
                 let door = self.doors.get_mut(listener)?;
-                match added {
+                let found = match added {
                     Ok(token) => {
                         door.succeed();
-                        door.is_queued = true;
-                        self.queued.push_back(listener);
-                        return Some(Found::Connected(token));
+                        Ok(Some(Found::Connected(token)))
                     }
                     Err(error) if is_by_peer(&error) => {
                         if let Some(listener) = door.listener() {
                             listener.pass_over(error);
                         }
+                        Ok(None)
+                    }
+                    Err(error) => Err(door.fail(error)),
+                };
+                match found {
+                    Ok(found) => {
                         door.is_queued = true;
                         self.queued.push_back(listener);
-                        return None;
+                        return found;
                     }
-                    Err(error) => door.fail(error),
+                    Err(failed) => failed,
                 }
             }
             // The tower tells of it when somebody comes.
