@@ -30,12 +30,17 @@ impl ByteListener {
         Self { inner }
     }
 
-    /// Waits for a client, and shakes hands with it.
+    /// Waits for a client, and shakes hands with it. One that asks for several lanes, where the [`Config`] has them, is counted as refused and passed over.
     ///
     /// # Errors
     /// As for [`Listener::accept`].
     pub fn accept(&mut self) -> Result<ByteStream, Error> {
-        ByteStream::over(self.inner.accept()?)
+        loop {
+            match ByteStream::over(self.inner.accept()?) {
+                Ok(stream) => return Ok(stream),
+                Err(error) => self.inner.pass_over(error),
+            }
+        }
     }
 
     /// As [`ByteListener::accept`], until `deadline`.
@@ -43,7 +48,16 @@ impl ByteListener {
     /// # Errors
     /// Also [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut).
     pub fn accept_deadline(&mut self, deadline: Instant) -> Result<ByteStream, Error> {
-        ByteStream::over(self.inner.accept_deadline(deadline)?)
+        loop {
+            match ByteStream::over(self.inner.accept_deadline(deadline)?) {
+                Ok(stream) => return Ok(stream),
+                Err(error) => self.inner.pass_over(error),
+            }
+            // Else whoever connects again and again would hold us.
+            if Instant::now() >= deadline {
+                return Err(Listener::late());
+            }
+        }
     }
 
     /// The listener, for all that has nothing to do with streams.

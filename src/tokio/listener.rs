@@ -10,7 +10,7 @@ use super::Connection;
 use super::vigil::come_back;
 use super::watched::Watched;
 use crate::connection::{self, Address, is_by_peer};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 
 /// Accepts connections in a task. Handshakes go step by step, each as far as its client has got, and never wait for a client.
 #[derive(Debug)]
@@ -56,14 +56,17 @@ impl Listener {
         self.accept_as(Connection::new).await
     }
 
-    /// The same, as what `make` has the runtime watch of it.
+    /// The same, as what `make` has the runtime watch of it. A client of whom it can make nothing is passed over.
     pub(super) async fn accept_as<T>(
         &mut self,
         make: impl Fn(connection::Connection) -> Result<T, Error>,
     ) -> Result<T, Error> {
         loop {
             match make(Accepted(self).await?) {
-                Err(error) if is_by_peer(&error) => self.inner.pass_over(error),
+                // The latter: it asked for several lanes, and is to be a stream of bytes.
+                Err(error) if is_by_peer(&error) || error.kind() == ErrorKind::InvalidConfig => {
+                    self.inner.pass_over(error);
+                }
                 made => return made,
             }
         }

@@ -69,8 +69,6 @@ async fn accept<L: Accept>(mut listener: L) -> Accepted<L> {
     loop {
         match listener.next().await {
             Err(error) if is_a_lack(&error) => sleep(PAUSE).await,
-            // A client that asked for several lanes, where the listener has them.
-            Err(error) if error.kind() == ErrorKind::InvalidConfig => {}
             accepted => return (listener, accepted),
         }
     }

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use pair::{pair, patient, soon};
 
 use ringway::stream::{ByteListener, ByteReader, ByteStream, ByteWriter};
-use ringway::{Arm, Config, RecvError};
+use ringway::{Arm, Config, Handshake, HandshakeStep, RecvError};
 
 fn path(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("ringway-stream-{name}-{}", std::process::id()))
@@ -277,4 +277,68 @@ fn lanes_and_strangers_are_refused() {
     let (_, foreign) = other.split();
     let given_back = ByteStream::reunite(reader, foreign).unwrap_err();
     assert!(ByteStream::reunite(*given_back.receiver, own).is_ok());
+}
+
+/// Has `client` say what it can say now.
+fn says(client: &mut Handshake, what: &str) {
+    let step = client.step();
+    assert!(matches!(step, Ok(HandshakeStep::Waits)), "{what}: {step:?}");
+}
+
+/// The client's fault, and nobody else's: those behind it are served, and a deadline holds however many such clients come.
+#[test]
+fn a_client_that_asks_for_several_lanes_ends_nobody_s_accept() {
+    let path = path("accept-lanes");
+    let wide = config().lanes(2);
+    let mut listener = ByteListener::over(wide.bind(path.as_path()).unwrap());
+    let mut clients = [(); 2].map(|()| wide.dial(path.as_path()).unwrap());
+    let mut accept_now = || listener.accept_deadline(Instant::now()).unwrap_err();
+    for what in ["Hello", "Attach"] {
+        for client in &mut clients {
+            says(client, what);
+        }
+        let late = accept_now();
+        assert_eq!(late.kind(), ringway::ErrorKind::TimedOut, "{late}");
+    }
+    assert_eq!(listener.inner().refusals(), 1, "one, and then the deadline");
+    let mut good = config().dial(path.as_path()).unwrap();
+    let (mut theirs, mut ours) = (None, None);
+    let end = soon();
+    while theirs.is_none() || ours.is_none() {
+        assert!(Instant::now() < end, "nobody is served behind them");
+        if theirs.is_none() {
+            if let HandshakeStep::Done(made) = good.step().unwrap() {
+                theirs = ByteStream::over(made).ok();
+            }
+        }
+        match listener.accept_deadline(Instant::now()) {
+            Ok(stream) => ours = Some(stream),
+            Err(late) => assert_eq!(late.kind(), ringway::ErrorKind::TimedOut, "{late}"),
+        }
+    }
+    theirs.unwrap().write_all(b"served").unwrap();
+    let mut served = [0; 6];
+    ours.unwrap().read_exact(&mut served).unwrap();
+    assert_eq!(&served, b"served");
+    assert_eq!(listener.inner().refusals(), 2);
+    let why = listener.inner().last_refusal().unwrap();
+    assert_eq!(why.kind(), ringway::ErrorKind::InvalidConfig, "{why}");
+    assert!(why.to_string().contains("one lane"), "{why}");
+}
+
+#[test]
+fn who_waits_without_a_deadline_waits_for_the_next_client_behind_such_a_one() {
+    let path = path("accept-for-ever");
+    let wide = config().lanes(2);
+    let mut listener = ByteListener::over(wide.bind(path.as_path()).unwrap());
+    let clients = thread::spawn(move || {
+        let (_, mut receiver) = wide.connect(path.as_path()).unwrap().split();
+        // It is let go of, as whoever is refused behind the handshake.
+        assert_eq!(receiver.recv().unwrap_err(), RecvError::Closed);
+        ByteStream::over(config().connect(path.as_path()).unwrap()).unwrap()
+    });
+    let accepted = listener.accept();
+    assert!(accepted.is_ok(), "{accepted:?}");
+    drop(clients.join().unwrap());
+    assert_eq!(listener.inner().refusals(), 1);
 }

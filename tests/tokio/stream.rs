@@ -266,3 +266,28 @@ fn each_end_is_told_by_reads_and_writes() {
         }
     });
 }
+
+#[test]
+fn a_client_that_asks_for_several_lanes_ends_nobody_s_accept() {
+    on_both(|| async {
+        let wide = patient().lanes(2);
+        let path = path();
+        let mut listener = ByteListener::bind_with(&wide, path.as_path()).unwrap();
+        let clients = async {
+            let refused = ByteStream::connect_with(&wide, path.as_path()).await;
+            let why = refused.unwrap_err();
+            assert_eq!(why.kind(), ringway::ErrorKind::InvalidConfig, "{why}");
+            ByteStream::connect_with(&patient(), path.as_path()).await
+        };
+        let (client, server) = tokio::join!(clients, listener.accept());
+        let (mut client, mut server) = (client.unwrap(), server.unwrap());
+        client.write_all(b"served").await.unwrap();
+        let mut served = [0; 6];
+        server.read_exact(&mut served).await.unwrap();
+        assert_eq!(&served, b"served");
+        let refusals = (listener.get_ref().get_ref()).refusals();
+        assert_eq!(refusals, 1);
+        let why = listener.get_ref().get_ref().last_refusal().unwrap();
+        assert_eq!(why.kind(), ringway::ErrorKind::InvalidConfig, "{why}");
+    });
+}

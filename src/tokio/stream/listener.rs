@@ -39,7 +39,7 @@ impl ByteListener {
         Listener::new(listener).map(|inner| Self { inner })
     }
 
-    /// Waits for the next client that completes the handshake. Cancel-safe, as [`Listener::accept`] is.
+    /// Waits for the next client that completes the handshake. One that asks for several lanes, where the [`Config`] has them, is counted as refused and passed over. Cancel-safe, as [`Listener::accept`] is.
     ///
     /// # Errors
     /// As for [`Listener::accept`].
