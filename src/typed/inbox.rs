@@ -118,8 +118,18 @@ impl Inbox {
         index: usize,
         wait: Patience,
     ) -> Result<Batch<'_, T>, RecvError> {
+        self.batch_in(kind, index, |receiver| next(receiver, wait))
+    }
+
+    /// The same, in the frame that `take` takes.
+    pub(crate) fn batch_in<T: Fixed>(
+        &mut self,
+        kind: u16,
+        index: usize,
+        take: impl FnOnce(&mut connection::Receiver) -> Result<Frame<'_>, connection::RecvError>,
+    ) -> Result<Batch<'_, T>, RecvError> {
         let parcel = Parcel {
-            frame: next(&mut self.receiver, wait)?,
+            frame: take(&mut self.receiver)?,
             plan: &self.plan,
         };
         if parcel.kind() != kind {

@@ -158,6 +158,20 @@ impl<M: Messages + ?Sized> Receiver<M> {
         self.inbox.batch(M::KIND, M::INDEX, wait)
     }
 
+    /// All messages of the frame that `take` takes.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn batch_in<T: Fixed>(
+        &mut self,
+        take: impl FnOnce(
+            &mut connection::Receiver,
+        ) -> Result<connection::Frame<'_>, connection::RecvError>,
+    ) -> Result<Batch<'_, T>, RecvError>
+    where
+        M: Carries<T>,
+    {
+        self.inbox.batch_in(M::KIND, M::INDEX, take)
+    }
+
     /// The messages of the next frame in place, without a copy: the trusted mode. Waits for it. They are checked once, here; dropping the
     /// [`View`] releases the frame.
     ///

@@ -1,10 +1,15 @@
 //! Peers that keep no rule, against tasks that wait: each ends its own connection by the rule's name, and is in nobody's way.
 
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ringway::hostile::{self, HalfOpen, Hostile, Spoil, Word};
-use ringway::tokio::{Connection, Listener, connect_with};
-use ringway::{ErrorKind, RecvError, SendError, Violation};
+use ringway::hostile::{self, CONTROL, FRAME, HalfOpen, Hostile, RING, Segment, Spoil, Word};
+use ringway::tokio::{self as tasks, Connection, Listener, connect_with};
+use ringway::typed::{self, Message, Messages};
+use ringway::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use ringway::{ErrorKind, RecvError, SendError, Violation, schema};
 use tokio::task::spawn_blocking;
 
 use crate::scene::{on_both, path, patient};
@@ -149,5 +154,88 @@ fn a_server_that_answers_nonsense_is_refused() {
         assert_eq!(error.kind(), ErrorKind::Malformed, "{error}");
         let (told, _) = serving.await.unwrap();
         assert!(!told.is_empty(), "the server is told why");
+    });
+}
+
+#[derive(Message, FromBytes, IntoBytes, Immutable, KnownLayout, Clone, Copy, Debug, PartialEq)]
+#[repr(C)]
+struct Number {
+    number: u64,
+}
+
+/// A client that says of its frames, and of what it expects, that they are such messages.
+fn join_typed(path: &Path) -> Hostile {
+    const FIRST: usize = CONTROL + 4096;
+    let schema = Number::SCHEMA;
+    let (table, print) = (schema::encode(schema).unwrap(), schema::fingerprint(schema));
+    let mut area = Vec::new();
+    for _ in 0..2 {
+        area.extend((table.len() as u32).to_ne_bytes());
+    }
+    area.extend([0; 8]);
+    area.extend(print);
+    for _ in 0..2 {
+        area.extend(&table);
+        area.resize(area.len().next_multiple_of(8), 0);
+    }
+    let own = Segment::with_rings(FIRST + RING, FIRST, RING);
+    for (index, word) in area.chunks_exact(8).enumerate() {
+        let word = u64::from_ne_bytes(word.try_into().unwrap());
+        own.set(CONTROL + 8 * index, word);
+    }
+    let hello = hostile::hello().bytes(72, &print);
+    let hello = hello.u32(88, area.len() as u32);
+    let attach = hostile::attach().offer_of(16, 1, FIRST, RING);
+    hostile::join_as(path, &hello, &attach, own)
+}
+
+struct Over(Arc<AtomicBool>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        // ORD: over: Relaxed, a flag alone; partner: the load in the liar.
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The peer takes each frame back as soon as it has written it, and again: a wait goes on, or has what it has found.
+#[test]
+fn a_batch_of_messages_that_comes_and_goes_is_received_or_waited_for() {
+    const BATCHES: usize = 3000;
+    on_both(|| async {
+        let path = path();
+        let listener = typed::Listener::bind_with(&patient(), path.as_path()).unwrap();
+        let mut listener: tasks::typed::Listener<Number, Number> =
+            tasks::typed::Listener::new(listener).unwrap();
+        let joined = spawn_blocking(move || join_typed(&path));
+        let (_sender, mut receiver) = listener.accept().await.unwrap().split();
+        let hostile = joined.await.unwrap();
+        let next = Arc::new(AtomicUsize::new(0));
+        let over = Over(Arc::default());
+        let (place, ends) = (Arc::clone(&next), Arc::clone(&over.0));
+        let liar = spawn_blocking(move || {
+            let mut lies = 0u32;
+            // ORD: over: Relaxed, a flag alone; partner: the store in the drop.
+            while !ends.load(Ordering::Relaxed) {
+                // ORD: place: Relaxed, a number alone; partner: the store behind each batch.
+                let at = place.load(Ordering::Relaxed);
+                hostile.own.ring(at, FRAME | 8);
+                lies += 1;
+                if lies % 64 == 0 {
+                    // Here whoever has no processor beside this one is to receive it.
+                    ring(&hostile);
+                    std::thread::yield_now();
+                }
+                hostile.own.ring(at, 0);
+            }
+        });
+        for batch in 1..=BATCHES {
+            let received = receiver.recv_batch::<Number>().await;
+            assert_eq!(received.map(|batch| batch.len()), Ok(1));
+            // ORD: place: Relaxed, as above; partner: the liar.
+            next.store(16 * batch, Ordering::Relaxed);
+        }
+        drop(over);
+        liar.await.unwrap();
     });
 }

@@ -27,11 +27,6 @@ impl Receiver {
         Frames::new(self, entry, max)
     }
 
-    /// Behind a look that found nothing: how has the connection ended, if it has?
-    pub(crate) fn look_in_vain(&mut self) -> Result<(), RecvError> {
-        self.empty().map(drop)
-    }
-
     /// As [`Receiver::arm`], for whoever has a timer.
     pub(crate) fn arm_until(&mut self) -> Result<Rested, RecvError> {
         if self.birth.is_forked() {

@@ -73,15 +73,11 @@ impl<M: Messages + ?Sized> Receiver<M> {
     where
         M: Carries<T>,
     {
-        // A look takes nothing.
-        let look = |half: &mut typed::Receiver<M>| match half.untyped().look() {
-            connection::Look::Something => Ok(()),
-            connection::Look::Nothing => half.untyped().look_in_vain(),
-            connection::Look::Ended(error) => Err(error),
-        };
-        self.lane.until((), look).await?;
+        // What is found is handed out: a second look would find what the peer has made of it since.
+        let find = |half: &mut typed::Receiver<M>| half.untyped().find();
+        let entry = self.lane.until((), find).await?;
         self.lane.begins_batch();
-        self.lane.half.try_recv_batch()
+        (self.lane.half).batch_in(|receiver| Ok(receiver.hand_out(entry).copied()))
     }
 
     /// The next message if there is one. Never waits.
