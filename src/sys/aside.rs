@@ -152,14 +152,18 @@ fn closer() -> Option<&'static Closer> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
+    use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
     use std::time::{Duration, Instant};
 
     use nix::sys::socket::sockopt;
 
     use super::*;
+    use crate::sys::door::Door;
+    use crate::sys::{poll, socket};
 
     /// A descriptor, and what reads the end when it has been closed.
     fn watched() -> (OwnedFd, UnixStream) {
@@ -216,6 +220,27 @@ mod tests {
         (stream.into(), peer)
     }
 
+    /// Has all threads of this process hang, until what is returned is dropped, or for a minute.
+    fn all_hang() -> Vec<TcpStream> {
+        let closer = closer().unwrap();
+        let mut others = Vec::new();
+        for _ in 0..THREADS {
+            let (descriptor, other) = slow();
+            others.push(other);
+            close(vec![descriptor]);
+        }
+        let late = Instant::now() + Duration::from_secs(30);
+        loop {
+            let work = closer.work();
+            if (work.threads, work.queue.len()) == (THREADS, 0) {
+                return others;
+            }
+            drop(work);
+            assert!(Instant::now() < late, "they do not hang");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// In a process of its own: a child that another test starts meanwhile has a copy of a descriptor for a moment, and a close that is not the last one does not hang.
     #[test]
     fn closes_that_hang_take_sixteen_threads_and_no_more() {
@@ -256,6 +281,30 @@ mod tests {
             assert_eq!(watcher.read(&mut [0]).unwrap(), 0);
         }
         until((0, 0));
+    }
+
+    /// In a process of its own, all of whose threads that close hang: as if none could be had.
+    #[test]
+    fn who_waits_at_a_door_that_is_dropped_is_told_whatever_hangs() {
+        const WAIT: usize = 3;
+        let name = "sys::aside::tests::who_waits_at_a_door_that_is_dropped_is_told_whatever_hangs";
+        if !crate::sys::apart::is_apart(name) {
+            return;
+        }
+        let _hanging = all_hang();
+        let path = std::env::temp_dir().join(format!("ringway-door-{}", std::process::id()));
+        let door = Door::open(&path, false).unwrap();
+        let clients = [(); WAIT].map(|()| socket::connect(&path).unwrap());
+        for client in &clients {
+            assert!(!poll::readable(client.as_fd()));
+        }
+        drop(door);
+        fs::remove_file(&path).unwrap();
+        let soon = Instant::now() + Duration::from_secs(20);
+        for client in &clients {
+            let told = poll::ready(&mut [poll::entry(client.as_fd())], Some(soon)).unwrap();
+            assert_eq!(told, 1, "it waits on");
+        }
     }
 
     #[test]

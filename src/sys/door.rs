@@ -11,6 +11,9 @@ use super::fork::Birth;
 use super::socket::Unfit;
 use super::{aside, poll, socket};
 
+/// So many of those who wait are told by the drop itself, each of whom takes a descriptor until it is closed; the others by the close of the socket, on another thread.
+const TOLD: usize = 64;
+
 /// A listening socket. Dropping it turns away who waits.
 #[derive(Debug)]
 pub(crate) struct Door {
@@ -89,15 +92,19 @@ impl Door {
         }
         // From here on nobody can connect.
         let _ = shutdown(self.socket.as_raw_fd(), Shutdown::Both);
-        match socket::accept(self.as_fd()) {
-            Ok(None) => true,
-            Ok(Some(client)) => {
-                aside::close(vec![client]);
-                false
+        for _ in 0..TOLD {
+            match socket::accept(self.as_fd()) {
+                Ok(None) => return true,
+                Ok(Some(client)) => {
+                    // Now, and not when a thread comes to it: all of them may hang, or none can be had.
+                    let _ = shutdown(client.as_raw_fd(), Shutdown::Both);
+                    aside::close(vec![client]);
+                }
+                // Such as a lack of descriptors.
+                Err(_) => break,
             }
-            // Such as a lack of descriptors.
-            Err(_) => false,
         }
+        false
     }
 }
 
