@@ -1,4 +1,4 @@
-//! Frames, reservations and groups that are leaked, held, rewound or misused; kinds, and the capacities that were agreed.
+//! Frames, reservations and groups that are leaked, held, rewound or misused; kinds, the capacities that were agreed, and room for what is aligned or absurd.
 
 mod pair;
 
@@ -318,4 +318,71 @@ fn a_group_waits_for_room_until_a_deadline() {
         assert_eq!(receiver.try_recv().unwrap().to_vec(), [7; 500]);
     }
     assert_eq!(receiver.try_recv().map(drop), Err(RecvError::Empty));
+}
+
+/// Also where the length of a frame, or that with a pad or an extension before it, would go round. No wait begins, however long it might be.
+#[test]
+fn a_payload_as_long_as_no_memory_is_refused_by_every_call() {
+    let config = Config::new().alignment(4096).lanes(2);
+    let (mut server, _client) = pair("absurd", &config, &config);
+    let max = server.sender().max_payload();
+    let expires = soon();
+    let around = (0..=24).map(|less| usize::MAX - less);
+    for len in around.chain([max + 1, u32::MAX as usize, u32::MAX as usize + 1]) {
+        for priority in [0, 1] {
+            let mut sender = server.sender().at(priority).unwrap();
+            let refused = Err(SendError::TooLarge { len, max });
+            assert_eq!(sender.reserve(len).map(drop), refused);
+            assert_eq!(sender.reserve_deadline(len, expires).map(drop), refused);
+            assert_eq!(sender.try_reserve(len).map(drop), refused);
+            assert_eq!(sender.group().reserve(len).map(drop), refused);
+            assert_eq!(sender.wait_for_room(len, None), refused);
+            assert_eq!(sender.arm(len).map(drop), refused);
+            for power in 0..=12 {
+                let align = 1 << power;
+                assert_eq!(sender.reserve_aligned(len, align).map(drop), refused);
+                assert_eq!(sender.try_reserve_aligned(len, align).map(drop), refused);
+                assert_eq!(sender.wait_for_aligned_room(len, align, None), refused);
+            }
+            let max = max - 8;
+            let refused = Err(SendError::TooLarge { len, max });
+            assert_eq!(sender.reserve_expiring(len, expires).map(drop), refused);
+            let mut group = sender.group();
+            assert_eq!(group.reserve_expiring(len, expires).map(drop), refused);
+        }
+    }
+    // What is certain to fit does, wherever it is aligned.
+    for power in 0..=12 {
+        let place = server.sender().try_reserve_aligned(max, 1 << power);
+        assert!(place.is_ok(), "aligned by 2^{power}");
+    }
+}
+
+/// Room for a payload that is aligned is more than its bytes take: who waits for it wakes when there is as much, and not before.
+#[test]
+fn room_for_a_payload_is_waited_for_with_its_pad() {
+    let config = Config::new()
+        .alignment(64)
+        .capacity(4096)
+        .peer_capacity(4096);
+    let (mut server, mut client) = pair("pad", &config, &config);
+    let sender = server.sender();
+    // 4096 bytes, of which the next frame takes the last 48 and 8 for the word behind it: unless its payload is to lie at a multiple of 64.
+    for len in [1000, 1000, 1000, 1000, 0] {
+        sender.send(&vec![0; len]).unwrap();
+    }
+    let now = Instant::now();
+    assert_eq!(sender.wait_for_room(40, Some(now)), Ok(()));
+    let full = Err(SendError::Full);
+    assert_eq!(sender.try_reserve_aligned(40, 64).map(drop), full);
+    let waited = sender.wait_for_aligned_room(40, 64, Some(now));
+    assert_eq!(waited, Err(SendError::TimedOut));
+    while client.receiver().try_recv().is_ok() {}
+    assert_eq!(sender.wait_for_aligned_room(40, 64, Some(soon())), Ok(()));
+    assert!(sender.try_reserve_aligned(40, 64).is_ok());
+    let asked = SendError::Alignment {
+        asked: 128,
+        max: 64,
+    };
+    assert_eq!(sender.wait_for_aligned_room(40, 128, None), Err(asked));
 }

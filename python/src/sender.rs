@@ -334,9 +334,10 @@ impl Sender {
                 }
                 Err(SendError::Full) => {
                     // What lies before an aligned payload takes room too.
-                    let room = size.saturating_add(sender.alignment - 8);
-                    let room = room.min(sender.max_payload.max(size));
-                    sender.wait(py, outbox.sender(py)?, room, &mut until)?;
+                    let room = (size, sender.alignment);
+                    let deadline = until.deadline()?;
+                    let state = &sender.half.state;
+                    waits::for_aligned_room(py, outbox.sender(py)?, room, state, deadline)?;
                 }
                 Err(error) => return Err(not_sent(py, error)),
             }

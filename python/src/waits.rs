@@ -96,8 +96,20 @@ pub(crate) fn for_room(
     state: &State,
     deadline: Deadline,
 ) -> PyResult<()> {
+    for_aligned_room(py, sender, (len, 8), state, deadline)
+}
+
+/// The same for so many bytes whose address is a multiple of the second number.
+#[cold]
+pub(crate) fn for_aligned_room(
+    py: Python<'_>,
+    sender: &mut ringway::Sender,
+    (len, align): (usize, usize),
+    state: &State,
+    deadline: Deadline,
+) -> PyResult<()> {
     patiently(py, state, deadline, |until| {
-        sender.wait_for_room(len, until)
+        sender.wait_for_aligned_room(len, align, until)
     })
 }
 

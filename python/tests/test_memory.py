@@ -43,6 +43,18 @@ def test_reservations_are_aligned_as_the_option_says() -> None:
     server.close()
 
 
+def test_a_wait_for_room_with_a_pad_ends_with_its_time_and_with_room() -> None:
+    client, server = ringway.pair(alignment=64, capacity=4096, peer_capacity=4096)
+    # What the largest payload takes is left, and nothing for the pad before it.
+    client.send(bytes(552))
+    with pytest.raises(ringway.TimedOut):
+        client.reserve(client.max_payload, timeout=0.05)
+    assert server.recv(timeout=20) == bytes(552)
+    client.reserve(client.max_payload, timeout=20).abort()
+    client.close()
+    server.close()
+
+
 def test_an_exception_aborts_a_reservation(pair: Pair) -> None:
     server, client = pair
     with pytest.raises(KeyError):

@@ -67,6 +67,8 @@ pub use rest::Interrupter;
 pub(crate) use rest::{Rest, Rested};
 pub use resume::{NotResumed, Redelivered, Resumed, Unrelated};
 pub(crate) use schemas::BYTES;
+#[cfg(feature = "tokio")]
+pub(crate) use sender::Room;
 pub use sender::{AtPriority, Sender};
 pub use shared::SharedSender;
 pub(crate) use tangle::is_by_peer;

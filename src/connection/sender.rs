@@ -9,6 +9,8 @@ mod priority;
 mod recovery;
 mod room;
 
+#[cfg(feature = "tokio")]
+pub(crate) use polls::Room;
 pub use priority::AtPriority;
 
 use std::os::fd::{AsFd, BorrowedFd};
@@ -23,7 +25,7 @@ use super::schemas::PeerSchemas;
 use super::shared::SharedSender;
 use super::timing::Timing;
 use crate::layout::counters;
-use crate::ring::{Beside, Producer, Published, Slot};
+use crate::ring::{Beside, Producer, Published, Refusal, Slot};
 use crate::segment::{MappedForeignWord, MappedOwnRing, MappedOwnWord};
 use crate::sys::fork::Birth;
 use crate::wake::drain::Drain;
@@ -335,12 +337,15 @@ impl Sender {
     /// # Errors
     /// [`SendError::TooLarge`], or a broken protocol.
     pub fn arm(&mut self, len: usize) -> Result<Arm, SendError> {
-        let rested = self.arm_until(len, 8)?;
+        let rested = self.arm_until(|lane| lane.has_room(len, 8))?;
         Ok(self.rest.without_timer(rested))
     }
 
-    /// The same for room that is aligned, and for whoever has a timer.
-    pub(crate) fn arm_until(&mut self, len: usize, align: usize) -> Result<Rested, SendError> {
+    /// The same for any room, and for whoever has a timer.
+    pub(crate) fn arm_until(
+        &mut self,
+        mut roomy: impl FnMut(&mut Lane) -> Result<bool, Refusal>,
+    ) -> Result<Rested, SendError> {
         if self.birth.is_forked() {
             return Err(SendError::Forked);
         }
@@ -348,8 +353,7 @@ impl Sender {
         self.tell_beside();
         self.lane.tell();
         let Self { lane, rest, .. } = self;
-        let outcome =
-            rest.arm_until(&mut || lane.has_room(len, align).map(|room| room.then_some(())));
+        let outcome = rest.arm_until(&mut || roomy(lane).map(|room| room.then_some(())));
         // What was heard is told by the call that follows; the lane must be shut for it.
         let _ = self.heed();
         outcome.map_err(|refusal| self.refused(refusal))

@@ -65,6 +65,26 @@ impl<H: Half> Attended<H> {
         })
     }
 
+    /// The same, of what `wrap` makes of the half, which is watched on.
+    ///
+    /// # Safety
+    /// What `wrap` makes owns the half, and nobody is given that to exchange it.
+    pub(super) unsafe fn map<B: Half>(mut self, wrap: impl FnOnce(H) -> B) -> Attended<B> {
+        self.leave();
+        let Self {
+            vigil,
+            pace,
+            batch,
+            half,
+        } = self;
+        Attended {
+            vigil,
+            pace,
+            batch,
+            half: wrap(half),
+        }
+    }
+
     /// The half, which is watched no more.
     pub(super) fn into_inner(mut self) -> H {
         self.leave();

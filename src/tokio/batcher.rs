@@ -1,5 +1,6 @@
 //! A batcher whose time is kept by the runtime.
 
+use core::fmt;
 use std::future::{Future, pending, poll_fn};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::pin;
@@ -9,9 +10,8 @@ use std::time::{Duration, Instant};
 use super::Sender;
 use super::alarm::Alarm;
 use super::attended::Attended;
-use super::halves::Room;
 use crate::batch::{self, Bounds};
-use crate::connection::{Peer, SendError};
+use crate::connection::{Peer, Room, SendError};
 
 /// The runtime's timer counts milliseconds, and is up to one late.
 const GRAIN: Duration = Duration::from_millis(1);
@@ -26,18 +26,18 @@ pub struct Batcher {
 }
 
 impl Batcher {
-    /// Sends through `sender` from now on, which has nothing to settle.
+    /// Sends through `sender` from now on, which has nothing to settle ([`Sender::settle`]).
     ///
     /// # Errors
-    /// [`SendError::Full`]: an item that the sink was fed has no room yet. [`SendError::Runtime`]: outside of a runtime, or in one without I/O or time, too.
-    pub fn new(sender: Sender, bounds: Bounds) -> Result<Self, SendError> {
-        let (half, kept) = sender.into_inner();
-        if kept.is_some() {
-            return Err(SendError::Full);
+    /// An item that the sink was fed has no room yet: the sender is given back with it.
+    pub fn new(mut sender: Sender, bounds: Bounds) -> Result<Self, Unsettled<Sender>> {
+        if !sender.fed.has_settled() {
+            return Err(Unsettled::new(sender));
         }
-        let lane = Attended::new(batch::Batcher::new(half, bounds));
-        lane.map(|lane| Self { lane })
-            .map_err(|_| SendError::Runtime)
+        let lane = sender.fed.into_lane();
+        // SAFETY: a batcher owns its half, and this one is handed out to nobody.
+        let lane = unsafe { lane.map(|half| batch::Batcher::new(half, bounds)) };
+        Ok(Self { lane })
     }
 
     /// Accepts a copy of `payload`, waiting for space. It is published at once or later.
@@ -110,6 +110,35 @@ impl Batcher {
         self.lane.into_inner().into_sender()
     }
 }
+
+/// A sender of which no batcher was made, since an item that its sink was fed has no room yet. Nothing of it was lost.
+#[derive(Debug)]
+pub struct Unsettled<S = Sender> {
+    sender: Box<S>,
+}
+
+impl<S> Unsettled<S> {
+    pub(super) fn new(sender: S) -> Self {
+        Self {
+            sender: Box::new(sender),
+        }
+    }
+
+    /// The sender as it was: settle it, and try again.
+    pub fn into_sender(self) -> S {
+        *self.sender
+    }
+}
+
+impl<S> fmt::Display for Unsettled<S> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(
+            "an item that the sink was fed has no room yet: settle the sender before a batcher is made of it",
+        )
+    }
+}
+
+impl<S: fmt::Debug> std::error::Error for Unsettled<S> {}
 
 impl AsFd for Batcher {
     fn as_fd(&self) -> BorrowedFd<'_> {

@@ -8,9 +8,7 @@ use std::time::Instant;
 use super::Sender;
 use super::alarm::Alarm;
 use super::feeding::{Feeding, Sends};
-use super::halves::Room;
-use crate::connection::{self, Reservation, SendError};
-use crate::layout::extension::EXTENSION;
+use crate::connection::{self, Reservation, Room, SendError};
 
 impl Sender {
     /// Sends a copy of `payload` that is worth nothing from `expires` on: see [`ringway::Sender::send_expiring`](crate::Sender::send_expiring). Waits for space until then, to the
@@ -40,7 +38,8 @@ impl Sender {
     ) -> Result<(), SendError> {
         let send =
             |half: &mut connection::Sender| half.try_send_kind_expiring(kind, payload, expires);
-        self.fed.in_time(payload.len(), expires, send).await
+        let room = Room::expiring(payload.len(), 8);
+        self.fed.in_time(room, expires, send).await
     }
 
     /// Space in the ring for `len` bytes that expire, to be filled in place; waits for it until `expires`. Nobody asks again when it is committed. Cancel-safe: the space is reserved by
@@ -54,7 +53,8 @@ impl Sender {
         expires: Instant,
     ) -> Result<Reservation<'_>, SendError> {
         let find = |half: &mut connection::Sender| half.find_expiring_room(len, expires);
-        let found = self.fed.in_time(len, expires, find).await?;
+        let room = Room::expiring(len, 8);
+        let found = self.fed.in_time(room, expires, find).await?;
         Ok(self.fed.lane.half.hand_out_expiring(found))
     }
 
@@ -68,10 +68,10 @@ impl Sender {
 }
 
 impl<H: Sends> Feeding<H> {
-    /// Tries `attempt`, which expires and then says so, until it does not answer that there is no room for `len` bytes. The sink's frames go first, and are waited for no longer.
+    /// Tries `attempt`, which expires and then says so, until it does not answer that there is no `room`. The sink's frames go first, and are waited for no longer.
     pub(super) async fn in_time<T>(
         &mut self,
-        len: usize,
+        room: Room,
         expires: Instant,
         mut attempt: impl FnMut(&mut H) -> Result<T, SendError> + Unpin,
     ) -> Result<T, SendError> {
@@ -80,11 +80,10 @@ impl<H: Sends> Feeding<H> {
             // It says that it is late.
             None => return attempt(self.lane.at_once()),
         }
-        let room = Room::of(len.saturating_add(EXTENSION as usize));
         let mut waits = false;
         let again = |half: &mut H| {
             if std::mem::replace(&mut waits, true) {
-                half.bytes().has_expiring_room(len)?;
+                half.bytes().has_room(room)?;
             }
             attempt(half)
         };
@@ -92,7 +91,7 @@ impl<H: Sends> Feeding<H> {
             Some(sent) => sent?,
             None => attempt(self.lane.at_once())?,
         };
-        self.lane.passed(len);
+        self.lane.passed(room.len);
         Ok(sent)
     }
 }

@@ -5,8 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use super::attended::{Attended, Half};
-use super::halves::Room;
-use crate::connection::{self, SendError};
+use crate::connection::{self, Room, SendError};
 use crate::error::Error;
 
 /// Frames that are kept back at most until the sink is flushed.
@@ -58,6 +57,18 @@ impl<H: Sends> Feeding<H> {
         self.go_back();
         self.lane.half.bytes().publish_when_dropped(false);
         (self.lane.into_inner(), self.kept)
+    }
+
+    /// Whether there is nothing to settle any more.
+    pub(super) fn has_settled(&mut self) -> bool {
+        let _ = self.try_settle();
+        self.kept.is_none()
+    }
+
+    /// The half, watched on. What is kept is lost.
+    pub(super) fn into_lane(mut self) -> Attended<H> {
+        self.lane.half.bytes().publish_when_dropped(false);
+        self.lane
     }
 
     /// Whether an item can be fed.

@@ -7,24 +7,9 @@ use bytes::Bytes;
 use super::attended::Half;
 use super::feeding::Sends;
 use crate::batch::{Batcher, TypedBatcher};
-use crate::connection::{self, Look, Rest, Rested};
+use crate::connection::{self, Look, Rest, Rested, Room};
 use crate::stream;
 use crate::typed::{self, Messages};
-
-/// Room for a frame.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Room {
-    /// Bytes.
-    pub(super) len: usize,
-    /// Of its address.
-    pub(super) align: usize,
-}
-
-impl Room {
-    pub(super) fn of(len: usize) -> Self {
-        Self { len, align: 8 }
-    }
-}
 
 /// A half that receives waits for a frame.
 macro_rules! receives {
@@ -76,12 +61,12 @@ macro_rules! sends {
 
             fn look(&mut self, want: Room) -> bool {
                 let $this = self;
-                $lane.looks_roomy(want.len, want.align)
+                $lane.looks_roomy(want)
             }
 
             fn arm(&mut self, want: Room) -> Rested {
                 let $this = self;
-                $lane.arm_until(want.len, want.align).unwrap_or(Rested::Ready)
+                $lane.arm_for(want).unwrap_or(Rested::Ready)
             }
         }
     };

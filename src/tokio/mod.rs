@@ -61,7 +61,7 @@ pub mod typed;
 mod vigil;
 mod watched;
 
-pub use batcher::Batcher;
+pub use batcher::{Batcher, Unsettled};
 pub use connect::{connect, connect_with};
 pub use connection::Connection;
 pub use frames::StreamOf;

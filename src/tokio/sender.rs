@@ -5,8 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use bytes::Bytes;
 
 use super::feeding::Feeding;
-use super::halves::Room;
-use crate::connection::{self, Peer, Reservation, SendError};
+use crate::connection::{self, Peer, Reservation, Room, SendError};
 use crate::error::Error;
 
 /// The half that sends, in a task. It is `Send`: one task at a time uses it, on whichever thread.
@@ -74,7 +73,7 @@ impl Sender {
     ) -> Result<Reservation<'_>, SendError> {
         self.fed.settle().await?;
         let find = |half: &mut connection::Sender| half.find_room(len, align);
-        let slot = self.fed.lane.until(Room { len, align }, find).await?;
+        let slot = self.fed.lane.until(Room::aligned(len, align), find).await?;
         self.fed.lane.passed(len);
         Ok(self.fed.lane.half.hand_out(slot))
     }

@@ -1,19 +1,23 @@
 //! Messages, as they lie in memory or encoded, through sinks, batchers and halves of each kind: whatever is dropped, each arrives once.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use ringway::batch::Bounds;
 use ringway::codec::{Format, Postcard, RecvError as Undecoded, SendError as Unencoded};
 use ringway::tokio::typed::{self, Batcher, Receiver, Sender};
-use ringway::tokio::{Connection, codec};
+use ringway::tokio::{self as tasks, Connection, codec};
 use ringway::typed::Message;
 use ringway::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use ringway::{Config, RecvError, SendError};
 use tokio::time::timeout;
 
 use crate::dropped::{POLLS, manners, poll_and_drop};
-use crate::scene::{awakes, on_both, pair_with, path, patient};
+use crate::scene::{awakes, on_both, one_thread, pair_with, path, patient, run};
 
 #[derive(Message, FromBytes, IntoBytes, Immutable, KnownLayout, Clone, Copy, Debug, PartialEq)]
 #[repr(C)]
@@ -352,5 +356,144 @@ fn what_is_no_encoded_message_is_one_error_and_an_end_is_the_last() {
             matches!(refused, Unencoded::Send(SendError::Closed)),
             "{refused}"
         );
+    });
+}
+
+#[derive(Message, FromBytes, IntoBytes, Immutable, KnownLayout, Clone, Copy, Debug, PartialEq)]
+#[repr(C)]
+struct Wide {
+    number: u128,
+}
+
+#[derive(Message, Clone, Copy, Debug, PartialEq)]
+enum Mixed {
+    #[message(kind = 1)]
+    Wide(Wide),
+    #[message(kind = 2)]
+    Pause(Pause),
+}
+
+/// There is room for its bytes, and none for them at a multiple of 16: the task that waits is asleep until the peer has read something.
+#[test]
+fn who_waits_for_room_with_a_pad_for_what_expires_sleeps() {
+    run(&one_thread(), async {
+        for config in [patient(), patient().wait(ringway::Wait::Park)] {
+            let config = config.alignment(16).capacity(4096).peer_capacity(4096);
+            let (mut sender, mut receiver) = typed_pair::<Mixed>(config).await;
+            let hour = Instant::now() + Duration::from_secs(3600);
+            // 24 bytes, and 252 times 16: the next frame ends with the ring, or 8 bytes behind it.
+            let pause = Pause { length: 0 };
+            sender.try_send_expiring(&pause, hour).unwrap();
+            for _ in 0..252 {
+                sender.try_send(&pause).unwrap();
+            }
+            let polls = Arc::new(AtomicUsize::new(0));
+            let counted = Arc::clone(&polls);
+            let waiting = tokio::spawn(async move {
+                let mut wait = pin!(async {
+                    let mut place = sender.reserve_expiring::<Wide>(hour).await?;
+                    *place = Wide { number: 7 };
+                    place.commit();
+                    Ok::<_, SendError>(())
+                });
+                poll_fn(|cx| {
+                    // ORD: polls: Relaxed, a number alone; partner: the load below.
+                    counted.fetch_add(1, Ordering::Relaxed);
+                    wait.as_mut().poll(cx)
+                })
+                .await
+            });
+            // Whoever wants another turn has it before this task has its next.
+            let late = Instant::now() + Duration::from_secs(20);
+            let mut before = 0;
+            loop {
+                for _ in 0..16 {
+                    tokio::task::yield_now().await;
+                }
+                // ORD: polls: Relaxed, as above; partner: the poll.
+                match polls.load(Ordering::Relaxed) {
+                    now if now > 0 && now == before => break,
+                    now => before = now,
+                }
+                assert!(Instant::now() < late, "it never sleeps");
+            }
+            assert!(!waiting.is_finished());
+            for _ in 0..253 {
+                assert_eq!(receiver.recv().await, Ok(Mixed::Pause(pause)));
+            }
+            awakes(waiting).await.unwrap().unwrap();
+            let wide = Wide { number: 7 };
+            assert_eq!(receiver.recv().await, Ok(Mixed::Wide(wide)));
+        }
+    });
+}
+
+/// The peer would take the end of a sender that is dropped for the end of what was to be sent.
+#[test]
+fn a_sender_with_an_item_to_settle_is_given_back_and_becomes_a_batcher_behind_that() {
+    on_both(|| async {
+        let config = patient().capacity(1 << 14).peer_capacity(1 << 14);
+        let (mut sender, mut receiver) = typed_pair::<Tick>(config.clone()).await;
+        let mut fed = 0;
+        while timeout(Duration::ZERO, sender.feed(tick(fed)))
+            .await
+            .is_ok()
+        {
+            fed += 1;
+        }
+        let refused = Batcher::new(sender, Bounds::new()).unwrap_err();
+        assert!(refused.to_string().contains("settle"), "{refused}");
+        let mut sender = refused.into_sender();
+        for n in 0..fed - 1 {
+            assert_eq!(receiver.recv().await, Ok(tick(n)));
+        }
+        sender.settle().await.unwrap();
+        let mut batcher = Batcher::new(sender, Bounds::new()).unwrap();
+        batcher.send(&tick(fed)).await.unwrap();
+        drop(batcher);
+        for n in [fed - 1, fed] {
+            assert_eq!(receiver.recv().await, Ok(tick(n)));
+        }
+        let end = receiver.recv().await;
+        assert_eq!(end, Err(ringway::typed::RecvError::Lane(RecvError::Closed)));
+
+        let (ours, theirs) = pair_with(config).await;
+        let ((mut sender, _ours), (_theirs, mut receiver)) = (ours.split(), theirs.split());
+        let item = bytes::Bytes::from_static(&[1; 4000]);
+        let mut fed = 0;
+        while timeout(Duration::ZERO, sender.feed(item.clone()))
+            .await
+            .is_ok()
+        {
+            fed += 1;
+        }
+        let refused = tasks::Batcher::new(sender, Bounds::new()).unwrap_err();
+        let mut sender = refused.into_sender();
+        for _ in 0..fed - 1 {
+            assert_eq!(receiver.recv().await.unwrap().to_vec(), item);
+        }
+        sender.settle().await.unwrap();
+        let mut batcher = tasks::Batcher::new(sender, Bounds::new()).unwrap();
+        // It waits as any other.
+        let mut sent = 2;
+        while batcher.try_send(&item).is_ok() {
+            sent += 1;
+        }
+        let (last, mut read) = tokio::join!(awakes(batcher.send(&item)), async {
+            tokio::task::yield_now().await;
+            let mut read = 0;
+            while let Ok(frame) = receiver.try_recv() {
+                assert_eq!(frame.to_vec(), item);
+                read += 1;
+            }
+            read
+        });
+        last.unwrap();
+        drop(batcher);
+        while let Some(frame) = receiver.next().await {
+            assert_eq!(frame.unwrap(), item);
+            read += 1;
+        }
+        assert_eq!(read, sent);
     });
 }

@@ -101,6 +101,12 @@ static void in_place(struct pair *pair) {
     GIVES(RINGWAY_OUT_OF_TURN, ringway_sender_reserve(pair->sender[0], 100, 8, LONG, &space));
     GIVES(RINGWAY_ALIGNMENT, ringway_sender_reserve(pair->sender[1], 100, 3, RINGWAY_FOR_EVER, &space));
     GIVES(RINGWAY_ALIGNMENT, ringway_sender_reserve(pair->sender[1], 100, 0, RINGWAY_FOR_EVER, &space));
+    bool armed;
+    for (size_t less = 0; less <= 24; less++) {
+        GIVES(RINGWAY_TOO_LARGE, ringway_sender_reserve(pair->sender[1], SIZE_MAX - less, 8, RINGWAY_FOR_EVER, &space));
+        GIVES(RINGWAY_TOO_LARGE, ringway_sender_reserve(pair->sender[1], SIZE_MAX - less, 8, 0, &space));
+        GIVES(RINGWAY_TOO_LARGE, ringway_sender_arm(pair->sender[1], SIZE_MAX - less, &armed));
+    }
     GIVES(RINGWAY_INVALID_ARGUMENT, ringway_sender_commit(pair->sender[0], 101, 0));
     memcpy(space, "in place", 8);
     OK(ringway_sender_commit(pair->sender[0], 8, 3));

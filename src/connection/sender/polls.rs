@@ -2,10 +2,63 @@
 
 use std::time::Instant;
 
-use super::Sender;
+use super::{Lane, Sender};
 use crate::connection::outcome::SendError;
 use crate::connection::reservation::Reservation;
-use crate::ring::Slot;
+use crate::connection::rest::Rested;
+use crate::ring::{Refusal, Slot};
+
+/// Room for a frame, which somebody waits for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    /// Payload bytes.
+    pub(crate) len: usize,
+    /// What their address is a multiple of.
+    pub(crate) align: usize,
+    /// The frame expires: what precedes its payload is longer.
+    pub(crate) expires: bool,
+}
+
+impl Room {
+    /// For a plain frame.
+    pub(crate) fn of(len: usize) -> Self {
+        Self::aligned(len, 8)
+    }
+
+    /// The same with an aligned payload.
+    pub(crate) fn aligned(len: usize, align: usize) -> Self {
+        let expires = false;
+        Self {
+            len,
+            align,
+            expires,
+        }
+    }
+
+    /// For a frame that expires.
+    pub(crate) fn expiring(len: usize, align: usize) -> Self {
+        let expires = true;
+        Self {
+            len,
+            align,
+            expires,
+        }
+    }
+
+    /// Whether there is. It is to agree with the call that waits for it: where that finds none and this finds some, a task never sleeps.
+    fn is_in(self, lane: &mut Lane) -> Result<bool, Refusal> {
+        let found = if self.expires {
+            lane.try_reserve_expiring(self.len, self.align)
+        } else {
+            lane.try_reserve(self.len, self.align)
+        };
+        match found {
+            Ok(_) => Ok(true),
+            Err(Refusal::Full) => Ok(false),
+            Err(refusal) => Err(refusal),
+        }
+    }
+}
 
 impl Sender {
     /// What [`Sender::try_reserve`] reserves, aligned, before it is handed out: [`Sender::hand_out`] comes next.
@@ -29,13 +82,16 @@ impl Sender {
         self.lone_expiring_slot(len, 8, expires, false)
     }
 
-    /// Whether there is room for `len` bytes that expire, for whoever waits for it: how long the queue takes is asked when there is, as a call that waits in its thread does.
-    pub(crate) fn has_expiring_room(&mut self, len: usize) -> Result<(), SendError> {
+    /// Whether there is room, for whoever waits for it to send what expires: how long the queue takes is asked when there is, as a call that waits in its thread does.
+    pub(crate) fn has_room(&mut self, room: Room) -> Result<(), SendError> {
         if self.is_forked() {
             return Err(SendError::Forked);
         }
-        let room = self.lane.try_reserve_expiring(len, 8).map(drop);
-        room.map_err(|refusal| self.refused(refusal))
+        match room.is_in(&mut self.lane) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(self.refused(Refusal::Full)),
+            Err(refusal) => Err(self.refused(refusal)),
+        }
     }
 
     /// The room that was found.
@@ -44,14 +100,20 @@ impl Sender {
         Reservation::expiring(self, slot, at, false)
     }
 
-    /// Whether there is room for `len` bytes, aligned; also where the call that wants it will be refused.
-    pub(crate) fn looks_roomy(&mut self, len: usize, align: usize) -> bool {
-        self.is_forked() || !matches!(self.lane.has_room(len, align), Ok(false))
+    /// Whether there is room; also where the call that wants it will be refused.
+    pub(crate) fn looks_roomy(&mut self, room: Room) -> bool {
+        self.is_forked() || !matches!(room.is_in(&mut self.lane), Ok(false))
+    }
+
+    /// As [`Sender::arm`], for whoever has a timer.
+    pub(crate) fn arm_for(&mut self, room: Room) -> Result<Rested, SendError> {
+        self.arm_until(|lane| room.is_in(lane))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::Room;
     use crate::connection::Config;
     use crate::connection::rest::pair::pair;
 
@@ -60,12 +122,12 @@ mod tests {
         let config = Config::new().capacity(4096).peer_capacity(4096);
         let (mut server, mut client) = pair("roomy", &config);
         let sender = server.sender();
-        assert!(sender.looks_roomy(1000, 8));
+        assert!(sender.looks_roomy(Room::of(1000)));
         let sent = (0..100).take_while(|_| sender.try_send(&[0; 1000]).is_ok());
         assert!(sent.count() < 5);
-        assert!(!sender.looks_roomy(1000, 8));
-        assert!(sender.looks_roomy(1 << 20, 8), "it will be refused");
+        assert!(!sender.looks_roomy(Room::of(1000)));
+        assert!(sender.looks_roomy(Room::of(1 << 20)), "it will be refused");
         while client.receiver().try_recv().is_ok() {}
-        assert!(sender.looks_roomy(1000, 8));
+        assert!(sender.looks_roomy(Room::of(1000)));
     }
 }

@@ -108,12 +108,25 @@ impl Sender {
         len: usize,
         deadline: Option<Instant>,
     ) -> Result<(), SendError> {
+        self.wait_for_aligned_room(len, 8, deadline)
+    }
+
+    /// The same for a payload whose address is a multiple of `align`, which takes a pad before it: for [`Sender::try_reserve_aligned`].
+    ///
+    /// # Errors
+    /// Also [`SendError::Alignment`].
+    pub fn wait_for_aligned_room(
+        &mut self,
+        len: usize,
+        align: usize,
+        deadline: Option<Instant>,
+    ) -> Result<(), SendError> {
         if self.birth.is_forked() {
             return Err(SendError::Forked);
         }
         self.publish_leaked();
         self.heed()?;
-        self.wait_for(len, 8, deadline)
+        self.wait_for(len, align, deadline)
     }
 
     /// What ends a wait of this half from another thread.

@@ -8,9 +8,8 @@ use std::pin::Pin;
 use ::tokio::io::AsyncWrite;
 
 use super::super::attended::Attended;
-use super::super::halves::Room;
 use super::ByteReader;
-use crate::connection::SendError;
+use crate::connection::{Room, SendError};
 use crate::error::Error;
 use crate::stream;
 use crate::stream::error::of_write;

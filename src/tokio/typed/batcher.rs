@@ -8,10 +8,9 @@ use zerocopy::IntoBytes;
 
 use super::Sender;
 use crate::batch::{Bounds, TypedBatcher};
-use crate::connection::{Peer, SendError};
+use crate::connection::{Peer, Room, SendError};
 use crate::tokio::attended::Attended;
-use crate::tokio::batcher::{due, during};
-use crate::tokio::halves::Room;
+use crate::tokio::batcher::{Unsettled, due, during};
 use crate::typed::{self, Carries, Fixed, Messages, Tailed};
 
 /// A [`ringway::tokio::Batcher`](crate::tokio::Batcher) of the messages of `M`: what is said there of what is kept back, and of who publishes it, is so here.
@@ -20,18 +19,18 @@ pub struct Batcher<M: Messages + ?Sized> {
 }
 
 impl<M: Messages + ?Sized> Batcher<M> {
-    /// Sends through `sender` from now on, which has nothing to settle.
+    /// Sends through `sender` from now on, which has nothing to settle ([`Sender::settle`]).
     ///
     /// # Errors
-    /// [`SendError::Full`]: a message that the sink was fed has no room yet. [`SendError::Runtime`]: outside of a runtime, or in one without I/O or time, too.
-    pub fn new(sender: Sender<M>, bounds: Bounds) -> Result<Self, SendError> {
-        let (half, kept) = sender.into_inner();
-        if kept.is_some() {
-            return Err(SendError::Full);
+    /// A message that the sink was fed has no room yet: the sender is given back with it.
+    pub fn new(mut sender: Sender<M>, bounds: Bounds) -> Result<Self, Unsettled<Sender<M>>> {
+        if !sender.fed.has_settled() {
+            return Err(Unsettled::new(sender));
         }
-        let lane = Attended::new(TypedBatcher::new(half, bounds));
-        lane.map(|lane| Self { lane })
-            .map_err(|_| SendError::Runtime)
+        let lane = sender.fed.into_lane();
+        // SAFETY: a batcher owns its half, and this one is handed out to nobody.
+        let lane = unsafe { lane.map(|half| TypedBatcher::new(half, bounds)) };
+        Ok(Self { lane })
     }
 
     /// Accepts a copy of `message`, waiting for space. It is published at once or later.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::Sender;
-use crate::connection::SendError;
+use crate::connection::{Room, SendError};
 use crate::typed::{self, Carries, Fixed, Messages, Reserved, Tailed};
 
 impl<M: Messages + ?Sized> Sender<M> {
@@ -22,7 +22,8 @@ impl<M: Messages + ?Sized> Sender<M> {
         M: Carries<T>,
     {
         let send = |half: &mut typed::Sender<M>| half.try_send_expiring(message, expires);
-        self.fed.in_time(size_of::<T>(), expires, send).await
+        let room = Room::expiring(size_of::<T>(), 8);
+        self.fed.in_time(room, expires, send).await
     }
 
     /// Sends any number of messages in one frame, all of which expire at the same moment. Cancel-safe, as [`Sender::send`] is.
@@ -38,7 +39,8 @@ impl<M: Messages + ?Sized> Sender<M> {
         M: Carries<T>,
     {
         let send = |half: &mut typed::Sender<M>| half.try_send_slice_expiring(messages, expires);
-        self.fed.in_time(size_of_val(messages), expires, send).await
+        let room = Room::expiring(size_of_val(messages), 8);
+        self.fed.in_time(room, expires, send).await
     }
 
     /// Sends a message with a variable part, from its two parts, that expires. Cancel-safe, as [`Sender::send`] is.
@@ -57,7 +59,8 @@ impl<M: Messages + ?Sized> Sender<M> {
         let len = size_of::<T::Head>().saturating_add(tail.as_bytes().len());
         let send =
             |half: &mut typed::Sender<M>| half.try_send_with_expiring::<T>(head, tail, expires);
-        self.fed.in_time(len, expires, send).await
+        let room = Room::expiring(len, 8);
+        self.fed.in_time(room, expires, send).await
     }
 
     /// Space for one message that expires, to be filled in place; waits for it until then. Cancel-safe: the space is reserved by the poll that returns it.
@@ -72,7 +75,8 @@ impl<M: Messages + ?Sized> Sender<M> {
         M: Carries<T>,
     {
         let find = |half: &mut typed::Sender<M>| half.try_reserve_expiring::<T>(expires).map(drop);
-        self.fed.in_time(size_of::<T>(), expires, find).await?;
+        let room = Room::expiring(size_of::<T>(), typed::reserved_align::<T>());
+        self.fed.in_time(room, expires, find).await?;
         self.fed.lane.half.try_reserve_expiring(expires)
     }
 

@@ -5,10 +5,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use zerocopy::{FromBytes, IntoBytes};
 
-use crate::connection::{Peer, SendError};
+use crate::connection::{Peer, Room, SendError};
 use crate::error::Error;
 use crate::tokio::feeding::Feeding;
-use crate::tokio::halves::Room;
 use crate::typed::{self, Carries, Fixed, Messages, Reserved, Tailed};
 
 /// The half that sends the messages of `M`, in a task: [`ringway::typed::Sender`](crate::typed::Sender), whose waits are futures.
@@ -94,10 +93,7 @@ impl<M: Messages + ?Sized> Sender<M> {
     where
         M: Carries<T>,
     {
-        let room = Room {
-            len: size_of::<T>(),
-            align: typed::reserved_align::<T>(),
-        };
+        let room = Room::aligned(size_of::<T>(), typed::reserved_align::<T>());
         let find = |half: &mut typed::Sender<M>| half.try_reserve::<T>().map(drop);
         self.fed.settle().await?;
         self.fed.lane.until(room, find).await?;
