@@ -10,7 +10,6 @@ use super::input::Input;
 use super::speaker::{
     ORDERLY, Speaker, changed, gifts, is_closed, is_refusal, keeps_nothing, soon,
 };
-use crate::Wait;
 use crate::connection::{Claim, Config, Connection, Dial, Dialled, Handshake};
 use crate::connection::{RecvError, SendError};
 use crate::error::{Error, ErrorKind};
@@ -20,6 +19,7 @@ use crate::layout::handshake::{self, FEATURE_RESUME, Hello, Kind, Welcome};
 use crate::layout::{OLDEST_VERSION, VERSION};
 use crate::ring::Standing;
 use crate::sys::memfd::Identity;
+use crate::wake::ladder::Wait;
 
 /// The most steps of an input.
 const STEPS: usize = 64;

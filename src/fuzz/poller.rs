@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::hostile_client::{Client, name};
 use super::input::Input;
 use super::speaker::{ORDERLY, SOON, Speaker, changed, gifts, is_closed, keeps_nothing, soon};
-use crate::connection::{Config, RecvError};
+use crate::connection::{Config, Connection, RecvError};
 use crate::hostile::{self, FRAME, Segment, Spoil, is_gone};
 use crate::layout::handshake::Kind;
 use crate::poller::{Event, Poller, Token, Turn};
@@ -117,7 +117,7 @@ fn event(poller: &mut Poller, client: Option<&Speaker>, input: &mut Input<'_>) {
     }
 }
 
-fn serve(mut turn: Turn<'_, crate::Connection>, client: Option<&Speaker>, input: &mut Input<'_>) {
+fn serve(mut turn: Turn<'_, Connection>, client: Option<&Speaker>, input: &mut Input<'_>) {
     let mut frames = 0;
     let bits = input.u8();
     while turn.more() {
