@@ -59,6 +59,16 @@ impl<'a> Frame<'a> {
         self
     }
 
+    /// Lets go of the frame without being finished with it: for a handler that fails in other ways than by a panic, which does this by itself. Where the connection can be resumed
+    /// ([`Config::resumable`](crate::Config::resumable)) the next server gets it, in doubt, if this one ends before it asks for another frame; when it asks, it is finished with this one. Where the connection
+    /// cannot, and while frames are held, it is as if the frame were dropped. One of a batch stays with its batch: [`Frames::leave`](crate::Frames::leave).
+    pub fn leave(self) {
+        match self.end {
+            End::Batched => {}
+            End::Finish | End::Copied => drop(self.copied()),
+        }
+    }
+
     /// The same, which is looked at where it lies.
     pub(crate) fn viewed(mut self) -> Self {
         self.end = End::Finish;

@@ -98,6 +98,47 @@ fn a_handler_that_panics_and_comes_back_is_finished_with_what_it_had() {
     }
 }
 
+/// As a panic does it by itself: what was left is in doubt until the next one is asked for.
+#[test]
+fn what_a_handler_leaves_is_in_doubt_until_it_comes_back() {
+    for (lanes, batched, comes_back) in [
+        (1, false, false),
+        (1, false, true),
+        (1, true, false),
+        (1, true, true),
+        (2, false, false),
+        (2, true, false),
+        (2, true, true),
+    ] {
+        let config = config().lanes(lanes).drop_expired(true);
+        let (mut listener, mut server, mut client) = pair(&config, &config);
+        send(client.sender(), 0..3);
+        let receiver = server.receiver();
+        if batched {
+            let mut frames = receiver.recv_batch(2).unwrap();
+            frames.next_frame().unwrap().leave();
+            drop(frames.next_frame().unwrap());
+            frames.leave();
+        } else {
+            drop(receiver.recv().unwrap());
+            receiver.recv().unwrap().leave();
+        }
+        if comes_back {
+            assert_eq!(receiver.recv().unwrap().to_vec(), [2]);
+        }
+        drop(server);
+        assert_eq!(end(&mut client), RecvError::Closed);
+        let (_server, resumed) = resume(&mut listener, &config, client);
+        let left = if comes_back {
+            0
+        } else {
+            1 + u64::from(batched)
+        };
+        let found = (resumed.in_doubt(), resumed.unseen());
+        assert_eq!(found, (left, u64::from(!comes_back)), "{lanes} {batched}");
+    }
+}
+
 /// One half panics, the client hears of the end, and the other half is dropped later, which nobody tells the client of.
 #[test]
 fn the_half_that_a_panic_has_left_holds_a_resume_up_and_no_longer() {

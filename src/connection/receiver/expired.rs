@@ -57,11 +57,15 @@ impl Receiver {
 
     /// Tells the sender of what was dropped, if that makes a step's worth.
     pub(super) fn release_dropped(&mut self) {
+        self.count_dropped();
+        self.tell_owed();
+    }
+
+    fn count_dropped(&mut self) {
         let more = self.dropped() - self.expired.value();
         if more > 0 {
             self.expired.add_some(more);
         }
-        self.tell_owed();
     }
 
     /// Tells the sender what makes a step's worth in any lane. Before a wait, and where it would be told that there is nothing: nobody tells it later.
@@ -130,8 +134,13 @@ impl Receiver {
 
     /// What a look dropped that nobody followed up.
     pub(super) fn follow_up(&mut self) {
-        if self.lane.drops_expired() {
-            self.release_dropped();
+        if !self.lane.drops_expired() {
+            return;
+        }
+        self.count_dropped();
+        // Where account is given, it would be told with what a handler has in hand that panics: it is when that comes back.
+        if !self.lane.gives_account() {
+            self.tell_owed();
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Several frames that were there together, released at once.
 
+use std::mem::ManuallyDrop;
 use std::time::Instant;
 
 use super::{Entry, Frame, Halt, Receiver, RecvError};
@@ -113,6 +114,15 @@ impl<'a> Frames<'a> {
         self.left -= 1;
         self.receiver.lane.advance(&entry);
         Some(Frame::of_batch(self.receiver, entry))
+    }
+
+    /// Ends the batch without being finished with what it has handed out, as [`Frame::leave`] does with a frame.
+    pub fn leave(self) {
+        let mut left = ManuallyDrop::new(self);
+        left.receiver.finish_copied();
+        if left.receiver.several.is_some() && !left.receiver.is_forked() {
+            left.receiver.follow_up();
+        }
     }
 }
 
