@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
-use ringway::SendError;
+use ringway::{Frames, Receiver, RecvError, SendError};
 
 use crate::boundary::{bytes, call, given, room};
 use crate::error::Failure;
@@ -106,6 +106,7 @@ pub unsafe extern "C" fn ringway_receiver_recv_many(
     call(|| {
         // SAFETY: the caller's promise.
         let mut receiver = unsafe { receiver::Lent::of(receiver) }?;
+        let resumes = receiver.state().resumes;
         let half = receiver.idle()?;
         // SAFETY: the caller's promise.
         let buffer = unsafe { room(buffer, capacity, "buffer") }?;
@@ -114,11 +115,18 @@ pub unsafe extern "C" fn ringway_receiver_recv_many(
         if most == 0 || !parts.is_aligned() {
             return Err(Failure::argument("`most` is 0, or `parts` is not aligned"));
         }
+        let place = |at: usize, offset: usize, length: usize| {
+            // SAFETY: there is room for `most` of them by the caller's promise, and `at` is less.
+            unsafe { parts.add(at).write(ringway_part { offset, length }) };
+        };
+        if resumes {
+            count.write(batched(half, buffer, most, timeout, place)?);
+            return Ok(());
+        }
         let mut length = receiver::receive(half, buffer, timeout)?;
         let (mut offset, mut found) = (0, 0);
         loop {
-            // SAFETY: there is room for `most` of them by the caller's promise, and `found` is less.
-            unsafe { parts.add(found).write(ringway_part { offset, length }) };
+            place(found, offset, length);
             found += 1;
             offset = (offset + length).next_multiple_of(8);
             if offset > capacity || found == most {
@@ -135,6 +143,44 @@ pub unsafe extern "C" fn ringway_receiver_recv_many(
     })
 }
 
+/// As `ringway_receiver_recv_many` of a connection that can be resumed: who looks for the next frame there is finished with the one before, and here that is nobody's before this returns. So these are a batch, which is left. Returns how many they are; `place` is told each.
+fn batched(
+    half: &mut Receiver,
+    buffer: &mut [u8],
+    most: usize,
+    timeout: i64,
+    place: impl Fn(usize, usize, usize),
+) -> Result<usize, Failure> {
+    let mut frames = opened(half, most, timeout)?;
+    let (mut offset, mut found, mut len) = (0, 0, 0);
+    while let Some(room) = buffer.get_mut(offset..).filter(|_| found < most) {
+        let fits = |payload: usize, _: u16| {
+            len = payload;
+            payload <= room.len()
+        };
+        let Some(frame) = frames.next_frame_if(fits) else {
+            break;
+        };
+        let length = frame.copy_to(room);
+        place(found, offset, length);
+        found += 1;
+        offset = (offset + length).next_multiple_of(8);
+    }
+    frames.leave();
+    if found == 0 {
+        return Err(RecvError::Truncated { len }.into());
+    }
+    Ok(found)
+}
+
+fn opened(half: &mut Receiver, most: usize, timeout: i64) -> Result<Frames<'_>, RecvError> {
+    match Patience::of(timeout) {
+        Patience::None => half.try_recv_batch(most),
+        Patience::Until(deadline) => half.recv_batch_deadline(most, deadline),
+        Patience::Endless => half.recv_batch(most),
+    }
+}
+
 /// Opens a batch: the frames that are there, at most `most` of them, which `ringway_receiver_next` opens one after the other and which are released together, by `ringway_receiver_end_batch`.
 /// `timeout` is for the first.
 // SAFETY: the callers' contract is that of lib.rs.
@@ -148,11 +194,7 @@ pub unsafe extern "C" fn ringway_receiver_open_batch(
         // SAFETY: the caller's promise.
         let mut receiver = unsafe { receiver::Lent::of(receiver) }?;
         let half = receiver.lent()?;
-        receiver.state().batch = Some(match Patience::of(timeout) {
-            Patience::None => half.try_recv_batch(most)?,
-            Patience::Until(deadline) => half.recv_batch_deadline(most, deadline)?,
-            Patience::Endless => half.recv_batch(most)?,
-        });
+        receiver.state().batch = Some(opened(half, most, timeout)?);
         receiver.settle();
         Ok(())
     })
@@ -167,14 +209,36 @@ pub unsafe extern "C" fn ringway_receiver_end_batch(
     call(|| {
         // SAFETY: the caller's promise.
         let mut receiver = unsafe { receiver::Lent::of(receiver) }?;
-        receiver.sound()?;
-        if receiver.state().batch.is_none() {
-            return Err(Failure::turn(c"no batch is open"));
-        }
-        receiver.state().frame = None;
-        receiver.state().batch = None;
+        drop(taken(&mut receiver)?);
         receiver.settle();
         receiver.own()?;
         Ok(())
     })
+}
+
+/// Ends the batch without being finished with the frames that it has opened: as `ringway_receiver_leave` does it with a frame.
+// SAFETY: the callers' contract is that of lib.rs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ringway_receiver_leave_batch(
+    receiver: Option<NonNull<ringway_receiver>>,
+) -> ringway_status {
+    call(|| {
+        // SAFETY: the caller's promise.
+        let mut receiver = unsafe { receiver::Lent::of(receiver) }?;
+        taken(&mut receiver)?.leave();
+        receiver.settle();
+        receiver.own()?;
+        Ok(())
+    })
+}
+
+/// The open batch, whose open frame is given up.
+fn taken(receiver: &mut receiver::Lent) -> Result<Frames<'static>, Failure> {
+    receiver.sound()?;
+    let state = receiver.state();
+    if state.batch.is_some() {
+        state.frame = None;
+    }
+    let taken = state.batch.take();
+    taken.ok_or_else(|| Failure::turn(c"no batch is open"))
 }

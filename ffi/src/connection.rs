@@ -55,8 +55,10 @@ impl ringway_connection {
         split: impl FnOnce(Connection) -> (Sender, Receiver),
     ) -> Result<(Box<ringway_sender>, Box<ringway_receiver>), Failure> {
         let connection = self.connection.take().ok_or_else(Failure::poisoned)?;
+        let resumes = connection.lineage().is_some();
         let (sender, receiver) = split(connection);
-        Ok((ringway_sender::new(sender), ringway_receiver::new(receiver)))
+        let receiver = ringway_receiver::new(receiver, resumes);
+        Ok((ringway_sender::new(sender), receiver))
     }
 }
 

@@ -191,3 +191,28 @@ pub unsafe extern "C" fn ringway_receiver_release(
         Ok(())
     })
 }
+
+/// Gives up the open frame without being finished with it, for a handler that has failed: where the connection can be resumed (`RINGWAY_RESUMABLE`), the next server gets it, in doubt (`redelivery` is 2), if this one ends or frees
+/// the receiver before it asks for another frame; when it asks, it is finished with this one. For a handler that goes on with a copy too. Elsewhere it is as `ringway_receiver_release`, but while frames are held, where it releases none. Of an open batch the frame stays a part: `ringway_receiver_leave_batch`.
+// SAFETY: the callers' contract is that of lib.rs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ringway_receiver_leave(
+    receiver: Option<NonNull<ringway_receiver>>,
+) -> ringway_status {
+    call(|| {
+        // SAFETY: the caller's promise.
+        let mut receiver = unsafe { Lent::of(receiver) }?;
+        receiver.shown()?;
+        if let Some(open) = receiver.state().frame.take() {
+            open.leave();
+        }
+        receiver.settle();
+        if receiver.state().batch.is_none() {
+            receiver.own()?;
+        }
+        Ok(())
+    })
+}
+
+#[cfg(test)]
+mod left;

@@ -29,6 +29,8 @@ pub(crate) struct State {
     poisoned: bool,
     about: ringway_half,
     pub(crate) holds: bool,
+    /// The connection can be resumed.
+    pub(crate) resumes: bool,
     pub(crate) frame: Option<Frame<'static>>,
     pub(crate) batch: Option<Frames<'static>>,
 }
@@ -38,7 +40,8 @@ pub(crate) struct State {
 pub(crate) struct Lent(NonNull<ringway_receiver>);
 
 impl ringway_receiver {
-    pub(crate) fn new(half: Receiver) -> Box<Self> {
+    /// `resumes`: the connection that it is of can be resumed.
+    pub(crate) fn new(half: Receiver, resumes: bool) -> Box<Self> {
         let about = ringway_half {
             capacity: half.capacity(),
             max_payload: half.capacity(),
@@ -52,6 +55,7 @@ impl ringway_receiver {
                 poisoned: false,
                 about,
                 holds: false,
+                resumes,
                 frame: None,
                 batch: None,
             },
@@ -279,16 +283,20 @@ pub unsafe extern "C" fn ringway_receiver_about(
     })
 }
 
-/// Closes this half: releases what is open, and says goodbye.
+/// Closes this half, and says goodbye. What is open is given up, as `ringway_receiver_leave` does it.
 // SAFETY: the callers' contract is that of lib.rs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ringway_receiver_free(receiver: Option<NonNull<ringway_receiver>>) {
     quietly(|| {
         let Some(receiver) = receiver else { return };
         let mut lent = Lent(receiver);
-        // In this order: each borrows from the next.
-        lent.state().frame = None;
-        lent.state().batch = None;
+        // In this order: each borrows from the next. Whoever gets here without having released them may have failed.
+        if let Some(frame) = lent.state().frame.take() {
+            frame.leave();
+        }
+        if let Some(batch) = lent.state().batch.take() {
+            batch.leave();
+        }
         let poisoned = lent.state().poisoned;
         drop(lent);
         // SAFETY: one that `Box` gave away, which the caller gives up with this call; what borrowed it is gone.
@@ -314,7 +322,7 @@ mod tests {
         let client = std::thread::spawn(move || config.connect(path).unwrap());
         let (mut theirs, _unused) = listener.accept().unwrap().split();
         let (_ours, ours) = client.join().unwrap().split();
-        let receiver = Some(NonNull::from(Box::leak(ringway_receiver::new(ours))));
+        let receiver = Some(NonNull::from(Box::leak(ringway_receiver::new(ours, false))));
         theirs.send(&[7; 64]).unwrap();
         let mut frame = MaybeUninit::uninit();
         // SAFETY: the handle lives.

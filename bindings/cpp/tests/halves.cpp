@@ -1,5 +1,8 @@
 // Bytes: owned handles, throwing and trying calls, frames in place, groups, event loops, counters.
+//
+// halves | halves resumed PATH
 #include "check.hpp"
+#include "resumed.hpp"
 
 #include <ringway/ringway.hpp>
 
@@ -147,7 +150,11 @@ struct ends {
 static std::string_view words(ringway::bytes_view bytes) { return {reinterpret_cast<const char *>(bytes.data()), bytes.size()}; }
 static ringway::bytes_view view(std::string_view words) { return std::as_bytes(std::span(words)); }
 
-int main() {
+int main(int count, char **arguments) {
+    if (count == 3 && std::string_view(arguments[1]) == "resumed") {
+        resumed::serve(arguments[2]);
+        return 0;
+    }
     ends all = ends::make();
     auto &[sender, unused] = all.here;
     auto &receiver = all.there.second;

@@ -1,4 +1,4 @@
-//! The Rust side of the tests of other languages: the fingerprints of many shapes, a server that echoes messages, one that is refused, and a client that is.
+//! The Rust side of the tests of other languages: the fingerprints of many shapes, a server that echoes messages, one that is refused, a client that is, and one that resumes.
 
 #[path = "../../../tests/typed/kinds.rs"]
 #[allow(dead_code, reason = "they are described, and not all are made")]
@@ -10,12 +10,12 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use ringway::typed::{Listener, RecvError, connect_with};
-use ringway::{Config, ErrorKind};
+use ringway::{Config, Connection, ErrorKind};
 
 use kinds::{Everything, Leg, Request};
 use shapes::{Other, Quote};
 
-const USAGE: &str = "usage: ringway-ffi-peer fingerprints | echo PATH | requests PATH | slices PATH | expect PATH | refused PATH";
+const USAGE: &str = "usage: ringway-ffi-peer fingerprints | echo PATH | requests PATH | slices PATH | expect PATH | refused PATH | resume PATH ROUNDS";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -30,6 +30,10 @@ fn main() -> ExitCode {
         ["slices", path] => slices(path),
         ["expect", path] => expect(path),
         ["refused", path] => refused(path),
+        ["resume", path, rounds] => rounds
+            .parse()
+            .map_err(Into::into)
+            .and_then(|rounds| resume(path, rounds)),
         _ => Err(USAGE.into()),
     };
     match done {
@@ -135,5 +139,42 @@ fn refused(path: &str) -> Outcome {
                 return Ok(());
             }
         }
+    }
+}
+
+/// In each round it sends an empty frame and four numbers to a server, waits for its end, and goes on with the next one until that ends.
+fn resume(path: &str, rounds: u32) -> Outcome {
+    let config = patient().resumable(true);
+    for _ in 0..rounds {
+        let end = Instant::now() + PATIENCE;
+        let mut connection = loop {
+            match config.connect(path) {
+                Err(error) if error.kind() == ErrorKind::NotFound && Instant::now() < end => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                connected => break connected?,
+            }
+        };
+        let mut group = connection.sender().group();
+        group.send(&[])?;
+        for number in 0..4u64 {
+            group.send(&number.to_le_bytes())?;
+        }
+        group.publish();
+        ended(&mut connection)?;
+        let resumed = config.resume(path, connection, Instant::now() + PATIENCE);
+        let resumed = resumed.map_err(|lost| lost.to_string())?;
+        ended(&mut { resumed.connection })?;
+    }
+    Ok(())
+}
+
+fn ended(connection: &mut Connection) -> Outcome {
+    match connection
+        .receiver()
+        .recv_deadline(Instant::now() + PATIENCE)
+    {
+        Err(error) if error.is_closed() => Ok(()),
+        other => Err(format!("it goes on: {other:?}").into()),
     }
 }

@@ -314,6 +314,12 @@ fn agree(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
         job.run(tree.program("typed").arg(what).arg(&path), seconds(120))?;
         server.end()?;
     }
+    let path = tree.run.join("resumed");
+    let server = Beside::start(tree.program("halves").arg("resumed").arg(&path))?;
+    let mut client = tree.peer();
+    // As often as `resumed.hpp` has ways.
+    job.run(client.arg("resume").arg(&path).arg("7"), seconds(120))?;
+    server.end()?;
     let path = tree.run.join("refusing");
     let server = Beside::start(tree.peer().arg("expect").arg(&path))?;
     // This one waits until somebody listens there; the others come behind it.

@@ -7,18 +7,25 @@
 #include <ringway/layout.hpp>
 
 #include <cstring>
+#include <exception>
 #include <vector>
 
 namespace ringway {
 
-/// A frame that lies in the ring until this is destroyed. It must not outlive its receiver.
+/// A frame that lies in the ring until this is destroyed. It must not outlive its receiver. An exception that destroys it is not finished with it: of a connection that can be resumed the next server gets it, in doubt, unless this one asks for another frame.
 class frame {
   public:
-    frame(frame &&other) noexcept : receiver_(std::exchange(other.receiver_, nullptr)), about_(other.about_) {}
+    frame(frame &&other) noexcept : receiver_(std::exchange(other.receiver_, nullptr)), about_(other.about_), thrown_(other.thrown_) {}
     frame &operator=(frame &&) = delete;
     ~frame() {
-        if (receiver_) (void)ringway_receiver_release(receiver_);
+        if (!receiver_) return;
+        if (std::uncaught_exceptions() > thrown_) [[unlikely]]
+            (void)ringway_receiver_leave(receiver_);
+        else
+            (void)ringway_receiver_release(receiver_);
     }
+    /// Gives it up as an exception does.
+    void leave() { detail::must(ringway_receiver_leave(std::exchange(receiver_, nullptr))); }
 
     [[nodiscard]] std::size_t size() const noexcept { return about_.length; }
     [[nodiscard]] std::uint16_t kind() const noexcept { return about_.kind; }
@@ -51,6 +58,8 @@ class frame {
 
     ringway_receiver *receiver_;
     ringway_frame about_;
+    /// How many exceptions were on their way when it was received.
+    int thrown_ = std::uncaught_exceptions();
 };
 
 /// The half that receives. One thread at a time uses it; the half that sends may be used by another meanwhile. Destroying it tells the peer that nothing more is read.

@@ -233,11 +233,11 @@ template <class L> class typed_receiver {
         const auto *place = std::find(lane::kinds.data(), lane::kinds.data() + lane::count, about.kind);
         index = static_cast<std::size_t>(place - lane::kinds.data());
         {
-            // Released whatever happens: there may be no memory for a copy.
-            struct release {
+            // Given up whatever happens: there may be no memory for a copy. Of a connection that can be resumed the caller has it in hand then, until it comes back for the next one.
+            struct leave {
                 ringway_receiver *half;
-                ~release() { (void)ringway_receiver_release(half); }
-            } const releases{half_.get()};
+                ~leave() { (void)ringway_receiver_leave(half); }
+            } const leaves{half_.get()};
             buffer_.resize(about.length + 1);
             const status code = ringway_receiver_copy(half_.get(), 0, buffer_.data(), about.length, &copied);
             if (code != RINGWAY_OK) return code;
