@@ -675,6 +675,12 @@ RINGWAY_MUST_USE
 ringway_status ringway_receiver_end_batch(ringway_receiver *receiver);
 
 /**
+ * Ends the batch without being finished with the frames that it has opened: as `ringway_receiver_leave` does it with a frame.
+ */
+RINGWAY_MUST_USE
+ringway_status ringway_receiver_leave_batch(ringway_receiver *receiver);
+
+/**
  * The default options. Free them with `ringway_config_free`.
  */
 RINGWAY_MUST_USE
@@ -886,6 +892,13 @@ RINGWAY_MUST_USE
 ringway_status ringway_receiver_release(ringway_receiver *receiver);
 
 /**
+ * Gives up the open frame without being finished with it, for a handler that has failed: where the connection can be resumed (`RINGWAY_RESUMABLE`), the next server gets it, in doubt (`redelivery` is 2), if this one ends or frees
+ * the receiver before it asks for another frame; when it asks, it is finished with this one. For a handler that goes on with a copy too. Elsewhere it is as `ringway_receiver_release`, but while frames are held, where it releases none. Of an open batch the frame stays a part: `ringway_receiver_leave_batch`.
+ */
+RINGWAY_MUST_USE
+ringway_status ringway_receiver_leave(ringway_receiver *receiver);
+
+/**
  * Opens a group: what is sent or committed from now on becomes visible together, with one store, by `ringway_sender_publish` (or before, where there is no room for more). It costs less for each
  * frame, and the peer sees all of it or nothing.
  */
@@ -1020,7 +1033,7 @@ RINGWAY_MUST_USE
 ringway_status ringway_receiver_about(ringway_receiver *receiver, ringway_half *about);
 
 /**
- * Closes this half: releases what is open, and says goodbye.
+ * Closes this half, and says goodbye. What is open is given up, as `ringway_receiver_leave` does it.
  */
 void ringway_receiver_free(ringway_receiver *receiver);
 

@@ -153,7 +153,9 @@ fn batched(
 ) -> Result<usize, Failure> {
     let mut frames = opened(half, most, timeout)?;
     let (mut offset, mut found, mut len) = (0, 0, 0);
-    while let Some(room) = buffer.get_mut(offset..).filter(|_| found < most) {
+    // The first may be one of no bytes. Behind it nobody looks for what there is no room for: it would be said to be taken.
+    while found == 0 || (found < most && offset < buffer.len()) {
+        let room = &mut buffer[offset..];
         let fits = |payload: usize, _: u16| {
             len = payload;
             payload <= room.len()

@@ -29,6 +29,7 @@ Cancelling a call loses nothing: a frame is taken by the step of the call that r
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from os import PathLike
@@ -321,6 +322,9 @@ class Connection:
         if self._calls <= 0:
             await self._give_way()
         send = self._sync.sender.try_send_expiring
+        if not 0 <= lifetime < math.inf:
+            # Not first behind those that wait, where it would be a moment of the loop's.
+            raise ValueError(f"lifetime is {lifetime}: it must be a number of seconds that is not negative, and ends")
         if self._turns is None and send(buffer, lifetime, kind):
             self._calls -= 1
             return

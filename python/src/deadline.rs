@@ -42,6 +42,14 @@ impl Until {
         }
     }
 
+    /// One that is a deadline by itself.
+    pub(crate) fn at(deadline: Instant) -> Self {
+        Self {
+            timeout: None,
+            deadline: Some(Some(deadline)),
+        }
+    }
+
     /// The deadline.
     ///
     /// # Errors

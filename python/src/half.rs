@@ -88,8 +88,7 @@ impl<T: Lends> Half<T> {
         py: Python<'_>,
         until: &mut Until,
     ) -> PyResult<Entered<'_, T>> {
-        let take = || until.deadline().unwrap_or_default();
-        self.entered(py, self.turn.take(py, take)?)
+        self.entered(py, self.turn.take(py, || until.deadline())?)
     }
 
     /// The same, for a call that never waits. `None`: another thread is in a call.
@@ -149,7 +148,7 @@ impl<T: Lends> Half<T> {
     /// Has the half, also one that is closing, end what was lent. For what ends later.
     pub(crate) fn finish(&self, py: Python<'_>, end: impl FnOnce(&mut T)) -> PyResult<()> {
         let mut held = Entered {
-            held: self.turn.take(py, || None)?,
+            held: self.turn.take(py, || Ok(None))?,
             state: &self.state,
         };
         if let Some(half) = held.held.as_mut() {

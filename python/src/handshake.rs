@@ -118,7 +118,7 @@ pub(crate) fn finish(
 impl Handshake {
     /// `step()`: the connection; or None: wait for the descriptor; or False: step again in a millisecond.
     fn step(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let mut held = self.turn.take(py, || None)?;
+        let mut held = self.turn.take(py, || Ok(None))?;
         let Some(handshake) = held.as_mut() else {
             return Err(raise(py, Fault::Closed, "the handshake was given up here"));
         };
@@ -137,7 +137,7 @@ impl Handshake {
     /// Seconds until it has to be made; None: any number.
     #[getter]
     fn left(&self, py: Python<'_>) -> PyResult<Option<f64>> {
-        let held = self.turn.take(py, || None)?;
+        let held = self.turn.take(py, || Ok(None))?;
         let deadline = held.as_ref().and_then(ringway::Handshake::deadline);
         let now = Instant::now();
         Ok(deadline.map(|deadline| deadline.saturating_duration_since(now).as_secs_f64()))
@@ -145,14 +145,14 @@ impl Handshake {
 
     /// The descriptor; -1 where there is none (any more).
     fn fileno(&self, py: Python<'_>) -> PyResult<RawFd> {
-        let held = self.turn.take(py, || None)?;
+        let held = self.turn.take(py, || Ok(None))?;
         let line = held.as_ref().and_then(ringway::Handshake::line);
         Ok(line.map_or(-1, |line| line.as_fd().as_raw_fd()))
     }
 
     /// Gives it up.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        let handshake = self.turn.take(py, || None)?.take();
+        let handshake = self.turn.take(py, || Ok(None))?.take();
         py.detach(|| drop(handshake));
         Ok(())
     }

@@ -7,6 +7,7 @@ use ringway::{Frame, Receiver, RecvError};
 
 use crate::errors::{Fault, raise};
 use crate::half::Lends;
+use crate::last::Last;
 use crate::pipe::Message;
 
 /// What a receiving half is made of.
@@ -17,8 +18,6 @@ pub(crate) struct Inbox {
     open: Option<Frame<'static>>,
     /// Ours, from a `Box`.
     receiver: NonNull<Receiver>,
-    /// The kind of the frame that was received last.
-    pub(crate) kind: u16,
     /// The message of a pipe that is being received.
     message: Option<Message>,
 }
@@ -31,22 +30,8 @@ impl Inbox {
         Self {
             open: None,
             receiver: NonNull::from(Box::leak(Box::new(receiver))),
-            kind: 0,
             message: None,
         }
-    }
-
-    /// The receiver, and where the kind of what it receives is kept.
-    ///
-    /// # Errors
-    /// A view is open.
-    #[inline]
-    pub(crate) fn parts(&mut self, py: Python<'_>) -> PyResult<(&mut Receiver, &mut u16)> {
-        if self.open.is_some() {
-            return Err(Self::in_use(py));
-        }
-        // SAFETY: it lives as long as `self`, which is borrowed for as long as the answer; and nothing else borrows it.
-        Ok((unsafe { self.receiver.as_mut() }, &mut self.kind))
     }
 
     /// The receiver, and the place of the message that it receives for a pipe.
@@ -61,7 +46,7 @@ impl Inbox {
         if self.open.is_some() {
             return Err(Self::in_use(py));
         }
-        // SAFETY: as in `parts`.
+        // SAFETY: it lives as long as `self`, which is borrowed for as long as the answer; and nothing else borrows it.
         Ok((unsafe { self.receiver.as_mut() }, &mut self.message))
     }
 
@@ -76,11 +61,11 @@ impl Inbox {
     /// A view is open.
     #[inline]
     pub(crate) fn receiver(&mut self, py: Python<'_>) -> PyResult<&mut Receiver> {
-        self.parts(py).map(|(receiver, _)| receiver)
+        self.pipe(py).map(|(receiver, _)| receiver)
     }
 
     /// Keeps the next frame, to be looked at in place. Where it lies, its length, and its kind.
-    pub(crate) fn keep(&mut self) -> Result<(*const u8, usize, u16), RecvError> {
+    pub(crate) fn keep(&mut self, last: &Last) -> Result<(*const u8, usize, u16), RecvError> {
         assert!(
             self.open.is_none(),
             "who receives has asked for the receiver"
@@ -92,7 +77,7 @@ impl Inbox {
         // holds an export of the lease, which keeps the frame.
         let place = unsafe { frame.as_trusted_slice() }.as_ptr();
         let (len, kind) = (frame.len(), frame.kind());
-        self.kind = kind;
+        last.is(&frame);
         self.open = Some(frame);
         Ok((place, len, kind))
     }

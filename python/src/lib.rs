@@ -15,6 +15,7 @@ mod glimpse;
 mod half;
 mod handshake;
 mod inbox;
+mod last;
 mod lease;
 mod listener;
 mod module;

@@ -81,7 +81,7 @@ impl Listener {
         py: Python<'_>,
         timeout: Option<f64>,
     ) -> PyResult<Held<'_, Option<ringway::Listener>>> {
-        let held = self.turn.take(py, || after(timeout).unwrap_or_default())?;
+        let held = self.turn.take(py, || after(timeout))?;
         self.check_open(py)?;
         Ok(held)
     }
@@ -205,9 +205,15 @@ impl Listener {
         if self.turn.is_mine() {
             return Ok(());
         }
-        if let Some(mut held) = self.turn.take_to_end(py)? {
-            let listener = held.take();
-            py.detach(|| drop(listener));
+        match self.turn.take_to_end(py) {
+            Ok(Some(mut held)) => {
+                let listener = held.take();
+                py.detach(|| drop(listener));
+            }
+            Ok(None) => {}
+            // A thread of the parent was in a call when it forked: the listener is the parent's.
+            Err(_) if self.turn.is_forked() => {}
+            Err(error) => return Err(error),
         }
         Ok(())
     }

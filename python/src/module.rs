@@ -1,6 +1,7 @@
 //! What the module contains.
 
 use pyo3::exceptions::PyImportError;
+use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::connection::{Connection, Peer, connect};
@@ -26,6 +27,7 @@ use crate::waits;
 
 #[pymodule(gil_used = true)]
 fn _ringway(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    needs_main(module.py())?;
     needs_lock(module.py())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     errors::add(module)?;
@@ -50,6 +52,19 @@ fn _ringway(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add_function(function)?;
     }
     private(module)
+}
+
+/// Refuses an interpreter within the interpreter: what this module keeps (its exceptions, what it has imported) would be shared by both, and who takes the lock again behind a wait may take that of the wrong one.
+fn needs_main(py: Python<'_>) -> PyResult<()> {
+    // SAFETY: attached, and so there is an interpreter; both only read.
+    let number = unsafe { ffi::PyInterpreterState_GetID(ffi::PyInterpreterState_Get()) };
+    match number {
+        0 => Ok(()),
+        -1 => Err(PyErr::fetch(py)),
+        _ => Err(PyImportError::new_err(
+            "ringway works in the main interpreter only, and this is a subinterpreter: use threads or processes (under mod_wsgi: WSGIApplicationGroup %{GLOBAL})",
+        )),
+    }
 }
 
 /// Refuses an interpreter that runs without its lock: halves take turns under it (`turn.rs`). One that could do without it, for which this was built from its sources, takes it for good for a module that says that it needs it, unless it was told not to (`PYTHON_GIL=0`).

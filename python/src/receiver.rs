@@ -11,6 +11,7 @@ use crate::deadline::{Until, after};
 use crate::errors::{Fault, is, not_received, raise};
 use crate::half::Half;
 use crate::inbox::Inbox;
+use crate::last::Last;
 use crate::view::View;
 use crate::waits;
 
@@ -22,6 +23,7 @@ const LARGE: usize = 64 << 10;
 #[derive(Debug)]
 pub(crate) struct Receiver {
     pub(crate) half: Half<Inbox>,
+    last: Last,
     capacity: usize,
     /// The program trusts the peer not to change frames.
     trusts: bool,
@@ -35,6 +37,7 @@ impl Receiver {
         let capacity = receiver.capacity();
         Self {
             half: Half::new(Inbox::new(receiver), wait, interrupter, descriptor),
+            last: Last::default(),
             capacity,
             trusts,
         }
@@ -46,19 +49,19 @@ impl Receiver {
         &self,
         py: Python<'_>,
         timeout: Option<f64>,
-        mut take: impl FnMut(&mut ringway::Receiver, &mut u16) -> Result<PyResult<R>, RecvError>,
+        mut take: impl FnMut(&mut ringway::Receiver, &Last) -> Result<PyResult<R>, RecvError>,
     ) -> PyResult<R> {
         if timeout.is_some_and(|seconds| seconds.is_nan() || seconds < 0.0) {
             after(timeout)?;
         }
         let mut until = Until::new(timeout);
         let mut inbox = self.half.enter_until(py, &mut until)?;
-        let (receiver, kind) = inbox.parts(py)?;
+        let receiver = inbox.receiver(py)?;
         loop {
             if !receiver.sees_frame_within(waits::HELD) {
                 self.wait(py, receiver, &mut until)?;
             }
-            match take(receiver, kind) {
+            match take(receiver, &self.last) {
                 Ok(received) => return received,
                 // What was there had expired.
                 Err(RecvError::Empty) => {}
@@ -84,7 +87,7 @@ impl Receiver {
         timeout: Option<f64>,
         append: impl Fn(&Bound<'py, PyList>, u16, Bound<'py, PyBytes>) -> PyResult<()>,
     ) -> PyResult<Bound<'py, PyList>> {
-        self.receive(py, timeout, |receiver, kind| {
+        self.receive(py, timeout, |receiver, last| {
             let mut frames = receiver.try_recv_batch(max)?;
             let list = PyList::empty(py);
             loop {
@@ -100,7 +103,7 @@ impl Receiver {
                 let frame = frames.next_frame_if(room);
                 match (frame, made) {
                     (Some(frame), Some(Ok(bytes))) => {
-                        *kind = frame.kind();
+                        last.is(&frame);
                         bytes.fill(|target| frame.copy_to(target));
                     }
                     // The next call says it again, if it is still so.
@@ -120,9 +123,8 @@ impl Receiver {
         let Some(mut inbox) = self.half.enter_at_once(py)? else {
             return Ok(None);
         };
-        let (receiver, kind) = inbox.parts(py)?;
-        match bytes_of_next(py, receiver, kind) {
-            Ok(bytes) => bytes.map(|bytes| Some((*kind, bytes))),
+        match bytes_of_next(py, inbox.receiver(py)?, &self.last) {
+            Ok(bytes) => bytes.map(|bytes| Some((self.last.kind(), bytes))),
             Err(RecvError::Empty) => Ok(None),
             Err(error) => Err(not_received(py, error)),
         }
@@ -160,13 +162,13 @@ impl Receiver {
 pub(crate) fn bytes_of_next<'py>(
     py: Python<'py>,
     receiver: &mut ringway::Receiver,
-    kind: &mut u16,
+    last: &Last,
 ) -> Result<PyResult<Bound<'py, PyBytes>>, RecvError> {
     let mut made = None;
     let frame = receiver.try_recv_if(|len, _| made.insert(blank(py, len)).is_ok())?;
     Ok(match (frame, made) {
         (Some(frame), Some(Ok(bytes))) => {
-            *kind = frame.kind();
+            last.is(&frame);
             Ok(bytes.fill(|target| frame.copy_to(target)))
         }
         (_, Some(Err(error))) => Err(error),
@@ -184,8 +186,8 @@ impl Receiver {
         py: Python<'py>,
         timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        self.receive(py, timeout, |receiver, kind| {
-            bytes_of_next(py, receiver, kind)
+        self.receive(py, timeout, |receiver, last| {
+            bytes_of_next(py, receiver, last)
         })
     }
 
@@ -196,9 +198,9 @@ impl Receiver {
         py: Python<'py>,
         timeout: Option<f64>,
     ) -> PyResult<(u16, Bound<'py, PyBytes>)> {
-        self.receive(py, timeout, |receiver, kind| {
-            let bytes = bytes_of_next(py, receiver, kind)?;
-            Ok(bytes.map(|bytes| (*kind, bytes)))
+        self.receive(py, timeout, |receiver, last| {
+            let bytes = bytes_of_next(py, receiver, last)?;
+            Ok(bytes.map(|bytes| (last.kind(), bytes)))
         })
     }
 
@@ -220,13 +222,14 @@ impl Receiver {
         if buffer.len() >= LARGE {
             let mut until = Until::new(timeout);
             let mut inbox = self.half.enter_until(py, &mut until)?;
-            let (receiver, kind) = inbox.parts(py)?;
-            *kind = 0;
+            let receiver = inbox.receiver(py)?;
             let deadline = until.deadline()?;
-            return waits::into_large(py, receiver, &mut buffer, &self.half.state, deadline);
+            let len = waits::into_large(py, receiver, &mut buffer, &self.half.state, deadline)?;
+            self.last.has(0, receiver.last_priority());
+            return Ok(len);
         }
         let room = buffer.len();
-        self.receive(py, timeout, |receiver, kind| {
+        self.receive(py, timeout, |receiver, last| {
             let mut next = 0;
             let fits = |len: usize, _: u16| {
                 next = len;
@@ -235,7 +238,7 @@ impl Receiver {
             let Some(frame) = receiver.try_recv_if(fits)? else {
                 return Err(RecvError::Truncated { len: next });
             };
-            *kind = frame.kind();
+            last.is(&frame);
             Ok(Ok(frame.copy_to(buffer.bytes_mut())))
         })
     }
@@ -291,7 +294,7 @@ impl Receiver {
             if !lane.sees_frame_within(waits::HELD) {
                 receiver.wait(py, lane, &mut until)?;
             }
-            match inbox.keep() {
+            match inbox.keep(&receiver.last) {
                 Ok((place, len, kind)) => {
                     return Ok(View::new(slf.clone().unbind(), place, len, kind));
                 }
@@ -304,7 +307,7 @@ impl Receiver {
     /// Before polling `fileno()` in an event loop. `True`: there is nothing to do, and the descriptor becomes readable when there may be; arm again before the next poll. `False`: call a method that
     /// receives now, and do not poll.
     ///
-    /// With `wait="spin"` the answer is always `False`. Arming has no effect on other calls.
+    /// With `wait="spin"` the answer is always `False`, and it is while another thread is in a call of this half, for which it does not wait. Arming has no effect on other calls.
     ///
     /// >>> import ringway, select
     /// >>> left, right = ringway.pair()
@@ -317,7 +320,9 @@ impl Receiver {
     /// >>> receiver.try_recv()
     /// b'hello'
     pub(crate) fn arm(&self, py: Python<'_>) -> PyResult<bool> {
-        let mut inbox = self.half.enter(py, None)?;
+        let Some(mut inbox) = self.half.enter_at_once(py)? else {
+            return Ok(false);
+        };
         match inbox.receiver(py)?.arm() {
             Ok(arm) => Ok(arm == Arm::Armed),
             Err(error) => Err(not_received(py, error)),
@@ -348,15 +353,14 @@ impl Receiver {
 
     /// The number that the sender gave the frame which was received last; 0 before the first one, and behind a large buffer's `recv_into`, which does not tell.
     #[getter]
-    fn last_kind(&self, py: Python<'_>) -> PyResult<u16> {
-        Ok(self.half.enter(py, None)?.kind)
+    fn last_kind(&self) -> u16 {
+        self.last.kind()
     }
 
     /// The priority of the frame that was received last; 0 before the first one.
     #[getter]
-    fn last_priority(&self, py: Python<'_>) -> PyResult<usize> {
-        let mut inbox = self.half.enter(py, None)?;
-        Ok(inbox.receiver(py)?.last_priority())
+    fn last_priority(&self) -> u16 {
+        self.last.priority()
     }
 
     fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {

@@ -17,7 +17,7 @@ impl Receiver {
     ) -> PyResult<usize> {
         let mut buffer = Lent::to_write(buffer)?;
         room_for(buffer.len(), size)?;
-        self.receive(py, timeout, |receiver, kind| {
+        self.receive(py, timeout, |receiver, last| {
             if receiver.priorities() > 1 {
                 let text = "records are received into a buffer from connections of one lane only";
                 return Ok(Err(raise(py, Fault::Feature, text)));
@@ -31,7 +31,7 @@ impl Receiver {
                 };
                 match receiver.try_recv_if(fits) {
                     Ok(Some(frame)) => {
-                        *kind = frame.kind();
+                        last.is(&frame);
                         frame.copy_to(place);
                     }
                     Ok(None) if count == 0 => return Ok(Err(wrong_size(py, next, size))),
@@ -82,9 +82,9 @@ impl Receiver {
                     // The next call says it too.
                     Ok(None) | Err(_) => return Ok(Ok(filled / size)),
                 }
-                *last = kind;
+                last.has(kind, 0);
             }
-            *last = kind;
+            last.has(kind, 0);
             Ok(Ok(filled / size))
         })
     }

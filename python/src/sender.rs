@@ -22,6 +22,7 @@ pub(crate) struct Sender {
     pub(crate) half: Half<Outbox>,
     capacity: usize,
     max_payload: usize,
+    priorities: usize,
     /// Of the payloads that are reserved.
     alignment: usize,
 }
@@ -32,10 +33,12 @@ impl Sender {
         let interrupter = sender.interrupter();
         let descriptor = sender.as_fd().as_raw_fd();
         let (capacity, max_payload) = (sender.capacity(), sender.max_payload());
+        let priorities = sender.priorities();
         Self {
             half: Half::new(Outbox::new(sender), wait, interrupter, descriptor),
             capacity,
             max_payload,
+            priorities,
             alignment,
         }
     }
@@ -204,8 +207,8 @@ impl Sender {
 
     /// How many priorities there are, from 1 to 4: what was agreed.
     #[getter]
-    fn priorities(&self, py: Python<'_>) -> PyResult<usize> {
-        Ok(self.half.enter(py, None)?.sender(py)?.priorities())
+    fn priorities(&self) -> usize {
+        self.priorities
     }
 
     /// Sends a copy of `buffer` if there is room now: as `Connection.try_send`.
@@ -235,7 +238,13 @@ impl Sender {
     ) -> PyResult<()> {
         let expires = end_of(lifetime)?;
         let payload = Payload::of(buffer)?;
-        let mut outbox = self.half.enter(py, Some(lifetime))?;
+        let mut outbox = match self.half.enter_until(py, &mut Until::at(expires)) {
+            // Another thread had its turn until then.
+            Err(error) if is(py, &error, Fault::TimedOut) => {
+                return Err(not_sent(py, SendError::Expired));
+            }
+            entered => entered?,
+        };
         let sender = outbox.sender(py)?;
         loop {
             match sender.try_send_kind_expiring(kind, payload.bytes(), expires) {
@@ -345,10 +354,12 @@ impl Sender {
     }
 
     /// Before polling `fileno()` in an event loop, by who wants to send `size` bytes. `True`: there is no room, and the descriptor becomes *readable* when there may be; arm again before the next
-    /// poll. `False`: call a method that sends now, and do not poll.
+    /// poll. `False`: call a method that sends now, and do not poll; so it is while another thread is in a call of this half, for which it does not wait.
     #[pyo3(signature = (size=0))]
     fn arm(&self, py: Python<'_>, size: usize) -> PyResult<bool> {
-        let mut outbox = self.half.enter(py, None)?;
+        let Some(mut outbox) = self.half.enter_at_once(py)? else {
+            return Ok(false);
+        };
         match outbox.sender(py)?.arm(size) {
             Ok(arm) => Ok(arm == Arm::Armed),
             Err(error) => Err(not_sent(py, error)),
@@ -356,9 +367,11 @@ impl Sender {
     }
 
     /// Looks whether the peer's receiver is still there, and raises how the connection ended if it is not. It costs two system calls: while there is room, sending makes none, and so does not hear of a
-    /// peer that was killed.
+    /// peer that was killed. It waits for no other thread: while one is in a call of this half, that one hears of an end, and this call returns.
     fn check(&self, py: Python<'_>) -> PyResult<()> {
-        let mut outbox = self.half.enter(py, None)?;
+        let Some(mut outbox) = self.half.enter_at_once(py)? else {
+            return Ok(());
+        };
         outbox
             .sender(py)?
             .check()

@@ -73,16 +73,16 @@ impl<T: Send> Turn<T> {
     /// Takes the turn, waiting for it.
     ///
     /// # Errors
-    /// `TimedOut`; what a signal's handler raised; `Forked` in a child, if a thread had it when the process was forked.
+    /// `TimedOut`; what is said against the deadline, where it has to wait; what a signal's handler raised; `Forked` in a child, if a thread had it when the process was forked.
     #[inline]
     pub(crate) fn take(
         &self,
         py: Python<'_>,
-        deadline: impl FnOnce() -> Deadline,
+        deadline: impl FnOnce() -> PyResult<Deadline>,
     ) -> PyResult<Held<'_, T>> {
         match self.try_take(py) {
             Some(held) => Ok(held),
-            None => self.wait(py, deadline()),
+            None => self.wait(py, deadline()?),
         }
     }
 
@@ -91,7 +91,7 @@ impl<T: Send> Turn<T> {
     /// # Errors
     /// As for [`take`](Self::take).
     pub(crate) fn take_to_end(&self, py: Python<'_>) -> PyResult<Option<Held<'_, T>>> {
-        match self.take(py, || None) {
+        match self.take(py, || Ok(None)) {
             Err(_) if is_ending(py) => Ok(None),
             taken => taken.map(Some),
         }

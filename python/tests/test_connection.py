@@ -175,6 +175,8 @@ def test_a_turn_has_a_deadline(pair: Pair) -> None:
 def test_what_never_waits_does_not_wait_for_a_turn_either(pair: Pair, place: str) -> None:
     server, client = pair
     listener = ringway.listen(place)
+    server.send(b"", kind=7)
+    assert client.recv() == b""
     while client.try_send(b"x" * 1000):
         pass
     waits = [threading.Thread(target=call, daemon=True) for call in (client.recv, lambda: client.send(b"x" * 1000), lambda: list(listener))]
@@ -189,11 +191,17 @@ def test_what_never_waits_does_not_wait_for_a_turn_either(pair: Pair, place: str
         told.append(client.try_send_expiring(b"x" * 1000, 3600))
         told.append(listener.try_accept())
         told.append((listener.refusals, listener.last_refusal))
+        told.append((client.receiver.last_kind, client.receiver.last_priority, client.sender.priorities))
+        told.append((client.arm(), client.sender.arm(1000), client.sender.check()))
+        # Nor for ever where no time is meant.
+        with pytest.raises(ValueError, match="timeout is -1"):
+            client.send(b"x", timeout=-1)
 
     asks = threading.Thread(target=ask, daemon=True)
     asks.start()
     asks.join(PATIENCE)
-    assert told == [None, False, False, None, (0, None)]
+    assert told == [None, False, False, None, (0, None), (7, 0, 1), (False, False, None)]
+    assert not asks.is_alive()
     # They have waited all the while.
     assert all(thread.is_alive() for thread in waits)
     listener.close()

@@ -298,6 +298,38 @@ def test_what_a_handler_raises_ends_a_listener_too(place: str) -> None:
     ringway.listen(place).close()
 
 
+_WAITING = """
+import os, threading, time
+import ringway
+
+def sleeps(thread):
+    with open(f"/proc/self/task/{thread.native_id}/stat") as stat:
+        return stat.read().rpartition(") ")[2].startswith("S")
+
+path = f"/tmp/ringway-py-waiting-{os.getpid()}"
+listener = ringway.listen(path)
+left, right = ringway.pair(handshake_timeout=20)
+waits = [threading.Thread(target=call, daemon=True) for call in (listener.accept, right.recv)]
+for thread in waits:
+    thread.start()
+    while not sleeps(thread):
+        time.sleep(0.01)
+child = os.fork()
+if child == 0:
+    with listener, right:
+        pass
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+assert os.path.exists(path)
+listener.close()
+"""
+
+
+def test_a_forked_child_closes_what_a_thread_of_its_parent_waits_in() -> None:
+    done = subprocess.run([sys.executable, "-W", "ignore::DeprecationWarning", "-c", _WAITING], capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 0, done.stderr
+
+
 _LENT = """
 import os, mmap
 import ringway

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 import ringway
-from conftest import HANDSHAKE, PATIENCE
+from conftest import HANDSHAKE, PATIENCE, wait_until_asleep
 from loops import each_loop, half_here, run
 
 Pair = tuple[ringway.Connection, ringway.Connection]
@@ -59,6 +59,24 @@ def test_a_frame_waits_for_room_until_it_expires(pair: Pair) -> None:
     left.send_expiring(b"in time", PATIENCE)
     reader.join()
     assert found[-1] == b"in time"
+
+
+def test_a_frame_expires_behind_another_thread_too(pair: Pair) -> None:
+    left, right = pair
+    size = left.max_payload // 2
+    while left.try_send(bytes(size)):
+        pass
+    waits = threading.Thread(target=lambda: left.send(bytes(size)), daemon=True)
+    waits.start()
+    wait_until_asleep(waits.native_id or 0)
+    with pytest.raises(ringway.Expired):
+        left.send_expiring(b"late", 0.05)
+    assert waits.is_alive()
+    deadline = time.monotonic() + PATIENCE
+    while waits.is_alive():
+        right.try_recv()
+        assert time.monotonic() < deadline
+    assert b"late" not in iter(right.try_recv, None)
 
 
 def test_lifetimes_that_make_no_sense(pair: Pair) -> None:
@@ -152,6 +170,9 @@ def test_in_a_loop(place: str, loops: Loops) -> None:
             # It has its turn behind one that waits, and ends there too.
             waits = asyncio.create_task(here.send_expiring(bytes(size), HOUR))
             await asyncio.sleep(0.01)
+            for lifetime in (-1.0, float("nan"), float("inf")):
+                with pytest.raises(ValueError, match="lifetime is"):
+                    await here.send_expiring(b"", lifetime)
             with pytest.raises(ringway.Expired):
                 await here.send_expiring(bytes(size), 0.05)
             found: list[bytes] = []

@@ -71,6 +71,40 @@ def test_a_message_is_what_it_was_sent_as_whoever_receives_the_next_one(place: s
         assert found == Text("first")
 
 
+@message
+class Picky:
+    number: u32
+    open: bool
+    _pad: ringway.Array[u8, 3] = ringway.padding()
+
+    def __post_init__(self) -> None:
+        if self.number == 2:
+            raise ValueError("two is refused")
+
+
+@pytest.mark.parametrize("arrays", [False, True])
+def test_a_message_that_its_class_refuses_costs_no_other(place: str, arrays: bool) -> None:
+    with typed(place, Picky, Picky) as (client, server):
+        sent = Picky(1, True)
+        for number in (1, 2, 3):
+            sent.number = number
+            client.send(sent)
+        if arrays:
+            # The first row is no message, and what comes behind it is kept as messages.
+            client.untyped.send(b"\1\0\0\0\2\0\0\0")
+            for number in (2, 3):
+                sent.number = number
+                client.send(sent)
+            assert [row["number"] for row in server.recv_array(timeout=20)] == [1, 2, 3]
+            with pytest.raises(Invalid):
+                server.recv_array(timeout=20)
+        else:
+            assert server.recv_batch(timeout=20) == [Picky(1, True)]
+        with pytest.raises(ValueError, match="two is refused"):
+            server.recv_batch(timeout=20)
+        assert server.recv_batch(timeout=20) == [Picky(3, True)]
+
+
 def test_what_a_lane_does_not_carry_is_refused_before_it_is_sent(place: str) -> None:
     with typed(place, Quote, Quote) as (client, server):
         with pytest.raises(TypeError, match="the lane carries Quote, not `Trade`"):

@@ -174,7 +174,7 @@ fn ended(connection: &mut Connection) -> Outcome {
         .receiver()
         .recv_deadline(Instant::now() + PATIENCE)
     {
-        Err(error) if error.is_closed() => Ok(()),
+        Err(ringway::RecvError::Closed) => Ok(()),
         other => Err(format!("it goes on: {other:?}").into()),
     }
 }

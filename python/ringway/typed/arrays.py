@@ -211,7 +211,7 @@ def _keep(receiver: Receiver[Any], shape: Shape, rows: NDArray[Any]) -> None:
     for at in range(0, len(raw), size):
         try:
             receiver.later.append(decode(raw[at : at + size]))
-        except native.Error as error:
+        except Exception as error:  # a class may refuse values of its own
             receiver.later.append(error)
 
 

@@ -208,7 +208,7 @@ class Receiver(Generic[R]):
                 continue
             try:
                 self.later.extend(self.reader.decode_all(kind, payload))
-            except native.Error as error:
+            except Exception as error:  # a class may refuse values of its own
                 self.later.append(error)
 
     def recv_array(self, max: int = 4096, timeout: float | None = None, *, of: type | None = None, out: NDArray[Any] | None = None) -> NDArray[Any]:

@@ -13,6 +13,7 @@ use crate::deadline::Until;
 use crate::direct::Function;
 use crate::errors::{Fault, is, not_received};
 use crate::half::State;
+use crate::last::Last;
 use crate::receiver::{Receiver, bytes_of_next};
 use crate::waits;
 
@@ -102,13 +103,14 @@ fn next<'py>(
         if !lane.sees_frame_within(waits::HELD) {
             waits::for_frame(py, lane, state, None)?;
         }
-        let mut kind = 0;
-        let bytes = match bytes_of_next(py, lane, &mut kind) {
+        let about = Last::default();
+        let bytes = match bytes_of_next(py, lane, &about) {
             Ok(bytes) => bytes?,
             // What was there had expired.
             Err(RecvError::Empty) => continue,
             Err(error) => return Err(not_received(py, error)),
         };
+        let kind = about.kind();
         match kind & !0xff {
             // Of no other kind: what is to be done with it decides whether it runs something.
             0 if is_known(kind) => return Ok(Received::Whole(kind, bytes)),
