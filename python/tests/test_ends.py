@@ -53,6 +53,16 @@ def test_a_half_that_is_closed_ends_one_direction(pair: Pair) -> None:
     assert left.closed
 
 
+def test_an_exception_closes_in_order(pair: Pair) -> None:
+    left, right = pair
+    with pytest.raises(RuntimeError), left:
+        left.send(b"half of it")
+        raise RuntimeError
+    assert right.recv(PATIENCE) == b"half of it"
+    with pytest.raises(ringway.Closed):
+        right.recv(PATIENCE)
+
+
 def test_both_directions_at_once(pair: Pair) -> None:
     left, right = pair
     frames = 20_000
