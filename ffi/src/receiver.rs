@@ -22,6 +22,10 @@ pub struct ringway_receiver {
 
 /// What the handle has besides. It lies apart from the half, which what is open borrows: a reference to the whole would end that.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is set by another call, and they go together in any way"
+)]
 pub(crate) struct State {
     /// A frame or a batch is open, and borrows the half, or a call panicked.
     open: bool,

@@ -14,14 +14,16 @@ class Watch:
 
     It stays registered between two waits: taking it out and putting it in again costs a system call each. What rings while nobody waits is
     collected at once, so that a loop is woken for it once and not all the time.
+
+    What is registered is a descriptor of this object's own. A half may be closed by itself (``sync.receiver.close()``), and whoever got the number of its descriptor then would be taken by the loop for one that it watches already.
     """
 
     __slots__ = ("_fd", "_half", "_loop", "_pid", "_size", "_thread", "arm", "busy", "waiter")
 
     def __init__(self, half: Any) -> None:
-        # The half lives as long as its descriptor is registered.
         self._half = half
-        self._fd: int = half.fileno()
+        # A copy of the half's, as long as it is registered.
+        self._fd = -1
         self.arm: Callable[..., bool] = half.arm
         # What `arm` is told: how much room is wanted, of a half that sends.
         self._size: tuple[int, ...] = ()
@@ -88,6 +90,8 @@ class Watch:
             old.remove_reader(self._fd)
         self._loop = None
         self.waiter = None
+        if self._fd < 0:
+            self._fd = os.dup(self._half.fileno())
         loop.add_reader(self._fd, self._rang)
         self._loop = loop
         self._pid, self._thread = pid, threading.get_ident()
@@ -97,24 +101,27 @@ class Watch:
         loop, self._loop = self._loop, None
         waiter = self.waiter
         # In a forked child the loop's epoll is the parent's too.
-        if loop is None or loop.is_closed() or self._pid != os.getpid():
-            return
-        loop.remove_reader(self._fd)
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        if loop is not None and not loop.is_closed() and self._pid == os.getpid():
+            loop.remove_reader(self._fd)
+            if waiter is not None and not waiter.done():
+                waiter.set_result(None)
+        self._give_back()
+
+    def _give_back(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
 
     def abandon(self) -> None:
         """The same, of a connection that nobody has any more, on whichever thread."""
         loop = self._loop
-        if loop is None or loop.is_closed() or self._pid != os.getpid():
-            return
-        if self._thread == threading.get_ident():
+        if loop is None or loop.is_closed() or self._pid != os.getpid() or self._thread == threading.get_ident():
             self.stop()
             return
         try:
             loop.call_soon_threadsafe(self.stop)
         except RuntimeError:  # it was closed meanwhile
-            pass
+            self._give_back()
 
 
 class Readable:

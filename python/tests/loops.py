@@ -60,6 +60,12 @@ async def half_here(place: str, **options: Any) -> AsyncGenerator[tuple[ringway.
         peer.close()
 
 
+def watched(*connections: ringway.asyncio.Connection) -> list[int]:
+    """What is registered of them, of each half: copies of their descriptors."""
+    halves = [half for one in connections for half in (one._in, one._out)]  # pyright: ignore[reportPrivateUsage]
+    return [half._fd for half in halves if half._fd >= 0]  # pyright: ignore[reportPrivateUsage]
+
+
 def registered(loop: asyncio.AbstractEventLoop, *fds: int) -> list[int]:
     """Those that have a reader, which they lose."""
     return [fd for fd in fds if loop.remove_reader(fd)]

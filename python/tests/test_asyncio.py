@@ -15,7 +15,7 @@ import pytest
 import ringway
 import ringway.asyncio
 from conftest import HANDSHAKE
-from loops import connected, each_loop, half_here, registered, run, turns
+from loops import connected, each_loop, half_here, registered, run, turns, watched
 
 Loops = Callable[[], asyncio.AbstractEventLoop]
 
@@ -335,7 +335,8 @@ def test_another_loop_after_the_first(place: str, loops: Loops) -> None:
     for n in range(2):
         for loop in (one, other):
             loop.run_until_complete(then(n))
-    fds = [half.fileno() for half in (made[0].sync.receiver, made[1].sync.sender)]
+    fds = watched(*made)
+    assert fds
     for connection in made:
         connection.close()
     for loop in (one, other):
@@ -392,7 +393,7 @@ def test_connections_that_nobody_closes_leave_no_reader(place: str, loops: Loops
             server, client = await connected(place)
             waiting = asyncio.create_task(server.recv())
             await asyncio.sleep(0.01)
-            fd = server.sync.receiver.fileno()
+            [fd] = watched(server)
             await client.send(b"x")
             assert await waiting == b"x"
             holder = [server]
@@ -454,7 +455,7 @@ async def in_child(here):
             pass
         else:
             os._exit(1)
-    assert not loop.remove_reader(here.sync.receiver.fileno())
+    assert not loop.remove_reader(here._in._fd) and here._in._fd >= 0
     used = time.process_time()
     await asyncio.sleep(0.2)
     assert time.process_time() - used < 0.1

@@ -9,7 +9,7 @@ import pytest
 import ringway
 import ringway.asyncio
 from conftest import HANDSHAKE
-from loops import each_loop, half_here, registered, run, turns
+from loops import each_loop, half_here, registered, run, turns, watched
 
 Loops = Callable[[], asyncio.AbstractEventLoop]
 
@@ -55,7 +55,11 @@ def test_a_frame_is_received_or_stays(place: str, loops: Loops, way: str) -> Non
                 got.extend(await asyncio.wait_for(take(), 10))
             assert got == [b"%d" % n for n in range(sent)]
             assert 0 < cancelled < STEPS * STEPS
-            fds = here.sync.receiver.fileno(), here.sync.sender.fileno()
+            waits = asyncio.create_task(take())
+            await asyncio.sleep(0.01)
+            waits.cancel()
+            fds = watched(here)
+            assert fds
         assert registered(loop, *fds) == []
 
     run(loops, main())
