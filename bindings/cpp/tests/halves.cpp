@@ -219,6 +219,13 @@ int main(int count, char **arguments) {
     }
     sender.send(view("seen"));
     CHECK(receiver.next(60s).size() == 4);
+    {
+        sender.send(view("left"));
+        auto left = receiver.next(60s);
+        left.leave();
+        THROWS(RINGWAY_INVALID_ARGUMENT, (left.leave(), 0));
+        CHECK(receiver.try_next().error().code() == RINGWAY_EMPTY);
+    }
 
     CHECK(receiver.arm());
     pollfd entry{receiver.descriptor(), POLLIN, 0};

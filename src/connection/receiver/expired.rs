@@ -138,7 +138,7 @@ impl Receiver {
             return;
         }
         self.count_dropped();
-        // Where account is given, it would be told with what a handler has in hand that panics: it is when that comes back.
+        // Where account is given, what a handler has left in hand would be told with it: all is when that comes back.
         if !self.lane.gives_account() {
             self.tell_owed();
         }
