@@ -15,7 +15,7 @@ class Watch:
     It stays registered between two waits: taking it out and putting it in again costs a system call each. What rings while nobody waits is
     collected at once, so that a loop is woken for it once and not all the time.
 
-    What is registered is a descriptor of this object's own. A half may be closed by itself (``sync.receiver.close()``), and whoever got the number of its descriptor then would be taken by the loop for one that it watches already.
+    What is registered is a descriptor of this object's own. A half may be closed by itself (``sync.receiver.close()``), and whoever got the number of its descriptor then would be taken by the loop for one that it watches already. The close rings by it: whoever waits hears of that too.
     """
 
     __slots__ = ("_fd", "_half", "_loop", "_pid", "_size", "_thread", "arm", "busy", "waiter")
