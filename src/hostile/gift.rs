@@ -3,7 +3,7 @@
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::line::{owned, pair};
-use super::{CONTROL, RING, SEALS};
+use super::{CONTROL, RING, SEALS, rare};
 
 /// A memory file of `size` bytes with some seals; every page allocated, or none.
 pub fn memory(size: usize, seals: i32, allocated: bool) -> OwnedFd {
@@ -92,7 +92,7 @@ pub enum Gift {
     Device,
     /// An epoll instance.
     Epoll,
-    /// An `io_uring` instance; a timer where the kernel makes none.
+    /// An `io_uring` instance.
     Uring,
     /// An end of a pair of sockets.
     Socket,
@@ -100,13 +100,21 @@ pub enum Gift {
     Dead,
     /// An inotify instance.
     Inotify,
+    /// Memory that its kernel does not see itself (`memfd_secret`), of a segment's size.
+    Secret,
+    /// What tells of faults of a process's pages (`userfaultfd`).
+    Faults,
+    /// A memory file of huge pages, sealed, without one of them.
+    Huge,
+    /// A file of a tmpfs that has no name, and is no memory file.
+    Nameless,
     /// The victim's own segment, as it was given. One as it should be, where none was.
     Returned,
 }
 
 impl Gift {
     /// Every one.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 33] = [
         Self::Segment,
         Self::Unsealed,
         Self::Shrinks,
@@ -136,6 +144,10 @@ impl Gift {
         Self::Dead,
         Self::Inotify,
         Self::Returned,
+        Self::Secret,
+        Self::Faults,
+        Self::Huge,
+        Self::Nameless,
     ];
 
     /// Whether it is a segment that keeps the rules.
@@ -149,6 +161,11 @@ impl Gift {
             self,
             Self::Bell | Self::Semaphore | Self::Blocking | Self::Full
         )
+    }
+
+    /// Whether this host lets one be made. Where it does not, a timer takes its place.
+    pub fn is_there(self) -> bool {
+        !rare::is_rare(self) || rare::make(self).is_some()
     }
 
     /// Makes one, for a victim that has given nothing.
@@ -195,7 +212,9 @@ impl Gift {
             Self::Device => open(c"/dev/null", libc::O_RDWR),
             // SAFETY: no memory is passed.
             Self::Epoll => owned(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) }),
-            Self::Uring => uring().unwrap_or_else(timer),
+            Self::Uring | Self::Secret | Self::Faults | Self::Huge | Self::Nameless => {
+                rare::make(self).unwrap_or_else(timer)
+            }
             Self::Socket => pair().0,
             Self::Dead => dead(),
             // SAFETY: no memory is passed.
@@ -228,15 +247,6 @@ fn again(file: &OwnedFd, flags: i32) -> OwnedFd {
     let path = format!("/proc/self/fd/{}\0", file.as_raw_fd());
     let path = core::ffi::CStr::from_bytes_with_nul(path.as_bytes());
     open(path.expect("one zero, at the end"), flags)
-}
-
-/// `None`: this kernel has none, or its administrator has switched them off.
-fn uring() -> Option<OwnedFd> {
-    // Larger than its parameters, of which all are zero.
-    let mut parameters = [0u64; 32];
-    // SAFETY: the kernel reads and writes its 120 bytes of parameters.
-    let made = unsafe { libc::syscall(libc::SYS_io_uring_setup, 1, parameters.as_mut_ptr()) };
-    (made >= 0).then(|| owned(made as i32))
 }
 
 /// A pidfd of a child that has ended and was waited for; of nobody but a fork's child, which makes no call but the one that ends it.

@@ -46,6 +46,7 @@ mod join;
 mod liar;
 mod line;
 mod message;
+mod rare;
 mod segment;
 mod word;
 
