@@ -37,20 +37,33 @@ static BARE: LazyLock<bool> = LazyLock::new(|| {
         && !names.any(|name| name.to_string_lossy().starts_with("ringway-"))
 });
 
-/// `program`, started in the root, without what `cargo run` put into our environment for ourselves: a build that
-/// sees it could differ from the same build started by hand, and then everything would be built twice.
+/// Whether a variable of our own environment is kept from whatever we start. What `cargo run` put there for ourselves: a build that
+/// sees it could differ from the same build started by hand, and then everything would be built twice. And what says how much tests do: who once asked for less must not have a check pass that did less.
+fn is_kept_back(name: &str) -> bool {
+    let starts = [
+        "CARGO_PKG_",
+        "CARGO_MANIFEST_",
+        "CARGO_BIN_",
+        "CARGO_CRATE_",
+        "RINGWAY_",
+        "PROPTEST_",
+        "LOOM_",
+    ];
+    let needed = [
+        "RINGWAY_DIR",
+        "RINGWAY_TEST_PATIENCE",
+        crate::process::VARIABLE,
+    ];
+    !needed.contains(&name) && starts.iter().any(|start| name.starts_with(start))
+}
+
+/// `program`, started in the root, without what is kept back of our environment.
 pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root());
     for (name, _) in env::vars_os() {
         let Some(text) = name.to_str() else { continue };
-        let ours = [
-            "CARGO_PKG_",
-            "CARGO_MANIFEST_",
-            "CARGO_BIN_",
-            "CARGO_CRATE_",
-        ];
-        if ours.iter().any(|start| text.starts_with(start)) {
+        if is_kept_back(text) {
             command.env_remove(&name);
         }
     }
@@ -93,4 +106,24 @@ pub(crate) fn git(words: &[&str]) -> io::Result<String> {
         )));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_kept_back;
+
+    #[test]
+    fn nobody_s_wish_for_less_reaches_a_check() {
+        for name in [
+            "RINGWAY_KILLS",
+            "RINGWAY_PLANTED",
+            "PROPTEST_CASES",
+            "LOOM_MAX_PREEMPTIONS",
+        ] {
+            assert!(is_kept_back(name), "{name}");
+        }
+        for name in ["RINGWAY_DIR", "RINGWAY_XTASK_JOB", "CARGO_TARGET_DIR"] {
+            assert!(!is_kept_back(name), "{name}");
+        }
+    }
 }

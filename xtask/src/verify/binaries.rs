@@ -67,6 +67,11 @@ impl Binary {
         self.kind != "bench"
     }
 
+    /// Whether it is a file of tests, and nothing else.
+    pub(super) fn is_of_tests(&self) -> bool {
+        self.kind == "test"
+    }
+
     pub(super) fn name(&self) -> String {
         format!("{}.{}.{}", self.package, self.kind, self.target)
     }

@@ -145,19 +145,36 @@ pub(super) fn go_on(
     share: Duration,
     each: u64,
     first: u64,
-    mut lap: impl FnMut(u64) -> Result<(), Stop>,
+    lap: impl FnMut(u64) -> Result<(), Stop>,
 ) -> Result<(u64, u64), Stop> {
-    let (known, began) = (laps(check), Instant::now());
-    let mut done = 0;
+    let known = laps(check);
+    let done = go_on_from(first + known, share, each, lap, |count, took, found| {
+        add(check, count, took, found)
+    })?;
+    Ok((done, known + done))
+}
+
+/// The same from a seed, told by `add`. A lap that fails counts for nothing, as nobody knows how far it came, and the next run begins with it.
+fn go_on_from(
+    first: u64,
+    share: Duration,
+    each: u64,
+    mut lap: impl FnMut(u64) -> Result<(), Stop>,
+    mut add: impl FnMut(u64, Duration, Option<&str>) -> Result<(), Stop>,
+) -> Result<u64, Stop> {
+    let (began, mut done) = (Instant::now(), 0);
     loop {
-        let (seed, lap_began) = (first + known + done, Instant::now());
+        let (seed, lap_began) = (first + done, Instant::now());
         let outcome = lap(seed);
-        done += each;
-        let found = outcome.is_err().then(|| format!("RINGWAY_SEED={seed}"));
-        add(check, each, lap_began.elapsed(), found.as_deref())?;
+        if outcome.is_err() {
+            let found = format!("RINGWAY_SEED={seed} failed");
+            add(0, lap_began.elapsed(), Some(&found))?;
+        }
         outcome?;
+        add(each, lap_began.elapsed(), None)?;
+        done += each;
         if began.elapsed() >= share {
-            return Ok((done, known + done));
+            return Ok(done);
         }
     }
 }
@@ -214,6 +231,29 @@ mod tests {
         assert_eq!(again.rows[1].found, "lap 1 failed; lap 3 failed");
         assert_eq!(again.rows[1].commit, "fed");
         assert!(again.text().ends_with("\n\nMore.\n"));
+    }
+
+    #[test]
+    fn a_lap_that_fails_counts_for_nothing_and_comes_again() {
+        let (mut seeds, mut added) = (Vec::new(), Vec::new());
+        let lap = |seed| {
+            seeds.push(seed);
+            if seed < 30 {
+                Ok(())
+            } else {
+                Err(Stop::failed("it"))
+            }
+        };
+        let outcome = go_on_from(10, Duration::MAX, 10, lap, |count, _, found| {
+            added.push((count, found.map(str::to_owned)));
+            Ok(())
+        });
+        assert!(outcome.is_err());
+        assert_eq!(seeds, [10, 20, 30]);
+        let found = Some("RINGWAY_SEED=30 failed".to_owned());
+        assert_eq!(added, [(10, None), (10, None), (0, found)]);
+        let known = 10 + added.iter().map(|it| it.0).sum::<u64>();
+        assert_eq!(known, 30, "the next run begins there");
     }
 
     #[test]

@@ -76,8 +76,11 @@ const FIRST: &[&str] = &[
 /// They measure what others would change: how often a process sleeps and asks the kernel, and the memory of a control group.
 const ALONE: &[&str] = &["calls", "memory", "parks"];
 
-/// Those that take a build with labelled steps, which [`chaos`] makes.
-const ELSEWHERE: &[&str] = &["chaos_steps"];
+/// Those that take a build with labelled steps, which [`chaos`] makes: in this one they are not there, or have no tests.
+const ELSEWHERE: &[&str] = &["chaos_steps", "killed"];
+
+/// Those that are for x86-64 and the GNU C library.
+const OF_X86: &[&str] = &["calls", "failing", "steps"];
 
 pub(super) fn tests(job: &mut Job) -> Result<String, Stop> {
     let mut binaries = binaries::build(job, whole::all(job))?;
@@ -86,6 +89,9 @@ pub(super) fn tests(job: &mut Job) -> Result<String, Stop> {
         ("ringway", "tests"),
         ("ringway-cli", "cli/tests"),
         ("ringway-derive-errors", "derive/errors/tests"),
+        ("ringway-ffi", "ffi/tests"),
+        ("ringway-interop", "interop/tests"),
+        ("xtask", "xtask/tests"),
         ("ringway-benches", "benches"),
     ];
     for (package, folder) in folders {
@@ -109,8 +115,22 @@ pub(super) fn tests(job: &mut Job) -> Result<String, Stop> {
         task.alone = ALONE.contains(&binary.target.as_str());
         task
     });
-    let printed = binaries::run(job, tasks.collect(), WIDTH)?;
-    Tally::read(&printed).note()
+    let mut tally = Tally::default();
+    let all = binaries::each(job, tasks.collect(), WIDTH)?;
+    for (binary, printed) in binaries.iter().zip(&all) {
+        if binary.is_of_tests() && is_hollow(&binary.target, printed) {
+            return Err(Stop::failed(format!("{} has no test", binary.name())));
+        }
+        tally.add(printed);
+    }
+    tally.note()
+}
+
+/// Whether a file of tests has none: a condition that does not hold leaves one empty, and it would pass.
+fn is_hollow(target: &str, printed: &str) -> bool {
+    let is_elsewhere = ELSEWHERE.contains(&target)
+        || (!cfg!(all(target_arch = "x86_64", target_env = "gnu")) && OF_X86.contains(&target));
+    !is_elsewhere && Tally::read(printed).note().is_err()
 }
 
 /// The builds of all other steps have no labelled steps.
@@ -186,9 +206,7 @@ pub(super) fn loom(job: &mut Job) -> Result<String, Stop> {
         .env("RUSTFLAGS", "--cfg loom")
         .env("CARGO_TARGET_DIR", place::target().join("loom"));
     let more = job.long().is_some();
-    if std::env::var_os("LOOM_MAX_PREEMPTIONS").is_none() {
-        cargo.env("LOOM_MAX_PREEMPTIONS", if more { "4" } else { PREEMPTIONS });
-    }
+    cargo.env("LOOM_MAX_PREEMPTIONS", if more { "4" } else { PREEMPTIONS });
     // Beside the others it gets what they leave.
     let printed = job.run(
         &mut job.manner(cargo),
@@ -241,6 +259,13 @@ mod tests {
         let printed = "test a ... SKIPPED: no namespaces\nskipped: no namespaces\nnot run: no ptrace\n9 skipped\ntest result: ok. 2 passed; 0 failed; 0 ignored;";
         let note = Tally::read(printed).note().unwrap();
         assert_eq!(note, "2 tests, 2 things could not be tried here");
+    }
+
+    #[test]
+    fn a_file_without_a_test_is_told_from_one_that_is_run_elsewhere() {
+        let none = "test result: ok. 0 passed; 0 failed; 0 ignored;";
+        assert!(is_hollow("tap", none) && !is_hollow("killed", none));
+        assert!(!is_hollow("tap", &none.replace("0 passed", "1 passed")));
     }
 
     #[test]

@@ -110,7 +110,7 @@ pub(super) fn mutants(job: &mut Job) -> Result<String, Stop> {
     }
     planted::are_judged_rightly(job)?;
     let Some(base) = lines::base() else {
-        return Ok("no commit to compare with".to_owned());
+        return Err(Stop::Skipped("no commit to compare with".to_owned()));
     };
     let changed = lines::changed(&base).map_err(|error| Stop::failed(error.to_string()))?;
     let where_ = FOLDERS.join(", ");
