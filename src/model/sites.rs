@@ -11,7 +11,9 @@ use crate::sync::Site::{
     ParkBarrier, Reclaim, Refence, Release, SeeAnnounced, SeeClose, SeeCome, SeeFenceMode, SeeTail,
     SpaceBarrier, Take, UnfenceBarrier, WakeBarrier,
 };
+use crate::sync::engine::thread;
 use crate::sync::weaken::{self, Place, Weakened};
+use crate::sync::{AtomicU64, Ordering, fence as barrier, order};
 
 /// A model's name, for the message, and its body, which loom runs in every interleaving of a few preemptions.
 pub(super) type Model = (&'static str, fn());
@@ -89,13 +91,13 @@ pub(super) fn hold(models: &[Model]) {
     }
 }
 
-/// The places where orderings are asked for that the models come by.
-fn places() -> BTreeSet<Place> {
-    let models = MODELS.iter().copied().flatten();
-    let met = models.map(|(_, model)| {
+/// The places where orderings are asked for that models come by.
+fn places(models: &[&[Model]]) -> BTreeSet<Place> {
+    let models = models.iter().copied().flatten();
+    let met = models.map(|&(_, model)| {
         let met = Arc::new(Mutex::new(BTreeSet::new()));
         let told = met.clone();
-        let outcome = apart(move || *told.lock().unwrap() = weaken::met(|| explore(2, *model)));
+        let outcome = apart(move || *told.lock().unwrap() = weaken::met(|| explore(2, model)));
         assert_eq!(outcome, Ok(()));
         let met = met.lock().unwrap();
         met.clone()
@@ -104,23 +106,56 @@ fn places() -> BTreeSet<Place> {
 }
 
 /// Whether a model fails when the ordering of that place is weakened. With few preemptions first: that is mostly enough, and is soon done.
-fn is_noticed(place: Place) -> bool {
+fn is_noticed(models: &[&[Model]], place: Place) -> bool {
     let weakened = Some(Weakened::Place(place));
     [2, 1, 0].into_iter().any(|fewer| {
-        let mut models = MODELS.iter().copied().flatten();
+        let mut models = models.iter().copied().flatten();
         models.any(|(_, model)| run_less(fewer, weakened, *model).is_err())
     })
 }
 
+/// A word is handed from thread to thread, by a store whose ordering that takes, and a fence stands behind it that nothing takes.
+fn with_a_needless_fence() {
+    let words = Arc::new([0; 2].map(AtomicU64::new));
+    let other = thread::spawn({
+        let words = words.clone();
+        move || {
+            // ORD: sites: Relaxed, of what is handed over; partner: `with_a_needless_fence`.
+            words[0].store(1, Ordering::Relaxed);
+            // ORD: sites: Release, it hands that over; partner: `with_a_needless_fence`.
+            words[1].store(1, order(Commit, Ordering::Release));
+            // ORD: sites: SeqCst, for nothing; partner: none.
+            barrier(WakeBarrier, Ordering::SeqCst);
+        }
+    });
+    // ORD: sites: Acquire, then Relaxed of what was handed over; partner: `with_a_needless_fence`.
+    if words[1].load(Ordering::Acquire) == 1 {
+        // ORD: sites: Relaxed, as above; partner: `with_a_needless_fence`.
+        assert_eq!(words[0].load(Ordering::Relaxed), 1, "it is handed over");
+    }
+    other.join().unwrap();
+}
+
+#[test]
+fn an_ordering_that_nothing_needs_is_told_from_one_that_is_needed() {
+    let models: &[&[Model]] = &[&[("a needless fence", with_a_needless_fence)]];
+    hold(models[0]);
+    let noticed = places(models);
+    let noticed: Vec<_> = (noticed.into_iter())
+        .map(|place| (place.site, is_noticed(models, place)))
+        .collect();
+    assert_eq!(noticed, [(Commit, true), (WakeBarrier, false)]);
+}
+
 #[test]
 fn each_weakened_ordering_is_noticed() {
-    let places = places();
+    let places = places(MODELS);
     for site in SITES {
         assert!(places.iter().any(|place| place.site == *site), "{site:?}");
     }
     let mut unnoticed = Vec::new();
     for place in &places {
-        if !is_noticed(*place) {
+        if !is_noticed(MODELS, *place) {
             unnoticed.push(place);
         }
     }
@@ -133,7 +168,7 @@ fn each_weakened_ordering_is_noticed() {
 /// Every place in the sources that asks for an ordering of a site is one that the models come by, or says why none needs it.
 #[test]
 fn each_place_that_asks_for_an_ordering_is_met() {
-    let places = places();
+    let places = places(MODELS);
     let mut missed = Vec::new();
     let mut count = 0;
     for file in sources(Path::new("src")) {
