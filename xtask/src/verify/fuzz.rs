@@ -20,6 +20,9 @@ pub(super) const PERCENT: u32 = 20;
 const SECONDS: &str = "RINGWAY_FUZZ_SECONDS";
 const USUAL: u64 = 30;
 
+/// A target's turn is no longer than so many seconds.
+const LAP: u64 = 600;
+
 /// So many are tried side by side: each takes one processor.
 const WIDTH: usize = 2;
 
@@ -76,18 +79,27 @@ pub(super) fn fuzz(job: &mut Job) -> Result<String, Stop> {
     for (fuzzer, ran) in fuzzers.iter().zip(job.several(tasks, WIDTH)) {
         fuzzer.finds_what_is_left_out(ran)?;
     }
-    let tasks = fuzzers
-        .iter()
-        .map(|fuzzer| fuzzer.task(job, time))
-        .collect();
-    let mut notes = Vec::new();
-    for (fuzzer, ran) in fuzzers.iter().zip(job.several(tasks, WIDTH)) {
-        notes.push(fuzzer.judged(job, ran)?);
-        if job.long().is_some() {
+    let laps = laps(time);
+    let mut notes: Vec<String> = Vec::new();
+    for _ in 0..laps {
+        let tasks = fuzzers.iter().map(|fuzzer| fuzzer.task(job, time / laps));
+        let ran = job.several(tasks.collect(), WIDTH);
+        let judged = fuzzers.iter().zip(ran).map(|(it, ran)| it.judged(job, ran));
+        // What one has found does not hide what the others have tried.
+        let judged: Vec<_> = judged.collect();
+        notes = judged.into_iter().collect::<Result<_, _>>()?;
+    }
+    if job.long().is_some() {
+        for fuzzer in &fuzzers {
             fuzzer.keep(job)?;
         }
     }
     Ok(notes.join("; "))
+}
+
+/// In how many laps: what each has tried is added to the document at its end, so that a run that is cut has not run in vain.
+fn laps(time: Duration) -> u32 {
+    time.as_secs().div_ceil(LAP).max(1) as u32
 }
 
 /// How long each target is tried.
@@ -343,6 +355,10 @@ mod tests {
     fn the_minutes_of_a_long_run_are_shared() {
         let turns = TARGETS.len().div_ceil(WIDTH) as u32;
         assert_eq!(time(Some(seconds(3600))).unwrap(), seconds(3600) / turns);
+        assert_eq!(
+            [30, 600, 601, 7200].map(|it| laps(seconds(it))),
+            [1, 1, 2, 12]
+        );
     }
 
     #[test]
