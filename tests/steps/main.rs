@@ -92,6 +92,7 @@ fn cases() -> Vec<Case> {
 fn stops(case: &Case) -> Stops {
     match case.operation {
         Operation::Handshake => Stops::Writes,
+        Operation::Large if is_long() => Stops::Bodies,
         Operation::Large => Stops::Heads,
         _ => Stops::Instructions,
     }

@@ -227,6 +227,8 @@ pub(crate) enum Stops {
     Writes,
     /// The same, of the control area and the first page of the ring, where a large frame's header is; of what is written behind that header it is some.
     Heads,
+    /// The same, of the whole ring: of what is written behind the header it is some, from the frame's first byte to its last.
+    Bodies,
 }
 
 /// Bytes of a segment up to the first large frame's header.
@@ -258,9 +260,11 @@ pub(crate) fn walk(
     };
     let mut take = |step, view: &Option<View>, sent, over| {
         let handled = [HANDED, FINISHED].map(|word| page.get(word));
-        let head = (stops == Stops::Heads).then(|| last.bytes[..HEAD].to_vec());
+        let is_large = matches!(stops, Stops::Heads | Stops::Bodies);
+        let head = is_large.then(|| last.bytes[..HEAD].to_vec());
         let mut changed = view.as_ref().is_some_and(|it| it.changes(&mut last.bytes));
-        if changed && head.is_some_and(|head| head == last.bytes[..HEAD]) && step % 64 != 0 {
+        let seldom = if stops == Stops::Bodies { 256 } else { 64 };
+        if changed && head.is_some_and(|head| head == last.bytes[..HEAD]) && step % seldom != 0 {
             return true;
         }
         changed |= old.is_some_and(|it| it.changes(&mut last.old));
