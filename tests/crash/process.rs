@@ -237,6 +237,15 @@ pub(crate) fn this_thread() -> libc::pid_t {
 
 /// Waits until a thread of this process sleeps in an epoll instance; the watchdog bounds it.
 pub(crate) fn until_it_sleeps(thread: libc::pid_t) {
+    until_asleep(&format!("/proc/self/task/{thread}/syscall"));
+}
+
+/// The same of a child's first thread.
+pub(crate) fn until_child_sleeps(child: libc::pid_t) {
+    until_asleep(&format!("/proc/{child}/syscall"));
+}
+
+fn until_asleep(place: &str) {
     let waits = [
         libc::SYS_epoll_pwait,
         libc::SYS_epoll_pwait2,
@@ -244,7 +253,7 @@ pub(crate) fn until_it_sleeps(thread: libc::pid_t) {
         libc::SYS_epoll_wait,
     ];
     loop {
-        let line = std::fs::read_to_string(format!("/proc/self/task/{thread}/syscall")).unwrap();
+        let line = std::fs::read_to_string(place).unwrap();
         let call = line.split_whitespace().next().unwrap_or_default().parse();
         if call.is_ok_and(|call: libc::c_long| waits.contains(&call)) {
             return;

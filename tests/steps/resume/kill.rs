@@ -7,7 +7,7 @@ use ringway::{ErrorKind, RecvError, SendError};
 
 use super::survivor::{drain, note, noted, third};
 use super::{CARRIED, Case, Fate, config, fault, fault_of, reply};
-use crate::kill::run_to_stop;
+use crate::kill::{kill_at_each, run_to_stop};
 use crate::operation::{BOUND, COMMITTED, DONE, FINISHED, GO, HANDED, RECEIVED, Side, soon};
 use crate::process::{Child, Page, fork, watchdog};
 use crate::trace::{self, Stop};
@@ -165,9 +165,5 @@ fn run(case: &Case, path: &Path, last: Option<u64>) -> u64 {
 
 /// Kills the process at each entry and each exit of each system call of the operation. Returns how often.
 pub(super) fn everywhere(case: &Case, path: &Path) -> u64 {
-    let all = run(case, path, None);
-    for last in 1..=all {
-        run(case, path, Some(last));
-    }
-    all + 1
+    kill_at_each(case, |last| run(case, path, last))
 }
