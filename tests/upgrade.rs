@@ -25,8 +25,12 @@ fn a_server_is_replaced_under_load_and_nothing_is_lost_or_doubled() {
         ];
         let ways: Vec<_> = (0..wanted as usize).map(|at| order[at % 7]).collect();
         let done = upgrade::run(&ways).unwrap();
-        assert!(done > 0, "nothing was replaced");
         let kills = ways[..done].iter().filter(|way| **way == ByCrash).count();
+        // A client that has all of its answers early ends it early.
+        assert!(
+            kills > 0 && kills < done,
+            "{kills} kills in {done} replacements of {wanted}"
+        );
         println!("\n{kills} kills");
     });
 }
