@@ -45,8 +45,9 @@ fn secret() -> Option<OwnedFd> {
     const SYS_MEMFD_SECRET: libc::c_long = 447;
     // SAFETY: no memory is passed.
     let file = made(unsafe { libc::syscall(SYS_MEMFD_SECRET, libc::O_CLOEXEC) })?;
+    let size = libc::off_t::try_from(CONTROL + RING).expect("a size");
     // SAFETY: no memory is passed.
-    let sized = unsafe { libc::ftruncate(file.as_raw_fd(), (CONTROL + RING) as libc::off_t) };
+    let sized = unsafe { libc::ftruncate(file.as_raw_fd(), size) };
     assert_eq!(sized, 0);
     Some(file)
 }

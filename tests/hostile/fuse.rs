@@ -199,8 +199,8 @@ unsafe fn answer(line: RawFd, mute: &mut bool) {
             OPEN => 16 + 16,
             FLUSH => 16,
             _ => {
-                let error = i64::from(-libc::ENOSYS) as u32;
-                reply[0] = u64::from(error) << 32;
+                // An error is a negative number.
+                reply[0] = u64::from(libc::ENOSYS.unsigned_abs().wrapping_neg()) << 32;
                 16
             }
         };
