@@ -208,9 +208,10 @@ fn kills(name: &str, share: usize) {
                 let plays: Vec<_> = plays.iter().copied().filter(|it| it.role == role).collect();
                 let comes = !plays.is_empty();
                 assert_eq!(comes, roles(label).contains(&role), "{label} as {role:?}");
-                match comes {
-                    false => 0,
-                    true => kill_at(label, &plays, &mut world, &mut random),
+                if comes {
+                    kill_at(label, &plays, &mut world, &mut random)
+                } else {
+                    0
                 }
             });
             println!("{label}: {} as client, {} as server", hits[0], hits[1]);
