@@ -135,8 +135,9 @@ fn in_a_role() {
         punches, punched, ..
     } = liar.done;
     let Lies { frames, pranks, .. } = liar.done;
+    let Lies { replayed, .. } = liar.done;
     println!(
-        "\nlies: {words} words, {broken} broken, {frames} frames, {pranks} pranks, {punches} punches, {punched} punched, {} lives, {} refused",
+        "\nlies: {words} words, {broken} broken, {replayed} replayed, {frames} frames, {pranks} pranks, {punches} punches, {punched} punched, {} lives, {} refused",
         liar.lives, liar.refused
     );
 }
@@ -296,6 +297,7 @@ impl Liars {
         self.done.broken += broken;
         self.done.frames += liar.lies().frames;
         self.done.pranks += liar.lies().pranks;
+        self.done.replayed += liar.lies().replayed;
         self.done.punches += liar.lies().punches;
         self.done.punched += liar.lies().punched;
     }
@@ -354,7 +356,9 @@ fn judge(
     println!("{who}: {told:?}\n  {ends:?}");
     println!("{} lies told", told["words"]);
     assert_eq!(told["punched"], 0, "a hole in a sealed segment");
-    assert!(told["broken"] > 0 && told["frames"] > 0 && told["pranks"] > 0);
+    for what in ["broken", "replayed", "frames", "pranks", "punches"] {
+        assert!(told[what] > 0, "{who}: 0 {what}");
+    }
     let unshown = unshown(ends, rules);
     assert!(unshown.is_empty(), "{unshown:?}: {ends:?}");
 }
