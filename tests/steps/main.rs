@@ -149,6 +149,9 @@ fn a_survivor_of_any_instruction_finds_all_or_nothing() {
                 let stepped = start.elapsed();
                 steps += recording.steps;
                 changes += recording.snapshots.len();
+                // A segment that was not found would never change.
+                let writes = recording.writes().len();
+                assert!(writes > 0, "{case:?}: nothing was written");
                 // What depends on the time takes another way.
                 let timed = matches!(case.operation, Operation::Park | Operation::Room);
                 if stops(case) == Stops::Instructions && !timed {
