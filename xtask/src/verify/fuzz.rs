@@ -223,6 +223,10 @@ impl Fuzzer {
                  mend it and put the file into fuzz/corpus/{name}, as {FOUND}WHAT"
             )));
         }
+        // It says how many, or nobody knows that it tried any.
+        if stats.inputs == 0 {
+            return Err(Stop::failed(format!("`{}` tried nothing", self.name)));
+        }
         let Stats {
             inputs,
             rate,
