@@ -1,7 +1,7 @@
 //! Which changes that are in the program with all of them are noticed: each is switched on, and the tests that come to its function run until one fails.
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::each_of;
 use super::list::Mutant;
@@ -11,7 +11,7 @@ use super::trial::Verdict;
 use crate::process;
 use crate::verify::job::seconds;
 
-/// So many are tried at a time: many tests wait for most of their time.
+/// So many are tried at a time: many tests wait for most of their time. Fewer, where cargo is to have fewer jobs.
 const WIDTH: usize = 4;
 
 /// So much of what tests take runs in one process: behind the first that fails, the others of it run in vain.
@@ -24,22 +24,43 @@ const MOST: Duration = seconds(60);
 const SLOWER: u32 = 12;
 const GRACE: Duration = seconds(8);
 
-/// The verdicts on some of all changes, in the order in which these are named. `None`: it is not in the program.
+/// What became of a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) verdict: Verdict,
+    /// Who noticed, for the log.
+    pub(super) by: String,
+}
+
+impl From<Verdict> for Found {
+    fn from(verdict: Verdict) -> Self {
+        let by = String::new();
+        Self { verdict, by }
+    }
+}
+
+/// What became of some of all changes, in the order in which these are named. `None`: it is not in the program.
 pub(super) fn hunt(
     switched: &Switched,
     reach: &Reach,
     all: &[Mutant],
     members: &[usize],
-) -> Vec<Option<Verdict>> {
-    each_of(members, WIDTH, |_, member| {
+) -> Vec<Option<Found>> {
+    each_of(members, width(), |_, member| {
         one(switched, reach, &all[*member], switched.places[*member])
     })
 }
 
-fn one(switched: &Switched, reach: &Reach, mutant: &Mutant, place: Place) -> Option<Verdict> {
+fn width() -> usize {
+    let jobs = std::env::var("CARGO_BUILD_JOBS").ok();
+    let jobs = jobs.and_then(|text| text.parse().ok());
+    jobs.map_or(WIDTH, |jobs: usize| jobs.clamp(1, WIDTH))
+}
+
+fn one(switched: &Switched, reach: &Reach, mutant: &Mutant, place: Place) -> Option<Found> {
     let (number, first) = match place {
         Place::In { number, first } => (number, first),
-        Place::NoProgram => return Some(Verdict::NoProgram),
+        Place::NoProgram => return Some(Verdict::NoProgram.into()),
         Place::Alone => return None,
     };
     for part in parts(&reach.of(first, mutant)) {
@@ -47,11 +68,19 @@ fn one(switched: &Switched, reach: &Reach, mutant: &Mutant, place: Place) -> Opt
         let mut command = test(&switched.binaries[part[0].binary], &names);
         command.env("RINGWAY_MUTANT", number.to_string());
         let took = part.iter().map(|test| test.took).sum::<Duration>();
-        if !passes(&mut bounded(&command), took * SLOWER + GRACE) {
-            return Some(Verdict::Noticed);
+        let (limit, began) = (took * SLOWER + GRACE, Instant::now());
+        if !passes(&mut bounded(&command), limit) {
+            let how = if began.elapsed() >= limit {
+                "a hang"
+            } else {
+                "a failure"
+            };
+            let verdict = Verdict::Noticed;
+            let by = format!(" by {how} of {}", names.join(" "));
+            return Some(Found { verdict, by });
         }
     }
-    Some(Verdict::Survived)
+    Some(Verdict::Survived.into())
 }
 
 /// One after the other, as far as they are of one binary and take no longer than [`PART`] together.

@@ -18,11 +18,16 @@ const HEAD: &str = "| change | why no test fails |\n| --- | --- |\n";
 pub(super) struct Ledger {
     /// What people wrote.
     before: String,
+    /// How often one was, in all runs.
     tried: usize,
-    /// Changes that no compiler takes.
+    /// Of these, how often no compiler took it.
     no_program: usize,
+    /// And how often a test failed.
+    noticed: usize,
     /// The place of the one that was tried last.
     pub(super) last: u64,
+    /// A commit: every change in a line that was there then has been tried.
+    pub(super) up_to: String,
     survivors: BTreeMap<String, String>,
 }
 
@@ -45,7 +50,9 @@ impl Ledger {
             before: before.to_owned(),
             tried: number("- tried: ")?.parse().ok()?,
             no_program: number("- of these no program: ")?.parse().ok()?,
+            noticed: number("- noticed: ")?.split_once(' ')?.0.parse().ok()?,
             last: u64::from_str_radix(&number("- last: ")?, 16).ok()?,
+            up_to: number("- all are tried up to: ")?,
             survivors: rows
                 .map(|row| {
                     let (change, why) = row.strip_prefix("| `")?.split_once("` |")?;
@@ -64,8 +71,8 @@ impl Ledger {
         }
         let (noticed, of) = self.share();
         format!(
-            "{}{MARK}\n\n- tried: {}\n- of these no program: {}\n- noticed: {noticed} of {of}\n- last: {:016x}\n\n{HEAD}{rows}",
-            self.before, self.tried, self.no_program, self.last
+            "{}{MARK}\n\n- tried: {}\n- of these no program: {}\n- noticed: {noticed} of {of}\n- last: {:016x}\n- all are tried up to: {}\n\n{HEAD}{rows}",
+            self.before, self.tried, self.no_program, self.last, self.up_to
         )
     }
 
@@ -75,11 +82,13 @@ impl Ledger {
     }
 
     pub(super) fn add(&mut self, mutant: &Mutant, verdict: Verdict) {
-        self.last = mutant.order;
         self.tried += 1;
         match verdict {
             Verdict::Survived => self.survived(&mutant.key),
-            Verdict::Noticed => self.noticed(&mutant.key),
+            Verdict::Noticed => {
+                self.noticed += 1;
+                self.survivors.remove(&mutant.key);
+            }
             Verdict::NoProgram => self.no_program += 1,
         }
     }
@@ -90,28 +99,26 @@ impl Ledger {
         bare.map(|(key, _)| key.as_str()).collect()
     }
 
-    /// One of those that were tried before is noticed now.
-    pub(super) fn noticed(&mut self, key: &str) {
-        self.survivors.remove(key);
+    /// What no test failed for when it was tried is noticed now.
+    pub(super) fn noticed_now(&mut self, key: &str) {
+        if self.survivors.remove(key).is_some() {
+            self.noticed += 1;
+        }
     }
 
     pub(super) fn survived(&mut self, key: &str) {
         self.survivors.entry(key.to_owned()).or_default();
     }
 
-    /// Forgets what the sources do not have any more. A second round counts nothing twice.
+    /// Forgets what the sources do not have any more.
     pub(super) fn keep(&mut self, all: &[Mutant]) {
         let keys: HashSet<&str> = all.iter().map(|mutant| mutant.key.as_str()).collect();
         self.survivors.retain(|key, _| keys.contains(key.as_str()));
-        if self.tried >= all.len() {
-            (self.tried, self.no_program) = (self.survivors.len(), 0);
-        }
     }
 
     /// How many were noticed, of how many.
     pub(super) fn share(&self) -> (usize, usize) {
-        let of = self.tried.saturating_sub(self.no_program);
-        (of.saturating_sub(self.survivors.len()), of)
+        (self.noticed, self.tried.saturating_sub(self.no_program))
     }
 
     /// Fails if one of those that no test fails for has no explanation.
@@ -136,7 +143,7 @@ fn path() -> PathBuf {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "# Mutants\n\n<!-- mutants -->\n\n- tried: 40\n- of these no program: 3\n- noticed: 35 of 37\n- last: 00000000000000ff\n\n| change | why no test fails |\n| --- | --- |\n| `src/ring/a.rs: replace \\|\\| with && in b` | only time |\n| `src/wake/a.rs: replace a` | the same |\n";
+    const TEXT: &str = "# Mutants\n\n<!-- mutants -->\n\n- tried: 40\n- of these no program: 3\n- noticed: 35 of 37\n- last: 00000000000000ff\n- all are tried up to: abc1234\n\n| change | why no test fails |\n| --- | --- |\n| `src/ring/a.rs: replace \\|\\| with && in b` | only time |\n| `src/wake/a.rs: replace a` | the same |\n";
 
     fn mutant(key: &str) -> Mutant {
         Mutant::named(key, 7)
@@ -163,15 +170,15 @@ mod tests {
         assert!(ledger.explained().is_err());
         let again = Ledger::parse(&ledger.text()).unwrap();
         assert!(again.explained().is_err());
-        assert_eq!((again.share(), again.last), ((35, 38), 7));
+        assert_eq!((again.share(), again.last), ((35, 38), 255));
         assert_eq!(Vec::from_iter(again.bare()), ["src/ring/new.rs: delete -"]);
         ledger.add(&mutant("src/ring/new.rs: delete -"), Verdict::Noticed);
         assert!(ledger.explained().is_ok());
-        assert_eq!(ledger.share(), (37, 39));
+        assert_eq!(ledger.share(), (36, 39));
         ledger.add(&mutant("src/ring/new.rs: delete -"), Verdict::NoProgram);
-        assert_eq!(ledger.share(), (37, 39));
-        ledger.noticed("src/wake/a.rs: replace a");
-        assert_eq!(ledger.share(), (38, 39), "by a new test");
+        assert_eq!(ledger.share(), (36, 39));
+        ledger.noticed_now("src/wake/a.rs: replace a");
+        assert_eq!(ledger.share(), (37, 39), "by a new test");
         let mut ledger = Ledger::parse(TEXT).unwrap();
         // An explanation stays.
         ledger.add(&mutant("src/wake/a.rs: replace a"), Verdict::Survived);
@@ -181,10 +188,10 @@ mod tests {
     #[test]
     fn what_is_gone_is_forgotten() {
         let mut ledger = Ledger::parse(TEXT).unwrap();
-        ledger.keep(&vec![mutant("src/wake/a.rs: replace a"); 50]);
-        assert_eq!(ledger.share(), (36, 37));
         ledger.keep(&[mutant("src/wake/a.rs: replace a")]);
-        assert_eq!(ledger.share(), (0, 1), "the next round");
+        let left: Vec<_> = ledger.survivors.keys().collect();
+        assert_eq!(left, ["src/wake/a.rs: replace a"]);
+        assert_eq!(ledger.share(), (35, 37), "it was tried all the same");
     }
 
     #[test]

@@ -15,6 +15,12 @@ pub(super) fn base() -> Option<String> {
     ask(&["rev-parse", "--short", &base])
 }
 
+/// This commit.
+pub(super) fn head() -> Option<String> {
+    let text = git(&["rev-parse", "--short", "HEAD"]).ok()?;
+    Some(text.trim().to_owned())
+}
+
 /// The new lines of the four folders, each by its file and number; what is not committed yet counts.
 pub(super) fn changed(base: &str) -> io::Result<HashSet<(String, usize)>> {
     let folders = FOLDERS.map(|folder| format!("src/{folder}"));

@@ -1,6 +1,6 @@
 //! What there is to change, as cargo-mutants lists it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::verify::coverage::is_for_tests;
 
@@ -20,6 +20,20 @@ pub(super) struct Mutant {
 }
 
 impl Mutant {
+    /// Whether any of the lines that it changes is among these, each named by its file and number.
+    pub(super) fn is_in(&self, lines: &HashSet<(String, usize)>) -> bool {
+        let same = |pairs: &mut dyn Iterator<Item = (&String, &String)>| {
+            pairs.take_while(|(old, new)| old == new).count()
+        };
+        let before = same(&mut self.old.iter().zip(&self.new));
+        let behind = same(&mut self.old.iter().rev().zip(self.new.iter().rev()));
+        let first = self.start + 1;
+        let range = first + before..(first + self.old.len()).saturating_sub(behind);
+        range
+            .chain([self.line])
+            .any(|line| lines.contains(&(self.file.clone(), line)))
+    }
+
     /// The text of its file with the change.
     pub(super) fn apply(&self, text: &str) -> Option<String> {
         let lines: Vec<&str> = text.split('\n').collect();
@@ -197,6 +211,30 @@ src/ring/world.rs:9:9: replace b with c
         );
         assert_eq!(all[0].apply("one\ntwo\nother\nfour\n"), None);
         assert_eq!(all[0].apply("one\n"), None);
+    }
+
+    #[test]
+    fn a_change_is_in_every_line_that_it_replaces() {
+        const WHOLE: &str = "\
+src/wake/a.rs:11:5: replace a with ()
+--- src/wake/a.rs
++++ replace a with ()
+@@ -9,6 +9,4 @@
+ two
+ fn a() {
+-    one();
+-    two();
+-    three();
++    ()
+ }
+";
+        let all = read(WHOLE);
+        let is_in = |file: &str, line| all[0].is_in(&HashSet::from([(file.to_owned(), line)]));
+        let lines: Vec<_> = (1..20)
+            .filter(|line| is_in("src/wake/a.rs", *line))
+            .collect();
+        assert_eq!(lines, [11, 12, 13]);
+        assert!(!is_in("src/wake/b.rs", 12));
     }
 
     #[test]

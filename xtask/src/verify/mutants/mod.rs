@@ -2,7 +2,7 @@
 //!
 //! A crate of a few lines shows first that changes are judged as they should be ([`planted`]). cargo-mutants says what to change; we change it, in a copy of the sources. In `cargo verify` that are the changes in lines that are new since the branch began, as many as [`SECONDS`]
 //! allow, one by one, and the tests that are most likely to notice run first ([`trial`]). With `--long` all of them are in one program ([`switched`]), in which one is on and the tests
-//! run that come to it ([`reach`], [`hunt`]): in a fixed order that has nothing to do with where they are, and the next run goes on where this one was. What no test notices has to be explained in `docs/mutants.md`.
+//! run that come to it ([`reach`], [`hunt`]): those first in lines that are new since all were tried, and then in a fixed order that has nothing to do with where they are, and the next run goes on where this one was. What no test notices has to be explained in `docs/mutants.md`.
 
 mod functions;
 mod hunt;
@@ -14,6 +14,7 @@ mod reach;
 mod switched;
 mod trial;
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -27,6 +28,7 @@ use super::job::{Job, Stop, seconds};
 use crate::output::say;
 use crate::place;
 
+use hunt::Found;
 use ledger::Ledger;
 use list::Mutant;
 use reach::Reach;
@@ -124,7 +126,7 @@ pub(super) fn mutants(job: &mut Job) -> Result<String, Stop> {
         ));
     }
     let mut all = list(job)?;
-    all.retain(|mutant| changed.contains(&(mutant.file.clone(), mutant.line)));
+    all.retain(|mutant| mutant.is_in(&changed));
     if all.is_empty() {
         return Ok(format!("nothing to change in the new lines since {base}"));
     }
@@ -151,7 +153,7 @@ pub(super) fn mutants(job: &mut Job) -> Result<String, Stop> {
     ))
 }
 
-/// Goes on with all of them for so long.
+/// Those in new lines, and then goes on with all of them, for so long.
 fn long(job: &mut Job, share: Duration) -> Result<String, Stop> {
     let mut all = list(job)?;
     all.sort_by_key(|mutant| mutant.order);
@@ -179,39 +181,25 @@ fn long(job: &mut Job, share: Duration) -> Result<String, Stop> {
         .iter()
         .position(|member| all[*member].order == ledger.last);
     order.rotate_left(last.map_or(0, |last| last + 1));
-    let (began, mut tried, mut alone) = (Instant::now(), 0, None);
-    for members in order.chunks(SOME) {
-        if began.elapsed() >= share {
-            break;
-        }
-        let some = Instant::now();
-        let verdicts = hunt::hunt(&switched, &reach, &all, members);
-        for (member, verdict) in members.iter().zip(verdicts) {
-            let mutant = &all[*member];
-            let verdict = match verdict {
-                Some(verdict) => verdict,
-                None => by_itself(job, &mut alone)?.run(job, mutant)?,
-            };
-            let number = match switched.places[*member] {
-                Place::In { number, .. } => format!(" ({number})"),
-                Place::NoProgram | Place::Alone => String::new(),
-            };
-            job.note(&format!(
-                "# {}:{} {}: {verdict:?}{number}",
-                mutant.file, mutant.line, mutant.key
-            ));
-            ledger.add(mutant, verdict);
-        }
-        // Some by some: a run that is cut has not run in vain.
-        ledger.write()?;
-        evidence::add(CHECK, members.len() as u64, some.elapsed(), None)?;
-        tried += members.len();
-        let (noticed, of) = ledger.share();
-        say!(
-            "    {tried} tried in {:.0} minutes, {noticed} of {of} noticed",
-            began.elapsed().as_secs_f64() / 60.0
-        );
+    let new = new_ones(&ledger, &all);
+    let is_new = |member: &usize| new.contains(&all[*member].order);
+    let (new, others): (Vec<_>, Vec<_>) = order.into_iter().partition(is_new);
+    let mut run = Run {
+        switched: &switched,
+        reach: &reach,
+        all: &all,
+        ledger,
+        alone: None,
+        began: Instant::now(),
+        share,
+        tried: 0,
+    };
+    if run.try_some(job, &new, |_, _| ())? {
+        run.ledger.up_to = lines::head().unwrap_or(run.ledger.up_to);
+        run.ledger.write()?;
     }
+    run.try_some(job, &others, |ledger, order| ledger.last = order)?;
+    let Run { ledger, tried, .. } = run;
     let found = ledger.explained();
     if found.is_err() {
         let what = "one that is not explained";
@@ -225,9 +213,82 @@ fn long(job: &mut Job, share: Duration) -> Result<String, Stop> {
         )));
     }
     Ok(format!(
-        "{tried} tried; {noticed} of {of} noticed in all runs, {} there are",
+        "{tried} tried, {} of them in new lines; {noticed} of {of} noticed in all runs, {} there are",
+        new.len().min(tried),
         all.len()
     ))
+}
+
+/// Those in lines that are new since all were tried, by their order.
+fn new_ones(ledger: &Ledger, all: &[Mutant]) -> HashSet<u64> {
+    let base = &ledger.up_to;
+    let Ok(lines) = lines::changed(base) else {
+        say!("    no commit {base} here: what is new since cannot be said");
+        return HashSet::new();
+    };
+    let new = all.iter().filter(|mutant| mutant.is_in(&lines));
+    let new: HashSet<_> = new.map(|mutant| mutant.order).collect();
+    say!("    {} are in lines that are new since {base}", new.len());
+    new
+}
+
+/// What a long run tries, and for how long.
+struct Run<'a> {
+    switched: &'a Switched,
+    reach: &'a Reach,
+    all: &'a [Mutant],
+    ledger: Ledger,
+    /// Where those are built that cannot be in one program with others, once the first of them comes.
+    alone: Option<Trial>,
+    began: Instant,
+    share: Duration,
+    tried: usize,
+}
+
+impl Run<'_> {
+    /// Tries `members` in their order while there is time, and has `heed` told of each. Returns whether that were all.
+    fn try_some(
+        &mut self,
+        job: &mut Job,
+        members: &[usize],
+        heed: impl Fn(&mut Ledger, u64),
+    ) -> Result<bool, Stop> {
+        for members in members.chunks(SOME) {
+            if self.began.elapsed() >= self.share {
+                return Ok(false);
+            }
+            let some = Instant::now();
+            let found = hunt::hunt(self.switched, self.reach, self.all, members);
+            for (member, found) in members.iter().zip(found) {
+                let mutant = &self.all[*member];
+                let found = match found {
+                    Some(found) => found,
+                    None => by_itself(job, &mut self.alone)?.run(job, mutant)?.into(),
+                };
+                let number = match self.switched.places[*member] {
+                    Place::In { number, .. } => format!(" ({number})"),
+                    Place::NoProgram | Place::Alone => String::new(),
+                };
+                job.note(&format!(
+                    "# {}:{} {}: {:?}{number}{}",
+                    mutant.file, mutant.line, mutant.key, found.verdict, found.by
+                ));
+                self.ledger.add(mutant, found.verdict);
+                heed(&mut self.ledger, mutant.order);
+            }
+            // Some by some: a run that is cut has not run in vain.
+            self.ledger.write()?;
+            evidence::add(CHECK, members.len() as u64, some.elapsed(), None)?;
+            self.tried += members.len();
+            let (noticed, of) = self.ledger.share();
+            say!(
+                "    {} tried in {:.0} minutes, {noticed} of {of} noticed",
+                self.tried,
+                self.began.elapsed().as_secs_f64() / 60.0
+            );
+        }
+        Ok(true)
+    }
 }
 
 /// Tries again what no test failed for and has no reason yet: there may be a test now.
@@ -240,15 +301,15 @@ fn try_again(
     let bare = ledger.bare();
     let is_bare = |at: &usize| bare.contains(all[*at].key.as_str());
     let members: Vec<_> = (0..all.len()).filter(is_bare).collect();
-    let verdicts = hunt::hunt(switched, reach, all, &members);
-    let noticed = members.iter().zip(verdicts);
-    let noticed = noticed.filter(|(_, verdict)| *verdict == Some(Verdict::Noticed));
+    let found = hunt::hunt(switched, reach, all, &members);
+    let noticed = members.iter().zip(found);
+    let noticed = noticed.filter(|(_, found)| is_noticed(found.as_ref()));
     let noticed: Vec<_> = noticed.map(|(at, _)| all[*at].key.as_str()).collect();
     if !members.is_empty() {
         say!("    {} of {} are noticed now", noticed.len(), members.len());
     }
     for key in noticed {
-        ledger.noticed(key);
+        ledger.noticed_now(key);
     }
     ledger.write()
 }
@@ -267,10 +328,14 @@ fn finds_what_is_planted(switched: &Switched, reach: &Reach, all: &[Mutant]) -> 
     let is_planted = |mutant: &Mutant| mutant.file == file && mutant.key.ends_with(what);
     let at = all.iter().position(is_planted);
     let at = at.ok_or_else(|| Stop::failed(format!("{file} has no {what}")))?;
-    match hunt::hunt(switched, reach, all, &[at])[..] {
-        [Some(Verdict::Noticed)] => Ok(()),
-        ref other => Err(Stop::failed(format!("{}: {other:?}", all[at].key))),
+    match &hunt::hunt(switched, reach, all, &[at])[..] {
+        [found] if is_noticed(found.as_ref()) => Ok(()),
+        other => Err(Stop::failed(format!("{}: {other:?}", all[at].key))),
     }
+}
+
+fn is_noticed(found: Option<&Found>) -> bool {
+    found.is_some_and(|found| found.verdict == Verdict::Noticed)
 }
 
 /// All changes, by cargo-mutants, which is installed if it is not there.
