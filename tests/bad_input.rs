@@ -128,6 +128,12 @@ fn bad_names_are_told_apart() {
     let error = Listener::bind(below.as_path()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Directory, "{error}");
     assert!(error.to_string().contains("does not exist"), "{error}");
+    let file = path("no-directory");
+    fs::write(&file, "").unwrap();
+    let error = Listener::bind(file.join("socket")).unwrap_err();
+    fs::remove_file(&file).unwrap();
+    assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+    assert!(error.to_string().contains("locking"), "{error}");
     let error = ringway::connect(path("nobody-there")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
 }
@@ -302,6 +308,8 @@ fn is_refused<T>(outcome: Result<T, ringway::Error>) -> bool {
 fn fork(path: &Path) {
     let (mut server, mut client) = pair(path);
     client.sender().send(b"before").unwrap();
+    // With one of this length a frame is followed.
+    let mut large = vec![0; 1 << 20];
     let mut listener = patient().bind(path.with_extension("forked")).unwrap();
     // SAFETY: the child uses its own copy of this process and leaves by `_exit`.
     let child = unsafe { libc::fork() };
@@ -310,6 +318,8 @@ fn fork(path: &Path) {
             && client.sender().send(b"child") == Err(SendError::Forked)
             && server.receiver().try_recv().map(drop) == Err(RecvError::Forked)
             && server.receiver().recv().map(drop) == Err(RecvError::Forked)
+            && server.receiver().try_recv_into(&mut large) == Err(RecvError::Forked)
+            && server.receiver().recv_into(&mut large) == Err(RecvError::Forked)
             && is_refused(listener.try_accept())
             && is_refused(listener.accept_deadline(soon()));
         drop((server, client, listener));

@@ -330,6 +330,14 @@ mod tests {
     }
 
     #[test]
+    fn a_dial_to_nobody_waits_for_nothing() {
+        let path = std::env::temp_dir().join(format!("ringway-dial-none-{}", std::process::id()));
+        let config = Config::new().handshake_timeout(std::time::Duration::from_secs(60));
+        let mut client = config.dial(path.as_path()).unwrap();
+        assert_eq!(client.step().unwrap_err().kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
     fn an_end_that_goes_away_is_an_error_of_the_other() {
         let (ours, theirs) = Handshake::sockets().unwrap();
         let mut server = Config::new().answer_on(ours).unwrap();

@@ -10,3 +10,24 @@ pub(crate) fn is_by_peer(error: &Error) -> bool {
     let source = std::error::Error::source(error).and_then(|source| source.downcast_ref());
     source.and_then(std::io::Error::raw_os_error) == Some(libc::EINVAL)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn what_we_lack_is_not_the_peer_s_doing() {
+        let answered = |number| Error::io("watching", io::Error::from_raw_os_error(number));
+        assert!(is_by_peer(&answered(libc::EINVAL)));
+        for lack in [libc::EMFILE, libc::ENOMEM, libc::ENOSPC, libc::EPERM] {
+            assert!(!is_by_peer(&answered(lack)), "{lack}");
+        }
+        assert!(!is_by_peer(&Error::new(
+            ErrorKind::Io,
+            "anything".to_owned()
+        )));
+    }
+}

@@ -64,6 +64,7 @@ const TESTS: &[&str] = &[
     "--lib",
     "--test=address",
     "--test=bad_input",
+    "--test=bad_input_limits",
     "--test=batch",
     "--test=batch_end",
     "--test=bell",
