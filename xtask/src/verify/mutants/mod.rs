@@ -195,7 +195,7 @@ fn long(job: &mut Job, share: Duration) -> Result<String, Stop> {
         share,
         tried: 0,
     };
-    if run.try_some(job, &new, |_, _| ())? {
+    if run.try_some(job, &new, |_, _| ())? && !new.is_empty() {
         run.ledger.up_to = lines::head().unwrap_or(run.ledger.up_to);
         run.ledger.write()?;
     }
