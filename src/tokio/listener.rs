@@ -26,7 +26,7 @@ impl Listener {
     /// Listens with the default [`Config`](crate::Config). For another, [`Listener::new`] of what [`Config::bind`](crate::Config::bind) returns.
     ///
     /// # Errors
-    /// As for [`Config::bind`](crate::Config::bind). [`ErrorKind::Runtime`](crate::ErrorKind::Runtime): outside of a runtime, or in one without I/O or time (`enable_all` of its builder).
+    /// As for [`Config::bind`](crate::Config::bind). [`ErrorKind::Runtime`]: outside of a runtime, or in one without I/O or time (`enable_all` of its builder).
     pub fn bind(address: impl Into<Address>) -> Result<Self, Error> {
         Self::new(connection::Listener::bind(address)?)
     }
@@ -34,7 +34,7 @@ impl Listener {
     /// Has the runtime watch `listener` from now on.
     ///
     /// # Errors
-    /// [`ErrorKind::Runtime`](crate::ErrorKind::Runtime): outside of a runtime, or in one without I/O or time (`enable_all` of its builder); what the system answers where it cannot watch one more descriptor.
+    /// [`ErrorKind::Runtime`]: outside of a runtime, or in one without I/O or time (`enable_all` of its builder); what the system answers where it cannot watch one more descriptor.
     pub fn new(listener: connection::Listener) -> Result<Self, Error> {
         // SAFETY: nobody is given the listener to exchange it, and it is dropped behind the watch, by its place here and in `into_inner`.
         let watched = unsafe { Watched::new(listener.as_fd()) }
