@@ -13,6 +13,8 @@ import pytest
 
 import ringway
 import ringway.asyncio
+from pipe_ends import Pair, establish
+from ringway.multiprocessing import Pipe
 
 # Seconds until a process that does not end counts as one that never will.
 PATIENCE = float(os.environ.get("RINGWAY_TEST_PATIENCE", "60"))
@@ -46,6 +48,22 @@ def trusting() -> Iterator[tuple[ringway.Connection, ringway.Connection]]:
     left, right = ringway.pair(trust_peer=True)
     with left, right:
         yield left, right
+
+
+@pytest.fixture(params=["socket", "ring", "later"])
+def ends(request: pytest.FixtureRequest) -> Iterator[Pair]:
+    """Two ends, which are established, or may become so at any moment."""
+    one, other = Pipe()
+    if request.param == "ring":
+        establish(one, other)
+    elif request.param == "socket":
+        # One side does not shake hands.
+        early = other._early  # pyright: ignore[reportPrivateUsage]
+        assert early is not None
+        os.close(early._line)  # pyright: ignore[reportPrivateUsage]
+        early._line = -1  # pyright: ignore[reportPrivateUsage]
+    with one, other:
+        yield one, other
 
 
 @contextmanager

@@ -31,9 +31,8 @@ fn files(folder: &str, kind: &str) -> Vec<String> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let path: PathBuf = entry.path();
-            let built = path
-                .file_name()
-                .is_some_and(|name| name == "target" || name == "generated");
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let built = name == "target" || name == "generated" || name.starts_with('.');
             if path.is_dir() && !built {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == kind) {
@@ -91,6 +90,25 @@ fn files_are_small_and_finished() {
             .flat_map(shape::check)
             .collect::<Vec<_>>(),
     );
+}
+
+/// In the other languages too.
+#[test]
+fn files_are_small_in_every_language() {
+    const FOLDERS: [&str; 4] = ["actors", "bindings", "ffi", "python"];
+    let kinds = ["py", "pyi", "c", "h", "cpp", "hpp"];
+    let all = kinds.iter().flat_map(|kind| {
+        let of_kind = |folder| files(folder, kind);
+        FOLDERS.into_iter().flat_map(of_kind)
+    });
+    let (mut findings, mut looked_at) = (Vec::new(), 0);
+    // A C program has one header, which says all.
+    for path in all.filter(|path| path != "ffi/include/ringway.h") {
+        looked_at += 1;
+        findings.extend(shape::length(&path, &read(&path)));
+    }
+    assert!(looked_at > 50, "a check of nothing proves nothing");
+    report(&findings);
 }
 
 #[test]

@@ -11,10 +11,7 @@ const SPEAKING: &[&str] = &["println!", "print!", "eprintln!", "eprint!"];
 
 pub(crate) fn check(source: &Source) -> Vec<String> {
     let mut findings = Vec::new();
-    let lines = source.code.lines().count();
-    if lines > LINES {
-        findings.push(source.finding(LINES, &format!("{lines} lines; {LINES} are the limit")));
-    }
+    findings.extend(length(&source.path, &source.code));
     let library = source.path.starts_with("src/");
     let shipped = ["cli/src/", "derive/src/", "ffi/src/", "python/src/"];
     if library || shipped.iter().any(|folder| source.path.starts_with(folder)) {
@@ -25,6 +22,11 @@ pub(crate) fn check(source: &Source) -> Vec<String> {
         findings.extend(macros(source, SPEAKING, "the library prints nothing"));
     }
     findings
+}
+
+pub(crate) fn length(path: &str, text: &str) -> Option<String> {
+    let lines = text.lines().count();
+    (lines > LINES).then(|| format!("{path}: {lines} lines; {LINES} are the limit"))
 }
 
 fn macros(source: &Source, names: &[&str], why: &str) -> Vec<String> {

@@ -232,7 +232,7 @@ const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "twice_made",
-        test: "test_pipe.py::test_plain_objects_are_what_they_were",
+        test: "test_pipe_objects.py::test_plain_objects_are_what_they_were",
         says: "assert first is second",
     },
 ];
