@@ -18,8 +18,8 @@ use crate::poller::{Event, Poller, Token, Turn};
 const CLIENTS: usize = 3;
 /// The most steps of an input.
 const STEPS: usize = 64;
-/// Frames in a turn.
-const BUDGET: usize = 2;
+/// The most frames in a turn.
+const BUDGET: u8 = 4;
 /// Bytes of an answer: a ring has room for some of them.
 const ANSWER: usize = 1000;
 
@@ -35,11 +35,12 @@ fn try_input(bytes: &[u8]) {
     let config = Config::new().handshake_timeout(Duration::from_secs(600));
     let listener = config.bind(path.as_path()).expect("a listener");
     let mut poller = Poller::new().expect("a poller");
-    poller.budget(BUDGET as u32);
+    let (mut input, mut current) = (Input::new(bytes), 0);
+    let budget = 1 + input.u8() % BUDGET;
+    poller.budget(budget.into());
     let door = poller.listen(listener, |made| made).expect("it listens");
     let mut clients: Vec<Client> = Client::new(&path).into_iter().collect();
     let mut given = Vec::new();
-    let (mut input, mut current) = (Input::new(bytes), 0);
     for _ in 0..STEPS {
         if input.is_empty() {
             break;
@@ -50,7 +51,12 @@ fn try_input(bytes: &[u8]) {
         match (what, client) {
             (0, _) if count < CLIENTS => clients.extend(Client::new(&path)),
             (1, _) => current = usize::from(input.u8()),
-            (2..=4, client) => event(&mut poller, client.map(|it| &it.speaker), &mut input),
+            (2..=4, client) => event(
+                &mut poller,
+                budget,
+                client.map(|it| &it.speaker),
+                &mut input,
+            ),
             (5, _) => drop(poller.arm().expect("it can be waited for")),
             (6..=13, Some(client)) => does(what, client, &mut input),
             (14, Some(client)) => client.hear(),
@@ -65,7 +71,7 @@ fn try_input(bytes: &[u8]) {
         client.hear();
         given.append(&mut client.speaker.given);
     }
-    ends(&mut poller, door);
+    ends(&mut poller, budget, door);
     is_closed(&given);
     serves_an_honest_one(&mut poller, &path);
 }
@@ -99,9 +105,9 @@ fn attach(speaker: &mut Speaker, bytes: &[u8]) {
 }
 
 /// Takes an event of the poller, if there is one. `client` writes meanwhile.
-fn event(poller: &mut Poller, client: Option<&Speaker>, input: &mut Input<'_>) {
+fn event(poller: &mut Poller, budget: u8, client: Option<&Speaker>, input: &mut Input<'_>) {
     match poller.try_event().expect("a poller goes on") {
-        Some(Event::Connected(turn) | Event::Ready(turn)) => serve(turn, client, input),
+        Some(Event::Connected(turn) | Event::Ready(turn)) => serve(turn, budget, client, input),
         Some(Event::Ended(ended)) => {
             let end = ended.end;
             assert!(
@@ -117,12 +123,17 @@ fn event(poller: &mut Poller, client: Option<&Speaker>, input: &mut Input<'_>) {
     }
 }
 
-fn serve(mut turn: Turn<'_, Connection>, client: Option<&Speaker>, input: &mut Input<'_>) {
+fn serve(
+    mut turn: Turn<'_, Connection>,
+    budget: u8,
+    client: Option<&Speaker>,
+    input: &mut Input<'_>,
+) {
     let mut frames = 0;
     let bits = input.u8();
     while turn.more() {
         frames += 1;
-        assert!(frames <= BUDGET, "a turn has its budget");
+        assert!(frames <= budget, "a turn has its budget");
         if let Some(client) = client.filter(|_| bits & 1 != 0) {
             client.write(input);
         }
@@ -144,10 +155,10 @@ fn serve(mut turn: Turn<'_, Connection>, client: Option<&Speaker>, input: &mut I
 }
 
 /// All clients are gone, and their handshakes with them. That a line was closed without a goodbye is told when it is 200 ms old, which no input waits for: those whose end was not told leave.
-fn ends(poller: &mut Poller, door: Token) {
+fn ends(poller: &mut Poller, budget: u8, door: Token) {
     let until = Instant::now() + SOON;
     let handshakes = |poller: &mut Poller| {
-        event(poller, None, &mut Input::new(&[]));
+        event(poller, budget, None, &mut Input::new(&[]));
         let listener = poller.listener(door).expect("it listens");
         listener.handshakes()
     };
@@ -196,7 +207,7 @@ fn hears(poller: &mut Poller, client: &mut Client, all: &[Kind]) {
     let until = Instant::now() + SOON;
     while client.heard.len() < all.len() {
         assert!(Instant::now() < until, "an honest client is not answered");
-        event(poller, None, &mut Input::new(&[]));
+        event(poller, BUDGET, None, &mut Input::new(&[]));
         client.hear();
     }
     let all: Vec<u8> = all.iter().map(|kind| *kind as u8).collect();
