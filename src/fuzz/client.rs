@@ -218,7 +218,7 @@ fn used(mut client: Client, what: u8, input: &mut Input<'_>) -> Client {
         (_, 2) => sent = sender.check(),
         _ => received = receiver.try_recv_into(&mut [0; 64]).map(drop),
     }
-    // A dead one is one process with us, which lives.
+    // The peer is this process, which lives and has not forked.
     assert!(!matches!(
         sent,
         Err(SendError::PeerDied | SendError::Forked)
