@@ -8,11 +8,11 @@ use zerocopy::FromBytes;
 
 use super::input::Input;
 use super::speaker::{
-    ORDERLY, Speaker, changed, gifts, is_closed, is_refusal, keeps_nothing, soon,
+    ORDERLY, Speaker, changed, gifts, is_closed, is_refusal, is_rule, keeps_nothing, soon,
 };
 use crate::connection::{Claim, Config, Connection, Dial, Dialled, Handshake};
 use crate::connection::{RecvError, SendError};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::hostile::{self, Gift, RING, Segment, is_gone};
 use crate::layout::geometry::MAX_START;
 use crate::layout::handshake::{self, FEATURE_RESUME, Hello, Kind, Welcome};
@@ -187,19 +187,9 @@ fn step(client: Client, server: Option<&mut Server>, wishes: &Wishes) -> Client 
 }
 
 fn is_named(error: &Error) {
-    let named = [
-        ErrorKind::Version,
-        ErrorKind::Feature,
-        ErrorKind::Malformed,
-        ErrorKind::Descriptors,
-        ErrorKind::Segment,
-        ErrorKind::Geometry,
-        ErrorKind::Schema,
-        ErrorKind::PeerGone,
-    ];
     // What we do not say of a server, it may say of itself.
     let says = error.to_string().starts_with("the server refused: ");
-    assert!(says || named.contains(&error.kind()), "{error:?}");
+    assert!(says || is_rule(error.kind()), "{error:?}");
 }
 
 /// A call of the connection, none of which waits.

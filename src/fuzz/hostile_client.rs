@@ -1,5 +1,6 @@
 //! A client of the library's own server, at a real socket, that keeps no rule: what is said to it has to follow from what it said itself.
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use zerocopy::FromBytes;
@@ -8,6 +9,9 @@ use super::speaker::{Speaker, is_refusal};
 use crate::hostile::{self, Gift};
 use crate::layout::handshake::{self, Hello, Kind};
 use crate::layout::{OLDEST_VERSION, VERSION};
+
+/// So many at once.
+pub(super) const CLIENTS: usize = 3;
 
 /// A client.
 pub(super) struct Client {
@@ -49,6 +53,62 @@ impl Client {
             }
             self.heard.push(kind as u8);
         }
+    }
+}
+
+/// Some of them, one of whom acts.
+pub(super) struct Clients {
+    path: PathBuf,
+    all: Vec<Client>,
+    current: usize,
+    /// What those who have gone gave away.
+    given: Vec<OwnedFd>,
+}
+
+impl Clients {
+    /// The first one.
+    pub(super) fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_path_buf(),
+            all: Client::new(path).into_iter().collect(),
+            current: 0,
+            given: Vec::new(),
+        }
+    }
+
+    /// One more, if there may be.
+    pub(super) fn come(&mut self) {
+        if self.all.len() < CLIENTS {
+            self.all.extend(Client::new(&self.path));
+        }
+    }
+
+    /// Another one acts from now on.
+    pub(super) fn choose(&mut self, number: u8) {
+        self.current = number.into();
+    }
+
+    /// Who acts.
+    pub(super) fn current(&mut self) -> Option<&mut Client> {
+        let count = self.all.len().max(1);
+        self.all.get_mut(self.current % count)
+    }
+
+    /// The one that acts goes.
+    pub(super) fn leave(&mut self) {
+        if !self.all.is_empty() {
+            let gone = self.all.remove(self.current % self.all.len());
+            self.given.extend(gone.speaker.given);
+        }
+    }
+
+    /// All go. Returns what they gave away.
+    pub(super) fn end(mut self) -> Vec<OwnedFd> {
+        for mut client in self.all {
+            client.hear();
+            self.given.append(&mut client.speaker.given);
+        }
+        self.given
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
-use super::hostile_client::{Client, name};
+use super::hostile_client::{CLIENTS, Client, Clients, name};
 use super::input::Input;
 use super::speaker::{ORDERLY, SOON, Speaker, changed, gifts, is_closed, keeps_nothing, soon};
 use crate::connection::{Config, Connection, RecvError};
@@ -14,8 +14,6 @@ use crate::hostile::{self, FRAME, Segment, Spoil, is_gone};
 use crate::layout::handshake::Kind;
 use crate::poller::{Event, Poller, Token, Turn};
 
-/// So many clients at once.
-const CLIENTS: usize = 3;
 /// The most steps of an input.
 const STEPS: usize = 64;
 /// The most frames in a turn.
@@ -35,22 +33,19 @@ fn try_input(bytes: &[u8]) {
     let config = Config::new().handshake_timeout(Duration::from_secs(600));
     let listener = config.bind(path.as_path()).expect("a listener");
     let mut poller = Poller::new().expect("a poller");
-    let (mut input, mut current) = (Input::new(bytes), 0);
+    let mut input = Input::new(bytes);
     let budget = 1 + input.u8() % BUDGET;
     poller.budget(budget.into());
     let door = poller.listen(listener, |made| made).expect("it listens");
-    let mut clients: Vec<Client> = Client::new(&path).into_iter().collect();
-    let mut given = Vec::new();
+    let mut clients = Clients::new(&path);
     for _ in 0..STEPS {
         if input.is_empty() {
             break;
         }
         let what = input.u8() % 16;
-        let count = clients.len();
-        let client = clients.get_mut(current % count.max(1));
-        match (what, client) {
-            (0, _) if count < CLIENTS => clients.extend(Client::new(&path)),
-            (1, _) => current = usize::from(input.u8()),
+        match (what, clients.current()) {
+            (0, _) => clients.come(),
+            (1, _) => clients.choose(input.u8()),
             (2..=4, client) => event(
                 &mut poller,
                 budget,
@@ -60,17 +55,11 @@ fn try_input(bytes: &[u8]) {
             (5, _) => drop(poller.arm().expect("it can be waited for")),
             (6..=13, Some(client)) => does(what, client, &mut input),
             (14, Some(client)) => client.hear(),
-            (15, Some(_)) => {
-                let gone = clients.remove(current % count);
-                given.extend(gone.speaker.given);
-            }
+            (15, _) => clients.leave(),
             _ => {}
         }
     }
-    for mut client in clients {
-        client.hear();
-        given.append(&mut client.speaker.given);
-    }
+    let given = clients.end();
     ends(&mut poller, budget, door);
     is_closed(&given);
     serves_an_honest_one(&mut poller, &path);

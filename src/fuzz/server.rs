@@ -1,21 +1,20 @@
 //! The server's side of the handshake as a state machine: a listener at a real socket, and clients that say anything in any order, cut anywhere, with descriptors of any kind, and go at any
 //! moment. It ends each with a rule that has a name, or serves it as it asked to be; it keeps nothing of theirs; and an honest client is served afterwards.
 
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
-use super::hostile_client::{Client, name};
+use super::hostile_client::{CLIENTS, Client, Clients, name};
 use super::input::Input;
-use super::speaker::{ORDERLY, SOON, Speaker, changed, gifts, is_closed, keeps_nothing, soon};
+use super::speaker::{
+    ORDERLY, SOON, Speaker, changed, gifts, is_closed, is_rule, keeps_nothing, soon,
+};
 use crate::connection::{Config, Connection, Listener};
 use crate::error::ErrorKind;
 use crate::hostile::{self, is_gone};
 use crate::layout::handshake::Kind;
 
-/// So many clients at once.
-const CLIENTS: usize = 3;
 /// The most steps of an input.
 const STEPS: usize = 48;
 
@@ -30,54 +29,37 @@ fn try_input(bytes: &[u8]) {
     // No input takes that long: nothing here depends on the clock.
     let config = Config::new().handshake_timeout(Duration::from_secs(600));
     let mut listener = config.bind(path.as_path()).expect("a listener");
-    let mut clients: Vec<Client> = Client::new(&path).into_iter().collect();
+    let mut clients = Clients::new(&path);
     let mut served = Vec::new();
-    let mut given = Vec::new();
-    let (mut input, mut current) = (Input::new(bytes), 0);
+    let mut input = Input::new(bytes);
     for _ in 0..STEPS {
         if input.is_empty() {
             break;
         }
         let what = input.u8() % 16;
-        let count = clients.len();
-        let client = clients.get_mut(current % count.max(1));
-        match (what, client) {
-            (0, _) if count < CLIENTS => clients.extend(Client::new(&path)),
-            (1, _) => current = usize::from(input.u8()),
+        match (what, clients.current()) {
+            (0, _) => clients.come(),
+            (1, _) => clients.choose(input.u8()),
             (2..=6, _) => step(&mut listener, &mut served),
             (7..=13, Some(client)) => speak(what, &mut client.speaker, &mut input),
             (14, Some(client)) => client.hear(),
-            (15, Some(_)) => {
-                let gone = clients.remove(current % count);
-                given.extend(gone.speaker.given);
-            }
+            (15, _) => clients.leave(),
             _ => {}
         }
     }
-    end(listener, clients, served, given, &path);
+    end(listener, clients, served, &path);
 }
 
 /// One move of the listener.
 fn step(listener: &mut Listener, served: &mut Vec<Connection>) {
     served.extend(listener.try_accept().expect("a listener goes on"));
     if let Some(error) = listener.last_refusal() {
-        let named = [
-            ErrorKind::UidRefused,
-            ErrorKind::Version,
-            ErrorKind::Feature,
-            ErrorKind::Malformed,
-            ErrorKind::Descriptors,
-            ErrorKind::Segment,
-            ErrorKind::Geometry,
-            ErrorKind::Schema,
-            ErrorKind::Busy,
-            ErrorKind::PeerGone,
-        ];
+        let ours = [ErrorKind::UidRefused, ErrorKind::Busy].contains(&error.kind());
         // What we do not say of a client, it may say of itself.
         let own = [ErrorKind::Resources, ErrorKind::TimedOut];
         let says =
             error.to_string().starts_with("the client refused: ") && own.contains(&error.kind());
-        assert!(says || named.contains(&error.kind()), "{error}");
+        assert!(says || ours || is_rule(error.kind()), "{error}");
     }
 }
 
@@ -111,17 +93,8 @@ fn speak(what: u8, client: &mut Speaker, input: &mut Input<'_>) {
 }
 
 /// All clients go; nothing of theirs is kept, and an honest one is served.
-fn end(
-    mut listener: Listener,
-    mut clients: Vec<Client>,
-    mut served: Vec<Connection>,
-    mut given: Vec<OwnedFd>,
-    path: &Path,
-) {
-    for mut client in clients.drain(..) {
-        client.hear();
-        given.append(&mut client.speaker.given);
-    }
+fn end(mut listener: Listener, clients: Clients, mut served: Vec<Connection>, path: &Path) {
+    let given = clients.end();
     // Each has a step, and those that were served one for each.
     for _ in 0..2 * CLIENTS + STEPS {
         step(&mut listener, &mut served);

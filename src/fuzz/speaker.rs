@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use zerocopy::FromBytes;
 
 use super::input::Input;
+use crate::error::ErrorKind;
 use crate::hostile::{
     self, ALL_WORDS, FRAME, Gift, Message, PAD, Segment, readable, receive, send,
 };
@@ -136,6 +137,21 @@ pub(super) fn is_refusal(bytes: &[u8]) {
     let refuse = Refuse::read_from_bytes(bytes).expect("it has its length");
     assert!(Reason::from_wire(refuse.reason).is_some(), "it has a name");
     assert!(!refuse.text().is_empty());
+}
+
+/// A rule of the handshake, or that the other end has gone.
+pub(super) fn is_rule(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::Version
+            | ErrorKind::Feature
+            | ErrorKind::Malformed
+            | ErrorKind::Descriptors
+            | ErrorKind::Segment
+            | ErrorKind::Geometry
+            | ErrorKind::Schema
+            | ErrorKind::PeerGone
+    )
 }
 
 /// Nobody has what was given away any more.
