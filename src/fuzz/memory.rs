@@ -6,6 +6,7 @@
 use core::cell::{Cell, RefCell};
 use core::fmt;
 use std::rc::Rc;
+use std::thread::LocalKey;
 
 use super::input::Input;
 use crate::layout::geometry::MIN_CAPACITY;
@@ -22,6 +23,8 @@ pub(crate) const CAPACITY: u64 = MIN_CAPACITY;
 thread_local! {
     /// Making segments takes some forty system calls, so all inputs have the same ones, wiped.
     static SEGMENTS: Pair = Pair::new(CAPACITY);
+    /// Those of a lane that takes over another: it and the next one take turns.
+    static OTHERS: Pair = Pair::new(CAPACITY);
 }
 
 /// The peer: it writes words of its segment, of its own accord and while it is looked at.
@@ -277,10 +280,10 @@ impl OwnWord for Forward {
 pub(crate) struct Careful(MappedOwnRing);
 
 impl Careful {
-    /// A ring whose memory is garbage, as that of one that was long in use.
-    pub(crate) fn new() -> (Self, MappedForeignRing) {
+    /// A ring whose memory is garbage, as that of one that was long in use. Two with numbers that follow each other are in use at once.
+    pub(crate) fn new(number: usize) -> (Self, MappedForeignRing) {
         let (own, foreign) = Gate::pair().expect("a page for gates");
-        let (mut own, seen) = SEGMENTS.with(|pair| {
+        let (mut own, seen) = Self::segments(number).with(|pair| {
             (
                 pair.sending.ring(0, own),
                 pair.sending_seen.ring(0, foreign),
@@ -290,6 +293,16 @@ impl Careful {
         // SAFETY: a place of this ring, and all of it; nobody else uses it.
         unsafe { own.write(place, 0, &[0xff; CAPACITY as usize]) };
         (Self(own), seen)
+    }
+
+    /// How another peer sees the one with that number.
+    pub(crate) fn seen(number: usize) -> MappedForeignRing {
+        let (_, foreign) = Gate::pair().expect("a page for gates");
+        Self::segments(number).with(|pair| pair.sending_seen.ring(0, foreign))
+    }
+
+    fn segments(number: usize) -> &'static LocalKey<Pair> {
+        if number % 2 == 0 { &SEGMENTS } else { &OTHERS }
     }
 }
 
@@ -346,8 +359,10 @@ impl OwnRing for Careful {
         unsafe { self.0.load(spot.place, offset) }
     }
 
-    unsafe fn carry(&mut self, _from: &Self, _position: u64, _length: u64) {
-        unreachable!("nothing that is fuzzed is taken over");
+    unsafe fn carry(&mut self, from: &Self, position: u64, length: u64) {
+        assert!(length <= CAPACITY, "{length} bytes");
+        // SAFETY: as just checked; the test of what arrives shows that nobody was told of it before.
+        unsafe { self.0.carry(&from.0, position, length) };
     }
 
     unsafe fn write(&mut self, spot: Spot, offset: u64, bytes: &[u8]) {

@@ -85,7 +85,7 @@ impl Pair {
     /// The same of a lane that can be taken over, whose consumer gives account, or not.
     #[cfg_attr(
         not(test),
-        allow(dead_code, reason = "nothing that is fuzzed is taken over")
+        allow(dead_code, reason = "what is fuzzed of it has a liar for its consumer")
     )]
     pub(crate) fn lasting(&self, geometry: &Geometry, account: bool) -> (Sending, Receiving) {
         let (mut producer, mut consumer) = self.halves(geometry, false);
