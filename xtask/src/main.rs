@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use output::say;
 
 const USAGE: &str = "\
-usage: cargo verify [--only STEP[,STEP][,soak:PART]] [--list] [--long=MINUTES] [--verbose]
+usage: cargo verify [--only STEP[,STEP][,soak:PART][,fuzz:TARGET]] [--list] [--long=MINUTES] [--verbose]
        cargo demo
        cargo counters
        cargo xtask python-bench [--quick] [--json] [ROW...]

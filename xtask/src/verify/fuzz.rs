@@ -30,16 +30,16 @@ const WIDTH: usize = 2;
 /// now and then four times that.
 const PLANTED: u64 = 600;
 
-/// The targets, and the most bytes of an input.
+/// What `--only` calls the targets, and the most bytes of an input.
 const TARGETS: [(&str, u32); 8] = [
-    ("handshake", 1024),
-    ("tables", 1024),
-    ("words", 512),
-    ("program", 160),
-    ("tap", 256),
-    ("server", 128),
-    ("client", 160),
-    ("poller", 160),
+    ("fuzz:handshake", 1024),
+    ("fuzz:tables", 1024),
+    ("fuzz:words", 512),
+    ("fuzz:program", 160),
+    ("fuzz:tap", 256),
+    ("fuzz:server", 128),
+    ("fuzz:client", 160),
+    ("fuzz:poller", 160),
 ];
 
 /// The most bytes of a target's corpus.
@@ -61,7 +61,9 @@ pub(super) fn fuzz(job: &mut Job) -> Result<String, Stop> {
             install: "apt-get install g++".to_owned(),
         });
     }
-    let time = time(job.share(PERCENT))?;
+    let targets = TARGETS.iter().filter(|(part, _)| job.is_chosen(part));
+    let targets: Vec<_> = targets.collect();
+    let time = time(job.share(PERCENT), targets.len())?;
     let mut build = place::command("rustup");
     build.args(["run", "nightly", "cargo", "build", "--release", "--locked"]);
     build.args(["--bins", "--manifest-path", "fuzz/Cargo.toml"]);
@@ -71,8 +73,10 @@ pub(super) fn fuzz(job: &mut Job) -> Result<String, Stop> {
         .env("CARGO_TARGET_DIR", folder())
         .env("CARGO_TERM_COLOR", "never");
     job.run(&mut job.manner(build), seconds(1_200))?;
-    let fuzzers = TARGETS.map(|(name, longest)| Fuzzer::new(name, longest));
-    let fuzzers = fuzzers.into_iter().collect::<io::Result<Vec<_>>>();
+    let fuzzers = targets
+        .iter()
+        .map(|(part, longest)| Fuzzer::new(target(part), *longest));
+    let fuzzers = fuzzers.collect::<io::Result<Vec<_>>>();
     let fuzzers = fuzzers.map_err(|error| unwritable(&error))?;
     let tasks = fuzzers.iter().map(|fuzzer| fuzzer.left_out(job));
     let tasks = tasks.collect::<Result<Vec<_>, _>>()?;
@@ -102,11 +106,21 @@ fn laps(time: Duration) -> u32 {
     time.as_secs().div_ceil(LAP).max(1) as u32
 }
 
-/// How long each target is tried.
-fn time(share: Option<Duration>) -> Result<Duration, Stop> {
+/// What `--only` calls the targets.
+pub(super) fn parts() -> impl Iterator<Item = &'static str> {
+    TARGETS.iter().map(|(part, _)| *part)
+}
+
+/// A target's own name.
+fn target(part: &'static str) -> &'static str {
+    part.strip_prefix("fuzz:").unwrap_or(part)
+}
+
+/// How long each of so many targets is tried.
+fn time(share: Option<Duration>, targets: usize) -> Result<Duration, Stop> {
     let given = env::var(SECONDS).ok();
     if let Some(share) = share {
-        return Ok(share / TARGETS.len().div_ceil(WIDTH) as u32);
+        return Ok(share / targets.div_ceil(WIDTH) as u32);
     }
     let count = given.map_or(Ok(USUAL), |given| given.parse());
     let count = count.ok().filter(|count| (1..=3600).contains(count));
@@ -357,8 +371,10 @@ mod tests {
 
     #[test]
     fn the_minutes_of_a_long_run_are_shared() {
-        let turns = TARGETS.len().div_ceil(WIDTH) as u32;
-        assert_eq!(time(Some(seconds(3600))).unwrap(), seconds(3600) / turns);
+        for (targets, turns) in [(1, 1), (2, 1), (3, 2), (8, 4)] {
+            let given = time(Some(seconds(3600)), targets).unwrap();
+            assert_eq!(given, seconds(3600) / turns);
+        }
         assert_eq!(
             [30, 600, 601, 7200].map(|it| laps(seconds(it))),
             [1, 1, 2, 12]
@@ -385,7 +401,7 @@ mod tests {
 
     #[test]
     fn every_target_has_a_program() {
-        for (name, _) in TARGETS {
+        for name in parts().map(target) {
             let program = place::root().join(format!("fuzz/targets/{name}.rs"));
             assert!(program.is_file(), "{program:?}");
         }

@@ -84,7 +84,7 @@ pub(crate) fn run(options: &Options) -> Result<bool, String> {
         for step in steps::ALL {
             say!("{:<10} {}", step.name, step.about);
         }
-        for part in soak::parts() {
+        for part in options::parts() {
             say!("{part}");
         }
         return Ok(true);

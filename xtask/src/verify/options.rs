@@ -4,13 +4,13 @@ use std::env;
 use std::time::Duration;
 
 use super::steps::{SHARES, SOAK};
-use super::{Step, soak};
+use super::{Step, fuzz, soak};
 use crate::arguments;
 
 /// The choices of one run.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
-    /// Only these steps, in the order of the list; all of them when empty. `soak:PART` is the step `soak` with that part of it alone.
+    /// Only these steps, in the order of the list; all of them when empty. `soak:PART` is the step `soak` with that part of it alone, and `fuzz:TARGET` the step `fuzz` with that target.
     only: Vec<String>,
     /// Print the steps and do nothing.
     pub(super) list: bool,
@@ -53,7 +53,7 @@ impl Options {
 
     /// The steps to run. A name that is none of theirs is an error: a misspelt step must not pass by not running.
     pub(super) fn choose(&self, all: &'static [Step]) -> Result<Vec<&'static Step>, String> {
-        let names = || all.iter().map(|step| step.name).chain(soak::parts());
+        let names = || all.iter().map(|step| step.name).chain(parts());
         if let Some(name) = self.only.iter().find(|name| !names().any(|it| it == *name)) {
             let names: Vec<_> = names().collect();
             return Err(format!(
@@ -82,10 +82,16 @@ impl Options {
     pub(super) fn share(&self, percent: u32) -> Option<Duration> {
         let minutes = self.long?;
         let all = SHARES.into_iter().chain(soak::shares());
-        let chosen = all.filter(|(name, _)| self.is_chosen(name));
+        let a_part = |name| self.only.iter().any(|only| step_of(only) == name);
+        let chosen = all.filter(|(name, _)| self.is_chosen(name) || a_part(*name));
         let percents = chosen.map(|(_, percent)| percent).sum::<u32>();
         Some(Duration::from_secs(60 * minutes) * percent / percents.max(percent))
     }
+}
+
+/// What can be chosen of a step.
+pub(super) fn parts() -> impl Iterator<Item = &'static str> {
+    soak::parts().chain(fuzz::parts())
 }
 
 /// The step that a part belongs to, or that is named itself.
@@ -141,6 +147,8 @@ mod tests {
         let both = ["--long=120", "--only=fuzz,mutants,fmt"];
         assert_eq!(share(&both, 20), minutes(80));
         assert_eq!(share(&both, 10), minutes(40));
+        let parts = ["--long=60", "--only=fuzz:tap,fuzz:words,mutants"];
+        assert_eq!(share(&parts, 20), minutes(40));
     }
 
     #[test]
@@ -155,7 +163,17 @@ mod tests {
     }
 
     #[test]
+    fn a_target_of_the_fuzzer_is_chosen_alone() {
+        let options = parse(&["--only=fuzz:tap,fmt"]).unwrap();
+        let chosen = options.choose(ALL).unwrap();
+        let names: Vec<_> = chosen.iter().map(|step| step.name).collect();
+        assert_eq!(names, ["fmt", "fuzz"]);
+        assert!(options.is_chosen("fuzz:tap") && !options.is_chosen("fuzz:words"));
+    }
+
+    #[test]
     fn what_is_misspelt_is_refused() {
+        assert!(parse(&["--only=fuzz:top"]).unwrap().choose(ALL).is_err());
         assert!(parse(&["--only=fnt"]).unwrap().choose(ALL).is_err());
         let part = parse(&["--long=5", "--only=soak:crush"]).unwrap();
         assert!(part.choose(ALL).is_err());
