@@ -126,7 +126,7 @@ Exit codes:
 pub(crate) const CHAOS_TABLE: &str = "\
 Exit codes:
   0    the command ended well, the time was up, or we killed it and were not to restart it
-  1    the command cannot be started, or the report not be written
+  1    the command cannot be started or may not be signalled, or the report not be written
   2    bad usage
   12   the command failed by itself: another exit code than 0, or a signal that was not ours
   13   a label of --at was not hit as often as asked, or the command never came to that of --from

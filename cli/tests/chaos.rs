@@ -245,6 +245,38 @@ fn what_was_there_before_is_left_alone() {
     kill(pid, Signal::SIGKILL).unwrap();
 }
 
+/// Whoever loses its parent becomes our child, and whoever started it may wait for its number to be gone.
+#[test]
+fn an_orphan_that_has_ended_is_gone() {
+    let orphan = "$(sleep 0.01 > /dev/null & echo $!)";
+    let script = format!("orphan={orphan}; while kill -0 $orphan; do sleep 0.01; done");
+    let (code, report) = chaos(&Place::new(), &["--mean", "1000"], &script);
+    assert_eq!((code, &sum(&report)["verdict"]), (0, &"ended".into()));
+}
+
+/// As of `sudo`: what is not done is not reported, and nobody waits for it.
+#[test]
+fn a_command_that_may_not_be_signalled_is_told_and_left() {
+    let place = Place::new();
+    let ask = "chaos --json --mean 0.01 --faults stop --stop-for 0 --output";
+    let report_to = place.file("report");
+    let mut arguments: Vec<_> = ask.split(' ').collect();
+    arguments.extend([report_to.to_str().unwrap(), "--"]);
+    let stranger = "setpriv --reuid 65534 --clear-groups";
+    arguments.extend(stranger.split(' ').chain(["sleep", "60"]));
+    let weak = "setpriv --bounding-set -kill";
+    let script = format!(r#"{weak} {stranger} true || exit 77; exec {weak} "$@""#);
+    let code = Running::start(&mut place.in_shell("chaos", &script, &arguments)).code();
+    if code == 77 {
+        return eprintln!("skipped: it takes root, and setpriv");
+    }
+    let pid = of(&report(&place), "run")[0]["pid"].as_i64().unwrap();
+    let left = kill(Pid::from_raw(pid.try_into().unwrap()), Signal::SIGKILL);
+    let words = fs::read_to_string(place.file("chaos.txt")).unwrap();
+    assert!(words.contains("cannot be signalled"), "{words}");
+    assert_eq!((code, left), (1, Ok(())));
+}
+
 #[test]
 fn nothing_is_left_behind_when_the_time_is_up_or_the_report_cannot_be_written() {
     let place = Place::new();

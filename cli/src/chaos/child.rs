@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
 use nix::sys::stat::fstat;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
@@ -94,6 +94,31 @@ impl Running {
         }
     }
 
+    /// An error where its user is one whose processes we may not signal.
+    pub(super) fn reach(&self) -> Result<(), Failure> {
+        if is_reached(self.pid) {
+            return Ok(());
+        }
+        let pid = self.pid;
+        let words = format!(
+            "process {pid} runs as another user, and cannot be signalled: it is left as it is; run ringway chaos as that user"
+        );
+        Err(Failure::new(Code::Failed, words))
+    }
+
+    /// Takes the ends of those that have lost their parent, and so are our children: whoever started one may wait for its number to be gone.
+    pub(super) fn bury(&self) {
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        while let Ok(status) = waitid(Id::All, flags) {
+            match status.pid() {
+                Some(pid) if pid.as_raw() != self.pid => {
+                    let _ = waitpid(pid, Some(WaitPidFlag::WNOHANG));
+                }
+                _ => break,
+            }
+        }
+    }
+
     /// How it ended, if it has; its number stays its own.
     pub(super) fn ended(&self) -> Option<WaitStatus> {
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
@@ -145,7 +170,9 @@ impl Drop for Running {
     /// Its group, and the rest of those that have ended.
     fn drop(&mut self) {
         self.signal(Signal::SIGKILL);
-        let _ = waitpid(Pid::from_raw(self.pid), None);
+        if is_reached(self.pid) {
+            let _ = waitpid(Pid::from_raw(self.pid), None);
+        }
         while let Ok(status) = waitpid(None, Some(WaitPidFlag::WNOHANG)) {
             if status == WaitStatus::StillAlive {
                 break;
@@ -168,7 +195,7 @@ impl Inherited {
     pub(super) fn sweep(&self) {
         loop {
             let mut children = children();
-            children.retain(|child| !self.0.contains(child));
+            children.retain(|child| !self.0.contains(child) && is_reached(*child));
             if children.is_empty() {
                 break;
             }
@@ -179,6 +206,11 @@ impl Inherited {
             }
         }
     }
+}
+
+/// Whether we may signal a child of ours.
+fn is_reached(child: i32) -> bool {
+    kill(Pid::from_raw(child), None) != Err(Errno::EPERM)
 }
 
 /// The processes whose parent we are.

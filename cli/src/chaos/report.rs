@@ -158,6 +158,10 @@ impl Report {
         if !unmet.is_empty() && !self.json {
             let unmet = unmet.join(", ");
             self.say(&format!("not hit as often as asked: {unmet}"), &Value::Null)?;
+            if labels.is_empty() {
+                let words = "the command came to no labelled step; those of ringway are in builds with its feature `chaos`";
+                self.say(words, &Value::Null)?;
+            }
         }
         let [kills, stops, slows] = self.counts;
         let (at, runs) = (seconds(self.now()), self.runs);
@@ -180,8 +184,12 @@ impl Report {
             format!("chaos: {text}")
         };
         line.push('\n');
-        self.output.write_all(line.as_bytes())?;
-        self.output.flush()
+        let written = self.output.write_all(line.as_bytes());
+        let written = written.and_then(|()| self.output.flush());
+        written.map_err(|error| {
+            let words = format!("the report cannot be written: {error}");
+            io::Error::new(error.kind(), words)
+        })
     }
 }
 

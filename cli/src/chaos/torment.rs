@@ -178,6 +178,7 @@ impl<'a> Torment<'a> {
             if now >= due && matches!(self.state, State::Peace) {
                 let planned = self.plan.as_mut().and_then(Iterator::next);
                 if let Some((at, drawn)) = planned {
+                    running.reach()?;
                     self.report.strikes(drawn, Some(at), None)?;
                     self.strike(running, drawn, false);
                 }
@@ -293,8 +294,14 @@ impl<'a> Torment<'a> {
         }
         let left = moment.saturating_sub(self.report.now());
         wait(&mut watched, left)?;
-        while let Ok(Some(_)) = self.ends.read_signal() {}
+        self.bury(running);
         Ok(watched[0].any().unwrap_or(false))
+    }
+
+    /// Somebody may have ended.
+    fn bury(&self, running: &Running) {
+        while let Ok(Some(_)) = self.ends.read_signal() {}
+        running.bury();
     }
 
     /// Decides about whoever has come to a step.
@@ -311,6 +318,7 @@ impl<'a> Torment<'a> {
         let free = matches!(self.state, State::Peace) && self.done.is_none();
         match self.steps.pass(&label, free) {
             Some(drawn) => {
+                running.reach()?;
                 self.report.strikes(drawn, None, Some(&label))?;
                 self.strike(running, drawn, true);
             }
@@ -323,6 +331,7 @@ impl<'a> Torment<'a> {
 
     /// Tells it to end, and ends it when it has had its time.
     fn end(&mut self, running: &mut Running) -> Result<(), Failure> {
+        running.reach()?;
         if let State::Stopped { asked: true, .. } = self.state {
             running.answer();
         }
@@ -341,7 +350,7 @@ impl<'a> Torment<'a> {
             let line = running.line();
             watched.extend(line.map(|line| PollFd::new(line, PollFlags::POLLIN)));
             wait(&mut watched, left)?;
-            while let Ok(Some(_)) = self.ends.read_signal() {}
+            self.bury(running);
             if let Some(label) = running.asked() {
                 // On its way out it may come to steps like any other.
                 self.steps.pass(&label, false);
