@@ -301,6 +301,26 @@ fn an_unsafe_directory_in_the_shared_temp_directory_is_refused() {
     }
 }
 
+/// It may be there under another environment, whether or not there is a directory here.
+#[test]
+fn who_finds_nobody_under_a_name_is_told_what_has_to_be_the_same() {
+    let place = Place::new("same");
+    for is_there in [false, true] {
+        if is_there {
+            fs::DirBuilder::new()
+                .mode(0o700)
+                .create(place.0.join("ringway"))
+                .unwrap();
+        }
+        let told = said(&mut role("connect", &[("XDG_RUNTIME_DIR", &place.0)]));
+        let words = "start the listener first, with RINGWAY_DIR and XDG_RUNTIME_DIR as they are";
+        assert!(
+            told.starts_with("NotFound: ") && told.contains(words),
+            "{told}"
+        );
+    }
+}
+
 #[test]
 fn a_parent_that_is_not_there_is_named() {
     let missing = std::env::temp_dir().join(format!("ringway-missing-{}", std::process::id()));

@@ -179,7 +179,10 @@ fn explain(directory: &Path, unfit: &directory::Unfit, listening: bool) -> Error
         {
             return Error::new(
                 ErrorKind::NotFound,
-                format!("nobody listens: there is no directory {shown}"),
+                format!(
+                    "nobody listens: there is no directory {shown}; start the listener first{}",
+                    directory::SAME
+                ),
             );
         }
         // We make the directory, but not those above it.

@@ -23,7 +23,7 @@ use crate::sys::aside::Descriptors;
 use crate::sys::credentials::Speaker;
 use crate::sys::line::Line;
 use crate::sys::message::{self, Loss, Received};
-use crate::sys::{poll, socket};
+use crate::sys::{directory, poll, socket};
 
 /// The Hello that `config` leads to.
 pub(super) fn hello(config: &Config, announced: &Announced) -> Hello {
@@ -186,7 +186,10 @@ pub(super) fn unreachable_peer(path: &Path, error: std::io::Error) -> Error {
     match error.raw_os_error() {
         Some(libc::ENOENT | libc::ECONNREFUSED) => Error::new(
             ErrorKind::NotFound,
-            format!("nobody listens at {shown}: start the listener first"),
+            format!(
+                "nobody listens at {shown}: start the listener first{}",
+                directory::agreement(path)
+            ),
         ),
         Some(libc::EACCES) => Error::new(
             ErrorKind::UidRefused,
@@ -372,6 +375,7 @@ mod tests {
             assert_eq!(error.kind(), kind, "{error}");
             let text = error.to_string();
             assert!(text.contains(words) && text.contains("/a/path"), "{text}");
+            assert!(!text.contains("RINGWAY_DIR"), "of a path: {text}");
         }
     }
 }

@@ -60,6 +60,17 @@ pub(crate) fn choose() -> PathBuf {
     std::env::temp_dir().join(name)
 }
 
+/// To whoever finds nobody under a name: who listens may have another environment, as a service of the system has than a login.
+pub(crate) const SAME: &str = ", with RINGWAY_DIR and XDG_RUNTIME_DIR as they are here";
+
+/// The same where `path` is that of a name, else nothing.
+pub(crate) fn agreement(path: &Path) -> &'static str {
+    match path.parent() {
+        Some(parent) if parent == choose() => SAME,
+        _ => "",
+    }
+}
+
 /// Whether it says that something is not there, or not for us. A lack of memory says nothing of it.
 fn is_no(error: &io::Error) -> bool {
     matches!(

@@ -22,7 +22,7 @@ use crate::sync::{AtomicU64, Ordering};
 const OURS: &str = "RINGWAY_LISTEN_FDS";
 /// The first one that systemd leaves open.
 const FIRST: RawFd = 3;
-/// More than anybody leaves open.
+/// More than it leaves open. Ours have any number: that which they had among all that a predecessor had open.
 const MOST: RawFd = 4096;
 
 /// Not zero once they were taken: what is owned twice is closed twice.
@@ -96,17 +96,16 @@ struct Legacy {
 
 impl Legacy {
     fn parse(text: &str) -> Option<Self> {
-        let left = |text| Left::parse(text).filter(|left| left.number < MOST);
         let Some((socket, name)) = text.split_once('@') else {
-            let socket = left(text)?;
+            let socket = Left::parse(text)?;
             return Some(Self { socket, name: None });
         };
         let mut parts = name.split('+');
         let (device, inode) = parts.next()?.split_once(':')?;
         let identity = (device.parse().ok()?, inode.parse().ok()?);
-        let elders = parts.map(left).collect::<Option<_>>()?;
+        let elders = parts.map(Left::parse).collect::<Option<_>>()?;
         Some(Self {
-            socket: left(socket)?,
+            socket: Left::parse(socket)?,
             name: Some((identity, elders)),
         })
     }
@@ -303,9 +302,10 @@ mod tests {
         let left = |number, inode| Left { number, inode };
         let legacy = |socket, name| Legacy { socket, name };
         assert_eq!(
-            parse("5:77,9:1@3:4+6:7+8:9,7:8@1:2"),
+            parse("5:77,70000:3,9:1@3:4+6:7+8:9,7:8@1:2"),
             [
                 legacy(left(5, 77), None),
+                legacy(left(70_000, 3), None),
                 legacy(left(9, 1), Some(((3, 4), vec![left(6, 7), left(8, 9)]))),
                 legacy(left(7, 8), Some(((1, 2), vec![]))),
             ]
@@ -318,14 +318,14 @@ mod tests {
             ":5",
             "-1:5",
             "5:x",
-            "99999:1",
+            "2147483648:1",
             "5:1:2",
             "5:1@",
             "5:1@2",
             "5:1@2:x",
             "5:1@2:3+",
             "5:1@2:3+4",
-            "5:1@2:3+99999:1",
+            "5:1@2:3+2147483648:1",
             "@2:3",
         ] {
             assert!(parse(rubbish).is_empty(), "{rubbish}");

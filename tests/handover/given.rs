@@ -3,8 +3,10 @@
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use ringway::{Config, ErrorKind, Listener};
 
 use super::forbid::forbid;
@@ -87,6 +89,35 @@ fn who_cannot_ask_what_it_was_left_says_so_and_finds_it_later() {
     assert_eq!(ask(&path, b"end"), new.id());
     waited(new);
     assert!(!path.exists(), "the name is the one's that found it");
+}
+
+/// As a server with some thousand clients has open.
+const CROWD: u64 = 4200;
+
+/// In the role of one whose socket gets a number beyond all of these.
+pub(super) fn pass_on_crowded(path: &Path) {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, CROWD + 100, hard).unwrap();
+    let null = File::open("/dev/null").unwrap();
+    let mut old = patient().bind(path).unwrap();
+    let crowd: Vec<File> = (0..CROWD).map(|_| null.try_clone().unwrap()).collect();
+    let mut command = role::process("successor");
+    old.pass_to(&mut command).unwrap();
+    let new = command.spawn().unwrap();
+    drop((command, old, crowd));
+    assert_eq!(ask(path, b"end"), new.id());
+    waited(new);
+    assert!(!path.exists(), "the name is the successor's");
+}
+
+#[test]
+fn a_process_with_thousands_of_descriptors_passes_its_socket_on() {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    if hard < CROWD + 100 {
+        return eprintln!("skipped: this process may have {hard} descriptors only");
+    }
+    let role = format!("crowded={}", path("crowded").display());
+    role::play(&mut role::process(&role));
 }
 
 #[test]

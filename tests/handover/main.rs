@@ -111,6 +111,7 @@ fn in_a_role() {
         "cannot ask" => given::ask_in_vain(),
         "heir of none" => assert!(Config::new().inherit().unwrap().is_empty()),
         "finds its own" => given::find_own(),
+        "crowded" => given::pass_on_crowded(Path::new(argument)),
         "quits" => name::quit(),
         "quits when told" => {
             // Its end is the word.
