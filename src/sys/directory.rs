@@ -63,11 +63,18 @@ pub(crate) fn choose() -> PathBuf {
 /// To whoever finds nobody under a name: who listens may have another environment, as a service of the system has than a login.
 pub(crate) const SAME: &str = ", with RINGWAY_DIR and XDG_RUNTIME_DIR as they are here";
 
-/// The same where `path` is that of a name, else nothing.
+/// The same where `path` is that of a name, else nothing. Without a look at any directory: a sandbox may let its process connect to a path and no more.
 pub(crate) fn agreement(path: &Path) -> &'static str {
-    match path.parent() {
-        Some(parent) if parent == choose() => SAME,
-        _ => "",
+    let Some(parent) = path.parent() else {
+        return "";
+    };
+    let runtime = set("XDG_RUNTIME_DIR").map(|runtime| runtime.join("ringway"));
+    let mut said = [set("RINGWAY_DIR"), runtime].into_iter().flatten();
+    let is_own = parent.ends_with(format!("ringway-{}", effective_uid()));
+    if is_own || said.any(|directory| directory == parent) {
+        SAME
+    } else {
+        ""
     }
 }
 
