@@ -198,15 +198,16 @@ impl Listener {
     /// [`ErrorKind::NotFound`]: the name, which was ours, is gone or leads elsewhere, so that nobody would come: drop this listener and bind the name again. [`ErrorKind::Forked`], or what the system answers. Nothing has changed then.
     pub fn take_back(&mut self) -> Result<(), Error> {
         self.refuse_child()?;
-        let ours = self.identity();
-        let there = directory::found(self.path())
-            .map_err(|error| Error::io("asking what lies at the listener's path", error))?;
-        if ours.is_some() && there != ours {
-            let text = format!(
-                "{} leads to this listener no more: drop it, and bind the name again",
-                self.path().display()
-            );
-            return Err(Error::new(ErrorKind::NotFound, text));
+        if self.identity().is_some() {
+            let there = directory::found(self.path())
+                .map_err(|error| Error::io("asking what lies at the listener's path", error))?;
+            if there != self.identity() {
+                let text = format!(
+                    "{} leads to this listener no more: drop it, and bind the name again",
+                    self.path().display()
+                );
+                return Err(Error::new(ErrorKind::NotFound, text));
+            }
         }
         self.succession.handed_over = false;
         step!("take-back");

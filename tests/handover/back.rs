@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use ringway::{ErrorKind, Event, Poller};
 
 use super::forbid::forbid_with;
-use super::{answer, asking, path, patient, soon};
+use super::{answer, asking, path, patient, serves, soon};
 
 #[test]
 fn a_loop_hears_of_clients_again() {
@@ -56,6 +56,27 @@ fn a_poller_hears_of_clients_again() {
     }
     assert_eq!(client.join().unwrap(), std::process::id());
     drop(socket);
+}
+
+/// A name that was never ours may be where this process has no way to.
+#[test]
+fn who_has_no_name_takes_back_whatever_lies_at_the_path() {
+    let path = path("unnamed");
+    let mut first = patient().bind(path.as_path()).unwrap();
+    let socket = first.hand_over().unwrap();
+    let unseeing = std::thread::spawn(move || {
+        let flags = libc::AT_SYMLINK_NOFOLLOW as u32;
+        forbid_with(libc::SYS_statx, 2, flags, libc::EACCES);
+        let mut second = patient().listen_on(socket).unwrap();
+        let socket = second.hand_over().unwrap();
+        second.take_back().map(|()| (second, socket))
+    });
+    let (mut second, socket) = unseeing.join().unwrap().unwrap();
+    serves(&mut second, &path);
+    drop((second, socket));
+    first.take_back().unwrap();
+    drop(first);
+    assert!(!path.exists(), "the name is left behind");
 }
 
 /// What cannot be looked at for a moment, as where memory is short, is neither gone nor another's.

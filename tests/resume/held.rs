@@ -1,7 +1,9 @@
 //! What is held and copied out is handed out all the same: if its server ends, the next one is told that it is in doubt.
 
+use std::time::{Duration, Instant};
+
 use ringway::Redelivery::InDoubt;
-use ringway::{RecvError, typed};
+use ringway::{Connection, Event, Poller, RecvError, SendError, Sender, Wait, typed};
 
 use super::client::soon;
 use super::orderly::{config, end, pair, path, rest, resume, send};
@@ -82,4 +84,63 @@ fn held_messages_are_in_doubt_and_say_so_each() {
         assert_eq!(server.receiver().recv().unwrap().number, number);
         assert_eq!(server.receiver().last_redelivery(), InDoubt);
     }
+}
+
+/// Frames that have expired when this returns.
+fn send_stale(sender: &mut Sender, count: u32) {
+    let mut sent = 0;
+    while sent < count {
+        let expires = Instant::now() + Duration::from_millis(1);
+        sent += u32::from(sender.send_expiring(&[0; 1600], expires).is_ok());
+    }
+    std::thread::sleep(Duration::from_millis(2));
+}
+
+/// Has a poller that has nothing to tell look until there is all the room that there ever is.
+fn until_room(poller: &mut Poller, client: &mut Connection, priority: usize) {
+    let largest = vec![0; client.sender().max_payload()];
+    let end = soon();
+    loop {
+        let look = Instant::now() + Duration::from_millis(5);
+        assert!(poller.event_deadline(look).unwrap().is_none());
+        let mut sender = client.sender().at(priority).unwrap();
+        match sender.try_send(&largest) {
+            Err(SendError::Full) => assert!(Instant::now() < end, "the room is never told"),
+            sent => return sent.unwrap(),
+        }
+    }
+}
+
+/// Whoever waits for that room would wait for ever: nothing else comes.
+#[test]
+fn room_that_a_poller_drops_when_it_falls_asleep_is_told_though_frames_are_held() {
+    let config = config().wait(Wait::Park).drop_expired(true);
+    let (_listener, mut server, mut client) = pair(&config, &config);
+    server.receiver().hold(true);
+    // A look drops one of them, where frames are held: the second is dropped by the look behind which it sleeps.
+    send_stale(client.sender(), 2);
+    let mut poller: Poller = Poller::new().unwrap();
+    poller.add(server).unwrap();
+    until_room(&mut poller, &mut client, 0);
+}
+
+/// The same of what a batch has dropped in another lane.
+#[test]
+fn room_that_a_batch_drops_of_another_lane_is_told_though_frames_are_held() {
+    let config = config().lanes(2).wait(Wait::Park).drop_expired(true);
+    let (_listener, mut server, mut client) = pair(&config, &config);
+    server.receiver().hold(true);
+    let mut poller: Poller = Poller::new().unwrap();
+    poller.add(server).unwrap();
+    client.sender().send(b"held").unwrap();
+    send_stale(&mut client.sender().at(1).unwrap(), 1);
+    let Some(Event::Ready(mut turn)) = poller.event_deadline(soon()).unwrap() else {
+        panic!("no event");
+    };
+    let mut frames = turn.receiver().recv_batch(10).unwrap();
+    assert_eq!(frames.next_frame().unwrap().to_vec(), b"held");
+    assert!(frames.next_frame().is_none());
+    drop(frames);
+    drop(turn);
+    until_room(&mut poller, &mut client, 1);
 }
