@@ -43,14 +43,8 @@ impl Receiver {
 
     /// The handler has come back: it is done with what was copied out for it.
     pub(super) fn come_back(&mut self) {
-        if !self.lane.gives_account() {
-            return;
-        }
-        if self.lane.is_release_due() || self.several.is_some() {
-            self.finish_all();
-        }
-        if self.lane.holds() {
-            // No frame makes a release due then: what a look has dropped that nobody followed up.
+        if self.lane.gives_account() {
+            // No frame makes a release due while frames are held, and yet there may be what a look has dropped that nobody followed up.
             self.tell_owed();
         }
     }
