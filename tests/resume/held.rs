@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use ringway::Redelivery::InDoubt;
-use ringway::{Connection, Event, Poller, RecvError, SendError, Sender, Wait, typed};
+use ringway::{Arm, Connection, Event, Poller, RecvError, SendError, Sender, Wait, typed};
 
 use super::client::soon;
 use super::orderly::{config, end, pair, path, rest, resume, send};
@@ -143,4 +143,28 @@ fn room_that_a_batch_drops_of_another_lane_is_told_though_frames_are_held() {
     drop(frames);
     drop(turn);
     until_room(&mut poller, &mut client, 1);
+}
+
+/// A poller that is armed behind a turn has come back as one that looks for the next event.
+#[test]
+fn what_was_copied_out_in_a_turn_is_finished_with_when_the_poller_is_armed() {
+    for lanes in [1, 2] {
+        let config = config().lanes(lanes);
+        let (_listener, server, mut client) = pair(&config, &config);
+        let mut poller: Poller = Poller::new().unwrap();
+        poller.add(server).unwrap();
+        let mut largest = vec![0; client.sender().max_payload()];
+        client.sender().send(&largest).unwrap();
+        let Some(Event::Ready(mut turn)) = poller.event_deadline(soon()).unwrap() else {
+            panic!("no event");
+        };
+        let received = turn.receiver().try_recv_into(&mut largest);
+        assert_eq!(received, Ok(largest.len()));
+        drop(turn);
+        let end = soon();
+        while poller.arm().unwrap() != Arm::Armed {
+            assert!(Instant::now() < end, "it does not sleep");
+        }
+        assert_eq!(client.sender().try_send(&largest), Ok(()), "{lanes} lanes");
+    }
 }

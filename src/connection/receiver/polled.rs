@@ -95,6 +95,8 @@ impl Receiver {
 
     /// Goes to sleep if there is nothing, and returns whether it did.
     pub(crate) fn fall_asleep(&mut self) -> bool {
+        // Behind a turn nobody may have looked again.
+        self.come_back();
         self.tell_numbers();
         let Self {
             lane,
