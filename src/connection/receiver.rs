@@ -62,6 +62,8 @@ pub struct Receiver {
     birth: Birth,
     /// What was said of the frame that was handed out last.
     redelivery: Redelivery,
+    /// Where account is given: a drop finishes with nothing.
+    leaves: bool,
     slip: Slip,
     gap: Gap,
     quiet: Quiet,
@@ -87,6 +89,7 @@ impl Receiver {
             birth,
             lone,
             redelivery: Redelivery::First,
+            leaves: false,
             slip: Slip::default(),
             gap: Gap::default(),
             quiet: Quiet::default(),

@@ -302,7 +302,7 @@ impl Sender {
 
     /// Before polling this half's descriptor in an event loop: is there space for `len` bytes now? Only after [`Arm::Armed`] is the
     /// descriptor worth polling, and once: arm again before the next poll. It is polled for *readability*: it is no stream that one writes
-    /// to, but an instance of `epoll` that has something to tell. With [`Wait::Spin`](crate::Wait::Spin) the answer is always [`Arm::Ready`].
+    /// to, but an instance of `epoll` that has something to tell. With [`Wait::Spin`](crate::Wait::Spin) the answer is always [`Arm::Ready`]. What expires takes eight bytes more: ask for them too.
     ///
     /// ```
     /// use nix::poll::{PollFd, PollFlags, PollTimeout, poll};

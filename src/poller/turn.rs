@@ -108,7 +108,7 @@ impl<'a, C: Polled> Turn<'a, C> {
     }
 
     /// Has the connection be told as ready once there is room for `len` bytes (where there are several priorities, at 0: see [`Turn::until_room_at`]), and not for frames before that: a client that reads no answers is itself
-    /// made to wait. It is ready for frames again then, and so it is once there can be no room any more, as the peer receives nothing again: what is sent is then refused.
+    /// made to wait. It is ready for frames again then, and so it is once there can be no room any more, as the peer receives nothing again: what is sent is then refused. What expires takes eight bytes more: ask for them too.
     pub fn until_room(&mut self, len: usize) {
         self.entry_mut().want = Want::Room(len, None);
     }

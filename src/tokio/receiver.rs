@@ -27,14 +27,17 @@ impl Receiver {
     /// # Errors
     /// [`ErrorKind::Runtime`](crate::ErrorKind::Runtime): outside of a runtime, or in one without I/O or time (`enable_all` of its builder); what the system answers where it cannot watch one more descriptor.
     pub fn new(half: connection::Receiver) -> Result<Self, Error> {
+        let mut lane = Attended::new(half)?;
+        lane.half.leave_when_dropped(true);
         Ok(Self {
-            lane: Attended::new(half)?,
+            lane,
             ended: false,
             pool: Pool::default(),
         })
     }
 
-    /// The next frame, waiting for it. It is released when the [`Frame`] is dropped.
+    /// The next frame, waiting for it. It is released when the [`Frame`] is dropped; where the connection can be resumed ([`Config::resumable`](crate::Config::resumable)), when the next one is asked for: a
+    /// future that is cancelled drops what it has in hand, and may not have answered it.
     ///
     /// Cancel-safe: a frame is taken by the poll that returns it and by no other, so that one that was not returned is received by the next call.
     ///
@@ -123,7 +126,9 @@ impl Receiver {
 
     /// The half, which the runtime watches no more: for whatever is not done in a task.
     pub fn into_inner(self) -> connection::Receiver {
-        self.lane.into_inner()
+        let mut half = self.lane.into_inner();
+        half.leave_when_dropped(false);
+        half
     }
 
     /// The next frame, as bytes of its own, for whoever writes a `poll` of its own. The last task that polled is woken.

@@ -66,9 +66,16 @@ impl Receiver {
         }
     }
 
-    /// Whether a drop finishes with nothing: a handler that panics is not finished with what it drops, as it may not have answered. If its program goes on it comes back, and then it is.
+    /// Whether a drop finishes with nothing: a handler that panics is not finished with what it drops, as it may not have answered. If its program goes on it comes back, and then it is. A future
+    /// that is cancelled drops what it has as one that is done.
     pub(super) fn is_cut_short(&self) -> bool {
-        self.lane.gives_account() && std::thread::panicking()
+        self.lane.gives_account() && (self.leaves || std::thread::panicking())
+    }
+
+    /// Whether drops finish with nothing, from now on: then all is finished with when the handler comes back.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn leave_when_dropped(&mut self, on: bool) {
+        self.leaves = on;
     }
 
     #[cold]
