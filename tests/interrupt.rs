@@ -245,6 +245,24 @@ fn a_frame_is_seen_while_it_is_looked_for() {
     }
 }
 
+/// Nothing comes any more, and the call that follows tells why.
+#[test]
+fn who_looks_for_long_sees_that_the_peer_is_gone() {
+    let config = Config::new().wait(Wait::Spin);
+    let looks = thread::available_parallelism().is_ok_and(|count| count.get() > 1);
+    let (left, right) = pair("interrupt-gone", &config, &config);
+    let (_other, mut receiver) = right.split();
+    let (told, hears) = mpsc::channel();
+    thread::spawn(move || {
+        let seen = receiver.sees_frame_within(Duration::MAX);
+        told.send((seen, receiver)).unwrap();
+    });
+    drop(left);
+    let (seen, mut receiver) = hears.recv_timeout(Duration::from_secs(30)).unwrap();
+    assert_eq!(seen, looks);
+    assert_eq!(receiver.recv().map(drop), Err(RecvError::Closed));
+}
+
 #[test]
 fn a_frame_is_taken_by_who_wants_it_and_stays_for_who_does_not() {
     for lanes in [1, 2] {

@@ -4,14 +4,14 @@ use std::time::{Duration, Instant};
 
 use super::{Frame, Receiver};
 use crate::connection::outcome::RecvError;
-use crate::connection::rest::{Ended, Interrupter};
+use crate::connection::rest::{Ended, Interrupter, LIFE_EVERY};
 
 /// Looks between two glances at the clock.
 const LOOKS: u32 = 16;
 
 impl Receiver {
     /// Whether there is a frame now (or a broken rule, which the call that receives tells), or comes within `longest` while it is looked for without a
-    /// system call. It is looked for once only where looking again is worth nothing: [`Wait`](crate::Wait) says when. What it finds, the next call receives.
+    /// system call; from a millisecond on, whether the connection has ended is asked once in one. It is looked for once only where looking again is worth nothing: [`Wait`](crate::Wait) says when. What it finds, the next call receives.
     #[inline]
     pub fn sees_frame_within(&mut self, longest: Duration) -> bool {
         if !matches!(self.peek(), Ok(None)) {
@@ -22,8 +22,9 @@ impl Receiver {
 
     #[inline(never)]
     fn looks_for(&mut self, longest: Duration) -> bool {
+        let began = Instant::now();
         // None: more time than the clock has.
-        let until = Instant::now().checked_add(longest);
+        let until = began.checked_add(longest);
         let nanos = u32::try_from(longest.as_nanos()).unwrap_or(u32::MAX);
         self.slip_from(self.read(), nanos);
         loop {
@@ -39,8 +40,13 @@ impl Receiver {
                     Err(_) => return true,
                 }
             }
-            if until.is_some_and(|until| Instant::now() >= until) {
+            let now = Instant::now();
+            if until.is_some_and(|until| now >= until) {
                 return false;
+            }
+            // Who looks for long is told of an end by nobody.
+            if now - began >= LIFE_EVERY && self.rest.ask(now, LIFE_EVERY).is_some() {
+                return true;
             }
         }
     }
