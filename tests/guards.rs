@@ -1,4 +1,4 @@
-//! Frames, reservations and groups that are leaked, held, rewound or misused; kinds, the capacities that were agreed, and room for what is aligned or absurd.
+//! Frames, reservations and groups that are leaked, held, rewound or misused; kinds, the capacities that were agreed, and room for what is absurd.
 
 mod pair;
 
@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use pair::{pair, soon};
-use ringway::{Config, Connection, ErrorKind, RecvError, SendError, Wait};
+use ringway::{Config, Connection, ErrorKind, RecvError, Room, SendError, Wait};
 
 fn small(name: &str) -> (Connection, Connection) {
     let config = Config::new().capacity(4096).peer_capacity(4096);
@@ -342,11 +342,14 @@ fn a_payload_as_long_as_no_memory_is_refused_by_every_call() {
                 let align = 1 << power;
                 assert_eq!(sender.reserve_aligned(len, align).map(drop), refused);
                 assert_eq!(sender.try_reserve_aligned(len, align).map(drop), refused);
-                assert_eq!(sender.wait_for_aligned_room(len, align, None), refused);
+                let room = Room::of(len).aligned(align);
+                assert_eq!(sender.wait_for_room(room, None), refused);
+                assert_eq!(sender.arm(room).map(drop), refused);
             }
             let max = max - 8;
             let refused = Err(SendError::TooLarge { len, max });
             assert_eq!(sender.reserve_expiring(len, expires).map(drop), refused);
+            assert_eq!(sender.arm(Room::of(len).expiring()).map(drop), refused);
             let mut group = sender.group();
             assert_eq!(group.reserve_expiring(len, expires).map(drop), refused);
         }
@@ -356,33 +359,4 @@ fn a_payload_as_long_as_no_memory_is_refused_by_every_call() {
         let place = server.sender().try_reserve_aligned(max, 1 << power);
         assert!(place.is_ok(), "aligned by 2^{power}");
     }
-}
-
-/// Room for a payload that is aligned is more than its bytes take: who waits for it wakes when there is as much, and not before.
-#[test]
-fn room_for_a_payload_is_waited_for_with_its_pad() {
-    let config = Config::new()
-        .alignment(64)
-        .capacity(4096)
-        .peer_capacity(4096);
-    let (mut server, mut client) = pair("pad", &config, &config);
-    let sender = server.sender();
-    // 4096 bytes, of which the next frame takes the last 48 and 8 for the word behind it: unless its payload is to lie at a multiple of 64.
-    for len in [1000, 1000, 1000, 1000, 0] {
-        sender.send(&vec![0; len]).unwrap();
-    }
-    let now = Instant::now();
-    assert_eq!(sender.wait_for_room(40, Some(now)), Ok(()));
-    let full = Err(SendError::Full);
-    assert_eq!(sender.try_reserve_aligned(40, 64).map(drop), full);
-    let waited = sender.wait_for_aligned_room(40, 64, Some(now));
-    assert_eq!(waited, Err(SendError::TimedOut));
-    while client.receiver().try_recv().is_ok() {}
-    assert_eq!(sender.wait_for_aligned_room(40, 64, Some(soon())), Ok(()));
-    assert!(sender.try_reserve_aligned(40, 64).is_ok());
-    let asked = SendError::Alignment {
-        asked: 128,
-        max: 64,
-    };
-    assert_eq!(sender.wait_for_aligned_room(40, 128, None), Err(asked));
 }

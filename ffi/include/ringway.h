@@ -630,6 +630,15 @@ ringway_status ringway_sender_arm(ringway_sender *sender,
                                   bool *armed);
 
 /**
+ * The same of room for `ringway_sender_reserve` with that alignment: where it is above 8, a pad may go before the payload, for which there is to be room too.
+ */
+RINGWAY_MUST_USE
+ringway_status ringway_sender_arm_aligned(ringway_sender *sender,
+                                          size_t length,
+                                          size_t alignment,
+                                          bool *armed);
+
+/**
  * The descriptor for `ringway_sender_arm`. It is the sender's, and is not to be closed.
  */
 RINGWAY_MUST_USE
@@ -1074,8 +1083,8 @@ ringway_status ringway_record_tail_elements(ringway_record *record,
 void ringway_record_free(ringway_record *record);
 
 /**
- * Space in the ring for one frame of `length` bytes, to be filled in place. `alignment`: what its address is a multiple of, on both sides; 8, unless the option `RINGWAY_ALIGNMENT_MOST` allows more (more than 8 waits for ever, and is not for groups).
- * `timeout`: as for `ringway_sender_send`. The bytes hold what an earlier frame left there, and the peer can see them while they are written. They may be written until the commit or the abort, by one of which the reservation has to end
+ * Space in the ring for one frame of `length` bytes, to be filled in place. `alignment`: what its address is a multiple of, on both sides; 8, unless the option `RINGWAY_ALIGNMENT_MOST` allows more (more than 8 is not for groups).
+ * `timeout`: as for `ringway_sender_send`; in a group it is for ever. The bytes hold what an earlier frame left there, and the peer can see them while they are written. They may be written until the commit or the abort, by one of which the reservation has to end
  * before anything else is sent.
  */
 RINGWAY_MUST_USE

@@ -4,10 +4,11 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd};
 use std::ptr::NonNull;
 
-use ringway::Arm;
+use ringway::{Arm, Room};
 
 use crate::boundary::{call, given};
 use crate::receiver::{self, ringway_receiver};
+use crate::reservation::power_of_two;
 use crate::sender::{self, ringway_sender};
 use crate::status::ringway_status;
 
@@ -62,6 +63,27 @@ pub unsafe extern "C" fn ringway_sender_arm(
         let half = sender.idle()?;
         let armed = given(armed, "armed")?;
         armed.write(half.arm(length)? == Arm::Armed);
+        Ok(())
+    })
+}
+
+/// The same of room for `ringway_sender_reserve` with that alignment: where it is above 8, a pad may go before the payload, for which there is to be room too.
+// SAFETY: the callers' contract is that of lib.rs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ringway_sender_arm_aligned(
+    sender: Option<NonNull<ringway_sender>>,
+    length: usize,
+    alignment: usize,
+    armed: Option<&mut MaybeUninit<bool>>,
+) -> ringway_status {
+    call(|| {
+        // SAFETY: the caller's promise.
+        let mut sender = unsafe { sender::Lent::of(sender) }?;
+        let half = sender.idle()?;
+        let armed = given(armed, "armed")?;
+        power_of_two(alignment)?;
+        let room = Room::of(length).aligned(alignment.max(8));
+        armed.write(half.arm(room)? == Arm::Armed);
         Ok(())
     })
 }

@@ -12,8 +12,8 @@ use crate::sender::{Lent, Place, ringway_sender};
 use crate::status::ringway_status;
 use crate::wait::Patience;
 
-/// Space in the ring for one frame of `length` bytes, to be filled in place. `alignment`: what its address is a multiple of, on both sides; 8, unless the option `RINGWAY_ALIGNMENT_MOST` allows more (more than 8 waits for ever, and is not for groups).
-/// `timeout`: as for `ringway_sender_send`. The bytes hold what an earlier frame left there, and the peer can see them while they are written. They may be written until the commit or the abort, by one of which the reservation has to end
+/// Space in the ring for one frame of `length` bytes, to be filled in place. `alignment`: what its address is a multiple of, on both sides; 8, unless the option `RINGWAY_ALIGNMENT_MOST` allows more (more than 8 is not for groups).
+/// `timeout`: as for `ringway_sender_send`; in a group it is for ever. The bytes hold what an earlier frame left there, and the peer can see them while they are written. They may be written until the commit or the abort, by one of which the reservation has to end
 /// before anything else is sent.
 // SAFETY: the callers' contract is that of lib.rs.
 #[unsafe(no_mangle)]
@@ -29,24 +29,16 @@ pub unsafe extern "C" fn ringway_sender_reserve(
         let mut sender = unsafe { Lent::of(sender) }?;
         let data = given(data, "data")?;
         let patience = Patience::of(timeout);
-        if !alignment.is_power_of_two() {
-            return Err(Failure::new(
-                ringway_status::RINGWAY_ALIGNMENT,
-                format!("`alignment` is {alignment}: it must be a power of two"),
-            ));
-        }
-        let usual = alignment <= 8;
+        power_of_two(alignment)?;
         let reserved = match sender.place()? {
             Place::Half(half) => match patience {
                 Patience::Endless => half.reserve_aligned(length, alignment.max(8))?,
-                Patience::None if usual => half.try_reserve(length)?,
-                Patience::Until(deadline) if usual => half.reserve_deadline(length, deadline)?,
-                _ => {
-                    let text = "an alignment above 8 takes no timeout but for ever";
-                    return Err(Failure::argument(text));
+                Patience::None => half.try_reserve_aligned(length, alignment.max(8))?,
+                Patience::Until(deadline) => {
+                    half.reserve_aligned_deadline(length, alignment.max(8), deadline)?
                 }
             },
-            Place::Group(group) if usual && patience == Patience::Endless => {
+            Place::Group(group) if alignment <= 8 && patience == Patience::Endless => {
                 group.reserve(length)?
             }
             Place::Group(_) => {
@@ -61,6 +53,17 @@ pub unsafe extern "C" fn ringway_sender_reserve(
         data.write(start.cast());
         Ok(())
     })
+}
+
+/// Refuses what nothing can be aligned by.
+pub(crate) fn power_of_two(alignment: usize) -> Result<(), Failure> {
+    if alignment.is_power_of_two() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        ringway_status::RINGWAY_ALIGNMENT,
+        format!("`alignment` is {alignment}: it must be a power of two"),
+    ))
 }
 
 /// Sends the first `length` bytes of the open reservation, under a number that the receiver gets with the frame (0 for none); where a group is open, adds them to that. After it the

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use ringway::{Arm, SendError, Wait};
+use ringway::{Arm, Room, SendError, Wait};
 
 use crate::buffer::{Payload, unlocked};
 use crate::deadline::{Until, after};
@@ -252,9 +252,8 @@ impl Sender {
                 Err(SendError::Full) => {}
                 Err(error) => return Err(not_sent(py, error)),
             }
-            // The moment at which it expires lies before it in the ring.
-            let len = payload.len().saturating_add(8);
-            match waits::for_room(py, sender, len, &self.half.state, Some(expires)) {
+            let room = Room::of(payload.len()).expiring();
+            match waits::for_room(py, sender, room, &self.half.state, Some(expires)) {
                 // The next try says that it has expired.
                 Err(error) if is(py, &error, Fault::TimedOut) => {}
                 waited => waited?,
@@ -343,10 +342,9 @@ impl Sender {
                 }
                 Err(SendError::Full) => {
                     // What lies before an aligned payload takes room too.
-                    let room = (size, sender.alignment);
+                    let room = Room::of(size).aligned(sender.alignment);
                     let deadline = until.deadline()?;
-                    let state = &sender.half.state;
-                    waits::for_aligned_room(py, outbox.sender(py)?, room, state, deadline)?;
+                    waits::for_room(py, outbox.sender(py)?, room, &sender.half.state, deadline)?;
                 }
                 Err(error) => return Err(not_sent(py, error)),
             }
@@ -355,12 +353,21 @@ impl Sender {
 
     /// Before polling `fileno()` in an event loop, by who wants to send `size` bytes. `True`: there is no room, and the descriptor becomes *readable* when there may be; arm again before the next
     /// poll. `False`: call a method that sends now, and do not poll; so it is while another thread is in a call of this half, for which it does not wait.
-    #[pyo3(signature = (size=0))]
-    fn arm(&self, py: Python<'_>, size: usize) -> PyResult<bool> {
+    ///
+    /// `aligned`: room for `reserve`, which where the option `alignment` is set may take a pad before the bytes. `expiring`: room for `try_send_expiring`, which takes eight bytes more.
+    #[pyo3(signature = (size=0, *, aligned=false, expiring=false))]
+    fn arm(&self, py: Python<'_>, size: usize, aligned: bool, expiring: bool) -> PyResult<bool> {
         let Some(mut outbox) = self.half.enter_at_once(py)? else {
             return Ok(false);
         };
-        match outbox.sender(py)?.arm(size) {
+        let mut room = Room::of(size);
+        if aligned {
+            room = room.aligned(self.alignment);
+        }
+        if expiring {
+            room = room.expiring();
+        }
+        match outbox.sender(py)?.arm(room) {
             Ok(arm) => Ok(arm == Arm::Armed),
             Err(error) => Err(not_sent(py, error)),
         }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
-use ringway::{RecvError, SendError, Wait};
+use ringway::{RecvError, Room, SendError, Wait};
 
 use crate::buffer::Lent;
 use crate::deadline::Deadline;
@@ -92,24 +92,13 @@ pub(crate) fn for_frame(
 pub(crate) fn for_room(
     py: Python<'_>,
     sender: &mut ringway::Sender,
-    len: usize,
+    room: impl Into<Room>,
     state: &State,
     deadline: Deadline,
 ) -> PyResult<()> {
-    for_aligned_room(py, sender, (len, 8), state, deadline)
-}
-
-/// The same for so many bytes whose address is a multiple of the second number.
-#[cold]
-pub(crate) fn for_aligned_room(
-    py: Python<'_>,
-    sender: &mut ringway::Sender,
-    (len, align): (usize, usize),
-    state: &State,
-    deadline: Deadline,
-) -> PyResult<()> {
+    let room = room.into();
     patiently(py, state, deadline, |until| {
-        sender.wait_for_aligned_room(len, align, until)
+        sender.wait_for_room(room, until)
     })
 }
 

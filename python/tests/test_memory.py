@@ -1,6 +1,7 @@
 """Filling and looking at frames in place."""
 
 import gc
+import select
 import subprocess
 import sys
 import threading
@@ -51,6 +52,30 @@ def test_a_wait_for_room_with_a_pad_ends_with_its_time_and_with_room() -> None:
         client.reserve(client.max_payload, timeout=0.05)
     assert server.recv(timeout=20) == bytes(552)
     client.reserve(client.max_payload, timeout=20).abort()
+    client.close()
+    server.close()
+
+
+def test_arm_knows_the_pad_and_the_moment_before_what_is_sent() -> None:
+    client, server = ringway.pair(alignment=64, capacity=4096, peer_capacity=4096)
+    sender = client.sender
+    # What 40 bytes take is left, and nothing for a pad or for a moment.
+    for size in (1000, 1000, 1000, 1000, 0):
+        sender.send(bytes(size))
+    assert not sender.arm(40)
+    with pytest.raises(ringway.TimedOut):
+        sender.reserve(40, timeout=0)
+    assert sender.arm(40, aligned=True)
+    assert not select.select([sender], [], [], 0)[0]
+    assert not sender.try_send_expiring(bytes(40), 60)
+    assert sender.arm(40, expiring=True)
+    for size in (1000, 1000, 1000, 1000, 0):
+        assert server.recv(timeout=20) == bytes(size)
+    assert select.select([sender], [], [], 20)[0]
+    assert not sender.arm(40, aligned=True)
+    sender.reserve(40, timeout=0).abort()
+    assert not sender.arm(40, expiring=True)
+    assert sender.try_send_expiring(bytes(40), 60)
     client.close()
     server.close()
 

@@ -30,6 +30,7 @@ mod receiver;
 mod reservation;
 mod rest;
 mod resume;
+mod room;
 mod schemas;
 mod sender;
 mod server;
@@ -66,9 +67,8 @@ pub use rest::Interrupter;
 #[cfg(feature = "tokio")]
 pub(crate) use rest::{Rest, Rested};
 pub use resume::{NotResumed, Redelivered, Resumed, Unrelated};
+pub use room::Room;
 pub(crate) use schemas::BYTES;
-#[cfg(feature = "tokio")]
-pub(crate) use sender::Room;
 pub use sender::{AtPriority, Sender};
 pub use shared::SharedSender;
 pub(crate) use tangle::is_by_peer;

@@ -9,8 +9,6 @@ mod priority;
 mod recovery;
 mod room;
 
-#[cfg(feature = "tokio")]
-pub(crate) use polls::Room;
 pub use priority::AtPriority;
 
 use std::os::fd::{AsFd, BorrowedFd};
@@ -21,11 +19,12 @@ use super::link::Peer;
 use super::outcome::{Arm, SendError};
 use super::reservation::{Group, Reservation};
 use super::rest::{Rest, Rested};
+use super::room::Room;
 use super::schemas::PeerSchemas;
 use super::shared::SharedSender;
 use super::timing::Timing;
 use crate::layout::counters;
-use crate::ring::{Beside, Producer, Published, Refusal, Slot};
+use crate::ring::{Beside, Producer, Published, Slot};
 use crate::segment::{MappedForeignWord, MappedOwnRing, MappedOwnWord};
 use crate::sys::fork::Birth;
 use crate::wake::drain::Drain;
@@ -300,9 +299,9 @@ impl Sender {
         &self.rest.link.schemas
     }
 
-    /// Before polling this half's descriptor in an event loop: is there space for `len` bytes now? Only after [`Arm::Armed`] is the
-    /// descriptor worth polling, and once: arm again before the next poll. It is polled for *readability*: it is no stream that one writes
-    /// to, but an instance of `epoll` that has something to tell. With [`Wait::Spin`](crate::Wait::Spin) the answer is always [`Arm::Ready`]. What expires takes eight bytes more: ask for them too.
+    /// Before polling this half's descriptor in an event loop: is there space now for a payload of so many bytes, or as [`Room`] says for what is aligned or expires? Only
+    /// after [`Arm::Armed`] is the descriptor worth polling, and once: arm again before the next poll. It is polled for *readability*: it is no stream that one writes
+    /// to, but an instance of `epoll` that has something to tell. With [`Wait::Spin`](crate::Wait::Spin) the answer is always [`Arm::Ready`].
     ///
     /// ```
     /// use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -335,17 +334,14 @@ impl Sender {
     /// ```
     ///
     /// # Errors
-    /// [`SendError::TooLarge`], or a broken protocol.
-    pub fn arm(&mut self, len: usize) -> Result<Arm, SendError> {
-        let rested = self.arm_until(|lane| lane.has_room(len, 8))?;
+    /// [`SendError::TooLarge`], [`SendError::Alignment`], or a broken protocol.
+    pub fn arm(&mut self, room: impl Into<Room>) -> Result<Arm, SendError> {
+        let rested = self.arm_until(room.into())?;
         Ok(self.rest.without_timer(rested))
     }
 
-    /// The same for any room, and for whoever has a timer.
-    pub(crate) fn arm_until(
-        &mut self,
-        mut roomy: impl FnMut(&mut Lane) -> Result<bool, Refusal>,
-    ) -> Result<Rested, SendError> {
+    /// The same for whoever has a timer.
+    pub(crate) fn arm_until(&mut self, room: Room) -> Result<Rested, SendError> {
         if self.birth.is_forked() {
             return Err(SendError::Forked);
         }
@@ -353,7 +349,7 @@ impl Sender {
         self.tell_beside();
         self.lane.tell();
         let Self { lane, rest, .. } = self;
-        let outcome = rest.arm_until(&mut || roomy(lane).map(|room| room.then_some(())));
+        let outcome = rest.arm_until(&mut || room.is_in(lane).map(|there| there.then_some(())));
         // What was heard is told by the call that follows; the lane must be shut for it.
         let _ = self.heed();
         outcome.map_err(|refusal| self.refused(refusal))

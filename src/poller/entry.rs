@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::polled::Polled;
 use super::slab::Token;
-use crate::connection::{Look, RecvError, SendError};
+use crate::connection::{Look, RecvError, Room, SendError};
 use crate::sys::tower::Seat;
 use crate::wake::heat::Heat;
 
@@ -16,8 +16,8 @@ const END_EVERY: u64 = 1_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Want {
     Frame,
-    /// Room for a payload of so many bytes, at a priority or else at the one that the sender has at hand.
-    Room(usize, Option<usize>),
+    /// Room for a frame, at a priority or else at the one that the sender has at hand.
+    Room(Room, Option<usize>),
 }
 
 /// What a visit to a hot connection came to.
@@ -114,7 +114,7 @@ impl<C: Polled> Entry<C> {
         let (sender, receiver) = self.polled.lanes();
         match self.want {
             Want::Frame => receiver.look(),
-            Want::Room(len, priority) => match sender.look(len, priority) {
+            Want::Room(room, priority) => match sender.look(room, priority) {
                 Look::Ended(end) => self.without_room(end, Self::look),
                 found => found,
             },
@@ -154,9 +154,9 @@ impl<C: Polled> Entry<C> {
     }
 
     /// From now on it is looked at for room at `priority`, if there is such a one.
-    pub(super) fn want_room_at(&mut self, priority: usize, len: usize) -> Result<(), SendError> {
+    pub(super) fn want_room_at(&mut self, priority: usize, room: Room) -> Result<(), SendError> {
         SendError::check_priority(priority, self.polled.lanes().0.priorities())?;
-        self.want = Want::Room(len, Some(priority));
+        self.want = Want::Room(room, Some(priority));
         Ok(())
     }
 
@@ -186,7 +186,7 @@ impl<C: Polled> Entry<C> {
         if receiver.resting().can_sleep() {
             let asleep = match self.want {
                 Want::Frame => receiver.fall_asleep(),
-                Want::Room(len, priority) => sender.fall_asleep(len, priority),
+                Want::Room(room, priority) => sender.fall_asleep(room, priority),
             };
             // Without a place nobody would hear that it is rung.
             if asleep && self.stay().is_ok() {

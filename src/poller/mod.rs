@@ -27,7 +27,7 @@ use entry::Entry;
 use rounds::{Found, Patience};
 use slab::{FIRST_DOOR, Slab, Topic};
 
-use crate::connection::{Arm, Connection, Listener, SendError};
+use crate::connection::{Arm, Connection, Listener, Room, SendError};
 use crate::error::Error;
 use crate::sync::Arc;
 use crate::sys::cpu;
@@ -284,11 +284,11 @@ impl<C: Polled> Poller<C> {
     }
 
     /// As [`Turn::until_room`], outside a turn. Returns whether the connection is there.
-    pub fn until_room(&mut self, connection: Token, len: usize) -> bool {
+    pub fn until_room(&mut self, connection: Token, room: impl Into<Room>) -> bool {
         self.heat(connection);
         let entry = self.entries.get_mut(connection);
         entry
-            .map(|entry| entry.want = entry::Want::Room(len, None))
+            .map(|entry| entry.want = entry::Want::Room(room.into(), None))
             .is_some()
     }
 
@@ -300,13 +300,13 @@ impl<C: Polled> Poller<C> {
         &mut self,
         connection: Token,
         priority: usize,
-        len: usize,
+        room: impl Into<Room>,
     ) -> Result<bool, SendError> {
         self.heat(connection);
         let Some(entry) = self.entries.get_mut(connection) else {
             return Ok(false);
         };
-        entry.want_room_at(priority, len)?;
+        entry.want_room_at(priority, room.into())?;
         Ok(true)
     }
 

@@ -7,7 +7,7 @@ use super::Poller;
 use super::entry::{Entry, Want};
 use super::polled::Polled;
 use super::slab::Token;
-use crate::connection::{RecvError, SendError};
+use crate::connection::{RecvError, Room, SendError};
 use crate::error::Error;
 use crate::planted::{self, Check};
 
@@ -107,18 +107,22 @@ impl<'a, C: Polled> Turn<'a, C> {
         there
     }
 
-    /// Has the connection be told as ready once there is room for `len` bytes (where there are several priorities, at 0: see [`Turn::until_room_at`]), and not for frames before that: a client that reads no answers is itself
-    /// made to wait. It is ready for frames again then, and so it is once there can be no room any more, as the peer receives nothing again: what is sent is then refused. What expires takes eight bytes more: ask for them too.
-    pub fn until_room(&mut self, len: usize) {
-        self.entry_mut().want = Want::Room(len, None);
+    /// Has the connection be told as ready once there is room for a payload of so many bytes, or as [`Room`] says for what is aligned or expires (where there are several priorities, at 0: see [`Turn::until_room_at`]), and not for frames before that: a client that reads no answers is itself
+    /// made to wait. It is ready for frames again then, and so it is once there can be no room any more, as the peer receives nothing again: what is sent is then refused.
+    pub fn until_room(&mut self, room: impl Into<Room>) {
+        self.entry_mut().want = Want::Room(room.into(), None);
     }
 
     /// The same, for room at `priority`: what waits for one lane is not told of room in another.
     ///
     /// # Errors
     /// [`SendError::Priority`]: there is no such priority. What the connection is waited for stays as it was.
-    pub fn until_room_at(&mut self, priority: usize, len: usize) -> Result<(), SendError> {
-        self.entry_mut().want_room_at(priority, len)
+    pub fn until_room_at(
+        &mut self,
+        priority: usize,
+        room: impl Into<Room>,
+    ) -> Result<(), SendError> {
+        self.entry_mut().want_room_at(priority, room.into())
     }
 
     /// Takes the connection out, as [`Poller::remove`] does.

@@ -38,7 +38,7 @@ impl Sender {
     ) -> Result<(), SendError> {
         let send =
             |half: &mut connection::Sender| half.try_send_kind_expiring(kind, payload, expires);
-        let room = Room::expiring(payload.len(), 8);
+        let room = Room::of(payload.len()).expiring();
         self.fed.in_time(room, expires, send).await
     }
 
@@ -53,7 +53,7 @@ impl Sender {
         expires: Instant,
     ) -> Result<Reservation<'_>, SendError> {
         let find = |half: &mut connection::Sender| half.find_expiring_room(len, expires);
-        let room = Room::expiring(len, 8);
+        let room = Room::of(len).expiring();
         let found = self.fed.in_time(room, expires, find).await?;
         Ok(self.fed.lane.half.hand_out_expiring(found))
     }
@@ -91,7 +91,7 @@ impl<H: Sends> Feeding<H> {
             Some(sent) => sent?,
             None => attempt(self.lane.at_once())?,
         };
-        self.lane.passed(room.len);
+        self.lane.passed(room.len());
         Ok(sent)
     }
 }

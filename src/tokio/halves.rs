@@ -66,7 +66,7 @@ macro_rules! sends {
 
             fn arm(&mut self, want: Room) -> Rested {
                 let $this = self;
-                $lane.arm_for(want).unwrap_or(Rested::Ready)
+                $lane.arm_until(want).unwrap_or(Rested::Ready)
             }
         }
     };

@@ -73,7 +73,11 @@ impl Sender {
     ) -> Result<Reservation<'_>, SendError> {
         self.fed.settle().await?;
         let find = |half: &mut connection::Sender| half.find_room(len, align);
-        let slot = self.fed.lane.until(Room::aligned(len, align), find).await?;
+        let slot = self
+            .fed
+            .lane
+            .until(Room::of(len).aligned(align), find)
+            .await?;
         self.fed.lane.passed(len);
         Ok(self.fed.lane.half.hand_out(slot))
     }

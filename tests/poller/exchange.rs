@@ -11,7 +11,7 @@ use crate::server::{Client, Seen, ask, path, patient, serve, soon};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-fn pair(name: &str, config: &Config) -> (Connection, Connection) {
+pub(crate) fn pair(name: &str, config: &Config) -> (Connection, Connection) {
     let path = path(name);
     let mut listener = config.bind(path.as_path()).unwrap();
     thread::scope(|scope| {

@@ -13,5 +13,6 @@ mod panics;
 mod peer;
 #[path = "../crash/process.rs"]
 mod process;
+mod room;
 mod server;
 mod storm;

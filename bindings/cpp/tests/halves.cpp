@@ -233,6 +233,9 @@ int main(int count, char **arguments) {
     CHECK(sender.try_send_expiring(view("soon"), 60s, 4));
     CHECK(poll(&entry, 1, 60'000) == 1 && !receiver.arm() && receiver.next().kind() == 4);
     CHECK(sender.about().capacity == receiver.about().capacity && !sender.arm(8) && sender.check());
+    CHECK(!sender.arm(8, 8) && !sender.arm(8, 1));
+    THROWS(RINGWAY_ALIGNMENT, (void)sender.arm(8, 128));
+    CHECK(sender.try_reserve(8, ringway::do_not_wait, 128).error().code() == RINGWAY_ALIGNMENT);
 
     {
         const auto ends_receive = receiver.interrupter();

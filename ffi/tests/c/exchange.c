@@ -106,6 +106,7 @@ static void in_place(struct pair *pair) {
         GIVES(RINGWAY_TOO_LARGE, ringway_sender_reserve(pair->sender[1], SIZE_MAX - less, 8, RINGWAY_FOR_EVER, &space));
         GIVES(RINGWAY_TOO_LARGE, ringway_sender_reserve(pair->sender[1], SIZE_MAX - less, 8, 0, &space));
         GIVES(RINGWAY_TOO_LARGE, ringway_sender_arm(pair->sender[1], SIZE_MAX - less, &armed));
+        GIVES(RINGWAY_TOO_LARGE, ringway_sender_arm_aligned(pair->sender[1], SIZE_MAX - less, 8, &armed));
     }
     GIVES(RINGWAY_INVALID_ARGUMENT, ringway_sender_commit(pair->sender[0], 101, 0));
     memcpy(space, "in place", 8);
@@ -300,6 +301,54 @@ static void event_loop(struct pair *pair) {
     CHECK(!armed);
 }
 
+/* A pad takes room too: a loop that reserves what is aligned sleeps until there is as much, and a wait ends with its time. */
+static void aligned(void) {
+    ringway_config *config;
+    struct pair pair;
+    ringway_frame frame;
+    char block[1000] = {0};
+    void *space;
+    bool armed;
+    config = new_config();
+    OK(ringway_config_set(config, RINGWAY_ALIGNMENT_MOST, 64));
+    OK(ringway_config_set(config, RINGWAY_CAPACITY, 4096));
+    OK(ringway_config_set(config, RINGWAY_PEER_CAPACITY, 4096));
+    make_pair(&pair, config);
+    ringway_sender *sender = pair.sender[0];
+    /* What 40 bytes take is left, and nothing for a pad. */
+    for (int each = 0; each < 4; each++) OK(ringway_sender_send(sender, block, sizeof block, 0));
+    OK(ringway_sender_send(sender, NULL, 0, 0));
+    GIVES(RINGWAY_FULL, ringway_sender_reserve(sender, 40, 64, RINGWAY_DO_NOT_WAIT, &space));
+    GIVES(RINGWAY_TIMED_OUT, ringway_sender_reserve(sender, 40, 64, 1000, &space));
+    GIVES(RINGWAY_ALIGNMENT, ringway_sender_reserve(sender, 40, 128, 0, &space));
+    GIVES(RINGWAY_ALIGNMENT, ringway_sender_arm_aligned(sender, 40, 128, &armed));
+    GIVES(RINGWAY_ALIGNMENT, ringway_sender_arm_aligned(sender, 40, 3, &armed));
+    OK(ringway_sender_arm_aligned(sender, 40, 1, &armed));
+    CHECK(!armed);
+    OK(ringway_sender_arm(sender, 40, &armed));
+    CHECK(!armed);
+    OK(ringway_sender_arm_aligned(sender, 40, 64, &armed));
+    CHECK(armed);
+    struct pollfd entry = {.events = POLLIN};
+    OK(ringway_sender_descriptor(sender, &entry.fd));
+    CHECK(poll(&entry, 1, 0) == 0);
+    for (int each = 0; each < 5; each++) {
+        OK(ringway_receiver_next(pair.receiver[1], LONG, &frame));
+        OK(ringway_receiver_release(pair.receiver[1]));
+    }
+    CHECK(poll(&entry, 1, 60000) == 1);
+    OK(ringway_sender_arm_aligned(sender, 40, 64, &armed));
+    CHECK(!armed);
+    OK(ringway_sender_reserve(sender, 40, 64, RINGWAY_DO_NOT_WAIT, &space));
+    CHECK((uintptr_t)space % 64 == 0);
+    OK(ringway_sender_abort(sender));
+    OK(ringway_sender_reserve(sender, 40, 64, LONG, &space));
+    CHECK((uintptr_t)space % 64 == 0);
+    OK(ringway_sender_abort(sender));
+    free_pair(&pair);
+    ringway_config_free(config);
+}
+
 static void priorities(void) {
     ringway_config *config;
     struct pair pair;
@@ -372,6 +421,7 @@ int main(void) {
     event_loop(&pair);
     free_pair(&pair);
     ringway_config_free(config);
+    aligned();
     priorities();
     ends();
     puts("exchange: ok");

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use super::Sender;
 use crate::connection::outcome::SendError;
 use crate::connection::reservation::Reservation;
-use crate::connection::rest::{Ended, LIFE_EVERY};
+use crate::connection::rest::LIFE_EVERY;
+use crate::connection::room::Room;
 use crate::ring::{Refusal, Slot};
 use crate::sys::clock::HostClock;
 use crate::sys::cpu;
@@ -189,7 +190,11 @@ impl Sender {
                 Err(Refusal::Full) if waits => {
                     // As in `slot_slowly`.
                     self.publish_group();
-                    self.wait_for_expiring_room(len, align, expires)?;
+                    match self.wait_for(Room::of(len).aligned(align).expiring(), Some(expires)) {
+                        // What there is to say about being late, the next look says.
+                        Err(SendError::TimedOut) => {}
+                        waited => waited?,
+                    }
                 }
                 Err(refusal) => return Err(self.refused(refusal)),
             }
@@ -212,29 +217,6 @@ impl Sender {
                 Err(SendError::QueueTooLong)
             }
             _ => Ok(()),
-        }
-    }
-
-    fn wait_for_expiring_room(
-        &mut self,
-        len: usize,
-        align: usize,
-        expires: Instant,
-    ) -> Result<(), SendError> {
-        let Self { lane, rest, .. } = self;
-        let outcome = rest.wait(
-            Some(expires),
-            &mut || match lane.try_reserve_expiring(len, align) {
-                Ok(_) => Ok(Some(())),
-                Err(Refusal::Full) => Ok(None),
-                Err(refusal) => Err(refusal),
-            },
-        );
-        match outcome {
-            // What there is to say about being late, the caller's next look says.
-            Ok(Ok(()) | Err(Ended::TimedOut)) => Ok(()),
-            Ok(Err(ended)) => Err(self.over(ended)),
-            Err(refusal) => Err(self.refused(refusal)),
         }
     }
 }

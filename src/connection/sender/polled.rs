@@ -5,6 +5,7 @@ use crate::connection::link::Link;
 use crate::connection::outcome::SendError;
 use crate::connection::polled::{Look, end_of};
 use crate::connection::rest::Rest;
+use crate::connection::room::Room;
 use crate::ring::{Beside, Refusal};
 use crate::sync::Arc;
 
@@ -19,15 +20,15 @@ impl Sender {
         &self.rest.link
     }
 
-    /// Whether there is room for `len` bytes at `priority`, or else at the one at hand. For a payload that can never be sent there is: the send says so.
-    pub(crate) fn look(&mut self, len: usize, priority: Option<usize>) -> Look {
+    /// Whether there is `room` at `priority`, or else at the one at hand. For a payload that can never be sent there is: the send says so.
+    pub(crate) fn look(&mut self, room: Room, priority: Option<usize>) -> Look {
         if self.birth.is_forked() {
             return ended(SendError::Forked);
         }
         // The lane is shut then.
         let _ = self.heed_verdict();
         self.publish_leaked();
-        match lane_of(&mut self.lane, &mut self.beside, priority).has_room(len, 8) {
+        match room.is_in(lane_of(&mut self.lane, &mut self.beside, priority)) {
             Ok(true) | Err(Refusal::TooLarge { .. } | Refusal::Alignment { .. }) => Look::Something,
             Ok(false) => Look::Nothing,
             Err(refusal) => ended(self.refused(refusal)),
@@ -59,15 +60,15 @@ impl Sender {
         }
     }
 
-    /// Goes to sleep if there is no room for `len` bytes at `priority`, or else at the one at hand, and returns whether it did.
-    pub(crate) fn fall_asleep(&mut self, len: usize, priority: Option<usize>) -> bool {
+    /// Goes to sleep if there is no `room` at `priority`, or else at the one at hand, and returns whether it did.
+    pub(crate) fn fall_asleep(&mut self, room: Room, priority: Option<usize>) -> bool {
         self.tell_beside();
         self.lane.tell_numbers();
         let Self {
             lane, beside, rest, ..
         } = self;
         let lane = lane_of(lane, beside, priority);
-        rest.fall_asleep(|| !matches!(lane.has_room(len, 8), Ok(false)))
+        rest.fall_asleep(|| !matches!(room.is_in(lane), Ok(false)))
     }
 }
 

@@ -2,63 +2,11 @@
 
 use std::time::Instant;
 
-use super::{Lane, Sender};
+use super::Sender;
 use crate::connection::outcome::SendError;
 use crate::connection::reservation::Reservation;
-use crate::connection::rest::Rested;
+use crate::connection::room::Room;
 use crate::ring::{Refusal, Slot};
-
-/// Room for a frame, which somebody waits for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Room {
-    /// Payload bytes.
-    pub(crate) len: usize,
-    /// What their address is a multiple of.
-    pub(crate) align: usize,
-    /// The frame expires: what precedes its payload is longer.
-    pub(crate) expires: bool,
-}
-
-impl Room {
-    /// For a plain frame.
-    pub(crate) fn of(len: usize) -> Self {
-        Self::aligned(len, 8)
-    }
-
-    /// The same with an aligned payload.
-    pub(crate) fn aligned(len: usize, align: usize) -> Self {
-        let expires = false;
-        Self {
-            len,
-            align,
-            expires,
-        }
-    }
-
-    /// For a frame that expires.
-    pub(crate) fn expiring(len: usize, align: usize) -> Self {
-        let expires = true;
-        Self {
-            len,
-            align,
-            expires,
-        }
-    }
-
-    /// Whether there is. It is to agree with the call that waits for it: where that finds none and this finds some, a task never sleeps.
-    fn is_in(self, lane: &mut Lane) -> Result<bool, Refusal> {
-        let found = if self.expires {
-            lane.try_reserve_expiring(self.len, self.align)
-        } else {
-            lane.try_reserve(self.len, self.align)
-        };
-        match found {
-            Ok(_) => Ok(true),
-            Err(Refusal::Full) => Ok(false),
-            Err(refusal) => Err(refusal),
-        }
-    }
-}
 
 impl Sender {
     /// What [`Sender::try_reserve`] reserves, aligned, before it is handed out: [`Sender::hand_out`] comes next.
@@ -104,18 +52,13 @@ impl Sender {
     pub(crate) fn looks_roomy(&mut self, room: Room) -> bool {
         self.is_forked() || !matches!(room.is_in(&mut self.lane), Ok(false))
     }
-
-    /// As [`Sender::arm`], for whoever has a timer.
-    pub(crate) fn arm_for(&mut self, room: Room) -> Result<Rested, SendError> {
-        self.arm_until(|lane| room.is_in(lane))
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Room;
     use crate::connection::Config;
     use crate::connection::rest::pair::pair;
+    use crate::connection::room::Room;
 
     #[test]
     fn there_is_room_for_what_fits_and_for_what_is_refused() {

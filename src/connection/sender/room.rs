@@ -6,6 +6,7 @@ use super::Sender;
 use crate::connection::outcome::{Gone, SendError};
 use crate::connection::reservation::Reservation;
 use crate::connection::rest::{Ended, Interrupter, LIFE_EVERY};
+use crate::connection::room::Room;
 use crate::ring::{Refusal, Slot};
 
 impl Sender {
@@ -45,7 +46,7 @@ impl Sender {
                 (Err(Refusal::Full), Some(deadline)) => {
                     // What is withheld must be visible before we wait, or the peer could not make room.
                     self.publish_group();
-                    self.wait_for(len, align, deadline)?;
+                    self.wait_for(Room::of(len).aligned(align), deadline)?;
                     outcome = self.lane.try_reserve(len, align);
                 }
                 (Err(refusal), _) => return Err(self.refused(refusal)),
@@ -78,12 +79,26 @@ impl Sender {
         deadline: Option<Instant>,
     ) -> Result<(), SendError> {
         loop {
-            self.wait_for(payload.len(), 8, deadline)?;
+            self.wait_for(Room::of(payload.len()), deadline)?;
             match self.try_send_kind(kind, payload) {
                 Err(SendError::Full) => {}
                 other => return other,
             }
         }
+    }
+
+    /// As [`Sender::reserve_aligned`], until `deadline`.
+    ///
+    /// # Errors
+    /// Also [`SendError::TimedOut`].
+    #[inline]
+    pub fn reserve_aligned_deadline(
+        &mut self,
+        len: usize,
+        align: usize,
+        deadline: Instant,
+    ) -> Result<Reservation<'_>, SendError> {
+        self.reserve_within(len, align, Some(Some(deadline)))
     }
 
     /// As [`Sender::reserve_aligned`], without waiting.
@@ -99,26 +114,13 @@ impl Sender {
         self.reserve_within(len, align, None)
     }
 
-    /// Waits until there is room for a payload of `len` bytes, which the next call can send; `None` waits for ever. Publishes a group whose guard was leaked.
+    /// Waits until there is room for a payload of so many bytes, or as [`Room`] says, which the next call can send; `None` waits for ever. Publishes a group whose guard was leaked.
     ///
     /// # Errors
-    /// As for [`Sender::send_deadline`].
+    /// As for [`Sender::send_deadline`]; [`SendError::Alignment`].
     pub fn wait_for_room(
         &mut self,
-        len: usize,
-        deadline: Option<Instant>,
-    ) -> Result<(), SendError> {
-        self.wait_for_aligned_room(len, 8, deadline)
-    }
-
-    /// The same for a payload whose address is a multiple of `align`, which takes a pad before it: for [`Sender::try_reserve_aligned`].
-    ///
-    /// # Errors
-    /// Also [`SendError::Alignment`].
-    pub fn wait_for_aligned_room(
-        &mut self,
-        len: usize,
-        align: usize,
+        room: impl Into<Room>,
         deadline: Option<Instant>,
     ) -> Result<(), SendError> {
         if self.birth.is_forked() {
@@ -126,7 +128,7 @@ impl Sender {
         }
         self.publish_leaked();
         self.heed()?;
-        self.wait_for(len, align, deadline)
+        self.wait_for(room.into(), deadline)
     }
 
     /// What ends a wait of this half from another thread.
@@ -141,15 +143,14 @@ impl Sender {
         self.rest.heed_signals(on);
     }
 
-    fn wait_for(
+    pub(super) fn wait_for(
         &mut self,
-        len: usize,
-        align: usize,
+        room: Room,
         deadline: Option<Instant>,
     ) -> Result<(), SendError> {
         let Self { lane, rest, .. } = self;
         let outcome = rest.wait(deadline, &mut || {
-            lane.has_room(len, align).map(|room| room.then_some(()))
+            room.is_in(lane).map(|there| there.then_some(()))
         });
         match outcome {
             Ok(Ok(())) => Ok(()),

@@ -4,7 +4,7 @@ use super::{Manner, Producer};
 use crate::layout::header::HEADER;
 use crate::layout::violation::Violation;
 use crate::ring::beside::Counted;
-use crate::ring::slot::Refusal;
+use crate::ring::slot::{Refusal, Slot};
 use crate::ring::tally::{Numbers, Tally};
 use crate::segment::{ForeignWord, OwnRing, OwnWord};
 use crate::sync::{Ordering, Site, fence, order};
@@ -123,17 +123,30 @@ impl<R: OwnRing, W: ForeignWord, T: OwnWord> Producer<R, W, T> {
 
     /// Whether a frame of `payload` bytes fits now, after a fresh look.
     pub(crate) fn has_room(&mut self, payload: usize, alignment: usize) -> Result<bool, Refusal> {
-        match self.try_reserve(payload, alignment) {
-            Ok(_) => Ok(true),
-            Err(Refusal::Full) => Ok(false),
-            Err(other) => Err(other),
-        }
+        is_there(self.try_reserve(payload, alignment))
+    }
+
+    /// The same of one that expires.
+    pub(crate) fn has_expiring_room(
+        &mut self,
+        payload: usize,
+        alignment: usize,
+    ) -> Result<bool, Refusal> {
+        is_there(self.try_reserve_expiring(payload, alignment))
     }
 
     /// The released position as last seen.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn known_released(&self) -> u64 {
         self.limit - self.ring.capacity()
+    }
+}
+
+fn is_there(found: Result<Slot, Refusal>) -> Result<bool, Refusal> {
+    match found.map(drop) {
+        Ok(()) => Ok(true),
+        Err(Refusal::Full) => Ok(false),
+        Err(other) => Err(other),
     }
 }
 

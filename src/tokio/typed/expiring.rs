@@ -22,7 +22,7 @@ impl<M: Messages + ?Sized> Sender<M> {
         M: Carries<T>,
     {
         let send = |half: &mut typed::Sender<M>| half.try_send_expiring(message, expires);
-        let room = Room::expiring(size_of::<T>(), 8);
+        let room = Room::of(size_of::<T>()).expiring();
         self.fed.in_time(room, expires, send).await
     }
 
@@ -39,7 +39,7 @@ impl<M: Messages + ?Sized> Sender<M> {
         M: Carries<T>,
     {
         let send = |half: &mut typed::Sender<M>| half.try_send_slice_expiring(messages, expires);
-        let room = Room::expiring(size_of_val(messages), 8);
+        let room = Room::of(size_of_val(messages)).expiring();
         self.fed.in_time(room, expires, send).await
     }
 
@@ -59,7 +59,7 @@ impl<M: Messages + ?Sized> Sender<M> {
         let len = size_of::<T::Head>().saturating_add(tail.as_bytes().len());
         let send =
             |half: &mut typed::Sender<M>| half.try_send_with_expiring::<T>(head, tail, expires);
-        let room = Room::expiring(len, 8);
+        let room = Room::of(len).expiring();
         self.fed.in_time(room, expires, send).await
     }
 
@@ -75,7 +75,9 @@ impl<M: Messages + ?Sized> Sender<M> {
         M: Carries<T>,
     {
         let find = |half: &mut typed::Sender<M>| half.try_reserve_expiring::<T>(expires).map(drop);
-        let room = Room::expiring(size_of::<T>(), typed::reserved_align::<T>());
+        let room = Room::of(size_of::<T>())
+            .aligned(typed::reserved_align::<T>())
+            .expiring();
         self.fed.in_time(room, expires, find).await?;
         self.fed.lane.half.try_reserve_expiring(expires)
     }

@@ -93,11 +93,11 @@ impl<M: Messages + ?Sized> Sender<M> {
     where
         M: Carries<T>,
     {
-        let room = Room::aligned(size_of::<T>(), typed::reserved_align::<T>());
+        let room = Room::of(size_of::<T>()).aligned(typed::reserved_align::<T>());
         let find = |half: &mut typed::Sender<M>| half.try_reserve::<T>().map(drop);
         self.fed.settle().await?;
         self.fed.lane.until(room, find).await?;
-        self.fed.lane.passed(room.len);
+        self.fed.lane.passed(room.len());
         self.fed.lane.at_once().try_reserve()
     }
 

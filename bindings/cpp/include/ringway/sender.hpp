@@ -128,10 +128,10 @@ class sender {
     void priority(std::size_t priority) { detail::must(ringway_sender_set_priority(handle_.get(), priority)); }
     /// Asks the kernel whether the peer's receiver is still there.
     expected<void> check() { return detail::tried(ringway_sender_check(handle_.get())); }
-    /// Whether to poll the descriptor, for readability: `false`, there is room now.
-    bool arm(std::size_t length) {
+    /// Whether to poll the descriptor, for readability: `false`, there is room now. `alignment`: that of the `try_reserve` which is to find it.
+    bool arm(std::size_t length, std::size_t alignment = 8) {
         bool armed;
-        detail::must(ringway_sender_arm(handle_.get(), length, &armed));
+        detail::must(ringway_sender_arm_aligned(handle_.get(), length, alignment, &armed));
         return armed;
     }
     [[nodiscard]] int descriptor() const {
