@@ -86,13 +86,14 @@ impl Waiter {
         socket: BorrowedFd<'_>,
         peer: Option<BorrowedFd<'_>>,
     ) -> io::Result<Self> {
-        let waiter = Self {
-            own: OnceLock::new(),
-            bell: bell.map(Arc::new),
-            seat: None,
-        };
+        let waiter = Self::with(bell.map(Arc::new), None);
         waiter.watch(socket, peer)?;
         Ok(waiter)
+    }
+
+    fn with(bell: Option<Arc<OwnedFd>>, seat: Option<Seat>) -> Self {
+        let own = OnceLock::new();
+        Self { own, bell, seat }
     }
 
     /// The same half's with a place in a poller, and without an instance of its own.
@@ -106,11 +107,7 @@ impl Waiter {
             seat.watch_bell(bell.as_fd())?;
         }
         // From here on a failure drops it, and the watch of the bell with it.
-        let waiter = Self {
-            own: OnceLock::new(),
-            bell: self.bell.clone(),
-            seat: Some(seat),
-        };
+        let waiter = Self::with(self.bell.clone(), Some(seat));
         if let Some(seat) = &waiter.seat {
             seat.watch_life(socket)?;
             peer.map_or(Ok(()), |peer| seat.watch_life(peer))?;
@@ -124,13 +121,14 @@ impl Waiter {
         socket: BorrowedFd<'_>,
         peer: Option<BorrowedFd<'_>>,
     ) -> io::Result<Self> {
-        let waiter = Self {
-            own: OnceLock::new(),
-            bell: self.bell.clone(),
-            seat: None,
-        };
+        let waiter = self.bare();
         waiter.watch(socket, peer)?;
         Ok(waiter)
+    }
+
+    /// The same half's without either: it has an instance again as soon as it waits.
+    pub(crate) fn bare(&self) -> Self {
+        Self::with(self.bell.clone(), None)
     }
 
     /// Its place in a poller.

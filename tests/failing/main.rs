@@ -149,6 +149,42 @@ fn each_call_in_the_sources_is_made_in_some_scene() {
     );
 }
 
+/// The watches that a client needs in a poller are had before it is told that it is let in: where there is no further one, its halves give up their own for them.
+#[test]
+fn who_is_let_in_by_a_poller_stays_there_where_no_further_watch_is_granted() {
+    let name = "who_is_let_in_by_a_poller_stays_there_where_no_further_watch_is_granted";
+    alone(name, LIMIT, || {
+        if !cfg!(debug_assertions) {
+            println!("not run: the optimiser leaves no function for each call");
+            return;
+        }
+        let Some(mut series) = Series::new(Scene::Poller) else {
+            return;
+        };
+        let symbols = Symbols::new();
+        let seats: BTreeSet<u64> = series
+            .callers()
+            .filter(|(_, caller)| {
+                let name = symbols.around(*caller);
+                name.contains("watch_bell") || name.contains("watch_life")
+            })
+            .map(|(_, caller)| caller)
+            .collect();
+        let mut plans = series.plans(&mut BTreeSet::new(), true);
+        plans.retain(|plan| {
+            let lacks = matches!(plan.errno, libc::ENOSPC | libc::ENOMEM);
+            let place = series.place(plan.number, plan.site);
+            lacks && !plan.rare && place.is_some_and(|place| place.is_behind(&seats))
+        });
+        assert!(plans.len() >= 4, "two halves and two answers: {plans:?}");
+        for plan in plans {
+            let [at_first, at_last, peer] = series.said(&[plan]);
+            let goes_on = at_first.is_empty() && at_last.is_empty();
+            assert!(goes_on && peer.starts_with("complete;"), "{plan:?}: {peer}");
+        }
+    });
+}
+
 const SERVERS: &[Scene] = &[
     Scene::RichServer,
     Scene::Server,

@@ -48,6 +48,11 @@ impl Place {
         }
     }
 
+    /// Whether a call from here comes through one of these.
+    pub(crate) fn is_behind(&self, callers: &BTreeSet<u64>) -> bool {
+        self.callers.iter().any(|by| callers.contains(by))
+    }
+
     /// Which times are to be tried: all, or the first, the second and the last one.
     pub(crate) fn indices(&self, all: bool) -> Vec<usize> {
         let count = self.occurrences.len();
@@ -239,6 +244,14 @@ impl Series {
     pub(crate) fn behind(&mut self, first: Plan) -> Places {
         let ran = self.try_run(&[first], true);
         places(self.scene, &ran.calls)
+    }
+
+    /// Carries plans out, and returns what both sides said of their attempts.
+    pub(crate) fn said(&mut self, plans: &[Plan]) -> [String; 3] {
+        let ran = self.try_run(plans, false);
+        assert!(!ran.hits.contains(&0), "{plans:?} were not met");
+        assert_eq!(fault(&ran, plans, Some(self.wanted)), None, "{plans:?}");
+        ran.texts
     }
 
     /// Carries plans out, and returns what is wrong then.

@@ -20,10 +20,21 @@ impl Rest {
             // forgotten with the waiter that had it.
             self.unseat();
         }
-        let (socket, pidfd) = (self.link.socket(), self.link.pidfd());
-        let waiter = self.waiter.seated(seat.clone(), socket, pidfd)?;
+        let waiter = match self.seated(seat) {
+            // The kernel has no watch left for us. Its own, which are as many and are given up anyway, it had before the peer was told that it is let in.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::ENOMEM)) => {
+                self.move_to(self.waiter.bare());
+                self.seated(seat)?
+            }
+            made => made?,
+        };
         self.move_to(waiter);
         Ok(())
+    }
+
+    fn seated(&self, seat: &Seat) -> io::Result<Waiter> {
+        let (socket, pidfd) = (self.link.socket(), self.link.pidfd());
+        self.waiter.seated(seat.clone(), socket, pidfd)
     }
 
     /// Waits by itself again. Where no descriptor is to be had for that, it makes one when it has to wait.
