@@ -1,6 +1,7 @@
 //! Frames that expire: dropped before they are seen, by every way of receiving, and refused where the queue is too long.
 
 mod drop;
+mod held;
 #[path = "../pair/mod.rs"]
 mod pair;
 #[path = "../crash/process.rs"]
