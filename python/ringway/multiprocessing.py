@@ -165,8 +165,7 @@ class Connection:
                         early.send(kind, pieces)
                         return
                     early.switch()
-                    self._out = early.ring.sender
-                    self._finish_early(early.ring)
+                    self._open_out(early, early.ring)
             except (BrokenPipeError, ConnectionResetError) as error:
                 self._check_closed()
                 raise BrokenPipeError(errno.EPIPE, "Broken pipe") from error
@@ -176,6 +175,23 @@ class Connection:
             out = self._out
         if out is not None:
             _ringway._pipe_send_pieces(out, kind, pieces)
+
+    def _open_out(self, early: Early, ring: ringway.Connection) -> None:
+        """Sends through the ring from now on, both halves of which live until this end is closed: the other side hears by them that it is there. Gives up the socket when nothing passes through it any more.
+
+        That comes first: if a signal's handler raises behind it, the next call does it once more, and nothing is left open. What follows is done by stores, between which no handler comes, and no other thread, which receives.
+        """
+        sender = ring.sender
+        gone = False
+        while True:
+            needed = self._readable and self._in is None
+            if needed or gone:
+                self._ring, self._out = ring, sender
+                if not needed:
+                    self._early = None
+                return
+            early.close()
+            gone = True
 
     # Receiving.
 
@@ -273,12 +289,25 @@ class Connection:
         if not early.finish() or early.ring is None:
             raise EOFError
         receiver = early.ring.receiver
-        if self._selected is not None:
-            self._selected.switch(early.fileno(), receiver)
-        self._in = receiver
-        if self._selected is None:
-            self._quick_in = receiver
-        self._finish_early(early.ring)
+        switched: Selected | None = None
+        gone = False
+        while True:
+            # As in `_open_out`.
+            needed = self._writable and self._out is None
+            selected = self._selected
+            if selected is not None and selected is not switched:
+                selected.switch(early.fileno(), receiver)
+                switched = selected
+            elif not needed and not gone:
+                early.close()
+                gone = True
+            else:
+                self._ring, self._in = early.ring, receiver
+                if selected is None:
+                    self._quick_in = receiver
+                if not needed:
+                    self._early = None
+                return
 
     def poll(self, timeout: float | None = 0.0) -> bool:
         """Whether there is something to receive, or the end; waits for it so many seconds, or with `None` for ever."""
@@ -328,7 +357,11 @@ class Connection:
         self._check_closed()
         if self._selected is None:
             early = self._early
-            self._selected = Selected(-1 if early is None else early.fileno(), self._in)
+            selected = Selected(-1 if early is None else early.fileno(), self._in)
+            if early is not None and early.fileno() < 0 and self._in is None:
+                # The next receive opens the ring, which one has begun that was interrupted.
+                selected.flag()
+            self._selected = selected
             # Each receive arms the ring anew.
             self._quick_in = None
         return self._selected.fileno()
@@ -360,15 +393,6 @@ class Connection:
             early.close()
         if ring is not None:
             ring.close()
-
-    def _finish_early(self, ring: ringway.Connection) -> None:
-        """Keeps the ring, both halves of which live until this end is closed: the other side hears by them that it is there. Gives up the socket when nothing passes through it any more."""
-        self._ring = ring
-        early = self._early
-        needed = self._readable and self._in is None or self._writable and self._out is None
-        if early is not None and not needed:
-            self._early = None
-            early.close()
 
     def _check_closed(self) -> None:
         if self.closed:

@@ -1,6 +1,7 @@
 """What comes between while a pipe begins: handlers that raise, behind any call that one of its calls makes, after which the next call goes on where that one was; and other threads."""
 
 import itertools
+import select
 import signal
 import sys
 import threading
@@ -79,7 +80,8 @@ def received(handler: Handler, end: Connection) -> Iterator[Any]:
 
 
 def exchange(ends: list[Connection], whose: int, at: int, selected: bool) -> tuple[bool, bool]:
-    """Messages both ways, with a handler in the calls of one end. Whether it raised, and whether both ends have come to their rings."""
+    """Messages both ways, with a handler in the calls of one end. Whether it raised, and whether both ends have come to their rings, and have closed their sockets."""
+    sockets = [end._early for end in ends]  # pyright: ignore[reportPrivateUsage]
     handlers = [Handler(at if end == whose else 0) for end in (0, 1)]
     if selected:
         ends[whose].fileno()
@@ -95,7 +97,8 @@ def exchange(ends: list[Connection], whose: int, at: int, selected: bool) -> tup
         while got != "last":
             assert ends[other].poll(LONG), "the message does not come"
             got = ends[other].recv()
-    return handlers[whose].seen >= at, all(map(has_come, ends))
+    closed = all(early is not None and early.fileno() < 0 for early in sockets)
+    return handlers[whose].seen >= at, closed and all(map(has_come, ends))
 
 
 def has_come(end: Connection) -> bool:
@@ -194,3 +197,36 @@ def test_a_handler_that_receives_in_the_midst_of_a_receive_is_refused() -> None:
                 assert "interrupted" in told[0]
                 if polls:
                     assert one.recv() == sent - 1
+
+
+def test_who_selects_behind_an_interrupted_receive_is_told() -> None:
+    with watched():
+        one, other = Pipe(duplex=False)
+        with one, other:
+            early = one._early  # pyright: ignore[reportPrivateUsage]
+            assert early is not None
+            sent = 0
+            while other._out is None:  # pyright: ignore[reportPrivateUsage]
+                other.send(sent)
+                sent += 1
+                early.advance()
+            assert [one.recv() for _ in range(sent - 1)] == list(range(sent - 1))
+
+            def handle(frame: FrameType, event: str, _: Any) -> None:
+                # The socket has just been closed, and nothing else was done.
+                if event == "c_return" and frame.f_code.co_name == "_real_close":
+                    raise Interrupted
+
+            sys.setprofile(handle)
+            try:
+                with pytest.raises(Interrupted):
+                    one.recv()
+            finally:
+                sys.setprofile(None)
+            assert early.fileno() < 0 and one._in is None  # pyright: ignore[reportPrivateUsage]
+            assert select.select([one], [], [], LONG)[0] == [one]
+            assert one.recv() == sent - 1
+            assert select.select([one], [], [], 0)[0] == []
+            other.send("through the ring")
+            assert select.select([one], [], [], LONG)[0] == [one]
+            assert one.recv() == "through the ring"
