@@ -18,7 +18,7 @@ use crate::pipe::{
     _pipe_dump, _pipe_load, _pipe_poll, RecvBytes, RecvObject, SendBytes, SendObject, SendPieces,
 };
 use crate::receiver::Receiver;
-use crate::records::{recv_records, try_recv_kind};
+use crate::records::{keep_batch, recv_records, try_recv_kind};
 use crate::reservation::Reservation;
 use crate::schema::Schema;
 use crate::sender::Sender;
@@ -92,6 +92,7 @@ fn private(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(_dial, module)?,
         wrap_pyfunction!(_dial_on, module)?,
         wrap_pyfunction!(_glimpse, module)?,
+        wrap_pyfunction!(keep_batch, module)?,
         wrap_pyfunction!(_pipe_dump, module)?,
         wrap_pyfunction!(_pipe_load, module)?,
         wrap_pyfunction!(_pipe_poll, module)?,

@@ -87,15 +87,29 @@ impl Receiver {
         timeout: Option<f64>,
         append: impl Fn(&Bound<'py, PyList>, u16, Bound<'py, PyBytes>) -> PyResult<()>,
     ) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        self.receive_batch_into(py, &list, max, timeout, append)?;
+        Ok(list)
+    }
+
+    /// The same at the end of a list that is there.
+    pub(crate) fn receive_batch_into<'py>(
+        &self,
+        py: Python<'py>,
+        list: &Bound<'py, PyList>,
+        max: usize,
+        timeout: Option<f64>,
+        append: impl Fn(&Bound<'py, PyList>, u16, Bound<'py, PyBytes>) -> PyResult<()>,
+    ) -> PyResult<()> {
         self.receive(py, timeout, |receiver, last| {
             let mut frames = receiver.try_recv_batch(max)?;
-            let list = PyList::empty(py);
+            let mut received = 0;
             loop {
                 let mut made = None;
                 // Without memory for it, and for its place in the list, a frame stays unread.
                 let room = |len: usize, kind: u16| {
                     let listed = blank(py, len).and_then(|bytes| {
-                        append(&list, kind, bytes.object().clone())?;
+                        append(list, kind, bytes.object().clone())?;
                         Ok(bytes)
                     });
                     made.insert(listed).is_ok()
@@ -105,10 +119,11 @@ impl Receiver {
                     (Some(frame), Some(Ok(bytes))) => {
                         last.is(&frame);
                         bytes.fill(|target| frame.copy_to(target));
+                        received += 1;
                     }
                     // The next call says it again, if it is still so.
-                    (_, Some(Err(error))) if list.is_empty() => return Ok(Err(error)),
-                    _ => return Ok(Ok(list)),
+                    (_, Some(Err(error))) if received == 0 => return Ok(Err(error)),
+                    _ => return Ok(Ok(())),
                 }
             }
         })

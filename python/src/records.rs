@@ -1,7 +1,7 @@
 //! Messages of one size and kind, received one behind the other: what becomes an array of records.
 
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyList};
 
 use crate::buffer::{Lent, room_for};
 use crate::errors::{Fault, raise, raise_with};
@@ -107,9 +107,22 @@ pub(crate) fn try_recv_kind<'py>(
     receiver.get().next_at_once(py)
 }
 
-/// Receives records into a buffer, for `ringway.typed`.
+/// Receives frames, at most `max` of them, each as `(kind, bytes)` at the end of `kept`, for `ringway.typed`: what is raised behind the call, by a signal's handler, loses none.
 #[pyfunction]
-#[pyo3(signature = (receiver, buffer, record_size, kind, timeout=None))]
+pub(crate) fn keep_batch<'py>(
+    py: Python<'py>,
+    receiver: &Bound<'py, Receiver>,
+    kept: &Bound<'py, PyList>,
+    max: usize,
+    timeout: Option<f64>,
+) -> PyResult<()> {
+    let append = |list: &Bound<'py, PyList>, kind: u16, bytes| list.append((kind, bytes));
+    let receiver = receiver.get();
+    receiver.receive_batch_into(py, kept, max, timeout, append)
+}
+
+/// Receives records into a buffer, and tells how many at the end of `told`, for `ringway.typed`.
+#[pyfunction]
 pub(crate) fn recv_records(
     py: Python<'_>,
     receiver: &Bound<'_, Receiver>,
@@ -117,7 +130,13 @@ pub(crate) fn recv_records(
     record_size: usize,
     kind: u16,
     timeout: Option<f64>,
-) -> PyResult<usize> {
+    told: &Bound<'_, PyList>,
+) -> PyResult<()> {
     let receiver = receiver.get();
-    receiver.recv_records(py, buffer, record_size, kind, timeout)
+    // Without memory for its place in the list nothing is received.
+    told.append(0)?;
+    match receiver.recv_records(py, buffer, record_size, kind, timeout) {
+        Ok(count) => told.set_item(told.len() - 1, count),
+        Err(error) => Err(error),
+    }
 }

@@ -141,28 +141,39 @@ def receive(receiver: Receiver[Any], max: int, timeout: float | None, of: Any, o
     if len(target) == 0:
         raise ValueError("there has to be room for a message")
     while True:
-        if receiver.later:
-            return _of_later(receiver, made, shape, target)
+        if receiver.later or receiver.frames:
+            kept = _of_later(receiver, made, shape, target)
+            if kept is not None:
+                return kept
+            continue
         if not stride:
-            receiver.fill_later(1, timeout)
+            receiver.receive(1, timeout)
             continue
         exact = stride == shape.record.size
         raw: Any = target.view(np.uint8) if exact else np.empty(len(target) * stride, np.uint8)
-        count = native.recv_records(receiver.untyped, raw, stride, kind, timeout)
-        if count == 0:
-            # Another message, a batch that is larger than the array, or several lanes.
-            receiver.fill_later(1, timeout)
-            continue
-        found = target[:count]
-        if not exact:
-            _widen(shape, raw[: count * stride].reshape(count, stride), found)
-        wrong = columns.wrong(found)
-        if wrong is None:
-            return found
-        first = int(wrong.argmax())
-        _keep(receiver, shape, found[first:])
+        told: list[int] = []
+        try:
+            native.recv_records(receiver.untyped, raw, stride, kind, timeout, told)
+            count = told[0]
+            found = target[:count]
+            if not exact:
+                _widen(shape, raw[: count * stride].reshape(count, stride), found)
+            wrong = columns.wrong(found) if count else None
+            # Behind the first row that is none everything is kept for later calls, which raise what is wrong with it.
+            first = count if wrong is None else int(wrong.argmax())
+            rows = _frames(kind, raw, stride, first, count)
+            found = target[:first]
+        except BaseException:
+            # A signal's handler has ended it: what was received is the next call's.
+            if told:
+                receiver.frames[:0] = _frames(kind, raw, stride, 0, told[0])
+            raise
+        receiver.frames[:0] = rows
         if first:
-            return found[:first]
+            return found
+        if not count:
+            # Another message, a batch that is larger than the array, or several lanes.
+            receiver.receive(1, timeout)
 
 
 class Columns:
@@ -203,32 +214,39 @@ def _widen(shape: Shape, theirs: NDArray[np.uint8], target: NDArray[Any]) -> Non
     ours[:, known:] = np.frombuffer(shape.default, np.uint8)[known:]
 
 
-def _keep(receiver: Receiver[Any], shape: Shape, rows: NDArray[Any]) -> None:
-    """Keeps what lies behind the first row that is none, for later calls."""
-    size = shape.record.size
-    decode = shape.decoder(size)
-    raw = rows.tobytes()
-    for at in range(0, len(raw), size):
-        try:
-            receiver.later.append(decode(raw[at : at + size]))
-        except Exception as error:  # a class may refuse values of its own
-            receiver.later.append(error)
+def _frames(kind: int, raw: NDArray[np.uint8], size: int, first: int, end: int) -> list[tuple[int, bytes]]:
+    """Rows, as frames that a receiver keeps."""
+    return [(kind, raw[at * size : (at + 1) * size].tobytes()) for at in range(first, end)]
 
 
-def _of_later(receiver: Receiver[Any], made: Any, shape: Shape, target: NDArray[Any]) -> NDArray[Any]:
-    """What was kept and is of that class, as an array."""
-    first = receiver.later[0]
+def _of_later(receiver: Receiver[Any], made: Any, shape: Shape, target: NDArray[Any]) -> NDArray[Any] | None:
+    """What was kept and is of that class, as an array. ``None``: another thread was faster."""
+    receiver.decode()
+    room = len(target)
+    given, kept = receiver.given, receiver.later[:room]
+    if not kept:
+        return None
+    first = kept[0]
     if isinstance(first, Exception):
-        raise receiver.later.popleft()
+        if given != receiver.given:
+            return None
+        receiver.given = given + 1
+        del receiver.later[0]
+        raise first
     if type(first) is not made:
         raise TypeError(f"the next message is a `{type(first).__name__}`, not a `{made.__name__}`: receive it with recv")
     image = bytearray()
     count = 0
-    while count < len(target) and receiver.later and type(receiver.later[0]) is made:
-        image += shape.encode(receiver.later.popleft())
+    while count < len(kept) and type(kept[count]) is made:
+        image += shape.encode(kept[count])
         count += 1
     target[:count] = np.frombuffer(image, target.dtype)
-    return target[:count]
+    found = target[:count]
+    if given != receiver.given:
+        return None
+    receiver.given = given + 1
+    del receiver.later[:count]
+    return found
 
 
 # Layout.

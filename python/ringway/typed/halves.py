@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
@@ -126,9 +125,9 @@ class Sender(Generic[S]):
         made = self.lane.only if of is None else of
         return made, self.lane.kind_of(made)
 
-    def arm(self, size: int = 0) -> bool:
+    def arm(self, size: int = 0, *, aligned: bool = False, expiring: bool = False) -> bool:
         """As :meth:`ringway.Sender.arm`."""
-        return self.untyped.arm(size)
+        return self.untyped.arm(size, aligned=aligned, expiring=expiring)
 
     def fileno(self) -> int:
         """The descriptor that event loops poll."""
@@ -153,63 +152,99 @@ class Sender(Generic[S]):
 class Receiver(Generic[R]):
     """The half that receives messages of `R`. Threads that call it at the same time take turns at the frames."""
 
-    __slots__ = ("_decoders", "_recv_kind", "later", "reader", "untyped")
+    # What is kept here is given out whole or not at all, whatever a signal's handler raises meanwhile. Handlers run, and other threads have their turn, behind a call and where a function or a turn of a loop
+    # begins: so what is kept changes in statements that make no call, once it is seen that `given` is what it was, and is returned by the next one.
+    __slots__ = ("_decoders", "_recv_kind", "frames", "given", "later", "reader", "untyped")
 
     untyped: native.Receiver
     """The half that receives bytes."""
     reader: Reader[R] | None
     """How frames are read; ``None``: they are bytes."""
-    later: deque[Any]
-    """Messages of frames that were received and not given out yet, and errors in their place. For :mod:`ringway.typed.arrays`."""
+    later: list[Any]
+    """Messages of frames that were received and not given out yet, and errors in their place. For :mod:`ringway.typed.arrays`, as the next two."""
+    frames: list[tuple[int, bytes]]
+    """Frames behind those, by kind and payload."""
+    given: int
+    """How often something was given out of `later`."""
 
     def __init__(self, untyped: native.Receiver, reader: Reader[R] | None) -> None:
         self.untyped, self.reader = untyped, reader
         self._recv_kind = untyped.recv_kind
         self._decoders = {} if reader is None else reader.decoders
-        self.later = deque()
+        self.later, self.frames, self.given = [], [], 0
 
     def recv(self, timeout: float | None = None) -> R:
         """The next message, waiting for it.
 
         Raises :class:`ringway.typed.Invalid` for a frame that is none: it is consumed, and the connection goes on. Else as :meth:`ringway.Connection.recv`.
         """
-        if self.later and (found := self._next_of_later()) is not NOTHING:
-            return cast(R, found)
+        if self.later or self.frames:
+            kept: Any = self._next_kept()
+            if kept is not NOTHING:
+                message: R = kept
+                return message
         kind, payload = self._recv_kind(timeout)
         decode = self._decoders.get(kind)
         return self._unknown(kind, payload) if decode is None else decode(payload)
 
     def try_recv(self) -> R | None:
         """The next message, if there is one now."""
-        if self.later and (found := self._next_of_later()) is not NOTHING:
-            return cast(R, found)
+        if self.later or self.frames:
+            kept: Any = self._next_kept()
+            if kept is not NOTHING:
+                message: R = kept
+                return message
         found = native.try_recv_kind(self.untyped)
         return None if found is None else self._decode(*found)
 
     def recv_batch(self, max: int = 64, timeout: float | None = None) -> list[R]:
         """The messages of at most ``max`` frames: those that are there, at least one. A frame of several gives all of them.
 
-        A frame that is no message ends the list; it raises in the next call, or in this one if it is the first.
+        A frame that is no message ends the list; it raises in the next call, or in this one if it is the first. A call that a signal's handler ends by an exception, such as
+        ``KeyboardInterrupt``, has given out nothing: its messages are the next call's.
         """
         while True:
-            found: list[R] = []
-            while self.later and not (found and isinstance(self.later[0], Exception)):
-                if (message := self._next_of_later()) is not NOTHING:
-                    found.append(cast(R, message))
-            if found:
-                return found
-            self.fill_later(max, timeout)
-
-    def fill_later(self, max: int, timeout: float | None) -> None:
-        """Receives frames, and keeps their messages, and errors in the place of what is none."""
-        for kind, payload in self.untyped.recv_batch_kinds(max, timeout):
-            if self.reader is None:
-                self.later.append(payload)
+            self.decode()
+            given, kept = self.given, self.later[:]
+            count = 0
+            while count < len(kept) and not isinstance(kept[count], Exception):
+                count += 1
+            found: list[R] = kept[:count]
+            error = kept[0] if kept and not count else None
+            if given != self.given:
                 continue
-            try:
-                self.later.extend(self.reader.decode_all(kind, payload))
-            except Exception as error:  # a class may refuse values of its own
-                self.later.append(error)
+            if found:
+                self.given = given + 1
+                del self.later[:count]
+                return found
+            if error is not None:
+                self.given = given + 1
+                del self.later[0]
+                raise error
+            self.receive(max, timeout)
+
+    def receive(self, max: int, timeout: float | None) -> None:
+        """Receives at most so many frames, at least one, and keeps them. For :mod:`ringway.typed.arrays`, as the next one."""
+        native.keep_batch(self.untyped, self.frames, max, timeout)
+
+    def decode(self) -> None:
+        """Makes messages of the frames that are kept, and errors in the place of what is none."""
+        while True:
+            # Not as the loop's condition, behind which another thread may have its turn.
+            if not self.frames:
+                return
+            frame = self.frames[0]
+            kind, payload = frame
+            made: list[Any] = [payload]
+            if self.reader is not None:
+                try:
+                    made = self.reader.decode_all(kind, payload)
+                except Exception as error:  # a class may refuse values of its own
+                    made = [error]
+            # Another thread may have been faster.
+            if self.frames and self.frames[0] is frame:
+                self.later += made
+                del self.frames[0]
 
     def recv_array(self, max: int = 4096, timeout: float | None = None, *, of: type | None = None, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Messages as one structured array: those that are there, at least one, and at most ``max``.
@@ -223,7 +258,7 @@ class Receiver(Generic[R]):
 
     def arm(self) -> bool:
         """As :meth:`ringway.Receiver.arm`; ``False`` as long as messages are kept here."""
-        return not self.later and self.untyped.arm()
+        return not (self.later or self.frames) and self.untyped.arm()
 
     def fileno(self) -> int:
         """The descriptor that event loops poll."""
@@ -247,15 +282,21 @@ class Receiver(Generic[R]):
             return cast(R, payload)
         raise self.reader.unknown(kind)
 
-    def _next_of_later(self) -> Any:
+    def _next_kept(self) -> Any:
         """What was kept first; raises it if it is an error. ``NOTHING``: another thread was faster."""
-        try:
-            found = self.later.popleft()
-        except IndexError:
-            return NOTHING
-        if isinstance(found, Exception):
-            raise found
-        return found
+        while True:
+            self.decode()
+            given = self.given
+            if not self.later:
+                return NOTHING
+            found = self.later[0]
+            refused = isinstance(found, Exception)
+            if given == self.given:
+                self.given = given + 1
+                del self.later[0]
+                if refused:
+                    raise found
+                return found
 
     def __iter__(self) -> Iterator[R]:
         """Messages until the peer closes in order."""

@@ -1,0 +1,145 @@
+"""What has been received of messages is not lost by a signal's handler that raises, behind whatever call a batch or an array of them makes: the next call has it."""
+
+import itertools
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import pytest
+from typed_pair import typed
+
+import ringway
+from ringway.typed import Connection, array, message, u32
+
+#: Messages that are sent, in frames of one and of several.
+COUNT = 10
+
+
+@message
+class Number:
+    value: u32
+
+
+class Interrupted(BaseException):
+    """As ``KeyboardInterrupt`` is: nobody takes it for a message that its class refuses."""
+
+
+class Handler:
+    """Raises once, where a signal's handler could: when a function begins that receives, or behind a call that it has made, whose result is lost then."""
+
+    def __init__(self, at: int) -> None:
+        self.at, self.seen = at, 0
+
+    def __call__(self, frame: FrameType, event: str, _: Any) -> None:
+        if event in ("call", "c_return") and "/ringway/typed/" in frame.f_code.co_filename:
+            self.seen += 1
+            if self.seen == self.at:
+                raise Interrupted
+
+    def during(self, call: Callable[[], list[int]]) -> list[int]:
+        sys.setprofile(self)
+        try:
+            return call()
+        except Interrupted:
+            return []
+        finally:
+            sys.setprofile(None)
+
+
+End = Connection[Any, Any]
+
+
+def batch(server: End) -> list[int]:
+    return [number.value for number in server.recv_batch(timeout=20)]
+
+
+def rows(server: End) -> list[int]:
+    return [int(row["value"]) for row in server.recv_array(timeout=20)]
+
+
+def send(client: End) -> None:
+    """Each of the numbers once, in order."""
+    pytest.importorskip("numpy")
+    client.send_batch([Number(value) for value in range(COUNT // 2)])
+    several = array(Number, COUNT - COUNT // 2)
+    several["value"] = range(COUNT // 2, COUNT)
+    client.send_array(several, together=True)
+
+
+@pytest.mark.parametrize("receive", [batch, rows])
+def test_a_receive_that_is_interrupted_anywhere_loses_nothing(place: str, receive: Callable[[End], list[int]]) -> None:
+    with typed(place, Number, Number) as (client, server):
+        send(client)
+        warm: list[int] = []
+        while len(warm) < COUNT:
+            warm += receive(server)
+        for at in itertools.count(1):
+            send(client)
+            handler = Handler(at)
+            found: list[int] = []
+            while len(found) < COUNT:
+                found += handler.during(lambda: receive(server))
+            assert found == list(range(COUNT)), at
+            if handler.seen < at:
+                assert at > 20, "there is more to interrupt"
+                return
+
+
+def test_what_an_interrupted_receive_has_kept_comes_by_every_call(place: str) -> None:
+    calls: list[Callable[[End], list[int]]] = [
+        batch,
+        rows,
+        lambda server: [server.recv(timeout=20).value],
+        lambda server: [number.value for number in [server.try_recv()] if number is not None],
+    ]
+    with typed(place, Number, Number) as (client, server):
+        for receive in calls:
+            send(client)
+
+            def handle(frame: FrameType, event: str, _: Any) -> None:
+                # What the call has received was never seen by anybody.
+                if event == "c_return" and frame.f_code.co_name == "receive":
+                    raise Interrupted
+
+            sys.setprofile(handle)
+            try:
+                with pytest.raises(Interrupted):
+                    server.recv_batch(timeout=20)
+            finally:
+                sys.setprofile(None)
+            assert not server.arm()
+            found: list[int] = []
+            while len(found) < COUNT:
+                found += receive(server)
+            assert found == list(range(COUNT))
+            assert server.arm()
+
+
+def test_threads_are_given_each_message_once(place: str) -> None:
+    interval = sys.getswitchinterval()
+    with typed(place, Number, Number) as (client, server):
+        found: list[list[int]] = [[], [], []]
+
+        def receive(mine: list[int], by: Callable[[End], list[int]]) -> None:
+            try:
+                while True:
+                    mine.extend(by(server))
+            except ringway.Closed:
+                pass
+
+        ways: list[Callable[[End], list[int]]] = [batch, rows, lambda server: [server.recv(timeout=20).value]]
+        threads = [threading.Thread(target=receive, args=(mine, by)) for mine, by in zip(found, ways, strict=True)]
+        sys.setswitchinterval(1e-6)
+        try:
+            for thread in threads:
+                thread.start()
+            for value in range(2000):
+                client.send(Number(value))
+            client.sender.close()
+            for thread in threads:
+                thread.join()
+        finally:
+            sys.setswitchinterval(interval)
+        assert sorted(itertools.chain(*found)) == list(range(2000))
