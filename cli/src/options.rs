@@ -120,12 +120,24 @@ pub(crate) fn parse_uid(text: &str) -> Result<u32, String> {
     })
 }
 
+/// No option takes more seconds: about 31 years. What is counted in nanoseconds from the start of a clock, and added up, stays far below 2^64.
+const LONGEST: f64 = 1e9;
+
 /// Parses a number of seconds that is not negative.
 pub(crate) fn parse_seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(seconds) if seconds >= 0.0 && seconds.is_finite() => Ok(seconds),
+        Ok(seconds) if (0.0..=LONGEST).contains(&seconds) => Ok(seconds),
+        Ok(seconds) if seconds > LONGEST => {
+            Err("give at most 1000000000 seconds, which is some 31 years".into())
+        }
         _ => Err("give a number of seconds, such as 10 or 0.5".into()),
     }
+}
+
+/// As many nanoseconds as seconds that were parsed.
+pub(crate) fn nanos(seconds: f64) -> u64 {
+    let time = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Parses the size of a ring: a power of two from 4096 to 1 GiB, with or without a suffix.
@@ -182,8 +194,21 @@ mod tests {
     #[test]
     fn seconds_are_not_negative() {
         assert_eq!(parse_seconds("0.5"), Ok(0.5));
-        for wrong in ["-1", "inf", "NaN", "soon"] {
-            assert!(parse_seconds(wrong).is_err(), "{wrong} was accepted");
+        assert_eq!(
+            parse_seconds("1e9").map(nanos),
+            Ok(1_000_000_000_000_000_000)
+        );
+        for wrong in ["-1", "NaN", "soon", "-inf"] {
+            let told = parse_seconds(wrong).expect_err(wrong);
+            assert!(told.contains("such as 10"), "{wrong}: {told}");
+        }
+        // 2^64 nanoseconds are 18446744073.7 seconds.
+        for wrong in ["1000000001", "18446744074", "1e30", "inf"] {
+            let told = parse_seconds(wrong).expect_err(wrong);
+            assert!(
+                told.contains("at most 1000000000 seconds"),
+                "{wrong}: {told}"
+            );
         }
     }
 }

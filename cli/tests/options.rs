@@ -221,3 +221,26 @@ fn a_user_by_name_is_told_how_to_find_the_number() {
         "{words}"
     );
 }
+
+/// 2^64 nanoseconds are 18,446,744,073.7 seconds: what is longer is told, and not taken for something shorter.
+#[test]
+fn no_option_takes_more_seconds_than_there_are_to_count() {
+    let wrong: [&[&str]; 8] = [
+        &["load", "service", "--seconds", "18446744074"],
+        &["load", "service", "--drain", "1e30"],
+        &["load", "service", "--stop-for", "1000000001"],
+        &["chaos", "--for", "18446744074", "--", "true"],
+        &["chaos", "--rest", "1e11", "--", "true"],
+        &["ping", "service", "--interval", "1e20"],
+        &["inspect", "service", "--watch", "1e20"],
+        &["recv", "service", "--wait", "inf"],
+    ];
+    for arguments in wrong {
+        let place = Place::new();
+        let mut command = place.command("said", arguments);
+        let status = command.stdout(Stdio::null()).status().unwrap();
+        let words = place.words("said");
+        assert_eq!(status.code(), Some(2), "{arguments:?}: {words}");
+        assert!(words.contains("at most 1000000000 seconds"), "{words}");
+    }
+}

@@ -13,7 +13,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use nix::sys::signal::SigSet;
@@ -25,7 +25,7 @@ use self::torment::{Order, Torment};
 use crate::exit::{self, Code, Failure};
 use crate::fault::{Fault, Gaps};
 use crate::interruption::Interruption;
-use crate::options::parse_seconds;
+use crate::options::{nanos, parse_seconds};
 
 /// Run a command, and kill it, stop it and slow it down: at random times, or at the steps that it names.
 ///
@@ -114,13 +114,6 @@ pub(crate) fn run(args: &ChaosArgs) -> ExitCode {
     exit::report("chaos", chaos(args))
 }
 
-/// `None`: as long as there is time.
-fn nanos(seconds: Option<f64>) -> u64 {
-    let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    time.and_then(|time| u64::try_from(time.as_nanos()).ok())
-        .unwrap_or(u64::MAX)
-}
-
 /// A number that is easily typed.
 fn chance() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -147,10 +140,11 @@ fn chaos(args: &ChaosArgs) -> Result<(), Failure> {
     let order = Order {
         words: args.command.clone(),
         restart: args.restart,
-        end: nanos(args.lasting),
+        // Unless given, as long as there is time.
+        end: args.lasting.map_or(u64::MAX, nanos),
         count: args.count.unwrap_or(u64::MAX),
-        rest: nanos(args.rest),
-        grace: nanos(Some(args.grace)),
+        rest: args.rest.map_or(u64::MAX, nanos),
+        grace: nanos(args.grace),
         share: args.slow_share,
         from: args.from.clone(),
     };

@@ -18,59 +18,10 @@ use rand::{Rng, SeedableRng};
 use super::arrivals::Schedule;
 use super::drive::{Sink, Spec, drive, now};
 use super::tally::{Outcome, RECORD_BYTES, Record, Tally};
+use super::times::Faults;
 use crate::exit::{self, Code, Failure};
-use crate::fault::{self, Fault, Gaps};
+use crate::fault::{self, Fault};
 use crate::ourselves;
-
-/// Faults per second, over all clients.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Faults {
-    pub(crate) kill: f64,
-    pub(crate) stop: f64,
-}
-
-impl Faults {
-    /// Reads `kill=0.1,stop=0.2`.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || "give faults per second, such as kill=0.1,stop=0.2".to_owned();
-        let mut faults = Self::default();
-        for part in text.split(',') {
-            let (name, rate) = part.split_once('=').ok_or_else(wrong)?;
-            let rate: f64 = rate.parse().map_err(|_| wrong())?;
-            if !(0.0..=1000.0).contains(&rate) {
-                return Err("a rate of faults is from 0 to 1000 per second".to_owned());
-            }
-            match name {
-                "kill" => faults.kill = rate,
-                "stop" => faults.stop = rate,
-                _ => return Err(wrong()),
-            }
-        }
-        Ok(faults)
-    }
-
-    /// When which fault happens, from the start; nothing behind `end`.
-    fn times(self, end: u64, random: &mut SmallRng) -> Vec<(u64, Fault)> {
-        let mut times = Vec::new();
-        for (rate, fault) in [(self.kill, Fault::Kill), (self.stop, Fault::Stop)] {
-            let Some(gaps) = Gaps::per_second(rate) else {
-                continue;
-            };
-            let mut at = 0.0;
-            loop {
-                at += gaps.draw(random);
-                #[expect(clippy::cast_sign_loss, reason = "times are positive")]
-                let time = at as u64;
-                if time >= end {
-                    break;
-                }
-                times.push((time, fault));
-            }
-        }
-        times.sort_by_key(|(at, _)| *at);
-        times
-    }
-}
 
 /// How many faults there were.
 #[derive(Clone, Copy, Debug, Default)]
@@ -151,10 +102,8 @@ fn run_with(
                     return Ok(Happened::default());
                 };
                 let mut random = SmallRng::seed_from_u64(first.part.seed ^ 0xFA);
-                let mut times = faults.times(first.part.end, &mut random);
-                for (at, _) in &mut times {
-                    *at = first.epoch.saturating_add(*at);
-                }
+                let times = faults.times(first.part.end, first.part.seed ^ 0xFA);
+                let times = times.map(|(at, fault)| (first.epoch.saturating_add(at), fault));
                 disturb(&mut clients, times, stop_for, &mut random, |number, old| {
                     // Only what was due when it was dead can have been its business.
                     let due = walks[number].due_before(now());
@@ -191,13 +140,13 @@ fn run_with(
 /// Stops and kills clients when it is time to; `replace` counts what a killed one has not told of, and starts another one in its place.
 fn disturb<'scope>(
     clients: &mut [Running<'scope>],
-    times: Vec<(u64, Fault)>,
+    times: impl Iterator<Item = (u64, Fault)>,
     stop_for: u64,
     random: &mut SmallRng,
     mut replace: impl FnMut(usize, &mut Running<'scope>) -> Result<Running<'scope>, Failure>,
 ) -> Result<Happened, Failure> {
     let mut happened = Happened::default();
-    let mut times = times.into_iter().peekable();
+    let mut times = times.peekable();
     loop {
         let resume = clients.iter().filter_map(|client| client.resume).min();
         let next = times.peek().map(|(at, _)| *at);
@@ -360,28 +309,6 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn faults_are_read_and_nonsense_is_not() {
-        let parse = Faults::parse;
-        assert_eq!(
-            parse("kill=0.1,stop=2"),
-            Ok(Faults {
-                kill: 0.1,
-                stop: 2.0
-            })
-        );
-        assert_eq!(
-            parse("stop=1"),
-            Ok(Faults {
-                kill: 0.0,
-                stop: 1.0
-            })
-        );
-        for wrong in ["", "kill", "kill=-1", "kill=NaN", "maim=1", "kill=1e9"] {
-            assert!(parse(wrong).is_err(), "{wrong}");
-        }
-    }
-
     fn spec(rate: f64, seconds: u64) -> Spec {
         Spec {
             address: "nobody".to_owned(),
@@ -468,22 +395,5 @@ mod tests {
             "(while kill -0 $$; do :; done 2>/dev/null; head -c 4800 /dev/zero) & exec sleep 100";
         let told = told_of(1, faults, script);
         assert!(told.contains("no other"), "{told}");
-    }
-
-    #[test]
-    fn faults_come_at_their_rate_and_not_behind_the_end() {
-        let mut random = SmallRng::seed_from_u64(5);
-        let faults = Faults {
-            kill: 10.0,
-            stop: 0.0,
-        };
-        let times = faults.times(100_000_000_000, &mut random);
-        // 1,000 on average; the standard deviation is 32.
-        assert!((850..1150).contains(&times.len()), "{}", times.len());
-        assert!(
-            times
-                .iter()
-                .all(|(at, fault)| *at < 100_000_000_000 && *fault == Fault::Kill)
-        );
     }
 }

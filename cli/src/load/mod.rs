@@ -11,6 +11,7 @@ mod faults;
 mod report;
 mod sizes;
 mod tally;
+mod times;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -24,12 +25,14 @@ use ringway::ErrorKind;
 
 use self::arrivals::{Arrivals, Part};
 use self::drive::{Sink, Spec, drive, now};
-use self::faults::Faults;
 use self::report::Report;
 use self::sizes::Sizes;
 use self::tally::{Outcome, Record, Tally};
+use self::times::Faults;
 use crate::exit::{self, Code, Failure};
-use crate::options::{WaitMode, deadline_after, parse_bytes, parse_seconds, parse_uid, patience};
+use crate::options::{
+    WaitMode, deadline_after, nanos, parse_bytes, parse_seconds, parse_uid, patience,
+};
 
 pub(crate) use self::faults::run_client;
 
@@ -122,11 +125,6 @@ const HEAD_START: u64 = 20_000_000;
 /// The same for each client; one that is a process takes longer to start.
 const EACH: u64 = 1_000_000;
 const EACH_PROCESS: u64 = 3_000_000;
-
-fn nanos(seconds: f64) -> u64 {
-    let time = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
 
 fn load(args: &LoadArgs, output: &mut impl Write) -> Result<(), Failure> {
     crate::standard::output()?;
