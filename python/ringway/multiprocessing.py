@@ -43,6 +43,7 @@ import ringway
 from ringway import _ringway
 from ringway._early import SWITCH, Early
 from ringway._message import BYTES, as_bytes
+from ringway._opening import open_in, open_out
 from ringway._selected import Selected
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ class Connection:
                         early.send(kind, pieces)
                         return
                     early.switch()
-                    self._open_out(early, early.ring)
+                    open_out(self, early, early.ring)
             except (BrokenPipeError, ConnectionResetError) as error:
                 self._check_closed()
                 raise BrokenPipeError(errno.EPIPE, "Broken pipe") from error
@@ -175,23 +176,6 @@ class Connection:
             out = self._out
         if out is not None:
             _ringway._pipe_send_pieces(out, kind, pieces)
-
-    def _open_out(self, early: Early, ring: ringway.Connection) -> None:
-        """Sends through the ring from now on, both halves of which live until this end is closed: the other side hears by them that it is there. Gives up the socket when nothing passes through it any more.
-
-        That comes first: if a signal's handler raises behind it, the next call does it once more, and nothing is left open. What follows is done by stores, between which no handler comes, and no other thread, which receives.
-        """
-        sender = ring.sender
-        gone = False
-        while True:
-            needed = self._readable and self._in is None
-            if needed or gone:
-                self._ring, self._out = ring, sender
-                if not needed:
-                    self._early = None
-                return
-            early.close()
-            gone = True
 
     # Receiving.
 
@@ -273,7 +257,7 @@ class Connection:
                 kind, payload = early.recv()
                 if kind != SWITCH:
                     return kind, payload
-                self._open_in(early)
+                open_in(self, early)
                 return None
             finally:
                 self._receives = 0
@@ -282,32 +266,6 @@ class Connection:
         """Whether this thread has the turn that it would wait for."""
         if self._receives == get_ident():
             raise RuntimeError("a receive of this end was interrupted by what receives with it: a signal handler, or a finalizer")
-
-    def _open_in(self, early: Early) -> None:
-        if self._selected is not None:
-            self._selected.flag()
-        if not early.finish() or early.ring is None:
-            raise EOFError
-        receiver = early.ring.receiver
-        switched: Selected | None = None
-        gone = False
-        while True:
-            # As in `_open_out`.
-            needed = self._writable and self._out is None
-            selected = self._selected
-            if selected is not None and selected is not switched:
-                selected.switch(early.fileno(), receiver)
-                switched = selected
-            elif not needed and not gone:
-                early.close()
-                gone = True
-            else:
-                self._ring, self._in = early.ring, receiver
-                if selected is None:
-                    self._quick_in = receiver
-                if not needed:
-                    self._early = None
-                return
 
     def poll(self, timeout: float | None = 0.0) -> bool:
         """Whether there is something to receive, or the end; waits for it so many seconds, or with `None` for ever."""
@@ -344,7 +302,7 @@ class Connection:
                 try:
                     if self._in is None and early.sees_switch():
                         early.recv()
-                        self._open_in(early)
+                        open_in(self, early)
                 except EOFError:
                     return True
                 finally:
