@@ -41,6 +41,11 @@ pub(crate) fn is_ours(number: i64, direct: bool) -> bool {
     direct || !of_memory
 }
 
+/// Whether tokio makes a call for itself, in a scene in which nobody else does: by this a runtime wakes itself, which ends where it cannot.
+pub(crate) fn is_the_runtime_s(number: i64) -> bool {
+    number == libc::SYS_write
+}
+
 /// The answers by which a call of these arguments is likely to fail.
 pub(crate) fn answers(number: i64, arguments: [u64; 2]) -> Vec<i32> {
     let Some(Fails(errnos)) = known(number) else {

@@ -194,6 +194,7 @@ const SERVERS: &[Scene] = &[
     Scene::Heir,
     Scene::PlacedServer,
     Scene::BytesServer,
+    Scene::TaskServer,
 ];
 
 /// The plain one first: that a rich one's memory is locked would mend what others have missed.
@@ -206,6 +207,7 @@ const CLIENTS: &[Scene] = &[
     Scene::ResumedClient,
     Scene::PlacedClient,
     Scene::BytesClient,
+    Scene::TaskClient,
 ];
 
 #[test]

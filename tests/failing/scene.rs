@@ -7,6 +7,7 @@ mod placed;
 mod poller;
 mod resumed;
 mod shown;
+mod tasks;
 mod watcher;
 
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -87,6 +88,9 @@ pub(crate) enum Scene {
     /// A stream of bytes.
     BytesServer,
     BytesClient,
+    /// In tasks of tokio.
+    TaskServer,
+    TaskClient,
 }
 
 /// Whether this host has nodes of memory, which may be asked for.
@@ -142,6 +146,10 @@ impl Scene {
         matches!(self, Self::ResumedServer | Self::ResumedClient)
     }
 
+    pub(crate) fn is_in_tasks(self) -> bool {
+        matches!(self, Self::TaskServer | Self::TaskClient)
+    }
+
     fn is_of_bytes(self) -> bool {
         matches!(self, Self::BytesServer | Self::BytesClient)
     }
@@ -157,6 +165,7 @@ impl Scene {
                 | Self::PlacedClient
                 | Self::ResumedClient
                 | Self::BytesClient
+                | Self::TaskClient
         )
     }
 
@@ -170,6 +179,7 @@ impl Scene {
                 | Self::PlacedServer
                 | Self::ResumedServer
                 | Self::BytesServer
+                | Self::TaskServer
         )
     }
 
@@ -229,6 +239,7 @@ impl Scene {
                 forbid_with(libc::SYS_setsockopt, 2, 76, libc::ENOPROTOOPT);
             }
             Self::Heir => heir::prepare(self, path),
+            Self::TaskServer | Self::TaskClient => tasks::prepare(),
             // Whoever asks first asks the kernel.
             _ => drop(self.config()),
         }
@@ -267,6 +278,7 @@ impl Scene {
             Self::ResumedClient => resumed::client(self, page, path),
             Self::Heir => heir::attempt(self, page, path),
             Self::BytesServer | Self::BytesClient => bytes::attempt(self, page, path),
+            Self::TaskServer | Self::TaskClient => tasks::attempt(self, page, path),
         }
     }
 

@@ -100,6 +100,7 @@ const WRITTEN: &[(&str, &[i64])] = &[
     (".shutdown(", &[SYS_shutdown]),
     (".try_clone(", &[SYS_fcntl]),
     (".try_clone_to_owned(", &[SYS_fcntl]),
+    ("AsyncFd::register_with_interest(", &[SYS_epoll_ctl]),
     ("DirBuilder::new(", &[SYS_mkdir]),
     ("OpenOptions::new(", &[SYS_openat]),
     ("UnixStream::pair(", &[SYS_socketpair]),
@@ -193,7 +194,7 @@ const ELSEWHERE: &[&str] = &[
     "model",
     "sys/apart.rs",
     "sys/chaos.rs",
-    "tokio",
+    "tokio/any",
     "tonic",
 ];
 

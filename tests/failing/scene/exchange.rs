@@ -56,18 +56,34 @@ impl<'a> Ends<'a> {
         connection: &mut Connection,
         number: u64,
     ) -> Result<(), SendError> {
-        let bytes = frame(self.fails, self.attempt, number);
+        let bytes = self.to_say(number);
         connection.sender().send_deadline(&bytes, soon())?;
+        self.has_said(number);
+        Ok(())
+    }
+
+    pub(super) fn to_say(&self, number: u64) -> Vec<u8> {
+        frame(self.fails, self.attempt, number)
+    }
+
+    pub(super) fn has_said(&self, number: u64) {
         if self.fails {
             self.page.set(SAID + self.attempt as usize, number + 1);
         }
-        Ok(())
     }
 
     pub(super) fn hear(&mut self, connection: &mut Connection) -> Result<(), RecvError> {
         let receiver = connection.receiver();
-        let length = receiver.recv_into_deadline(&mut self.buffer, soon())?;
-        let bytes = &self.buffer[..length];
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let received = receiver.recv_into_deadline(&mut buffer, soon());
+        if let Ok(length) = received {
+            self.has_heard(&buffer[..length]);
+        }
+        self.buffer = buffer;
+        received.map(drop)
+    }
+
+    pub(super) fn has_heard(&mut self, bytes: &[u8]) {
         let attempt = u64::from(bytes[1]);
         assert!(
             bytes == frame(!self.fails, attempt, self.heard),
@@ -77,7 +93,6 @@ impl<'a> Ends<'a> {
         if !self.fails {
             self.page.set(HEARD + attempt as usize, self.heard);
         }
-        Ok(())
     }
 
     /// Whatever ended it, all that was committed is to be had, and then an end that is one.
