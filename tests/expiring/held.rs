@@ -2,15 +2,36 @@
 
 use std::time::{Duration, Instant};
 
-use ringway::{Config, RecvError};
+use ringway::{Config, Receiver, RecvError, Sender};
 
 use crate::halves;
 use crate::pair::soon;
 
-const RECEIVE: [fn(&mut ringway::Receiver) -> Vec<u8>; 2] = [
+const RECEIVE: [fn(&mut Receiver) -> Vec<u8>; 2] = [
     |receiver| receiver.try_recv().unwrap().to_vec(),
     |receiver| receiver.recv_deadline(soon()).unwrap().to_vec(),
 ];
+
+/// Holds a frame open until one is found behind it, and returns when that expires. Where it was not alive any more, it is sent anew, with more time.
+fn waited_for(sender: &mut Sender, receiver: &mut Receiver) -> Instant {
+    let mut open = receiver.recv_deadline(soon()).unwrap();
+    let mut lifetime = Duration::from_millis(20);
+    loop {
+        let expires = Instant::now() + lifetime;
+        lifetime *= 2;
+        if sender.send_expiring(b"soon stale", expires).is_err() {
+            continue;
+        }
+        match open.wait_for_next(Some(Instant::now())) {
+            Ok(()) => return expires,
+            Err((why, frame)) => {
+                assert_eq!(why, RecvError::TimedOut);
+                assert_eq!(frame.to_vec(), b"held", "it stays open");
+                open = frame;
+            }
+        }
+    }
+}
 
 #[test]
 fn what_was_waited_for_behind_a_held_frame_is_received_though_it_has_expired_since() {
@@ -20,31 +41,10 @@ fn what_was_waited_for_behind_a_held_frame_is_received_though_it_has_expired_sin
             let (mut sender, mut receiver, _) = halves(&name, &Config::new().lanes(lanes));
             receiver.hold(true);
             sender.send(b"held").unwrap();
-            let held = receiver.recv_deadline(soon()).unwrap();
-            // Alive when it is found, on however slow a machine: if it was not, it is sent anew, with more time.
-            let mut lifetime = Duration::from_millis(20);
-            let mut held = Some(held);
-            let expires = loop {
-                let expires = Instant::now() + lifetime;
-                let sent = sender
-                    .at(priority)
-                    .unwrap()
-                    .send_expiring(b"soon stale", expires);
-                lifetime *= 2;
-                if sent.is_err() {
-                    continue;
-                }
-                let now = Some(Instant::now());
-                match held.take().expect("it is open").wait_for_next(now) {
-                    Ok(()) => break expires,
-                    Err((why, frame)) => {
-                        assert_eq!(why, RecvError::TimedOut);
-                        assert_eq!(frame.to_vec(), b"held", "it stays open");
-                        held = Some(frame);
-                    }
-                }
-            };
-            std::thread::sleep(expires.saturating_duration_since(Instant::now()));
+            let expires = waited_for(&mut sender.at(priority).unwrap(), &mut receiver);
+            while Instant::now() <= expires {
+                std::thread::sleep(Duration::from_millis(1));
+            }
             assert_eq!(receive(&mut receiver), b"soon stale");
         }
     }

@@ -33,7 +33,7 @@ impl Faults {
     }
 
     /// When which fault happens, from the start; nothing behind `end`. Drawn as they are asked for: there may be more of them than memory.
-    fn times(self, end: u64, seed: u64) -> impl Iterator<Item = (u64, Fault)> {
+    pub(super) fn times(self, end: u64, seed: u64) -> impl Iterator<Item = (u64, Fault)> {
         let of = |rate, fault, stream: u64| {
             let gaps = Gaps::per_second(rate);
             let mut random = SmallRng::seed_from_u64(seed ^ stream);
