@@ -22,6 +22,8 @@ pub(crate) enum Check {
     HelloSense,
     /// A Welcome grants a lane at least, and no more than were asked for.
     WelcomeSense,
+    /// A connection that is shown is behind those that were shown before it.
+    ShownOrder,
     /// A turn ends with its budget.
     TurnBudget,
     /// A frame is said to be taken before it is handed out.

@@ -1,8 +1,4 @@
 //! `src/fuzz/client.rs`, as libFuzzer calls it.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| ringway::fuzz(
-    "client",
-    ringway_fuzz::is_planted(),
-    bytes
-));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| ringway::fuzz("client", ringway_fuzz::planted(), bytes));

@@ -3,6 +3,6 @@
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| ringway::fuzz(
     "handshake",
-    ringway_fuzz::is_planted(),
+    ringway_fuzz::planted(),
     bytes
 ));

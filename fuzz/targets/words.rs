@@ -1,8 +1,4 @@
 //! `src/fuzz/words.rs`, as libFuzzer calls it.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| ringway::fuzz(
-    "words",
-    ringway_fuzz::is_planted(),
-    bytes
-));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| ringway::fuzz("words", ringway_fuzz::planted(), bytes));

@@ -72,6 +72,8 @@ pub(crate) use schemas::BYTES;
 pub use sender::{AtPriority, Sender};
 pub use shared::SharedSender;
 pub(crate) use tangle::is_by_peer;
+#[cfg(all(any(test, fuzzing), feature = "hostile"))]
+pub(crate) use tap::ANSWERS;
 pub use tap::{Direction, Lost, Tap, TapFrame, TapLane};
 pub(crate) use timing::Timing;
 pub(crate) use turns::{Facts, Turns, or_expired};

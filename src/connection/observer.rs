@@ -41,6 +41,20 @@ pub struct Observed {
 }
 
 impl Observed {
+    /// Asks over a line whose other end answers.
+    pub(crate) fn over(
+        config: &Config,
+        path: &Path,
+        line: &Line,
+        deadline: Instant,
+    ) -> Result<Self, Error> {
+        let mut buffer = [0u8; handshake::LONGEST];
+        let asked = ask(config, path, line, (0, 0), &mut buffer, deadline);
+        asked
+            .map(|(observed, ..)| observed)
+            .map_err(|ended| ended.told(line))
+    }
+
     /// Who listens.
     pub fn peer(&self) -> &Peer {
         &self.peer
@@ -83,11 +97,7 @@ impl Observed {
 /// Asks the listener at `path`.
 pub(crate) fn observe(config: &Config, path: &Path, deadline: Instant) -> Result<Observed, Error> {
     let line = client::dial(path, deadline)?;
-    let mut buffer = [0u8; handshake::LONGEST];
-    let asked = ask(config, path, &line, (0, 0), &mut buffer, deadline);
-    asked
-        .map(|(observed, ..)| observed)
-        .map_err(|ended| ended.told(&line))
+    Observed::over(config, path, &line, deadline)
 }
 
 /// Says Hello on `line`, asking for what is `observes` behind connection `after`, and reads the answer.

@@ -4,7 +4,7 @@
 //! is too slow for, and counts that.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use zerocopy::FromBytes;
@@ -21,6 +21,7 @@ use crate::layout::control::{self, LANES};
 use crate::layout::geometry::MAX_CAPACITY;
 use crate::layout::handshake::{self, Kind, OBSERVES_PAYLOAD, SegmentOffer, Shown};
 use crate::layout::schemas::SCHEMAS;
+use crate::planted::{Check, is_left_out};
 use crate::ring::{self, Told};
 use crate::schema::Schema;
 use crate::segment::{ForeignSegment, Gate, MappedForeignRing, MappedForeignWord, Ring};
@@ -62,7 +63,10 @@ pub struct TapFrame {
 }
 
 /// Answers that one call takes.
-const ANSWERS: usize = 64;
+pub(crate) const ANSWERS: usize = 64;
+
+/// Makes a line to whoever listens at a path: [`client::dial`], or one whose other end answers as a test likes.
+type Dials<'a> = &'a mut dyn FnMut(&Path, Instant) -> Result<Line, Error>;
 
 /// Reads along what the connections of a listener carry ([`Config::tap`]).
 ///
@@ -112,12 +116,16 @@ struct Answer {
 
 impl Tap {
     pub(super) fn new(config: Config, path: PathBuf) -> Result<Self, Error> {
+        Self::over(config, path, &mut client::dial)
+    }
+
+    pub(crate) fn over(config: Config, path: PathBuf, dial: Dials<'_>) -> Result<Self, Error> {
         let config = Config {
             sends: None,
             expects: None,
             ..config
         };
-        let answer = ask(&config, &path, 0)?;
+        let answer = ask(&config, &path, 0, dial)?;
         let mut tap = Self {
             config,
             path,
@@ -126,7 +134,7 @@ impl Tap {
             last: answer.last.unwrap_or(0),
         };
         if answer.connections == SHOWN_AT_ONCE {
-            tap.refresh()?;
+            tap.refresh_over(dial)?;
         }
         Ok(tap)
     }
@@ -144,9 +152,13 @@ impl Tap {
     /// [`ErrorKind::TimedOut`] that the listener is about something else, [`ErrorKind::Malformed`] perhaps that whoever answers is another process
     /// each time.
     pub fn refresh(&mut self) -> Result<(), Error> {
+        self.refresh_over(&mut client::dial)
+    }
+
+    pub(crate) fn refresh_over(&mut self, dial: Dials<'_>) -> Result<(), Error> {
         let mut restarted = false;
         for _ in 0..ANSWERS {
-            let answer = ask(&self.config, &self.path, self.last)?;
+            let answer = ask(&self.config, &self.path, self.last, dial)?;
             let same = answer.observed.counters().is_same(self.observed.counters());
             if !same.map_err(|error| Error::io("asking who answers", error))? {
                 // Another process, whose numbers have nothing to do with those that we know.
@@ -175,16 +187,16 @@ impl Tap {
 }
 
 /// Asks for the connections behind number `after`.
-fn ask(config: &Config, path: &std::path::Path, after: u64) -> Result<Answer, Error> {
+fn ask(config: &Config, path: &Path, after: u64, dial: Dials<'_>) -> Result<Answer, Error> {
     let deadline = Instant::now() + config.timeout;
-    let line = client::dial(path, deadline)?;
+    let line = dial(path, deadline)?;
     let asked = (OBSERVES_PAYLOAD, after);
     answered(config, path, &line, asked, deadline).map_err(|ended| ended.told(&line))
 }
 
 fn answered(
     config: &Config,
-    path: &std::path::Path,
+    path: &Path,
     line: &Line,
     asked: (u32, u64),
     deadline: Instant,
@@ -203,9 +215,10 @@ fn answered(
     while let Some(received) = client::receive_or_end(line, &mut buffer, deadline)? {
         let same = speaker.speaks_again(received.speaker.as_ref());
         let mut descriptors = client::expect(Kind::Shown, received, &buffer)?;
-        let shown = Shown::read_from_bytes(&buffer)
-            .ok()
-            .filter(|shown| same && shown.connection > last.unwrap_or(asked.1));
+        let shown = Shown::read_from_bytes(&buffer).ok().filter(|shown| {
+            let is_new = shown.connection > last.unwrap_or(asked.1);
+            same && (is_new || is_left_out(Check::ShownOrder))
+        });
         let Some(shown) = shown.filter(|_| connections < SHOWN_AT_ONCE) else {
             return Err(client::malformed("the server shows what was not asked for"));
         };

@@ -1,5 +1,5 @@
 //! The client's side of the handshake as a state machine, and the connection behind it: a server that says anything in any order, cut anywhere, with descriptors of any kind, writes any word of its
-//! segment, and goes at any moment. The client ends it with a rule that has a name, or has what it asked for; a new line of connections, or one that resumes another; and it keeps nothing.
+//! segment, and goes at any moment. The client ends it with a rule that has a name, or has what it asked for; a new line of connections, or one that resumes another; and it keeps nothing. Or an observer (`observer.rs`).
 
 use std::os::fd::OwnedFd;
 use std::sync::Once;
@@ -7,6 +7,7 @@ use std::sync::Once;
 use zerocopy::FromBytes;
 
 use super::input::Input;
+use super::observer;
 use super::speaker::{
     ORDERLY, Speaker, changed, gifts, is_closed, is_refusal, is_rule, keeps_nothing, soon,
 };
@@ -27,6 +28,9 @@ const STEPS: usize = 64;
 const LANES: usize = 3;
 /// What every line of connections here is called.
 const TOKEN: [u8; 16] = [7; 16];
+
+/// Inputs whose first byte is this or more have an observer in the place of a client.
+const OBSERVES: u8 = 192;
 
 /// An orderly handshake, and a frame that the client is asked for and one that it sends.
 const WHOLE: &[u8] = include_bytes!("../../fuzz/seeds/client/honest");
@@ -49,8 +53,7 @@ struct Wishes {
 }
 
 impl Wishes {
-    fn draw(input: &mut Input<'_>) -> Self {
-        let bits = input.u8();
+    fn draw(bits: u8, input: &mut Input<'_>) -> Self {
         let lanes = 1 + usize::from(bits) % LANES;
         let [spins, tap, resumable, resumes] = [4, 8, 16, 32].map(|bit| bits & bit != 0);
         let mut config = Config::new();
@@ -120,7 +123,11 @@ pub(super) fn run(bytes: &[u8]) {
 
 fn try_input(bytes: &[u8]) {
     let mut input = Input::new(bytes);
-    let wishes = Wishes::draw(&mut input);
+    let bits = input.u8();
+    if bits >= OBSERVES {
+        return observer::try_input(bits, input);
+    }
+    let wishes = Wishes::draw(bits, &mut input);
     wishes.config.prepare().expect("options that are in order");
     let (ours, line) = Handshake::sockets().expect("two sockets");
     let dial = Dial::over(&wishes.config, wishes.claim.clone(), ours);

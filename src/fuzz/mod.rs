@@ -9,8 +9,12 @@ mod client;
 mod handshake;
 #[cfg(feature = "hostile")]
 mod hostile_client;
+#[cfg(feature = "hostile")]
+mod hostile_listener;
 mod input;
 mod memory;
+#[cfg(feature = "hostile")]
+mod observer;
 #[cfg(feature = "hostile")]
 mod poller;
 mod program;
@@ -31,68 +35,69 @@ struct Target {
     /// Its name, and that of the folder with its corpus.
     name: &'static str,
     run: fn(&[u8]),
-    /// The check that can be left out for it, to see that it finds that.
-    check: Check,
+    /// The checks that can be left out for it, one at a time, to see that it finds that.
+    checks: &'static [Check],
 }
 
 const TARGETS: &[Target] = &[
     Target {
         name: "handshake",
         run: handshake::run,
-        check: Check::RefusalText,
+        checks: &[Check::RefusalText],
     },
     Target {
         name: "tables",
         run: tables::run,
-        check: Check::BytesRoom,
+        checks: &[Check::BytesRoom],
     },
     Target {
         name: "words",
         run: words::run,
-        check: Check::FrameBound,
+        checks: &[Check::FrameBound],
     },
     Target {
         name: "program",
         run: program::run,
-        check: Check::AnnouncedFrame,
+        checks: &[Check::AnnouncedFrame],
     },
     Target {
         name: "tap",
         run: tap::run,
-        check: Check::ExtensionRead,
+        checks: &[Check::ExtensionRead],
     },
     // Its clients are scripted peers.
     #[cfg(feature = "hostile")]
     Target {
         name: "server",
         run: server::run,
-        check: Check::HelloSense,
+        checks: &[Check::HelloSense],
     },
     #[cfg(feature = "hostile")]
     Target {
         name: "client",
         run: client::run,
-        check: Check::WelcomeSense,
+        checks: &[Check::WelcomeSense, Check::ShownOrder],
     },
     #[cfg(feature = "hostile")]
     Target {
         name: "poller",
         run: poller::run,
-        check: Check::TurnBudget,
+        checks: &[Check::TurnBudget],
     },
 ];
 
-/// Tries one input. `planted`: with the target's check left out.
+/// Tries one input. `planted`: with one of the target's checks left out, by its number from 1 on; 0: with all.
 ///
 /// # Panics
-/// When the input finds something, or no target has that name.
+/// When the input finds something, or no target has that name, or no such check.
 #[cfg_attr(
     not(fuzzing),
     allow(unreachable_pub, reason = "the fuzzer calls it, and nobody else")
 )]
-pub fn run(name: &str, planted: bool, bytes: &[u8]) {
+pub fn run(name: &str, planted: usize, bytes: &[u8]) {
     let target = TARGETS.iter().find(|target| target.name == name);
     let target = target.unwrap_or_else(|| panic!("no target {name}"));
-    planted::leave_out(planted.then_some(target.check));
+    let check = planted.checked_sub(1).map(|index| target.checks[index]);
+    planted::leave_out(check);
     (target.run)(bytes);
 }

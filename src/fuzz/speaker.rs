@@ -44,29 +44,29 @@ impl Speaker {
     }
 
     pub(super) fn say(&mut self, bytes: &[u8], gifts: &[Gift]) {
-        let mut files = Vec::new();
-        let mut ends = Vec::new();
         // What it was not given yet it cannot hand back.
         let gifts = gifts.iter().map(|gift| match gift {
             Gift::Returned if self.offered.is_empty() => Gift::Segment,
             gift => *gift,
         });
         let gifts: Vec<Gift> = gifts.collect();
-        for gift in &gifts {
-            files.push(match (gift, &self.own) {
-                (Gift::PipeIn, _) => {
-                    let (end, given) = hostile::pipe();
-                    ends.push(end);
-                    given
-                }
-                (Gift::Segment, Some(own)) => own.file.try_clone().expect("a descriptor more"),
-                (gift, _) => gift.make_of(&self.offered),
-            });
-        }
+        let files: Vec<OwnedFd> = gifts.iter().map(|gift| self.make(*gift)).collect();
         let raw: Vec<RawFd> = files.iter().map(AsRawFd::as_raw_fd).collect();
         if send(&self.line, bytes, &raw) {
             self.said.push((bytes.to_vec(), gifts));
-            self.given.extend(ends);
+        }
+    }
+
+    /// Makes something to give.
+    pub(super) fn make(&mut self, gift: Gift) -> OwnedFd {
+        match (gift, &self.own) {
+            (Gift::PipeIn, _) => {
+                let (end, given) = hostile::pipe();
+                self.given.push(end);
+                given
+            }
+            (Gift::Segment, Some(own)) => own.file.try_clone().expect("a descriptor more"),
+            (gift, _) => gift.make_of(&self.offered),
         }
     }
 
@@ -84,13 +84,7 @@ impl Speaker {
         };
         let at = usize::from(input.u8());
         let lane = at / 64 % own.lanes();
-        let value = match input.u8() % 5 {
-            0 => u64::from(input.u8()),
-            1 => FRAME | u64::from(input.u8()),
-            2 => PAD | u64::from(input.u8()),
-            3 => MAX_START - u64::from(input.u8()),
-            _ => input.u64(),
-        };
+        let value = value(input);
         match ALL_WORDS.get(at % 64) {
             Some(word) => own.say(word.of(lane), value),
             None => own.lane(lane, 8 * (at % 64 - ALL_WORDS.len()), value),
@@ -103,6 +97,17 @@ impl Speaker {
             return None;
         }
         Some(receive(&self.line)).filter(|(bytes, _)| !bytes.is_empty())
+    }
+}
+
+/// A word, as like as not one that means something.
+pub(super) fn value(input: &mut Input<'_>) -> u64 {
+    match input.u8() % 5 {
+        0 => u64::from(input.u8()),
+        1 => FRAME | u64::from(input.u8()),
+        2 => PAD | u64::from(input.u8()),
+        3 => MAX_START - u64::from(input.u8()),
+        _ => input.u64(),
     }
 }
 
@@ -181,20 +186,23 @@ pub(super) fn soon(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
-/// Tries an input, behind which the process has no more descriptors than before.
+/// Tries an input, behind which the process has no more descriptors and no more memory of others than before.
 pub(super) fn keeps_nothing((first, whole): (&Once, &[u8]), run: fn(&[u8]), bytes: &[u8]) {
     // What a process has for all its connections, it has from the first one on.
     first.call_once(|| run(whole));
-    let held = held();
+    let (descriptors, mappings) = held();
     run(bytes);
-    soon("descriptors", || self::held() <= held);
+    soon("descriptors", || held().0 <= descriptors);
+    soon("mappings", || held().1 <= mappings);
 }
 
-/// How many descriptors the process has. Where other tests run beside this they have some too, and only pipes and lines are looked at.
-fn held() -> usize {
-    if cfg!(fuzzing) {
-        std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
-    } else {
-        0
+/// How many descriptors and mapped memory files the process has. Where other tests run beside this they have some too, and only pipes and lines are looked at.
+fn held() -> (usize, usize) {
+    if !cfg!(fuzzing) {
+        return (0, 0);
     }
+    let descriptors = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let mapped = maps.lines().filter(|line| line.contains("/memfd:"));
+    (descriptors, mapped.count())
 }

@@ -31,7 +31,7 @@ fn inputs(kind: &str, name: &str) -> Vec<(String, Vec<u8>)> {
     inputs
 }
 
-fn fails(name: &str, planted: bool, bytes: &[u8]) -> bool {
+fn fails(name: &str, planted: usize, bytes: &[u8]) -> bool {
     catch_unwind(|| run(name, planted, bytes)).is_err()
 }
 
@@ -39,16 +39,18 @@ fn replay(name: &str) {
     let (seeds, corpus) = (inputs("seeds", name), inputs("corpus", name));
     for (path, bytes) in seeds.iter().chain(&corpus) {
         assert!(
-            !fails(name, false, bytes),
+            !fails(name, 0, bytes),
             "{path} finds something, as is told above"
         );
     }
-    // The fuzzer begins with the seeds when it has to find what is left out.
-    let mut seeds = seeds.iter();
-    assert!(!seeds.any(|(_, bytes)| fails(name, true, bytes)));
-    // Without an input that needs the check, all this would show nothing of it.
-    let mut corpus = corpus.iter();
-    assert!(corpus.any(|(_, bytes)| fails(name, true, bytes)));
+    let target = TARGETS.iter().find(|target| target.name == name).unwrap();
+    for planted in 1..=target.checks.len() {
+        let fails = |(_, bytes): &(String, Vec<u8>)| fails(name, planted, bytes);
+        // The fuzzer begins with the seeds when it has to find what is left out.
+        assert!(!seeds.iter().any(fails), "{planted}");
+        // Without an input that needs the check, all this would show nothing of it.
+        assert!(corpus.iter().any(fails), "{planted}");
+    }
 }
 
 #[test]

@@ -30,16 +30,16 @@ const WIDTH: usize = 2;
 /// now and then four times that.
 const PLANTED: u64 = 600;
 
-/// What `--only` calls the targets, and the most bytes of an input.
-const TARGETS: [(&str, u32); 8] = [
-    ("fuzz:handshake", 1024),
-    ("fuzz:tables", 1024),
-    ("fuzz:words", 512),
-    ("fuzz:program", 160),
-    ("fuzz:tap", 256),
-    ("fuzz:server", 128),
-    ("fuzz:client", 160),
-    ("fuzz:poller", 160),
+/// What `--only` calls the targets, the most bytes of an input, and how many checks can be left out for each.
+const TARGETS: [(&str, u32, usize); 8] = [
+    ("fuzz:handshake", 1024, 1),
+    ("fuzz:tables", 1024, 1),
+    ("fuzz:words", 512, 1),
+    ("fuzz:program", 160, 1),
+    ("fuzz:tap", 256, 1),
+    ("fuzz:server", 128, 1),
+    ("fuzz:client", 160, 2),
+    ("fuzz:poller", 160, 1),
 ];
 
 /// The most bytes of a target's corpus.
@@ -61,7 +61,7 @@ pub(super) fn fuzz(job: &mut Job) -> Result<String, Stop> {
             install: "apt-get install g++".to_owned(),
         });
     }
-    let targets = TARGETS.iter().filter(|(part, _)| job.is_chosen(part));
+    let targets = TARGETS.iter().filter(|(part, ..)| job.is_chosen(part));
     let targets: Vec<_> = targets.collect();
     let time = time(job.share(PERCENT), targets.len())?;
     let mut build = place::command("rustup");
@@ -75,13 +75,17 @@ pub(super) fn fuzz(job: &mut Job) -> Result<String, Stop> {
     job.run(&mut job.manner(build), seconds(1_200))?;
     let fuzzers = targets
         .iter()
-        .map(|(part, longest)| Fuzzer::new(target(part), *longest));
+        .map(|(part, longest, _)| Fuzzer::new(target(part), *longest));
     let fuzzers = fuzzers.collect::<io::Result<Vec<_>>>();
     let fuzzers = fuzzers.map_err(|error| unwritable(&error))?;
-    let tasks = fuzzers.iter().map(|fuzzer| fuzzer.left_out(job));
+    let planted = fuzzers.iter().zip(&targets);
+    let planted =
+        planted.flat_map(|(it, (.., checks))| (1..=*checks).map(move |check| (it, check)));
+    let planted: Vec<_> = planted.collect();
+    let tasks = planted.iter().map(|(it, check)| it.left_out(job, *check));
     let tasks = tasks.collect::<Result<Vec<_>, _>>()?;
-    for (fuzzer, ran) in fuzzers.iter().zip(job.several(tasks, WIDTH)) {
-        fuzzer.finds_what_is_left_out(ran)?;
+    for ((fuzzer, check), ran) in planted.iter().zip(job.several(tasks, WIDTH)) {
+        fuzzer.finds_what_is_left_out(*check, ran)?;
     }
     let laps = laps(time);
     let mut notes: Vec<String> = Vec::new();
@@ -108,7 +112,7 @@ fn laps(time: Duration) -> u32 {
 
 /// What `--only` calls the targets.
 pub(super) fn parts() -> impl Iterator<Item = &'static str> {
-    TARGETS.iter().map(|(part, _)| *part)
+    TARGETS.iter().map(|(part, ..)| *part)
 }
 
 /// A target's own name.
@@ -181,27 +185,28 @@ impl Fuzzer {
         command
     }
 
-    /// Without the check that it has to miss: from the seeds alone, none of which finds it.
-    fn left_out(&self, job: &Job) -> Result<Task, Stop> {
-        let fresh = folder().join("planted").join(self.name);
+    /// Without the check of that number, which it has to miss: from the seeds alone, none of which finds it.
+    fn left_out(&self, job: &Job, check: usize) -> Result<Task, Stop> {
+        let name = format!("{}-{check}", self.name);
+        let fresh = folder().join("planted").join(&name);
         empty(&fresh).map_err(|error| unwritable(&error))?;
-        let found = folder().join(format!("planted/found-{}-", self.name));
+        let found = folder().join(format!("planted/found-{name}-"));
         let mut command = self.command(&found, &[&fresh, &self.seeds]);
         command.arg(format!("-max_total_time={PLANTED}"));
-        command.env("RINGWAY_PLANTED", "1");
+        command.env("RINGWAY_PLANTED", check.to_string());
         Ok(Task {
-            name: format!("{}-planted", self.name),
+            name: format!("{}-planted-{check}", self.name),
             command: job.manner(command),
             limit: seconds(PLANTED + 60),
             alone: false,
         })
     }
 
-    fn finds_what_is_left_out(&self, ran: Ran) -> Result<(), Stop> {
+    fn finds_what_is_left_out(&self, check: usize, ran: Ran) -> Result<(), Stop> {
         if ran.status?.success() || !ran.printed.contains("Test unit written to") {
             let name = self.name;
             return Err(Stop::failed(format!(
-                "`{name}` did not find within {PLANTED} s that a check is left out"
+                "`{name}` did not find within {PLANTED} s that check {check} is left out"
             )));
         }
         Ok(())
