@@ -37,7 +37,7 @@ struct Observer {
 
 /// A lane that is read along, with what is known of it.
 struct Lane {
-    lane: TapLane,
+    tapped: TapLane,
     offer: SegmentOffer,
     /// The segments of who sends and of who receives.
     files: [File; 2],
@@ -135,7 +135,7 @@ impl Observer {
                     assert_eq!(schema::fingerprint(read), shown.schema_fingerprint);
                 }
                 self.lanes.push(Lane {
-                    lane,
+                    tapped: lane,
                     offer: *offer,
                     files: files.map(File::clone),
                     next: [0; 4],
@@ -295,7 +295,7 @@ fn counted(observed: &Observed, file: &File) {
         return;
     };
     assert_eq!(uncounted, file.get(counters::UNCOUNTED));
-    let slots = (0..SLOTS).map(|index| counters::slot(index));
+    let slots = (0..SLOTS).map(counters::slot);
     let slots = slots.take_while(|slot| file.get(*slot) != 0);
     let live: Vec<usize> = slots.filter(|slot| file.get(*slot) % 2 == 1).collect();
     assert_eq!(found.len(), live.len());
@@ -309,9 +309,9 @@ fn counted(observed: &Observed, file: &File) {
 impl Lane {
     /// Looks for a frame, which has to lie where it says.
     fn look(&mut self) {
-        let was_over = self.lane.is_over();
+        let was_over = self.tapped.is_over();
         let mut payload = Vec::new();
-        let found = self.lane.try_recv(&mut payload);
+        let found = self.tapped.try_recv(&mut payload);
         self.looks += 1;
         match &found {
             Ok(found) => {
@@ -329,7 +329,7 @@ impl Lane {
                 assert_eq!(*known, text, "for good");
             }
         }
-        let lost = self.lane.lost();
+        let lost = self.tapped.lost();
         assert!(lost.frames >= self.lost.frames && lost.bytes >= self.lost.bytes);
         self.lost = lost;
     }
@@ -368,7 +368,7 @@ impl Lane {
         for _ in 0..LOOKS {
             let frames = self.next;
             self.look();
-            if self.error.is_some() || self.lane.is_over() {
+            if self.error.is_some() || self.tapped.is_over() {
                 return;
             }
             assert!(!is_told || self.next != frames, "nothing comes, and no end");
