@@ -231,7 +231,12 @@ impl Rest {
 
     /// Has an epoll instance of its own: a half in a poller makes one when a call of its own waits.
     fn settle(&self) -> io::Result<()> {
-        self.waiter.watch(self.link.socket(), self.link.pidfd())
+        let made = self.waiter.watch(self.link.socket(), self.link.pidfd())?;
+        if made && !self.link.birth.is_forked() {
+            // Whoever wanted to wake us a moment ago had nothing to do it by.
+            self.link.wake_half(self.place);
+        }
+        Ok(())
     }
 
     fn heed(&mut self, woken: io::Result<Woken>) {
@@ -384,6 +389,10 @@ impl Rest {
 
 impl AsFd for Rest {
     fn as_fd(&self) -> BorrowedFd<'_> {
+        if self.waiter.seat().is_none() {
+            // One that a poller could not take may have none of its own yet.
+            let _ = self.settle();
+        }
         self.waiter.as_fd()
     }
 }

@@ -136,14 +136,14 @@ impl Waiter {
         self.seat.as_ref()
     }
 
-    /// Has an instance of its own, which watches what is given. Edges from before are told.
+    /// Has an instance of its own, which watches what is given. Edges from before are told. Returns whether it was made now: nothing could wake it by that before.
     pub(crate) fn watch(
         &self,
         socket: BorrowedFd<'_>,
         peer: Option<BorrowedFd<'_>>,
-    ) -> io::Result<()> {
+    ) -> io::Result<bool> {
         if self.own.get().is_some() {
-            return Ok(());
+            return Ok(false);
         }
         let edges = EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLET;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
@@ -161,7 +161,7 @@ impl Waiter {
         }
         // A half is used by one thread at a time, and so nobody else has made one.
         let _ = self.own.set(Own { epoll, ready });
-        Ok(())
+        Ok(true)
     }
 
     /// Whether this half may sleep, and be woken.
@@ -352,12 +352,12 @@ impl Drop for Waiter {
 }
 
 impl AsFd for Waiter {
-    /// That of the instance; of a half in a poller that has none, the poller's.
+    /// That of the instance; of a half in a poller that has none, the poller's; of one that a poller could not take, one that is readable for nothing.
     fn as_fd(&self) -> BorrowedFd<'_> {
         match (self.own.get(), &self.seat) {
             (Some(own), _) => own.epoll.0.as_fd(),
             (None, Some(seat)) => seat.as_fd(),
-            (None, None) => unreachable!("a waiter without a seat has an instance"),
+            (None, None) => always_ready().expect("there since the first poller"),
         }
     }
 }

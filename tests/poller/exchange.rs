@@ -208,7 +208,7 @@ fn one_descriptor_is_enough_for_another_loop() {
     client.join().unwrap();
 }
 
-fn readable(fd: &impl AsFd, milliseconds: i32) -> bool {
+pub(crate) fn readable(fd: &impl AsFd, milliseconds: i32) -> bool {
     let mut entry = libc::pollfd {
         fd: fd.as_fd().as_raw_fd(),
         events: libc::POLLIN,
@@ -273,7 +273,7 @@ fn a_forked_child_takes_out_what_sleeps_and_watches_nothing_for_its_parent() {
     );
 }
 
-fn asleep(poller: &mut Poller) {
+pub(crate) fn asleep(poller: &mut Poller) {
     let end = soon();
     while poller.arm().unwrap() != Arm::Armed {
         assert!(Instant::now() < end, "it does not fall asleep");

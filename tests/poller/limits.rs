@@ -1,12 +1,14 @@
 //! Limits: of descriptors, and what one uid is granted.
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use ringway::{Config, ErrorKind, Event, Limits, Listener, Poller};
+use ringway::{Arm, Config, ErrorKind, Event, Limits, Listener, Poller};
 
+use crate::exchange::{asleep, pair, readable};
+use crate::forbid::forbid_with;
 use crate::peer;
 use crate::process::{Page, alone, fork};
 use crate::server::{Client, Seen, ask, path, serve, smallest, soon};
@@ -252,4 +254,73 @@ fn who_can_take_no_client_says_why() {
         assert_eq!(error.kind(), ErrorKind::Resources, "{error}");
         drop(line);
     });
+}
+
+/// Taken out where nothing is left for an epoll instance of its own, a connection keeps its place in the poller until it waits; it may be put into that one again, or into another.
+#[test]
+fn what_is_taken_out_of_a_poller_without_a_descriptor_left_goes_back() {
+    alone(
+        "limits::what_is_taken_out_of_a_poller_without_a_descriptor_left_goes_back",
+        LIMIT,
+        || {
+            let mut pollers = [Poller::new().unwrap(), Poller::new().unwrap()];
+            let (ours, mut theirs) = pair("goes-back", &smallest());
+            let mut token = pollers[0].add(ours).unwrap();
+            leave_none();
+            for (from, to) in [(0, 0), (0, 1), (1, 0)] {
+                asleep(&mut pollers[from]);
+                let ours = pollers[from].remove(token).unwrap();
+                token = pollers[to].add(ours).unwrap();
+                asleep(&mut pollers[to]);
+                theirs.sender().send(b"there?").unwrap();
+                match pollers[to].event_deadline(soon()).unwrap() {
+                    Some(Event::Ready(mut turn)) => {
+                        assert_eq!(turn.receiver().recv().unwrap().to_vec(), b"there?");
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+        },
+    );
+}
+
+/// A connection that was put in another's place in a poller, where no watch is granted for it: it is looked at in memory, and waits by itself again when it is taken out.
+#[test]
+fn what_a_poller_cannot_watch_is_looked_at_and_waits_by_itself_later() {
+    alone(
+        "limits::what_a_poller_cannot_watch_is_looked_at_and_waits_by_itself_later",
+        LIMIT,
+        || {
+            let (one, _first) = pair("watched", &smallest());
+            let (two, mut theirs) = pair("unwatched", &smallest());
+            let mut poller: Poller = Poller::new().unwrap();
+            let token = poller.add(one).unwrap();
+            let unwatched = || {
+                // Of this thread alone.
+                let add = u32::try_from(libc::EPOLL_CTL_ADD).unwrap();
+                forbid_with(libc::SYS_epoll_ctl, 1, add, libc::ENOSPC);
+                let _one = std::mem::replace(poller.get_mut(token).unwrap(), two);
+                assert_eq!(poller.arm().unwrap(), Arm::Ready);
+                theirs.sender().send(b"seen").unwrap();
+                match poller.event_deadline(soon()).unwrap() {
+                    Some(Event::Ready(mut turn)) => {
+                        assert_eq!(turn.receiver().recv().unwrap().to_vec(), b"seen");
+                    }
+                    other => panic!("{other:?}"),
+                }
+                let mut two = poller.remove(token).unwrap();
+                assert_eq!(two.receiver().arm(), Ok(Arm::Ready), "nobody would wake it");
+                assert!(two.receiver().as_fd().as_raw_fd() >= 0);
+                theirs.sender().send(b"received").unwrap();
+                let frame = two.receiver().recv_deadline(soon()).unwrap();
+                assert_eq!(frame.to_vec(), b"received");
+                drop(frame);
+                two
+            };
+            let mut two = thread::scope(|scope| scope.spawn(unwatched).join().unwrap());
+            assert_eq!(two.receiver().arm(), Ok(Arm::Armed));
+            theirs.sender().send(b"rings").unwrap();
+            assert!(readable(two.receiver(), 30_000));
+        },
+    );
 }

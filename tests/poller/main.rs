@@ -4,6 +4,8 @@ mod crowd;
 mod drain;
 mod ends;
 mod exchange;
+#[path = "../forbid/mod.rs"]
+mod forbid;
 mod idle;
 mod leaks;
 mod limits;

@@ -17,8 +17,9 @@ impl Rest {
         }
         if self.waiter.seat().is_some() {
             // Another place, perhaps in the same instance: what is watched from there is not watched a second time, and would be
-            // forgotten with the waiter that had it.
-            self.unseat();
+            // forgotten with the waiter that had it. It needs no instance of its own in between, for which there may be no descriptor.
+            self.leave();
+            self.move_to(self.waiter.bare());
         }
         let waiter = match self.seated(seat) {
             // The kernel has no watch left for us. Its own, which are as many and are given up anyway, it had before the peer was told that it is let in.
@@ -149,5 +150,56 @@ impl Rest {
             Heard::Nothing | Heard::Alive(_) => None,
         };
         [fading, self.sure_until()].into_iter().flatten().min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::{AsFd, AsRawFd};
+
+    use super::*;
+    use crate::connection::rest::Ended;
+    use crate::connection::rest::pair::pair;
+    use crate::connection::{Arm, Config};
+    use crate::sys::tower::Tower;
+    use crate::wake::ladder::Wait;
+
+    /// A half in a poller has no instance before its first wait there: who ends that wait has one to wake it by before it sleeps.
+    #[test]
+    fn the_first_wait_in_a_poller_is_ended_whenever_that_is_asked_for() {
+        let (mut server, _client) = pair("first-wait", &Config::new().wait(Wait::Park));
+        let tower = Arc::new(Tower::new().unwrap());
+        let rest = server.receiver().resting();
+        let interrupter = rest.interrupter();
+        // Before it goes to sleep, and behind that.
+        for last in 1..=2 {
+            rest.seat(&Seat::new(&tower, 4 * last, 4 * last + 1))
+                .unwrap();
+            let mut looks = 0;
+            let deadline = Instant::now() + Duration::from_secs(30);
+            let ended = rest.wait::<(), ()>(Some(deadline), &mut || {
+                looks += 1;
+                if looks == last {
+                    interrupter.interrupt();
+                }
+                Ok(None)
+            });
+            assert_eq!(ended, Ok(Err(Ended::Interrupted)), "at look {last}");
+            rest.unseat();
+        }
+    }
+
+    #[test]
+    fn one_with_neither_a_place_nor_an_instance_has_a_descriptor_and_can_be_armed() {
+        let (mut server, _client) = pair("bare", &Config::new().wait(Wait::Park));
+        let tower = Arc::new(Tower::new().unwrap());
+        let receiver = server.receiver();
+        receiver.resting().seat(&Seat::new(&tower, 4, 5)).unwrap();
+        let rest = receiver.resting();
+        rest.leave();
+        rest.move_to(rest.waiter.bare());
+        let descriptor = rest.as_fd().as_raw_fd();
+        assert_eq!(receiver.arm(), Ok(Arm::Armed));
+        assert_eq!(receiver.resting().as_fd().as_raw_fd(), descriptor);
     }
 }
