@@ -253,10 +253,17 @@ fn who_looks_for_long_sees_that_the_peer_is_gone() {
     let (left, right) = pair("interrupt-gone", &config, &config);
     let (_other, mut receiver) = right.split();
     let (told, hears) = mpsc::channel();
+    let (begins, begun) = mpsc::channel();
     thread::spawn(move || {
+        // It is there yet.
+        assert!(!receiver.sees_frame_within(Duration::from_millis(5)));
+        begins.send(()).unwrap();
         let seen = receiver.sees_frame_within(Duration::MAX);
         told.send((seen, receiver)).unwrap();
     });
+    begun.recv().unwrap();
+    // It goes while it is looked for, as a rule, and not before.
+    thread::sleep(Duration::from_millis(5));
     drop(left);
     let (seen, mut receiver) = hears.recv_timeout(Duration::from_secs(30)).unwrap();
     assert_eq!(seen, looks);
