@@ -57,14 +57,8 @@ pub unsafe extern "C" fn ringway_sender_arm(
     length: usize,
     armed: Option<&mut MaybeUninit<bool>>,
 ) -> ringway_status {
-    call(|| {
-        // SAFETY: the caller's promise.
-        let mut sender = unsafe { sender::Lent::of(sender) }?;
-        let half = sender.idle()?;
-        let armed = given(armed, "armed")?;
-        armed.write(half.arm(length)? == Arm::Armed);
-        Ok(())
-    })
+    // SAFETY: the caller's promise.
+    unsafe { ringway_sender_arm_aligned(sender, length, 8, armed) }
 }
 
 /// The same of room for `ringway_sender_reserve` with that alignment: where it is above 8, a pad may go before the payload, for which there is to be room too.

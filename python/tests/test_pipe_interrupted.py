@@ -166,20 +166,26 @@ def test_a_receive_waits_for_the_thread_that_takes_the_handshake_to_its_end() ->
             assert other.recv() == "beside"
 
 
+def come_to_the_ring(sends: Connection, receives: Connection) -> int:
+    """Numbers go through the socket until the next one goes through the ring, and all before the last of them are received: what comes next is the word that the ring is there. Returns the last."""
+    early = receives._early  # pyright: ignore[reportPrivateUsage]
+    assert early is not None
+    sent = 0
+    while sends._out is None:  # pyright: ignore[reportPrivateUsage]
+        sends.send(sent)
+        sent += 1
+        early.advance()
+    last = sent - 1
+    assert [receives.recv() for _ in range(last)] == list(range(last))
+    return last
+
+
 def test_a_handler_that_receives_in_the_midst_of_a_receive_is_refused() -> None:
     for polls, handled_by in itertools.product([False, True], ["poll", "recv"]):
         with watched():
             other, one = Pipe()
             with one, other:
-                early = one._early  # pyright: ignore[reportPrivateUsage]
-                assert early is not None
-                sent = 0
-                while other._out is None:  # pyright: ignore[reportPrivateUsage]
-                    other.send(sent)
-                    sent += 1
-                    early.advance()
-                assert [one.recv() for _ in range(sent - 1)] == list(range(sent - 1))
-                # What comes next is the word that the ring is there.
+                last = come_to_the_ring(other, one)
                 told: list[str] = []
 
                 def handle(frame: FrameType, event: str, _: Any) -> None:
@@ -191,12 +197,12 @@ def test_a_handler_that_receives_in_the_midst_of_a_receive_is_refused() -> None:
 
                 sys.setprofile(handle)
                 try:
-                    assert one.poll(LONG) if polls else one.recv() == sent - 1
+                    assert one.poll(LONG) if polls else one.recv() == last
                 finally:
                     sys.setprofile(None)
                 assert "interrupted" in told[0]
                 if polls:
-                    assert one.recv() == sent - 1
+                    assert one.recv() == last
 
 
 def test_who_selects_behind_an_interrupted_receive_is_told() -> None:
@@ -205,12 +211,7 @@ def test_who_selects_behind_an_interrupted_receive_is_told() -> None:
         with one, other:
             early = one._early  # pyright: ignore[reportPrivateUsage]
             assert early is not None
-            sent = 0
-            while other._out is None:  # pyright: ignore[reportPrivateUsage]
-                other.send(sent)
-                sent += 1
-                early.advance()
-            assert [one.recv() for _ in range(sent - 1)] == list(range(sent - 1))
+            last = come_to_the_ring(other, one)
 
             def handle(frame: FrameType, event: str, _: Any) -> None:
                 # The socket has just been closed, and nothing else was done.
@@ -225,7 +226,7 @@ def test_who_selects_behind_an_interrupted_receive_is_told() -> None:
                 sys.setprofile(None)
             assert early.fileno() < 0 and one._in is None  # pyright: ignore[reportPrivateUsage]
             assert select.select([one], [], [], LONG)[0] == [one]
-            assert one.recv() == sent - 1
+            assert one.recv() == last
             assert select.select([one], [], [], 0)[0] == []
             other.send("through the ring")
             assert select.select([one], [], [], LONG)[0] == [one]

@@ -20,17 +20,27 @@ fn meet<T: Send>(listener: &mut Listener, client: impl FnOnce() -> T + Send) -> 
     })
 }
 
+/// What a server comes to that has been sent four frames, and how many of them are in doubt, and unseen, behind its end.
+fn left_by<T>(serves: impl AsyncFnOnce(Connection) -> T) -> (T, (u64, u64)) {
+    let (config, path) = (patient().resumable(true), path());
+    let mut listener = config.bind(path.as_path()).unwrap();
+    let connect = || config.connect(path.as_path()).unwrap();
+    let (server, mut client) = meet(&mut listener, connect);
+    for number in 0..4 {
+        client.sender().send(&[number]).unwrap();
+    }
+    let served = run(&one_thread(), serves(server));
+    let end = client.receiver().recv_deadline(Instant::now() + LONG);
+    assert_eq!(end.map(drop), Err(RecvError::Closed));
+    let resume = || config.resume(path.as_path(), client, Instant::now() + LONG);
+    let (_server, resumed) = meet(&mut listener, || resume().unwrap());
+    (served, (resumed.in_doubt(), resumed.unseen()))
+}
+
 #[test]
 fn what_a_stream_has_yielded_is_in_doubt_until_the_next_one_is_asked_for() {
     for made in [false, true] {
-        let (config, path) = (patient().resumable(true), path());
-        let mut listener = config.bind(path.as_path()).unwrap();
-        let connect = || config.connect(path.as_path()).unwrap();
-        let (server, mut client) = meet(&mut listener, connect);
-        for number in 0..4 {
-            client.sender().send(&[number]).unwrap();
-        }
-        let serves = async {
+        let serves = async |server: Connection| {
             let (_sender, receiver) = server.split();
             let mut receiver = Receiver::new(receiver).unwrap();
             for number in 0..2 {
@@ -43,12 +53,7 @@ fn what_a_stream_has_yielded_is_in_doubt_until_the_next_one_is_asked_for() {
                 assert_eq!(found, [number]);
             }
         };
-        run(&one_thread(), serves);
-        let end = client.receiver().recv_deadline(Instant::now() + LONG);
-        assert_eq!(end.map(drop), Err(RecvError::Closed));
-        let resume = || config.resume(path.as_path(), client, Instant::now() + LONG);
-        let (_server, resumed) = meet(&mut listener, || resume().unwrap());
-        let found = (resumed.in_doubt(), resumed.unseen());
+        let ((), found) = left_by(serves);
         assert_eq!(found, (1, 2), "{made}");
     }
 }
@@ -66,14 +71,7 @@ enum Then {
 fn what_a_handler_that_is_cancelled_has_in_hand_is_in_doubt_until_the_next_one_is_asked_for() {
     let ways = [Then::Ends, Then::ComesBack, Then::LeavesTheRuntime];
     for (batched, then) in ways.into_iter().flat_map(|it| [(false, it), (true, it)]) {
-        let (config, path) = (patient().resumable(true), path());
-        let mut listener = config.bind(path.as_path()).unwrap();
-        let connect = || config.connect(path.as_path()).unwrap();
-        let (server, mut client) = meet(&mut listener, connect);
-        for number in 0..4 {
-            client.sender().send(&[number]).unwrap();
-        }
-        let serves = async {
+        let serves = async |server: Connection| {
             let (_sender, receiver) = server.split();
             let mut receiver = Receiver::new(receiver).unwrap();
             drop(receiver.recv().await.unwrap());
@@ -99,13 +97,8 @@ fn what_a_handler_that_is_cancelled_has_in_hand_is_in_doubt_until_the_next_one_i
             }
             taken.get()
         };
-        let taken = run(&one_thread(), serves);
+        let (taken, found) = left_by(serves);
         assert_eq!(taken, 1 + u64::from(batched));
-        let end = client.receiver().recv_deadline(Instant::now() + LONG);
-        assert_eq!(end.map(drop), Err(RecvError::Closed));
-        let resume = || config.resume(path.as_path(), client, Instant::now() + LONG);
-        let (_server, resumed) = meet(&mut listener, || resume().unwrap());
-        let found = (resumed.in_doubt(), resumed.unseen());
         let wanted = match then {
             Then::Ends => (taken, 3 - taken),
             Then::ComesBack => (1, 2 - taken),

@@ -125,11 +125,11 @@ pub(super) fn converse(
     long(ends, connection, first)
 }
 
-fn sends(error: SendError) -> String {
+pub(super) fn sends(error: SendError) -> String {
     format!("send: {error:?}")
 }
 
-fn receives(error: RecvError) -> String {
+pub(super) fn receives(error: RecvError) -> String {
     format!("receive: {error:?}")
 }
 

@@ -9,7 +9,7 @@ use ringway::{RecvError, SendError};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
-use super::exchange::{Ends, FRAMES, ROUNDS};
+use super::exchange::{Ends, FRAMES, ROUNDS, receives, sends};
 use super::{Outcome, Scene, clear, for_a_client};
 use crate::process::Page;
 
@@ -99,12 +99,4 @@ async fn hear(ends: &mut Ends<'_>, connection: &mut Connection) -> Result<(), Re
     let bytes = connection.receiver().recv().await?.to_vec();
     ends.has_heard(&bytes);
     Ok(())
-}
-
-fn sends(error: SendError) -> String {
-    format!("send: {error:?}")
-}
-
-fn receives(error: RecvError) -> String {
-    format!("receive: {error:?}")
 }
