@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,8 @@ use ringway::{Config, Error, ErrorKind, Listener};
 use role::play;
 
 const PATH: &str = "RINGWAY_TEST_PATH";
+/// So many threads a role begins with.
+static THREADS: OnceLock<usize> = OnceLock::new();
 /// More than any of these processes needs.
 const PLENTY: u64 = 256;
 
@@ -47,6 +50,7 @@ fn in_a_role() {
     let Some(role) = role::assigned() else {
         return;
     };
+    THREADS.set(threads()).unwrap();
     let path = PathBuf::from(std::env::var_os(PATH).unwrap());
     match role.as_str() {
         "none" => none(&path),
@@ -70,6 +74,21 @@ fn limit(soft: u64) {
 fn next() -> u64 {
     let free = fs::File::open("/dev/null").unwrap();
     u64::try_from(free.as_raw_fd()).unwrap()
+}
+
+fn threads() -> usize {
+    fs::read_dir("/proc/self/task").unwrap().count()
+}
+
+/// Leaves this process so many descriptors, and no more. What a peer sent is closed aside, on threads that end when it is done: until
+/// then there would be more.
+fn leave(more: u64) {
+    let until = soon();
+    while threads() > *THREADS.get().unwrap() {
+        assert!(Instant::now() < until, "something is not closed yet");
+        thread::sleep(Duration::from_millis(1));
+    }
+    limit(next() + more);
 }
 
 fn readable(fd: BorrowedFd<'_>, milliseconds: i32) -> bool {
@@ -108,7 +127,7 @@ fn none(path: &Path) {
         client.join().unwrap().unwrap();
         // With the descriptors of a listening socket, but none to watch it with: nothing stays at the path.
         for more in 1..=3 {
-            limit(next() + more);
+            leave(more);
             is_named(&Config::new().bind(second.as_path()).unwrap_err());
             limit(PLENTY);
             assert!(!second.exists(), "{more} more descriptors");
@@ -245,7 +264,7 @@ fn a_client_that_runs_out_anywhere_says_so_on_both_sides() {
 
 fn client(path: &Path) {
     for more in 0..32 {
-        limit(next() + more);
+        leave(more);
         let outcome = patient().connect(path);
         limit(PLENTY);
         match outcome {
@@ -296,7 +315,7 @@ fn server(path: &Path) {
         // One client after the other, each with a descriptor more to be had, from the one that accepting it takes.
         let refusals = listener.refusals();
         assert!(readable(listener.as_fd(), 10_000));
-        limit(next() + more);
+        leave(more);
         let accepted = loop {
             if let Some(connection) = listener.try_accept().unwrap() {
                 break Some(connection);
@@ -331,7 +350,7 @@ fn freed(path: &Path) {
     // It says what will be refused, which is how we hear that it was taken.
     let second = mute(path);
     send(second.as_raw_fd(), b"nonsense", MsgFlags::empty()).unwrap();
-    limit(next());
+    leave(0);
     // Over for the listener, and still a descriptor of ours: nothing is free but what the listener gives back.
     shutdown(first.as_raw_fd(), Shutdown::Both).unwrap();
     while listener.refusals() < 1 {
@@ -367,14 +386,14 @@ fn hands(path: &Path) {
             client.join().unwrap();
         });
     };
-    limit(next());
+    leave(0);
     let outcome = old.hand_over();
     limit(PLENTY);
     is_named(&outcome.unwrap_err());
     is_as_it_was(&mut old, "hand_over");
     for more in 0.. {
         let mut command = Command::new("true");
-        limit(next() + more);
+        leave(more);
         let outcome = old.pass_to(&mut command);
         limit(PLENTY);
         let Err(error) = outcome else {
