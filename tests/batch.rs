@@ -246,7 +246,8 @@ fn messages_of_a_type_go_through_it() {
             .unwrap()
             .split();
         let mut batcher = TypedBatcher::new(sender, Bounds::new());
-        (0..10_000).for_each(|number| batcher.send(&tick(number)).unwrap());
+        (0..9_999).for_each(|number| batcher.send(&tick(number)).unwrap());
+        batcher.send_any_deadline(&tick(9_999), soon()).unwrap();
         batcher.flush();
         let mut sender = batcher.into_sender();
         sender.send(&tick(10_000)).unwrap();

@@ -302,6 +302,57 @@ fn a_group_that_waits_for_room_is_seen_in_parts() {
 }
 
 /// A hint: whatever state the connection is in, it says and does nothing.
+/// Whatever is added to a group, and however: it fits, or it waits until a moment and no longer.
+#[test]
+fn no_wait_in_a_group_is_for_ever() {
+    let config = Config::new().capacity(4096).peer_capacity(4096);
+    let config = config.alignment(64);
+    let (mut server, mut client) = pair("group-late", &config, &config);
+    let (sender, receiver) = (client.sender(), server.receiver());
+    let mut number = 0;
+    let mut group = sender.group();
+    while group.try_send(&[1; 500]).is_ok() {
+        number += 1;
+    }
+    let late = Instant::now() + Duration::from_millis(20);
+    let refused = [
+        group.try_reserve(500).map(drop),
+        group.try_reserve_aligned(500, 64).map(drop),
+        group.try_send_kind(3, &[1; 500]),
+    ];
+    assert_eq!(refused, [Err(SendError::Full); 3]);
+    let refused = [
+        group.send_kind_deadline(3, &[1; 500], late),
+        group.reserve_deadline(500, late).map(drop),
+        group.reserve_aligned_deadline(500, 64, late).map(drop),
+    ];
+    assert_eq!(refused, [Err(SendError::TimedOut); 3]);
+    for _ in 0..number {
+        assert_eq!(receiver.recv_deadline(soon()).unwrap().kind(), 0);
+    }
+    group.send_kind_deadline(3, &[3; 500], soon()).unwrap();
+    let reserved = group.reserve_deadline(500, soon()).unwrap();
+    reserved.kind(4).commit();
+    group.try_reserve(500).unwrap().kind(5).commit();
+    let mut aligned = Vec::new();
+    for kind in 6..9 {
+        let reserved = match kind {
+            6 => group.reserve_aligned(10, 64),
+            7 => group.reserve_aligned_deadline(10, 64, soon()),
+            _ => group.try_reserve_aligned(10, 64),
+        };
+        let reserved = reserved.unwrap().kind(kind);
+        aligned.push(reserved.as_ptr().addr() % 64);
+        reserved.commit();
+    }
+    assert_eq!(aligned, [0; 3]);
+    assert_eq!(receiver.try_recv().map(drop), Err(RecvError::Empty));
+    group.publish();
+    for kind in 3..9 {
+        assert_eq!(receiver.recv_deadline(soon()).unwrap().kind(), kind);
+    }
+}
+
 #[test]
 fn prefetching_changes_nothing() {
     for lanes in [1, 3] {

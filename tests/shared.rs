@@ -23,7 +23,7 @@ fn it_says_and_does_what_its_sender_does() {
     assert_eq!((shared.check(), shared.is_closed()), (Ok(()), false));
     shared.send_kind(7, b"one").unwrap();
     shared.try_send_kind(8, b"two").unwrap();
-    shared.send_deadline(b"three", soon()).unwrap();
+    shared.send_kind_deadline(0, b"three", soon()).unwrap();
     {
         let mut sender = shared.lock().unwrap();
         let mut reservation = sender.reserve(4).unwrap().kind(9);

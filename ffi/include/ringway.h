@@ -1083,8 +1083,8 @@ ringway_status ringway_record_tail_elements(ringway_record *record,
 void ringway_record_free(ringway_record *record);
 
 /**
- * Space in the ring for one frame of `length` bytes, to be filled in place. `alignment`: what its address is a multiple of, on both sides; 8, unless the option `RINGWAY_ALIGNMENT_MOST` allows more (more than 8 is not for groups).
- * `timeout`: as for `ringway_sender_send`; in a group it is for ever. The bytes hold what an earlier frame left there, and the peer can see them while they are written. They may be written until the commit or the abort, by one of which the reservation has to end
+ * Space in the ring for one frame of `length` bytes, to be filled in place. `alignment`: what its address is a multiple of, on both sides; 8, unless the option `RINGWAY_ALIGNMENT_MOST` allows more.
+ * `timeout`: as for `ringway_sender_send`. The bytes hold what an earlier frame left there, and the peer can see them while they are written. They may be written until the commit or the abort, by one of which the reservation has to end
  * before anything else is sent.
  */
 RINGWAY_MUST_USE
@@ -1180,7 +1180,7 @@ ringway_status ringway_sender_send_64(ringway_sender *sender,
                                       const void *data);
 
 /**
- * As `ringway_sender_send`, with a number that the receiver gets with the frame. In an open group it takes no timeout but for ever.
+ * As `ringway_sender_send`, with a number that the receiver gets with the frame.
  */
 RINGWAY_MUST_USE
 ringway_status ringway_sender_send_kind(ringway_sender *sender,

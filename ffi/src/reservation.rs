@@ -12,8 +12,8 @@ use crate::sender::{Lent, Place, ringway_sender};
 use crate::status::ringway_status;
 use crate::wait::Patience;
 
-/// Space in the ring for one frame of `length` bytes, to be filled in place. `alignment`: what its address is a multiple of, on both sides; 8, unless the option `RINGWAY_ALIGNMENT_MOST` allows more (more than 8 is not for groups).
-/// `timeout`: as for `ringway_sender_send`; in a group it is for ever. The bytes hold what an earlier frame left there, and the peer can see them while they are written. They may be written until the commit or the abort, by one of which the reservation has to end
+/// Space in the ring for one frame of `length` bytes, to be filled in place. `alignment`: what its address is a multiple of, on both sides; 8, unless the option `RINGWAY_ALIGNMENT_MOST` allows more.
+/// `timeout`: as for `ringway_sender_send`. The bytes hold what an earlier frame left there, and the peer can see them while they are written. They may be written until the commit or the abort, by one of which the reservation has to end
 /// before anything else is sent.
 // SAFETY: the callers' contract is that of lib.rs.
 #[unsafe(no_mangle)]
@@ -30,21 +30,22 @@ pub unsafe extern "C" fn ringway_sender_reserve(
         let data = given(data, "data")?;
         let patience = Patience::of(timeout);
         power_of_two(alignment)?;
+        let alignment = alignment.max(8);
         let reserved = match sender.place()? {
             Place::Half(half) => match patience {
-                Patience::Endless => half.reserve_aligned(length, alignment.max(8))?,
-                Patience::None => half.try_reserve_aligned(length, alignment.max(8))?,
+                Patience::Endless => half.reserve_aligned(length, alignment)?,
+                Patience::None => half.try_reserve_aligned(length, alignment)?,
                 Patience::Until(deadline) => {
-                    half.reserve_aligned_deadline(length, alignment.max(8), deadline)?
+                    half.reserve_aligned_deadline(length, alignment, deadline)?
                 }
             },
-            Place::Group(group) if alignment <= 8 && patience == Patience::Endless => {
-                group.reserve(length)?
-            }
-            Place::Group(_) => {
-                let text = "in a group, a reservation has an alignment of 8 and waits for ever";
-                return Err(Failure::argument(text));
-            }
+            Place::Group(group) => match patience {
+                Patience::Endless => group.reserve_aligned(length, alignment)?,
+                Patience::None => group.try_reserve_aligned(length, alignment)?,
+                Patience::Until(deadline) => {
+                    group.reserve_aligned_deadline(length, alignment, deadline)?
+                }
+            },
         };
         // SAFETY: what it borrows lies in the handle, which ends the reservation before that is freed, and lets nobody else use it meanwhile.
         let mut reserved: Reservation<'static> = unsafe { std::mem::transmute(reserved) };

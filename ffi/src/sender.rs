@@ -191,14 +191,10 @@ impl Lent {
                 Patience::Until(deadline) => half.send_kind_deadline(kind, payload, deadline)?,
                 Patience::Endless => half.send_kind(kind, payload)?,
             },
-            Place::Group(group) => match (patience, kind) {
-                (Patience::Endless, _) => group.send_kind(kind, payload)?,
-                (Patience::None, 0) => group.try_send(payload)?,
-                (Patience::Until(deadline), 0) => group.send_deadline(payload, deadline)?,
-                _ => {
-                    let text = "in a group, a frame of a kind waits for ever: reserve it, or publish first";
-                    return Err(Failure::argument(text));
-                }
+            Place::Group(group) => match patience {
+                Patience::None => group.try_send_kind(kind, payload)?,
+                Patience::Until(deadline) => group.send_kind_deadline(kind, payload, deadline)?,
+                Patience::Endless => group.send_kind(kind, payload)?,
             },
         }
         Ok(())
@@ -297,7 +293,7 @@ extern "C" fn settle(half: &mut Sender, owed: Owed) -> ringway_status {
     ringway_status::RINGWAY_OK
 }
 
-/// As `ringway_sender_send`, with a number that the receiver gets with the frame. In an open group it takes no timeout but for ever.
+/// As `ringway_sender_send`, with a number that the receiver gets with the frame.
 // SAFETY: the callers' contract is that of lib.rs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ringway_sender_send_kind(

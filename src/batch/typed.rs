@@ -76,6 +76,19 @@ impl<M: Messages + ?Sized> TypedBatcher<M> {
         self.lane.send_kind(kind, bytes)
     }
 
+    /// As [`TypedBatcher::send_any`], waiting for space until `deadline`.
+    ///
+    /// # Errors
+    /// Also [`SendError::TimedOut`].
+    pub fn send_any_deadline(
+        &mut self,
+        message: &M::Received,
+        deadline: Instant,
+    ) -> Result<(), SendError> {
+        let (kind, bytes) = M::encode(message);
+        self.lane.send_kind_deadline(kind, bytes, deadline)
+    }
+
     /// Accepts a message with a variable part, from its two parts, waiting for space.
     ///
     /// # Errors
@@ -89,6 +102,22 @@ impl<M: Messages + ?Sized> TypedBatcher<M> {
         M: Carries<T>,
     {
         self.put(M::KIND, head.as_bytes(), part(tail), Some(None))
+    }
+
+    /// As [`TypedBatcher::send_with`], waiting for space until `deadline`.
+    ///
+    /// # Errors
+    /// Also [`SendError::TimedOut`].
+    pub fn send_with_deadline<T: Tailed + ?Sized>(
+        &mut self,
+        head: &T::Head,
+        tail: &T::Tail,
+        deadline: Instant,
+    ) -> Result<(), SendError>
+    where
+        M: Carries<T>,
+    {
+        self.put(M::KIND, head.as_bytes(), part(tail), Some(Some(deadline)))
     }
 
     /// As [`TypedBatcher::send_with`] if there is space now. Never waits.

@@ -12,6 +12,7 @@ mod counters;
 mod dial;
 mod direct;
 mod frame;
+mod group;
 mod handover;
 mod handshake;
 #[cfg(any(test, fuzzing))]
@@ -51,6 +52,7 @@ pub use counters::{ConnectionCounters, Counters, LaneCounters, PriorityCounters}
 pub(crate) use dial::{Dial, Dialled};
 pub use direct::Owed;
 pub use frame::Frame;
+pub use group::Group;
 pub use handshake::{Handshake, HandshakeStep};
 #[cfg(all(any(test, fuzzing), feature = "hostile"))]
 pub(crate) use lineage::Claim;
@@ -62,7 +64,7 @@ pub use outcome::{Arm, RecvError, SendError};
 pub(crate) use polled::Look;
 pub use quota::Limits;
 pub use receiver::{Frames, Receiver};
-pub use reservation::{Group, Reservation};
+pub use reservation::Reservation;
 pub use rest::Interrupter;
 #[cfg(feature = "tokio")]
 pub(crate) use rest::{Rest, Rested};

@@ -15,9 +15,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use super::book::Count;
+use super::group::Group;
 use super::link::Peer;
 use super::outcome::{Arm, SendError};
-use super::reservation::{Group, Reservation};
+use super::reservation::Reservation;
 use super::rest::{Rest, Rested};
 use super::room::Room;
 use super::schemas::PeerSchemas;

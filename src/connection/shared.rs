@@ -98,11 +98,24 @@ impl SharedSender {
     /// # Errors
     /// As for [`Sender::send_deadline`].
     pub fn send_deadline(&self, payload: &[u8], deadline: Instant) -> Result<(), SendError> {
+        self.send_kind_deadline(0, payload, deadline)
+    }
+
+    /// As [`SharedSender::send_deadline`], with a number: [`Sender::send_kind`].
+    ///
+    /// # Errors
+    /// As for [`Sender::send_deadline`].
+    pub fn send_kind_deadline(
+        &self,
+        kind: u16,
+        payload: &[u8],
+        deadline: Instant,
+    ) -> Result<(), SendError> {
         if self.turns.facts().has_several() {
-            return self.by_turns(0, payload, Some(deadline));
+            return self.by_turns(kind, payload, Some(deadline));
         }
         let mut sender = self.turns.wait_until(deadline)?;
-        sender.send_deadline(payload, deadline)
+        sender.send_kind_deadline(kind, payload, deadline)
     }
 
     /// As [`Sender::send_expiring`]. Both waits, for the other threads and for space, end when the frame expires.

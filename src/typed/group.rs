@@ -116,6 +116,19 @@ impl<'a, M: Messages + ?Sized> Group<'a, M> {
         self.frames.add(bytes, kind, Some(None))
     }
 
+    /// As [`Group::send_any`], until `deadline`.
+    ///
+    /// # Errors
+    /// Also [`SendError::TimedOut`].
+    pub fn send_any_deadline(
+        &mut self,
+        message: &M::Received,
+        deadline: Instant,
+    ) -> Result<(), SendError> {
+        let (kind, bytes) = M::encode(message);
+        self.frames.add(bytes, kind, Some(Some(deadline)))
+    }
+
     /// Adds one frame with any number of messages, waiting for space: see [`Sender::send_slice`](super::Sender::send_slice).
     ///
     /// # Errors
@@ -125,6 +138,22 @@ impl<'a, M: Messages + ?Sized> Group<'a, M> {
         M: Carries<T>,
     {
         self.frames.add(messages.as_bytes(), M::KIND, Some(None))
+    }
+
+    /// As [`Group::send_slice`], until `deadline`.
+    ///
+    /// # Errors
+    /// Also [`SendError::TimedOut`].
+    pub fn send_slice_deadline<T: Fixed>(
+        &mut self,
+        messages: &[T],
+        deadline: Instant,
+    ) -> Result<(), SendError>
+    where
+        M: Carries<T>,
+    {
+        let wait = Some(Some(deadline));
+        self.frames.add(messages.as_bytes(), M::KIND, wait)
     }
 
     /// Adds a message with a variable part, from its two parts, waiting for space.
@@ -139,9 +168,37 @@ impl<'a, M: Messages + ?Sized> Group<'a, M> {
     where
         M: Carries<T>,
     {
+        self.put::<T>(head, tail, Some(None))
+    }
+
+    /// As [`Group::send_with`], until `deadline`.
+    ///
+    /// # Errors
+    /// Also [`SendError::TimedOut`].
+    pub fn send_with_deadline<T: Tailed + ?Sized>(
+        &mut self,
+        head: &T::Head,
+        tail: &T::Tail,
+        deadline: Instant,
+    ) -> Result<(), SendError>
+    where
+        M: Carries<T>,
+    {
+        self.put::<T>(head, tail, Some(Some(deadline)))
+    }
+
+    fn put<T: Tailed + ?Sized>(
+        &mut self,
+        head: &T::Head,
+        tail: &T::Tail,
+        wait: Patience,
+    ) -> Result<(), SendError>
+    where
+        M: Carries<T>,
+    {
         let (head, tail) = (head.as_bytes(), tail.as_bytes());
         let len = head.len().saturating_add(tail.len());
-        let place = self.frames.reserve_within(len, 8, Some(None))?;
+        let place = self.frames.reserve_within(len, 8, wait)?;
         reserved::send_parts(place.kind(M::KIND), head, tail);
         Ok(())
     }
@@ -156,7 +213,31 @@ impl<'a, M: Messages + ?Sized> Group<'a, M> {
     where
         M: Carries<T>,
     {
-        let wait: Patience = Some(None);
+        self.reserve_within(Some(None))
+    }
+
+    /// As [`Group::reserve`], until `deadline`.
+    ///
+    /// # Errors
+    /// Also [`SendError::TimedOut`].
+    pub fn reserve_deadline<T: Fixed + FromBytes>(
+        &mut self,
+        deadline: Instant,
+    ) -> Result<Reserved<'_, T>, SendError>
+    where
+        M: Carries<T>,
+    {
+        self.reserve_within(Some(Some(deadline)))
+    }
+
+    #[inline]
+    fn reserve_within<T: Fixed + FromBytes>(
+        &mut self,
+        wait: Patience,
+    ) -> Result<Reserved<'_, T>, SendError>
+    where
+        M: Carries<T>,
+    {
         let align = reserved::align::<T>();
         let place = self.frames.reserve_within(size_of::<T>(), align, wait)?;
         Ok(Reserved::new(place.kind(M::KIND)))

@@ -63,6 +63,21 @@ impl<M: Messages + ?Sized> SharedSender<M> {
         send(&mut *self.turns.wait()?)
     }
 
+    /// As `either`, until `deadline`: for the other threads and for space.
+    fn either_until(
+        &self,
+        deadline: Instant,
+        mut attempt: impl FnMut(&mut Sender<M>) -> Result<(), SendError>,
+        send: impl FnOnce(&mut Sender<M>) -> Result<(), SendError>,
+    ) -> Result<(), SendError> {
+        if self.turns.facts().has_several() {
+            return self.turns.by_turns(Some(deadline), |sender| {
+                attempt(&mut *sender.at(self.priority)?)
+            });
+        }
+        send(&mut *self.turns.wait_until(deadline)?)
+    }
+
     /// As [`Sender::send`].
     ///
     /// # Errors
@@ -86,13 +101,11 @@ impl<M: Messages + ?Sized> SharedSender<M> {
     where
         M: Carries<T>,
     {
-        if self.turns.facts().has_several() {
-            return self.turns.by_turns(Some(deadline), |sender| {
-                sender.at(self.priority)?.try_send(message)
-            });
-        }
-        let mut sender = self.turns.wait_until(deadline)?;
-        sender.send_deadline(message, deadline)
+        self.either_until(
+            deadline,
+            |sender| sender.try_send(message),
+            |sender| sender.send_deadline(message, deadline),
+        )
     }
 
     /// As [`Sender::send_expiring`]. Both waits, for the other threads and for space, end when the message expires.
@@ -103,16 +116,11 @@ impl<M: Messages + ?Sized> SharedSender<M> {
     where
         M: Carries<T>,
     {
-        let outcome = if self.turns.facts().has_several() {
-            self.turns.by_turns(Some(expires), |sender| {
-                sender
-                    .at(self.priority)?
-                    .try_send_expiring(message, expires)
-            })
-        } else {
-            let sender = self.turns.wait_until(expires);
-            sender.and_then(|mut sender| sender.send_expiring(message, expires))
-        };
+        let outcome = self.either_until(
+            expires,
+            |sender| sender.try_send_expiring(message, expires),
+            |sender| sender.send_expiring(message, expires),
+        );
         outcome.map_err(or_expired)
     }
 
@@ -140,6 +148,23 @@ impl<M: Messages + ?Sized> SharedSender<M> {
         )
     }
 
+    /// As [`Sender::send_any_deadline`]. The deadline is for both waits: see [`SharedSender::send_deadline`].
+    ///
+    /// # Errors
+    /// As for [`Sender::send_deadline`].
+    pub fn send_any_deadline(
+        &self,
+        message: &M::Received,
+        deadline: Instant,
+    ) -> Result<(), SendError> {
+        let (kind, bytes) = M::encode(message);
+        self.either_until(
+            deadline,
+            |sender| sender.untyped().try_send_kind(kind, bytes),
+            |sender| sender.untyped().send_kind_deadline(kind, bytes, deadline),
+        )
+    }
+
     /// As [`Sender::send_slice`].
     ///
     /// # Errors
@@ -151,6 +176,25 @@ impl<M: Messages + ?Sized> SharedSender<M> {
         self.either(
             |sender| sender.try_send_slice(messages),
             |sender| sender.send_slice(messages),
+        )
+    }
+
+    /// As [`Sender::send_slice_deadline`]. The deadline is for both waits: see [`SharedSender::send_deadline`].
+    ///
+    /// # Errors
+    /// As for [`Sender::send_slice_deadline`].
+    pub fn send_slice_deadline<T: Fixed>(
+        &self,
+        messages: &[T],
+        deadline: Instant,
+    ) -> Result<(), SendError>
+    where
+        M: Carries<T>,
+    {
+        self.either_until(
+            deadline,
+            |sender| sender.try_send_slice(messages),
+            |sender| sender.send_slice_deadline(messages, deadline),
         )
     }
 
@@ -169,6 +213,26 @@ impl<M: Messages + ?Sized> SharedSender<M> {
         self.either(
             |sender| sender.try_send_with::<T>(head, tail),
             |sender| sender.send_with::<T>(head, tail),
+        )
+    }
+
+    /// As [`Sender::send_with_deadline`]. The deadline is for both waits: see [`SharedSender::send_deadline`].
+    ///
+    /// # Errors
+    /// As for [`Sender::send_deadline`].
+    pub fn send_with_deadline<T: Tailed + ?Sized>(
+        &self,
+        head: &T::Head,
+        tail: &T::Tail,
+        deadline: Instant,
+    ) -> Result<(), SendError>
+    where
+        M: Carries<T>,
+    {
+        self.either_until(
+            deadline,
+            |sender| sender.try_send_with::<T>(head, tail),
+            |sender| sender.send_with_deadline::<T>(head, tail, deadline),
         )
     }
 

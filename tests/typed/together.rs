@@ -121,6 +121,61 @@ fn a_shared_sender_says_and_does_what_its_sender_does() {
     assert_eq!(shared.send_deadline(&Cancel { number: 8 }, soon()), outcome);
 }
 
+/// What waits in a group or for other threads too, waits until a moment.
+#[test]
+fn no_wait_is_for_ever() {
+    let note = || NoteHead { number: 2 };
+    let any = Request::Cancel(Cancel { number: 1 });
+    let (mut sender, mut receiver) = lane::<Request>();
+    let mut group = sender.group();
+    group.send_any_deadline(&any, soon()).unwrap();
+    group
+        .send_with_deadline::<Note>(&note(), "two", soon())
+        .unwrap();
+    let mut reserved = group.reserve_deadline::<Plain>(soon()).unwrap();
+    *reserved = Plain { number: 3 };
+    reserved.commit();
+    group
+        .send_slice_deadline(&[Cancel { number: 4 }; 2], soon())
+        .unwrap();
+    group.publish();
+    let shared = sender.shared();
+    shared.send_any_deadline(&any, soon()).unwrap();
+    shared
+        .send_with_deadline::<Note>(&note(), "two", soon())
+        .unwrap();
+    shared
+        .send_slice_deadline(&[Cancel { number: 4 }; 2], soon())
+        .unwrap();
+    for shared in [false, true] {
+        assert_eq!(receiver.try_recv().unwrap(), any);
+        assert!(matches!(receiver.try_recv(), Ok(Request::Note(note)) if &note.text == "two"));
+        if !shared {
+            let plain = Request::Plain(Plain { number: 3 });
+            assert_eq!(receiver.try_recv().unwrap(), plain);
+        }
+        assert_eq!(receiver.try_recv_batch::<Cancel>().unwrap().len(), 2);
+    }
+
+    let late = Instant::now() + Duration::from_millis(20);
+    while shared.try_send(&Cancel { number: 5 }).is_ok() {}
+    let refused = [
+        shared.send_any_deadline(&any, late),
+        shared.send_with_deadline::<Note>(&note(), "two", late),
+        shared.send_slice_deadline(&[Cancel { number: 4 }; 2], late),
+    ];
+    assert_eq!(refused, [Err(SendError::TimedOut); 3]);
+    let mut sender = shared.into_sender().unwrap();
+    let mut group = sender.group();
+    let refused = [
+        group.send_any_deadline(&any, late),
+        group.send_with_deadline::<Note>(&note(), "two", late),
+        group.send_slice_deadline(&[Cancel { number: 4 }; 2], late),
+        group.reserve_deadline::<Plain>(late).map(drop),
+    ];
+    assert_eq!(refused, [Err(SendError::TimedOut); 4]);
+}
+
 #[test]
 fn threads_that_share_lose_nothing_and_keep_each_one_its_order() {
     const EACH: u64 = 2000;

@@ -198,10 +198,17 @@ int main(int count, char **arguments) {
         auto group = sender.group();
         sender.send(view("one"));
         sender.send_kind(2, view("two"));
+        CHECK(sender.try_send_kind(4, view("tried")));
+        CHECK(sender.try_send_kind(5, view("waited"), 60s));
+        {
+            auto reserved = sender.try_reserve(8);
+            CHECK(reserved);
+            reserved->commit(8, 6);
+        }
         CHECK(!receiver.try_next());
         group.publish();
         CHECK(receiver.next().size() == 3);
-        CHECK(receiver.next().kind() == 2);
+        for (const int kind : {2, 4, 5, 6}) CHECK(receiver.next().kind() == kind);
         auto other = sender.group();
         sender.send(view("three"));
     }

@@ -164,6 +164,40 @@ static void groups(struct pair *pair) {
     CHECK(length == 3);
     OK(ringway_receiver_recv(pair->receiver[1], buffer, sizeof buffer, 0, &length));
     CHECK(length == 5 && memcmp(buffer, "three", 5) == 0);
+
+    /* No wait in a group is for ever, whatever is added to it. */
+    static const int64_t waits[] = {0, 1000000, RINGWAY_FOR_EVER};
+    static char large[1 << 10];
+    ringway_frame frame;
+    OK(ringway_sender_open_group(pair->sender[0]));
+    for (uint16_t wait = 0; wait < 3; wait++) {
+        OK(ringway_sender_send_kind(pair->sender[0], 1 + wait, "kind", 4, waits[wait]));
+        OK(ringway_sender_reserve(pair->sender[0], 4, 8, waits[wait], &space));
+        memcpy(space, "line", 4);
+        OK(ringway_sender_commit(pair->sender[0], 4, 4 + wait));
+    }
+    OK(ringway_sender_publish(pair->sender[0]));
+    for (uint16_t wait = 0; wait < 3; wait++) {
+        OK(ringway_receiver_next(pair->receiver[1], 0, &frame));
+        CHECK(frame.kind == 1 + wait);
+        OK(ringway_receiver_release(pair->receiver[1]));
+        OK(ringway_receiver_next(pair->receiver[1], 0, &frame));
+        CHECK(frame.kind == 4 + wait);
+        OK(ringway_receiver_release(pair->receiver[1]));
+    }
+    OK(ringway_sender_open_group(pair->sender[0]));
+    size_t sent = 0;
+    ringway_status full;
+    while ((full = ringway_sender_send_kind(pair->sender[0], 1, large, sizeof large, 0)) == RINGWAY_OK) sent++;
+    CHECK(full == RINGWAY_FULL);
+    GIVES(RINGWAY_FULL, ringway_sender_reserve(pair->sender[0], sizeof large, 8, 0, &space));
+    GIVES(RINGWAY_TIMED_OUT, ringway_sender_send_kind(pair->sender[0], 1, large, sizeof large, 1000000));
+    GIVES(RINGWAY_TIMED_OUT, ringway_sender_reserve(pair->sender[0], sizeof large, 8, 1000000, &space));
+    OK(ringway_sender_publish(pair->sender[0]));
+    while (sent-- > 0) {
+        OK(ringway_receiver_next(pair->receiver[1], 0, &frame));
+        OK(ringway_receiver_release(pair->receiver[1]));
+    }
 }
 
 static void batches(struct pair *pair) {
@@ -342,9 +376,17 @@ static void aligned(void) {
     OK(ringway_sender_reserve(sender, 40, 64, RINGWAY_DO_NOT_WAIT, &space));
     CHECK((uintptr_t)space % 64 == 0);
     OK(ringway_sender_abort(sender));
-    OK(ringway_sender_reserve(sender, 40, 64, LONG, &space));
-    CHECK((uintptr_t)space % 64 == 0);
-    OK(ringway_sender_abort(sender));
+    /* Alone, and in a group. */
+    for (int grouped = 0; grouped < 2; grouped++) {
+        static const int64_t waits[] = {0, 30 * SECOND, RINGWAY_FOR_EVER};
+        if (grouped) OK(ringway_sender_open_group(sender));
+        for (int wait = 0; wait < 3; wait++) {
+            OK(ringway_sender_reserve(sender, 40, 64, waits[wait], &space));
+            CHECK((uintptr_t)space % 64 == 0);
+            OK(ringway_sender_abort(sender));
+        }
+    }
+    OK(ringway_sender_publish(sender));
     free_pair(&pair);
     ringway_config_free(config);
 }
