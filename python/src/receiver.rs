@@ -80,7 +80,8 @@ impl Receiver {
         waits::for_frame(py, receiver, &self.half.state, until.deadline()?)
     }
 
-    fn receive_batch<'py>(
+    /// The frames that are there, at most `max` of them, as `append` puts them into a list, in which nobody looks before they are whole.
+    pub(crate) fn receive_batch<'py>(
         &self,
         py: Python<'py>,
         max: usize,
@@ -88,19 +89,6 @@ impl Receiver {
         append: impl Fn(&Bound<'py, PyList>, u16, Bound<'py, PyBytes>) -> PyResult<()>,
     ) -> PyResult<Bound<'py, PyList>> {
         let list = PyList::empty(py);
-        self.receive_batch_into(py, &list, max, timeout, append)?;
-        Ok(list)
-    }
-
-    /// The same at the end of a list that is there.
-    pub(crate) fn receive_batch_into<'py>(
-        &self,
-        py: Python<'py>,
-        list: &Bound<'py, PyList>,
-        max: usize,
-        timeout: Option<f64>,
-        append: impl Fn(&Bound<'py, PyList>, u16, Bound<'py, PyBytes>) -> PyResult<()>,
-    ) -> PyResult<()> {
         self.receive(py, timeout, |receiver, last| {
             let mut frames = receiver.try_recv_batch(max)?;
             let mut received = 0;
@@ -109,7 +97,7 @@ impl Receiver {
                 // Without memory for it, and for its place in the list, a frame stays unread.
                 let room = |len: usize, kind: u16| {
                     let listed = blank(py, len).and_then(|bytes| {
-                        append(list, kind, bytes.object().clone())?;
+                        append(&list, kind, bytes.object().clone())?;
                         Ok(bytes)
                     });
                     made.insert(listed).is_ok()
@@ -126,7 +114,8 @@ impl Receiver {
                     _ => return Ok(Ok(())),
                 }
             }
-        })
+        })?;
+        Ok(list)
     }
 
     /// The next frame and its kind, in one turn: another thread's may be of another kind. `None` too where that one is in a call.

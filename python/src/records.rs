@@ -117,8 +117,9 @@ pub(crate) fn keep_batch<'py>(
     timeout: Option<f64>,
 ) -> PyResult<()> {
     let append = |list: &Bound<'py, PyList>, kind: u16, bytes| list.append((kind, bytes));
-    let receiver = receiver.get();
-    receiver.receive_batch_into(py, kept, max, timeout, append)
+    let batch = (receiver.get()).receive_batch(py, max, timeout, append)?;
+    // All at once, and now: long frames are copied without the interpreter's lock, and other threads take what is kept.
+    kept.set_slice(kept.len(), kept.len(), &batch)
 }
 
 /// Receives records into a buffer, and tells how many at the end of `told`, for `ringway.typed`.

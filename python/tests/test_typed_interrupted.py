@@ -4,6 +4,7 @@ import itertools
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -143,3 +144,41 @@ def test_threads_are_given_each_message_once(place: str) -> None:
         finally:
             sys.setswitchinterval(interval)
         assert sorted(itertools.chain(*found)) == list(range(2000))
+
+
+def test_no_thread_is_given_a_message_that_is_not_whole(place: str) -> None:
+    size, count = 8 << 20, 8
+    options: Any = {"capacity": 4 * size, "peer_capacity": 4 * size}
+    interval = sys.getswitchinterval()
+    with typed(place, None, None, **options) as (client, server):
+        found: list[list[Any]] = [[], []]
+        ended = threading.Event()
+
+        def receive() -> None:
+            try:
+                while True:
+                    found[0] += server.recv_batch(timeout=20)
+            except ringway.Closed:
+                ended.set()
+
+        def look() -> None:
+            # A long message is copied without the interpreter's lock: meanwhile this thread looks at what is kept.
+            while not ended.is_set():
+                if server.receiver.frames:
+                    with suppress(ringway.Closed):
+                        kept = server.try_recv()
+                        found[1] += [] if kept is None else [bytes(memoryview(kept))]
+
+        threads = [threading.Thread(target=receive), threading.Thread(target=look)]
+        sys.setswitchinterval(1e-5)
+        try:
+            for thread in threads:
+                thread.start()
+            for _ in range(count):
+                client.send(b"\x5a" * size, 20)
+            client.sender.close()
+            for thread in threads:
+                thread.join()
+        finally:
+            sys.setswitchinterval(interval)
+        assert [message.count(b"\x5a") for message in itertools.chain(*found)] == [size] * count
