@@ -6,16 +6,24 @@ use std::thread;
 use std::time::Instant;
 
 use futures_util::{FutureExt, StreamExt};
-use ringway::tokio::Receiver;
-use ringway::{Connection, Listener, RecvError};
+use ringway::tokio::{Receiver, typed as tasks};
+use ringway::typed::{self, Message, Nothing};
+use ringway::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use ringway::{Connection, RecvError};
 
 use crate::scene::{LONG, one_thread, path, patient, run};
 
-/// The server's end, and what the client makes.
-fn meet<T: Send>(listener: &mut Listener, client: impl FnOnce() -> T + Send) -> (Connection, T) {
+#[derive(Message, FromBytes, IntoBytes, Immutable, KnownLayout, Clone, Copy, Debug, PartialEq)]
+#[repr(C)]
+struct Number {
+    number: u64,
+}
+
+/// What is accepted, and what the client makes.
+fn meet<S, T: Send>(accept: impl FnOnce() -> S, client: impl FnOnce() -> T + Send) -> (S, T) {
     thread::scope(|scope| {
         let client = scope.spawn(client);
-        let server = listener.accept_deadline(Instant::now() + LONG).unwrap();
+        let server = accept();
         (server, client.join().unwrap())
     })
 }
@@ -24,8 +32,12 @@ fn meet<T: Send>(listener: &mut Listener, client: impl FnOnce() -> T + Send) -> 
 fn left_by<T>(serves: impl AsyncFnOnce(Connection) -> T) -> (T, (u64, u64)) {
     let (config, path) = (patient().resumable(true), path());
     let mut listener = config.bind(path.as_path()).unwrap();
+    let mut accept = || {
+        let limit = Instant::now() + LONG;
+        listener.accept_deadline(limit).unwrap()
+    };
     let connect = || config.connect(path.as_path()).unwrap();
-    let (server, mut client) = meet(&mut listener, connect);
+    let (server, mut client) = meet(&mut accept, connect);
     for number in 0..4 {
         client.sender().send(&[number]).unwrap();
     }
@@ -33,7 +45,7 @@ fn left_by<T>(serves: impl AsyncFnOnce(Connection) -> T) -> (T, (u64, u64)) {
     let end = client.receiver().recv_deadline(Instant::now() + LONG);
     assert_eq!(end.map(drop), Err(RecvError::Closed));
     let resume = || config.resume(path.as_path(), client, Instant::now() + LONG);
-    let (_server, resumed) = meet(&mut listener, || resume().unwrap());
+    let (_server, resumed) = meet(&mut accept, || resume().unwrap());
     (served, (resumed.in_doubt(), resumed.unseen()))
 }
 
@@ -106,4 +118,47 @@ fn what_a_handler_that_is_cancelled_has_in_hand_is_in_doubt_until_the_next_one_i
         };
         assert_eq!(found, wanted, "{batched}, {then:?}");
     }
+}
+
+/// A server that ends in order says of what it has answered that it is done with it: there may be no other that it could ask for.
+#[test]
+fn what_is_released_in_a_task_is_not_in_doubt() {
+    let serves = async |server: Connection| {
+        let (_sender, receiver) = server.split();
+        let mut receiver = Receiver::new(receiver).unwrap();
+        drop(receiver.recv().await.unwrap());
+        drop(receiver.recv().await.unwrap());
+        receiver.release();
+    };
+    assert_eq!(left_by(serves), ((), (0, 2)));
+}
+
+/// The same of messages.
+#[test]
+fn a_message_that_is_released_in_a_task_is_not_in_doubt() {
+    let (config, path) = (patient().resumable(true), path());
+    let mut listener =
+        typed::Listener::<Nothing, Number>::bind_with(&config, path.as_path()).unwrap();
+    let mut accept = || {
+        let limit = Instant::now() + LONG;
+        listener.accept_deadline(limit).unwrap()
+    };
+    let connect = || typed::connect_with::<Number, Nothing>(&config, path.as_path()).unwrap();
+    let (server, mut client) = meet(&mut accept, connect);
+    for number in 0..4 {
+        client.sender().send(&Number { number }).unwrap();
+    }
+    run(&one_thread(), async {
+        let mut receiver = tasks::Receiver::new(server.split().1).unwrap();
+        for number in 0..2 {
+            assert_eq!(receiver.recv().await.unwrap(), Number { number });
+        }
+        receiver.release();
+    });
+    let end = client.receiver().recv_deadline(Instant::now() + LONG);
+    assert!(end.unwrap_err().is_closed());
+    let limit = Instant::now() + LONG;
+    let resume = || typed::Connection::resume(&config, path.as_path(), client, limit).unwrap();
+    let (_server, resumed) = meet(&mut accept, resume);
+    assert_eq!((resumed.in_doubt(), resumed.unseen()), (0, 2));
 }

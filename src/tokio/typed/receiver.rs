@@ -89,6 +89,11 @@ impl<M: Messages + ?Sized> Receiver<M> {
         self.lane.at_once().try_recv()
     }
 
+    /// Is finished with what was received: see [`ringway::Receiver::release`](crate::Receiver::release). Where the connection can be resumed ([`Config::resumable`](crate::Config::resumable)), that is otherwise when the next message is asked for.
+    pub fn release(&mut self) {
+        self.lane.half.untyped().release();
+    }
+
     /// Who is at the other end.
     pub fn peer(&self) -> &Peer {
         self.lane.half.peer()
