@@ -389,10 +389,8 @@ impl Rest {
 
 impl AsFd for Rest {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        if self.waiter.seat().is_none() {
-            // One that a poller could not take may have none of its own yet.
-            let _ = self.settle();
-        }
+        // One that is in a poller, or was, may have none of its own yet: what is polled is to be that by which it waits once it is armed.
+        let _ = self.settle();
         self.waiter.as_fd()
     }
 }

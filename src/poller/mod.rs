@@ -89,7 +89,7 @@ const BUDGET: u32 = 64;
 ///
 /// Two for the poller, and six for each connection: the halves give up the epoll instances that they have by themselves. With
 /// [`Config::few_descriptors`](crate::Config::few_descriptors) four. A call that waits by itself in a turn (`recv` where nothing is, `send` into a full ring) takes one more for that half, until the
-/// connection leaves.
+/// connection leaves, and so does whoever asks for the half's descriptor.
 ///
 /// # In somebody else's loop
 ///

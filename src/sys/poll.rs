@@ -352,7 +352,7 @@ impl Drop for Waiter {
 }
 
 impl AsFd for Waiter {
-    /// That of the instance; of a half in a poller that has none, the poller's; of one that a poller could not take, one that is readable for nothing.
+    /// That of the instance. Where there was no descriptor for one: of a half in a poller, the poller's; of another, one that is readable for nothing.
     fn as_fd(&self) -> BorrowedFd<'_> {
         match (self.own.get(), &self.seat) {
             (Some(own), _) => own.epoll.0.as_fd(),

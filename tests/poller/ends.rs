@@ -1,11 +1,13 @@
 //! How a poller tells that a peer has gone: behind all that it had sent, though the thread sleeps or is kept busy.
 
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use ringway::{Arm, Config, Connection, Event, Poller, RecvError, SendError, Wait};
 
+use crate::exchange::{pair, readable};
 use crate::process::{self, Child, Page, alone, this_thread, until_it_sleeps};
 use crate::server::{answer, path, smallest, soon, two_clients};
 
@@ -194,4 +196,32 @@ fn a_panic_that_drops_a_poller_is_no_goodbye() {
     // And nobody listens any more.
     let error = config.connect(name.as_path()).unwrap_err();
     assert_eq!(error.kind(), ringway::ErrorKind::NotFound, "{error}");
+}
+
+/// Of a connection whose peer has closed one lane the other goes on, in whichever loop: its descriptor is the one by which it waits, and not that of the poller which it has left.
+#[test]
+fn what_is_left_of_a_connection_that_has_ended_is_waited_for_in_another_loop() {
+    let mut poller: Poller = Poller::new().unwrap();
+    let (ours, theirs) = pair("half-left", &smallest().wait(Wait::Park));
+    poller.add(ours).unwrap();
+    let (sender, mut receiver) = theirs.split();
+    drop(sender);
+    let mut left = match poller.event_deadline(soon()).unwrap() {
+        Some(Event::Ended(ended)) if ended.end == RecvError::Closed => ended.polled,
+        other => panic!("{other:?}"),
+    };
+    let sender = left.sender();
+    let descriptor = sender.as_fd().as_raw_fd();
+    let full = loop {
+        if let Err(error) = sender.try_send(&[0; 100]) {
+            break error;
+        }
+    };
+    assert_eq!((full, sender.arm(100)), (SendError::Full, Ok(Arm::Armed)));
+    while receiver.try_recv().is_ok() {}
+    assert!(poller.try_event().unwrap().is_none());
+    // SAFETY: the half that it is of lives.
+    let watched = unsafe { BorrowedFd::borrow_raw(descriptor) };
+    assert!(readable(&watched, 30_000));
+    assert_eq!(sender.arm(100), Ok(Arm::Ready));
 }

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use ringway::{Arm, Config, ErrorKind, Event, Limits, Listener, Poller};
+use ringway::{Arm, Config, ErrorKind, Event, Limits, Listener, Poller, Wait};
 
 use crate::exchange::{asleep, pair, readable};
 use crate::forbid::forbid_with;
@@ -280,6 +280,32 @@ fn what_is_taken_out_of_a_poller_without_a_descriptor_left_goes_back() {
                     other => panic!("{other:?}"),
                 }
             }
+        },
+    );
+}
+
+/// It has left that poller all the same: whoever watches what it gives as its descriptor hears what comes, and the poller does not.
+#[test]
+fn what_was_taken_out_without_a_descriptor_left_is_watched_by_one_of_its_own_later() {
+    alone(
+        "limits::what_was_taken_out_without_a_descriptor_left_is_watched_by_one_of_its_own_later",
+        LIMIT,
+        || {
+            let mut poller = Poller::new().unwrap();
+            let (ours, mut theirs) = pair("left", &smallest().wait(Wait::Park));
+            let token = poller.add(ours).unwrap();
+            let (soft, _) = limits();
+            leave_none();
+            let mut ours = poller.remove(token).unwrap();
+            soft_limit(soft);
+            let receiver = ours.receiver();
+            let descriptor = receiver.as_fd().as_raw_fd();
+            assert_eq!(poller.arm().unwrap(), Arm::Armed);
+            assert_eq!(receiver.arm(), Ok(Arm::Armed));
+            theirs.sender().send(b"rings").unwrap();
+            assert!(readable(receiver, 30_000));
+            assert!(!readable(&poller, 0), "it is none of the poller's");
+            assert_eq!(receiver.as_fd().as_raw_fd(), descriptor);
         },
     );
 }

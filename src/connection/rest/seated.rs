@@ -40,16 +40,14 @@ impl Rest {
 
     /// Waits by itself again. Where no descriptor is to be had for that, it makes one when it has to wait.
     pub(crate) fn unseat(&mut self) {
-        if self.link.birth.is_forked() {
-            // Nobody waits by it there, and a lock of the link's may be held by a thread that the child lacks.
+        // In a forked child nobody waits by it, and a lock of the link's may be held by a thread that the child lacks.
+        if self.link.birth.is_forked() || self.waiter.seat().is_none() {
             return;
         }
         let (socket, pidfd) = (self.link.socket(), self.link.pidfd());
         let waiter = self.waiter.unseated(socket, pidfd);
         self.leave();
-        if let Ok(waiter) = waiter {
-            self.move_to(waiter);
-        }
+        self.move_to(waiter.unwrap_or_else(|_| self.waiter.bare()));
     }
 
     fn move_to(&mut self, waiter: Waiter) {
