@@ -313,15 +313,19 @@ class Connection:
     def fileno(self) -> int:
         """A descriptor for ``select`` and its kin: readable when there is something to receive, or the end. It is no socket or pipe that one reads from."""
         self._check_closed()
-        if self._selected is None:
-            early = self._early
-            selected = Selected(-1 if early is None else early.fileno(), self._in)
-            if early is not None and early.fileno() < 0 and self._in is None:
+        while self._selected is None:
+            early, receiver = self._early, self._in
+            selected = Selected(-1 if early is None else early.fileno(), receiver)
+            if early is not None and early.fileno() < 0 and receiver is None:
                 # The next receive opens the ring, which one has begun that was interrupted.
                 selected.flag()
-            self._selected = selected
-            # Each receive arms the ring anew.
-            self._quick_in = None
+            # Another thread may have come to the ring meanwhile, or here. No call is between the look and the stores.
+            if self._selected is None and self._in is receiver and self._early is early:
+                # Each receive arms the ring anew.
+                self._selected, self._quick_in = selected, None
+            else:
+                selected.close()
+                self._check_closed()
         return self._selected.fileno()
 
     @property

@@ -231,3 +231,29 @@ def test_who_selects_behind_an_interrupted_receive_is_told() -> None:
             other.send("through the ring")
             assert select.select([one], [], [], LONG)[0] == [one]
             assert one.recv() == "through the ring"
+
+
+def test_who_selects_while_another_thread_opens_the_ring_is_told() -> None:
+    with watched():
+        one, other = Pipe(duplex=False)
+        with one, other:
+            last = come_to_the_ring(other, one)
+            got: list[Any] = []
+
+            def handle(frame: FrameType, event: str, _: Any) -> None:
+                # Where another thread may have its turn: all is there, and nothing is kept yet.
+                if event == "return" and frame.f_code.co_qualname == "Selected.__init__" and not got:
+                    receives = threading.Thread(target=lambda: got.append(one.recv()))
+                    receives.start()
+                    receives.join()
+
+            sys.setprofile(handle)
+            try:
+                one.fileno()
+            finally:
+                sys.setprofile(None)
+            assert got == [last]
+            assert select.select([one], [], [], 0)[0] == []
+            other.send("through the ring")
+            assert select.select([one], [], [], LONG)[0] == [one]
+            assert one.recv() == "through the ring"
