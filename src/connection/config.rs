@@ -281,7 +281,7 @@ impl Config {
     /// A server's receiver then tells, for each frame, that it hands it out and that it is finished with: sending and receiving 64 bytes as a [`Frame`](crate::Frame) in one process took 378 instructions in
     /// place of 130. What the server sends, and its client receives, costs no more than otherwise. The server is finished with a frame when the
     /// [`Frame`](crate::Frame) is dropped, unless a panic does that; with that one, and with one that was returned by value (`recv_into`, messages of a typed connection) or is received in a task, when the receiver is asked for the next one: by any call that looks for a frame, though it finds none
-    /// (`try_recv`, [`Receiver::arm`](crate::Receiver::arm), and a [`Poller`](crate::Poller) between two turns or when it is armed). So **a handler commits its reply
+    /// (`try_recv`, [`Receiver::arm`](crate::Receiver::arm), and a [`Poller`](crate::Poller) between two turns or when it is armed, unless it waits for room to answer). So **a handler commits its reply
     /// first, and then drops the frame** or goes on: then a frame that is finished with has its reply, and one that is not is sent again. (What a [`Batcher`](crate::batch::Batcher)
     /// has accepted is not committed before it is flushed.) Who handles frames elsewhere, and later, holds them until
     /// then ([`Receiver::hold`](crate::Receiver::hold), [`Receiver::release`](crate::Receiver::release)).

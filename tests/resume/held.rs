@@ -168,3 +168,38 @@ fn what_was_copied_out_in_a_turn_is_finished_with_when_the_poller_is_armed() {
         assert_eq!(client.sender().try_send(&largest), Ok(()), "{lanes} lanes");
     }
 }
+
+/// One that waits for room has not: what there is no room for may be the answer.
+#[test]
+fn what_was_copied_out_is_in_hand_while_the_poller_waits_for_room_to_answer_it() {
+    fn until_it_sleeps(poller: &mut Poller) {
+        let end = soon();
+        while poller.arm().unwrap() != Arm::Armed {
+            assert!(Instant::now() < end, "it does not sleep");
+        }
+    }
+    let config = config();
+    let (_listener, server, mut client) = pair(&config, &config);
+    let mut poller: Poller = Poller::new().unwrap();
+    poller.add(server).unwrap();
+    let mut largest = vec![0; client.sender().max_payload()];
+    client.sender().send(&largest).unwrap();
+    let Some(Event::Ready(mut turn)) = poller.event_deadline(soon()).unwrap() else {
+        panic!("no event");
+    };
+    let received = turn.receiver().try_recv_into(&mut largest);
+    assert_eq!(received, Ok(largest.len()));
+    while turn.sender().try_send(&[0; 500]).is_ok() {}
+    turn.until_room(500);
+    drop(turn);
+    until_it_sleeps(&mut poller);
+    assert_eq!(client.sender().try_send(&largest), Err(SendError::Full));
+    while client.receiver().try_recv().is_ok() {}
+    let Some(Event::Ready(mut turn)) = poller.event_deadline(soon()).unwrap() else {
+        panic!("no event");
+    };
+    turn.sender().try_send(b"the answer").unwrap();
+    drop(turn);
+    until_it_sleeps(&mut poller);
+    assert_eq!(client.sender().try_send(&largest), Ok(()));
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ringway::{Config, Connection, Listener, RecvError, Resumed};
 
 use super::*;
+use crate::arm::ringway_receiver_arm;
 use crate::batch::{
     ringway_part, ringway_receiver_end_batch, ringway_receiver_leave_batch,
     ringway_receiver_open_batch, ringway_receiver_recv_many,
@@ -190,6 +191,17 @@ fn what_a_server_in_c_has_not_released_is_in_doubt() {
                 assert_eq!(many(half, 3), ringway_status::RINGWAY_OK);
             },
             (3, 1),
+        ),
+        (
+            "several are copied, and the half is armed",
+            |half| {
+                assert_eq!(many(half, 3), ringway_status::RINGWAY_OK);
+                let mut armed = MaybeUninit::uninit();
+                // SAFETY: the handle lives, and nobody else uses it.
+                let told = unsafe { ringway_receiver_arm(half, Some(&mut armed)) };
+                assert_eq!(told, ringway_status::RINGWAY_OK);
+            },
+            (0, 1),
         ),
         (
             "several are copied, and then another one",
