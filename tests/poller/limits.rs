@@ -256,7 +256,7 @@ fn who_can_take_no_client_says_why() {
     });
 }
 
-/// Taken out where nothing is left for an epoll instance of its own, a connection keeps its place in the poller until it waits; it may be put into that one again, or into another.
+/// Taken out where nothing is left for an epoll instance of its own, a connection makes one when it waits; it may be put into that poller again, or into another.
 #[test]
 fn what_is_taken_out_of_a_poller_without_a_descriptor_left_goes_back() {
     alone(
