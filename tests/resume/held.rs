@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use ringway::Redelivery::InDoubt;
-use ringway::{Arm, Connection, Event, Poller, RecvError, SendError, Sender, Wait, typed};
+use ringway::{Arm, Connection, Event, Poller, RecvError, SendError, Sender, Turn, Wait, typed};
 
 use super::client::soon;
 use super::orderly::{config, end, pair, path, rest, resume, send};
@@ -145,6 +145,28 @@ fn room_that_a_batch_drops_of_another_lane_is_told_though_frames_are_held() {
     until_room(&mut poller, &mut client, 1);
 }
 
+fn until_it_sleeps(poller: &mut Poller) {
+    let end = soon();
+    while poller.arm().unwrap() != Arm::Armed {
+        assert!(Instant::now() < end, "it does not sleep");
+    }
+}
+
+/// A frame as long as there may be, which a server has copied out in the turn that is given, and the frame.
+fn copied_out<'a>(
+    poller: &'a mut Poller,
+    client: &mut Connection,
+) -> (Turn<'a, Connection>, Vec<u8>) {
+    let mut largest = vec![0; client.sender().max_payload()];
+    client.sender().send(&largest).unwrap();
+    let Some(Event::Ready(mut turn)) = poller.event_deadline(soon()).unwrap() else {
+        panic!("no event");
+    };
+    let received = turn.receiver().try_recv_into(&mut largest);
+    assert_eq!(received, Ok(largest.len()));
+    (turn, largest)
+}
+
 /// A poller that is armed behind a turn has come back as one that looks for the next event.
 #[test]
 fn what_was_copied_out_in_a_turn_is_finished_with_when_the_poller_is_armed() {
@@ -153,18 +175,9 @@ fn what_was_copied_out_in_a_turn_is_finished_with_when_the_poller_is_armed() {
         let (_listener, server, mut client) = pair(&config, &config);
         let mut poller: Poller = Poller::new().unwrap();
         poller.add(server).unwrap();
-        let mut largest = vec![0; client.sender().max_payload()];
-        client.sender().send(&largest).unwrap();
-        let Some(Event::Ready(mut turn)) = poller.event_deadline(soon()).unwrap() else {
-            panic!("no event");
-        };
-        let received = turn.receiver().try_recv_into(&mut largest);
-        assert_eq!(received, Ok(largest.len()));
+        let (turn, largest) = copied_out(&mut poller, &mut client);
         drop(turn);
-        let end = soon();
-        while poller.arm().unwrap() != Arm::Armed {
-            assert!(Instant::now() < end, "it does not sleep");
-        }
+        until_it_sleeps(&mut poller);
         assert_eq!(client.sender().try_send(&largest), Ok(()), "{lanes} lanes");
     }
 }
@@ -172,23 +185,11 @@ fn what_was_copied_out_in_a_turn_is_finished_with_when_the_poller_is_armed() {
 /// One that waits for room has not: what there is no room for may be the answer.
 #[test]
 fn what_was_copied_out_is_in_hand_while_the_poller_waits_for_room_to_answer_it() {
-    fn until_it_sleeps(poller: &mut Poller) {
-        let end = soon();
-        while poller.arm().unwrap() != Arm::Armed {
-            assert!(Instant::now() < end, "it does not sleep");
-        }
-    }
     let config = config();
     let (_listener, server, mut client) = pair(&config, &config);
     let mut poller: Poller = Poller::new().unwrap();
     poller.add(server).unwrap();
-    let mut largest = vec![0; client.sender().max_payload()];
-    client.sender().send(&largest).unwrap();
-    let Some(Event::Ready(mut turn)) = poller.event_deadline(soon()).unwrap() else {
-        panic!("no event");
-    };
-    let received = turn.receiver().try_recv_into(&mut largest);
-    assert_eq!(received, Ok(largest.len()));
+    let (mut turn, largest) = copied_out(&mut poller, &mut client);
     while turn.sender().try_send(&[0; 500]).is_ok() {}
     turn.until_room(500);
     drop(turn);
