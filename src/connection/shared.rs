@@ -61,18 +61,6 @@ impl SharedSender {
         self.turns.facts().priorities
     }
 
-    /// Where there are several lanes.
-    fn by_turns(
-        &self,
-        kind: u16,
-        payload: &[u8],
-        deadline: Option<Instant>,
-    ) -> Result<(), SendError> {
-        self.turns.by_turns(deadline, |sender| {
-            sender.at(self.priority)?.try_send_kind(kind, payload)
-        })
-    }
-
     /// As [`Sender::send`].
     ///
     /// # Errors
@@ -86,10 +74,11 @@ impl SharedSender {
     /// # Errors
     /// As for [`Sender::send`].
     pub fn send_kind(&self, kind: u16, payload: &[u8]) -> Result<(), SendError> {
-        if self.turns.facts().has_several() {
-            return self.by_turns(kind, payload, None);
-        }
-        self.turns.wait()?.send_kind(kind, payload)
+        self.turns.send(
+            None,
+            |sender| sender.at(self.priority)?.try_send_kind(kind, payload),
+            |sender| sender.send_kind(kind, payload),
+        )
     }
 
     /// As [`Sender::send_deadline`]. The deadline is for both waits: for the other threads, whose lock is looked at every 100 µs,
@@ -111,11 +100,11 @@ impl SharedSender {
         payload: &[u8],
         deadline: Instant,
     ) -> Result<(), SendError> {
-        if self.turns.facts().has_several() {
-            return self.by_turns(kind, payload, Some(deadline));
-        }
-        let mut sender = self.turns.wait_until(deadline)?;
-        sender.send_kind_deadline(kind, payload, deadline)
+        self.turns.send(
+            Some(deadline),
+            |sender| sender.at(self.priority)?.try_send_kind(kind, payload),
+            |sender| sender.send_kind_deadline(kind, payload, deadline),
+        )
     }
 
     /// As [`Sender::send_expiring`]. Both waits, for the other threads and for space, end when the frame expires.
@@ -123,16 +112,14 @@ impl SharedSender {
     /// # Errors
     /// As for [`Sender::send_expiring`].
     pub fn send_expiring(&self, payload: &[u8], expires: Instant) -> Result<(), SendError> {
-        let outcome = if self.turns.facts().has_several() {
-            self.turns.by_turns(Some(expires), |sender| {
-                sender
-                    .at(self.priority)?
-                    .try_send_expiring(payload, expires)
-            })
-        } else {
-            let sender = self.turns.wait_until(expires);
-            sender.and_then(|mut sender| sender.send_expiring(payload, expires))
-        };
+        let outcome = self.turns.send(
+            Some(expires),
+            |sender| {
+                let mut sender = sender.at(self.priority)?;
+                sender.try_send_expiring(payload, expires)
+            },
+            |sender| sender.send_expiring(payload, expires),
+        );
         outcome.map_err(or_expired)
     }
 

@@ -38,7 +38,7 @@ impl Facts {
     }
 
     /// Whether what waits for room at one priority is to hold up no other.
-    pub(crate) fn has_several(&self) -> bool {
+    fn has_several(&self) -> bool {
         self.priorities > 1
     }
 }
@@ -103,7 +103,7 @@ impl<S> Turns<S> {
     ///
     /// # Errors
     /// [`SendError::TimedOut`]; [`SendError::Forked`].
-    pub(crate) fn wait_until(&self, deadline: Instant) -> Result<MutexGuard<'_, S>, SendError> {
+    fn wait_until(&self, deadline: Instant) -> Result<MutexGuard<'_, S>, SendError> {
         let mut looks = 0;
         loop {
             match self.attempt() {
@@ -119,19 +119,37 @@ impl<S> Turns<S> {
         }
     }
 
+    /// Sends until `deadline` (`None`: for ever), for which it waits for its turn and for room: by `attempt`, which does not wait for room, where there are
+    /// several priorities, and else by `send`.
+    pub(crate) fn send(
+        &self,
+        deadline: Option<Instant>,
+        attempt: impl FnMut(&mut S) -> Result<(), SendError>,
+        send: impl FnOnce(&mut S) -> Result<(), SendError>,
+    ) -> Result<(), SendError> {
+        if self.facts.has_several() {
+            return self.by_turns(deadline, attempt);
+        }
+        send(&mut *self.turn(deadline)?)
+    }
+
+    fn turn(&self, deadline: Option<Instant>) -> Result<MutexGuard<'_, S>, SendError> {
+        match deadline {
+            None => self.wait(),
+            Some(deadline) => self.wait_until(deadline),
+        }
+    }
+
     /// Attempts until the answer is another than [`SendError::Full`], or until `deadline`. In between the other threads have their turns: what waits for
     /// room at one priority holds up no other.
-    pub(crate) fn by_turns(
+    fn by_turns(
         &self,
         deadline: Option<Instant>,
         mut attempt: impl FnMut(&mut S) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
         let mut looks = 0;
         loop {
-            let mut half = match deadline {
-                None => self.wait()?,
-                Some(deadline) => self.wait_until(deadline)?,
-            };
+            let mut half = self.turn(deadline)?;
             match attempt(&mut half) {
                 Err(SendError::Full) => {}
                 other => return other,

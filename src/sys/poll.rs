@@ -115,17 +115,6 @@ impl Waiter {
         Ok(waiter)
     }
 
-    /// The same half's with an instance of its own again.
-    pub(crate) fn unseated(
-        &self,
-        socket: BorrowedFd<'_>,
-        peer: Option<BorrowedFd<'_>>,
-    ) -> io::Result<Self> {
-        let waiter = self.bare();
-        waiter.watch(socket, peer)?;
-        Ok(waiter)
-    }
-
     /// The same half's without either: it has an instance again as soon as it waits.
     pub(crate) fn bare(&self) -> Self {
         Self::with(self.bell.clone(), None)

@@ -49,33 +49,15 @@ impl<M: Messages + ?Sized> SharedSender<M> {
             .map_err(|turns| Self { turns, priority })
     }
 
-    /// By turns with others where there are several priorities: then `attempt`, which does not wait; else `send`.
+    /// At its priority. `attempt` does not wait for room, `send` does, until `deadline`; `None`: for ever.
     fn either(
         &self,
+        deadline: Option<Instant>,
         mut attempt: impl FnMut(&mut Sender<M>) -> Result<(), SendError>,
         send: impl FnOnce(&mut Sender<M>) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
-        if self.turns.facts().has_several() {
-            return self
-                .turns
-                .by_turns(None, |sender| attempt(&mut *sender.at(self.priority)?));
-        }
-        send(&mut *self.turns.wait()?)
-    }
-
-    /// As `either`, until `deadline`: for the other threads and for space.
-    fn either_until(
-        &self,
-        deadline: Instant,
-        mut attempt: impl FnMut(&mut Sender<M>) -> Result<(), SendError>,
-        send: impl FnOnce(&mut Sender<M>) -> Result<(), SendError>,
-    ) -> Result<(), SendError> {
-        if self.turns.facts().has_several() {
-            return self.turns.by_turns(Some(deadline), |sender| {
-                attempt(&mut *sender.at(self.priority)?)
-            });
-        }
-        send(&mut *self.turns.wait_until(deadline)?)
+        let attempt = |sender: &mut Sender<M>| attempt(&mut *sender.at(self.priority)?);
+        self.turns.send(deadline, attempt, send)
     }
 
     /// As [`Sender::send`].
@@ -87,6 +69,7 @@ impl<M: Messages + ?Sized> SharedSender<M> {
         M: Carries<T>,
     {
         self.either(
+            None,
             |sender| sender.try_send(message),
             |sender| sender.send(message),
         )
@@ -101,8 +84,8 @@ impl<M: Messages + ?Sized> SharedSender<M> {
     where
         M: Carries<T>,
     {
-        self.either_until(
-            deadline,
+        self.either(
+            Some(deadline),
             |sender| sender.try_send(message),
             |sender| sender.send_deadline(message, deadline),
         )
@@ -116,8 +99,8 @@ impl<M: Messages + ?Sized> SharedSender<M> {
     where
         M: Carries<T>,
     {
-        let outcome = self.either_until(
-            expires,
+        let outcome = self.either(
+            Some(expires),
             |sender| sender.try_send_expiring(message, expires),
             |sender| sender.send_expiring(message, expires),
         );
@@ -143,6 +126,7 @@ impl<M: Messages + ?Sized> SharedSender<M> {
     pub fn send_any(&self, message: &M::Received) -> Result<(), SendError> {
         let (kind, bytes) = M::encode(message);
         self.either(
+            None,
             |sender| sender.untyped().try_send_kind(kind, bytes),
             |sender| sender.untyped().send_kind(kind, bytes),
         )
@@ -158,8 +142,8 @@ impl<M: Messages + ?Sized> SharedSender<M> {
         deadline: Instant,
     ) -> Result<(), SendError> {
         let (kind, bytes) = M::encode(message);
-        self.either_until(
-            deadline,
+        self.either(
+            Some(deadline),
             |sender| sender.untyped().try_send_kind(kind, bytes),
             |sender| sender.untyped().send_kind_deadline(kind, bytes, deadline),
         )
@@ -174,6 +158,7 @@ impl<M: Messages + ?Sized> SharedSender<M> {
         M: Carries<T>,
     {
         self.either(
+            None,
             |sender| sender.try_send_slice(messages),
             |sender| sender.send_slice(messages),
         )
@@ -191,8 +176,8 @@ impl<M: Messages + ?Sized> SharedSender<M> {
     where
         M: Carries<T>,
     {
-        self.either_until(
-            deadline,
+        self.either(
+            Some(deadline),
             |sender| sender.try_send_slice(messages),
             |sender| sender.send_slice_deadline(messages, deadline),
         )
@@ -211,6 +196,7 @@ impl<M: Messages + ?Sized> SharedSender<M> {
         M: Carries<T>,
     {
         self.either(
+            None,
             |sender| sender.try_send_with::<T>(head, tail),
             |sender| sender.send_with::<T>(head, tail),
         )
@@ -229,8 +215,8 @@ impl<M: Messages + ?Sized> SharedSender<M> {
     where
         M: Carries<T>,
     {
-        self.either_until(
-            deadline,
+        self.either(
+            Some(deadline),
             |sender| sender.try_send_with::<T>(head, tail),
             |sender| sender.send_with_deadline::<T>(head, tail, deadline),
         )

@@ -44,10 +44,11 @@ impl Rest {
         if self.link.birth.is_forked() || self.waiter.seat().is_none() {
             return;
         }
-        let (socket, pidfd) = (self.link.socket(), self.link.pidfd());
-        let waiter = self.waiter.unseated(socket, pidfd);
+        let waiter = self.waiter.bare();
+        // `settle` makes up for it.
+        let _ = waiter.watch(self.link.socket(), self.link.pidfd());
         self.leave();
-        self.move_to(waiter.unwrap_or_else(|_| self.waiter.bare()));
+        self.move_to(waiter);
     }
 
     fn move_to(&mut self, waiter: Waiter) {
