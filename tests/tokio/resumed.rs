@@ -19,6 +19,10 @@ struct Number {
     number: u64,
 }
 
+fn soon() -> Instant {
+    Instant::now() + LONG
+}
+
 /// What is accepted, and what the client makes.
 fn meet<S, T: Send>(accept: impl FnOnce() -> S, client: impl FnOnce() -> T + Send) -> (S, T) {
     thread::scope(|scope| {
@@ -32,19 +36,16 @@ fn meet<S, T: Send>(accept: impl FnOnce() -> S, client: impl FnOnce() -> T + Sen
 fn left_by<T>(serves: impl AsyncFnOnce(Connection) -> T) -> (T, (u64, u64)) {
     let (config, path) = (patient().resumable(true), path());
     let mut listener = config.bind(path.as_path()).unwrap();
-    let mut accept = || {
-        let limit = Instant::now() + LONG;
-        listener.accept_deadline(limit).unwrap()
-    };
+    let mut accept = || listener.accept_deadline(soon()).unwrap();
     let connect = || config.connect(path.as_path()).unwrap();
     let (server, mut client) = meet(&mut accept, connect);
     for number in 0..4 {
         client.sender().send(&[number]).unwrap();
     }
     let served = run(&one_thread(), serves(server));
-    let end = client.receiver().recv_deadline(Instant::now() + LONG);
+    let end = client.receiver().recv_deadline(soon());
     assert_eq!(end.map(drop), Err(RecvError::Closed));
-    let resume = || config.resume(path.as_path(), client, Instant::now() + LONG);
+    let resume = || config.resume(path.as_path(), client, soon());
     let (_server, resumed) = meet(&mut accept, || resume().unwrap());
     (served, (resumed.in_doubt(), resumed.unseen()))
 }
@@ -139,10 +140,7 @@ fn a_message_that_is_released_in_a_task_is_not_in_doubt() {
     let (config, path) = (patient().resumable(true), path());
     let mut listener =
         typed::Listener::<Nothing, Number>::bind_with(&config, path.as_path()).unwrap();
-    let mut accept = || {
-        let limit = Instant::now() + LONG;
-        listener.accept_deadline(limit).unwrap()
-    };
+    let mut accept = || listener.accept_deadline(soon()).unwrap();
     let connect = || typed::connect_with::<Number, Nothing>(&config, path.as_path()).unwrap();
     let (server, mut client) = meet(&mut accept, connect);
     for number in 0..4 {
@@ -155,10 +153,9 @@ fn a_message_that_is_released_in_a_task_is_not_in_doubt() {
         }
         receiver.release();
     });
-    let end = client.receiver().recv_deadline(Instant::now() + LONG);
+    let end = client.receiver().recv_deadline(soon());
     assert!(end.unwrap_err().is_closed());
-    let limit = Instant::now() + LONG;
-    let resume = || typed::Connection::resume(&config, path.as_path(), client, limit).unwrap();
+    let resume = || typed::Connection::resume(&config, path.as_path(), client, soon()).unwrap();
     let (_server, resumed) = meet(&mut accept, resume);
     assert_eq!((resumed.in_doubt(), resumed.unseen()), (0, 2));
 }
