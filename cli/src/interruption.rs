@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::exit::{self, Code, Failure};
@@ -34,6 +34,17 @@ impl Interruption {
         let descriptor = SignalFd::with_flags(&signals, flags)
             .map_err(|error| exit::no_descriptor("cannot watch for signals", &error.into()))?;
         Ok(Self { descriptor, before })
+    }
+
+    /// Takes the signal that has arrived, so that one more is seen; [`put_back`](Self::put_back) undoes it.
+    pub(crate) fn take(&self) -> Option<Signal> {
+        let told = self.descriptor.read_signal().ok().flatten()?;
+        Signal::try_from(i32::try_from(told.ssi_signo).ok()?).ok()
+    }
+
+    /// As if it had arrived just now, and nobody had taken it.
+    pub(crate) fn put_back(signal: Signal) -> Result<(), Failure> {
+        raise(signal).map_err(|error| Failure::new(Code::Failed, error))
     }
 
     /// Lets a signal that has arrived do what it always does, which usually ends the process here.

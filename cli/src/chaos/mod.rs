@@ -78,7 +78,7 @@ pub(crate) struct ChaosArgs {
     /// How long the command is left in peace when there is nothing more to do, before it is ended. Unless given, until it ends.
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
     rest: Option<f64>,
-    /// How long the command may take to end when it is told to by SIGTERM.
+    /// How long the command may take to end when it is told to by SIGTERM. An interruption meanwhile ends that time.
     #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = parse_seconds)]
     grace: f64,
     /// What chance starts from: the same number, the same faults. Printed, so that a torment can be repeated.

@@ -134,9 +134,11 @@ impl<'a> Torment<'a> {
             let mut running = Running::start(&self.order.words, self.mask)?;
             self.state = State::Peace;
             self.report.starts(running.pid())?;
-            let verdict = self.one_run(&mut running, interruption)?;
-            if matches!(verdict, Verdict::Over | Verdict::Interrupted) {
-                self.end(&mut running)?;
+            let mut verdict = self.one_run(&mut running, interruption)?;
+            if matches!(verdict, Verdict::Over | Verdict::Interrupted)
+                && self.end(&mut running, interruption)?
+            {
+                verdict = Verdict::Interrupted;
             }
             drop(running);
             if verdict != Verdict::Killed || !self.order.restart {
@@ -329,15 +331,16 @@ impl<'a> Torment<'a> {
         Ok(())
     }
 
-    /// Tells it to end, and ends it when it has had its time.
-    fn end(&mut self, running: &mut Running) -> Result<(), Failure> {
+    /// Tells it to end, and ends it when it has had its time, or when we are interrupted meanwhile. Returns whether we were, also before.
+    fn end(&mut self, running: &mut Running, interruption: &Interruption) -> Result<bool, Failure> {
         running.reach()?;
         if let State::Stopped { asked: true, .. } = self.state {
             running.answer();
         }
         running.signal(Signal::SIGTERM);
         running.signal(Signal::SIGCONT);
-        let until = self.report.now().saturating_add(self.order.grace);
+        let mut first = interruption.take();
+        let mut until = self.report.now().saturating_add(self.order.grace);
         let mut status = running.ended();
         while status.is_none() {
             let now = self.report.now();
@@ -346,10 +349,20 @@ impl<'a> Torment<'a> {
             }
             let left = until.saturating_sub(now);
             let left = if left == 0 { u64::MAX } else { left };
-            let mut watched = vec![PollFd::new(self.ends.as_fd(), PollFlags::POLLIN)];
+            let mut watched = vec![
+                PollFd::new(interruption.as_fd(), PollFlags::POLLIN),
+                PollFd::new(self.ends.as_fd(), PollFlags::POLLIN),
+            ];
             let line = running.line();
             watched.extend(line.map(|line| PollFd::new(line, PollFlags::POLLIN)));
             wait(&mut watched, left)?;
+            if let Some(again) = interruption.take() {
+                first.get_or_insert(again);
+                if again != Signal::SIGHUP {
+                    // Whoever interrupts does not want to wait for it any longer. (Of a terminal that is closed both the kernel and a shell tell.)
+                    until = now;
+                }
+            }
             self.bury(running);
             if let Some(label) = running.asked() {
                 // On its way out it may come to steps like any other.
@@ -361,7 +374,10 @@ impl<'a> Torment<'a> {
         if let Some(status) = status {
             self.report.ends(status, true)?;
         }
-        Ok(())
+        if let Some(signal) = first {
+            Interruption::put_back(signal)?;
+        }
+        Ok(first.is_some())
     }
 }
 
