@@ -114,8 +114,8 @@ pub use connection::{
     Address, Arm, AtPriority, Attendant, Config, Connection, ConnectionCounters, Counters,
     Direction, Frame, Frames, Group, Handshake, HandshakeStep, Interrupter, LaneCounters, Limits,
     Lineage, Listener, Lost, NotResumed, Observed, Owed, Peer, PriorityCounters, Receiver,
-    RecvError, Redelivered, Reservation, Resumed, Room, SendError, Sender, SharedSender, Tap,
-    TapFrame, TapLane, Unrelated, connect,
+    RecvError, Redelivered, Redial, RedialStep, Reservation, Resumed, Room, SendError, Sender,
+    SharedSender, Tap, TapFrame, TapLane, Unrelated, connect,
 };
 pub use error::{Error, ErrorKind};
 /// Tries an input on a target of that name: what the fuzzers in the folder `fuzz` call. Only in a build with `--cfg fuzzing`.

@@ -60,19 +60,10 @@ pub(crate) fn connect(
     deadline: Instant,
 ) -> Result<Connection, Error> {
     let path = address.resolve(false)?;
-    attempt(config, &path, deadline, &Claim::new(config)?)
-}
-
-/// The same, as what `claim` says.
-pub(super) fn attempt(
-    config: &Config,
-    path: &Path,
-    deadline: Instant,
-    claim: &Claim,
-) -> Result<Connection, Error> {
-    let line = dial(path, deadline)?;
-    match shake(config, claim, &line, deadline) {
-        Ok(agreed) => agreed.join(config, claim, line, path),
+    let claim = Claim::new(config)?;
+    let line = dial(&path, deadline)?;
+    match shake(config, &claim, &line, deadline) {
+        Ok(agreed) => agreed.join(config, &claim, line, &path),
         Err(ended) => Err(ended.told(&line)),
     }
 }

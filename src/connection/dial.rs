@@ -69,14 +69,21 @@ impl fmt::Debug for Dial {
 
 impl Dial {
     pub(crate) fn new(config: &Config, address: &Address) -> Result<Self, Error> {
-        Ok(Self {
-            path: address.resolve(false)?,
-            claim: Claim::new(config)?,
+        let path = address.resolve(false)?;
+        let deadline = Instant::now() + config.timeout;
+        Ok(Self::to(config, path, Claim::new(config)?, deadline))
+    }
+
+    /// To the listener at `path`, as what `claim` says.
+    pub(super) fn to(config: &Config, path: PathBuf, claim: Claim, deadline: Instant) -> Self {
+        Self {
+            path,
+            claim,
             line: None,
             stage: Stage::Nothing,
-            deadline: Instant::now() + config.timeout,
+            deadline,
             config: config.clone(),
-        })
+        }
     }
 
     /// Over a socket whose other end answers, whenever it likes.

@@ -28,6 +28,7 @@ mod polled;
 mod prefetch;
 mod quota;
 mod receiver;
+mod redial;
 mod reservation;
 mod rest;
 mod resume;
@@ -64,6 +65,7 @@ pub use outcome::{Arm, RecvError, SendError};
 pub(crate) use polled::Look;
 pub use quota::Limits;
 pub use receiver::{Frames, Receiver};
+pub use redial::{Redial, RedialStep};
 pub use reservation::Reservation;
 pub use rest::Interrupter;
 #[cfg(feature = "tokio")]

@@ -4,12 +4,11 @@
 //! nothing can fail any more. So an attempt that fails has shown nobody a frame, and the next one begins where it began.
 
 use core::fmt;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::address::Address;
-use super::client;
 use super::config::Config;
-use super::lineage::{Claim, Lineage};
+use super::lineage::Lineage;
 use super::polled::Look;
 use super::receiver::Receiver;
 use super::sender::Sender;
@@ -18,10 +17,6 @@ use crate::error::{Error, ErrorKind};
 use crate::layout::violation::Violation;
 use crate::ring::{Carried, Standing};
 use crate::sys::memfd::Identity;
-
-/// The first pause between two attempts, and the longest: each is twice the one before.
-const SHORTEST: Duration = Duration::from_micros(100);
-const LONGEST: Duration = Duration::from_millis(10);
 
 /// A connection that was resumed.
 #[derive(Debug)]
@@ -90,6 +85,15 @@ impl Redelivered {
 pub struct NotResumed<C = Connection> {
     error: Error,
     connection: Box<C>,
+}
+
+impl NotResumed {
+    pub(super) fn new(error: Error, connection: Connection) -> Self {
+        Self {
+            error,
+            connection: Box::new(connection),
+        }
+    }
 }
 
 impl<C> NotResumed<C> {
@@ -216,82 +220,20 @@ impl Config {
         lost: Connection,
         deadline: Instant,
     ) -> Result<Resumed, NotResumed> {
-        let mut lost = lost;
-        match resume(self, &address.into(), &mut lost, deadline) {
-            Ok(resumed) => Ok(resumed),
-            Err(error) => Err(NotResumed {
-                error,
-                connection: Box::new(lost),
-            }),
-        }
+        self.redial(address, lost, deadline)?.finish()
     }
 }
 
-fn resume(
-    config: &Config,
-    address: &Address,
-    lost: &mut Connection,
-    deadline: Instant,
-) -> Result<Resumed, Error> {
-    config.prepare()?;
-    let (before, standings) = settle(config, lost)?;
-    step!("resume-before");
-    let claim = Claim::after(&before, &standings, lost.sender.own_segment());
-    let mut connection = reconnect(config, address, &claim, deadline)?;
-    step!("resume-connected");
-    let redelivered = connection.sender.take_over(&mut lost.sender, &standings);
-    step!("resume-after");
-    Ok(Resumed {
-        connection,
-        redelivered,
-    })
+/// What is known of a connection that is to be resumed.
+pub(super) enum Settled {
+    /// It has ended for good: which line it belongs to, and where each lane stands.
+    Ended(Lineage, Vec<Standing>),
+    /// It is about to, which is told within 200 ms: ask again in a millisecond.
+    Fading,
 }
 
-/// Tries until `deadline`.
-fn reconnect(
-    config: &Config,
-    address: &Address,
-    claim: &Claim,
-    deadline: Instant,
-) -> Result<Connection, Error> {
-    let mut pause = SHORTEST;
-    loop {
-        let now = Instant::now();
-        let until = (now + config.timeout).min(deadline.max(now + SHORTEST));
-        let error = match address
-            .resolve(false)
-            .and_then(|path| client::attempt(config, &path, until, claim))
-        {
-            Ok(connection) => return Ok(connection),
-            Err(error) => error,
-        };
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() || !passes(error.kind()) {
-            return Err(error);
-        }
-        std::thread::sleep(pause.min(left));
-        pause = (2 * pause).min(LONGEST);
-    }
-}
-
-/// Whether the next attempt may succeed where one has failed so.
-fn passes(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::NotFound
-            | ErrorKind::Directory
-            | ErrorKind::PeerGone
-            | ErrorKind::TimedOut
-            | ErrorKind::Busy
-    )
-}
-
-/// Which line it belongs to and where each lane stands, if it can be resumed and has ended for good.
-fn settle(config: &Config, lost: &mut Connection) -> Result<(Lineage, Vec<Standing>), Error> {
-    if lost.sender.is_forked() {
-        let text = "the connection belongs to the process that forked this one; connect here";
-        return Err(Error::new(ErrorKind::Forked, text));
-    }
+/// Whether it can be resumed, and has ended for good.
+pub(super) fn settle(config: &Config, lost: &mut Connection) -> Result<Settled, Error> {
     if !config.resumable {
         let text = "the options do not let a connection be resumed: Config::resumable(true)";
         return Err(Error::new(ErrorKind::InvalidConfig, text));
@@ -301,38 +243,36 @@ fn settle(config: &Config, lost: &mut Connection) -> Result<(Lineage, Vec<Standi
         let text = "only a client resumes a connection, and only one that it made with Config::resumable(true)";
         return Err(Error::new(ErrorKind::InvalidConfig, text));
     };
-    read_to_end(&mut lost.receiver)?;
+    if !is_read_to_end(&mut lost.receiver)? {
+        return Ok(Settled::Fading);
+    }
     if !lost.sender.has_said_goodbye(&mut lost.receiver) && !lost.sender.is_over() {
         return Err(lives());
     }
     // Only now are the words final.
     match lost.sender.standings() {
-        Some(standings) => Ok((lineage, standings)),
+        Some(standings) => Ok(Settled::Ended(lineage, standings)),
         None => Err(lives()),
     }
 }
 
-/// Whether the receiver has received everything that there is and will be.
-fn read_to_end(receiver: &mut Receiver) -> Result<(), Error> {
-    loop {
-        // What it last heard may be old.
-        receiver.resting().told();
-        let look = match receiver.look() {
-            Look::Nothing => receiver.look_for_end(),
-            other => other,
-        };
-        match look {
-            Look::Ended(RecvError::Forked) => unreachable!("asked before"),
-            Look::Ended(_) => return Ok(()),
-            Look::Something => {
-                let text = "frames of the lost connection have not been received: receive until it says how it ended";
-                return Err(Error::new(ErrorKind::Unread, text));
-            }
-            Look::Nothing if receiver.resting().is_fading() => {
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            Look::Nothing => return Err(lives()),
+/// Whether the receiver has received everything that there is and will be; `false`: what will be is told soon.
+fn is_read_to_end(receiver: &mut Receiver) -> Result<bool, Error> {
+    // What it last heard may be old.
+    receiver.resting().told();
+    let look = match receiver.look() {
+        Look::Nothing => receiver.look_for_end(),
+        other => other,
+    };
+    match look {
+        Look::Ended(RecvError::Forked) => unreachable!("asked before"),
+        Look::Ended(_) => Ok(true),
+        Look::Something => {
+            let text = "frames of the lost connection have not been received: receive until it says how it ended";
+            Err(Error::new(ErrorKind::Unread, text))
         }
+        Look::Nothing if receiver.resting().is_fading() => Ok(false),
+        Look::Nothing => Err(lives()),
     }
 }
 
@@ -370,9 +310,10 @@ impl Sender {
 mod tests {
     use std::error::Error as _;
     use std::thread;
+    use std::time::Duration;
 
     use super::*;
-    use crate::connection::Listener;
+    use crate::connection::{Listener, RedialStep};
     use crate::layout::redelivery::Redelivery;
 
     #[test]
@@ -424,17 +365,21 @@ mod tests {
         }
         drop(server);
         end(&mut lost);
-        let (before, standings) = settle(&config, &mut lost).unwrap();
-        let claim = Claim::after(&before, &standings, lost.sender.own_segment());
-        let (server, mut next) = meet(&mut listener, |path| {
-            let path = path.to_path_buf().into();
-            reconnect(&config, &path, &claim, soon()).unwrap()
-        });
-        drop(server);
-        let sent = next.sender.take_over(&mut lost.sender, &standings);
+        let mut redial = config.redial(path.as_path(), lost, soon()).unwrap();
+        loop {
+            assert!(matches!(redial.step(), Ok(RedialStep::Waits)));
+            if let Some(server) = listener.try_accept().unwrap() {
+                drop(server);
+                break;
+            }
+        }
+        let Ok(RedialStep::Done(turned_away)) = redial.step() else {
+            panic!("it was let in");
+        };
+        let sent = turned_away.redelivered;
+        let mut next = turned_away.connection;
         let unseen: Vec<_> = sent.iter().map(|lane| lane.unseen).collect();
         assert_eq!(unseen, [2, 0, 1]);
-        drop(lost);
         assert!(next.sender().send(b"refused").is_err());
         end(&mut next);
         let (mut server, resumed) = meet(&mut listener, |path| {

@@ -14,6 +14,7 @@ mod process;
 mod record;
 mod refusals;
 mod server;
+mod steps;
 #[path = "../crash/traced.rs"]
 #[allow(dead_code, reason = "the tests of kills need more of it")]
 mod traced;

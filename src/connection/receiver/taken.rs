@@ -72,9 +72,9 @@ impl Receiver {
         self.lane.gives_account() && (self.leaves || std::thread::panicking())
     }
 
-    /// Whether drops finish with nothing, from now on: then all is finished with when the handler comes back.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn leave_when_dropped(&mut self, on: bool) {
+    /// `true`: where the connection can be resumed ([`Config::resumable`](crate::Config::resumable)) no drop of a frame or of a batch finishes with it, as if each were [left](crate::Frame::leave):
+    /// that is done by whatever call looks for the next one, or by [`Receiver::release`]. For handlers that go on with a copy, as those in another language do.
+    pub fn leave_when_dropped(&mut self, on: bool) {
         self.leaves = on;
     }
 

@@ -1,0 +1,147 @@
+//! Resuming step by step: no step waits for anybody, and whatever fails gives the connection back.
+
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ringway::{Config, Connection, ErrorKind, Listener, RecvError, Redial, RedialStep, Resumed};
+
+use super::client::soon;
+use super::orderly::{config, end, pair, path, rest, send};
+use super::refusals::shortly;
+
+/// A client whose server has ended in order, with three frames that it has not received.
+fn lost(config: &Config) -> (Listener, Connection) {
+    let (listener, server, mut client) = pair(config, config);
+    send(client.sender(), 0..3);
+    drop(server);
+    assert_eq!(end(&mut client), RecvError::Closed);
+    (listener, client)
+}
+
+/// Steps it and the listener in turns, in one thread.
+fn finish(redial: &mut Redial, listener: &mut Listener) -> (Connection, Resumed) {
+    let mut server = None;
+    let late = soon();
+    loop {
+        server = listener.try_accept().unwrap().or(server);
+        match redial.step().unwrap() {
+            RedialStep::Done(resumed) => return (server.unwrap(), resumed),
+            RedialStep::Waits => assert!(redial.line().is_some()),
+            RedialStep::Later => {}
+        }
+        assert!(Instant::now() < late);
+    }
+}
+
+/// Steps it to its failure.
+fn failure(redial: &mut Redial) -> ErrorKind {
+    loop {
+        match redial.step() {
+            Ok(RedialStep::Done(_)) => panic!("it was resumed"),
+            Ok(_) => thread::sleep(Duration::from_millis(1)),
+            Err(error) => break error.kind(),
+        }
+    }
+}
+
+fn redial(config: &Config, at: &Path, lost: Connection, deadline: Instant) -> Redial {
+    config.redial(at, lost, deadline).unwrap()
+}
+
+#[test]
+fn one_thread_resumes_and_accepts() {
+    let config = config();
+    let (mut listener, client) = lost(&config);
+    let at = listener.path().to_path_buf();
+    let mut again = redial(&config, &at, client, soon());
+    assert!(again.line().is_none());
+    assert!(matches!(again.step(), Ok(RedialStep::Waits)));
+    let line = again.line().unwrap().as_raw_fd();
+    assert!(matches!(again.step(), Ok(RedialStep::Waits)));
+    assert_eq!(again.line().unwrap().as_raw_fd(), line, "the same attempt");
+    assert!(again.deadline() <= Instant::now() + Duration::from_secs(20));
+    let (mut server, resumed) = finish(&mut again, &mut listener);
+    assert_eq!((resumed.unseen(), resumed.in_doubt()), (3, 0));
+    assert_eq!(rest(&mut server).len(), 3);
+    // What is over is over.
+    assert!(again.line().is_none());
+    assert_eq!(failure(&mut again), ErrorKind::InvalidConfig);
+    assert!(again.into_connection().is_none());
+}
+
+#[test]
+fn it_is_tried_again_until_somebody_listens_and_given_back_where_nobody_does() {
+    let config = config();
+    let (listener, client) = lost(&config);
+    let at = listener.path().to_path_buf();
+    drop(listener);
+    let mut vain = redial(&config, &at, client, shortly());
+    assert_eq!(failure(&mut vain), ErrorKind::NotFound);
+    assert!(Instant::now() >= vain.deadline(), "it was tried until then");
+    assert_eq!(
+        failure(&mut vain),
+        ErrorKind::InvalidConfig,
+        "and not behind"
+    );
+    let client = vain.into_connection().unwrap();
+    let mut again = redial(&config, &at, client, soon());
+    for _ in 0..5 {
+        assert!(matches!(again.step(), Ok(RedialStep::Later)));
+        assert!(again.line().is_none());
+        thread::sleep(Duration::from_millis(2));
+    }
+    let mut listener = config.bind(at.as_path()).unwrap();
+    let (mut server, resumed) = finish(&mut again, &mut listener);
+    assert_eq!(resumed.unseen(), 3);
+    assert_eq!(rest(&mut server).len(), 3);
+}
+
+/// The next server does not answer in the time that a handshake has; the one behind it does.
+#[test]
+fn an_attempt_that_nobody_answers_is_followed_by_another() {
+    let config = config();
+    let (deaf, client) = lost(&config);
+    let at = deaf.path().to_path_buf();
+    let hasty = config.clone().handshake_timeout(Duration::from_millis(30));
+    let mut again = redial(&hasty, &at, client, soon());
+    while !matches!(again.step(), Ok(RedialStep::Waits)) {}
+    let first = again.deadline();
+    while Instant::now() < first {
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert!(matches!(
+        again.step(),
+        Ok(RedialStep::Later | RedialStep::Waits)
+    ));
+    assert!(again.deadline() > first);
+    // It has more time than the haste of the one before gave it.
+    let client = again.into_connection().unwrap();
+    drop(deaf);
+    let mut listener = config.bind(at.as_path()).unwrap();
+    let mut again = redial(&config, &at, client, soon());
+    let (_server, resumed) = finish(&mut again, &mut listener);
+    assert_eq!(resumed.unseen(), 3);
+}
+
+#[test]
+fn what_cannot_be_resumed_is_given_back_by_the_first_step() {
+    let config = config();
+    let (_listener, _server, client) = pair(&config, &config);
+    let mut lives = redial(&config, &path(), client, soon());
+    assert_eq!(failure(&mut lives), ErrorKind::PeerLives);
+    let mut client = lives.into_connection().unwrap();
+    assert_eq!(client.sender().send(b"x"), Ok(()));
+    let not = config
+        .clone()
+        .lanes(9)
+        .redial(path(), client, soon())
+        .unwrap_err();
+    assert_eq!(not.error().kind(), ErrorKind::InvalidConfig);
+    let mut client = not.into_connection();
+    assert_eq!(client.sender().send(b"x"), Ok(()));
+    let plain = Config::new();
+    let mut not = redial(&plain, &path(), client, soon());
+    assert_eq!(failure(&mut not), ErrorKind::InvalidConfig);
+}
