@@ -13,15 +13,17 @@ class Watch:
     """The reader of one half's descriptor in a loop.
 
     It stays registered between two waits: taking it out and putting it in again costs a system call each. What rings while nobody waits is
-    collected at once, so that a loop is woken for it once and not all the time.
+    collected at once, so that a loop is woken for it once and not all the time. Where that would say too much (`keeps`), it is taken out by the first that rings then.
 
     What is registered is a descriptor of this object's own. A half may be closed by itself (``sync.receiver.close()``), and whoever got the number of its descriptor then would be taken by the loop for one that it watches already. The close rings by it: whoever waits hears of that too.
     """
 
-    __slots__ = ("_fd", "_half", "_loop", "_pid", "_size", "_thread", "arm", "busy", "waiter")
+    __slots__ = ("_fd", "_half", "_keeps", "_loop", "_pid", "_size", "_thread", "arm", "busy", "waiter")
 
-    def __init__(self, half: Any) -> None:
+    def __init__(self, half: Any, keeps: bool = False) -> None:
         self._half = half
+        # Who arms is finished with what was received, which the task may have in hand while it does not wait.
+        self._keeps = keeps
         # A copy of the half's, as long as it is registered.
         self._fd = -1
         self.arm: Callable[..., bool] = half.arm
@@ -66,6 +68,9 @@ class Watch:
         return True
 
     def _rang(self) -> None:
+        if self._keeps and self.busy is None:
+            self.stop()
+            return
         # Arming collects what rang. It says whether there is something; if not, the sleeper goes on sleeping.
         try:
             armed = self.arm(*self._size)

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from ringway._ringway import _Options
 
-__all__ = ["MOMENT", "Connection", "Listener", "connect", "listen"]
+__all__ = ["MOMENT", "Connection", "Listener", "connect", "listen", "resume"]
 
 T = TypeVar("T")
 
@@ -82,6 +82,25 @@ async def connect(name: str | PathLike[str], **options: Unpack[_Options]) -> Con
                 return Connection(made)
     finally:
         handshake.close()
+
+
+async def resume(name: str | PathLike[str], lost: Connection, timeout: float | None = None, **options: Unpack[_Options]) -> ringway.Resumed[Connection]:
+    """Resumes a connection, as ``ringway.resume`` does, without holding up the loop. Cancelling it gives the lost connection back, as it was."""
+    _refuse_spin(options)
+    redial = _ringway._redial(name, lost.sync, timeout, **options)
+    try:
+        while True:
+            made = redial.step()
+            if made is None:
+                await Readable(redial.fileno(), redial.left).wait()
+            elif made is False:
+                await asyncio.sleep(0.001)
+            else:
+                connection, unseen, in_doubt, broken = made
+                lost.close()
+                return ringway.Resumed(Connection(connection), unseen, in_doubt, broken)
+    finally:
+        redial.close()
 
 
 def listen(name: str | PathLike[str], **options: Unpack[_Options]) -> Listener:
@@ -198,7 +217,7 @@ class Connection:
     def __init__(self, connection: ringway.Connection) -> None:
         """Of a connection that is not used otherwise any more."""
         self._sync = connection
-        self._in = Watch(connection.receiver)
+        self._in = Watch(connection.receiver, connection.resumable)
         self._out = Watch(connection.sender)
         self._receiver = connection.receiver
         self._try: Callable[[], bytes | None] = connection.receiver.try_recv

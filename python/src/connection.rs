@@ -86,10 +86,13 @@ impl Connection {
         };
         let peer_sends = connection.peer_sends().map(Schema::from);
         let peer_expects = connection.peer_expects().map(Schema::from);
+        let is_resumable = connection.lineage().is_some();
         let (sender, receiver) = connection.split();
+        let sender = Sender::new(sender, manner.wait, manner.alignment);
+        let receiver = Receiver::new(receiver, manner.wait, manner.trusts, is_resumable);
         Ok(Self {
-            sender: Py::new(py, Sender::new(sender, manner.wait, manner.alignment))?,
-            receiver: Py::new(py, Receiver::new(receiver, manner.wait, manner.trusts))?,
+            sender: Py::new(py, sender)?,
+            receiver: Py::new(py, receiver)?,
             peer,
             peer_sends,
             peer_expects,
@@ -371,6 +374,12 @@ impl Connection {
         Receiver::recv_view(self.receiver.bind(py), timeout)
     }
 
+    /// Finishes with everything that was received, where the client can resume the connection (`resumable`): the last frames too, which otherwise are finished with when the next one is asked for. A server
+    /// that ends calls it behind its last answer. While another thread is in a call that receives, it does nothing.
+    fn release(&self, py: Python<'_>) -> PyResult<()> {
+        self.receiver.get().release(py)
+    }
+
     /// That of `receiver`.
     fn fileno(&self) -> PyResult<RawFd> {
         self.receiver.get().fileno()
@@ -404,6 +413,12 @@ impl Connection {
     #[getter]
     fn peer_capacity(&self) -> usize {
         self.receiver.get().ring_capacity()
+    }
+
+    /// Whether the connection can be resumed (`ringway.resume`): this side has asked for it, by the option `resumable`, and where it is the server, its client too.
+    #[getter]
+    fn resumable(&self) -> bool {
+        self.receiver.get().resumable()
     }
 
     /// The longest frame that can be sent, in bytes.

@@ -112,6 +112,11 @@ impl<T: Lends> Half<T> {
         };
         let lent = match &*entered.held {
             Some(half) if !self.state.closing.is_set() => half.is_open(),
+            None if !self.state.closing.is_set() => {
+                drop(entered);
+                let text = "the connection is being resumed, and is not used meanwhile";
+                return Err(raise(py, Fault::InUse, text));
+            }
             _ => {
                 drop(entered);
                 return Err(self.state.closed(py));
@@ -123,6 +128,34 @@ impl<T: Lends> Half<T> {
             return Err(T::in_use(py));
         }
         Ok(entered)
+    }
+
+    /// Takes it out, to be put back: calls meanwhile are refused.
+    ///
+    /// # Errors
+    /// `InUse`, if a thread is in a call, or something is open in it; `Closed`.
+    pub(crate) fn take_out(&self, py: Python<'_>) -> PyResult<T> {
+        let Some(mut entered) = self.enter_at_once(py)? else {
+            let text =
+                "another thread is in a call of this half: resume the connection when that is over";
+            return Err(raise(py, Fault::InUse, text));
+        };
+        Ok(entered.held.take().expect("looked at when it was entered"))
+    }
+
+    /// Puts it back. It ends if it was closed meanwhile.
+    pub(crate) fn put_back(&self, py: Python<'_>, half: T) -> PyResult<()> {
+        let mut entered = Entered {
+            held: self.turn.take(py, || Ok(None))?,
+            state: &self.state,
+        };
+        *entered.held = Some(half);
+        Ok(())
+    }
+
+    /// It was taken out and does not come back.
+    pub(crate) fn is_gone(&self) {
+        self.state.closing.set();
     }
 
     /// Ends it: a wait of another thread, and then the half.

@@ -1,5 +1,6 @@
 //! A receiving half, and the frame that may be looked at in place.
 
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
 use pyo3::prelude::*;
@@ -82,9 +83,21 @@ impl Inbox {
         Ok((place, len, kind))
     }
 
-    /// Releases the open frame.
-    pub(crate) fn finish(&mut self) {
-        self.open = None;
+    /// Releases the open frame. `is_told`: the peer is told that its receiver is finished with it.
+    pub(crate) fn finish(&mut self, is_told: bool) {
+        if self.open.take().is_some() && is_told {
+            // SAFETY: it lives as long as `self`, and the frame that borrowed it is gone.
+            unsafe { self.receiver.as_mut() }.release();
+        }
+    }
+
+    /// The receiver, of a half in which nothing is open.
+    pub(crate) fn into_receiver(self) -> Receiver {
+        assert!(self.open.is_none(), "who takes it has entered it");
+        let mut this = ManuallyDrop::new(self);
+        drop(this.message.take());
+        // SAFETY: it came from a `Box`, nothing borrows it, and the drop that would free it does not come.
+        *unsafe { Box::from_raw(this.receiver.as_ptr()) }
     }
 }
 

@@ -28,6 +28,7 @@ mod panics;
 mod pipe;
 mod receiver;
 mod records;
+mod redial;
 mod reservation;
 mod schema;
 mod sender;

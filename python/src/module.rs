@@ -19,6 +19,7 @@ use crate::pipe::{
 };
 use crate::receiver::Receiver;
 use crate::records::{keep_batch, recv_records, try_recv_kind};
+use crate::redial::{_redial, _resume, Redial};
 use crate::reservation::Reservation;
 use crate::schema::Schema;
 use crate::sender::Sender;
@@ -86,6 +87,7 @@ fn private(module: &Bound<'_, PyModule>) -> PyResult<()> {
     #[cfg(ringway_planted = "panics")]
     module.setattr("_panic", wrap_pyfunction!(crate::panics::_panic, module)?)?;
     module.setattr("_Handshake", py.get_type::<Handshake>())?;
+    module.setattr("_Redial", py.get_type::<Redial>())?;
     for function in [
         wrap_pyfunction!(_answer_on, module)?,
         wrap_pyfunction!(_check_options, module)?,
@@ -97,6 +99,8 @@ fn private(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(_pipe_load, module)?,
         wrap_pyfunction!(_pipe_poll, module)?,
         wrap_pyfunction!(recv_records, module)?,
+        wrap_pyfunction!(_redial, module)?,
+        wrap_pyfunction!(_resume, module)?,
         wrap_pyfunction!(_sockets, module)?,
         wrap_pyfunction!(try_recv_kind, module)?,
     ] {

@@ -31,6 +31,7 @@ const NAMES: &[&str] = &[
     "peer_capacity",
     "prefault",
     "raise_descriptor_limit",
+    "resumable",
     "sends",
     "spin_budget",
     "starvation_bound",
@@ -133,6 +134,7 @@ fn one(config: Config, call: &str, name: &str, value: &Bound<'_, PyAny>) -> PyRe
         "peer_capacity" => config.peer_capacity(value.extract()?),
         "prefault" => config.prefault(value.extract()?),
         "raise_descriptor_limit" => config.raise_descriptor_limit(value.extract()?),
+        "resumable" => config.resumable(value.extract()?),
         "spin_budget" => config.spin_budget(seconds(name, value)?),
         "starvation_bound" => config.starvation_bound(value.extract()?),
         _ => {

@@ -1,5 +1,6 @@
 //! A sending half, and the reservation that may be open in it.
 
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
 use pyo3::prelude::*;
@@ -76,6 +77,15 @@ impl Outbox {
             let len = len.min(reservation.len());
             reservation.commit_len(len);
         }
+    }
+
+    /// The sender, of a half in which nothing is open.
+    pub(crate) fn into_sender(self) -> Sender {
+        assert!(self.open.is_none(), "who takes it has entered it");
+        // What a pipe remembers of it needs no drop.
+        let this = ManuallyDrop::new(self);
+        // SAFETY: it came from a `Box`, nothing borrows it, and the drop that would free it does not come.
+        *unsafe { Box::from_raw(this.sender.as_ptr()) }
     }
 }
 

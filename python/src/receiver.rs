@@ -27,11 +27,21 @@ pub(crate) struct Receiver {
     capacity: usize,
     /// The program trusts the peer not to change frames.
     trusts: bool,
+    /// The peer sends to the next one what this one has not finished with.
+    is_resumable: bool,
 }
 
 impl Receiver {
-    pub(crate) fn new(mut receiver: ringway::Receiver, wait: Wait, trusts: bool) -> Self {
+    pub(crate) fn new(
+        receiver: ringway::Receiver,
+        wait: Wait,
+        trusts: bool,
+        is_resumable: bool,
+    ) -> Self {
+        let mut receiver = receiver;
         receiver.heed_signals(true);
+        // What is received here are copies.
+        receiver.leave_when_dropped(cfg!(not(ringway_planted = "finished_early")));
         let interrupter = receiver.interrupter();
         let descriptor = receiver.as_fd().as_raw_fd();
         let capacity = receiver.capacity();
@@ -40,6 +50,7 @@ impl Receiver {
             last: Last::default(),
             capacity,
             trusts,
+            is_resumable,
         }
     }
 
@@ -134,10 +145,11 @@ impl Receiver {
         }
     }
 
-    /// Releases the frame that is looked at in place.
-    pub(crate) fn finish(&self, py: Python<'_>) {
+    /// Releases the frame that is looked at in place. `is_done`: the program is finished with it.
+    pub(crate) fn finish(&self, py: Python<'_>, is_done: bool) {
+        let is_told = is_done && self.is_resumable;
         // There is nobody to tell: it fails in a forked child, which has nothing to release.
-        let _ = self.half.finish(py, Inbox::finish);
+        let _ = self.half.finish(py, |inbox| inbox.finish(is_told));
     }
 
     /// The next frame of an iteration; `None` behind the last one.
@@ -229,7 +241,8 @@ impl Receiver {
             let receiver = inbox.receiver(py)?;
             let deadline = until.deadline()?;
             let len = waits::into_large(py, receiver, &mut buffer, &self.half.state, deadline)?;
-            self.last.has(0, receiver.last_priority());
+            let told = receiver.last_redelivery();
+            self.last.has(0, receiver.last_priority(), told);
             return Ok(len);
         }
         let room = buffer.len();
@@ -333,6 +346,14 @@ impl Receiver {
         }
     }
 
+    /// Finishes with everything that was received: as `Connection.release`.
+    pub(crate) fn release(&self, py: Python<'_>) -> PyResult<()> {
+        if let Some(mut inbox) = self.half.enter_at_once(py)? {
+            inbox.receiver(py)?.release();
+        }
+        Ok(())
+    }
+
     /// The descriptor that an event loop polls for readability, after `arm()` has answered `True`.
     pub(crate) fn fileno(&self) -> PyResult<RawFd> {
         self.half.descriptor()
@@ -355,6 +376,12 @@ impl Receiver {
         self.capacity
     }
 
+    /// Whether the connection can be resumed: as `Connection.resumable`.
+    #[getter]
+    pub(crate) fn resumable(&self) -> bool {
+        self.is_resumable
+    }
+
     /// The number that the sender gave the frame which was received last; 0 before the first one, and behind a large buffer's `recv_into`, which does not tell.
     #[getter]
     fn last_kind(&self) -> u16 {
@@ -365,6 +392,13 @@ impl Receiver {
     #[getter]
     fn last_priority(&self) -> u16 {
         self.last.priority()
+    }
+
+    /// Whether the frame that was received last was sent to an earlier server too (`ringway.resume`): `"first"`: it was not; `"unseen"`: it is proven that no server has seen it; `"in_doubt"`: one may have, and
+    /// may have handled it. Of a batch, that of its last frame.
+    #[getter]
+    fn last_redelivery(&self) -> &'static str {
+        self.last.redelivery()
     }
 
     fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {

@@ -2,9 +2,11 @@
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
+use ringway::RecvError;
 
 use crate::buffer::{Lent, room_for};
 use crate::errors::{Fault, raise, raise_with};
+use crate::last::Last;
 use crate::receiver::Receiver;
 
 impl Receiver {
@@ -22,26 +24,25 @@ impl Receiver {
                 let text = "records are received into a buffer from connections of one lane only";
                 return Ok(Err(raise(py, Fault::Feature, text)));
             }
-            let mut count = 0;
-            for place in buffer.bytes_mut().chunks_exact_mut(size) {
-                let mut next = 0;
-                let fits = |len: usize, _: u16| {
-                    next = len;
-                    len == size
-                };
-                match receiver.try_recv_if(fits) {
-                    Ok(Some(frame)) => {
-                        last.is(&frame);
-                        frame.copy_to(place);
-                    }
-                    Ok(None) if count == 0 => return Ok(Err(wrong_size(py, next, size))),
-                    Err(error) if count == 0 => return Err(error),
-                    // The next call says it too.
-                    Ok(None) | Err(_) => break,
-                }
-                count += 1;
+            let mut next = 0;
+            let mut fits = |len: usize, _: u16, room: usize| {
+                next = len;
+                len == size && len <= room
+            };
+            let buffer = buffer.bytes_mut();
+            let mut filled = fill(receiver, last, buffer, size, &mut fits)?;
+            if filled == 0 {
+                return Ok(Err(wrong_size(py, next, size)));
             }
-            Ok(Ok(count))
+            // A batch ends with half of the ring; where whoever asks for another one is finished with those before, it is the only one.
+            while filled + size <= buffer.len() && !self.resumable() {
+                match fill(receiver, last, &mut buffer[filled..], size, &mut fits) {
+                    // The next call says it too.
+                    Ok(0) | Err(_) => break,
+                    Ok(more) => filled += more,
+                }
+            }
+            Ok(Ok(filled / size))
         })
     }
 
@@ -62,6 +63,14 @@ impl Receiver {
             if receiver.priorities() > 1 {
                 return Ok(Ok(0));
             }
+            // One of no bytes is no batch, and would bring nobody nearer to an end.
+            let fits = |len: usize, of: u16, room: usize| {
+                of == kind && len > 0 && len <= room && len % size == 0
+            };
+            if self.resumable() {
+                // Whoever asks for another frame is finished with those before: all are of one batch.
+                return Ok(Ok(fill(receiver, last, buffer, size, fits)? / size));
+            }
             let mut filled = 0;
             while filled < buffer.len() {
                 if kind == 0 {
@@ -72,22 +81,41 @@ impl Receiver {
                     }
                 }
                 let rest = &mut buffer[filled..];
-                let fits = |len: usize, of: u16| {
-                    // One of no bytes is no batch, and would bring nobody nearer to an end.
-                    of == kind && len > 0 && len <= rest.len() && len % size == 0
-                };
-                match receiver.try_recv_if(fits) {
+                match receiver.try_recv_if(|len, of| fits(len, of, rest.len())) {
                     Ok(Some(frame)) => filled += frame.copy_to(rest),
                     Err(error) if filled == 0 => return Err(error),
                     // The next call says it too.
                     Ok(None) | Err(_) => return Ok(Ok(filled / size)),
                 }
-                last.has(kind, 0);
+                last.has(kind, 0, receiver.last_redelivery());
             }
-            last.has(kind, 0);
+            last.has(kind, 0, receiver.last_redelivery());
             Ok(Ok(filled / size))
         })
     }
+}
+
+/// Copies the frames that are there into the buffer, one behind the other, each of `size` bytes at least, as far as `fits` says so of the length and the kind of the next one and the room that is left.
+/// Returns the bytes.
+fn fill(
+    receiver: &mut ringway::Receiver,
+    last: &Last,
+    buffer: &mut [u8],
+    size: usize,
+    mut fits: impl FnMut(usize, u16, usize) -> bool,
+) -> Result<usize, RecvError> {
+    let mut frames = receiver.try_recv_batch(usize::MAX)?;
+    let mut filled = 0;
+    // A frame that is asked about is said to have been seen.
+    while filled + size <= buffer.len() {
+        let rest = &mut buffer[filled..];
+        let Some(frame) = frames.next_frame_if(|len, kind| fits(len, kind, rest.len())) else {
+            break;
+        };
+        last.is(&frame);
+        filled += frame.copy_to(rest);
+    }
+    Ok(filled)
 }
 
 #[cold]

@@ -37,12 +37,13 @@ impl View {
     /// An export is over.
     pub(crate) fn unexport(&self, py: Python<'_>) {
         if self.lease.unexport() {
-            self.finish(py);
+            self.leave(py);
         }
     }
 
-    fn finish(&self, py: Python<'_>) {
-        self.receiver.get().finish(py);
+    /// Lets go of the frame without being finished with it: an exception has left its block, or nobody has released it.
+    fn leave(&self, py: Python<'_>) {
+        self.receiver.get().finish(py, false);
     }
 }
 
@@ -51,7 +52,7 @@ impl View {
     /// Gives the frame's space back to its sender.
     fn release(&self, py: Python<'_>) -> PyResult<()> {
         if self.lease.end(py)? {
-            self.finish(py);
+            self.receiver.get().finish(py, true);
         }
         Ok(())
     }
@@ -76,7 +77,7 @@ impl View {
         }
         // What the block raised is what its caller hears of.
         if self.lease.end_sometime(py) {
-            self.finish(py);
+            self.leave(py);
         }
         Ok(())
     }
@@ -141,7 +142,7 @@ impl Drop for View {
         // Nothing is exported: an export holds a reference.
         let _ = Python::try_attach(|py| {
             if self.lease.stage() != Stage::Over {
-                self.finish(py);
+                self.leave(py);
             }
         });
     }

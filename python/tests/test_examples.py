@@ -1,6 +1,7 @@
 """The examples run."""
 
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -22,3 +23,12 @@ def test_a_service_and_its_client(place: str) -> None:
         serving.send_signal(signal.SIGINT)
         assert serving.wait(PATIENCE) == 0
         assert serving.stdout.read() == "stopping\n"
+
+
+def test_a_client_that_outlives_its_server(place: str) -> None:
+    command = [sys.executable, str(EXAMPLES / "resume.py"), place]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    assert (done.returncode, done.stderr) == (0, "")
+    *killed, last = done.stdout.splitlines()
+    assert len(killed) == 4 and all(line.startswith("the ledger was killed: ") for line in killed)
+    assert last == "5000 amounts are noted, each once"

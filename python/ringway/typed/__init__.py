@@ -16,6 +16,7 @@ from ringway.typed.invalid import Invalid
 from ringway.typed.lane import Lane, Reader, lane, schema
 from ringway.typed.message import decode, encode, message
 from ringway.typed.peer import lane_from
+from ringway.typed.resuming import Resumed, resume
 from ringway.typed import types as types
 from ringway.typed.spelling import (
     Array,
@@ -40,9 +41,9 @@ if TYPE_CHECKING:
     from ringway.typed.arrays import array, dtype, messages
 
 __all__ = [
-    "Array", "Bytes", "Connection", "Deprecated", "Invalid", "Lane", "Listener", "Maybe", "Reader", "Receiver", "Sender", "Text", "Told", "array",
+    "Array", "Bytes", "Connection", "Deprecated", "Invalid", "Lane", "Listener", "Maybe", "Reader", "Receiver", "Resumed", "Sender", "Text", "Told", "array",
     "connect", "connect_as_told", "decode", "dtype", "encode", "enumeration", "f32", "f64", "field", "i8", "i16", "i32", "i64", "i128", "lane",
-    "lane_from", "listen", "message", "messages", "padding", "schema", "u8", "u16", "u32", "u64", "u128",
+    "lane_from", "listen", "message", "messages", "padding", "resume", "schema", "u8", "u16", "u32", "u64", "u128",
 ]  # fmt: skip
 
 

@@ -120,6 +120,10 @@ class Connection(Generic[S, R]):
         """Who is at the other end."""
         return self.untyped.peer
 
+    def release(self) -> None:
+        """Finishes with everything that was received: see :meth:`Receiver.release`."""
+        self.receiver.release()
+
     def arm(self) -> bool:
         """As :meth:`Receiver.arm`."""
         return self.receiver.arm()

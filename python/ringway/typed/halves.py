@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
 
 import ringway._ringway as native
 from ringway.typed.lane import Lane, Reader
@@ -255,6 +255,16 @@ class Receiver(Generic[R]):
         from ringway.typed import arrays
 
         return arrays.receive(self, max, timeout, of, out)
+
+    def release(self) -> None:
+        """Finishes with everything that was received: see :meth:`ringway.Connection.release`. With nothing as long as messages are kept here, which nobody was given."""
+        if not (self.later or self.frames):
+            self.untyped.release()
+
+    @property
+    def last_redelivery(self) -> Literal["first", "unseen", "in_doubt"]:
+        """Whether the frame that was received last was sent to an earlier server too: see :attr:`ringway.Receiver.last_redelivery`. Of a batch, that of its last frame."""
+        return self.untyped.last_redelivery
 
     def arm(self) -> bool:
         """As :meth:`ringway.Receiver.arm`; ``False`` as long as messages are kept here."""

@@ -1,0 +1,82 @@
+"""Connections that outlive their server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+import ringway._ringway as native
+from ringway.typed.connecting import Connection
+
+if TYPE_CHECKING:
+    from ringway._ringway import _Options, _PlainOptions  # pyright: ignore[reportPrivateUsage]
+    from ringway.typed.connecting import Name
+    from typing_extensions import Unpack
+
+C = TypeVar("C")
+S = TypeVar("S")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Resumed(Generic[C]):
+    """What came of resuming a connection."""
+
+    connection: C
+    """The new connection. What was sent again is on its way."""
+    unseen: int
+    """Frames that were sent again and that no server has seen, which is proven."""
+    in_doubt: int
+    """Frames that were sent again and that a server may have seen, and may have handled."""
+    broken: str | None
+    """The rule that the last server's words about what it has received have broken, if one was: everything that it did not deny is in doubt then."""
+
+
+@overload
+def resume(name: Name, lost: native.Connection, timeout: float | None = None, **options: Unpack[_Options]) -> Resumed[native.Connection]: ...
+@overload
+def resume(name: Name, lost: Connection[S, R], timeout: float | None = None, **options: Unpack[_PlainOptions]) -> Resumed[Connection[S, R]]: ...
+def resume(name: Name, lost: Any, timeout: float | None = None, **options: Any) -> Any:
+    """Connects anew, in the place of ``lost``, whose server is gone, to whoever listens under that name now, or will within ``timeout`` seconds (``None``: for ever). What the last server had
+    not finished with is sent to it again, before anything else and in its order: no frame that was sent is lost, and one that may have been handled already is said to be in doubt,
+    here in sum and to the server by ``last_redelivery``.
+
+    ``lost`` was made by :func:`connect` with ``resumable=True``, as the server's listener was, or by this. It has to be at its end: everything that there was is received, and receiving raises how
+    it ended. It is closed then. The options are those of :func:`connect`; a typed connection carries the same messages as before.
+
+    Raises as :func:`connect`, behind the timeout where trying again may help; :class:`ringway.Unread` where there is something to receive, and :class:`ringway.PeerLives` where the server, however
+    silent, is not gone. ``lost`` is as it was then, to be resumed by another call.
+
+    >>> import ringway, threading
+    >>> with ringway.listen("resumed", resumable=True) as listener:
+    ...     client = threading.Thread(target=lambda: lost.append(ringway.connect("resumed", resumable=True)))
+    ...     lost = []
+    ...     client.start()
+    ...     with listener.accept() as server:
+    ...         client.join()
+    ...         lost[0].send_batch([b"handled", b"received", b"sent"])
+    ...         server.recv(), server.recv()
+    ...     next_one = []
+    ...     accepting = threading.Thread(target=lambda: next_one.append(listener.accept()))
+    ...     accepting.start()
+    ...     try:
+    ...         lost[0].recv()
+    ...     except ringway.Closed:
+    ...         resumed = ringway.resume("resumed", lost[0], timeout=10)
+    ...     accepting.join()
+    3
+    (b'handled', b'received')
+    >>> resumed.in_doubt, resumed.unseen
+    (1, 1)
+    >>> next_one[0].recv(), next_one[0].receiver.last_redelivery
+    (b'received', 'in_doubt')
+    """
+    if isinstance(lost, native.Connection):
+        return Resumed(*native._resume(name, lost, timeout, **options))  # pyright: ignore[reportPrivateUsage]
+    receiver = lost.receiver
+    if receiver.later or receiver.frames:
+        raise native.Unread("messages of the lost connection were not received: receive until it says how it ended")
+    ours, theirs = lost.sends, lost.expects
+    told = {"sends": None if ours is None else ours.schema, "expects": None if theirs is None else theirs.schema}
+    connection, unseen, in_doubt, broken = native._resume(name, lost.untyped, timeout, **told, **options)  # pyright: ignore[reportPrivateUsage]
+    return Resumed(Connection(connection, ours, theirs), unseen, in_doubt, broken)
