@@ -62,7 +62,7 @@ pub(super) async fn dial(
 }
 
 /// What is done here, for errors.
-const DOING: &str = "waiting for the server";
+pub(super) const DOING: &str = "waiting for the server";
 
 fn forked() -> Error {
     Error::new(
@@ -75,11 +75,7 @@ async fn dialled(dial: &mut Dial) -> Result<connection::Connection, Error> {
     loop {
         match dial.step()? {
             Dialled::Done(connection) => return Ok(connection),
-            Dialled::Later => {
-                let later = Alarm::behind(Duration::from_millis(1));
-                let told = later.map_err(|lack| lack.error(DOING))?.await;
-                told.map_err(|_| Lack::Runtime.error(DOING))?;
-            }
+            Dialled::Later => later().await?,
             Dialled::Waits => {
                 if let Some(line) = dial.line() {
                     readable(line).await?;
@@ -89,8 +85,15 @@ async fn dialled(dial: &mut Dial) -> Result<connection::Connection, Error> {
     }
 }
 
+/// Lets a millisecond pass.
+pub(super) async fn later() -> Result<(), Error> {
+    let later = Alarm::behind(Duration::from_millis(1));
+    let told = later.map_err(|lack| lack.error(DOING))?.await;
+    told.map_err(|_| Lack::Runtime.error(DOING))
+}
+
 /// Waits until `line` may be readable.
-async fn readable(line: BorrowedFd<'_>) -> Result<(), Error> {
+pub(super) async fn readable(line: BorrowedFd<'_>) -> Result<(), Error> {
     // SAFETY: the line is borrowed for as long.
     let watched = unsafe { Watched::new(line) }.map_err(|lack| lack.error(DOING))?;
     // The watch tells of what was there before it, too. An error: its runtime is shut down, and the next watch is of the one that we are in.

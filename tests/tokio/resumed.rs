@@ -2,16 +2,18 @@
 
 use std::cell::Cell;
 use std::future::pending;
+use std::path::Path;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use ::tokio::time::timeout;
 use futures_util::{FutureExt, StreamExt};
-use ringway::tokio::{Receiver, typed as tasks};
+use ringway::tokio::{self, Receiver, typed as tasks};
 use ringway::typed::{self, Message, Nothing};
 use ringway::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
-use ringway::{Connection, RecvError};
+use ringway::{Config, Connection, ErrorKind, RecvError, Redelivery};
 
-use crate::scene::{LONG, one_thread, path, patient, run};
+use crate::scene::{LONG, on_both, one_thread, path, patient, run};
 
 #[derive(Message, FromBytes, IntoBytes, Immutable, KnownLayout, Clone, Copy, Debug, PartialEq)]
 #[repr(C)]
@@ -158,4 +160,89 @@ fn a_message_that_is_released_in_a_task_is_not_in_doubt() {
     let resume = || typed::Connection::resume(&config, path.as_path(), client, soon()).unwrap();
     let (_server, resumed) = meet(&mut accept, resume);
     assert_eq!((resumed.in_doubt(), resumed.unseen()), (0, 2));
+}
+
+/// A client in a task whose server has ended in order, with a frame that it has not received.
+async fn lost(config: &Config, path: &Path) -> (tokio::Listener, Connection) {
+    let mut listener = tokio::Listener::new(config.bind(path).unwrap()).unwrap();
+    let connects = tokio::connect_with(config, path);
+    let (client, server) = ::tokio::join!(connects, listener.accept());
+    let (mut sender, mut receiver) = client.unwrap().split();
+    sender.send(b"kept").await.unwrap();
+    drop(server.unwrap());
+    assert_eq!(receiver.recv().await.err(), Some(RecvError::Closed));
+    let (sender, in_hand) = sender.into_inner();
+    assert!(in_hand.is_none());
+    let lost = Connection::reunite(sender, receiver.into_inner()).unwrap();
+    (listener, lost)
+}
+
+/// Nobody listens for a while, and then somebody does who does not accept yet: whoever gives it up meanwhile loses nothing.
+#[test]
+fn a_client_resumes_in_a_task_that_may_be_cancelled_at_any_time() {
+    on_both(|| async {
+        let (config, path) = (patient().resumable(true), path());
+        let (listener, lost) = lost(&config, &path).await;
+        drop(listener);
+        let mut redial = config.redial(path.as_path(), lost, soon()).unwrap();
+        let briefly = Duration::from_millis(5);
+        for _ in 0..3 {
+            let vain = timeout(briefly, tokio::resume(&mut redial)).await;
+            assert!(vain.is_err(), "nobody listens");
+        }
+        let mut listener = tokio::Listener::new(config.bind(path.as_path()).unwrap()).unwrap();
+        let vain = timeout(4 * briefly, tokio::resume(&mut redial)).await;
+        assert!(vain.is_err(), "nobody accepts");
+        let lost = redial.into_connection().unwrap();
+        // In a task of its own.
+        let mut redial = config.redial(path.as_path(), lost, soon()).unwrap();
+        let resumes = ::tokio::spawn(async move { tokio::resume(&mut redial).await.unwrap() });
+        // The first that is let in is who has given it up.
+        let (mut server, resumed) = loop {
+            let server = listener.accept().await.unwrap();
+            ::tokio::time::sleep(briefly).await;
+            if resumes.is_finished() {
+                break (server, resumes.await.unwrap());
+            }
+        };
+        assert_eq!((resumed.unseen(), resumed.in_doubt()), (1, 0));
+        let frame = server.receiver().recv().await.unwrap();
+        let said = (frame.redelivery(), frame.to_vec());
+        assert_eq!(said, (Redelivery::Unseen, b"kept".to_vec()));
+        drop(resumed);
+    });
+}
+
+#[test]
+fn whom_nobody_answers_in_time_has_its_connection_back() {
+    on_both(|| async {
+        let (config, path) = (patient().resumable(true), path());
+        let (listener, lost) = lost(&config, &path).await;
+        let soon = Instant::now() + Duration::from_millis(50);
+        let mut redial = config.redial(path.as_path(), lost, soon).unwrap();
+        let late = tokio::resume(&mut redial).await.unwrap_err();
+        assert_eq!(late.kind(), ErrorKind::TimedOut, "{late}");
+        assert!(Instant::now() >= soon);
+        let mut lost = redial.into_connection().unwrap();
+        let end = lost.receiver().try_recv().map(drop);
+        assert_eq!(end, Err(RecvError::Closed));
+        drop(listener);
+    });
+}
+
+/// Without a runtime nothing happens, and it goes on in one.
+#[test]
+fn outside_of_a_runtime_it_is_told_so_and_goes_on_in_one() {
+    let (config, path) = (patient().resumable(true), path());
+    let runtime = one_thread();
+    let (mut listener, lost) = run(&runtime, lost(&config, &path));
+    let mut redial = config.redial(path.as_path(), lost, soon()).unwrap();
+    let outside = tokio::resume(&mut redial).now_or_never();
+    let outside = outside.expect("it does not wait").unwrap_err();
+    assert_eq!(outside.kind(), ErrorKind::Runtime, "{outside}");
+    run(&runtime, async {
+        let (resumed, server) = ::tokio::join!(tokio::resume(&mut redial), listener.accept());
+        assert_eq!(resumed.unwrap().unseen(), 1);
+        drop(server);
+    });
 }

@@ -77,6 +77,6 @@ def resume(name: Name, lost: Any, timeout: float | None = None, **options: Any) 
     if receiver.later or receiver.frames:
         raise native.Unread("messages of the lost connection were not received: receive until it says how it ended")
     ours, theirs = lost.sends, lost.expects
-    told = {"sends": None if ours is None else ours.schema, "expects": None if theirs is None else theirs.schema}
+    told: dict[str, Any] = {"sends": None if ours is None else ours.schema, "expects": None if theirs is None else theirs.schema}
     connection, unseen, in_doubt, broken = native._resume(name, lost.untyped, timeout, **told, **options)  # pyright: ignore[reportPrivateUsage]
     return Resumed(Connection(connection, ours, theirs), unseen, in_doubt, broken)
