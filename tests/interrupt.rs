@@ -104,6 +104,48 @@ fn an_interrupter_ends_a_wait_for_room() {
     }
 }
 
+/// Of several priorities no thread waits by the half itself: each looks by turns.
+#[test]
+fn an_interrupter_ends_a_wait_of_a_shared_sender_for_room() {
+    for lanes in [1, 2] {
+        let config = Config::new()
+            .capacity(4096)
+            .peer_capacity(4096)
+            .lanes(lanes);
+        let (left, right) = pair("interrupt-shared", &config, &config);
+        let (mut sender, _kept) = left.split();
+        let (_other, mut receiver) = right.split();
+        let interrupter = sender.interrupter();
+        let shared = sender.shared().at(lanes - 1).unwrap();
+        // One that waited for nothing does not know of it.
+        interrupter.interrupt();
+        while shared.send_deadline(&[7; 100], Instant::now()).is_ok() {}
+        assert_eq!(
+            shared.send_deadline(&[0; 100], soon()),
+            Err(SendError::Interrupted),
+            "of {lanes}: where none waited, the next wait ends"
+        );
+        thread::scope(|scope| {
+            let waits = scope.spawn(|| {
+                let heard = shared.send_deadline(&[1; 100], soon());
+                assert_eq!(heard, Err(SendError::Interrupted), "of {lanes}");
+                assert_eq!(shared.send(&[2; 100]), Err(SendError::Interrupted));
+            });
+            while !waits.is_finished() {
+                interrupter.interrupt();
+                thread::sleep(Duration::from_millis(5));
+            }
+            waits.join().unwrap();
+        });
+        while let Ok(frame) = receiver.try_recv() {
+            assert_eq!(frame.to_vec(), [7; 100]);
+        }
+        interrupter.interrupt();
+        shared.send(&[4; 100]).unwrap();
+        assert_eq!(receiver.recv().unwrap().to_vec(), [4; 100]);
+    }
+}
+
 /// A signal whose handler does nothing but run.
 const SIGNAL: libc::c_int = libc::SIGUSR1;
 

@@ -80,7 +80,7 @@ pub(crate) use tangle::is_by_peer;
 pub(crate) use tap::ANSWERS;
 pub use tap::{Direction, Lost, Tap, TapFrame, TapLane};
 pub(crate) use timing::Timing;
-pub(crate) use turns::{Facts, Turns, or_expired};
+pub(crate) use turns::{Facts, Sends, Turns, or_expired};
 
 use crate::error::Error;
 use crate::schema::Schema;

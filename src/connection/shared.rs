@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::link::Peer;
 use super::outcome::SendError;
 use super::sender::Sender;
-use super::turns::{Facts, Turns, or_expired};
+use super::turns::{Facts, Sends, Turns, or_expired};
 
 /// A [`Sender`] behind a mutex. Each send takes and gives back an uncontended lock (two atomic read-modify-writes; sending and
 /// receiving a 64-byte frame in one process took 18 ns in place of 9, `cargo bench --bench connection`); threads
@@ -16,12 +16,20 @@ use super::turns::{Facts, Turns, or_expired};
 /// Where there are several priorities ([`Config::lanes`](crate::Config::lanes)), a thread that waits for space holds up nobody: it gives the sender back and looks again, at
 /// first at once, then every 100 µs. [`SharedSender::at`] makes one that sends at another priority.
 ///
+/// An [`Interrupter`](crate::Interrupter) of the sender ends the wait for space of one thread; no signal does where there are several priorities ([`Sender::heed_signals`]).
+///
 /// What it does not offer by itself (reservations, groups) is to be had of the sender in [`SharedSender::lock`]. The last clone that
 /// is dropped drops the sender; how it counts if a panic does that, [`Sender`] says.
 #[derive(Clone, Debug)]
 pub struct SharedSender {
     turns: Turns<Sender>,
     priority: usize,
+}
+
+impl Sends for Sender {
+    fn half(&mut self) -> &mut Sender {
+        self
+    }
 }
 
 impl SharedSender {

@@ -43,6 +43,12 @@ impl Facts {
     }
 }
 
+/// A half that sends, of bytes or of messages.
+pub(crate) trait Sends {
+    /// That of bytes.
+    fn half(&mut self) -> &mut Sender;
+}
+
 /// A sending half, of bytes or of messages, behind a mutex. A panic of a thread that held it leaves it whole: frames become visible by one
 /// store.
 #[derive(Debug)]
@@ -119,6 +125,22 @@ impl<S> Turns<S> {
         }
     }
 
+    fn turn(&self, deadline: Option<Instant>) -> Result<MutexGuard<'_, S>, SendError> {
+        match deadline {
+            None => self.wait(),
+            Some(deadline) => self.wait_until(deadline),
+        }
+    }
+
+    fn refuse_child(&self) -> Result<(), SendError> {
+        if self.facts.birth.is_forked() {
+            return Err(SendError::Forked);
+        }
+        Ok(())
+    }
+}
+
+impl<S: Sends> Turns<S> {
     /// Sends until `deadline` (`None`: for ever), for which it waits for its turn and for room: by `attempt`, which does not wait for room, where there are
     /// several priorities, and else by `send`.
     pub(crate) fn send(
@@ -133,14 +155,7 @@ impl<S> Turns<S> {
         send(&mut *self.turn(deadline)?)
     }
 
-    fn turn(&self, deadline: Option<Instant>) -> Result<MutexGuard<'_, S>, SendError> {
-        match deadline {
-            None => self.wait(),
-            Some(deadline) => self.wait_until(deadline),
-        }
-    }
-
-    /// Attempts until the answer is another than [`SendError::Full`], or until `deadline`. In between the other threads have their turns: what waits for
+    /// Attempts until the answer is another than [`SendError::Full`], or until `deadline`, or an interrupter ends it. In between the other threads have their turns: what waits for
     /// room at one priority holds up no other.
     fn by_turns(
         &self,
@@ -154,23 +169,19 @@ impl<S> Turns<S> {
                 Err(SendError::Full) => {}
                 other => return other,
             }
-            drop(half);
             let left = deadline.map_or(LOCK_LOOK, |deadline| {
                 deadline.saturating_duration_since(Instant::now())
             });
             if left.is_zero() {
                 return Err(SendError::TimedOut);
             }
+            if half.half().resting().is_interrupted_awake() {
+                return Err(SendError::Interrupted);
+            }
+            drop(half);
             pause(looks, left);
             looks += 1;
         }
-    }
-
-    fn refuse_child(&self) -> Result<(), SendError> {
-        if self.facts.birth.is_forked() {
-            return Err(SendError::Forked);
-        }
-        Ok(())
     }
 }
 

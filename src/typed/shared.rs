@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::message::{Carries, Fixed, Messages, Tailed};
 use super::sender::Sender;
-use crate::connection::{Facts, Peer, SendError, Turns, or_expired};
+use crate::connection::{self, Facts, Peer, SendError, Sends, Turns, or_expired};
 
 /// A [`Sender`] behind a mutex, made by [`Sender::shared`]: what [`ringway::SharedSender`](crate::SharedSender) is for bytes, at the same
 /// price.
@@ -15,6 +15,12 @@ use crate::connection::{Facts, Peer, SendError, Turns, or_expired};
 pub struct SharedSender<M: ?Sized> {
     turns: Turns<Sender<M>>,
     priority: usize,
+}
+
+impl<M: Messages + ?Sized> Sends for Sender<M> {
+    fn half(&mut self) -> &mut connection::Sender {
+        self.untyped()
+    }
 }
 
 impl<M: Messages + ?Sized> SharedSender<M> {

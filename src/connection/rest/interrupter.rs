@@ -114,6 +114,12 @@ impl Rest {
         self.interruption.take()
     }
 
+    /// The same of a wait that does not sleep by this half: no signal has ended it.
+    pub(crate) fn is_interrupted_awake(&mut self) -> bool {
+        self.interruption.begin();
+        self.interruption.take()
+    }
+
     /// Whether a signal whose handler has run ends a sleep.
     pub(crate) fn heed_signals(&mut self, on: bool) {
         self.interruption.heeds_signals = on;
