@@ -895,7 +895,8 @@ ringway_status ringway_receiver_trusted(ringway_receiver *receiver,
                                         size_t *length);
 
 /**
- * Releases the open frame; while frames are held, every one that has been read. After it no address in the frame is to be used.
+ * Releases the open frame; while frames are held, every one that has been read. After it no address in the frame is to be used. Where the connection can be resumed (`RINGWAY_RESUMABLE`) and nothing is open, it releases what was copied out (`ringway_receiver_recv`) or left, which
+ * otherwise is when the next frame is asked for: for a server that has answered and is about to end.
  */
 RINGWAY_MUST_USE
 ringway_status ringway_receiver_release(ringway_receiver *receiver);

@@ -164,7 +164,8 @@ pub unsafe extern "C" fn ringway_receiver_trusted(
     })
 }
 
-/// Releases the open frame; while frames are held, every one that has been read. After it no address in the frame is to be used.
+/// Releases the open frame; while frames are held, every one that has been read. After it no address in the frame is to be used. Where the connection can be resumed (`RINGWAY_RESUMABLE`) and nothing is open, it releases what was copied out (`ringway_receiver_recv`) or left, which
+/// otherwise is when the next frame is asked for: for a server that has answered and is about to end.
 // SAFETY: the callers' contract is that of lib.rs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ringway_receiver_release(
@@ -174,8 +175,11 @@ pub unsafe extern "C" fn ringway_receiver_release(
         // SAFETY: the caller's promise.
         let mut receiver = unsafe { Lent::of(receiver) }?;
         receiver.sound()?;
-        let holds = receiver.state().holds;
-        if !holds {
+        let state = receiver.state();
+        let idle = state.frame.is_none() && state.batch.is_none();
+        // All that was read, and not the open frame alone.
+        let all = state.holds || (state.resumes && idle);
+        if !all {
             receiver.shown()?;
         }
         receiver.state().frame = None;
@@ -185,7 +189,7 @@ pub unsafe extern "C" fn ringway_receiver_release(
             return Ok(());
         }
         let half = receiver.own()?;
-        if holds {
+        if all {
             half.release();
         }
         Ok(())

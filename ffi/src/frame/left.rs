@@ -204,6 +204,35 @@ fn what_a_server_in_c_has_not_released_is_in_doubt() {
             (0, 1),
         ),
         (
+            "several are copied, and released",
+            |half| {
+                assert_eq!(many(half, 3), ringway_status::RINGWAY_OK);
+                done(half, ringway_receiver_release);
+            },
+            (0, 1),
+        ),
+        (
+            "a frame is left, and then released",
+            |half| {
+                assert_eq!(next(half), 0);
+                done(half, ringway_receiver_leave);
+                done(half, ringway_receiver_release);
+                assert_eq!(next(half), 1);
+            },
+            (1, 2),
+        ),
+        (
+            "a batch is open, and none of its frames",
+            |half| {
+                open_batch(half);
+                done(half, ringway_receiver_release);
+                // SAFETY: the handle lives, and nobody else uses it.
+                let again = unsafe { ringway_receiver_release(half) };
+                assert_eq!(again, ringway_status::RINGWAY_OUT_OF_TURN);
+            },
+            (2, 2),
+        ),
+        (
             "several are copied, and then another one",
             |half| {
                 assert_eq!(many(half, 3), ringway_status::RINGWAY_OK);

@@ -423,6 +423,30 @@ static void priorities(void) {
     ringway_config_free(config);
 }
 
+/* What is copied out is with its handler until that says otherwise: what it is to the next server, `src/frame/left.rs` tells. */
+static void resumable(void) {
+    ringway_config *config;
+    struct pair pair;
+    char buffer[8];
+    size_t length;
+    config = new_config();
+    OK(ringway_config_set(config, RINGWAY_RESUMABLE, 1));
+    make_pair(&pair, config);
+    for (int again = 0; again < 2; again++) {
+        OK(ringway_sender_send(pair.sender[1], "request", 7, 0));
+        OK(ringway_receiver_recv(pair.receiver[0], buffer, sizeof buffer, LONG, &length));
+        CHECK(length == 7);
+        OK(ringway_receiver_release(pair.receiver[0]));
+    }
+    OK(ringway_receiver_release(pair.receiver[0]));
+    OK(ringway_sender_send(pair.sender[1], "request", 7, 0));
+    OK(ringway_receiver_open_batch(pair.receiver[0], 3, LONG));
+    GIVES(RINGWAY_OUT_OF_TURN, ringway_receiver_release(pair.receiver[0]));
+    OK(ringway_receiver_end_batch(pair.receiver[0]));
+    free_pair(&pair);
+    ringway_config_free(config);
+}
+
 static void ends(void) {
     ringway_config *config;
     struct pair pair;
@@ -465,6 +489,7 @@ int main(void) {
     ringway_config_free(config);
     aligned();
     priorities();
+    resumable();
     ends();
     puts("exchange: ok");
     return 0;
