@@ -270,10 +270,12 @@ class Early:
         return True
 
     def sleep(self, timeout: float | None, begin: bool = True) -> bool:
-        """Waits until there is something to read, or for the handshake. Whether it is for the reader."""
-        if not (line := self.line(begin)) >= 0:
-            return bool(readable([self._socket.fileno()], timeout))
-        return self._socket.fileno() in readable([self._socket.fileno(), line], timeout)
+        """Waits until there is something to read, or for the handshake. Whether it is for the reader, who is also to look where another thread has given the socket up."""
+        line = self.line(begin)
+        number = self._socket.fileno()
+        if number < 0:
+            return True
+        return number in readable([number, line] if line >= 0 else [number], timeout)
 
     def poll(self, timeout: float | None) -> bool:
         """Whether there is something to read, a switch or an end too. Waits for it."""

@@ -19,19 +19,25 @@ class Selected:
     A ring tells of a message only when it has been asked to: that is done behind each call that receives, while this is there.
     """
 
-    __slots__ = ("_epoll", "_flag", "_pid", "_set")
+    __slots__ = ("_arms", "_asked", "_epoll", "_flag", "_pid", "_set")
 
     def __init__(self, early: int, receiver: ringway.Receiver | None) -> None:
         self._epoll = select.epoll()
         # Readable while the ring is known to have something.
         self._flag = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._set = False
-        self._pid = os.getpid()
-        self._epoll.register(self._flag, select.EPOLLIN)
-        if receiver is not None:
-            self.switch(-1, receiver)
-        elif early >= 0:
-            self._epoll.register(early, select.EPOLLIN)
+        # A thread arms it; and it is to be armed.
+        self._arms = self._asked = False
+        try:
+            self._pid = os.getpid()
+            self._epoll.register(self._flag, select.EPOLLIN)
+            if receiver is not None:
+                self.switch(-1, receiver)
+            elif early >= 0:
+                self._epoll.register(early, select.EPOLLIN)
+        except BaseException:
+            self.close()
+            raise
 
     def fileno(self) -> int:
         """The instance's."""
@@ -52,9 +58,20 @@ class Selected:
         self.rearm(receiver)
 
     def rearm(self, receiver: ringway.Receiver | None) -> None:
-        """Behind each call that receives."""
+        """Behind each call that receives. One thread at a time does it, and once more for those that have come meanwhile."""
         if receiver is None:
             return
+        self._asked = True
+        # No call is between a look at these and the stores.
+        while self._asked and not self._arms:
+            self._arms = True
+            try:
+                self._asked = False
+                self._arm(receiver)
+            finally:
+                self._arms = False
+
+    def _arm(self, receiver: ringway.Receiver) -> None:
         try:
             there = _ringway._glimpse(receiver, 0) or not receiver.arm()
         except Exception:  # the call that follows says it

@@ -295,6 +295,8 @@ class Connection:
             if not early.poll(left):
                 return False
             if not early.sees_switch():
+                # Another thread may have closed it.
+                self._check_closed()
                 return True
             self._check_receives()
             with self._receiving:
@@ -315,17 +317,28 @@ class Connection:
         self._check_closed()
         while self._selected is None:
             early, receiver = self._early, self._in
-            selected = Selected(-1 if early is None else early.fileno(), receiver)
-            if early is not None and early.fileno() < 0 and receiver is None:
-                # The next receive opens the ring, which one has begun that was interrupted.
-                selected.flag()
-            # Another thread may have come to the ring meanwhile, or here. No call is between the look and the stores.
-            if self._selected is None and self._in is receiver and self._early is early:
+            number = -1 if early is None else early.fileno()
+            selected: Selected | None = None
+            raised: Exception | None = None
+            try:
+                selected = Selected(number, receiver)
+                if early is not None and number < 0 and receiver is None:
+                    # The next receive opens the ring, which one has begun that was interrupted.
+                    selected.flag()
+            except (OSError, ValueError) as error:
+                raised = error
+            kept = early is None or early.fileno() == number
+            # Another thread may have come to the ring meanwhile, or given the socket up for it, or have come here. No call is between the look and the stores.
+            moved = not kept or self._selected is not None or self._in is not receiver or self._early is not early
+            if not moved and raised is None:
                 # Each receive arms the ring anew.
                 self._selected, self._quick_in = selected, None
-            else:
+                continue
+            if selected is not None:
                 selected.close()
-                self._check_closed()
+            self._check_closed()
+            if raised is not None and not moved:
+                raise raised
         return self._selected.fileno()
 
     @property
@@ -453,7 +466,11 @@ def _armed(end: Connection) -> tuple[list[int], float | None]:
     if early is None:
         return [], 0.0
     line = early.line(begin=False)
-    return [early.fileno(), *([line] if line >= 0 else [])], None
+    number = early.fileno()
+    if number < 0:
+        # Another thread has come to the ring.
+        return [], 0.0
+    return [number, *([line] if line >= 0 else [])], None
 
 
 # Ends travel as descriptors.

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ringway.multiprocessing import Connection, Pipe
+from ringway.multiprocessing import Connection, Pipe, wait
 
 #: Seconds until what does not come never does.
 LONG = 30
@@ -257,3 +257,122 @@ def test_who_selects_while_another_thread_opens_the_ring_is_told() -> None:
             other.send("through the ring")
             assert select.select([one], [], [], LONG)[0] == [one]
             assert one.recv() == "through the ring"
+
+
+def test_who_selects_while_another_thread_gives_the_socket_up_is_told() -> None:
+    with watched():
+        one, other = Pipe(duplex=False)
+        with one, other:
+            last = come_to_the_ring(other, one)
+            got: list[Any] = []
+
+            def handle(frame: FrameType, event: str, _: Any) -> None:
+                # It is to watch a socket that another thread closes.
+                if event == "call" and frame.f_code.co_qualname == "Selected.__init__" and not got:
+                    aside(lambda: got.append(one.recv()))
+
+            sys.setprofile(handle)
+            try:
+                one.fileno()
+            finally:
+                sys.setprofile(None)
+            assert got == [last]
+            assert select.select([one], [], [], 0)[0] == []
+            other.send("through the ring")
+            assert select.select([one], [], [], LONG)[0] == [one]
+            assert one.recv() == "through the ring"
+
+
+def aside(call: Callable[[], Any]) -> None:
+    """Has another thread call it, and waits for that."""
+    calls = threading.Thread(target=call)
+    calls.start()
+    calls.join()
+
+
+def test_threads_that_receive_and_look_where_one_selects_lose_nothing() -> None:
+    """Each tells who selects what it has found, and another one's turn may come in the middle of that."""
+    for comes in (True, False):
+        with watched():
+            one, other = Pipe(duplex=False)
+            with one, other:
+                last = come_to_the_ring(other, one)
+                assert one.recv() == last
+                one.fileno()
+                other.send("first")
+                other.send("second")
+                assert one.recv() == "first"
+                looked: list[bool] = []
+                thirds = ["third"] if comes else []
+
+                def send(frame: FrameType, event: str, called: Any) -> None:
+                    # It was not there, and is told of where that is asked for.
+                    if thirds and event == "c_return" and called.__name__ == "_glimpse":  # noqa: B023: called at once
+                        other.send(thirds.pop())  # noqa: B023
+
+                def look() -> None:
+                    sys.setprofile(send)  # noqa: B023
+                    looked.append(one.poll(0))  # noqa: B023
+                    sys.setprofile(None)
+                    for third in thirds:  # noqa: B023
+                        other.send(third)  # noqa: B023
+
+                def handle(frame: FrameType, event: str, called: Any) -> None:
+                    if event == "c_return" and called.__name__ == "getpid" and not looked:  # noqa: B023
+                        aside(look)  # noqa: B023
+
+                sys.setprofile(handle)
+                try:
+                    assert one.recv() == "second"
+                finally:
+                    sys.setprofile(None)
+                assert looked == [False]
+                there = select.select([one], [], [], 0)[0]
+                assert there == ([one] if comes else [])
+                assert not comes or one.recv() == "third"
+                other.send("last")
+                assert select.select([one], [], [], LONG)[0] == [one]
+                assert one.recv() == "last"
+
+
+@pytest.mark.parametrize("looks", ["sleep", "_armed"])
+def test_who_looks_while_another_thread_gives_the_socket_up_finds_nothing_there(looks: str) -> None:
+    with watched():
+        one, other = Pipe(duplex=False)
+        with one, other:
+            last = come_to_the_ring(other, one) if looks == "sleep" else None
+            got: list[Any] = []
+
+            def handle(frame: FrameType, event: str, _: Any) -> None:
+                # It is about to ask for the socket.
+                asks = event == "call" and frame.f_code.co_name == "line" and frame.f_back is not None and frame.f_back.f_code.co_name == looks
+                if asks and not got:
+                    got.append(last if looks == "sleep" else come_to_the_ring(other, one))
+                    aside(lambda: got.append(one.recv()))
+
+            sys.setprofile(handle)
+            try:
+                found = one.poll(0) if looks == "sleep" else wait([one], 0)
+            finally:
+                sys.setprofile(None)
+            assert not found and got[0] == got[1]
+            other.send("through the ring")
+            assert wait([one], LONG) == [one]
+            assert one.recv() == "through the ring"
+
+
+def test_who_looks_while_another_thread_closes_the_end_is_told_of_that() -> None:
+    with watched():
+        one, other = Pipe(duplex=False)
+        with other:
+
+            def handle(frame: FrameType, event: str, _: Any) -> None:
+                if event == "call" and frame.f_code.co_name == "line":
+                    aside(one.close)
+
+            sys.setprofile(handle)
+            try:
+                with pytest.raises(OSError, match="handle is closed"):
+                    one.poll(0)
+            finally:
+                sys.setprofile(None)
