@@ -92,7 +92,7 @@ impl Receiver {
     }
 
     /// The frames that are there, at most `max` of them, as `append` puts them into a list, in which nobody looks before they are whole.
-    pub(crate) fn receive_batch<'py>(
+    fn receive_batch<'py>(
         &self,
         py: Python<'py>,
         max: usize,
@@ -100,6 +100,20 @@ impl Receiver {
         append: impl Fn(&Bound<'py, PyList>, u16, Bound<'py, PyBytes>) -> PyResult<()>,
     ) -> PyResult<Bound<'py, PyList>> {
         let list = PyList::empty(py);
+        let place = |kind, bytes| append(&list, kind, bytes);
+        self.receive_each(py, max, timeout, place, |()| Ok(()))?;
+        Ok(list)
+    }
+
+    /// The same of each, for which `place` makes room before it is taken; `whole` is told when it has all of its bytes.
+    pub(crate) fn receive_each<'py, T>(
+        &self,
+        py: Python<'py>,
+        max: usize,
+        timeout: Option<f64>,
+        place: impl Fn(u16, Bound<'py, PyBytes>) -> PyResult<T>,
+        whole: impl Fn(T) -> PyResult<()>,
+    ) -> PyResult<()> {
         self.receive(py, timeout, |receiver, last| {
             let mut frames = receiver.try_recv_batch(max)?;
             let mut received = 0;
@@ -108,16 +122,19 @@ impl Receiver {
                 // Without memory for it, and for its place in the list, a frame stays unread.
                 let room = |len: usize, kind: u16| {
                     let listed = blank(py, len).and_then(|bytes| {
-                        append(&list, kind, bytes.object().clone())?;
-                        Ok(bytes)
+                        let placed = place(kind, bytes.object().clone())?;
+                        Ok((bytes, placed))
                     });
                     made.insert(listed).is_ok()
                 };
                 let frame = frames.next_frame_if(room);
                 match (frame, made) {
-                    (Some(frame), Some(Ok(bytes))) => {
+                    (Some(frame), Some(Ok((bytes, placed)))) => {
                         last.is(&frame);
                         bytes.fill(|target| frame.copy_to(target));
+                        if let Err(error) = whole(placed) {
+                            return Ok(Err(error));
+                        }
                         received += 1;
                     }
                     // The next call says it again, if it is still so.
@@ -125,8 +142,7 @@ impl Receiver {
                     _ => return Ok(Ok(())),
                 }
             }
-        })?;
-        Ok(list)
+        })
     }
 
     /// The next frame and its kind, in one turn: another thread's may be of another kind. `None` too where that one is in a call.

@@ -135,7 +135,8 @@ pub(crate) fn try_recv_kind<'py>(
     receiver.get().next_at_once(py)
 }
 
-/// Receives frames, at most `max` of them, each as `(kind, bytes)` at the end of `kept`, for `ringway.typed`: what is raised behind the call, by a signal's handler, loses none.
+/// Receives frames, at most `max` of them, each as `(kind, bytes)` at the end of `kept`, for `ringway.typed`: what is raised behind the call, by a signal's handler, loses none. In the place of the last one is `None` while its
+/// bytes are copied: without the interpreter's lock where they are many, and other threads take what is kept.
 #[pyfunction]
 pub(crate) fn keep_batch<'py>(
     py: Python<'py>,
@@ -144,10 +145,15 @@ pub(crate) fn keep_batch<'py>(
     max: usize,
     timeout: Option<f64>,
 ) -> PyResult<()> {
-    let append = |list: &Bound<'py, PyList>, kind: u16, bytes| list.append((kind, bytes));
-    let batch = (receiver.get()).receive_batch(py, max, timeout, append)?;
-    // All at once, and now: long frames are copied without the interpreter's lock, and other threads take what is kept.
-    kept.set_slice(kept.len(), kept.len(), &batch)
+    let place = |kind: u16, bytes| {
+        let frame = (kind, bytes).into_pyobject(py)?;
+        kept.append(py.None())?;
+        Ok(frame)
+    };
+    // Whoever has the turn puts something at the end, and nobody else.
+    let whole = |frame| kept.set_item(kept.len() - 1, frame);
+    let receiver = receiver.get();
+    receiver.receive_each(py, max, timeout, place, whole)
 }
 
 /// Receives records into a buffer, and tells how many at the end of `told`, for `ringway.typed`.

@@ -204,7 +204,13 @@ import sys
 import _testcapi, ringway
 
 left, right = ringway.pair()
-calls = (right.recv, right.try_recv, right.recv_batch, right.recv_batch_kinds)
+
+def keep(timeout):
+    kept = []
+    ringway._ringway.keep_batch(right.receiver, kept, 64, timeout)
+    return kept
+
+calls = (right.recv, right.try_recv, right.recv_batch, right.recv_batch_kinds, keep)
 starved = 0
 for call in calls:
     block = b"x" * 1000

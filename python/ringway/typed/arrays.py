@@ -141,7 +141,7 @@ def receive(receiver: Receiver[Any], max: int, timeout: float | None, of: Any, o
     if len(target) == 0:
         raise ValueError("there has to be room for a message")
     while True:
-        if receiver.later or receiver.frames:
+        if receiver.later or (receiver.frames and receiver.frames[0] is not None):
             kept = _of_later(receiver, made, shape, target)
             if kept is not None:
                 return kept

@@ -162,7 +162,7 @@ class Receiver(Generic[R]):
     """How frames are read; ``None``: they are bytes."""
     later: list[Any]
     """Messages of frames that were received and not given out yet, and errors in their place. For :mod:`ringway.typed.arrays`, as the next two."""
-    frames: list[tuple[int, bytes]]
+    frames: list[tuple[int, bytes] | None]
     """Frames behind those, by kind and payload."""
     given: int
     """How often something was given out of `later`."""
@@ -234,6 +234,9 @@ class Receiver(Generic[R]):
             if not self.frames:
                 return
             frame = self.frames[0]
+            # Another thread still copies it.
+            if frame is None:
+                return
             kind, payload = frame
             made: list[Any] = [payload]
             if self.reader is not None:
