@@ -192,6 +192,31 @@ fn waits_sleeps_wakes_refusals_and_drops_are_counted() {
     assert!(server.receiver().recv_deadline(soon()).is_ok());
 }
 
+/// Of one lane and of several, whose threads look by turns.
+#[test]
+fn a_wait_of_a_shared_sender_counts_once_however_often_it_looks() {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    for lanes in [1, 2] {
+        let config = Config::new()
+            .capacity(4096)
+            .peer_capacity(4096)
+            .lanes(lanes);
+        let (_server, client) = pair::pair("shared-waits", &config, &config);
+        let (sender, _receiver) = client.split();
+        let shared = sender.shared();
+        let sent = (0..100).take_while(|_| shared.try_send(&[0; 100]).is_ok());
+        assert!(sent.count() < 100);
+        let late = Instant::now() + Duration::from_millis(20);
+        assert_eq!(
+            shared.send_deadline(&[0; 100], late),
+            Err(SendError::TimedOut)
+        );
+        assert_eq!(shared.try_send(&[0; 100]), Err(SendError::Full));
+        let full = ends("ringway-shared-waits-")[0].sends;
+        assert_eq!((full.refused, full.waits), (3, 1), "of {lanes}");
+    }
+}
+
 /// A codec whose work takes a known time.
 enum Slow {}
 

@@ -61,6 +61,8 @@ pub struct Sender {
     broken: Option<SendError>,
     /// An open group is published by the drop.
     flushes: bool,
+    /// A thread looks again for what it waits for: that it is refused counts no more.
+    looks_again: bool,
     /// What is known of how fast the peer reads each lane, for frames that expire.
     drains: Vec<Drain>,
     late: Count,
@@ -82,6 +84,7 @@ impl Sender {
             dropped: Count::new(slot, counters::SENDS, 8),
             broken: None,
             flushes: false,
+            looks_again: false,
             rest,
         }
     }

@@ -121,7 +121,7 @@ impl<S> Turns<S> {
                 return Err(SendError::TimedOut);
             }
             pause(looks, left);
-            looks += 1;
+            looks = looks.saturating_add(1);
         }
     }
 
@@ -165,9 +165,15 @@ impl<S: Sends> Turns<S> {
         let mut looks = 0;
         loop {
             let mut half = self.turn(deadline)?;
-            match attempt(&mut half) {
+            half.half().look_again(looks > 0);
+            let tried = attempt(&mut half);
+            half.half().look_again(false);
+            match tried {
                 Err(SendError::Full) => {}
                 other => return other,
+            }
+            if looks == 0 {
+                half.half().resting().count_wait();
             }
             let left = deadline.map_or(LOCK_LOOK, |deadline| {
                 deadline.saturating_duration_since(Instant::now())
@@ -180,7 +186,7 @@ impl<S: Sends> Turns<S> {
             }
             drop(half);
             pause(looks, left);
-            looks += 1;
+            looks = looks.saturating_add(1);
         }
     }
 }

@@ -30,6 +30,11 @@ impl Rest {
         Ok(outcome)
     }
 
+    /// Counts a wait of somebody who looks by turns, and does not wait by this half.
+    pub(crate) fn count_wait(&mut self) {
+        self.counts.waits.add();
+    }
+
     /// One wait, from its beginning to its end.
     fn climb<T, E>(
         &mut self,

@@ -143,6 +143,11 @@ impl Sender {
         self.rest.heed_signals(on);
     }
 
+    /// For whoever waits by looking again and again: one wait is counted, and one refusal.
+    pub(crate) fn look_again(&mut self, on: bool) {
+        self.looks_again = on;
+    }
+
     pub(super) fn wait_for(
         &mut self,
         room: Room,
@@ -201,7 +206,9 @@ impl Sender {
             Refusal::Full => {
                 // A group whose guard was leaked may have been published just now, without a look at the peer's epoch.
                 self.rest.wake_peer();
-                self.refused.add();
+                if !self.looks_again {
+                    self.refused.add();
+                }
                 match self.rest.ask(Instant::now(), LIFE_EVERY) {
                     Some(gone) => self.ended(gone),
                     None => SendError::Full,
