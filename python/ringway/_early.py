@@ -14,6 +14,7 @@ import struct
 import time
 import warnings
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -303,6 +304,11 @@ class Early:
             return False
 
     # The end.
+
+    def end_reading(self) -> None:
+        """Nothing comes through the socket any more: whoever sleeps on it is woken."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RD)
 
     def fileno(self) -> int:
         """The socket's."""

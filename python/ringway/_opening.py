@@ -39,6 +39,8 @@ def open_in(end: Connection, early: Early) -> None:
         end._selected.flag()
     if not early.finish() or early.ring is None:
         raise EOFError
+    # Another thread may look, and not have seen the word for it, which this one has taken.
+    early.end_reading()
     receiver = early.ring.receiver
     switched: Selected | None = None
     gone = False

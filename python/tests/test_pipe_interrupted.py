@@ -376,3 +376,30 @@ def test_who_looks_while_another_thread_closes_the_end_is_told_of_that() -> None
                     one.poll(0)
             finally:
                 sys.setprofile(None)
+
+
+@pytest.mark.parametrize("duplex", [False, True])
+@pytest.mark.parametrize("switched", [False, True])
+def test_who_sleeps_while_another_thread_opens_the_ring_is_woken(duplex: bool, switched: bool) -> None:
+    with watched():
+        one, other = Pipe(duplex)
+        with one, other:
+            last = come_to_the_ring(other, one)
+            if duplex and switched:
+                one.send("the socket is needed no more")
+            got: list[Any] = []
+
+            def handle(frame: FrameType, event: str, _: Any) -> None:
+                # It goes to sleep, and the word that the ring is there is another thread's.
+                if event == "call" and frame.f_code.co_name == "readable" and not got:
+                    got.append(last)
+                    aside(lambda: got.append(one.recv()))
+                    other.send("through the ring")
+
+            sys.setprofile(handle)
+            try:
+                assert one.poll(LONG / 3)
+            finally:
+                sys.setprofile(None)
+            assert got == [last, last]
+            assert one.recv() == "through the ring"
