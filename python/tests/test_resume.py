@@ -174,6 +174,7 @@ def test_what_is_not_at_its_end_is_not_resumed(place: str) -> None:
 def lost_to_nobody(place: str) -> ringway.Connection:
     """One whose server is gone, and nobody listens."""
     there = Place(place)
+    lost: ringway.Connection
     server, lost = there.pair()
     lost.send(b"kept")
     server.close()
