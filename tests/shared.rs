@@ -54,7 +54,25 @@ fn a_deadline_holds_behind_the_other_threads_and_behind_a_full_ring() {
     let other = shared.clone();
     let outcome = thread::spawn(move || other.send_deadline(b"x", late())).join();
     assert_eq!(outcome.unwrap(), Err(SendError::TimedOut));
+    assert_eq!(shared.try_lock().map(drop), Err(SendError::Full));
+    let behind = late();
+    let outcome = shared.lock_deadline(behind).map(drop);
+    assert_eq!(outcome, Err(SendError::TimedOut));
+    assert!(Instant::now() >= behind);
     drop(guard);
+    for outcome in [
+        shared.try_lock().map(|mut sender| sender.send(b"tried")),
+        // Looked at once, whatever the deadline.
+        shared
+            .lock_deadline(behind)
+            .map(|mut sender| sender.send(b"locked")),
+    ] {
+        assert_eq!(outcome, Ok(Ok(())));
+    }
+    for sent in [&b"tried"[..], b"locked"] {
+        let frame = server.receiver().recv_deadline(soon()).unwrap();
+        assert_eq!(frame.to_vec(), sent);
+    }
     while shared.try_send(&[1; 500]).is_ok() {}
     assert_eq!(
         shared.send_deadline(&[2; 500], late()),

@@ -109,7 +109,7 @@ impl<S> Turns<S> {
     ///
     /// # Errors
     /// [`SendError::TimedOut`]; [`SendError::Forked`].
-    fn wait_until(&self, deadline: Instant) -> Result<MutexGuard<'_, S>, SendError> {
+    pub(crate) fn wait_until(&self, deadline: Instant) -> Result<MutexGuard<'_, S>, SendError> {
         let mut looks = 0;
         loop {
             match self.attempt() {

@@ -261,7 +261,26 @@ impl<M: Messages + ?Sized> SharedSender<M> {
         self.turns.wait()
     }
 
-    /// As [`Sender::check`]. Waits for a thread that is sending.
+    /// As [`SharedSender::lock`], waiting for a thread that is sending until `deadline`: one that waits for room does so as long as it takes. Its lock is looked at every 100 µs, and at least once.
+    ///
+    /// # Errors
+    /// [`SendError::TimedOut`]; [`SendError::Forked`].
+    pub fn lock_deadline(
+        &self,
+        deadline: Instant,
+    ) -> Result<impl DerefMut<Target = Sender<M>> + Debug, SendError> {
+        self.turns.wait_until(deadline)
+    }
+
+    /// As [`SharedSender::lock`], without waiting: [`SendError::Full`] while another thread is sending.
+    ///
+    /// # Errors
+    /// [`SendError::Full`]; [`SendError::Forked`].
+    pub fn try_lock(&self) -> Result<impl DerefMut<Target = Sender<M>> + Debug, SendError> {
+        self.turns.attempt()
+    }
+
+    /// As [`Sender::check`]. Waits for a thread that is sending: [`SharedSender::try_lock`] and [`SharedSender::lock_deadline`] do not, or not for ever.
     ///
     /// # Errors
     /// As for [`Sender::check`].

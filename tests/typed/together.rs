@@ -106,7 +106,11 @@ fn a_shared_sender_says_and_does_what_its_sender_does() {
         let other = shared.clone();
         let outcome = thread::spawn(move || other.send_deadline(&Cancel { number: 0 }, late));
         assert_eq!(outcome.join().unwrap(), Err(SendError::TimedOut));
+        assert_eq!(shared.try_lock().map(drop), Err(SendError::Full));
+        let locked = shared.lock_deadline(late).map(drop);
+        assert_eq!(locked, Err(SendError::TimedOut));
     }
+    assert!(shared.try_lock().is_ok() && shared.lock_deadline(late).is_ok());
     for number in [1, 2, 3, 4, 5] {
         let found = receiver.recv_deadline(soon()).unwrap();
         assert_eq!(found, Request::Cancel(Cancel { number }));
