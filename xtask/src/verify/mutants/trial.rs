@@ -1,5 +1,6 @@
 //! One change, tried: in a copy of the sources, built with the profile `mutants`.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -165,7 +166,8 @@ pub(super) fn copy(tree: &Path) -> io::Result<()> {
         "--others",
         "--exclude-standard",
     ])?;
-    for name in names.split('\0').filter(|name| !name.is_empty()) {
+    let names: HashSet<&str> = names.split('\0').filter(|name| !name.is_empty()).collect();
+    for name in &names {
         let Ok(new) = fs::read(place::root().join(name)) else {
             // Removed, and not yet for git.
             let _ = fs::remove_file(tree.join(name));
@@ -177,6 +179,21 @@ pub(super) fn copy(tree: &Path) -> io::Result<()> {
         }
         fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
         fs::write(path, new)?;
+    }
+    sweep(tree, tree, &names)
+}
+
+/// Removes what a copy of before has and this one has not: a test that was moved would be there twice.
+fn sweep(tree: &Path, folder: &Path, names: &HashSet<&str>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let path = entry.path();
+        let name = path.strip_prefix(tree).ok().and_then(Path::to_str);
+        if entry.file_type()?.is_dir() {
+            sweep(tree, &path, names)?;
+        } else if !name.is_some_and(|name| names.contains(name)) {
+            fs::remove_file(path)?;
+        }
     }
     Ok(())
 }
@@ -190,6 +207,21 @@ fn hung(why: &str) -> bool {
 mod tests {
     use super::super::TESTS;
     use super::*;
+
+    #[test]
+    fn what_is_not_copied_any_more_is_removed() {
+        let tree = std::env::temp_dir().join(format!("ringway-swept-{}", std::process::id()));
+        fs::create_dir_all(tree.join("tests/moved")).unwrap();
+        for name in ["tests/moved.rs", "tests/moved/main.rs", "kept.rs"] {
+            fs::write(tree.join(name), name).unwrap();
+        }
+        let names = HashSet::from(["tests/moved/main.rs", "kept.rs"]);
+        sweep(&tree, &tree, &names).unwrap();
+        let is_there = |name: &str| tree.join(name).exists();
+        assert!(is_there("tests/moved/main.rs") && is_there("kept.rs"));
+        assert!(!is_there("tests/moved.rs"));
+        fs::remove_dir_all(tree).unwrap();
+    }
 
     #[test]
     fn the_tests_that_are_named_are_there() {
