@@ -65,6 +65,8 @@ pub use outcome::{Arm, RecvError, SendError};
 pub(crate) use polled::Look;
 pub use quota::Limits;
 pub use receiver::{Frames, Receiver};
+#[cfg(feature = "tokio")]
+pub(crate) use redial::Reached;
 pub use redial::{Redial, RedialStep};
 pub use reservation::Reservation;
 pub use rest::Interrupter;

@@ -8,7 +8,8 @@ use super::address::Address;
 use super::config::Config;
 use super::dial::{Dial, Dialled};
 use super::lineage::Claim;
-use super::resume::{NotResumed, Resumed, Settled, settle};
+use super::resume::{NotResumed, Redelivered, Resumed, Settled, settle};
+use super::sender::Sender;
 use crate::error::{Error, ErrorKind};
 use crate::ring::Standing;
 use crate::sys::poll;
@@ -77,6 +78,20 @@ pub enum RedialStep {
     Done(Resumed),
 }
 
+/// How far it has come.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "moved once per connection; a box would be a needless allocation"
+)]
+pub(crate) enum Reached {
+    /// As [`RedialStep::Later`].
+    Later,
+    /// As [`RedialStep::Waits`].
+    Waits,
+    /// The next server has let us in, and sees nothing of what it is sent again yet.
+    Met(Connection),
+}
+
 #[derive(Debug)]
 enum Stage {
     /// Whether the server has ended is not told yet.
@@ -120,11 +135,42 @@ impl Redial {
     /// # Errors
     /// As for [`Config::resume`]. Nothing of the lost connection has changed: [`Redial::into_connection`] gives it back. Each step behind an error or the end fails.
     pub fn step(&mut self) -> Result<RedialStep, Error> {
-        let stepped = self.advance();
-        if !matches!(stepped, Ok(RedialStep::Later | RedialStep::Waits)) {
-            self.stage = Stage::Over;
+        Ok(match self.reach()? {
+            Reached::Later => RedialStep::Later,
+            Reached::Waits => RedialStep::Waits,
+            Reached::Met(mut connection) => {
+                let redelivered = self.take_over(&mut connection.sender);
+                RedialStep::Done(Resumed {
+                    connection,
+                    redelivered,
+                })
+            }
+        })
+    }
+
+    /// As [`Redial::step`], but for the last part of it, which [`Redial::take_over`] is.
+    pub(crate) fn reach(&mut self) -> Result<Reached, Error> {
+        let reached = self.advance();
+        match &reached {
+            Ok(Reached::Later | Reached::Waits) => {}
+            // Who drops it instead of taking over has shown the server nothing, and is met anew.
+            Ok(Reached::Met(_)) => self.stage = Stage::Pauses(Instant::now()),
+            Err(_) => self.stage = Stage::Over,
         }
-        stepped
+        reached
+    }
+
+    /// Has `sender`, of the connection that was met last, send what the lost one has left. Nothing fails any more.
+    pub(crate) fn take_over(&mut self, sender: &mut Sender) -> Vec<Redelivered> {
+        let (Some(lost), Some((_, standings))) = (&mut self.lost, &self.claimed) else {
+            unreachable!("it was met in its place");
+        };
+        step!("resume-connected");
+        let redelivered = sender.take_over(&mut lost.sender, standings);
+        step!("resume-after");
+        self.lost = None;
+        self.stage = Stage::Over;
+        redelivered
     }
 
     /// What becomes readable when the server has said something. `None` between two attempts, and when it is over. Each attempt has one of its own.
@@ -184,7 +230,7 @@ impl Redial {
             .map_err(|error| Error::io("waiting for the server", error))
     }
 
-    fn advance(&mut self) -> Result<RedialStep, Error> {
+    fn advance(&mut self) -> Result<Reached, Error> {
         loop {
             let Some(lost) = self.lost.as_mut().filter(|_| !self.stage.is_over()) else {
                 let text = "this resuming is over: begin another one";
@@ -195,9 +241,9 @@ impl Redial {
                     "the connection belongs to the process that forked this one; connect here";
                 return Err(Error::new(ErrorKind::Forked, text));
             }
-            let Some((claim, standings)) = &self.claimed else {
+            let Some((claim, _)) = &self.claimed else {
                 let Settled::Ended(lineage, standings) = settle(&self.config, lost)? else {
-                    return Ok(RedialStep::Later);
+                    return Ok(Reached::Later);
                 };
                 step!("resume-before");
                 let claim = Claim::after(&lineage, &standings, lost.sender.own_segment());
@@ -206,21 +252,12 @@ impl Redial {
                 continue;
             };
             let attempted = match &mut self.stage {
-                Stage::Pauses(due) if Instant::now() < *due => return Ok(RedialStep::Later),
+                Stage::Pauses(due) if Instant::now() < *due => return Ok(Reached::Later),
                 Stage::Dials(dial) => match dial.step() {
-                    Ok(Dialled::Done(mut connection)) => {
-                        step!("resume-connected");
-                        let redelivered = connection.sender.take_over(&mut lost.sender, standings);
-                        step!("resume-after");
-                        self.lost = None;
-                        return Ok(RedialStep::Done(Resumed {
-                            connection,
-                            redelivered,
-                        }));
-                    }
+                    Ok(Dialled::Done(connection)) => return Ok(Reached::Met(connection)),
                     Ok(_) if Instant::now() >= dial.deadline => Err(dial.late()),
-                    Ok(Dialled::Later) => return Ok(RedialStep::Later),
-                    Ok(Dialled::Waits) => return Ok(RedialStep::Waits),
+                    Ok(Dialled::Later) => return Ok(Reached::Later),
+                    Ok(Dialled::Waits) => return Ok(Reached::Waits),
                     Err(error) => Err(error),
                 },
                 _ => self.address.resolve(false).map(|path| {

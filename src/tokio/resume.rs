@@ -8,7 +8,7 @@ use super::Connection;
 use super::alarm::Alarm;
 use super::connect::{DOING, later, readable};
 use super::runtime::Lack;
-use crate::connection::{Redial, RedialStep, Resumed};
+use crate::connection::{Reached, Redial, Resumed};
 use crate::error::Error;
 
 /// Resumes a connection in a task: [`Config::resume`](crate::Config::resume), which holds no thread up.
@@ -47,15 +47,18 @@ use crate::error::Error;
 /// As for [`Redial::step`]. [`ErrorKind::Runtime`](crate::ErrorKind::Runtime): outside of a runtime, or in one without I/O or time (`enable_all` of its builder).
 pub async fn resume(redial: &mut Redial) -> Result<Resumed<Connection>, Error> {
     loop {
-        match redial.step()? {
-            RedialStep::Done(resumed) => {
+        match redial.reach()? {
+            Reached::Met(connection) => {
+                // While that may fail nothing is taken over: the lost connection is as it was, and meets another one.
+                let mut connection = Connection::new(connection)?;
+                let redelivered = redial.take_over(&mut connection.sender().fed.lane.half);
                 return Ok(Resumed {
-                    connection: Connection::new(resumed.connection)?,
-                    redelivered: resumed.redelivered,
+                    connection,
+                    redelivered,
                 });
             }
-            RedialStep::Later => later().await?,
-            RedialStep::Waits => turn(redial).await?,
+            Reached::Later => later().await?,
+            Reached::Waits => turn(redial).await?,
         }
     }
 }

@@ -11,7 +11,7 @@ use futures_util::{FutureExt, StreamExt};
 use ringway::tokio::{self, Receiver, typed as tasks};
 use ringway::typed::{self, Message, Nothing};
 use ringway::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
-use ringway::{Config, Connection, ErrorKind, RecvError, Redelivery};
+use ringway::{Config, Connection, ErrorKind, RecvError, Redelivery, RedialStep};
 
 use crate::scene::{LONG, on_both, one_thread, path, patient, run};
 
@@ -244,5 +244,35 @@ fn outside_of_a_runtime_it_is_told_so_and_goes_on_in_one() {
         let (resumed, server) = ::tokio::join!(tokio::resume(&mut redial), listener.accept());
         assert_eq!(resumed.unwrap().unseen(), 1);
         drop(server);
+    });
+}
+
+/// What is made of it has to be watched by a runtime too: without one nothing is taken over.
+#[test]
+fn who_is_let_in_outside_of_a_runtime_loses_nothing_and_goes_on_in_one() {
+    let (config, path) = (patient().resumable(true), path());
+    let runtime = one_thread();
+    let (mut listener, lost) = run(&runtime, lost(&config, &path));
+    let mut redial = config.redial(path.as_path(), lost, soon()).unwrap();
+    // By hand, as far as the last step.
+    assert!(matches!(redial.step(), Ok(RedialStep::Waits)));
+    run(&runtime, async {
+        let briefly = Duration::from_millis(50);
+        let welcomes = timeout(briefly, listener.accept()).await;
+        assert!(welcomes.is_err(), "nobody takes a step");
+    });
+    assert!(matches!(redial.step(), Ok(RedialStep::Waits)));
+    let mut vain = run(&runtime, listener.accept()).unwrap();
+    let outside = tokio::resume(&mut redial).now_or_never();
+    let outside = outside.expect("it does not wait").unwrap_err();
+    assert_eq!(outside.kind(), ErrorKind::Runtime, "{outside}");
+    run(&runtime, async {
+        let end = vain.receiver().recv().await.map(drop);
+        assert_eq!(end, Err(RecvError::Closed), "and nothing was shown");
+        let (resumed, server) = ::tokio::join!(tokio::resume(&mut redial), listener.accept());
+        assert_eq!(resumed.unwrap().unseen(), 1);
+        let mut server = server.unwrap();
+        let frame = server.receiver().recv().await.unwrap();
+        assert_eq!(frame.to_vec(), b"kept");
     });
 }
