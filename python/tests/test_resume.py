@@ -287,6 +287,34 @@ def test_a_typed_connection_carries_the_same_messages(place: str) -> None:
     assert there.resume(resumed.connection)[1].in_doubt == 0
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_warning_that_is_an_error_loses_nothing_of_what_was_resumed(place: str) -> None:
+    @ringway.message(name="Gone")
+    class Old:
+        old: ringway.u64
+
+    @ringway.message(name="Gone")
+    class New:
+        old: ringway.u64 = ringway.field(deprecated="use new")
+        new: ringway.u64 = ringway.field(default=0)
+
+    options: dict[str, Any] = {"resumable": True, "handshake_timeout": HANDSHAKE}
+    there = Place(place, expects=Old)
+    server, lost = there.meet(lambda: connect(place, sends=Old, **options))
+    lost.send(Old(old=1))
+    server.close()
+    end(lost)
+    there.listener.close()
+    # Its server is newer, and warns of nothing here.
+    there = Place(place, expects=ringway.lane(New).schema)
+    server, resumed = there.resume(lost)
+    assert resumed.unseen == 1
+    assert [str(told) for told in resumed.connection.deprecated] == ["field `old` of `Gone` is deprecated: use new"]
+    assert server.recv(PATIENCE) == (1).to_bytes(8, "little")
+    resumed.connection.send(Old(old=2))
+    assert server.recv(PATIENCE) == (2).to_bytes(8, "little")
+
+
 def test_in_a_loop_what_a_task_has_in_hand_is_in_doubt_though_more_comes(place: str) -> None:
     async def main() -> None:
         options: Any = {"resumable": True, "handshake_timeout": HANDSHAKE}

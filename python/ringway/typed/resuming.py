@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
@@ -45,7 +46,7 @@ def resume(name: Name, lost: Any, timeout: float | None = None, **options: Any) 
     it ended. It is closed then. The options are those of :func:`connect`; a typed connection carries the same messages as before.
 
     Raises as :func:`connect`, behind the timeout where trying again may help; :class:`ringway.Unread` where there is something to receive, and :class:`ringway.PeerLives` where the server, however
-    silent, is not gone. ``lost`` is as it was then, to be resumed by another call.
+    silent, is not gone. ``lost`` is as it was then, to be resumed by another call. Only what a signal's handler raises in the moment in which it has succeeded takes the new connection with it, and ``lost`` is closed.
 
     >>> import ringway, threading
     >>> with ringway.listen("resumed", resumable=True) as listener:
@@ -79,4 +80,9 @@ def resume(name: Name, lost: Any, timeout: float | None = None, **options: Any) 
     ours, theirs = lost.sends, lost.expects
     told: dict[str, Any] = {"sends": None if ours is None else ours.schema, "expects": None if theirs is None else theirs.schema}
     connection, unseen, in_doubt, broken = native._resume(name, lost.untyped, timeout, **told, **options)  # pyright: ignore[reportPrivateUsage]
-    return Resumed(Connection(connection, ours, theirs), unseen, in_doubt, broken)
+    made: Connection[Any, Any] | None = None
+    while made is None:
+        # Of a field that the next server is the first to call deprecated a warning tells, once. A program that makes errors of warnings would lose what was resumed by it.
+        with suppress(DeprecationWarning):
+            made = Connection(connection, ours, theirs)
+    return Resumed(made, unseen, in_doubt, broken)
