@@ -178,16 +178,18 @@ impl Lease {
         }
         self.leave(py)?;
         let mut state = self.state();
-        let pinned = state.exports > 0 && cfg!(not(ringway_planted = "unpinned"));
-        if state.stage == Stage::Open && pinned {
+        // One that ends with the last export is left to that.
+        if state.stage != Stage::Open {
+            return Ok(false);
+        }
+        if state.exports > 0 && cfg!(not(ringway_planted = "unpinned")) {
             return Err(PyBufferError::new_err(format!(
                 "{} buffers made of it are in use (a memoryview, an array, a tensor): release or delete them first",
                 state.exports
             )));
         }
-        let open = state.stage == Stage::Open;
         state.stage = Stage::Over;
-        Ok(open)
+        Ok(true)
     }
 
     /// The owner gives it back, with the last export. Returns whether it is to be given back now.

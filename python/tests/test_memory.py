@@ -160,6 +160,29 @@ def test_what_is_made_of_a_reservation_pins_it(pair: Pair) -> None:
     assert server.recv() == b"x"
 
 
+def test_what_ends_with_the_last_buffer_is_not_ended_by_hand(trusting: Pair) -> None:
+    server, client = trusting
+    client.send(b"frame")
+    view, reservation = server.recv_view(), client.reserve(3)
+    kept: list[memoryview] = []
+    with pytest.raises(KeyError), view, reservation:
+        kept += [memoryview(view), memoryview(reservation)]
+        raise KeyError
+    view.release()
+    reservation.abort()
+    with pytest.raises(ValueError, match="aborted"):
+        reservation.commit()
+    assert "in use" in repr(view) and "in use" in repr(reservation)
+    for half in (server.try_recv, lambda: client.send(b"x")):
+        with pytest.raises(ringway.InUse):
+            half()
+    assert bytes(kept[0]) == b"frame"
+    while kept:
+        kept.pop().release()
+    client.send(b"next")
+    assert server.recv() == b"next"
+
+
 def test_closing_keeps_what_is_lent(trusting: Pair) -> None:
     server, client = trusting
     reservation = client.reserve(1 << 10)
