@@ -75,7 +75,9 @@ impl Stream for Receiver {
 
     #[inline]
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Self { lane, ended, pool } = self.get_mut();
+        let Self {
+            lane, ended, pool, ..
+        } = self.get_mut();
         poll_made(lane, ended, cx, &mut |frame| pool.copy(&frame))
     }
 }

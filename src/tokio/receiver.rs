@@ -16,6 +16,8 @@ use crate::error::Error;
 #[derive(Debug)]
 pub struct Receiver {
     pub(super) lane: Attended<connection::Receiver>,
+    /// As [`connection::Receiver::leave_when_dropped`] was told before.
+    left: bool,
     /// As a stream: it has told how the connection ended.
     pub(super) ended: bool,
     pub(super) pool: Pool,
@@ -28,9 +30,11 @@ impl Receiver {
     /// [`ErrorKind::Runtime`](crate::ErrorKind::Runtime): outside of a runtime, or in one without I/O or time (`enable_all` of its builder); what the system answers where it cannot watch one more descriptor.
     pub fn new(half: connection::Receiver) -> Result<Self, Error> {
         let mut lane = Attended::new(half)?;
+        let left = lane.half.leaves_when_dropped();
         lane.half.leave_when_dropped(true);
         Ok(Self {
             lane,
+            left,
             ended: false,
             pool: Pool::default(),
         })
@@ -127,7 +131,7 @@ impl Receiver {
     /// The half, which the runtime watches no more: for whatever is not done in a task.
     pub fn into_inner(self) -> connection::Receiver {
         let mut half = self.lane.into_inner();
-        half.leave_when_dropped(false);
+        half.leave_when_dropped(self.left);
         half
     }
 

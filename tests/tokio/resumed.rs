@@ -123,6 +123,22 @@ fn what_a_handler_that_is_cancelled_has_in_hand_is_in_doubt_until_the_next_one_i
     }
 }
 
+/// What its program has said of drops is so again when it has left the task.
+#[test]
+fn whoever_goes_on_with_copies_does_so_behind_a_task_too() {
+    for copies in [true, false] {
+        let serves = async |server: Connection| {
+            let (_sender, mut receiver) = server.split();
+            receiver.leave_when_dropped(copies);
+            let mut receiver = Receiver::new(receiver).unwrap();
+            drop(receiver.recv().await.unwrap());
+            drop(receiver.into_inner().try_recv().unwrap());
+        };
+        let in_doubt = u64::from(copies);
+        assert_eq!(left_by(serves), ((), (in_doubt, 2)), "{copies}");
+    }
+}
+
 /// A server that ends in order says of what it has answered that it is done with it: there may be no other that it could ask for.
 #[test]
 fn what_is_released_in_a_task_is_not_in_doubt() {

@@ -78,6 +78,12 @@ impl Receiver {
         self.leaves = on;
     }
 
+    /// Whether drops finish with nothing, where the connection can be resumed.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn leaves_when_dropped(&self) -> bool {
+        self.leaves
+    }
+
     #[cold]
     #[inline(never)]
     fn publish_copied(&mut self) {
