@@ -259,6 +259,7 @@ def test_a_typed_connection_carries_the_same_messages(place: str) -> None:
 
     there = Place(place, sends=Order, expects=Order)
     server, lost = there.pair()
+    assert lost.resumable and server.resumable
     lost.send_batch([Order(number=number) for number in range(3)])
     server.send_batch([Order(number=10), Order(number=11)])
     assert server.recv(PATIENCE).number == 0 and server.recv(PATIENCE).number == 1

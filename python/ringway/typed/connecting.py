@@ -124,6 +124,11 @@ class Connection(Generic[S, R]):
         """Finishes with everything that was received: see :meth:`Receiver.release`."""
         self.receiver.release()
 
+    @property
+    def resumable(self) -> bool:
+        """Whether the connection can be resumed: see :attr:`ringway.Connection.resumable`."""
+        return self.untyped.resumable
+
     def arm(self) -> bool:
         """As :meth:`Receiver.arm`."""
         return self.receiver.arm()
