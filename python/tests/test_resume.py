@@ -339,8 +339,7 @@ def test_in_a_loop_what_a_task_has_in_hand_is_in_doubt_though_more_comes(place: 
                 await cancelled
             with pytest.raises(ringway.Closed):
                 await lost.recv()
-            resumed = None
-            # The first one that is let in is the one that was cancelled.
+            # Who has given it up has said no more than hello, and is passed over.
             resuming = asyncio.create_task(ringway.asyncio.resume(place, lost, PATIENCE, **options))
             server = await listener.accept()
             resumed = await resuming
