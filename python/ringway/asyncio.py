@@ -34,7 +34,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from os import PathLike
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 import ringway
 from ringway import _ringway
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 __all__ = ["MOMENT", "Connection", "Listener", "connect", "listen", "resume"]
 
 T = TypeVar("T")
+M = TypeVar("M", covariant=True)
 
 _glimpse = _ringway._glimpse
 
@@ -71,36 +72,41 @@ async def connect(name: str | PathLike[str], **options: Unpack[_Options]) -> Con
     """
     _refuse_spin(options)
     handshake = _ringway._dial(name, **options)
-    try:
-        while True:
-            made = handshake.step()
-            if made is None:
-                await Readable(handshake.fileno(), handshake.left).wait()
-            elif made is False:
-                await asyncio.sleep(0.001)
-            else:
-                return Connection(made)
-    finally:
-        handshake.close()
+    return Connection(await _made(handshake))
 
 
 async def resume(name: str | PathLike[str], lost: Connection, timeout: float | None = None, **options: Unpack[_Options]) -> ringway.Resumed[Connection]:
     """Resumes a connection, as ``ringway.resume`` does, without holding up the loop. Cancelling it gives the lost connection back, as it was."""
     _refuse_spin(options)
     redial = _ringway._redial(name, lost.sync, timeout, **options)
+    connection, unseen, in_doubt, broken = await _made(redial)
+    lost.close()
+    return ringway.Resumed(Connection(connection), unseen, in_doubt, broken)
+
+
+class _Steps(Protocol[M]):
+    """What is made step by step, and waits for nobody."""
+
+    @property
+    def left(self) -> float | None: ...
+    def close(self) -> None: ...
+    def fileno(self) -> int: ...
+    def step(self) -> M | Literal[False] | None: ...
+
+
+async def _made(steps: _Steps[M]) -> M:
+    """What they come to. However it ends, they are closed."""
     try:
         while True:
-            made = redial.step()
+            made = steps.step()
             if made is None:
-                await Readable(redial.fileno(), redial.left).wait()
+                await Readable(steps.fileno(), steps.left).wait()
             elif made is False:
                 await asyncio.sleep(0.001)
             else:
-                connection, unseen, in_doubt, broken = made
-                lost.close()
-                return ringway.Resumed(Connection(connection), unseen, in_doubt, broken)
+                return made
     finally:
-        redial.close()
+        steps.close()
 
 
 def listen(name: str | PathLike[str], **options: Unpack[_Options]) -> Listener:

@@ -19,7 +19,7 @@ use crate::pipe::{
 };
 use crate::receiver::Receiver;
 use crate::records::{keep_batch, recv_records, try_recv_kind};
-use crate::redial::{_redial, _resume, Redial};
+use crate::redial::{_redial, Redial};
 use crate::reservation::Reservation;
 use crate::schema::Schema;
 use crate::sender::Sender;
@@ -100,7 +100,6 @@ fn private(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(_pipe_poll, module)?,
         wrap_pyfunction!(recv_records, module)?,
         wrap_pyfunction!(_redial, module)?,
-        wrap_pyfunction!(_resume, module)?,
         wrap_pyfunction!(_sockets, module)?,
         wrap_pyfunction!(try_recv_kind, module)?,
     ] {

@@ -25,9 +25,9 @@ impl Receiver {
                 return Ok(Err(raise(py, Fault::Feature, text)));
             }
             let mut next = 0;
-            let mut fits = |len: usize, _: u16, room: usize| {
+            let mut fits = |len: usize, _: u16, _: usize| {
                 next = len;
-                len == size && len <= room
+                len == size
             };
             let buffer = buffer.bytes_mut();
             let mut filled = fill(receiver, last, buffer, size, &mut fits)?;

@@ -52,16 +52,6 @@ pub(crate) fn _redial(
     timeout: Option<f64>,
     options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<Redial> {
-    begin(py, name, lost, timeout, options)
-}
-
-fn begin(
-    py: Python<'_>,
-    name: &Bound<'_, PyAny>,
-    lost: Py<Connection>,
-    timeout: Option<f64>,
-    options: Option<&Bound<'_, PyDict>>,
-) -> PyResult<Redial> {
     let address = options::address(name)?;
     let (config, manner) = options::config("resume", options)?;
     let is_told = options.map_or(Ok(false), |options| options.contains("resumable"))?;
@@ -79,28 +69,6 @@ fn begin(
             manner,
         }),
         Err(not) => Err(given_back(py, lost.get(), not)),
-    }
-}
-
-/// Resumes a connection, waiting for the next server. Signals have their turn meanwhile, and end it with what their handlers raise.
-#[pyfunction]
-#[pyo3(signature = (name, lost, timeout=None, **options))]
-pub(crate) fn _resume(
-    py: Python<'_>,
-    name: &Bound<'_, PyAny>,
-    lost: Py<Connection>,
-    timeout: Option<f64>,
-    options: Option<&Bound<'_, PyDict>>,
-) -> PyResult<Resumed> {
-    // Whatever ends this ends it, and gives back what was not resumed.
-    let redial = begin(py, name, lost, timeout, options)?;
-    loop {
-        match redial.advance(py)? {
-            Step::Done(resumed) => return Ok(*resumed),
-            Step::Later => py.detach(|| thread::sleep(AGAIN)),
-            Step::Waits(line, deadline) => waits::for_readable(py, line, Some(deadline)),
-        }
-        py.check_signals()?;
     }
 }
 
@@ -196,6 +164,22 @@ impl Redial {
 
 #[pymethods]
 impl Redial {
+    /// `finish()`: what was resumed, waiting for the next server. Signals have their turn meanwhile, and end it with what their handlers raise: then the lost connection is given back.
+    fn finish(&self, py: Python<'_>) -> PyResult<Resumed> {
+        loop {
+            match self.advance(py)? {
+                Step::Done(resumed) => return Ok(*resumed),
+                Step::Later => py.detach(|| thread::sleep(AGAIN)),
+                Step::Waits(line, deadline) => waits::for_readable(py, line, Some(deadline)),
+            }
+            if let Err(raised) = py.check_signals() {
+                // What the handler has raised is told, whatever comes of that.
+                let _ = self.close(py);
+                return Err(raised);
+            }
+        }
+    }
+
     /// `step()`: what was resumed; or None: wait for the descriptor; or False: step again in a millisecond.
     fn step(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         match self.advance(py)? {

@@ -106,6 +106,21 @@ def has_come(end: Connection) -> bool:
     return end._in is not None and end._out is not None  # pyright: ignore[reportPrivateUsage]
 
 
+def aside(call: Callable[[], Any]) -> None:
+    """Has another thread call it, and waits for that."""
+    calls = threading.Thread(target=call)
+    calls.start()
+    calls.join()
+
+
+def goes_on_through_the_ring(one: Any, other: Any) -> None:
+    """Who selects is told of what comes from here on, and of nothing before."""
+    assert select.select([one], [], [], 0)[0] == []
+    other.send("through the ring")
+    assert select.select([one], [], [], LONG)[0] == [one]
+    assert one.recv() == "through the ring"
+
+
 @pytest.mark.parametrize("whose", [0, 1])
 @pytest.mark.parametrize("selected", [False, True])
 def test_an_end_that_is_interrupted_anywhere_while_it_begins_goes_on(whose: int, selected: bool) -> None:
@@ -227,10 +242,7 @@ def test_who_selects_behind_an_interrupted_receive_is_told() -> None:
             assert early.fileno() < 0 and one._in is None  # pyright: ignore[reportPrivateUsage]
             assert select.select([one], [], [], LONG)[0] == [one]
             assert one.recv() == last
-            assert select.select([one], [], [], 0)[0] == []
-            other.send("through the ring")
-            assert select.select([one], [], [], LONG)[0] == [one]
-            assert one.recv() == "through the ring"
+            goes_on_through_the_ring(one, other)
 
 
 def test_who_selects_while_another_thread_opens_the_ring_is_told() -> None:
@@ -243,9 +255,7 @@ def test_who_selects_while_another_thread_opens_the_ring_is_told() -> None:
             def handle(frame: FrameType, event: str, _: Any) -> None:
                 # Where another thread may have its turn: all is there, and nothing is kept yet.
                 if event == "return" and frame.f_code.co_qualname == "Selected.__init__" and not got:
-                    receives = threading.Thread(target=lambda: got.append(one.recv()))
-                    receives.start()
-                    receives.join()
+                    aside(lambda: got.append(one.recv()))
 
             sys.setprofile(handle)
             try:
@@ -253,10 +263,7 @@ def test_who_selects_while_another_thread_opens_the_ring_is_told() -> None:
             finally:
                 sys.setprofile(None)
             assert got == [last]
-            assert select.select([one], [], [], 0)[0] == []
-            other.send("through the ring")
-            assert select.select([one], [], [], LONG)[0] == [one]
-            assert one.recv() == "through the ring"
+            goes_on_through_the_ring(one, other)
 
 
 def test_who_selects_while_another_thread_gives_the_socket_up_is_told() -> None:
@@ -277,17 +284,7 @@ def test_who_selects_while_another_thread_gives_the_socket_up_is_told() -> None:
             finally:
                 sys.setprofile(None)
             assert got == [last]
-            assert select.select([one], [], [], 0)[0] == []
-            other.send("through the ring")
-            assert select.select([one], [], [], LONG)[0] == [one]
-            assert one.recv() == "through the ring"
-
-
-def aside(call: Callable[[], Any]) -> None:
-    """Has another thread call it, and waits for that."""
-    calls = threading.Thread(target=call)
-    calls.start()
-    calls.join()
+            goes_on_through_the_ring(one, other)
 
 
 def test_threads_that_receive_and_look_where_one_selects_lose_nothing() -> None:

@@ -316,15 +316,21 @@ def test_a_warning_that_is_an_error_loses_nothing_of_what_was_resumed(place: str
     assert server.recv(PATIENCE) == (2).to_bytes(8, "little")
 
 
+async def with_one_in_hand(place: str, listener: ringway.asyncio.Listener, options: Any) -> tuple[ringway.asyncio.Connection, ringway.asyncio.Connection]:
+    """A client, and a server that has waited for a frame and has it in hand."""
+    lost, server = await asyncio.gather(ringway.asyncio.connect(place, **options), listener.accept())
+    waits = asyncio.create_task(server.recv())
+    await asyncio.sleep(0.01)
+    await lost.send(b"in hand")
+    assert await waits == b"in hand"
+    return lost, server
+
+
 def test_in_a_loop_what_a_task_has_in_hand_is_in_doubt_though_more_comes(place: str) -> None:
     async def main() -> None:
         options: Any = {"resumable": True, "handshake_timeout": HANDSHAKE}
         with ringway.asyncio.listen(place, **options) as listener:
-            lost, server = await asyncio.gather(ringway.asyncio.connect(place, **options), listener.accept())
-            waits = asyncio.create_task(server.recv())
-            await asyncio.sleep(0.01)
-            await lost.send(b"in hand")
-            assert await waits == b"in hand"
+            lost, server = await with_one_in_hand(place, listener, options)
             # The loop is woken, and nobody waits.
             for frame in (b"one", b"two"):
                 await lost.send(frame)
@@ -358,11 +364,7 @@ def test_in_a_loop_what_a_task_has_in_hand_is_in_doubt_though_its_half_is_woken(
     async def main() -> None:
         options: Any = {"resumable": True, "handshake_timeout": HANDSHAKE, "capacity": 4096, "peer_capacity": 4096}
         with ringway.asyncio.listen(place, **options) as listener:
-            lost, server = await asyncio.gather(ringway.asyncio.connect(place, **options), listener.accept())
-            waits = asyncio.create_task(server.recv())
-            await asyncio.sleep(0.01)
-            await lost.send(b"in hand")
-            assert await waits == b"in hand"
+            lost, server = await with_one_in_hand(place, listener, options)
             for _ in range(3):
                 while server.sync.try_send(bytes(1000)):
                     pass

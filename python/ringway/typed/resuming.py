@@ -73,13 +73,13 @@ def resume(name: Name, lost: Any, timeout: float | None = None, **options: Any) 
     (b'received', 'in_doubt')
     """
     if isinstance(lost, native.Connection):
-        return Resumed(*native._resume(name, lost, timeout, **options))  # pyright: ignore[reportPrivateUsage]
+        return Resumed(*native._redial(name, lost, timeout, **options).finish())  # pyright: ignore[reportPrivateUsage]
     receiver = lost.receiver
     if receiver.later or receiver.frames:
         raise native.Unread("messages of the lost connection were not received: receive until it says how it ended")
     ours, theirs = lost.sends, lost.expects
     told: dict[str, Any] = {"sends": None if ours is None else ours.schema, "expects": None if theirs is None else theirs.schema}
-    connection, unseen, in_doubt, broken = native._resume(name, lost.untyped, timeout, **told, **options)  # pyright: ignore[reportPrivateUsage]
+    connection, unseen, in_doubt, broken = native._redial(name, lost.untyped, timeout, **told, **options).finish()  # pyright: ignore[reportPrivateUsage]
     made: Connection[Any, Any] | None = None
     while made is None:
         # Of a field that the next server is the first to call deprecated a warning tells, once. A program that makes errors of warnings would lose what was resumed by it.
