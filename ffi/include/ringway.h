@@ -49,7 +49,7 @@ typedef enum {
    */
   RINGWAY_OK = 0,
   /**
-   * There is no frame now. Also: the batch is over.
+   * There is no frame now. Also: no client; the batch is over; a connection is not resumed yet.
    */
   RINGWAY_EMPTY = 1,
   /**
@@ -204,6 +204,14 @@ typedef enum {
    * The system answered something else.
    */
   RINGWAY_IO = 81,
+  /**
+   * The server of a connection that is to be resumed lives, or the kernel has not told of its end yet: go on with the connection.
+   */
+  RINGWAY_PEER_LIVES = 82,
+  /**
+   * Frames of a connection that is to be resumed were not received: receive until it says how it ended.
+   */
+  RINGWAY_UNREAD = 83,
   /**
    * Something that this version of the header has no name for.
    */
@@ -427,6 +435,11 @@ typedef struct ringway_receiver ringway_receiver;
 typedef struct ringway_record ringway_record;
 
 /**
+ * A connection that is being resumed step by step: `ringway_resume` for programs that wait in a loop of their own, or that may want to stop waiting. One thread at a time uses it.
+ */
+typedef struct ringway_redial ringway_redial;
+
+/**
  * What one lane carries: a record for each type of message. It may be read from several threads at once.
  */
 typedef struct ringway_schema ringway_schema;
@@ -559,6 +572,24 @@ typedef struct {
 } ringway_half;
 
 /**
+ * What is said of the frame that was received last, by whichever call.
+ */
+typedef struct {
+  /**
+   * Its position, where the connection can be resumed: with the priority, and the token of `ringway_connection_lineage`, it names the frame for good. Otherwise 0.
+   */
+  uint64_t position;
+  /**
+   * Its priority.
+   */
+  uint8_t priority;
+  /**
+   * As in a `ringway_frame`: 0 for a new frame, 1 for one that no server has seen before, 2 for one that may have been handled.
+   */
+  uint8_t redelivery;
+} ringway_last;
+
+/**
  * A field to be added to a record. All of it is copied. It never gets more members, as no struct of this header does: what needs more has another name and a function of its own.
  */
 typedef struct {
@@ -599,6 +630,24 @@ typedef struct {
    */
   const void *default_;
 } ringway_field;
+
+/**
+ * What the next server is sent again.
+ */
+typedef struct {
+  /**
+   * Frames that no server has seen: that is proven.
+   */
+  uint64_t unseen;
+  /**
+   * Frames that the last server, or one before it, may have seen.
+   */
+  uint64_t in_doubt;
+  /**
+   * What the last server said of the frames that it has taken and released breaks a rule: all that it did not deny is in doubt then.
+   */
+  bool broken;
+} ringway_resumed;
 
 #ifdef __cplusplus
 extern "C" {
@@ -761,6 +810,15 @@ ringway_status ringway_connection_peer_sends(const ringway_connection *connectio
  */
 RINGWAY_MUST_USE
 ringway_status ringway_connection_peer_expects(const ringway_connection *connection, ringway_schema **schema);
+
+/**
+ * Which line of connections it belongs to, each of which resumes the one before: `token` is the same in all of them, and `generation`, the peer's word where that is the client, tells how many there were before. A frame is named for good by the token, its priority and its position (`ringway_frame`). The token proves nothing: whom to trust,
+ * the uid says. `RINGWAY_NO_SUCH_FIELD`: it cannot be resumed (`RINGWAY_RESUMABLE`, of both sides).
+ */
+RINGWAY_MUST_USE
+ringway_status ringway_connection_lineage(const ringway_connection *connection,
+                                          uint8_t (*token)[16],
+                                          uint32_t *generation);
 
 /**
  * Asks a listener for what it lets others see. It answers whom it would admit as a peer. Free it with `ringway_observed_free`.
@@ -1043,6 +1101,13 @@ RINGWAY_MUST_USE
 ringway_status ringway_receiver_about(ringway_receiver *receiver, ringway_half *about);
 
 /**
+ * What is said of the frame that was received last, for calls that return no `ringway_frame`; of several at once, of the last of them. All 0 before the first one.
+ */
+RINGWAY_MUST_USE
+ringway_status ringway_receiver_last(ringway_receiver *receiver,
+                                     ringway_last *last);
+
+/**
  * Closes this half, and says goodbye. What is open is given up, as `ringway_receiver_leave` does it.
  */
 void ringway_receiver_free(ringway_receiver *receiver);
@@ -1109,6 +1174,66 @@ ringway_status ringway_sender_commit(ringway_sender *sender,
  */
 RINGWAY_MUST_USE
 ringway_status ringway_sender_abort(ringway_sender *sender);
+
+/**
+ * Connects anew, in the place of a connection whose server is gone, and sends the next one what that had not finished with: the same frames, in the same order, at the same positions and priorities, each of which says in its `redelivery` whether it may have been handled. `resumed` tells how many they are.
+ *
+ * The connection is one that `ringway_connect` or this has made, with `RINGWAY_RESUMABLE`, of a server that has that too; `config` has it as well. Its `receiver` has received everything, and says how it ended (`RINGWAY_CLOSED`, `RINGWAY_PEER_CLOSED`, `RINGWAY_PEER_DIED`). A server that is stopped, or merely silent, is not gone.
+ *
+ * `timeout`: nanoseconds in which the next server has to be there; it is tried again meanwhile, and once in any case. 0 waits for nobody, negative waits for ever. Whether the server has ended can take 200 ms to be told, whatever the time. Nothing ends the wait before: `ringway_redial_new` is for who wants that.
+ *
+ * On success the halves are given up, and `*sender` and `*receiver` are NULL; `*connection` is the new one. Otherwise the connection is as it was, and the variables have its halves, under new addresses: to go on with, or to try again. Both are NULL after `RINGWAY_PANICKED` alone.
+ *
+ * `RINGWAY_PEER_LIVES`, `RINGWAY_UNREAD`: it is not at its end. `RINGWAY_INVALID_CONFIG`: it cannot be resumed. Otherwise as `ringway_connect`. May be called from any thread.
+ */
+RINGWAY_MUST_USE
+ringway_status ringway_resume(const ringway_config *config,
+                              const char *address,
+                              ringway_sender **sender,
+                              ringway_receiver **receiver,
+                              int64_t timeout,
+                              ringway_connection **connection,
+                              ringway_resumed *resumed);
+
+/**
+ * Begins to resume a connection step by step. Arguments and answers are those of `ringway_resume`; on success the halves are in `*redial`, and `*sender` and `*receiver` are NULL. Nothing happens before the first step.
+ */
+RINGWAY_MUST_USE
+ringway_status ringway_redial_new(const ringway_config *config,
+                                  const char *address,
+                                  ringway_sender **sender,
+                                  ringway_receiver **receiver,
+                                  int64_t timeout,
+                                  ringway_redial **redial);
+
+/**
+ * Goes as far as it can now, without waiting for the server. `RINGWAY_OK`: it is resumed. `RINGWAY_EMPTY`: not yet; `ringway_redial_wait` tells what to wait for. Every other answer is as that of `ringway_resume`, and the last one: `ringway_redial_take_back` gives the lost connection back.
+ */
+RINGWAY_MUST_USE
+ringway_status ringway_redial_step(ringway_redial *redial,
+                                   ringway_connection **connection,
+                                   ringway_resumed *resumed);
+
+/**
+ * What to wait for before the next step: until `*descriptor` is readable, and for `*nanos` nanoseconds at most. -1: there is nothing to watch, and the time has to pass (`poll` takes it so). The descriptor is not to be closed, and may be another one after each step.
+ */
+RINGWAY_MUST_USE
+ringway_status ringway_redial_wait(const ringway_redial *redial,
+                                   int32_t *descriptor,
+                                   int64_t *nanos);
+
+/**
+ * Gives the resuming up, and the halves of the lost connection back, as they were. `RINGWAY_OUT_OF_TURN`: there are none, since it was resumed, or they were taken back. What is left of `redial` is to be freed.
+ */
+RINGWAY_MUST_USE
+ringway_status ringway_redial_take_back(ringway_redial *redial,
+                                        ringway_sender **sender,
+                                        ringway_receiver **receiver);
+
+/**
+ * Gives the resuming up, and the lost connection too, unless that was taken back: what it had to send is lost then.
+ */
+void ringway_redial_free(ringway_redial *redial);
 
 /**
  * The schema of a lane that carries nothing, to which records are added. Free it with `ringway_schema_free`.

@@ -106,7 +106,7 @@ pub unsafe extern "C" fn ringway_receiver_recv_many(
     call(|| {
         // SAFETY: the caller's promise.
         let mut receiver = unsafe { receiver::Lent::of(receiver) }?;
-        let resumes = receiver.state().resumes;
+        let resumes = receiver.state().manner.resumes;
         let half = receiver.idle()?;
         // SAFETY: the caller's promise.
         let buffer = unsafe { room(buffer, capacity, "buffer") }?;

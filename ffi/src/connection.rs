@@ -8,7 +8,7 @@ use ringway::{Connection, Peer, Receiver, Sender};
 use crate::boundary::{call, given, quietly, text};
 use crate::config::ringway_config;
 use crate::error::Failure;
-use crate::receiver::ringway_receiver;
+use crate::receiver::{Manner, ringway_receiver};
 use crate::schema::ringway_schema;
 use crate::sender::ringway_sender;
 use crate::status::ringway_status;
@@ -55,9 +55,12 @@ impl ringway_connection {
         split: impl FnOnce(Connection) -> (Sender, Receiver),
     ) -> Result<(Box<ringway_sender>, Box<ringway_receiver>), Failure> {
         let connection = self.connection.take().ok_or_else(Failure::poisoned)?;
-        let resumes = connection.lineage().is_some();
+        let manner = Manner {
+            holds: false,
+            resumes: connection.lineage().is_some(),
+        };
         let (sender, receiver) = split(connection);
-        let receiver = ringway_receiver::new(receiver, resumes);
+        let receiver = ringway_receiver::new(receiver, manner);
         Ok((ringway_sender::new(sender), receiver))
     }
 }
@@ -144,6 +147,28 @@ pub extern "C" fn ringway_connection_peer_expects(
     call(|| {
         let (connection, schema) = (given(connection, "connection")?, given(schema, "schema")?);
         schema.write(ringway_schema::of(connection.made()?.peer_expects())?);
+        Ok(())
+    })
+}
+
+/// Which line of connections it belongs to, each of which resumes the one before: `token` is the same in all of them, and `generation`, the peer's word where that is the client, tells how many there were before. A frame is named for good by the token, its priority and its position (`ringway_frame`). The token proves nothing: whom to trust,
+/// the uid says. `RINGWAY_NO_SUCH_FIELD`: it cannot be resumed (`RINGWAY_RESUMABLE`, of both sides).
+#[unsafe(no_mangle)]
+pub extern "C" fn ringway_connection_lineage(
+    connection: Option<&ringway_connection>,
+    token: Option<&mut MaybeUninit<[u8; 16]>>,
+    generation: Option<&mut MaybeUninit<u32>>,
+) -> ringway_status {
+    call(|| {
+        let connection = given(connection, "connection")?;
+        let (token, generation) = (given(token, "token")?, given(generation, "generation")?);
+        let lineage = connection.made()?.lineage().ok_or_else(|| {
+            let text =
+                "the connection cannot be resumed: both sides set RINGWAY_RESUMABLE for that";
+            Failure::new(ringway_status::RINGWAY_NO_SUCH_FIELD, text)
+        })?;
+        token.write(lineage.token);
+        generation.write(lineage.generation);
         Ok(())
     })
 }

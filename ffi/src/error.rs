@@ -146,6 +146,12 @@ impl From<RecvError> for Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
         use ringway_status as S;
         let status = match error.kind() {
             ErrorKind::InvalidConfig => S::RINGWAY_INVALID_CONFIG,
@@ -166,6 +172,8 @@ impl From<Error> for Failure {
             ErrorKind::Busy => S::RINGWAY_BUSY,
             ErrorKind::TimedOut => S::RINGWAY_TIMED_OUT,
             ErrorKind::PeerGone => S::RINGWAY_PEER_GONE,
+            ErrorKind::PeerLives => S::RINGWAY_PEER_LIVES,
+            ErrorKind::Unread => S::RINGWAY_UNREAD,
             ErrorKind::Forked => S::RINGWAY_FORKED,
             ErrorKind::Clock => S::RINGWAY_CLOCK,
             ErrorKind::Io => S::RINGWAY_IO,

@@ -82,7 +82,7 @@ pub unsafe extern "C" fn ringway_receiver_next(
         let out = given(frame, "frame")?;
         receiver.sound()?;
         let patience = Patience::of(timeout);
-        let holds = receiver.state().holds && receiver.state().batch.is_none();
+        let holds = receiver.state().manner.holds && receiver.state().batch.is_none();
         match receiver.state().frame.take() {
             Some(open) if holds => {
                 if let Err((why, open)) = followed(open, patience) {
@@ -178,7 +178,7 @@ pub unsafe extern "C" fn ringway_receiver_release(
         let state = receiver.state();
         let idle = state.frame.is_none() && state.batch.is_none();
         // All that was read, and not the open frame alone.
-        let all = state.holds || (state.resumes && idle);
+        let all = state.manner.holds || (state.manner.resumes && idle);
         if !all {
             receiver.shown()?;
         }

@@ -40,6 +40,7 @@ mod listener;
 mod receiver;
 mod record;
 mod reservation;
+mod resume;
 mod schema;
 mod sender;
 mod status;

@@ -22,21 +22,24 @@ pub struct ringway_receiver {
 
 /// What the handle has besides. It lies apart from the half, which what is open borrows: a reference to the whole would end that.
 #[derive(Debug)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is set by another call, and they go together in any way"
-)]
 pub(crate) struct State {
     /// A frame or a batch is open, and borrows the half, or a call panicked.
     open: bool,
     /// A call panicked: what state the half is in nobody knows.
     poisoned: bool,
     about: ringway_half,
+    pub(crate) manner: Manner,
+    pub(crate) frame: Option<Frame<'static>>,
+    pub(crate) batch: Option<Frames<'static>>,
+}
+
+/// How frames are released.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner {
+    /// They are held.
     pub(crate) holds: bool,
     /// The connection can be resumed.
     pub(crate) resumes: bool,
-    pub(crate) frame: Option<Frame<'static>>,
-    pub(crate) batch: Option<Frames<'static>>,
 }
 
 /// A handle that is lent for a call.
@@ -44,8 +47,7 @@ pub(crate) struct State {
 pub(crate) struct Lent(NonNull<ringway_receiver>);
 
 impl ringway_receiver {
-    /// `resumes`: the connection that it is of can be resumed.
-    pub(crate) fn new(half: Receiver, resumes: bool) -> Box<Self> {
+    pub(crate) fn new(half: Receiver, manner: Manner) -> Box<Self> {
         let about = ringway_half {
             capacity: half.capacity(),
             max_payload: half.capacity(),
@@ -58,12 +60,16 @@ impl ringway_receiver {
                 open: false,
                 poisoned: false,
                 about,
-                holds: false,
-                resumes,
+                manner,
                 frame: None,
                 batch: None,
             },
         })
+    }
+
+    /// The half, of a handle in which nothing is open.
+    pub(crate) fn into_half(self) -> Receiver {
+        self.half
     }
 }
 
@@ -251,7 +257,7 @@ pub unsafe extern "C" fn ringway_receiver_hold(
         // SAFETY: the caller's promise.
         let mut receiver = unsafe { Lent::of(receiver) }?;
         receiver.own()?.hold(on);
-        receiver.state().holds = on;
+        receiver.state().manner.holds = on;
         Ok(())
     })
 }
@@ -283,6 +289,38 @@ pub unsafe extern "C" fn ringway_receiver_about(
         // SAFETY: the caller's promise.
         let mut receiver = unsafe { Lent::of(receiver) }?;
         given(about, "about")?.write(receiver.state().about);
+        Ok(())
+    })
+}
+
+/// What is said of the frame that was received last, by whichever call.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct ringway_last {
+    /// Its position, where the connection can be resumed: with the priority, and the token of `ringway_connection_lineage`, it names the frame for good. Otherwise 0.
+    pub position: u64,
+    /// Its priority.
+    pub priority: u8,
+    /// As in a `ringway_frame`: 0 for a new frame, 1 for one that no server has seen before, 2 for one that may have been handled.
+    pub redelivery: u8,
+}
+
+/// What is said of the frame that was received last, for calls that return no `ringway_frame`; of several at once, of the last of them. All 0 before the first one.
+// SAFETY: the callers' contract is that of lib.rs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ringway_receiver_last(
+    receiver: Option<NonNull<ringway_receiver>>,
+    last: Option<&mut MaybeUninit<ringway_last>>,
+) -> ringway_status {
+    call(|| {
+        // SAFETY: the caller's promise.
+        let mut receiver = unsafe { Lent::of(receiver) }?;
+        let half = receiver.idle()?;
+        given(last, "last")?.write(ringway_last {
+            position: half.last_position().unwrap_or(0),
+            priority: half.last_priority() as u8,
+            redelivery: half.last_redelivery() as u8,
+        });
         Ok(())
     })
 }
@@ -326,7 +364,13 @@ mod tests {
         let client = std::thread::spawn(move || config.connect(path).unwrap());
         let (mut theirs, _unused) = listener.accept().unwrap().split();
         let (_ours, ours) = client.join().unwrap().split();
-        let receiver = Some(NonNull::from(Box::leak(ringway_receiver::new(ours, false))));
+        let manner = Manner {
+            holds: false,
+            resumes: false,
+        };
+        let receiver = Some(NonNull::from(Box::leak(ringway_receiver::new(
+            ours, manner,
+        ))));
         theirs.send(&[7; 64]).unwrap();
         let mut frame = MaybeUninit::uninit();
         // SAFETY: the handle lives.

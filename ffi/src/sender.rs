@@ -59,6 +59,11 @@ impl ringway_sender {
             },
         })
     }
+
+    /// The half, of a handle in which nothing is open.
+    pub(crate) fn into_half(self) -> Sender {
+        self.half
+    }
 }
 
 impl Lent {

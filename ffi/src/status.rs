@@ -8,7 +8,7 @@ use std::ffi::CStr;
 pub enum ringway_status {
     /// It is done.
     RINGWAY_OK = 0,
-    /// There is no frame now. Also: the batch is over.
+    /// There is no frame now. Also: no client; the batch is over; a connection is not resumed yet.
     RINGWAY_EMPTY = 1,
     /// There is no room in the ring now.
     RINGWAY_FULL = 2,
@@ -86,6 +86,10 @@ pub enum ringway_status {
     RINGWAY_PEER_GONE = 80,
     /// The system answered something else.
     RINGWAY_IO = 81,
+    /// The server of a connection that is to be resumed lives, or the kernel has not told of its end yet: go on with the connection.
+    RINGWAY_PEER_LIVES = 82,
+    /// Frames of a connection that is to be resumed were not received: receive until it says how it ended.
+    RINGWAY_UNREAD = 83,
     /// Something that this version of the header has no name for.
     RINGWAY_OTHER = 127,
 }
@@ -96,7 +100,7 @@ impl ringway_status {
         use ringway_status as S;
         match self {
             S::RINGWAY_OK => c"it is done",
-            S::RINGWAY_EMPTY => c"nothing is there now: no frame, or no client",
+            S::RINGWAY_EMPTY => c"nothing is there now: no frame, no client, or no next server",
             S::RINGWAY_FULL => c"the ring is full",
             S::RINGWAY_TIMED_OUT => c"the time is up",
             S::RINGWAY_CLOSED => c"the peer has closed the connection",
@@ -137,6 +141,8 @@ impl ringway_status {
             S::RINGWAY_BUSY => c"the listener has no room",
             S::RINGWAY_PEER_GONE => c"the peer went away during the handshake",
             S::RINGWAY_IO => c"the system refused",
+            S::RINGWAY_PEER_LIVES => c"the peer lives",
+            S::RINGWAY_UNREAD => c"frames have not been received",
             S::RINGWAY_OTHER => c"something without a name",
         }
     }
@@ -184,6 +190,8 @@ impl ringway_status {
             S::RINGWAY_BUSY,
             S::RINGWAY_PEER_GONE,
             S::RINGWAY_IO,
+            S::RINGWAY_PEER_LIVES,
+            S::RINGWAY_UNREAD,
             S::RINGWAY_OTHER,
         ]
     };

@@ -1,9 +1,11 @@
 //! Both halves together.
 
+use std::borrow::Cow;
 use std::os::fd::RawFd;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
+use ringway::Lineage;
 
 use crate::errors::not_made;
 use crate::handshake;
@@ -72,6 +74,7 @@ pub(crate) struct Connection {
     /// The schema of what the peer expects to receive, as it says; `None`: bytes without a meaning.
     #[pyo3(get)]
     peer_expects: Option<Schema>,
+    lineage: Option<Lineage>,
 }
 
 impl Connection {
@@ -86,16 +89,17 @@ impl Connection {
         };
         let peer_sends = connection.peer_sends().map(Schema::from);
         let peer_expects = connection.peer_expects().map(Schema::from);
-        let is_resumable = connection.lineage().is_some();
+        let lineage = connection.lineage();
         let (sender, receiver) = connection.split();
         let sender = Sender::new(sender, manner.wait, manner.alignment);
-        let receiver = Receiver::new(receiver, manner.wait, manner.trusts, is_resumable);
+        let receiver = Receiver::new(receiver, manner.wait, manner.trusts, lineage.is_some());
         Ok(Self {
             sender: Py::new(py, sender)?,
             receiver: Py::new(py, receiver)?,
             peer,
             peer_sends,
             peer_expects,
+            lineage,
         })
     }
 }
@@ -419,6 +423,14 @@ impl Connection {
     #[getter]
     fn resumable(&self) -> bool {
         self.receiver.get().resumable()
+    }
+
+    /// `(token, generation)`: the line of connections that this one belongs to, each of which resumes the one before it. The token, 16 bytes that are the same in all of them, names a frame for good, together
+    /// with its priority and its position (`Receiver.last_position`); it proves nothing. The generation, by the client's word, is how many there were before. None where the connection cannot be resumed.
+    #[getter]
+    fn lineage(&self) -> Option<(Cow<'_, [u8]>, u32)> {
+        let of = self.lineage.as_ref()?;
+        Some((Cow::Borrowed(&of.token), of.generation))
     }
 
     /// The longest frame that can be sent, in bytes.

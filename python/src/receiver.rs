@@ -257,8 +257,7 @@ impl Receiver {
             let receiver = inbox.receiver(py)?;
             let deadline = until.deadline()?;
             let len = waits::into_large(py, receiver, &mut buffer, &self.half.state, deadline)?;
-            let told = receiver.last_redelivery();
-            self.last.has(0, receiver.last_priority(), told);
+            self.last.was(0, receiver);
             return Ok(len);
         }
         let room = buffer.len();
@@ -415,6 +414,13 @@ impl Receiver {
     #[getter]
     fn last_redelivery(&self) -> &'static str {
         self.last.redelivery()
+    }
+
+    /// The position of the frame that was received last, of a connection that can be resumed: with `Connection.lineage` and the priority it names the frame for good, in whichever server receives it. Of a batch, that of its
+    /// last frame. None before the first one, and where the connection cannot be resumed.
+    #[getter]
+    fn last_position(&self) -> Option<u64> {
+        self.last.position().filter(|_| self.is_resumable)
     }
 
     fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {

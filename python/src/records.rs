@@ -87,9 +87,9 @@ impl Receiver {
                     // The next call says it too.
                     Ok(None) | Err(_) => return Ok(Ok(filled / size)),
                 }
-                last.has(kind, 0, receiver.last_redelivery());
+                last.was(kind, receiver);
             }
-            last.has(kind, 0, receiver.last_redelivery());
+            last.was(kind, receiver);
             Ok(Ok(filled / size))
         })
     }

@@ -117,6 +117,32 @@ def test_a_view_is_finished_with_when_it_is_released(place: str, way: str) -> No
     assert left_by(place, serve, trust_peer=True) == left
 
 
+def test_a_frame_is_named_for_good(place: str) -> None:
+    there = Place(place)
+    server, lost = there.pair()
+    assert server.lineage == lost.lineage and server.receiver.last_position is None
+    token, generation = lost.lineage
+    assert len(token) == 16 and generation == 0
+    lost.send_batch([b"0", b"1", b"2", b"3"])
+    calls: list[Callable[[], object]] = [
+        server.recv, lambda: server.recv_batch(1), lambda: server.recv_into(bytearray(1 << 17)), lambda: server.recv_batch_into(bytearray(1), 1)
+    ]  # fmt: skip
+    names = [(call(), server.receiver.last_position)[1] for call in calls]
+    assert all(name is not None for name in names) and names == sorted(set(names))
+    server.close()
+    end(lost)
+    next_one, resumed = there.resume(lost)
+    assert next_one.lineage == resumed.connection.lineage == (token, 1)
+    assert (next_one.recv(PATIENCE), next_one.receiver.last_position) == (b"3", names[3])
+
+
+def test_without_an_account_nothing_is_named() -> None:
+    left, right = ringway.pair()
+    left.send(b"x")
+    assert right.recv() == b"x"
+    assert left.lineage is None and right.receiver.last_position is None
+
+
 def test_of_a_server_that_gives_no_account_everything_is_in_doubt(place: str) -> None:
     there = Place(place, resumable=False)
     server, client = there.meet(lambda: connect(place, resumable=True, handshake_timeout=HANDSHAKE))
@@ -274,6 +300,8 @@ def test_a_typed_connection_carries_the_same_messages(place: str) -> None:
     assert (resumed.in_doubt, resumed.unseen) == (1, 1)
     assert (next_one.recv(PATIENCE).number, next_one.receiver.last_redelivery) == (1, "in_doubt")
     # What is kept here nobody was given, and it is not finished with.
+    assert next_one.lineage == next_one.untyped.lineage is not None
+    assert next_one.receiver.last_position == next_one.untyped.receiver.last_position is not None
     next_one.receiver.receive(4, PATIENCE)
     next_one.release()
     assert next_one.recv(PATIENCE).number == 2

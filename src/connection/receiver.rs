@@ -70,6 +70,8 @@ pub struct Receiver {
     expired: Count,
     following: Following,
     rest: Rest,
+    /// Where account is given: the position of the frame that was handed out last.
+    position: Option<u64>,
 }
 
 impl Receiver {
@@ -96,6 +98,7 @@ impl Receiver {
             expired: Count::new(rest.link.kept.slot.as_ref(), counters::RECEIVES, 11),
             following,
             rest,
+            position: None,
         }
     }
 

@@ -66,4 +66,9 @@ impl<M: Messages + ?Sized> Receiver<M> {
     pub fn last_redelivery(&self) -> Redelivery {
         self.inbox.receiver.last_redelivery()
     }
+
+    /// Its position, where the connection can be resumed: see [`ringway::Receiver::last_position`](crate::Receiver::last_position).
+    pub fn last_position(&self) -> Option<u64> {
+        self.inbox.receiver.last_position()
+    }
 }

@@ -83,6 +83,9 @@ fn held_messages_are_in_doubt_and_say_so_each() {
     for number in 0..3 {
         assert_eq!(server.receiver().recv().unwrap().number, number);
         assert_eq!(server.receiver().last_redelivery(), InDoubt);
+        let position = server.receiver().last_position();
+        assert_eq!(position, server.receiver().untyped().last_position());
+        assert!(position.is_some());
     }
 }
 

@@ -207,11 +207,17 @@ fn what_was_taken_and_not_released_is_in_doubt_and_stays_so() {
 fn a_frame_that_was_copied_out_is_finished_with_when_the_next_one_is_asked_for() {
     let config = config();
     let (mut listener, mut server, mut client) = pair(&config, &config);
-    send(client.sender(), 0..4);
+    assert_eq!(server.receiver().last_position(), None);
+    let mut sent = Vec::new();
+    for number in 0..4 {
+        sent.push(Some(client.sender().position()));
+        send(client.sender(), number..number + 1);
+    }
     let mut byte = [0];
     for number in 0..2 {
         server.receiver().recv_into(&mut byte).unwrap();
         assert_eq!(byte, [number]);
+        assert_eq!(server.receiver().last_position(), sent[usize::from(number)]);
     }
     // Its handler has frame 1 still.
     drop(server);
@@ -221,8 +227,10 @@ fn a_frame_that_was_copied_out_is_finished_with_when_the_next_one_is_asked_for()
     let mut client = resumed.connection;
     server.receiver().recv_into(&mut byte).unwrap();
     assert_eq!((byte, server.receiver().last_redelivery()), ([1], InDoubt));
+    assert_eq!(server.receiver().last_position(), sent[1]);
     server.receiver().recv_into(&mut byte).unwrap();
     assert_eq!((byte, server.receiver().last_redelivery()), ([2], Unseen));
+    assert_eq!(server.receiver().last_position(), sent[2]);
     // Coming back in vain counts too, and so does saying so.
     server.receiver().release();
     drop(server);

@@ -1,8 +1,9 @@
 // Bytes: owned handles, throwing and trying calls, frames in place, groups, event loops, counters.
 //
-// halves | halves resumed PATH
+// halves | halves resumed PATH | halves resuming PATH ROUNDS
 #include "check.hpp"
 #include "resumed.hpp"
+#include "resuming.hpp"
 
 #include <ringway/ringway.hpp>
 
@@ -152,7 +153,11 @@ static ringway::bytes_view view(std::string_view words) { return std::as_bytes(s
 
 int main(int count, char **arguments) {
     if (count == 3 && std::string_view(arguments[1]) == "resumed") {
-        resumed::serve(arguments[2]);
+        replaced::serve(arguments[2]);
+        return 0;
+    }
+    if (count == 4 && std::string_view(arguments[1]) == "resuming") {
+        resuming::client(arguments[2], std::atoi(arguments[3]));
         return 0;
     }
     ends all = ends::make();
@@ -263,6 +268,7 @@ int main(int count, char **arguments) {
     lies(sender, receiver);
     several(sender, receiver);
     options();
+    resuming::all();
 
     const auto counters = ringway::counters::own();
     CHECK(counters.connections() == 2 && counters.value(0, "lanes") == 1 && counters.name(0) == counters.name(1));

@@ -8,16 +8,16 @@
 
 #include <vector>
 
-namespace resumed {
+namespace replaced {
 using namespace std::chrono_literals;
 
 struct number {
     std::uint64_t value;
 };
-} // namespace resumed
-RINGWAY_DESCRIBE(resumed::number, value)
+} // namespace replaced
+RINGWAY_DESCRIBE(replaced::number, value)
 
-namespace resumed {
+namespace replaced {
 
 /// What a handler throws.
 struct failed {};
@@ -127,4 +127,4 @@ inline void serve(const std::string &path) {
     }
 }
 
-} // namespace resumed
+} // namespace replaced

@@ -8,6 +8,8 @@
 _Static_assert(sizeof(ringway_peer) == 8 && offsetof(ringway_peer, pid) == 4, "ringway_peer");
 _Static_assert(sizeof(ringway_half) == 32 && offsetof(ringway_half, peer) == 24, "ringway_half");
 _Static_assert(sizeof(ringway_frame) == 24 && offsetof(ringway_frame, redelivery) == 19, "ringway_frame");
+_Static_assert(sizeof(ringway_resumed) == 24 && offsetof(ringway_resumed, broken) == 16, "ringway_resumed");
+_Static_assert(sizeof(ringway_last) == 16 && offsetof(ringway_last, redelivery) == 9, "ringway_last");
 _Static_assert(sizeof(ringway_payload) == 16 && sizeof(ringway_part) == 16, "ringway_payload, ringway_part");
 _Static_assert(sizeof(ringway_place) == 32 && offsetof(ringway_place, of) == 24, "ringway_place");
 _Static_assert(sizeof(ringway_field) == 56 && offsetof(ringway_field, default_) == 48, "ringway_field");

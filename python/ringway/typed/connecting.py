@@ -129,6 +129,11 @@ class Connection(Generic[S, R]):
         """Whether the connection can be resumed: see :attr:`ringway.Connection.resumable`."""
         return self.untyped.resumable
 
+    @property
+    def lineage(self) -> tuple[bytes, int] | None:
+        """The line of connections that this one belongs to: see :attr:`ringway.Connection.lineage`."""
+        return self.untyped.lineage
+
     def arm(self) -> bool:
         """As :meth:`Receiver.arm`."""
         return self.receiver.arm()

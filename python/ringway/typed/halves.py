@@ -269,6 +269,11 @@ class Receiver(Generic[R]):
         """Whether the frame that was received last was sent to an earlier server too: see :attr:`ringway.Receiver.last_redelivery`. Of a batch, that of its last frame."""
         return self.untyped.last_redelivery
 
+    @property
+    def last_position(self) -> int | None:
+        """The position of the frame that was received last, of a connection that can be resumed: see :attr:`ringway.Receiver.last_position`."""
+        return self.untyped.last_position
+
     def arm(self) -> bool:
         """As :meth:`ringway.Receiver.arm`; ``False`` as long as messages are kept here."""
         return not (self.later or self.frames) and self.untyped.arm()

@@ -16,6 +16,12 @@ impl Receiver {
         self.redelivery
     }
 
+    /// Of the frame that was received last, what [`Frame::position`](crate::Frame::position) says: with [`Connection::lineage`](crate::Connection::lineage) and [`Receiver::last_priority`] it names the
+    /// frame for good. `None` before the first one, and where the connection cannot be resumed.
+    pub fn last_position(&self) -> Option<u64> {
+        self.position
+    }
+
     /// The next frame, waiting for it: where there are several lanes, or account is given.
     #[inline(never)]
     pub(super) fn next_of_lanes(&mut self, deadline: Option<Instant>) -> Result<Entry, RecvError> {
@@ -38,6 +44,9 @@ impl Receiver {
     /// `entry`, of the lane at hand, is about to be handed out.
     pub(super) fn say_taken(&mut self, entry: &Entry) {
         self.redelivery = entry.redelivery();
+        if self.lane.gives_account() {
+            self.position = Some(self.lane.position(entry));
+        }
         self.lane.say_taken(entry);
     }
 

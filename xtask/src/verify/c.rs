@@ -199,7 +199,7 @@ fn compile(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
     let nulls = tree.built.join("nulls.c");
     let nulls = nulls.to_string_lossy();
     let pair = "ffi/tests/c/pair.c";
-    let programs: [(&str, &[&str], &[&str]); 11] = [
+    let programs: [(&str, &[&str], &[&str]); 12] = [
         ("typed", ADDRESSES, &["bindings/cpp/tests/typed.cpp"]),
         ("halves", ADDRESSES, &["bindings/cpp/tests/halves.cpp"]),
         ("without", WITHOUT, &["bindings/cpp/tests/without.cpp"]),
@@ -208,6 +208,7 @@ fn compile(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
         ("setup", SANITIZED, &["ffi/tests/c/setup.c", pair]),
         ("schema", SANITIZED, &["ffi/tests/c/schema.c", pair]),
         ("waits", SANITIZED, &["ffi/tests/c/waits.c", pair]),
+        ("resume", SANITIZED, &["ffi/tests/c/resume.c", pair]),
         ("nulls", SANITIZED, &[&nulls, pair]),
         ("planted", SANITIZED, &["ffi/tests/c/planted.c", pair]),
         ("plain", &["-O1"], &["ffi/tests/c/exchange.c", pair]),
@@ -224,7 +225,7 @@ fn compile(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
 /// Those that need nobody at the other end.
 fn run_tests(job: &mut Job, tree: &Tree) -> Result<usize, Stop> {
     let names = [
-        "exchange", "setup", "waits", "nulls", "halves", "typed", "without",
+        "exchange", "setup", "waits", "resume", "nulls", "halves", "typed", "without",
     ];
     for name in names {
         let printed = job.run(&mut tree.program(name), seconds(120))?;
@@ -239,7 +240,7 @@ fn run_tests(job: &mut Job, tree: &Tree) -> Result<usize, Stop> {
 
 /// Checks that cannot fail are worthless: what is planted here has to be found.
 fn planted(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
-    job.note("# Seven faults are planted here: the errors that follow are wanted.");
+    job.note("# Eight faults are planted here: the errors that follow are wanted.");
     let (printed, status) = job.try_run(&mut tree.program("planted"), seconds(60))?;
     if status.success() || !printed.contains("heap-use-after-free") {
         return Err(Stop::failed(
@@ -271,6 +272,12 @@ fn planted(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
     let (printed, status) = job.try_run(&mut unlooked, seconds(60))?;
     if status.success() || !printed.contains("ignoring return value") {
         return Err(Stop::failed("an answer that nobody looks at is not told"));
+    }
+    let (printed, status) = job.try_run(tree.program("resume").arg("hasty"), seconds(60))?;
+    if status.success() || !printed.contains("resumed.unseen + resumed.in_doubt == open") {
+        return Err(Stop::failed(
+            "a request that was released before its answer is lost, and nothing says so",
+        ));
     }
     let (printed, status) = job.try_run(tree.program("schema").arg("00"), seconds(60))?;
     if status.success() || !printed.contains("where Rust has 00") {
@@ -314,12 +321,16 @@ fn agree(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
         job.run(tree.program("typed").arg(what).arg(&path), seconds(120))?;
         server.end()?;
     }
-    let path = tree.run.join("resumed");
-    let server = Beside::start(tree.program("halves").arg("resumed").arg(&path))?;
-    let mut client = tree.peer();
-    // As often as `resumed.hpp` has ways.
-    job.run(client.arg("resume").arg(&path).arg("7"), seconds(120))?;
-    server.end()?;
+    for (mut client, what) in [
+        (tree.peer(), "resume"),
+        (tree.program("halves"), "resuming"),
+    ] {
+        let path = tree.run.join(what);
+        let server = Beside::start(tree.program("halves").arg("resumed").arg(&path))?;
+        // As often as `resumed.hpp` has ways.
+        job.run(client.arg(what).arg(&path).arg("7"), seconds(120))?;
+        server.end()?;
+    }
     let path = tree.run.join("refusing");
     let server = Beside::start(tree.peer().arg("expect").arg(&path))?;
     // This one waits until somebody listens there; the others come behind it.
@@ -363,6 +374,8 @@ fn examples(job: &mut Job, tree: &Tree, cmake: &Path) -> Result<(), Stop> {
     let server = Beside::start(c("typed").args(["serve", "typed"]))?;
     job.run(c("typed").args(["ask", "typed", "1000"]), seconds(60))?;
     server.end()?;
+    let ledger = tree.run.join("numbers");
+    job.run(c("resume").arg("ledger").arg(&ledger), seconds(60))?;
     for client in ["quotes_client", "quotes_client_static"] {
         let server = Beside::start(cpp("quotes_server").arg("quotes"))?;
         job.run(cpp(client).args(["quotes", "1000"]), seconds(60))?;

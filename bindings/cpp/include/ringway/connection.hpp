@@ -5,9 +5,18 @@
 #include <ringway/receiver.hpp>
 #include <ringway/sender.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace ringway {
+
+/// The line of connections that one belongs to, each of which resumes the one before. With the priority and the position of a frame the token names it for good.
+struct lineage {
+    std::array<std::uint8_t, 16> token;
+    /// How many there were before.
+    std::uint32_t generation;
+    bool operator==(const lineage &) const = default;
+};
 
 /// Both directions to one peer, to be taken apart.
 class connection {
@@ -24,6 +33,17 @@ class connection {
     [[nodiscard]] std::optional<schema> peer_sends() const { return told(ringway_connection_peer_sends); }
     /// What it says that it expects.
     [[nodiscard]] std::optional<schema> peer_expects() const { return told(ringway_connection_peer_expects); }
+
+    /// Of one that can be resumed.
+    [[nodiscard]] std::optional<ringway::lineage> lineage() const {
+        ringway::lineage found;
+        std::uint8_t token[16];
+        const status code = ringway_connection_lineage(handle_.get(), &token, &found.generation);
+        if (code == RINGWAY_NO_SUCH_FIELD) return {};
+        detail::must(code);
+        std::copy(std::begin(token), std::end(token), found.token.begin());
+        return found;
+    }
 
     /// The halves, each of which may live in a thread of its own. It takes the connection: `std::move(connection).split()`.
     [[nodiscard]] std::pair<sender, receiver> split() && {

@@ -120,6 +120,12 @@ class receiver {
         detail::must(ringway_receiver_descriptor(handle_.get(), &descriptor));
         return descriptor;
     }
+    /// What is said of the frame that was received last, by calls that return no `frame`; of several at once, of the last of them.
+    [[nodiscard]] ringway_last last() const {
+        ringway_last last;
+        detail::must(ringway_receiver_last(handle_.get(), &last));
+        return last;
+    }
     [[nodiscard]] ringway_half about() const {
         ringway_half about;
         detail::must(ringway_receiver_about(handle_.get(), &about));
@@ -132,6 +138,8 @@ class receiver {
         return ringway::interrupter(made);
     }
     [[nodiscard]] ringway_receiver *get() const noexcept { return handle_.get(); }
+    /// Gives the handle up, to who frees it.
+    [[nodiscard]] ringway_receiver *release() noexcept { return handle_.release(); }
 
   private:
     /// Apart, so that the way above makes nothing ready for it.

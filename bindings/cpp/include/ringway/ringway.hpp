@@ -3,4 +3,5 @@
 
 #include <ringway/connection.hpp>
 #include <ringway/counters.hpp>
+#include <ringway/resume.hpp>
 #include <ringway/typed.hpp>

@@ -151,6 +151,8 @@ class sender {
         return ringway::interrupter(made);
     }
     [[nodiscard]] ringway_sender *get() const noexcept { return handle_.get(); }
+    /// Gives the handle up, to who frees it.
+    [[nodiscard]] ringway_sender *release() noexcept { return handle_.release(); }
 
   private:
     status try_kind(std::uint16_t kind, bytes_view bytes, wait_time wait) {

@@ -81,6 +81,7 @@ const HANDLES: &[&str] = &[
     "interrupter",
     "observed",
     "counters",
+    "redial",
 ];
 
 /// They free, and take NULL, or take no pointer.
@@ -165,6 +166,7 @@ static struct {
     ringway_interrupter *interrupter;
     ringway_observed *observed;
     ringway_counters *counters;
+    ringway_redial *redial;
 } have;
 
 #include <pthread.h>
@@ -192,6 +194,7 @@ int main(void) {
     ringway_connection *other;
     OK(ringway_connect(have.config, path, &other));
     CHECK(pthread_join(thread, NULL) == 0);
+    OK(ringway_redial_new(have.config, path, &pair.sender[1], &pair.receiver[1], 0, &have.redial));
     OK(ringway_counters_own(&have.counters));
     OK(ringway_record_new(0, \"R\", 0, 1, &have.record));
     OK(ringway_schema_new(&have.schema));
@@ -201,6 +204,7 @@ int main(void) {
 ";
 
 const END: &str = "\
+    ringway_redial_free(have.redial);
     free_pair(&pair);
     ringway_connection_free(other);
     ringway_connection_free(have.connection);

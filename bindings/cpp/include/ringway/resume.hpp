@@ -1,0 +1,113 @@
+// Outliving a server.
+#pragma once
+
+#include <ringway/typed.hpp>
+
+#include <chrono>
+
+namespace ringway {
+
+/// A connection that was resumed: what the last server had not finished with is on its way to the next one.
+template <class C = connection> struct resumed {
+    C connection;
+    /// Frames that were sent again, and that no server has seen: that is proven.
+    std::uint64_t unseen;
+    /// Those that one may have seen.
+    std::uint64_t in_doubt;
+    /// What the last server said of them breaks a rule: all that it did not deny is in doubt then.
+    bool broken;
+};
+
+namespace detail {
+/// Calls with halves that the call may take. Whatever it does not take is where it was.
+template <class Call> status with_halves(sender &sends, receiver &receives, Call call) {
+    ringway_sender *ours = sends.release();
+    ringway_receiver *theirs = receives.release();
+    const status code = call(&ours, &theirs);
+    sends = sender(ours);
+    receives = receiver(theirs);
+    return code;
+}
+
+inline resumed<> made(ringway_connection *next, const ringway_resumed &told) { return {connection(next), told.unseen, told.in_doubt, told.broken}; }
+
+template <class S, class R> resumed<typed_connection<S, R>> typed(resumed<> made) {
+    return {typed_connection<S, R>(std::move(made.connection)), made.unseen, made.in_doubt, made.broken};
+}
+} // namespace detail
+
+/// Connects anew, in the place of a connection whose server is gone, and sends the next one what that had not finished with. Both sides set `RINGWAY_RESUMABLE`, and `receives` has said how the connection ended (`RINGWAY_CLOSED`, `RINGWAY_PEER_CLOSED`, `RINGWAY_PEER_DIED`). It waits for the next server as long as it is told.
+///
+/// On success the halves are empty, and the new connection is in the result. Otherwise they are as they were: nothing is lost, and it may be tried again.
+[[nodiscard]] inline expected<resumed<>> try_resume(const std::string &address, sender &sends, receiver &receives, const config &options, wait_time wait = for_ever) {
+    ringway_connection *next;
+    ringway_resumed told;
+    const auto done = detail::at(address, [&](const char *place) {
+        return detail::with_halves(sends, receives, [&](ringway_sender **ours, ringway_receiver **theirs) { return ringway_resume(options.get(), place, ours, theirs, wait.nanos(), &next, &told); });
+    });
+    if (!done) return done.error();
+    return detail::made(next, told);
+}
+[[nodiscard]] inline resumed<> resume(const std::string &address, sender &sends, receiver &receives, const config &options, wait_time wait = for_ever) {
+    return std::move(try_resume(address, sends, receives, options, wait).value());
+}
+
+/// The same of a connection that carries messages. A next server that understands something else is refused, and the halves are as they were.
+template <class S, class R>
+[[nodiscard]] expected<resumed<typed_connection<S, R>>> try_resume(const std::string &address, typed_sender<S> &sends, typed_receiver<R> &receives, config options, wait_time wait = for_ever) {
+    auto made = try_resume(address, sends.untyped(), receives.untyped(), detail::carrying<S, R>(std::move(options)), wait);
+    if (!made) return made.error();
+    return detail::typed<S, R>(*std::move(made));
+}
+template <class S, class R>
+[[nodiscard]] resumed<typed_connection<S, R>> resume(const std::string &address, typed_sender<S> &sends, typed_receiver<R> &receives, config options, wait_time wait = for_ever) {
+    return std::move(try_resume(address, sends, receives, std::move(options), wait).value());
+}
+
+/// A connection that is being resumed step by step, for loops of one's own. Destroying it gives up the resuming, and the lost connection too, unless that was taken back.
+class redial {
+  public:
+    /// Takes the halves; where it throws, they are as they were. Nothing happens before the first step.
+    redial(const std::string &address, sender &sends, receiver &receives, const config &options, wait_time wait = for_ever) {
+        ringway_redial *made;
+        detail::at(address, [&](const char *place) {
+            return detail::with_halves(sends, receives, [&](ringway_sender **ours, ringway_receiver **theirs) { return ringway_redial_new(options.get(), place, ours, theirs, wait.nanos(), &made); });
+        }).value();
+        handle_.reset(made);
+    }
+
+    /// Goes as far as it can now. An error that `is_not_yet()` means to wait as `wait()` tells, and to step again; any other is the last one.
+    [[nodiscard]] expected<resumed<>> step() {
+        ringway_connection *next;
+        ringway_resumed told;
+        const status code = ringway_redial_step(handle_.get(), &next, &told);
+        if (code != RINGWAY_OK) return failure::of(code);
+        return detail::made(next, told);
+    }
+
+    /// What to wait for before the next step: that the descriptor is readable, and no longer than `most`. -1: there is none, and the time has to pass, which `poll` takes so.
+    struct pause {
+        int descriptor;
+        std::chrono::nanoseconds most;
+    };
+    [[nodiscard]] pause wait() const {
+        int descriptor;
+        std::int64_t nanos;
+        detail::must(ringway_redial_wait(handle_.get(), &descriptor, &nanos));
+        return {descriptor, std::chrono::nanoseconds(nanos)};
+    }
+
+    /// Gives it up. The halves of the lost connection, as they were.
+    [[nodiscard]] std::pair<sender, receiver> take_back() {
+        ringway_sender *ours;
+        ringway_receiver *theirs;
+        detail::must(ringway_redial_take_back(handle_.get(), &ours, &theirs));
+        return {sender(ours), receiver(theirs)};
+    }
+    [[nodiscard]] ringway_redial *get() const noexcept { return handle_.get(); }
+
+  private:
+    detail::owned<ringway_redial, ringway_redial_free> handle_;
+};
+
+} // namespace ringway

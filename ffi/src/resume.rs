@@ -1,0 +1,303 @@
+//! Resuming a connection whose server is gone: in a call that waits, or step by step.
+
+use std::ffi::c_char;
+use std::mem::MaybeUninit;
+use std::os::fd::AsRawFd;
+use std::ptr::NonNull;
+use std::time::{Duration, Instant};
+
+use ringway::{Connection, Redial, RedialStep, Resumed};
+
+use crate::boundary::{call, given, quietly, text};
+use crate::config::ringway_config;
+use crate::connection::ringway_connection;
+use crate::error::Failure;
+use crate::receiver::{self, Manner, ringway_receiver};
+use crate::sender::{self, ringway_sender};
+use crate::status::ringway_status;
+use crate::wait::Patience;
+
+/// What the next server is sent again.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct ringway_resumed {
+    /// Frames that no server has seen: that is proven.
+    pub unseen: u64,
+    /// Frames that the last server, or one before it, may have seen.
+    pub in_doubt: u64,
+    /// What the last server said of the frames that it has taken and released breaks a rule: all that it did not deny is in doubt then.
+    pub broken: bool,
+}
+
+impl From<&Resumed> for ringway_resumed {
+    fn from(made: &Resumed) -> Self {
+        Self {
+            unseen: made.unseen(),
+            in_doubt: made.in_doubt(),
+            broken: made.redelivered.iter().any(|lane| lane.broken.is_some()),
+        }
+    }
+}
+
+/// A connection that is being resumed step by step: `ringway_resume` for programs that wait in a loop of their own, or that may want to stop waiting. One thread at a time uses it.
+#[derive(Debug)]
+pub struct ringway_redial {
+    /// `None`: it is over and nothing is left in it, or a call panicked.
+    redial: Option<Redial>,
+    manner: Manner,
+    /// Nobody tells when the next step has something to do.
+    later: bool,
+    poisoned: bool,
+}
+
+/// What [`RedialStep::Later`] is.
+const AGAIN: Duration = Duration::from_millis(1);
+/// Who waits for ever waits so long.
+const EVER: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+/// By when the next server has to be there.
+fn deadline(timeout: i64) -> Instant {
+    match Patience::of(timeout) {
+        Patience::None => Instant::now(),
+        Patience::Until(deadline) => deadline,
+        Patience::Endless => Instant::now() + EVER,
+    }
+}
+
+/// The variables of a caller that have the halves of one connection.
+#[derive(Debug)]
+struct Halves<'a> {
+    sender: &'a mut Option<NonNull<ringway_sender>>,
+    receiver: &'a mut Option<NonNull<ringway_receiver>>,
+}
+
+impl Halves<'_> {
+    /// The connection, and how its receiver releases. The variables are NULL then, so that whatever happens nothing is freed twice.
+    ///
+    /// # Safety
+    /// In each variable is NULL, or a handle that was not freed, and that nobody else uses.
+    unsafe fn take(&mut self) -> Result<(Connection, Manner), Failure> {
+        let manner = {
+            // SAFETY: the caller's promise.
+            let (mut sends, mut receives) = unsafe {
+                (
+                    sender::Lent::of(*self.sender)?,
+                    receiver::Lent::of(*self.receiver)?,
+                )
+            };
+            sends.own()?;
+            receives.own()?;
+            receives.state().manner
+        };
+        let (Some(sends), Some(receives)) = (self.sender.take(), self.receiver.take()) else {
+            unreachable!("both were just looked at");
+        };
+        // SAFETY: `Box` gave them away, and no variable has them any more; nothing is open that borrows them.
+        let (sends, receives) = unsafe {
+            (
+                Box::from_raw(sends.as_ptr()),
+                Box::from_raw(receives.as_ptr()),
+            )
+        };
+        match Connection::reunite(sends.into_half(), receives.into_half()) {
+            Ok(connection) => Ok((connection, manner)),
+            Err(unrelated) => {
+                self.keep(*unrelated.sender, *unrelated.receiver, manner);
+                let text = "`sender` and `receiver` are halves of different connections";
+                Err(Failure::argument(text))
+            }
+        }
+    }
+
+    /// Gives it back.
+    fn give(&mut self, connection: Connection, manner: Manner) {
+        let (sends, receives) = connection.split();
+        self.keep(sends, receives, manner);
+    }
+
+    fn keep(&mut self, sends: ringway::Sender, receives: ringway::Receiver, manner: Manner) {
+        let receives = ringway_receiver::new(receives, manner);
+        *self.sender = Some(NonNull::from(Box::leak(ringway_sender::new(sends))));
+        *self.receiver = Some(NonNull::from(Box::leak(receives)));
+    }
+}
+
+/// Connects anew, in the place of a connection whose server is gone, and sends the next one what that had not finished with: the same frames, in the same order, at the same positions and priorities, each of which says in its `redelivery` whether it may have been handled. `resumed` tells how many they are.
+///
+/// The connection is one that `ringway_connect` or this has made, with `RINGWAY_RESUMABLE`, of a server that has that too; `config` has it as well. Its `receiver` has received everything, and says how it ended (`RINGWAY_CLOSED`, `RINGWAY_PEER_CLOSED`, `RINGWAY_PEER_DIED`). A server that is stopped, or merely silent, is not gone.
+///
+/// `timeout`: nanoseconds in which the next server has to be there; it is tried again meanwhile, and once in any case. 0 waits for nobody, negative waits for ever. Whether the server has ended can take 200 ms to be told, whatever the time. Nothing ends the wait before: `ringway_redial_new` is for who wants that.
+///
+/// On success the halves are given up, and `*sender` and `*receiver` are NULL; `*connection` is the new one. Otherwise the connection is as it was, and the variables have its halves, under new addresses: to go on with, or to try again. Both are NULL after `RINGWAY_PANICKED` alone.
+///
+/// `RINGWAY_PEER_LIVES`, `RINGWAY_UNREAD`: it is not at its end. `RINGWAY_INVALID_CONFIG`: it cannot be resumed. Otherwise as `ringway_connect`. May be called from any thread.
+// SAFETY: the callers' contract is that of lib.rs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ringway_resume(
+    config: Option<&ringway_config>,
+    address: *const c_char,
+    sender: Option<&mut Option<NonNull<ringway_sender>>>,
+    receiver: Option<&mut Option<NonNull<ringway_receiver>>>,
+    timeout: i64,
+    connection: Option<&mut MaybeUninit<Box<ringway_connection>>>,
+    resumed: Option<&mut MaybeUninit<ringway_resumed>>,
+) -> ringway_status {
+    call(|| {
+        let config = given(config, "config")?;
+        // SAFETY: the caller's promise.
+        let address = unsafe { text(address, "address") }?;
+        let (sender, receiver) = (given(sender, "sender")?, given(receiver, "receiver")?);
+        let connection = given(connection, "connection")?;
+        let resumed = given(resumed, "resumed")?;
+        let mut halves = Halves { sender, receiver };
+        // SAFETY: the caller's promise.
+        let (lost, manner) = unsafe { halves.take() }?;
+        match config.config.resume(address, lost, deadline(timeout)) {
+            Ok(made) => {
+                resumed.write((&made).into());
+                connection.write(ringway_connection::new(made.connection));
+                Ok(())
+            }
+            Err(not) => {
+                let failure = Failure::from(not.error());
+                halves.give(not.into_connection(), manner);
+                Err(failure)
+            }
+        }
+    })
+}
+
+/// Begins to resume a connection step by step. Arguments and answers are those of `ringway_resume`; on success the halves are in `*redial`, and `*sender` and `*receiver` are NULL. Nothing happens before the first step.
+// SAFETY: the callers' contract is that of lib.rs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ringway_redial_new(
+    config: Option<&ringway_config>,
+    address: *const c_char,
+    sender: Option<&mut Option<NonNull<ringway_sender>>>,
+    receiver: Option<&mut Option<NonNull<ringway_receiver>>>,
+    timeout: i64,
+    redial: Option<&mut MaybeUninit<Box<ringway_redial>>>,
+) -> ringway_status {
+    call(|| {
+        let config = given(config, "config")?;
+        // SAFETY: the caller's promise.
+        let address = unsafe { text(address, "address") }?;
+        let (sender, receiver) = (given(sender, "sender")?, given(receiver, "receiver")?);
+        let redial = given(redial, "redial")?;
+        let mut halves = Halves { sender, receiver };
+        // SAFETY: the caller's promise.
+        let (lost, manner) = unsafe { halves.take() }?;
+        match config.config.redial(address, lost, deadline(timeout)) {
+            Ok(made) => {
+                redial.write(Box::new(ringway_redial {
+                    redial: Some(made),
+                    manner,
+                    later: true,
+                    poisoned: false,
+                }));
+                Ok(())
+            }
+            Err(not) => {
+                let failure = Failure::from(not.error());
+                halves.give(not.into_connection(), manner);
+                Err(failure)
+            }
+        }
+    })
+}
+
+/// Goes as far as it can now, without waiting for the server. `RINGWAY_OK`: it is resumed. `RINGWAY_EMPTY`: not yet; `ringway_redial_wait` tells what to wait for. Every other answer is as that of `ringway_resume`, and the last one: `ringway_redial_take_back` gives the lost connection back.
+#[unsafe(no_mangle)]
+pub extern "C" fn ringway_redial_step(
+    redial: Option<&mut ringway_redial>,
+    connection: Option<&mut MaybeUninit<Box<ringway_connection>>>,
+    resumed: Option<&mut MaybeUninit<ringway_resumed>>,
+) -> ringway_status {
+    call(|| {
+        let redial = given(redial, "redial")?;
+        let connection = given(connection, "connection")?;
+        let resumed = given(resumed, "resumed")?;
+        let made = redial.step()?;
+        resumed.write((&made).into());
+        connection.write(ringway_connection::new(made.connection));
+        Ok(())
+    })
+}
+
+/// What to wait for before the next step: until `*descriptor` is readable, and for `*nanos` nanoseconds at most. -1: there is nothing to watch, and the time has to pass (`poll` takes it so). The descriptor is not to be closed, and may be another one after each step.
+#[unsafe(no_mangle)]
+pub extern "C" fn ringway_redial_wait(
+    redial: Option<&ringway_redial>,
+    descriptor: Option<&mut MaybeUninit<i32>>,
+    nanos: Option<&mut MaybeUninit<i64>>,
+) -> ringway_status {
+    call(|| {
+        let redial = given(redial, "redial")?;
+        let (descriptor, nanos) = (given(descriptor, "descriptor")?, given(nanos, "nanos")?);
+        let steps = redial.steps()?;
+        let line = steps.line().filter(|_| !redial.later);
+        let most = match line {
+            Some(_) => steps.deadline().saturating_duration_since(Instant::now()),
+            None => AGAIN,
+        };
+        descriptor.write(line.map_or(-1, |line| line.as_raw_fd()));
+        nanos.write(i64::try_from(most.as_nanos()).unwrap_or(i64::MAX));
+        Ok(())
+    })
+}
+
+/// Gives the resuming up, and the halves of the lost connection back, as they were. `RINGWAY_OUT_OF_TURN`: there are none, since it was resumed, or they were taken back. What is left of `redial` is to be freed.
+#[unsafe(no_mangle)]
+pub extern "C" fn ringway_redial_take_back(
+    redial: Option<&mut ringway_redial>,
+    sender: Option<&mut Option<NonNull<ringway_sender>>>,
+    receiver: Option<&mut Option<NonNull<ringway_receiver>>>,
+) -> ringway_status {
+    call(|| {
+        let redial = given(redial, "redial")?;
+        let (sender, receiver) = (given(sender, "sender")?, given(receiver, "receiver")?);
+        redial.steps()?;
+        let steps = redial.redial.take();
+        let lost = steps.and_then(Redial::into_connection).ok_or_else(over)?;
+        Halves { sender, receiver }.give(lost, redial.manner);
+        Ok(())
+    })
+}
+
+/// Gives the resuming up, and the lost connection too, unless that was taken back: what it had to send is lost then.
+#[unsafe(no_mangle)]
+pub extern "C" fn ringway_redial_free(redial: Option<Box<ringway_redial>>) {
+    quietly(|| drop(redial));
+}
+
+fn over() -> Failure {
+    Failure::turn(c"this resuming is over: begin another one")
+}
+
+impl ringway_redial {
+    fn steps(&self) -> Result<&Redial, Failure> {
+        if self.poisoned {
+            return Err(Failure::poisoned());
+        }
+        self.redial.as_ref().ok_or_else(over)
+    }
+
+    fn step(&mut self) -> Result<Resumed, Failure> {
+        self.steps()?;
+        // Out of the handle, so that nothing goes on with what a panic has left.
+        let mut redial = self.redial.take().ok_or_else(over)?;
+        self.poisoned = true;
+        let stepped = redial.step();
+        self.poisoned = false;
+        let done = match stepped {
+            Ok(RedialStep::Done(made)) => return Ok(made),
+            Ok(RedialStep::Later) => Ok(true),
+            Ok(RedialStep::Waits) => Ok(false),
+            Err(error) => Err(Failure::from(error)),
+        };
+        self.redial = Some(redial);
+        self.later = done?;
+        let text = "it is not resumed yet: ringway_redial_wait tells what to wait for";
+        Err(Failure::new(ringway_status::RINGWAY_EMPTY, text))
+    }
+}
