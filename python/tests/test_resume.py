@@ -127,8 +127,13 @@ def test_a_frame_is_named_for_good(place: str) -> None:
     calls: list[Callable[[], object]] = [
         server.recv, lambda: server.recv_batch(1), lambda: server.recv_into(bytearray(1 << 17)), lambda: server.recv_batch_into(bytearray(1), 1)
     ]  # fmt: skip
-    names = [(call(), server.receiver.last_position)[1] for call in calls]
-    assert all(name is not None for name in names) and names == sorted(set(names))
+    names: list[int] = []
+    for call in calls:
+        call()
+        name = server.receiver.last_position
+        assert name is not None
+        names.append(name)
+    assert names == sorted(set(names))
     server.close()
     end(lost)
     next_one, resumed = there.resume(lost)
