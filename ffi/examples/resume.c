@@ -61,6 +61,8 @@ static int serve(const char *name, const char *file) {
             fwrite(&number, sizeof number, 1, ledger);
             fflush(ledger);
         }
+        /* It takes its time, so that there is something left when it is killed. */
+        nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
         /* The answer comes first: then no request is taken for finished whose answer was lost. */
         must(ringway_sender_send(sender, &number, sizeof number, RINGWAY_FOR_EVER), "answering");
         must(ringway_receiver_release(receiver), "releasing");
@@ -91,7 +93,7 @@ struct client {
 
 /* Behind the end of a server: goes on with the one that comes in its place within half a minute. */
 static void resume(struct client *client) {
-    ringway_connection *connection;
+    ringway_connection *connection = NULL;
     ringway_resumed resumed;
     must(ringway_resume(client->config, client->name, &client->sender, &client->receiver, 30000000000, &connection, &resumed), "resuming");
     printf("the ledger was killed: %llu numbers sent again that nobody has seen, %llu in doubt\n", (unsigned long long)resumed.unseen,

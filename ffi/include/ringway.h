@@ -576,7 +576,7 @@ typedef struct {
  */
 typedef struct {
   /**
-   * Its position, where the connection can be resumed: with the priority, and the token of `ringway_connection_lineage`, it names the frame for good. Otherwise 0.
+   * Its position: with the priority, and the token of `ringway_connection_lineage`, it names the frame for good. `UINT64_MAX` before the first one, and where the connection cannot be resumed.
    */
   uint64_t position;
   /**
@@ -1101,7 +1101,7 @@ RINGWAY_MUST_USE
 ringway_status ringway_receiver_about(ringway_receiver *receiver, ringway_half *about);
 
 /**
- * What is said of the frame that was received last, for calls that return no `ringway_frame`; of several at once, of the last of them. All 0 before the first one.
+ * What is said of the frame that was received last, for calls that return no `ringway_frame`; of several at once, of the last of them. Not while a frame or a batch is open, which says it itself.
  */
 RINGWAY_MUST_USE
 ringway_status ringway_receiver_last(ringway_receiver *receiver,
@@ -1180,11 +1180,12 @@ ringway_status ringway_sender_abort(ringway_sender *sender);
  *
  * The connection is one that `ringway_connect` or this has made, with `RINGWAY_RESUMABLE`, of a server that has that too; `config` has it as well. Its `receiver` has received everything, and says how it ended (`RINGWAY_CLOSED`, `RINGWAY_PEER_CLOSED`, `RINGWAY_PEER_DIED`). A server that is stopped, or merely silent, is not gone.
  *
- * `timeout`: nanoseconds in which the next server has to be there; it is tried again meanwhile, and once in any case. 0 waits for nobody, negative waits for ever. Whether the server has ended can take 200 ms to be told, whatever the time. Nothing ends the wait before: `ringway_redial_new` is for who wants that.
+ * `timeout`: nanoseconds in which the next server has to be there; negative waits for ever. Where trying again may help it is tried again meanwhile, and once in any case, for which the server has 100 ms. Whether the last one has ended can take 200 ms to be told, whatever the time. Nothing ends the wait before: `ringway_redial_new` is for who wants that.
  *
- * On success the halves are given up, and `*sender` and `*receiver` are NULL; `*connection` is the new one. Otherwise the connection is as it was, and the variables have its halves, under new addresses: to go on with, or to try again. Both are NULL after `RINGWAY_PANICKED` alone.
+ * On success the halves are given up, and `*sender` and `*receiver` are NULL; `*connection` is the new one, of which everything is new: priority, held frames, interrupters and descriptors are set or asked for again. What the client has held of the old one is gone.
+ * Otherwise the connection is as it was, and the variables have its halves, under new addresses: to go on with, or to try again. Only a fault of the library (`RINGWAY_PANICKED`) can leave NULL there.
  *
- * `RINGWAY_PEER_LIVES`, `RINGWAY_UNREAD`: it is not at its end. `RINGWAY_INVALID_CONFIG`: it cannot be resumed. Otherwise as `ringway_connect`. May be called from any thread.
+ * `RINGWAY_PEER_LIVES`, `RINGWAY_UNREAD`: it is not at its end. `RINGWAY_INVALID_CONFIG`: it cannot be resumed. `RINGWAY_NOT_FOUND`, `RINGWAY_DIRECTORY`, `RINGWAY_PEER_GONE`, `RINGWAY_TIMED_OUT`, `RINGWAY_BUSY`: not in that time, and it may be tried again later. Otherwise as `ringway_connect`. May be called from any thread.
  */
 RINGWAY_MUST_USE
 ringway_status ringway_resume(const ringway_config *config,
@@ -1196,7 +1197,7 @@ ringway_status ringway_resume(const ringway_config *config,
                               ringway_resumed *resumed);
 
 /**
- * Begins to resume a connection step by step. Arguments and answers are those of `ringway_resume`; on success the halves are in `*redial`, and `*sender` and `*receiver` are NULL. Nothing happens before the first step.
+ * Begins to resume a connection step by step. Arguments are those of `ringway_resume`; on success the halves are in `*redial`, and `*sender` and `*receiver` are NULL. Nothing happens before the first step, which also says where the connection is not at its end, or cannot be resumed: what is refused here is an argument or an option that makes no sense, and a half in which something is open.
  */
 RINGWAY_MUST_USE
 ringway_status ringway_redial_new(const ringway_config *config,
@@ -1207,7 +1208,7 @@ ringway_status ringway_redial_new(const ringway_config *config,
                                   ringway_redial **redial);
 
 /**
- * Goes as far as it can now, without waiting for the server. `RINGWAY_OK`: it is resumed. `RINGWAY_EMPTY`: not yet; `ringway_redial_wait` tells what to wait for. Every other answer is as that of `ringway_resume`, and the last one: `ringway_redial_take_back` gives the lost connection back.
+ * Goes as far as it can now, without waiting for the server. `RINGWAY_OK`: it is resumed. `RINGWAY_EMPTY` alone means not yet: `ringway_redial_wait` tells what to wait for. Every other answer is as that of `ringway_resume`, and the last one: `ringway_redial_take_back` gives the connection back, which may live.
  */
 RINGWAY_MUST_USE
 ringway_status ringway_redial_step(ringway_redial *redial,
@@ -1215,7 +1216,7 @@ ringway_status ringway_redial_step(ringway_redial *redial,
                                    ringway_resumed *resumed);
 
 /**
- * What to wait for before the next step: until `*descriptor` is readable, and for `*nanos` nanoseconds at most. -1: there is nothing to watch, and the time has to pass (`poll` takes it so). The descriptor is not to be closed, and may be another one after each step.
+ * What to wait for before the next step: until `*descriptor` is readable, and for `*nanos` nanoseconds at most. -1: there is nothing to watch, and the time has to pass (`poll` takes it so). The descriptor is not to be closed. After each step it may be another one, of the same number too, which an `epoll` does not know: add it before each wait.
  */
 RINGWAY_MUST_USE
 ringway_status ringway_redial_wait(const ringway_redial *redial,
@@ -1223,7 +1224,7 @@ ringway_status ringway_redial_wait(const ringway_redial *redial,
                                    int64_t *nanos);
 
 /**
- * Gives the resuming up, and the halves of the lost connection back, as they were. `RINGWAY_OUT_OF_TURN`: there are none, since it was resumed, or they were taken back. What is left of `redial` is to be freed.
+ * Gives the resuming up, and the halves of the connection back, as they were. `RINGWAY_OUT_OF_TURN`: there are none, since it was resumed, or they were taken back. What is left of `redial` is to be freed.
  */
 RINGWAY_MUST_USE
 ringway_status ringway_redial_take_back(ringway_redial *redial,
@@ -1231,7 +1232,7 @@ ringway_status ringway_redial_take_back(ringway_redial *redial,
                                         ringway_receiver **receiver);
 
 /**
- * Gives the resuming up, and the lost connection too, unless that was taken back: what it had to send is lost then.
+ * Gives the resuming up, and the connection too, unless that was taken back: what it had to send is lost then.
  */
 void ringway_redial_free(ringway_redial *redial);
 

@@ -84,6 +84,8 @@ fn in_c(text: &str) -> String {
         // Another name than Rust's is none of C's.
         let is_option = ringway_option::ALL.iter().any(|(_, known)| *known == named);
         told.push_str(if is_option { &named } else { "Config::" });
+        // A truth value is the argument of a method, which C has not.
+        let rest = rest.strip_prefix("(true)").unwrap_or(rest);
         told.push_str(if is_option { rest } else { part });
     }
     told
@@ -228,5 +230,9 @@ mod tests {
             "see RINGWAY_ALIGNMENT_MOST. Config::observe is none"
         );
         assert_eq!(in_c("`Config::codec`"), "`RINGWAY_CODEC`");
+        assert_eq!(
+            in_c("with Config::resumable(true)"),
+            "with RINGWAY_RESUMABLE"
+        );
     }
 }

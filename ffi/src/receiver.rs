@@ -297,7 +297,7 @@ pub unsafe extern "C" fn ringway_receiver_about(
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct ringway_last {
-    /// Its position, where the connection can be resumed: with the priority, and the token of `ringway_connection_lineage`, it names the frame for good. Otherwise 0.
+    /// Its position: with the priority, and the token of `ringway_connection_lineage`, it names the frame for good. `UINT64_MAX` before the first one, and where the connection cannot be resumed.
     pub position: u64,
     /// Its priority.
     pub priority: u8,
@@ -305,7 +305,7 @@ pub struct ringway_last {
     pub redelivery: u8,
 }
 
-/// What is said of the frame that was received last, for calls that return no `ringway_frame`; of several at once, of the last of them. All 0 before the first one.
+/// What is said of the frame that was received last, for calls that return no `ringway_frame`; of several at once, of the last of them. Not while a frame or a batch is open, which says it itself.
 // SAFETY: the callers' contract is that of lib.rs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ringway_receiver_last(
@@ -315,9 +315,9 @@ pub unsafe extern "C" fn ringway_receiver_last(
     call(|| {
         // SAFETY: the caller's promise.
         let mut receiver = unsafe { Lent::of(receiver) }?;
-        let half = receiver.idle()?;
+        let half = receiver.own()?;
         given(last, "last")?.write(ringway_last {
-            position: half.last_position().unwrap_or(0),
+            position: half.last_position().unwrap_or(u64::MAX),
             priority: half.last_priority() as u8,
             redelivery: half.last_redelivery() as u8,
         });

@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
-use ringway::{Connection, Redial, RedialStep, Resumed};
+use ringway::{Connection, Receiver, Redial, RedialStep, Resumed, Sender};
 
 use crate::boundary::{call, given, quietly, text};
 use crate::config::ringway_config;
@@ -42,16 +42,25 @@ impl From<&Resumed> for ringway_resumed {
 /// A connection that is being resumed step by step: `ringway_resume` for programs that wait in a loop of their own, or that may want to stop waiting. One thread at a time uses it.
 #[derive(Debug)]
 pub struct ringway_redial {
-    /// `None`: it is over and nothing is left in it, or a call panicked.
+    /// `None`: nothing is left in it, or a call panicked.
     redial: Option<Redial>,
     manner: Manner,
-    /// Nobody tells when the next step has something to do.
-    later: bool,
-    poisoned: bool,
+    stage: Stage,
+    process: u32,
 }
 
-/// What [`RedialStep::Later`] is.
-const AGAIN: Duration = Duration::from_millis(1);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Nobody tells when the next step has something to do.
+    Later,
+    /// The server does.
+    Waits,
+    /// It was resumed, or has failed.
+    Over,
+    /// A call panicked.
+    Poisoned,
+}
+
 /// Who waits for ever waits so long.
 const EVER: Duration = Duration::from_secs(10 * 365 * 86_400);
 
@@ -115,7 +124,7 @@ impl Halves<'_> {
         self.keep(sends, receives, manner);
     }
 
-    fn keep(&mut self, sends: ringway::Sender, receives: ringway::Receiver, manner: Manner) {
+    fn keep(&mut self, sends: Sender, receives: Receiver, manner: Manner) {
         let receives = ringway_receiver::new(receives, manner);
         *self.sender = Some(NonNull::from(Box::leak(ringway_sender::new(sends))));
         *self.receiver = Some(NonNull::from(Box::leak(receives)));
@@ -126,11 +135,12 @@ impl Halves<'_> {
 ///
 /// The connection is one that `ringway_connect` or this has made, with `RINGWAY_RESUMABLE`, of a server that has that too; `config` has it as well. Its `receiver` has received everything, and says how it ended (`RINGWAY_CLOSED`, `RINGWAY_PEER_CLOSED`, `RINGWAY_PEER_DIED`). A server that is stopped, or merely silent, is not gone.
 ///
-/// `timeout`: nanoseconds in which the next server has to be there; it is tried again meanwhile, and once in any case. 0 waits for nobody, negative waits for ever. Whether the server has ended can take 200 ms to be told, whatever the time. Nothing ends the wait before: `ringway_redial_new` is for who wants that.
+/// `timeout`: nanoseconds in which the next server has to be there; negative waits for ever. Where trying again may help it is tried again meanwhile, and once in any case, for which the server has 100 ms. Whether the last one has ended can take 200 ms to be told, whatever the time. Nothing ends the wait before: `ringway_redial_new` is for who wants that.
 ///
-/// On success the halves are given up, and `*sender` and `*receiver` are NULL; `*connection` is the new one. Otherwise the connection is as it was, and the variables have its halves, under new addresses: to go on with, or to try again. Both are NULL after `RINGWAY_PANICKED` alone.
+/// On success the halves are given up, and `*sender` and `*receiver` are NULL; `*connection` is the new one, of which everything is new: priority, held frames, interrupters and descriptors are set or asked for again. What the client has held of the old one is gone.
+/// Otherwise the connection is as it was, and the variables have its halves, under new addresses: to go on with, or to try again. Only a fault of the library (`RINGWAY_PANICKED`) can leave NULL there.
 ///
-/// `RINGWAY_PEER_LIVES`, `RINGWAY_UNREAD`: it is not at its end. `RINGWAY_INVALID_CONFIG`: it cannot be resumed. Otherwise as `ringway_connect`. May be called from any thread.
+/// `RINGWAY_PEER_LIVES`, `RINGWAY_UNREAD`: it is not at its end. `RINGWAY_INVALID_CONFIG`: it cannot be resumed. `RINGWAY_NOT_FOUND`, `RINGWAY_DIRECTORY`, `RINGWAY_PEER_GONE`, `RINGWAY_TIMED_OUT`, `RINGWAY_BUSY`: not in that time, and it may be tried again later. Otherwise as `ringway_connect`. May be called from any thread.
 // SAFETY: the callers' contract is that of lib.rs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ringway_resume(
@@ -167,7 +177,7 @@ pub unsafe extern "C" fn ringway_resume(
     })
 }
 
-/// Begins to resume a connection step by step. Arguments and answers are those of `ringway_resume`; on success the halves are in `*redial`, and `*sender` and `*receiver` are NULL. Nothing happens before the first step.
+/// Begins to resume a connection step by step. Arguments are those of `ringway_resume`; on success the halves are in `*redial`, and `*sender` and `*receiver` are NULL. Nothing happens before the first step, which also says where the connection is not at its end, or cannot be resumed: what is refused here is an argument or an option that makes no sense, and a half in which something is open.
 // SAFETY: the callers' contract is that of lib.rs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ringway_redial_new(
@@ -192,8 +202,8 @@ pub unsafe extern "C" fn ringway_redial_new(
                 redial.write(Box::new(ringway_redial {
                     redial: Some(made),
                     manner,
-                    later: true,
-                    poisoned: false,
+                    stage: Stage::Later,
+                    process: std::process::id(),
                 }));
                 Ok(())
             }
@@ -206,7 +216,7 @@ pub unsafe extern "C" fn ringway_redial_new(
     })
 }
 
-/// Goes as far as it can now, without waiting for the server. `RINGWAY_OK`: it is resumed. `RINGWAY_EMPTY`: not yet; `ringway_redial_wait` tells what to wait for. Every other answer is as that of `ringway_resume`, and the last one: `ringway_redial_take_back` gives the lost connection back.
+/// Goes as far as it can now, without waiting for the server. `RINGWAY_OK`: it is resumed. `RINGWAY_EMPTY` alone means not yet: `ringway_redial_wait` tells what to wait for. Every other answer is as that of `ringway_resume`, and the last one: `ringway_redial_take_back` gives the connection back, which may live.
 #[unsafe(no_mangle)]
 pub extern "C" fn ringway_redial_step(
     redial: Option<&mut ringway_redial>,
@@ -224,7 +234,7 @@ pub extern "C" fn ringway_redial_step(
     })
 }
 
-/// What to wait for before the next step: until `*descriptor` is readable, and for `*nanos` nanoseconds at most. -1: there is nothing to watch, and the time has to pass (`poll` takes it so). The descriptor is not to be closed, and may be another one after each step.
+/// What to wait for before the next step: until `*descriptor` is readable, and for `*nanos` nanoseconds at most. -1: there is nothing to watch, and the time has to pass (`poll` takes it so). The descriptor is not to be closed. After each step it may be another one, of the same number too, which an `epoll` does not know: add it before each wait.
 #[unsafe(no_mangle)]
 pub extern "C" fn ringway_redial_wait(
     redial: Option<&ringway_redial>,
@@ -235,10 +245,10 @@ pub extern "C" fn ringway_redial_wait(
         let redial = given(redial, "redial")?;
         let (descriptor, nanos) = (given(descriptor, "descriptor")?, given(nanos, "nanos")?);
         let steps = redial.steps()?;
-        let line = steps.line().filter(|_| !redial.later);
+        let line = steps.line().filter(|_| redial.stage == Stage::Waits);
         let most = match line {
             Some(_) => steps.deadline().saturating_duration_since(Instant::now()),
-            None => AGAIN,
+            None => steps.pause(),
         };
         descriptor.write(line.map_or(-1, |line| line.as_raw_fd()));
         nanos.write(i64::try_from(most.as_nanos()).unwrap_or(i64::MAX));
@@ -246,25 +256,28 @@ pub extern "C" fn ringway_redial_wait(
     })
 }
 
-/// Gives the resuming up, and the halves of the lost connection back, as they were. `RINGWAY_OUT_OF_TURN`: there are none, since it was resumed, or they were taken back. What is left of `redial` is to be freed.
+/// Gives the resuming up, and the halves of the connection back, as they were. `RINGWAY_OUT_OF_TURN`: there are none, since it was resumed, or they were taken back. What is left of `redial` is to be freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn ringway_redial_take_back(
     redial: Option<&mut ringway_redial>,
-    sender: Option<&mut Option<NonNull<ringway_sender>>>,
-    receiver: Option<&mut Option<NonNull<ringway_receiver>>>,
+    sender: Option<&mut MaybeUninit<Box<ringway_sender>>>,
+    receiver: Option<&mut MaybeUninit<Box<ringway_receiver>>>,
 ) -> ringway_status {
     call(|| {
         let redial = given(redial, "redial")?;
         let (sender, receiver) = (given(sender, "sender")?, given(receiver, "receiver")?);
-        redial.steps()?;
+        redial.own()?;
         let steps = redial.redial.take();
         let lost = steps.and_then(Redial::into_connection).ok_or_else(over)?;
-        Halves { sender, receiver }.give(lost, redial.manner);
+        redial.stage = Stage::Over;
+        let (sends, receives) = lost.split();
+        sender.write(ringway_sender::new(sends));
+        receiver.write(ringway_receiver::new(receives, redial.manner));
         Ok(())
     })
 }
 
-/// Gives the resuming up, and the lost connection too, unless that was taken back: what it had to send is lost then.
+/// Gives the resuming up, and the connection too, unless that was taken back: what it had to send is lost then.
 #[unsafe(no_mangle)]
 pub extern "C" fn ringway_redial_free(redial: Option<Box<ringway_redial>>) {
     quietly(|| drop(redial));
@@ -275,28 +288,48 @@ fn over() -> Failure {
 }
 
 impl ringway_redial {
-    fn steps(&self) -> Result<&Redial, Failure> {
-        if self.poisoned {
+    /// Refuses a child of the process that has it, and where a call panicked.
+    fn own(&self) -> Result<(), Failure> {
+        if self.process != std::process::id() {
+            return Err(Failure::forked());
+        }
+        if self.stage == Stage::Poisoned {
             return Err(Failure::poisoned());
         }
-        self.redial.as_ref().ok_or_else(over)
+        Ok(())
+    }
+
+    /// What goes on.
+    fn steps(&self) -> Result<&Redial, Failure> {
+        self.own()?;
+        match (&self.redial, self.stage) {
+            (Some(_), Stage::Over) => Err(Failure::turn(
+                c"this resuming has failed: take the connection back, or free it",
+            )),
+            (Some(steps), _) => Ok(steps),
+            (None, _) => Err(over()),
+        }
     }
 
     fn step(&mut self) -> Result<Resumed, Failure> {
         self.steps()?;
         // Out of the handle, so that nothing goes on with what a panic has left.
         let mut redial = self.redial.take().ok_or_else(over)?;
-        self.poisoned = true;
+        self.stage = Stage::Poisoned;
         let stepped = redial.step();
-        self.poisoned = false;
-        let done = match stepped {
-            Ok(RedialStep::Done(made)) => return Ok(made),
-            Ok(RedialStep::Later) => Ok(true),
-            Ok(RedialStep::Waits) => Ok(false),
-            Err(error) => Err(Failure::from(error)),
+        self.stage = match &stepped {
+            Ok(RedialStep::Later) => Stage::Later,
+            Ok(RedialStep::Waits) => Stage::Waits,
+            Ok(RedialStep::Done(_)) | Err(_) => Stage::Over,
         };
-        self.redial = Some(redial);
-        self.later = done?;
+        match stepped {
+            Ok(RedialStep::Done(made)) => return Ok(made),
+            Ok(_) => self.redial = Some(redial),
+            Err(error) => {
+                self.redial = Some(redial);
+                return Err(error.into());
+            }
+        }
         let text = "it is not resumed yet: ringway_redial_wait tells what to wait for";
         Err(Failure::new(ringway_status::RINGWAY_EMPTY, text))
     }

@@ -18,8 +18,6 @@ use crate::outbox::Outbox;
 use crate::turn::Turn;
 use crate::waits;
 
-/// What [`RedialStep::Later`] is.
-const AGAIN: Duration = Duration::from_millis(1);
 /// Who waits for ever waits so long.
 const EVER: Duration = Duration::from_secs(10 * 365 * 86_400);
 
@@ -37,7 +35,7 @@ pub(crate) struct Redial {
 
 /// What a step came to.
 enum Step {
-    Later,
+    Later(Duration),
     Waits(RawFd, Instant),
     Done(Box<Resumed>),
 }
@@ -131,7 +129,7 @@ impl Redial {
             return Err(raise(py, Fault::Closed, "the resuming was given up here"));
         };
         match py.detach(|| redial.step()) {
-            Ok(RedialStep::Later) => Ok(Step::Later),
+            Ok(RedialStep::Later) => Ok(Step::Later(redial.pause())),
             Ok(RedialStep::Waits) => {
                 let line = redial.line().map_or(-1, |line| line.as_raw_fd());
                 Ok(Step::Waits(line, redial.deadline()))
@@ -169,7 +167,7 @@ impl Redial {
         loop {
             match self.advance(py)? {
                 Step::Done(resumed) => return Ok(*resumed),
-                Step::Later => py.detach(|| thread::sleep(AGAIN)),
+                Step::Later(pause) => py.detach(|| thread::sleep(pause)),
                 Step::Waits(line, deadline) => waits::for_readable(py, line, Some(deadline)),
             }
             if let Err(raised) = py.check_signals() {
@@ -183,7 +181,7 @@ impl Redial {
     /// `step()`: what was resumed; or None: wait for the descriptor; or False: step again in a millisecond.
     fn step(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         match self.advance(py)? {
-            Step::Later => Ok(false.into_pyobject(py)?.to_owned().into_any().unbind()),
+            Step::Later(_) => Ok(false.into_pyobject(py)?.to_owned().into_any().unbind()),
             Step::Waits(..) => Ok(py.None()),
             Step::Done(resumed) => Ok(resumed.into_pyobject(py)?.into_any().unbind()),
         }

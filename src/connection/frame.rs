@@ -96,7 +96,7 @@ impl<'a> Frame<'a> {
     /// The lane that it came by: 0 is served first, and there is no other unless both sides asked for some ([`Config::lanes`](crate::Config::lanes)).
     #[inline]
     pub fn priority(&self) -> usize {
-        self.receiver.last_priority()
+        self.receiver.at_hand()
     }
 
     /// The frame's identity in its lane: positions grow, and no two frames of one direction and [priority](Frame::priority) share one.

@@ -17,6 +17,7 @@ mod waiting;
 pub(super) use expired::unknown;
 pub(super) use follow::Following;
 pub use frames::Frames;
+use taken::Told;
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
@@ -29,7 +30,6 @@ use super::rest::{LIFE_EVERY, Rest};
 use super::timing::Timing;
 use crate::layout::counters;
 use crate::layout::header::frame_length;
-use crate::layout::redelivery::Redelivery;
 use crate::ring::{Consumer, Entry, Found, Halt, LARGE, Several};
 use crate::segment::{MappedForeignRing, MappedOwnWord};
 use crate::sys::cpu;
@@ -60,8 +60,6 @@ pub struct Receiver {
     /// The others, where there are several.
     several: Option<Box<Others>>,
     birth: Birth,
-    /// What was said of the frame that was handed out last.
-    redelivery: Redelivery,
     /// Where account is given: a drop finishes with nothing.
     leaves: bool,
     slip: Slip,
@@ -70,8 +68,8 @@ pub struct Receiver {
     expired: Count,
     following: Following,
     rest: Rest,
-    /// Where account is given: the position of the frame that was handed out last.
-    position: Option<u64>,
+    /// Of the frame that was handed out last, and of the one before it.
+    told: [Told; 2],
 }
 
 impl Receiver {
@@ -90,7 +88,6 @@ impl Receiver {
             several: None,
             birth,
             lone,
-            redelivery: Redelivery::First,
             leaves: false,
             slip: Slip::default(),
             gap: Gap::default(),
@@ -98,7 +95,7 @@ impl Receiver {
             expired: Count::new(rest.link.kept.slot.as_ref(), counters::RECEIVES, 11),
             following,
             rest,
-            position: None,
+            told: [Told::default(); 2],
         }
     }
 

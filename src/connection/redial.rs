@@ -19,6 +19,8 @@ const SHORTEST: Duration = Duration::from_micros(100);
 const LONGEST: Duration = Duration::from_millis(10);
 /// Between two looks for what nobody tells of.
 const AGAIN: Duration = Duration::from_millis(1);
+/// What the first attempt has, whatever the deadline: a server that is there is not asked in vain.
+const FIRST: Duration = Duration::from_millis(100);
 
 /// A connection that is being resumed: [`Config::resume`] for who waits in a loop of its own. No step waits for the server. Dropping it gives up the resuming and the lost connection too:
 /// [`Redial::into_connection`] keeps that.
@@ -59,7 +61,10 @@ pub struct Redial {
     /// What is claimed, and where each lane stands, once it is known.
     claimed: Option<(Claim, Vec<Standing>)>,
     stage: Stage,
-    pause: Duration,
+    /// Behind the attempt that fails next.
+    next_pause: Duration,
+    /// There was an attempt.
+    tried: bool,
     deadline: Instant,
 }
 
@@ -70,7 +75,7 @@ pub struct Redial {
     reason = "moved once per connection; a box would be a needless allocation"
 )]
 pub enum RedialStep {
-    /// Nobody tells when it goes on: step again in a millisecond.
+    /// Nobody tells when it goes on: step again in a millisecond, or when [`Redial::pause`] is over.
     Later,
     /// The next step has something to do when the descriptor is readable, or [`Redial::deadline`] has passed.
     Waits,
@@ -123,7 +128,8 @@ impl Config {
             lost: Some(Box::new(lost)),
             claimed: None,
             stage: Stage::Settles,
-            pause: SHORTEST,
+            next_pause: SHORTEST,
+            tried: false,
             deadline,
         })
     }
@@ -189,6 +195,14 @@ impl Redial {
         }
     }
 
+    /// How long there is nothing to do behind a step that came to [`RedialStep::Later`]: 10 ms at most.
+    pub fn pause(&self) -> Duration {
+        match self.stage {
+            Stage::Pauses(due) => due.saturating_duration_since(Instant::now()),
+            Stage::Settles | Stage::Dials(_) | Stage::Over => AGAIN,
+        }
+    }
+
     /// Gives it up. The lost connection, as it was; `None` if it was resumed.
     pub fn into_connection(self) -> Option<Connection> {
         self.lost.map(|lost| *lost)
@@ -200,7 +214,7 @@ impl Redial {
             let waited = match self.step() {
                 Ok(RedialStep::Done(resumed)) => return Ok(resumed),
                 Ok(RedialStep::Later) => {
-                    std::thread::sleep(self.rest());
+                    std::thread::sleep(self.pause());
                     Ok(())
                 }
                 Ok(RedialStep::Waits) => self.wait(),
@@ -210,14 +224,6 @@ impl Redial {
                 let lost = self.lost.expect("what was not resumed is here");
                 return Err(NotResumed::new(error, *lost));
             }
-        }
-    }
-
-    /// How long [`RedialStep::Later`] is.
-    fn rest(&self) -> Duration {
-        match self.stage {
-            Stage::Pauses(due) => due.saturating_duration_since(Instant::now()),
-            Stage::Settles | Stage::Dials(_) | Stage::Over => AGAIN,
         }
     }
 
@@ -262,7 +268,9 @@ impl Redial {
                 },
                 _ => self.address.resolve(false).map(|path| {
                     let now = Instant::now();
-                    let until = (now + self.config.timeout).min(self.deadline.max(now + SHORTEST));
+                    let least = if self.tried { SHORTEST } else { FIRST };
+                    let until = (now + self.config.timeout).min(self.deadline.max(now + least));
+                    self.tried = true;
                     Dial::to(&self.config, path, claim.clone(), until)
                 }),
             };
@@ -280,8 +288,8 @@ impl Redial {
         if left.is_zero() || !passes(error.kind()) {
             return Err(error);
         }
-        let due = now + self.pause.min(left);
-        self.pause = (2 * self.pause).min(LONGEST);
+        let due = now + self.next_pause.min(left);
+        self.next_pause = (2 * self.next_pause).min(LONGEST);
         Ok(Stage::Pauses(due))
     }
 }

@@ -145,3 +145,36 @@ fn what_cannot_be_resumed_is_given_back_by_the_first_step() {
     let mut not = redial(&plain, &path(), client, soon());
     assert_eq!(failure(&mut not), ErrorKind::InvalidConfig);
 }
+
+/// Longer than a server that is there needs, however late it is: one that has not answered within a tenth of a millisecond was given up.
+#[test]
+fn an_attempt_has_time_whatever_the_deadline() {
+    let config = config();
+    let (mut listener, mut client) = lost(&config);
+    let at = listener.path().to_path_buf();
+    let late = soon();
+    loop {
+        let mut redial = redial(&config, &at, client, Instant::now());
+        let mut server = None;
+        let met = loop {
+            // Between its two turns, and between its first step and its second.
+            thread::sleep(Duration::from_millis(2));
+            server = listener.try_accept().unwrap().or(server);
+            match redial.step() {
+                Ok(RedialStep::Done(resumed)) => break Some(resumed),
+                Ok(_) => {}
+                // The host may have had something else to do for so long.
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::TimedOut);
+                    break None;
+                }
+            }
+        };
+        if let Some(resumed) = met {
+            assert_eq!(resumed.unseen(), 3);
+            return;
+        }
+        assert!(Instant::now() < late, "no attempt is long enough");
+        client = redial.into_connection().unwrap();
+    }
+}

@@ -105,7 +105,8 @@ inline void bytes() {
     (void)third.get();
 }
 
-inline void messages() {
+/// `steps`: one after the other, or all in a call.
+inline void messages(bool steps) {
     const auto path = new_path();
     ringway::typed_listener<receipt, amount> listener(path, options());
     accepts first(listener);
@@ -129,10 +130,21 @@ inline void messages() {
         CHECK(ringway::try_resume(path + "-other", sender, receiver, options(), 60s).error().code() == RINGWAY_SCHEMA);
         refuses.join();
     }
+    {
+        ringway::redial given_up(path, sender, receiver, options());
+        CHECK(!(given_up.step<amount, receipt>().value()));
+        given_up.take_back(sender, receiver);
+    }
     accepts second(listener);
-    auto resumed = ringway::resume(path, sender, receiver, options());
-    CHECK(resumed.unseen == 0 && resumed.in_doubt == 1);
-    std::tie(sender, receiver) = std::move(resumed.connection).split();
+    std::optional<ringway::resumed<ringway::typed_connection<amount, receipt>>> resumed;
+    if (steps) {
+        ringway::redial redial(path, sender, receiver, options());
+        while (!(resumed = redial.step<amount, receipt>().value())) std::this_thread::sleep_for(1ms);
+    } else {
+        resumed = ringway::resume(path, sender, receiver, options());
+    }
+    CHECK(resumed->unseen == 0 && resumed->in_doubt == 1 && resumed->connection.lineage()->generation == 1);
+    std::tie(sender, receiver) = std::move(resumed->connection).split();
     auto [answers, requests] = second.get().split();
     CHECK(requests.recv(60s).value == 2 && requests.untyped().last().redelivery == 2);
     answers.send(receipt{2});
@@ -151,19 +163,32 @@ inline void by_steps() {
     THROWS(RINGWAY_INVALID_CONFIG, ringway::redial(path, sender, receiver, options().capacity(5000)));
     {
         ringway::redial given_up(path, sender, receiver, options());
-        CHECK(sender.get() == nullptr && given_up.step().error().is_not_yet() && given_up.wait().descriptor >= -1);
-        std::tie(sender, receiver) = given_up.take_back();
-        THROWS(RINGWAY_OUT_OF_TURN, (void)given_up.take_back());
+        CHECK(sender.get() == nullptr && !given_up.step().value() && given_up.wait().descriptor >= -1);
+        given_up.take_back(sender, receiver);
+        THROWS(RINGWAY_OUT_OF_TURN, (given_up.take_back(sender, receiver), 0));
         CHECK(given_up.step().error().code() == RINGWAY_OUT_OF_TURN);
     }
+    {
+        // That nobody answers in time is the last word, and no reason to go on.
+        auto late = ringway::redial::attempt(path, sender, receiver, options(), 1ms);
+        auto stepped = late->step();
+        for (; stepped; stepped = late->step()) {
+            CHECK(!*stepped);
+            std::this_thread::sleep_for(1ms);
+        }
+        CHECK(stepped.error().code() == RINGWAY_TIMED_OUT);
+        THROWS(RINGWAY_OUT_OF_TURN, (void)late->wait());
+        late->take_back(sender, receiver);
+        CHECK(listener.try_accept(ringway::do_not_wait).error().code() == RINGWAY_EMPTY);
+    }
+    CHECK(!ringway::redial::attempt(path, sender, receiver, options().capacity(5000)) && sender.get());
     ringway::redial redial(path, sender, receiver, options(), 60s);
     std::optional<ringway::connection> next;
     const auto accept = [&](ringway::wait_time wait) {
         if (auto made = listener.try_accept(wait)) next.emplace(*std::move(made));
     };
-    auto resumed = redial.step();
-    for (; !resumed; resumed = redial.step()) {
-        CHECK(resumed.error().is_not_yet());
+    std::optional<ringway::resumed<>> resumed;
+    while (!(resumed = redial.step().value())) {
         const auto pause = redial.wait();
         pollfd lines[] = {{pause.descriptor, POLLIN, 0}, {listener.descriptor(), POLLIN, 0}};
         CHECK(poll(lines, next ? 1 : 2, static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(pause.most).count())) >= 0);
@@ -201,7 +226,8 @@ inline void client(const std::string &path, int rounds) {
 
 inline void all() {
     bytes();
-    messages();
+    messages(false);
+    messages(true);
     by_steps();
 }
 

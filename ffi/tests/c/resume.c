@@ -117,7 +117,7 @@ static void counted(void) {
     ringway_last told;
     start(&service);
     OK(ringway_receiver_last(server->receiver, &told));
-    CHECK(told.position == 0 && told.priority == 0 && told.redelivery == 0);
+    CHECK(told.position == UINT64_MAX && told.priority == 0 && told.redelivery == 0);
     CHECK(client->generation == 0 && server->generation == 0 && memcmp(client->token, server->token, 16) == 0);
     for (uint64_t number = 0; number < 5; number++) send_number(client->sender, number);
     opens(server->receiver, 0, 0);
@@ -143,6 +143,13 @@ static void counted(void) {
     CHECK(recv_number(server->receiver) == 2);
     OK(ringway_receiver_last(server->receiver, &told));
     CHECK(told.position > position && told.redelivery == 1);
+    /* What stays unread is not what was received last. */
+    char byte;
+    size_t length;
+    GIVES(RINGWAY_TRUNCATED, ringway_receiver_recv(server->receiver, &byte, 1, 0, &length));
+    const uint64_t second = told.position;
+    OK(ringway_receiver_last(server->receiver, &told));
+    CHECK(told.position == second);
     for (uint64_t number = 3; number < 5; number++) {
         opens(server->receiver, number, 1);
         OK(ringway_receiver_release(server->receiver));
@@ -201,6 +208,8 @@ static void refused(void) {
     pid_t child = fork();
     if (child == 0) {
         GIVES(RINGWAY_FORKED, resume(&service, 0, &connection, &resumed));
+        ringway_last last;
+        GIVES(RINGWAY_FORKED, ringway_receiver_last(client->receiver, &last));
         _exit(0);
     }
     int status;
@@ -216,7 +225,7 @@ static void refused(void) {
 
     ringway_config *plain = new_config();
     GIVES(RINGWAY_INVALID_CONFIG, ringway_resume(plain, service.path, &client->sender, &client->receiver, 0, &connection, &resumed));
-    SAYS("RINGWAY_RESUMABLE");
+    SAYS("let a connection be resumed: RINGWAY_RESUMABLE");
     OK(ringway_config_set(plain, RINGWAY_RESUMABLE, 1));
     OK(ringway_config_set(plain, RINGWAY_CAPACITY, 5000));
     GIVES(RINGWAY_INVALID_CONFIG, ringway_redial_new(plain, service.path, &client->sender, &client->receiver, 0, &redial));
@@ -301,6 +310,19 @@ static void by_steps(void) {
     /* What a step refuses gives it back too. */
     OK(ringway_redial_new(config, "no such name!", &client->sender, &client->receiver, LONG, &redial));
     GIVES(RINGWAY_INVALID_NAME, ringway_redial_step(redial, &connection, &resumed));
+    GIVES(RINGWAY_OUT_OF_TURN, ringway_redial_step(redial, &connection, &resumed));
+    GIVES(RINGWAY_OUT_OF_TURN, ringway_redial_wait(redial, &descriptor, &nanos));
+    SAYS("take the connection back");
+    pid_t child = fork();
+    if (child == 0) {
+        GIVES(RINGWAY_FORKED, ringway_redial_step(redial, &connection, &resumed));
+        GIVES(RINGWAY_FORKED, ringway_redial_wait(redial, &descriptor, &nanos));
+        GIVES(RINGWAY_FORKED, ringway_redial_take_back(redial, &client->sender, &client->receiver));
+        ringway_redial_free(redial);
+        _exit(0);
+    }
+    int ended;
+    CHECK(waitpid(child, &ended, 0) == child && ended == 0);
     OK(ringway_redial_take_back(redial, &client->sender, &client->receiver));
     ringway_redial_free(redial);
 

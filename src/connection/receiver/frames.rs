@@ -102,13 +102,19 @@ impl<'a> Frames<'a> {
         if self.receiver.is_forked() {
             return None;
         }
-        let entry = match self.first.take() {
-            Some(entry) => entry,
+        let (entry, is_said) = match self.first.take() {
+            Some(entry) => (entry, true),
             None if self.left == 0 || self.receiver.lane.next() >= self.until => return None,
-            None => self.receiver.peek_in_batch(self.until)?,
+            None => {
+                let entry = self.receiver.peek_in_batch(self.until)?;
+                (entry, self.receiver.lane.gives_account())
+            }
         };
         if !wants(entry.payload(), entry.kind()) {
             self.left = 0;
+            if is_said {
+                self.receiver.leave_unread();
+            }
             return None;
         }
         self.left -= 1;
@@ -119,9 +125,18 @@ impl<'a> Frames<'a> {
     /// Ends the batch without being finished with what it has handed out, as [`Frame::leave`] does with a frame.
     pub fn leave(self) {
         let mut left = ManuallyDrop::new(self);
+        left.end();
         left.receiver.finish_copied();
         if left.receiver.several.is_some() && !left.receiver.is_forked() {
             left.receiver.follow_up();
+        }
+    }
+
+    /// A frame that was waited for and not taken out was not received.
+    #[inline(always)]
+    fn end(&mut self) {
+        if self.first.is_some() {
+            self.receiver.leave_unread();
         }
     }
 }
@@ -154,6 +169,7 @@ impl Receiver {
 impl Drop for Frames<'_> {
     #[inline]
     fn drop(&mut self) {
+        self.end();
         self.receiver.finish();
         let receiver = &mut *self.receiver;
         if receiver.several.is_some() && !receiver.is_cut_short() && !receiver.is_forked() {

@@ -43,6 +43,7 @@ impl Receiver {
         from: usize,
     ) -> Result<usize, RecvError> {
         if entry.payload() > buffer.len() {
+            self.leave_unread();
             return Err(RecvError::Truncated {
                 len: entry.payload(),
             });

@@ -33,9 +33,8 @@ impl Receiver {
         self.several.as_ref().map_or(1, |several| several.count())
     }
 
-    /// The priority of the frame that was found last, for calls that return no [`Frame`](crate::Frame), which tells it too: that of the one that such a call has received, until the next call looks for
-    /// another, if it finds none too. 0 before the first one.
-    pub fn last_priority(&self) -> usize {
+    /// The priority of the lane at hand: that of the frame that was found last.
+    pub(crate) fn at_hand(&self) -> usize {
         self.several.as_ref().map_or(0, |several| several.at_hand())
     }
 
@@ -88,7 +87,7 @@ impl Receiver {
     /// The same, if the frame is of the lane at hand.
     #[inline(never)]
     pub(super) fn look_alike(&mut self) -> Result<Option<Entry>, Halt> {
-        let at_hand = self.last_priority();
+        let at_hand = self.at_hand();
         let found = Self::look_at(&mut self.lane, &mut self.several)?;
         let alike = found.filter(|(number, _)| *number == at_hand);
         Ok(alike.map(|(_, entry)| entry))
@@ -97,7 +96,7 @@ impl Receiver {
     /// Puts the lane of a frame at hand that was found.
     pub(super) fn take_up(&mut self, (number, entry): (usize, Entry)) -> Entry {
         // Where account is given, that was done when the handler came back.
-        if number != self.last_priority() {
+        if number != self.at_hand() {
             // Of a frame whose guard was leaked: who waits for that room may have nothing more to send, which would bring us back here.
             self.finish();
         }

@@ -10,16 +10,30 @@ use crate::connection::outcome::RecvError;
 use crate::layout::redelivery::Redelivery;
 use crate::ring::Entry;
 
+/// What is told of a frame behind the call that has received it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Told {
+    priority: usize,
+    redelivery: Redelivery,
+    /// Where account is given.
+    position: Option<u64>,
+}
+
 impl Receiver {
+    /// The priority of the frame that was received last: for calls that return no [`Frame`](crate::Frame), which tells it too. 0 before the first one.
+    pub fn last_priority(&self) -> usize {
+        self.told[0].priority
+    }
+
     /// Of the frame that was received last, what [`Frame::redelivery`](crate::Frame::redelivery) says: for calls that return no [`Frame`](crate::Frame). `First` before the first one.
     pub fn last_redelivery(&self) -> Redelivery {
-        self.redelivery
+        self.told[0].redelivery
     }
 
     /// Of the frame that was received last, what [`Frame::position`](crate::Frame::position) says: with [`Connection::lineage`](crate::Connection::lineage) and [`Receiver::last_priority`] it names the
     /// frame for good. `None` before the first one, and where the connection cannot be resumed.
     pub fn last_position(&self) -> Option<u64> {
-        self.position
+        self.told[0].position
     }
 
     /// The next frame, waiting for it: where there are several lanes, or account is given.
@@ -43,11 +57,20 @@ impl Receiver {
 
     /// `entry`, of the lane at hand, is about to be handed out.
     pub(super) fn say_taken(&mut self, entry: &Entry) {
-        self.redelivery = entry.redelivery();
-        if self.lane.gives_account() {
-            self.position = Some(self.lane.position(entry));
-        }
+        let position = (self.lane.gives_account()).then(|| self.lane.position(entry));
+        let told = Told {
+            priority: self.at_hand(),
+            redelivery: entry.redelivery(),
+            position,
+        };
+        self.told = [told, self.told[0]];
         self.lane.say_taken(entry);
+    }
+
+    /// The frame that was found stays unread, and the one before it is the last that was received. That it may have been seen stays said.
+    #[cold]
+    pub(super) fn leave_unread(&mut self) {
+        self.told[0] = self.told[1];
     }
 
     /// The handler has come back: it is done with what was copied out for it.
@@ -99,5 +122,54 @@ impl Receiver {
         if !self.lane.gives_account() {
             self.publish_release();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::connection::rest::pair::pair;
+    use crate::connection::{Config, Receiver, RecvError};
+
+    fn told(receiver: &Receiver) -> (usize, Option<u64>) {
+        (receiver.last_priority(), receiver.last_position())
+    }
+
+    /// However it is asked for.
+    #[test]
+    fn what_stays_unread_is_not_what_was_received_last() {
+        let config = Config::new().resumable(true).lanes(2);
+        let (mut server, mut client) = pair("unread", &config);
+        let (sender, receiver) = (client.sender(), server.receiver());
+        assert_eq!(told(receiver), (0, None));
+        let mut lower = sender.at(1).unwrap();
+        let place = lower.position();
+        lower.send(b"x").unwrap();
+        drop(lower);
+        let mut buffer = [0; 2];
+        assert_eq!(receiver.recv_into(&mut buffer), Ok(1));
+        assert_eq!(told(receiver), (1, Some(place)));
+        let mut places = Vec::new();
+        for payload in [&b"yes"[..], b"too long too"] {
+            places.push(sender.position());
+            sender.send(payload).unwrap();
+        }
+        for _ in 0..2 {
+            let truncated = Err(RecvError::Truncated { len: 3 });
+            assert_eq!(receiver.recv_into(&mut buffer), truncated);
+            assert!(receiver.try_recv_if(|_, _| false).unwrap().is_none());
+            drop(receiver.try_recv_batch(2).unwrap());
+            receiver.try_recv_batch(2).unwrap().leave();
+            let mut batch = receiver.try_recv_batch(2).unwrap();
+            assert!(batch.next_frame_if(|_, _| false).is_none());
+            drop(batch);
+            assert_eq!(told(receiver), (1, Some(place)));
+        }
+        let mut batch = receiver.try_recv_batch(2).unwrap();
+        assert_eq!(batch.next_frame().unwrap().position(), places[0]);
+        assert!(batch.next_frame_if(|_, _| false).is_none());
+        drop(batch);
+        assert_eq!(told(receiver), (0, Some(places[0])));
+        assert_eq!(receiver.recv().unwrap().len(), 12);
+        assert_eq!(told(receiver), (0, Some(places[1])));
     }
 }

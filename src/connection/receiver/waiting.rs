@@ -74,6 +74,7 @@ impl Receiver {
     ) -> Result<Option<Frame<'_>>, RecvError> {
         let entry = self.try_next()?;
         if !wants(entry.payload(), entry.kind()) {
+            self.leave_unread();
             return Ok(None);
         }
         Ok(Some(self.frame(entry)))

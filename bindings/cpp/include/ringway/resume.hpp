@@ -4,6 +4,7 @@
 #include <ringway/typed.hpp>
 
 #include <chrono>
+#include <optional>
 
 namespace ringway {
 
@@ -38,8 +39,9 @@ template <class S, class R> resumed<typed_connection<S, R>> typed(resumed<> made
 
 /// Connects anew, in the place of a connection whose server is gone, and sends the next one what that had not finished with. Both sides set `RINGWAY_RESUMABLE`, and `receives` has said how the connection ended (`RINGWAY_CLOSED`, `RINGWAY_PEER_CLOSED`, `RINGWAY_PEER_DIED`). It waits for the next server as long as it is told.
 ///
-/// On success the halves are empty, and the new connection is in the result. Otherwise they are as they were: nothing is lost, and it may be tried again.
-[[nodiscard]] inline expected<resumed<>> try_resume(const std::string &address, sender &sends, receiver &receives, const config &options, wait_time wait = for_ever) {
+/// On success the halves are empty, and the new connection is in the result: priority, held frames, interrupters and descriptors are set or asked for again. Otherwise they are as they were, but for what `get()` gives: nothing is lost, and it may be tried again.
+/// `wait` is for the next server, which has 100 ms in any case.
+[[nodiscard]] inline expected<resumed<>> try_resume(const std::string &address, sender &sends, receiver &receives, const config &options, wait_time wait) {
     ringway_connection *next;
     ringway_resumed told;
     const auto done = detail::at(address, [&](const char *place) {
@@ -54,7 +56,7 @@ template <class S, class R> resumed<typed_connection<S, R>> typed(resumed<> made
 
 /// The same of a connection that carries messages. A next server that understands something else is refused, and the halves are as they were.
 template <class S, class R>
-[[nodiscard]] expected<resumed<typed_connection<S, R>>> try_resume(const std::string &address, typed_sender<S> &sends, typed_receiver<R> &receives, config options, wait_time wait = for_ever) {
+[[nodiscard]] expected<resumed<typed_connection<S, R>>> try_resume(const std::string &address, typed_sender<S> &sends, typed_receiver<R> &receives, config options, wait_time wait) {
     auto made = try_resume(address, sends.untyped(), receives.untyped(), detail::carrying<S, R>(std::move(options)), wait);
     if (!made) return made.error();
     return detail::typed<S, R>(*std::move(made));
@@ -64,28 +66,51 @@ template <class S, class R>
     return std::move(try_resume(address, sends, receives, std::move(options), wait).value());
 }
 
-/// A connection that is being resumed step by step, for loops of one's own. Destroying it gives up the resuming, and the lost connection too, unless that was taken back.
+/// A connection that is being resumed step by step, for loops of one's own. Destroying it gives up the resuming, and the connection too, unless that was taken back.
 class redial {
   public:
+    /// Takes a handle over.
+    explicit redial(ringway_redial *handle) : handle_(handle) {}
     /// Takes the halves; where it throws, they are as they were. Nothing happens before the first step.
-    redial(const std::string &address, sender &sends, receiver &receives, const config &options, wait_time wait = for_ever) {
+    redial(const std::string &address, sender &sends, receiver &receives, const config &options, wait_time wait = for_ever)
+        : redial(std::move(attempt(address, sends, receives, options, wait).value())) {}
+    /// Of a connection that carries messages: to be stepped by `step<S, R>()`.
+    template <class S, class R>
+    redial(const std::string &address, typed_sender<S> &sends, typed_receiver<R> &receives, config options, wait_time wait = for_ever)
+        : redial(address, sends.untyped(), receives.untyped(), detail::carrying<S, R>(std::move(options)), wait) {}
+    /// As the constructors, and throws nothing.
+    [[nodiscard]] static expected<redial> attempt(const std::string &address, sender &sends, receiver &receives, const config &options, wait_time wait = for_ever) {
         ringway_redial *made;
-        detail::at(address, [&](const char *place) {
+        const auto done = detail::at(address, [&](const char *place) {
             return detail::with_halves(sends, receives, [&](ringway_sender **ours, ringway_receiver **theirs) { return ringway_redial_new(options.get(), place, ours, theirs, wait.nanos(), &made); });
-        }).value();
-        handle_.reset(made);
+        });
+        if (!done) return done.error();
+        return redial(made);
+    }
+    template <class S, class R>
+    [[nodiscard]] static expected<redial> attempt(const std::string &address, typed_sender<S> &sends, typed_receiver<R> &receives, config options, wait_time wait = for_ever) {
+        return attempt(address, sends.untyped(), receives.untyped(), detail::carrying<S, R>(std::move(options)), wait);
     }
 
-    /// Goes as far as it can now. An error that `is_not_yet()` means to wait as `wait()` tells, and to step again; any other is the last one.
-    [[nodiscard]] expected<resumed<>> step() {
+    /// Goes as far as it can now. Nothing in the result: not yet, and `wait()` tells what to wait for. An error is the last answer: the connection, which may live, is there to be taken back.
+    [[nodiscard]] expected<std::optional<resumed<>>> step() {
         ringway_connection *next;
         ringway_resumed told;
         const status code = ringway_redial_step(handle_.get(), &next, &told);
+        if (code == RINGWAY_EMPTY) return std::optional<resumed<>>();
         if (code != RINGWAY_OK) return failure::of(code);
-        return detail::made(next, told);
+        return std::optional(detail::made(next, told));
+    }
+    /// The same, of a connection that carries messages.
+    template <class S, class R> [[nodiscard]] expected<std::optional<resumed<typed_connection<S, R>>>> step() {
+        using made = std::optional<resumed<typed_connection<S, R>>>;
+        auto stepped = step();
+        if (!stepped) return stepped.error();
+        if (!*stepped) return made();
+        return made(detail::typed<S, R>(**std::move(stepped)));
     }
 
-    /// What to wait for before the next step: that the descriptor is readable, and no longer than `most`. -1: there is none, and the time has to pass, which `poll` takes so.
+    /// What to wait for before the next step: that the descriptor is readable, and no longer than `most`. -1: there is none, and the time has to pass, which `poll` takes so. An `epoll` does not know it any more behind a step, whatever its number: add it before each wait.
     struct pause {
         int descriptor;
         std::chrono::nanoseconds most;
@@ -97,13 +122,15 @@ class redial {
         return {descriptor, std::chrono::nanoseconds(nanos)};
     }
 
-    /// Gives it up. The halves of the lost connection, as they were.
-    [[nodiscard]] std::pair<sender, receiver> take_back() {
+    /// Gives it up, and puts the halves of the connection back, as they were.
+    void take_back(sender &sends, receiver &receives) {
         ringway_sender *ours;
         ringway_receiver *theirs;
         detail::must(ringway_redial_take_back(handle_.get(), &ours, &theirs));
-        return {sender(ours), receiver(theirs)};
+        sends = sender(ours);
+        receives = receiver(theirs);
     }
+    template <class S, class R> void take_back(typed_sender<S> &sends, typed_receiver<R> &receives) { take_back(sends.untyped(), receives.untyped()); }
     [[nodiscard]] ringway_redial *get() const noexcept { return handle_.get(); }
 
   private:

@@ -308,9 +308,11 @@ template <class L> class typed_receiver {
 template <class S, class R> class typed_connection {
   public:
     // In braces, so that it is asked before it is taken apart.
-    explicit typed_connection(connection made) : typed_connection(parts{made.peer(), made.peer_sends(), std::move(made).split()}) {}
+    explicit typed_connection(connection made) : typed_connection(parts{made.peer(), made.lineage(), made.peer_sends(), std::move(made).split()}) {}
 
     [[nodiscard]] ringway_peer peer() const { return peer_; }
+    /// Of one that can be resumed.
+    [[nodiscard]] const std::optional<ringway::lineage> &lineage() const { return lineage_; }
     /// The halves, each of which may live in a thread of its own.
     [[nodiscard]] std::pair<typed_sender<S>, typed_receiver<R>> split() && { return {std::move(sender), std::move(receiver)}; }
     /// A connection that has a name is given up by it, which has to be seen: `std::move(connection).split()`.
@@ -319,11 +321,12 @@ template <class S, class R> class typed_connection {
   private:
     struct parts {
         ringway_peer peer;
+        std::optional<ringway::lineage> line;
         std::optional<schema> theirs;
         std::pair<ringway::sender, ringway::receiver> halves;
     };
     explicit typed_connection(parts made)
-        : sender(std::move(made.halves.first)), receiver(std::move(made.halves.second), made.theirs), peer_(made.peer) {}
+        : sender(std::move(made.halves.first)), receiver(std::move(made.halves.second), made.theirs), peer_(made.peer), lineage_(made.line) {}
 
   public:
     typed_sender<S> sender;
@@ -331,6 +334,7 @@ template <class S, class R> class typed_connection {
 
   private:
     ringway_peer peer_;
+    std::optional<ringway::lineage> lineage_;
 };
 
 namespace detail {
