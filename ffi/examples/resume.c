@@ -58,8 +58,10 @@ static int serve(const char *name, const char *file) {
         must(ringway_receiver_copy(receiver, 0, &number, sizeof number, &length), "copying");
         /* Only what is in doubt can have been noted by an earlier ledger. */
         if (frame.redelivery != 2 || !is_noted(ledger, number)) {
-            fwrite(&number, sizeof number, 1, ledger);
-            fflush(ledger);
+            if (fseek(ledger, 0, SEEK_END) != 0 || fwrite(&number, sizeof number, 1, ledger) != 1 || fflush(ledger) != 0) {
+                perror(file);
+                return 1;
+            }
         }
         /* It takes its time, so that there is something left when it is killed. */
         nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);

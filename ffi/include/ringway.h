@@ -576,7 +576,7 @@ typedef struct {
  */
 typedef struct {
   /**
-   * Its position: with the priority, and the token of `ringway_connection_lineage`, it names the frame for good. `UINT64_MAX` before the first one, and where the connection cannot be resumed.
+   * Its position: with the priority, and the token of `ringway_connection_lineage`, it names the frame for good. `UINT64_MAX` before the first one, where the connection cannot be resumed, and in a client, whose servers each begin anew.
    */
   uint64_t position;
   /**
@@ -813,7 +813,7 @@ ringway_status ringway_connection_peer_expects(const ringway_connection *connect
 
 /**
  * Which line of connections it belongs to, each of which resumes the one before: `token` is the same in all of them, and `generation`, the peer's word where that is the client, tells how many there were before. A frame is named for good by the token, its priority and its position (`ringway_frame`). The token proves nothing: whom to trust,
- * the uid says. `RINGWAY_NO_SUCH_FIELD`: it cannot be resumed (`RINGWAY_RESUMABLE`, of both sides).
+ * the uid says. Of what a server sends nothing lasts: each begins anew. `RINGWAY_NO_SUCH_FIELD`: it cannot be resumed, since this side has not set `RINGWAY_RESUMABLE`, or its client has not.
  */
 RINGWAY_MUST_USE
 ringway_status ringway_connection_lineage(const ringway_connection *connection,
@@ -1178,12 +1178,12 @@ ringway_status ringway_sender_abort(ringway_sender *sender);
 /**
  * Connects anew, in the place of a connection whose server is gone, and sends the next one what that had not finished with: the same frames, in the same order, at the same positions and priorities, each of which says in its `redelivery` whether it may have been handled. `resumed` tells how many they are.
  *
- * The connection is one that `ringway_connect` or this has made, with `RINGWAY_RESUMABLE`, of a server that has that too; `config` has it as well. Its `receiver` has received everything, and says how it ended (`RINGWAY_CLOSED`, `RINGWAY_PEER_CLOSED`, `RINGWAY_PEER_DIED`). A server that is stopped, or merely silent, is not gone.
+ * The connection is one that `ringway_connect` or this has made, with `RINGWAY_RESUMABLE`, which `config` has as well. (Of a server that had it not, everything is in doubt.) Its `receiver` has received everything, and says how it ended (`RINGWAY_CLOSED`, `RINGWAY_PEER_CLOSED`, `RINGWAY_PEER_DIED`). A server that is stopped, or merely silent, is not gone.
  *
- * `timeout`: nanoseconds in which the next server has to be there; negative waits for ever. Where trying again may help it is tried again meanwhile, and once in any case, for which the server has 100 ms. Whether the last one has ended can take 200 ms to be told, whatever the time. Nothing ends the wait before: `ringway_redial_new` is for who wants that.
+ * `timeout`: nanoseconds in which the next server has to be there; negative waits for ever. Where trying again may help it is tried again meanwhile, and once in any case. The first attempt that finds a server there has 100 ms, whatever the time (or that for a handshake, if that is less). Whether the last one has ended can take 200 ms to be told, whatever the time. Nothing ends the wait before: `ringway_redial_new` is for who wants that.
  *
  * On success the halves are given up, and `*sender` and `*receiver` are NULL; `*connection` is the new one, of which everything is new: priority, held frames, interrupters and descriptors are set or asked for again. What the client has held of the old one is gone.
- * Otherwise the connection is as it was, and the variables have its halves, under new addresses: to go on with, or to try again. Only a fault of the library (`RINGWAY_PANICKED`) can leave NULL there.
+ * Otherwise the connection is as it was, and so are the variables: to go on with, or to try again. Only a fault of the library (`RINGWAY_PANICKED`) can leave NULL there.
  *
  * `RINGWAY_PEER_LIVES`, `RINGWAY_UNREAD`: it is not at its end. `RINGWAY_INVALID_CONFIG`: it cannot be resumed. `RINGWAY_NOT_FOUND`, `RINGWAY_DIRECTORY`, `RINGWAY_PEER_GONE`, `RINGWAY_TIMED_OUT`, `RINGWAY_BUSY`: not in that time, and it may be tried again later. Otherwise as `ringway_connect`. May be called from any thread.
  */
@@ -1208,7 +1208,7 @@ ringway_status ringway_redial_new(const ringway_config *config,
                                   ringway_redial **redial);
 
 /**
- * Goes as far as it can now, without waiting for the server. `RINGWAY_OK`: it is resumed. `RINGWAY_EMPTY` alone means not yet: `ringway_redial_wait` tells what to wait for. Every other answer is as that of `ringway_resume`, and the last one: `ringway_redial_take_back` gives the connection back, which may live.
+ * Goes as far as it can now, without waiting for the server. `RINGWAY_OK`: it is resumed. `RINGWAY_EMPTY` alone means not yet: `ringway_redial_awaits` tells what to wait for. Every other answer is as that of `ringway_resume`, and the last one: `ringway_redial_take_back` gives the connection back, which may live.
  */
 RINGWAY_MUST_USE
 ringway_status ringway_redial_step(ringway_redial *redial,
@@ -1219,9 +1219,9 @@ ringway_status ringway_redial_step(ringway_redial *redial,
  * What to wait for before the next step: until `*descriptor` is readable, and for `*nanos` nanoseconds at most. -1: there is nothing to watch, and the time has to pass (`poll` takes it so). The descriptor is not to be closed. After each step it may be another one, of the same number too, which an `epoll` does not know: add it before each wait.
  */
 RINGWAY_MUST_USE
-ringway_status ringway_redial_wait(const ringway_redial *redial,
-                                   int32_t *descriptor,
-                                   int64_t *nanos);
+ringway_status ringway_redial_awaits(const ringway_redial *redial,
+                                     int32_t *descriptor,
+                                     int64_t *nanos);
 
 /**
  * Gives the resuming up, and the halves of the connection back, as they were. `RINGWAY_OUT_OF_TURN`: there are none, since it was resumed, or they were taken back. What is left of `redial` is to be freed.

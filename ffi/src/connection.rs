@@ -152,7 +152,7 @@ pub extern "C" fn ringway_connection_peer_expects(
 }
 
 /// Which line of connections it belongs to, each of which resumes the one before: `token` is the same in all of them, and `generation`, the peer's word where that is the client, tells how many there were before. A frame is named for good by the token, its priority and its position (`ringway_frame`). The token proves nothing: whom to trust,
-/// the uid says. `RINGWAY_NO_SUCH_FIELD`: it cannot be resumed (`RINGWAY_RESUMABLE`, of both sides).
+/// the uid says. Of what a server sends nothing lasts: each begins anew. `RINGWAY_NO_SUCH_FIELD`: it cannot be resumed, since this side has not set `RINGWAY_RESUMABLE`, or its client has not.
 #[unsafe(no_mangle)]
 pub extern "C" fn ringway_connection_lineage(
     connection: Option<&ringway_connection>,
@@ -164,7 +164,7 @@ pub extern "C" fn ringway_connection_lineage(
         let (token, generation) = (given(token, "token")?, given(generation, "generation")?);
         let lineage = connection.made()?.lineage().ok_or_else(|| {
             let text =
-                "the connection cannot be resumed: both sides set RINGWAY_RESUMABLE for that";
+                "the connection cannot be resumed: this side, or its client, has not set RINGWAY_RESUMABLE";
             Failure::new(ringway_status::RINGWAY_NO_SUCH_FIELD, text)
         })?;
         token.write(lineage.token);

@@ -48,13 +48,17 @@ pub(crate) struct Lent(NonNull<ringway_receiver>);
 
 impl ringway_receiver {
     pub(crate) fn new(half: Receiver, manner: Manner) -> Box<Self> {
+        Box::new(Self::of(half, manner))
+    }
+
+    pub(crate) fn of(half: Receiver, manner: Manner) -> Self {
         let about = ringway_half {
             capacity: half.capacity(),
             max_payload: half.capacity(),
             priorities: half.priorities(),
             peer: half.peer().into(),
         };
-        Box::new(Self {
+        Self {
             half,
             state: State {
                 open: false,
@@ -64,7 +68,7 @@ impl ringway_receiver {
                 frame: None,
                 batch: None,
             },
-        })
+        }
     }
 
     /// The half, of a handle in which nothing is open.
@@ -297,7 +301,7 @@ pub unsafe extern "C" fn ringway_receiver_about(
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct ringway_last {
-    /// Its position: with the priority, and the token of `ringway_connection_lineage`, it names the frame for good. `UINT64_MAX` before the first one, and where the connection cannot be resumed.
+    /// Its position: with the priority, and the token of `ringway_connection_lineage`, it names the frame for good. `UINT64_MAX` before the first one, where the connection cannot be resumed, and in a client, whose servers each begin anew.
     pub position: u64,
     /// Its priority.
     pub priority: u8,

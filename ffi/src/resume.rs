@@ -44,7 +44,8 @@ impl From<&Resumed> for ringway_resumed {
 pub struct ringway_redial {
     /// `None`: nothing is left in it, or a call panicked.
     redial: Option<Redial>,
-    manner: Manner,
+    /// Those of the handles that it was made of.
+    places: Option<Places>,
     stage: Stage,
     process: u32,
 }
@@ -80,12 +81,23 @@ struct Halves<'a> {
     receiver: &'a mut Option<NonNull<ringway_receiver>>,
 }
 
+/// Where the handles of both halves lie while these are out of them, so that they are where they were if they come back.
+#[derive(Debug)]
+struct Places {
+    sender: Box<MaybeUninit<ringway_sender>>,
+    receiver: Box<MaybeUninit<ringway_receiver>>,
+    manner: Manner,
+}
+
+/// Handles that `Box` gave away.
+type Handles = (NonNull<ringway_sender>, NonNull<ringway_receiver>);
+
 impl Halves<'_> {
-    /// The connection, and how its receiver releases. The variables are NULL then, so that whatever happens nothing is freed twice.
+    /// The connection, and the places of its handles. The variables are NULL then, so that whatever happens nothing is freed twice.
     ///
     /// # Safety
     /// In each variable is NULL, or a handle that was not freed, and that nobody else uses.
-    unsafe fn take(&mut self) -> Result<(Connection, Manner), Failure> {
+    unsafe fn take(&mut self) -> Result<(Connection, Places), Failure> {
         let manner = {
             // SAFETY: the caller's promise.
             let (mut sends, mut receives) = unsafe {
@@ -108,37 +120,65 @@ impl Halves<'_> {
                 Box::from_raw(receives.as_ptr()),
             )
         };
+        let ((sends, sender), (receives, receiver)) = (emptied(sends), emptied(receives));
+        let places = Places {
+            sender,
+            receiver,
+            manner,
+        };
         match Connection::reunite(sends.into_half(), receives.into_half()) {
-            Ok(connection) => Ok((connection, manner)),
+            Ok(connection) => Ok((connection, places)),
             Err(unrelated) => {
-                self.keep(*unrelated.sender, *unrelated.receiver, manner);
+                self.give(places.filled(*unrelated.sender, *unrelated.receiver));
                 let text = "`sender` and `receiver` are halves of different connections";
                 Err(Failure::argument(text))
             }
         }
     }
 
-    /// Gives it back.
-    fn give(&mut self, connection: Connection, manner: Manner) {
+    /// Gives them back.
+    fn give(&mut self, (sends, receives): Handles) {
+        *self.sender = Some(sends);
+        *self.receiver = Some(receives);
+    }
+}
+
+impl Places {
+    /// The handles, with the halves of `connection` in them.
+    fn of(self, connection: Connection) -> Handles {
         let (sends, receives) = connection.split();
-        self.keep(sends, receives, manner);
+        self.filled(sends, receives)
     }
 
-    fn keep(&mut self, sends: Sender, receives: Receiver, manner: Manner) {
-        let receives = ringway_receiver::new(receives, manner);
-        *self.sender = Some(NonNull::from(Box::leak(ringway_sender::new(sends))));
-        *self.receiver = Some(NonNull::from(Box::leak(receives)));
+    fn filled(self, sends: Sender, receives: Receiver) -> Handles {
+        let receives = ringway_receiver::of(receives, self.manner);
+        let sends = ringway_sender::of(sends);
+        (filled(self.sender, sends), filled(self.receiver, receives))
     }
+}
+
+/// What is in a handle, and its place.
+fn emptied<T>(handle: Box<T>) -> (T, Box<MaybeUninit<T>>) {
+    let place = Box::into_raw(handle);
+    // SAFETY: `Box` gave it away just now. The value goes out of it, and nobody takes the place for one that has it still.
+    unsafe { (place.read(), Box::from_raw(place.cast())) }
+}
+
+fn filled<T>(place: Box<MaybeUninit<T>>, value: T) -> NonNull<T> {
+    let place = NonNull::from(Box::leak(place)).cast::<T>();
+    // SAFETY: room for one, which `Box` gave away just now.
+    unsafe { place.write(value) };
+    place
 }
 
 /// Connects anew, in the place of a connection whose server is gone, and sends the next one what that had not finished with: the same frames, in the same order, at the same positions and priorities, each of which says in its `redelivery` whether it may have been handled. `resumed` tells how many they are.
 ///
-/// The connection is one that `ringway_connect` or this has made, with `RINGWAY_RESUMABLE`, of a server that has that too; `config` has it as well. Its `receiver` has received everything, and says how it ended (`RINGWAY_CLOSED`, `RINGWAY_PEER_CLOSED`, `RINGWAY_PEER_DIED`). A server that is stopped, or merely silent, is not gone.
+/// The connection is one that `ringway_connect` or this has made, with `RINGWAY_RESUMABLE`, which `config` has as well. (Of a server that had it not, everything is in doubt.) Its `receiver` has received everything, and says how it ended (`RINGWAY_CLOSED`, `RINGWAY_PEER_CLOSED`, `RINGWAY_PEER_DIED`). A server that is stopped, or merely silent, is not gone.
 ///
-/// `timeout`: nanoseconds in which the next server has to be there; negative waits for ever. Where trying again may help it is tried again meanwhile, and once in any case, for which the server has 100 ms. Whether the last one has ended can take 200 ms to be told, whatever the time. Nothing ends the wait before: `ringway_redial_new` is for who wants that.
+/// `timeout`: nanoseconds in which the next server has to be there; negative waits for ever. Where trying again may help it is tried again meanwhile, and once in any case. The first attempt that finds a server there has 100 ms, whatever the time (or that for a handshake, if that is less). Whether the last one has ended can take 200 ms to be told, whatever the time. Nothing ends the wait before: `ringway_redial_new` is for who wants that.
 ///
 /// On success the halves are given up, and `*sender` and `*receiver` are NULL; `*connection` is the new one, of which everything is new: priority, held frames, interrupters and descriptors are set or asked for again. What the client has held of the old one is gone.
-/// Otherwise the connection is as it was, and the variables have its halves, under new addresses: to go on with, or to try again. Only a fault of the library (`RINGWAY_PANICKED`) can leave NULL there.
+/// Otherwise the connection is as it was, and so are the variables: to go on with, or to try again. Only a fault of the library (`RINGWAY_PANICKED`) can leave NULL there.
 ///
 /// `RINGWAY_PEER_LIVES`, `RINGWAY_UNREAD`: it is not at its end. `RINGWAY_INVALID_CONFIG`: it cannot be resumed. `RINGWAY_NOT_FOUND`, `RINGWAY_DIRECTORY`, `RINGWAY_PEER_GONE`, `RINGWAY_TIMED_OUT`, `RINGWAY_BUSY`: not in that time, and it may be tried again later. Otherwise as `ringway_connect`. May be called from any thread.
 // SAFETY: the callers' contract is that of lib.rs.
@@ -161,7 +201,7 @@ pub unsafe extern "C" fn ringway_resume(
         let resumed = given(resumed, "resumed")?;
         let mut halves = Halves { sender, receiver };
         // SAFETY: the caller's promise.
-        let (lost, manner) = unsafe { halves.take() }?;
+        let (lost, places) = unsafe { halves.take() }?;
         match config.config.resume(address, lost, deadline(timeout)) {
             Ok(made) => {
                 resumed.write((&made).into());
@@ -170,7 +210,7 @@ pub unsafe extern "C" fn ringway_resume(
             }
             Err(not) => {
                 let failure = Failure::from(not.error());
-                halves.give(not.into_connection(), manner);
+                halves.give(places.of(not.into_connection()));
                 Err(failure)
             }
         }
@@ -196,12 +236,12 @@ pub unsafe extern "C" fn ringway_redial_new(
         let redial = given(redial, "redial")?;
         let mut halves = Halves { sender, receiver };
         // SAFETY: the caller's promise.
-        let (lost, manner) = unsafe { halves.take() }?;
+        let (lost, places) = unsafe { halves.take() }?;
         match config.config.redial(address, lost, deadline(timeout)) {
             Ok(made) => {
                 redial.write(Box::new(ringway_redial {
                     redial: Some(made),
-                    manner,
+                    places: Some(places),
                     stage: Stage::Later,
                     process: std::process::id(),
                 }));
@@ -209,14 +249,14 @@ pub unsafe extern "C" fn ringway_redial_new(
             }
             Err(not) => {
                 let failure = Failure::from(not.error());
-                halves.give(not.into_connection(), manner);
+                halves.give(places.of(not.into_connection()));
                 Err(failure)
             }
         }
     })
 }
 
-/// Goes as far as it can now, without waiting for the server. `RINGWAY_OK`: it is resumed. `RINGWAY_EMPTY` alone means not yet: `ringway_redial_wait` tells what to wait for. Every other answer is as that of `ringway_resume`, and the last one: `ringway_redial_take_back` gives the connection back, which may live.
+/// Goes as far as it can now, without waiting for the server. `RINGWAY_OK`: it is resumed. `RINGWAY_EMPTY` alone means not yet: `ringway_redial_awaits` tells what to wait for. Every other answer is as that of `ringway_resume`, and the last one: `ringway_redial_take_back` gives the connection back, which may live.
 #[unsafe(no_mangle)]
 pub extern "C" fn ringway_redial_step(
     redial: Option<&mut ringway_redial>,
@@ -236,7 +276,7 @@ pub extern "C" fn ringway_redial_step(
 
 /// What to wait for before the next step: until `*descriptor` is readable, and for `*nanos` nanoseconds at most. -1: there is nothing to watch, and the time has to pass (`poll` takes it so). The descriptor is not to be closed. After each step it may be another one, of the same number too, which an `epoll` does not know: add it before each wait.
 #[unsafe(no_mangle)]
-pub extern "C" fn ringway_redial_wait(
+pub extern "C" fn ringway_redial_awaits(
     redial: Option<&ringway_redial>,
     descriptor: Option<&mut MaybeUninit<i32>>,
     nanos: Option<&mut MaybeUninit<i64>>,
@@ -260,19 +300,20 @@ pub extern "C" fn ringway_redial_wait(
 #[unsafe(no_mangle)]
 pub extern "C" fn ringway_redial_take_back(
     redial: Option<&mut ringway_redial>,
-    sender: Option<&mut MaybeUninit<Box<ringway_sender>>>,
-    receiver: Option<&mut MaybeUninit<Box<ringway_receiver>>>,
+    sender: Option<&mut MaybeUninit<NonNull<ringway_sender>>>,
+    receiver: Option<&mut MaybeUninit<NonNull<ringway_receiver>>>,
 ) -> ringway_status {
     call(|| {
         let redial = given(redial, "redial")?;
         let (sender, receiver) = (given(sender, "sender")?, given(receiver, "receiver")?);
         redial.own()?;
         let steps = redial.redial.take();
-        let lost = steps.and_then(Redial::into_connection).ok_or_else(over)?;
+        let lost = steps.and_then(Redial::into_connection);
+        let (lost, places) = lost.zip(redial.places.take()).ok_or_else(over)?;
         redial.stage = Stage::Over;
-        let (sends, receives) = lost.split();
-        sender.write(ringway_sender::new(sends));
-        receiver.write(ringway_receiver::new(receives, redial.manner));
+        let (sends, receives) = places.of(lost);
+        sender.write(sends);
+        receiver.write(receives);
         Ok(())
     })
 }
@@ -330,7 +371,7 @@ impl ringway_redial {
                 return Err(error.into());
             }
         }
-        let text = "it is not resumed yet: ringway_redial_wait tells what to wait for";
+        let text = "it is not resumed yet: ringway_redial_awaits tells what to wait for";
         Err(Failure::new(ringway_status::RINGWAY_EMPTY, text))
     }
 }

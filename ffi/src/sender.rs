@@ -40,13 +40,17 @@ pub(crate) struct Lent(NonNull<ringway_sender>);
 
 impl ringway_sender {
     pub(crate) fn new(half: Sender) -> Box<Self> {
+        Box::new(Self::of(half))
+    }
+
+    pub(crate) fn of(half: Sender) -> Self {
         let about = ringway_half {
             capacity: half.capacity(),
             max_payload: half.max_payload(),
             priorities: half.priorities(),
             peer: half.peer().into(),
         };
-        Box::new(Self {
+        Self {
             half,
             state: State {
                 open: false,
@@ -57,7 +61,7 @@ impl ringway_sender {
                 reservation: None,
                 group: None,
             },
-        })
+        }
     }
 
     /// The half, of a handle in which nothing is open.

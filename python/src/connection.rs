@@ -425,8 +425,8 @@ impl Connection {
         self.receiver.get().resumable()
     }
 
-    /// `(token, generation)`: the line of connections that this one belongs to, each of which resumes the one before it. The token, 16 bytes that are the same in all of them, names a frame for good, together
-    /// with its priority and its position (`Receiver.last_position`); it proves nothing. The generation, by the client's word, is how many there were before. None where the connection cannot be resumed.
+    /// `(token, generation)`: the line of connections that this one belongs to, each of which resumes the one before it. The token, 16 bytes that are the same in all of them, names what the client sends for good, together
+    /// with the priority and the position (`Receiver.last_position`); it proves nothing. The generation, by the client's word, is how many there were before. None where the connection cannot be resumed.
     #[getter]
     fn lineage(&self) -> Option<(Cow<'_, [u8]>, u32)> {
         let of = self.lineage.as_ref()?;

@@ -29,6 +29,8 @@ pub(crate) struct Receiver {
     trusts: bool,
     /// The peer sends to the next one what this one has not finished with.
     is_resumable: bool,
+    /// Its frames have names that last.
+    gives_account: bool,
 }
 
 impl Receiver {
@@ -45,12 +47,14 @@ impl Receiver {
         let interrupter = receiver.interrupter();
         let descriptor = receiver.as_fd().as_raw_fd();
         let capacity = receiver.capacity();
+        let gives_account = receiver.gives_account();
         Self {
             half: Half::new(Inbox::new(receiver), wait, interrupter, descriptor),
             last: Last::default(),
             capacity,
             trusts,
             is_resumable,
+            gives_account,
         }
     }
 
@@ -416,11 +420,11 @@ impl Receiver {
         self.last.redelivery()
     }
 
-    /// The position of the frame that was received last, of a connection that can be resumed: with `Connection.lineage` and the priority it names the frame for good, in whichever server receives it. Of a batch, that of its
-    /// last frame. None before the first one, and where the connection cannot be resumed.
+    /// The position of the frame that was received last, in the server of a connection that can be resumed: with `Connection.lineage` and the priority it names the frame for good, whichever server receives it.
+    /// Of a batch, that of its last frame. None before the first one, and in the client, whose servers each begin anew.
     #[getter]
     fn last_position(&self) -> Option<u64> {
-        self.last.position().filter(|_| self.is_resumable)
+        self.last.position().filter(|_| self.gives_account)
     }
 
     fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {

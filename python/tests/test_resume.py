@@ -134,6 +134,11 @@ def test_a_frame_is_named_for_good(place: str) -> None:
         assert name is not None
         names.append(name)
     assert names == sorted(set(names))
+    # What servers send has no name that lasts.
+    server.send_batch([b"4", b"5"])
+    for call in (lost.recv, lambda: lost.recv_into(bytearray(1 << 17))):
+        call()
+        assert lost.receiver.last_position is None
     server.close()
     end(lost)
     next_one, resumed = there.resume(lost)

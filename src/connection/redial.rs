@@ -19,7 +19,7 @@ const SHORTEST: Duration = Duration::from_micros(100);
 const LONGEST: Duration = Duration::from_millis(10);
 /// Between two looks for what nobody tells of.
 const AGAIN: Duration = Duration::from_millis(1);
-/// What the first attempt has, whatever the deadline: a server that is there is not asked in vain.
+/// What the first attempt has that finds a server there, whatever the deadline: none is asked in vain.
 const FIRST: Duration = Duration::from_millis(100);
 
 /// A connection that is being resumed: [`Config::resume`] for who waits in a loop of its own. No step waits for the server. Dropping it gives up the resuming and the lost connection too:
@@ -63,7 +63,7 @@ pub struct Redial {
     stage: Stage,
     /// Behind the attempt that fails next.
     next_pause: Duration,
-    /// There was an attempt.
+    /// Somebody was there, and was tried.
     tried: bool,
     deadline: Instant,
 }
@@ -263,14 +263,16 @@ impl Redial {
                     Ok(Dialled::Done(connection)) => return Ok(Reached::Met(connection)),
                     Ok(_) if Instant::now() >= dial.deadline => Err(dial.late()),
                     Ok(Dialled::Later) => return Ok(Reached::Later),
-                    Ok(Dialled::Waits) => return Ok(Reached::Waits),
+                    Ok(Dialled::Waits) => {
+                        self.tried = true;
+                        return Ok(Reached::Waits);
+                    }
                     Err(error) => Err(error),
                 },
                 _ => self.address.resolve(false).map(|path| {
                     let now = Instant::now();
                     let least = if self.tried { SHORTEST } else { FIRST };
                     let until = (now + self.config.timeout).min(self.deadline.max(now + least));
-                    self.tried = true;
                     Dial::to(&self.config, path, claim.clone(), until)
                 }),
             };

@@ -184,7 +184,7 @@ impl Config {
     /// receiver has received everything, and says [`PeerDied`](crate::RecvError::PeerDied), [`Closed`](crate::RecvError::Closed) or [`PeerClosed`](crate::RecvError::PeerClosed) (a
     /// [`Poller`](crate::Poller) gives it back in [`Ended`](crate::Ended)). A server that is stopped, or merely silent, is not gone.
     ///
-    /// While nobody listens there, or the directory for names is not fit for use, or whoever listens goes away in the handshake, does not answer in time or takes no clients now, it is tried again until `deadline`; once in any case, for which the server has 100 ms (or the time for a handshake, if that is less). Whether the server has
+    /// While nobody listens there, or the directory for names is not fit for use, or whoever listens goes away in the handshake, does not answer in time or takes no clients now, it is tried again until `deadline`; once in any case. The first attempt that finds a server there has 100 ms, whatever the deadline (or the time for a handshake, if that is less). Whether the server has
     /// ended can take up to 200 ms to be told, whatever the deadline.
     ///
     /// ```

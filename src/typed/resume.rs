@@ -67,7 +67,7 @@ impl<M: Messages + ?Sized> Receiver<M> {
         self.inbox.receiver.last_redelivery()
     }
 
-    /// Its position, where the connection can be resumed: see [`ringway::Receiver::last_position`](crate::Receiver::last_position).
+    /// Its position, in the server of a connection that can be resumed: see [`ringway::Receiver::last_position`](crate::Receiver::last_position).
     pub fn last_position(&self) -> Option<u64> {
         self.inbox.receiver.last_position()
     }

@@ -160,28 +160,29 @@ inline void by_steps() {
     (void)first.get();
     sender.send(std::uint64_t{7});
     ends(receiver);
+    const auto *before = sender.get();
     THROWS(RINGWAY_INVALID_CONFIG, ringway::redial(path, sender, receiver, options().capacity(5000)));
     {
         ringway::redial given_up(path, sender, receiver, options());
-        CHECK(sender.get() == nullptr && !given_up.step().value() && given_up.wait().descriptor >= -1);
+        CHECK(sender.get() == nullptr && !given_up.step().value() && given_up.awaits().descriptor >= 0);
         given_up.take_back(sender, receiver);
         THROWS(RINGWAY_OUT_OF_TURN, (given_up.take_back(sender, receiver), 0));
         CHECK(given_up.step().error().code() == RINGWAY_OUT_OF_TURN);
     }
     {
         // That nobody answers in time is the last word, and no reason to go on.
-        auto late = ringway::redial::attempt(path, sender, receiver, options(), 1ms);
+        auto late = ringway::try_redial(path, sender, receiver, options(), 1ms);
         auto stepped = late->step();
         for (; stepped; stepped = late->step()) {
             CHECK(!*stepped);
             std::this_thread::sleep_for(1ms);
         }
         CHECK(stepped.error().code() == RINGWAY_TIMED_OUT);
-        THROWS(RINGWAY_OUT_OF_TURN, (void)late->wait());
+        THROWS(RINGWAY_OUT_OF_TURN, (void)late->awaits());
         late->take_back(sender, receiver);
         CHECK(listener.try_accept(ringway::do_not_wait).error().code() == RINGWAY_EMPTY);
     }
-    CHECK(!ringway::redial::attempt(path, sender, receiver, options().capacity(5000)) && sender.get());
+    CHECK(!ringway::try_redial(path, sender, receiver, options().capacity(5000), 60s) && sender.get() == before);
     ringway::redial redial(path, sender, receiver, options(), 60s);
     std::optional<ringway::connection> next;
     const auto accept = [&](ringway::wait_time wait) {
@@ -189,7 +190,7 @@ inline void by_steps() {
     };
     std::optional<ringway::resumed<>> resumed;
     while (!(resumed = redial.step().value())) {
-        const auto pause = redial.wait();
+        const auto pause = redial.awaits();
         pollfd lines[] = {{pause.descriptor, POLLIN, 0}, {listener.descriptor(), POLLIN, 0}};
         CHECK(poll(lines, next ? 1 : 2, static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(pause.most).count())) >= 0);
         if (!next) accept(ringway::do_not_wait);
@@ -210,6 +211,7 @@ inline void client(const std::string &path, int rounds) {
         while (!connection) {
             if (auto made = ringway::try_connect(path, options())) connection.emplace(*std::move(made));
             else CHECK(made.error().code() == RINGWAY_NOT_FOUND);
+            std::this_thread::sleep_for(1ms);
         }
         auto [sender, receiver] = (*std::move(connection)).split();
         {

@@ -184,11 +184,11 @@ static void refused(void) {
     SAYS("the peer lives");
     goes_on(&service);
 
+    const struct side before = *client;
     struct side mixed = {.sender = client->sender, .receiver = other.client.receiver};
     GIVES(RINGWAY_INVALID_ARGUMENT, ringway_resume(config, service.path, &mixed.sender, &mixed.receiver, 0, &connection, &resumed));
     SAYS("`sender` and `receiver` are halves of different connections");
-    client->sender = mixed.sender;
-    other.client.receiver = mixed.receiver;
+    CHECK(mixed.sender == client->sender && mixed.receiver == other.client.receiver);
     goes_on(&service);
     goes_on(&other);
     ringway_sender *none = NULL;
@@ -235,6 +235,7 @@ static void refused(void) {
     ringway_listener_free(service.listener);
     GIVES(RINGWAY_NOT_FOUND, resume(&service, SECOND / 100, &connection, &resumed));
     CHECK(connection == NULL && redial == NULL);
+    CHECK(client->sender == before.sender && client->receiver == before.receiver);
 
     /* Somebody listens there again: nothing was lost by all that. */
     struct accepts accepts;
@@ -290,7 +291,7 @@ static void by_steps(void) {
     /* Given up: it is held as it was. */
     OK(ringway_redial_new(config, service.path, &client->sender, &client->receiver, RINGWAY_FOR_EVER, &redial));
     CHECK(client->sender == NULL && client->receiver == NULL);
-    OK(ringway_redial_wait(redial, &descriptor, &nanos));
+    OK(ringway_redial_awaits(redial, &descriptor, &nanos));
     CHECK(descriptor == -1 && nanos > 0 && nanos <= SECOND);
     for (int step = 0; step < 20; step++) {
         GIVES(RINGWAY_EMPTY, ringway_redial_step(redial, &connection, &resumed));
@@ -299,7 +300,7 @@ static void by_steps(void) {
     OK(ringway_redial_take_back(redial, &client->sender, &client->receiver));
     GIVES(RINGWAY_OUT_OF_TURN, ringway_redial_take_back(redial, &client->sender, &client->receiver));
     GIVES(RINGWAY_OUT_OF_TURN, ringway_redial_step(redial, &connection, &resumed));
-    GIVES(RINGWAY_OUT_OF_TURN, ringway_redial_wait(redial, &descriptor, &nanos));
+    GIVES(RINGWAY_OUT_OF_TURN, ringway_redial_awaits(redial, &descriptor, &nanos));
     SAYS("begin another one");
     ringway_redial_free(redial);
     OK(ringway_receiver_rewind(client->receiver, &bytes));
@@ -311,12 +312,12 @@ static void by_steps(void) {
     OK(ringway_redial_new(config, "no such name!", &client->sender, &client->receiver, LONG, &redial));
     GIVES(RINGWAY_INVALID_NAME, ringway_redial_step(redial, &connection, &resumed));
     GIVES(RINGWAY_OUT_OF_TURN, ringway_redial_step(redial, &connection, &resumed));
-    GIVES(RINGWAY_OUT_OF_TURN, ringway_redial_wait(redial, &descriptor, &nanos));
+    GIVES(RINGWAY_OUT_OF_TURN, ringway_redial_awaits(redial, &descriptor, &nanos));
     SAYS("take the connection back");
     pid_t child = fork();
     if (child == 0) {
         GIVES(RINGWAY_FORKED, ringway_redial_step(redial, &connection, &resumed));
-        GIVES(RINGWAY_FORKED, ringway_redial_wait(redial, &descriptor, &nanos));
+        GIVES(RINGWAY_FORKED, ringway_redial_awaits(redial, &descriptor, &nanos));
         GIVES(RINGWAY_FORKED, ringway_redial_take_back(redial, &client->sender, &client->receiver));
         ringway_redial_free(redial);
         _exit(0);
@@ -330,7 +331,7 @@ static void by_steps(void) {
     ringway_status status;
     int watched = 0;
     while ((status = ringway_redial_step(redial, &connection, &resumed)) == RINGWAY_EMPTY) {
-        OK(ringway_redial_wait(redial, &descriptor, &nanos));
+        OK(ringway_redial_awaits(redial, &descriptor, &nanos));
         CHECK(nanos >= 0 && nanos <= LONG);
         watched += descriptor >= 0;
         struct pollfd lines[2] = {{descriptor, POLLIN, 0}, {.events = POLLIN}};

@@ -271,7 +271,7 @@ class Receiver(Generic[R]):
 
     @property
     def last_position(self) -> int | None:
-        """The position of the frame that was received last, of a connection that can be resumed: see :attr:`ringway.Receiver.last_position`."""
+        """The position of the frame that was received last, in the server of a connection that can be resumed: see :attr:`ringway.Receiver.last_position`."""
         return self.untyped.last_position
 
     def arm(self) -> bool:

@@ -45,7 +45,7 @@ def resume(name: Name, lost: Any, timeout: float | None = None, **options: Any) 
     ``lost`` was made by :func:`connect` with ``resumable=True``, as the server's listener was, or by this. It has to be at its end: everything that there was is received, and receiving raises how
     it ended. It is closed then. The options are those of :func:`connect`; a typed connection carries the same messages as before.
 
-    Raises as :func:`connect`, behind the timeout where trying again may help; :class:`ringway.Unread` where there is something to receive, and :class:`ringway.PeerLives` where the server, however
+    Raises as :func:`connect`, behind the timeout where trying again may help (the first attempt that finds a server there has 100 ms whatever it is, and it can take 200 ms to be told whether the last one has ended); :class:`ringway.Unread` where there is something to receive, and :class:`ringway.PeerLives` where the server, however
     silent, is not gone. ``lost`` is as it was then, to be resumed by another call. Only what a signal's handler raises in the moment in which it has succeeded takes the new connection with it, and ``lost`` is closed.
 
     >>> import ringway, threading

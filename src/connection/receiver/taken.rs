@@ -31,9 +31,15 @@ impl Receiver {
     }
 
     /// Of the frame that was received last, what [`Frame::position`](crate::Frame::position) says: with [`Connection::lineage`](crate::Connection::lineage) and [`Receiver::last_priority`] it names the
-    /// frame for good. `None` before the first one, and where the connection cannot be resumed.
+    /// frame for good. `None` before the first one, and where this receiver does not [give account](Receiver::gives_account).
     pub fn last_position(&self) -> Option<u64> {
         self.told[0].position
+    }
+
+    /// Whether the sender is told of each frame before it is handed out: in a server, of a connection that can be resumed. Its frames keep their names when they are sent again; what a client receives has none
+    /// that lasts, since each server begins anew.
+    pub fn gives_account(&self) -> bool {
+        self.lane.gives_account()
     }
 
     /// The next frame, waiting for it: where there are several lanes, or account is given.
@@ -171,5 +177,31 @@ mod tests {
         assert_eq!(told(receiver), (0, Some(places[0])));
         assert_eq!(receiver.recv().unwrap().len(), 12);
         assert_eq!(told(receiver), (0, Some(places[1])));
+    }
+
+    /// What servers send has no name that lasts.
+    #[test]
+    fn a_client_gives_no_account() {
+        let (mut server, mut client) = pair("no-account", &Config::new().resumable(true));
+        server.sender().send(b"x").unwrap();
+        let receiver = client.receiver();
+        assert_eq!(receiver.recv().unwrap().len(), 1);
+        assert!(server.receiver().gives_account() && !receiver.gives_account());
+        assert_eq!(told(receiver), (0, None));
+    }
+
+    #[test]
+    fn a_single_lane_leaves_unread_as_several_do() {
+        let (mut server, mut client) = pair("unread-alone", &Config::new().resumable(true));
+        client.sender().send(b"x").unwrap();
+        client.sender().send(b"longer").unwrap();
+        let receiver = server.receiver();
+        let mut buffer = [0; 2];
+        assert_eq!(receiver.recv_into(&mut buffer), Ok(1));
+        let first = told(receiver);
+        assert!(receiver.recv_into(&mut buffer).is_err());
+        assert_eq!(told(receiver), first);
+        assert_eq!(receiver.recv().unwrap().len(), 6);
+        assert_ne!(told(receiver), first);
     }
 }

@@ -87,6 +87,9 @@ template <auto Free> struct free_with {
     template <class T> void operator()(T *handle) const noexcept { Free(handle); }
 };
 
+/// Takes the handles out of their objects (`resume.hpp`).
+struct handles;
+
 template <class T, auto Free> using owned = std::unique_ptr<T, free_with<Free>>;
 
 } // namespace detail

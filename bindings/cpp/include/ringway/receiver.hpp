@@ -120,6 +120,8 @@ class receiver {
         detail::must(ringway_receiver_descriptor(handle_.get(), &descriptor));
         return descriptor;
     }
+    /// Finishes with what was copied out, where the connection can be resumed: as a server does that has answered and is about to end. Otherwise that is done when the next frame is asked for.
+    void release() { detail::must(ringway_receiver_release(handle_.get())); }
     /// What is said of the frame that was received last, by calls that return no `frame`; of several at once, of the last of them.
     [[nodiscard]] ringway_last last() const {
         ringway_last last;
@@ -138,10 +140,9 @@ class receiver {
         return ringway::interrupter(made);
     }
     [[nodiscard]] ringway_receiver *get() const noexcept { return handle_.get(); }
-    /// Gives the handle up, to who frees it.
-    [[nodiscard]] ringway_receiver *release() noexcept { return handle_.release(); }
 
   private:
+    friend struct detail::handles;
     /// Apart, so that the way above makes nothing ready for it.
     [[gnu::noinline]] void recv_all(void *start, std::size_t size, wait_time wait) {
         std::size_t length;

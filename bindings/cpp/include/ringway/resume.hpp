@@ -20,15 +20,17 @@ template <class C = connection> struct resumed {
 };
 
 namespace detail {
-/// Calls with halves that the call may take. Whatever it does not take is where it was.
-template <class Call> status with_halves(sender &sends, receiver &receives, Call call) {
-    ringway_sender *ours = sends.release();
-    ringway_receiver *theirs = receives.release();
-    const status code = call(&ours, &theirs);
-    sends = sender(ours);
-    receives = receiver(theirs);
-    return code;
-}
+struct handles {
+    /// Calls with halves that the call may take. Whatever it does not take is where it was.
+    template <class Call> static status lend(sender &sends, receiver &receives, Call call) {
+        ringway_sender *ours = sends.handle_.release();
+        ringway_receiver *theirs = receives.handle_.release();
+        const status code = call(&ours, &theirs);
+        sends.handle_.reset(ours);
+        receives.handle_.reset(theirs);
+        return code;
+    }
+};
 
 inline resumed<> made(ringway_connection *next, const ringway_resumed &told) { return {connection(next), told.unseen, told.in_doubt, told.broken}; }
 
@@ -39,13 +41,13 @@ template <class S, class R> resumed<typed_connection<S, R>> typed(resumed<> made
 
 /// Connects anew, in the place of a connection whose server is gone, and sends the next one what that had not finished with. Both sides set `RINGWAY_RESUMABLE`, and `receives` has said how the connection ended (`RINGWAY_CLOSED`, `RINGWAY_PEER_CLOSED`, `RINGWAY_PEER_DIED`). It waits for the next server as long as it is told.
 ///
-/// On success the halves are empty, and the new connection is in the result: priority, held frames, interrupters and descriptors are set or asked for again. Otherwise they are as they were, but for what `get()` gives: nothing is lost, and it may be tried again.
-/// `wait` is for the next server, which has 100 ms in any case.
+/// On success the halves are empty, and the new connection is in the result: priority, held frames, interrupters and descriptors are set or asked for again. Otherwise they are as they were: nothing is lost, and it may be tried again.
+/// `wait` is for the next server. The first attempt that finds one there has 100 ms in any case (or the time for a handshake, if that is less).
 [[nodiscard]] inline expected<resumed<>> try_resume(const std::string &address, sender &sends, receiver &receives, const config &options, wait_time wait) {
     ringway_connection *next;
     ringway_resumed told;
     const auto done = detail::at(address, [&](const char *place) {
-        return detail::with_halves(sends, receives, [&](ringway_sender **ours, ringway_receiver **theirs) { return ringway_resume(options.get(), place, ours, theirs, wait.nanos(), &next, &told); });
+        return detail::handles::lend(sends, receives, [&](ringway_sender **ours, ringway_receiver **theirs) { return ringway_resume(options.get(), place, ours, theirs, wait.nanos(), &next, &told); });
     });
     if (!done) return done.error();
     return detail::made(next, told);
@@ -72,27 +74,13 @@ class redial {
     /// Takes a handle over.
     explicit redial(ringway_redial *handle) : handle_(handle) {}
     /// Takes the halves; where it throws, they are as they were. Nothing happens before the first step.
-    redial(const std::string &address, sender &sends, receiver &receives, const config &options, wait_time wait = for_ever)
-        : redial(std::move(attempt(address, sends, receives, options, wait).value())) {}
+    redial(const std::string &address, sender &sends, receiver &receives, const config &options, wait_time wait = for_ever);
     /// Of a connection that carries messages: to be stepped by `step<S, R>()`.
     template <class S, class R>
     redial(const std::string &address, typed_sender<S> &sends, typed_receiver<R> &receives, config options, wait_time wait = for_ever)
         : redial(address, sends.untyped(), receives.untyped(), detail::carrying<S, R>(std::move(options)), wait) {}
-    /// As the constructors, and throws nothing.
-    [[nodiscard]] static expected<redial> attempt(const std::string &address, sender &sends, receiver &receives, const config &options, wait_time wait = for_ever) {
-        ringway_redial *made;
-        const auto done = detail::at(address, [&](const char *place) {
-            return detail::with_halves(sends, receives, [&](ringway_sender **ours, ringway_receiver **theirs) { return ringway_redial_new(options.get(), place, ours, theirs, wait.nanos(), &made); });
-        });
-        if (!done) return done.error();
-        return redial(made);
-    }
-    template <class S, class R>
-    [[nodiscard]] static expected<redial> attempt(const std::string &address, typed_sender<S> &sends, typed_receiver<R> &receives, config options, wait_time wait = for_ever) {
-        return attempt(address, sends.untyped(), receives.untyped(), detail::carrying<S, R>(std::move(options)), wait);
-    }
 
-    /// Goes as far as it can now. Nothing in the result: not yet, and `wait()` tells what to wait for. An error is the last answer: the connection, which may live, is there to be taken back.
+    /// Goes as far as it can now. Nothing in the result: not yet, and `awaits()` tells what for. An error is the last answer: the connection, which may live, is there to be taken back.
     [[nodiscard]] expected<std::optional<resumed<>>> step() {
         ringway_connection *next;
         ringway_resumed told;
@@ -111,14 +99,14 @@ class redial {
     }
 
     /// What to wait for before the next step: that the descriptor is readable, and no longer than `most`. -1: there is none, and the time has to pass, which `poll` takes so. An `epoll` does not know it any more behind a step, whatever its number: add it before each wait.
-    struct pause {
+    struct awaited {
         int descriptor;
         std::chrono::nanoseconds most;
     };
-    [[nodiscard]] pause wait() const {
+    [[nodiscard]] awaited awaits() const {
         int descriptor;
         std::int64_t nanos;
-        detail::must(ringway_redial_wait(handle_.get(), &descriptor, &nanos));
+        detail::must(ringway_redial_awaits(handle_.get(), &descriptor, &nanos));
         return {descriptor, std::chrono::nanoseconds(nanos)};
     }
 
@@ -136,5 +124,22 @@ class redial {
   private:
     detail::owned<ringway_redial, ringway_redial_free> handle_;
 };
+
+/// As the constructors of `redial`, and throws nothing. `wait` is for the next server, and not for this call.
+[[nodiscard]] inline expected<redial> try_redial(const std::string &address, sender &sends, receiver &receives, const config &options, wait_time wait) {
+    ringway_redial *made;
+    const auto done = detail::at(address, [&](const char *place) {
+        return detail::handles::lend(sends, receives, [&](ringway_sender **ours, ringway_receiver **theirs) { return ringway_redial_new(options.get(), place, ours, theirs, wait.nanos(), &made); });
+    });
+    if (!done) return done.error();
+    return redial(made);
+}
+template <class S, class R>
+[[nodiscard]] expected<redial> try_redial(const std::string &address, typed_sender<S> &sends, typed_receiver<R> &receives, config options, wait_time wait) {
+    return try_redial(address, sends.untyped(), receives.untyped(), detail::carrying<S, R>(std::move(options)), wait);
+}
+
+inline redial::redial(const std::string &address, sender &sends, receiver &receives, const config &options, wait_time wait)
+    : redial(std::move(try_redial(address, sends, receives, options, wait).value())) {}
 
 } // namespace ringway

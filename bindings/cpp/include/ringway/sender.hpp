@@ -151,10 +151,9 @@ class sender {
         return ringway::interrupter(made);
     }
     [[nodiscard]] ringway_sender *get() const noexcept { return handle_.get(); }
-    /// Gives the handle up, to who frees it.
-    [[nodiscard]] ringway_sender *release() noexcept { return handle_.release(); }
 
   private:
+    friend struct detail::handles;
     status try_kind(std::uint16_t kind, bytes_view bytes, wait_time wait) {
         return ringway_sender_send_kind(handle_.get(), kind, bytes.data(), bytes.size(), wait.nanos());
     }
