@@ -202,6 +202,18 @@ inline void by_steps() {
     auto [sends, receives] = std::move(resumed->connection).split();
     sends.send(std::uint64_t{8});
     gets(requests, 8, 0);
+
+    // What was copied out is finished with by who says so.
+    sends.send(std::uint64_t{9});
+    std::uint64_t value;
+    requests.recv_into(value, 60s);
+    requests.release();
+    { const auto gone = std::pair(std::move(answers), std::move(requests)); }
+    ends(receives);
+    accepts last(listener);
+    const auto nothing = ringway::resume(path, sends, receives, options(), 60s);
+    CHECK(value == 9 && nothing.unseen == 0 && nothing.in_doubt == 0);
+    (void)last.get();
 }
 
 /// In each round it sends an empty frame and four numbers, waits for the server's end, and goes on with the next one until that ends: as `ringway-ffi-peer resume`.
