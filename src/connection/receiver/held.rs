@@ -40,3 +40,51 @@ impl Receiver {
         back
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use crate::connection::rest::pair::pair;
+    use crate::connection::{Config, Receiver};
+    use crate::wake::ladder::Wait;
+
+    /// A sender that sleeps for room has it, by nothing but what `ends` does to the frames that are held.
+    fn wakes(name: &str, lanes: usize, ends: impl FnOnce(&mut Receiver)) {
+        let config = Config::new().wait(Wait::Park).lanes(lanes);
+        let (mut server, client) = pair(name, &config.capacity(4096).peer_capacity(4096));
+        let receiver = server.receiver();
+        receiver.hold(true);
+        let (mut sender, _theirs) = client.split();
+        let (tell, told) = mpsc::channel();
+        let sends = thread::spawn(move || {
+            let mut lane = sender.at(lanes - 1).unwrap();
+            while lane.try_send(&[0; 100]).is_ok() {}
+            tell.send(()).unwrap();
+            lane.send(&[0; 100]).unwrap();
+            tell.send(()).unwrap();
+        });
+        told.recv().unwrap();
+        while receiver.try_recv().is_ok() {}
+        // Long enough to fall asleep; who has not does not need to be woken.
+        thread::sleep(Duration::from_millis(50));
+        ends(receiver);
+        let woken = told.recv_timeout(Duration::from_secs(20));
+        assert!(woken.is_ok(), "it sleeps on");
+        sends.join().unwrap();
+    }
+
+    #[test]
+    fn a_release_wakes_who_waits_for_that_room() {
+        wakes("released", 1, Receiver::release);
+        wakes("released-of-two", 2, Receiver::release);
+    }
+
+    #[test]
+    fn the_end_of_holding_wakes_who_waits_for_that_room() {
+        wakes("unheld", 1, |receiver| receiver.hold(false));
+        wakes("unheld-of-two", 2, |receiver| receiver.hold(false));
+    }
+}
