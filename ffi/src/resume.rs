@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
-use ringway::{Connection, Receiver, Redial, RedialStep, Resumed, Sender};
+use ringway::{Connection, NotResumed, Receiver, Redial, RedialStep, Resumed, Sender};
 
 use crate::boundary::{call, given, quietly, text};
 use crate::config::ringway_config;
@@ -136,6 +136,26 @@ impl Halves<'_> {
         }
     }
 
+    /// What `begins` makes of the connection, and the places of its handles. Where it makes nothing, the halves are given back.
+    ///
+    /// # Safety
+    /// As for [`Halves::take`].
+    unsafe fn lend<T>(
+        mut self,
+        begins: impl FnOnce(Connection) -> Result<T, NotResumed>,
+    ) -> Result<(T, Places), Failure> {
+        // SAFETY: the caller's promise.
+        let (lost, places) = unsafe { self.take() }?;
+        match begins(lost) {
+            Ok(made) => Ok((made, places)),
+            Err(not) => {
+                let failure = Failure::from(not.error());
+                self.give(places.of(not.into_connection()));
+                Err(failure)
+            }
+        }
+    }
+
     /// Gives them back.
     fn give(&mut self, (sends, receives): Handles) {
         *self.sender = Some(sends);
@@ -199,21 +219,13 @@ pub unsafe extern "C" fn ringway_resume(
         let (sender, receiver) = (given(sender, "sender")?, given(receiver, "receiver")?);
         let connection = given(connection, "connection")?;
         let resumed = given(resumed, "resumed")?;
-        let mut halves = Halves { sender, receiver };
+        let halves = Halves { sender, receiver };
+        let resumes = |lost| config.config.resume(address, lost, deadline(timeout));
         // SAFETY: the caller's promise.
-        let (lost, places) = unsafe { halves.take() }?;
-        match config.config.resume(address, lost, deadline(timeout)) {
-            Ok(made) => {
-                resumed.write((&made).into());
-                connection.write(ringway_connection::new(made.connection));
-                Ok(())
-            }
-            Err(not) => {
-                let failure = Failure::from(not.error());
-                halves.give(places.of(not.into_connection()));
-                Err(failure)
-            }
-        }
+        let (made, _) = unsafe { halves.lend(resumes) }?;
+        resumed.write((&made).into());
+        connection.write(ringway_connection::new(made.connection));
+        Ok(())
     })
 }
 
@@ -234,25 +246,17 @@ pub unsafe extern "C" fn ringway_redial_new(
         let address = unsafe { text(address, "address") }?;
         let (sender, receiver) = (given(sender, "sender")?, given(receiver, "receiver")?);
         let redial = given(redial, "redial")?;
-        let mut halves = Halves { sender, receiver };
+        let halves = Halves { sender, receiver };
+        let redials = |lost| config.config.redial(address, lost, deadline(timeout));
         // SAFETY: the caller's promise.
-        let (lost, places) = unsafe { halves.take() }?;
-        match config.config.redial(address, lost, deadline(timeout)) {
-            Ok(made) => {
-                redial.write(Box::new(ringway_redial {
-                    redial: Some(made),
-                    places: Some(places),
-                    stage: Stage::Later,
-                    process: std::process::id(),
-                }));
-                Ok(())
-            }
-            Err(not) => {
-                let failure = Failure::from(not.error());
-                halves.give(places.of(not.into_connection()));
-                Err(failure)
-            }
-        }
+        let (made, places) = unsafe { halves.lend(redials) }?;
+        redial.write(Box::new(ringway_redial {
+            redial: Some(made),
+            places: Some(places),
+            stage: Stage::Later,
+            process: std::process::id(),
+        }));
+        Ok(())
     })
 }
 

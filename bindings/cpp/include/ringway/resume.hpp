@@ -21,14 +21,16 @@ template <class C = connection> struct resumed {
 
 namespace detail {
 struct handles {
-    /// Calls with halves that the call may take. Whatever it does not take is where it was.
-    template <class Call> static status lend(sender &sends, receiver &receives, Call call) {
-        ringway_sender *ours = sends.handle_.release();
-        ringway_receiver *theirs = receives.handle_.release();
-        const status code = call(&ours, &theirs);
-        sends.handle_.reset(ours);
-        receives.handle_.reset(theirs);
-        return code;
+    /// Calls with an address, and halves that the call may take. Whatever it does not take is where it was.
+    template <class Call> static expected<void> lend(const std::string &address, sender &sends, receiver &receives, Call call) {
+        return at(address, [&](const char *place) {
+            ringway_sender *ours = sends.handle_.release();
+            ringway_receiver *theirs = receives.handle_.release();
+            const status code = call(place, &ours, &theirs);
+            sends.handle_.reset(ours);
+            receives.handle_.reset(theirs);
+            return code;
+        });
     }
 };
 
@@ -46,8 +48,8 @@ template <class S, class R> resumed<typed_connection<S, R>> typed(resumed<> made
 [[nodiscard]] inline expected<resumed<>> try_resume(const std::string &address, sender &sends, receiver &receives, const config &options, wait_time wait) {
     ringway_connection *next;
     ringway_resumed told;
-    const auto done = detail::at(address, [&](const char *place) {
-        return detail::handles::lend(sends, receives, [&](ringway_sender **ours, ringway_receiver **theirs) { return ringway_resume(options.get(), place, ours, theirs, wait.nanos(), &next, &told); });
+    const auto done = detail::handles::lend(address, sends, receives, [&](auto place, auto ours, auto theirs) {
+        return ringway_resume(options.get(), place, ours, theirs, wait.nanos(), &next, &told);
     });
     if (!done) return done.error();
     return detail::made(next, told);
@@ -128,8 +130,8 @@ class redial {
 /// As the constructors of `redial`, and throws nothing. `wait` is for the next server, and not for this call.
 [[nodiscard]] inline expected<redial> try_redial(const std::string &address, sender &sends, receiver &receives, const config &options, wait_time wait) {
     ringway_redial *made;
-    const auto done = detail::at(address, [&](const char *place) {
-        return detail::handles::lend(sends, receives, [&](ringway_sender **ours, ringway_receiver **theirs) { return ringway_redial_new(options.get(), place, ours, theirs, wait.nanos(), &made); });
+    const auto done = detail::handles::lend(address, sends, receives, [&](auto place, auto ours, auto theirs) {
+        return ringway_redial_new(options.get(), place, ours, theirs, wait.nanos(), &made);
     });
     if (!done) return done.error();
     return redial(made);
