@@ -1,6 +1,7 @@
 //! Waits that this process ends: by an interrupter, or by a signal; and waits whose frame another call receives.
 
 mod pair;
+mod stale;
 
 use std::os::unix::thread::JoinHandleExt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -391,7 +392,8 @@ fn what_is_said_of_a_held_frame_is_the_same_behind_a_wait_for_the_next() {
         let said = |frame: &ringway::Frame<'_>| (frame.position(), frame.expires(), frame.to_vec());
         let before = said(&frame);
         assert!(before.1.is_some());
-        let stale = drops.then(|| stale(&mut sender));
+        let stale =
+            drops.then(|| stale::sent(1, |expires| sender.send_expiring(b"stale", expires)));
         let (why, frame) = frame.wait_for_next(Some(Instant::now())).unwrap_err();
         assert_eq!(why, RecvError::TimedOut);
         assert_eq!(said(&frame), before, "{lanes} lanes, {stale:?}");
@@ -399,23 +401,6 @@ fn what_is_said_of_a_held_frame_is_the_same_behind_a_wait_for_the_next() {
         receiver.rewind();
         assert_eq!(receiver.recv().unwrap().to_vec(), b"before");
         assert_eq!(said(&receiver.recv().unwrap()), before);
-    }
-}
-
-/// Sends a frame that has expired when it is back.
-fn stale(sender: &mut ringway::Sender) -> Instant {
-    loop {
-        let expires = Instant::now() + Duration::from_millis(2);
-        match sender.send_expiring(b"stale", expires) {
-            Ok(()) => {
-                while Instant::now() <= expires {
-                    std::thread::sleep(Duration::from_micros(100));
-                }
-                return expires;
-            }
-            Err(SendError::Expired) => {}
-            Err(error) => panic!("{error}"),
-        }
     }
 }
 

@@ -77,9 +77,7 @@ fn what_expires_in_any_lane_is_counted() {
     let (mut sender, mut receiver, _) = halves("lanes", &config);
     for (priority, count) in [(2, 1), (0, 2), (1, 3)] {
         let mut at = sender.at(priority).unwrap();
-        for _ in 0..count {
-            stale(|expires| at.send_expiring(b"stale", expires));
-        }
+        stale::sent(count, |expires| at.send_expiring(b"stale", expires));
         at.send(&[priority as u8]).unwrap();
     }
     let mut order = Vec::new();
@@ -159,7 +157,7 @@ fn who_does_not_ask_gets_everything() {
 fn groups_and_reservations_expire_too() {
     let config = Config::new().alignment(64);
     let (mut sender, mut receiver, _) = halves("groups", &config);
-    stale(|expires| {
+    stale::sent(1, |expires| {
         let mut group = sender.group();
         group.send_expiring(b"one", expires)?;
         group.send_kind_expiring(3, b"two", expires)
@@ -455,7 +453,9 @@ fn what_a_batch_drops_of_another_lane_is_told_when_it_ends() {
     let config = Config::new().capacity(4096).peer_capacity(4096).lanes(2);
     let (mut sender, mut receiver, _) = halves("batch-lanes", &config);
     sender.send(b"first").unwrap();
-    stale(|expires| sender.at(1).unwrap().send_expiring(&[1; 1600], expires));
+    stale::sent(1, |expires| {
+        sender.at(1).unwrap().send_expiring(&[1; 1600], expires)
+    });
     let mut frames = receiver.recv_batch(10).unwrap();
     assert_eq!(frames.next_frame().unwrap().to_vec(), b"first");
     assert!(frames.next_frame().is_none());

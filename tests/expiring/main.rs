@@ -8,6 +8,8 @@ mod pair;
 mod process;
 mod queue;
 mod space;
+#[path = "../stale/mod.rs"]
+mod stale;
 mod stopped;
 
 use std::time::{Duration, Instant};
@@ -25,24 +27,7 @@ fn halves(name: &str, config: &Config) -> (Sender, Receiver, Vec<Connection>) {
 
 /// Sends a frame that has expired when this returns.
 fn send_stale(sender: &mut Sender, payload: &[u8]) {
-    stale(|expires| sender.send_expiring(payload, expires));
-}
-
-/// Sends by `send`, until that has done it in time, and waits until it has expired.
-fn stale(mut send: impl FnMut(Instant) -> Result<(), SendError>) {
-    loop {
-        let expires = Instant::now() + Duration::from_millis(2);
-        match send(expires) {
-            Ok(()) => {
-                while Instant::now() <= expires {
-                    std::thread::sleep(Duration::from_micros(100));
-                }
-                return;
-            }
-            Err(SendError::Expired | SendError::QueueTooLong) => {}
-            Err(error) => panic!("{error}"),
-        }
-    }
+    stale::sent(1, |expires| sender.send_expiring(payload, expires));
 }
 
 /// What `send` answers for a frame that lives for 50 ms. Where the processor is taken away for as long as that, before it has looked at the queue, there is another frame.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use ringway::{Arm, Config, Direction, Event, Poller, RecvError, SendError, Wait};
 
 use crate::pair::{patient, soon};
-use crate::{both, fill, next, with};
+use crate::{both, fill, next, stale, with};
 
 /// In a poller: frames of every lane, from its sleep and while it looks; an end behind all of them.
 #[test]
@@ -89,12 +89,7 @@ fn expired_frames_of_another_priority_do_not_hide_a_frame_that_was_told_of() {
             match poller.event_deadline(soon()).unwrap() {
                 Some(Event::Ready(mut turn)) => {
                     assert!(turn.more());
-                    let mut sent = 0;
-                    while sent < 100 {
-                        let moment = Instant::now() + Duration::from_millis(1);
-                        sent += usize::from(theirs.sender().send_expiring(b"", moment).is_ok());
-                    }
-                    thread::sleep(Duration::from_millis(2));
+                    stale::sent(100, |expires| theirs.sender().send_expiring(b"", expires));
                     assert_eq!(next(turn.receiver()), (1, b"told of".to_vec()), "{wait:?}");
                 }
                 other => panic!("{other:?}"),

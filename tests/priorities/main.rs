@@ -7,6 +7,8 @@ mod memory;
 mod order;
 #[path = "../pair/mod.rs"]
 mod pair;
+#[path = "../stale/mod.rs"]
+mod stale;
 
 use pair::{pair, patient, soon};
 use ringway::{Config, Connection, Receiver, SendError, Sender};

@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use ringway::Redelivery::InDoubt;
-use ringway::{Arm, Connection, Event, Poller, RecvError, SendError, Sender, Turn, Wait, typed};
+use ringway::{Arm, Connection, Event, Poller, RecvError, SendError, Turn, Wait, typed};
 
 use super::client::soon;
 use super::orderly::{config, end, pair, path, rest, resume, send};
 use super::server::Request;
+use super::stale;
 
 #[test]
 fn held_frames_that_were_copied_out_are_in_doubt() {
@@ -89,16 +90,6 @@ fn held_messages_are_in_doubt_and_say_so_each() {
     }
 }
 
-/// Frames that have expired when this returns.
-fn send_stale(sender: &mut Sender, count: u32) {
-    let mut sent = 0;
-    while sent < count {
-        let expires = Instant::now() + Duration::from_millis(1);
-        sent += u32::from(sender.send_expiring(&[0; 1600], expires).is_ok());
-    }
-    std::thread::sleep(Duration::from_millis(2));
-}
-
 /// Has a poller that has nothing to tell look until there is all the room that there ever is.
 fn until_room(poller: &mut Poller, client: &mut Connection, priority: usize) {
     let largest = vec![0; client.sender().max_payload()];
@@ -121,7 +112,9 @@ fn room_that_a_poller_drops_when_it_falls_asleep_is_told_though_frames_are_held(
     let (_listener, mut server, mut client) = pair(&config, &config);
     server.receiver().hold(true);
     // A look drops one of them, where frames are held: the second is dropped by the look behind which it sleeps.
-    send_stale(client.sender(), 2);
+    stale::sent(2, |expires| {
+        client.sender().send_expiring(&[0; 1600], expires)
+    });
     let mut poller: Poller = Poller::new().unwrap();
     poller.add(server).unwrap();
     until_room(&mut poller, &mut client, 0);
@@ -136,7 +129,9 @@ fn room_that_a_batch_drops_of_another_lane_is_told_though_frames_are_held() {
     let mut poller: Poller = Poller::new().unwrap();
     poller.add(server).unwrap();
     client.sender().send(b"held").unwrap();
-    send_stale(&mut client.sender().at(1).unwrap(), 1);
+    let mut low = client.sender().at(1).unwrap();
+    stale::sent(1, |expires| low.send_expiring(&[0; 1600], expires));
+    drop(low);
     let Some(Event::Ready(mut turn)) = poller.event_deadline(soon()).unwrap() else {
         panic!("no event");
     };

@@ -14,6 +14,8 @@ mod process;
 mod record;
 mod refusals;
 mod server;
+#[path = "../stale/mod.rs"]
+mod stale;
 mod steps;
 #[path = "../crash/traced.rs"]
 #[allow(dead_code, reason = "the tests of kills need more of it")]
