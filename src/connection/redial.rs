@@ -74,13 +74,13 @@ pub struct Redial {
     clippy::large_enum_variant,
     reason = "moved once per connection; a box would be a needless allocation"
 )]
-pub enum RedialStep {
+pub enum RedialStep<C = Connection> {
     /// Nobody tells when it goes on: step again in a millisecond, or when [`Redial::pause`] is over.
     Later,
     /// The next step has something to do when the descriptor is readable, or [`Redial::deadline`] has passed.
     Waits,
     /// It is resumed.
-    Done(Resumed),
+    Done(Resumed<C>),
 }
 
 /// How far it has come.

@@ -8,7 +8,7 @@ use super::Connection;
 use super::alarm::Alarm;
 use super::connect::{DOING, later, readable};
 use super::runtime::Lack;
-use crate::connection::{Reached, Redial, Resumed};
+use crate::connection::{self, Reached, Redial, Resumed};
 use crate::error::Error;
 
 /// Resumes a connection in a task: [`Config::resume`](crate::Config::resume), which holds no thread up.
@@ -46,12 +46,24 @@ use crate::error::Error;
 /// # Errors
 /// As for [`Redial::step`]. [`ErrorKind::Runtime`](crate::ErrorKind::Runtime): outside of a runtime, or in one without I/O or time (`enable_all` of its builder).
 pub async fn resume(redial: &mut Redial) -> Result<Resumed<Connection>, Error> {
+    resume_as(redial, Connection::new, |connection| {
+        &mut connection.sender().fed.lane.half
+    })
+    .await
+}
+
+/// Resumes, in a connection that `watched` makes of ours: `sender` is in it.
+pub(super) async fn resume_as<C>(
+    redial: &mut Redial,
+    watched: impl Fn(connection::Connection) -> Result<C, Error>,
+    sender: impl FnOnce(&mut C) -> &mut connection::Sender,
+) -> Result<Resumed<C>, Error> {
     loop {
         match redial.reach()? {
             Reached::Met(connection) => {
                 // While that may fail nothing is taken over: the lost connection is as it was, and meets another one.
-                let mut connection = Connection::new(connection)?;
-                let redelivered = redial.take_over(&mut connection.sender().fed.lane.half);
+                let mut connection = watched(connection)?;
+                let redelivered = redial.take_over(sender(&mut connection));
                 return Ok(Resumed {
                     connection,
                     redelivered,

@@ -98,6 +98,7 @@ mod polled;
 mod priority;
 mod received;
 mod receiver;
+mod redial;
 mod reserved;
 mod resume;
 mod sender;
@@ -126,6 +127,7 @@ pub use message::{Carries, Fixed, Message, Messages, Nothing, Part, Payload, Tai
 pub use priority::AtPriority;
 pub use received::Received;
 pub use receiver::Receiver;
+pub use redial::Redial;
 pub use reserved::Reserved;
 #[cfg(feature = "tokio")]
 pub(crate) use reserved::align as reserved_align;

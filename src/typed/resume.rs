@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::connection::carrying;
 use super::message::Messages;
-use super::{Connection, Receiver, Sender};
+use super::{Connection, Receiver, Redial, Sender};
 use crate::connection::{self, Address, Config, Lineage, NotResumed, Resumed, Unrelated};
 use crate::layout::redelivery::Redelivery;
 
@@ -22,11 +22,30 @@ impl<S: Messages + ?Sized, R: Messages + ?Sized> Connection<S, R> {
         lost: Self,
         deadline: Instant,
     ) -> Result<Resumed<Self>, NotResumed<Self>> {
-        let lost = connection::Connection::new(lost.sender.lane, lost.receiver.into_untyped());
-        match carrying::<S, R>(config).resume(address, lost, deadline) {
+        match carrying::<S, R>(config).resume(address, lost.into_untyped(), deadline) {
             Ok(resumed) => Ok(resumed.map(Self::new)),
             Err(error) => Err(error.map(Self::new)),
         }
+    }
+
+    /// As [`Connection::resume`], step by step: [`Config::redial`] of messages.
+    ///
+    /// # Errors
+    /// As for that.
+    pub fn redial(
+        config: &Config,
+        address: impl Into<Address>,
+        lost: Self,
+        deadline: Instant,
+    ) -> Result<Redial<S, R>, NotResumed<Self>> {
+        match carrying::<S, R>(config).redial(address, lost.into_untyped(), deadline) {
+            Ok(redial) => Ok(Redial::new(redial)),
+            Err(error) => Err(error.map(Self::new)),
+        }
+    }
+
+    fn into_untyped(self) -> connection::Connection {
+        connection::Connection::new(self.sender.lane, self.receiver.into_untyped())
     }
 
     /// Puts the halves together that [`Connection::split`] took apart.

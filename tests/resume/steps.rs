@@ -5,11 +5,15 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ringway::{Config, Connection, ErrorKind, Listener, RecvError, Redial, RedialStep, Resumed};
+use ringway::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use ringway::{
+    Config, Connection, ErrorKind, Listener, RecvError, Redial, RedialStep, Resumed, typed,
+};
 
 use super::client::soon;
 use super::orderly::{config, end, pair, path, rest, send};
 use super::refusals::shortly;
+use super::server::Request;
 
 /// A client whose server has ended in order, with three frames that it has not received.
 fn lost(config: &Config) -> (Listener, Connection) {
@@ -177,4 +181,73 @@ fn an_attempt_has_time_whatever_the_deadline() {
         assert!(Instant::now() < late, "no attempt is long enough");
         client = redial.into_connection().unwrap();
     }
+}
+
+/// What no server of requests expects.
+#[derive(typed::Message, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[zerocopy(crate = "ringway::zerocopy")]
+#[repr(C)]
+struct Other {
+    other: f64,
+}
+
+/// With the schemas of the call, which are compared anew: a server of something else takes nothing over, and takes nothing away.
+#[test]
+fn messages_are_resumed_step_by_step() {
+    let config = config();
+    let at = path();
+    let mut listener = typed::Listener::<Request, Request>::bind_with(&config, at.clone()).unwrap();
+    let connects = thread::spawn({
+        let (config, at) = (config.clone(), at.clone());
+        move || typed::connect_with::<Request, Request>(&config, at).unwrap()
+    });
+    let server = listener.accept_deadline(soon()).unwrap();
+    let mut client = connects.join().unwrap();
+    for number in 0..3 {
+        let request = Request { number, rest: 1 };
+        client.sender().send(&request).unwrap();
+    }
+    drop((server, listener));
+    assert!(client.receiver().recv().unwrap_err().is_closed());
+
+    let bad = config.clone().lanes(9);
+    let not = typed::Connection::redial(&bad, at.clone(), client, soon()).unwrap_err();
+    assert_eq!(not.error().kind(), ErrorKind::InvalidConfig);
+    let client = not.into_connection();
+
+    let mut other = typed::Listener::<Other, Other>::bind_with(&config, at.clone()).unwrap();
+    let mut vain = typed::Connection::redial(&config, at.clone(), client, soon()).unwrap();
+    let refused = loop {
+        assert!(other.try_accept().map_or(true, |client| client.is_none()));
+        match vain.step() {
+            Ok(RedialStep::Done(_)) => panic!("it was resumed"),
+            Ok(RedialStep::Waits) => assert!(vain.line().is_some()),
+            Ok(RedialStep::Later) => assert!(vain.pause() <= Duration::from_millis(10)),
+            Err(error) => break error,
+        }
+        assert!(Instant::now() < vain.deadline());
+    };
+    assert_eq!(refused.kind(), ErrorKind::Schema, "{refused}");
+    let client = vain.into_connection().unwrap();
+    drop(other);
+
+    let mut listener = typed::Listener::<Request, Request>::bind_with(&config, at.clone()).unwrap();
+    let mut again = typed::Connection::redial(&config, at, client, soon()).unwrap();
+    let mut server = None;
+    let resumed = loop {
+        server = listener.try_accept().unwrap().or(server);
+        match again.step().unwrap() {
+            RedialStep::Done(resumed) => break resumed,
+            RedialStep::Waits | RedialStep::Later => assert!(Instant::now() < again.deadline()),
+        }
+    };
+    assert_eq!((resumed.unseen(), resumed.in_doubt()), (3, 0));
+    assert!(again.into_connection().is_none());
+    let (mut server, mut client) = (server.unwrap(), resumed.connection);
+    for number in 0..3 {
+        assert_eq!(server.receiver().recv().unwrap().number, number);
+    }
+    let answer = Request { number: 9, rest: 0 };
+    server.sender().send(&answer).unwrap();
+    assert_eq!(client.receiver().recv().unwrap().number, 9);
 }

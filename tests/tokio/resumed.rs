@@ -287,3 +287,43 @@ fn who_is_let_in_outside_of_a_runtime_loses_nothing_and_goes_on_in_one() {
         assert_eq!(frame.to_vec(), b"kept");
     });
 }
+
+/// Messages, with one call that is cancelled while nobody listens.
+#[test]
+fn messages_are_resumed_in_a_task() {
+    on_both(|| async {
+        let (config, path) = (patient().resumable(true), path());
+        let bind = || {
+            let listener =
+                typed::Listener::<Number, Number>::bind_with(&config, path.as_path()).unwrap();
+            tasks::Listener::new(listener).unwrap()
+        };
+        let mut listener = bind();
+        let connects = tasks::connect_with::<Number, Number>(&config, path.as_path());
+        let (client, server) = ::tokio::join!(connects, listener.accept());
+        let (mut sender, mut receiver) = client.unwrap().split();
+        sender.send(&Number { number: 7 }).await.unwrap();
+        drop((server.unwrap(), listener));
+        assert!(receiver.recv().await.unwrap_err().is_closed());
+        let (sender, in_hand) = sender.into_inner();
+        assert!(in_hand.is_none());
+        let lost = typed::Connection::reunite(sender, receiver.into_inner()).unwrap();
+        let mut redial = typed::Connection::redial(&config, path.as_path(), lost, soon()).unwrap();
+        let vain = timeout(Duration::from_millis(5), tasks::resume(&mut redial)).await;
+        assert!(vain.is_err(), "nobody listens");
+        let mut listener = bind();
+        let (resumed, server) = ::tokio::join!(tasks::resume(&mut redial), listener.accept());
+        let (resumed, mut server) = (resumed.unwrap(), server.unwrap());
+        assert_eq!((resumed.unseen(), resumed.in_doubt()), (1, 0));
+        assert!(redial.into_connection().is_none());
+        let again = server.receiver().recv().await.unwrap();
+        assert_eq!(again, Number { number: 7 });
+        assert_eq!(
+            server.receiver().get_ref().last_redelivery(),
+            Redelivery::Unseen
+        );
+        server.sender().send(&again).await.unwrap();
+        let mut client = resumed.connection;
+        assert_eq!(client.receiver().recv().await.unwrap(), again);
+    });
+}

@@ -6,9 +6,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use super::{Receiver, Sender};
-use crate::connection::{Address, Config, Peer};
+use crate::connection::{Address, Config, Peer, Resumed};
 use crate::error::Error;
-use crate::tokio::{self, connect::dial};
+use crate::tokio::{self, connect::dial, resume::resume_as};
 use crate::typed::{self, Messages};
 
 /// A connection on which we send the messages of `S` and receive those of `R`, in a task.
@@ -77,6 +77,56 @@ pub async fn connect_with<S: Messages + ?Sized, R: Messages + ?Sized>(
 ) -> Result<Connection<S, R>, Error> {
     let connection = dial(&typed::carrying::<S, R>(config), address.into()).await?;
     Connection::new(typed::Connection::new(connection))
+}
+
+/// Resumes a connection in a task: [`ringway::typed::Connection::resume`](crate::typed::Connection::resume), which holds no thread up.
+///
+/// Cancel-safe: `redial` goes on where it was when it is given again, and [`into_connection`](typed::Redial::into_connection) gives the lost connection back.
+///
+/// ```
+/// use ringway::{Config, typed::Nothing};
+/// # use std::time::{Duration, Instant};
+/// # use ringway::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+/// # #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, ringway::typed::Message)]
+/// # #[zerocopy(crate = "ringway::zerocopy")]
+/// # #[repr(C)]
+/// # struct Order { number: u64 }
+/// # #[::tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let path = std::env::temp_dir().join(format!("ringway-doc-tokio-typed-resume-{}", std::process::id()));
+/// let config = Config::new().resumable(true);
+/// let listener = ringway::typed::Listener::bind_with(&config, path.as_path())?;
+/// let mut listener = ringway::tokio::typed::Listener::<Nothing, Order>::new(listener)?;
+/// # let (client, server) = ::tokio::join!(ringway::tokio::typed::connect_with::<Order, Nothing>(&config, path.as_path()), listener.accept());
+/// # let (client, server) = (client?, server?);
+/// let (mut sender, mut receiver) = client.split();
+/// sender.send(&Order { number: 7 }).await?;
+/// drop(server);
+/// assert!(receiver.recv().await.is_err());
+///
+/// // What the sender had in hand, as a sink, is ours to send again.
+/// let (sender, _in_hand) = sender.into_inner();
+/// let lost = ringway::typed::Connection::reunite(sender, receiver.into_inner())?;
+/// let deadline = Instant::now() + Duration::from_secs(30);
+/// let mut redial = ringway::typed::Connection::redial(&config, path, lost, deadline)?;
+/// // The next server: here it is the same program.
+/// let (resumed, server) = ::tokio::join!(ringway::tokio::typed::resume(&mut redial), listener.accept());
+/// assert_eq!(resumed?.unseen(), 1);
+/// assert_eq!(server?.receiver().recv().await?.number, 7);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// As for [`ringway::tokio::resume`](crate::tokio::resume).
+pub async fn resume<S: Messages + ?Sized, R: Messages + ?Sized>(
+    redial: &mut typed::Redial<S, R>,
+) -> Result<Resumed<Connection<S, R>>, Error> {
+    let watched = |connection| Connection::new(typed::Connection::new(connection));
+    resume_as(&mut redial.inner, watched, |connection| {
+        connection.sender.fed.lane.half.untyped()
+    })
+    .await
 }
 
 /// Waits in a task for clients, to each of which it sends the messages of `S`, and from which it receives those of `R`.

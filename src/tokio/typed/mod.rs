@@ -8,6 +8,6 @@ mod sender;
 mod sink;
 
 pub use batcher::Batcher;
-pub use connection::{Connection, Listener, connect, connect_with};
+pub use connection::{Connection, Listener, connect, connect_with, resume};
 pub use receiver::Receiver;
 pub use sender::Sender;
