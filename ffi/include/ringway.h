@@ -706,7 +706,7 @@ ringway_status ringway_sender_send_many(ringway_sender *sender,
 
 /**
  * Copies the frames that are there, one behind the other, each at a multiple of 8, into `buffer`, until it is full or `most` are there; `timeout` is for the first. `parts` gets where each is, `count` how many there are, at least one.
- * `RINGWAY_TRUNCATED`: the first one does not fit, and stays unread, as any later one does that does not fit. The kinds of the frames are lost: where they matter, open a batch.
+ * `RINGWAY_TRUNCATED`: the first one does not fit, and stays unread, as any later one does that does not fit. The kinds of the frames are lost: where they matter, open a batch. It ends behind a frame that is in doubt, so that `ringway_receiver_last` tells which one that is.
  */
 RINGWAY_MUST_USE
 ringway_status ringway_receiver_recv_many(ringway_receiver *receiver,
@@ -1101,7 +1101,7 @@ RINGWAY_MUST_USE
 ringway_status ringway_receiver_about(ringway_receiver *receiver, ringway_half *about);
 
 /**
- * What is said of the frame that was received last, for calls that return no `ringway_frame`; of several at once, of the last of them. Not while a frame or a batch is open, which says it itself.
+ * What is said of the frame that was received last, for calls that return no `ringway_frame`; of several at once, of the last of them, and no other one of them is in doubt. Not while a frame or a batch is open, which says it itself.
  */
 RINGWAY_MUST_USE
 ringway_status ringway_receiver_last(ringway_receiver *receiver,

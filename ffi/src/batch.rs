@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
-use ringway::{Frames, Receiver, RecvError, SendError};
+use ringway::{Frames, Receiver, RecvError, Redelivery, SendError};
 
 use crate::boundary::{bytes, call, given, room};
 use crate::error::Failure;
@@ -91,7 +91,7 @@ pub unsafe extern "C" fn ringway_sender_send_many(
 }
 
 /// Copies the frames that are there, one behind the other, each at a multiple of 8, into `buffer`, until it is full or `most` are there; `timeout` is for the first. `parts` gets where each is, `count` how many there are, at least one.
-/// `RINGWAY_TRUNCATED`: the first one does not fit, and stays unread, as any later one does that does not fit. The kinds of the frames are lost: where they matter, open a batch.
+/// `RINGWAY_TRUNCATED`: the first one does not fit, and stays unread, as any later one does that does not fit. The kinds of the frames are lost: where they matter, open a batch. It ends behind a frame that is in doubt, so that `ringway_receiver_last` tells which one that is.
 // SAFETY: the callers' contract is that of lib.rs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ringway_receiver_recv_many(
@@ -153,8 +153,9 @@ fn batched(
 ) -> Result<usize, Failure> {
     let mut frames = opened(half, most, timeout)?;
     let (mut offset, mut found, mut len) = (0, 0, 0);
-    // The first may be one of no bytes. Behind it nobody looks for what there is no room for: it would be said to be taken.
-    while found == 0 || (found < most && offset < buffer.len()) {
+    let mut is_in_doubt = false;
+    // The first may be one of no bytes. Behind it nobody looks for what there is no room for: it would be said to be taken. One that is in doubt is the last: `ringway_receiver_last` tells of it.
+    while found == 0 || (found < most && offset < buffer.len() && !is_in_doubt) {
         let room = &mut buffer[offset..];
         let fits = |payload: usize, _: u16| {
             len = payload;
@@ -163,6 +164,7 @@ fn batched(
         let Some(frame) = frames.next_frame_if(fits) else {
             break;
         };
+        is_in_doubt = frame.redelivery() == Redelivery::InDoubt;
         let length = frame.copy_to(room);
         place(found, offset, length);
         found += 1;

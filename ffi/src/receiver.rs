@@ -309,7 +309,7 @@ pub struct ringway_last {
     pub redelivery: u8,
 }
 
-/// What is said of the frame that was received last, for calls that return no `ringway_frame`; of several at once, of the last of them. Not while a frame or a batch is open, which says it itself.
+/// What is said of the frame that was received last, for calls that return no `ringway_frame`; of several at once, of the last of them, and no other one of them is in doubt. Not while a frame or a batch is open, which says it itself.
 // SAFETY: the callers' contract is that of lib.rs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ringway_receiver_last(

@@ -287,7 +287,7 @@ impl Connection {
         self.receiver.get().recv_into(py, buffer, timeout)
     }
 
-    /// The frames that are there, at most `max` of them, waiting for the first. A batch also ends where half of the ring is read, and where the next frame has another priority.
+    /// The frames that are there, at most `max` of them, waiting for the first. A batch also ends where half of the ring is read, where the next frame has another priority, and behind a frame that is in doubt (`last_redelivery`).
     #[pyo3(signature = (max=64, timeout=None))]
     fn recv_batch<'py>(
         &self,

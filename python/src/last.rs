@@ -61,12 +61,17 @@ impl Last {
         self.position.load(Ordering::Relaxed).checked_sub(1)
     }
 
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        // ORD: last: Relaxed, as above; partner: the stores in this file.
+        self.redelivery.load(Ordering::Relaxed) == Redelivery::InDoubt as u16
+    }
+
     /// In the words of Python.
     pub(crate) fn redelivery(&self) -> &'static str {
         // ORD: last: Relaxed, as above; partner: the stores in this file.
         match self.redelivery.load(Ordering::Relaxed) {
             told if told == Redelivery::Unseen as u16 => "unseen",
-            told if told == Redelivery::InDoubt as u16 => "in_doubt",
+            _ if self.is_in_doubt() => "in_doubt",
             _ => "first",
         }
     }

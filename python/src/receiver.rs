@@ -135,11 +135,15 @@ impl Receiver {
                 match (frame, made) {
                     (Some(frame), Some(Ok((bytes, placed)))) => {
                         last.is(&frame);
+                        let ends_the_batch = last.is_in_doubt();
                         bytes.fill(|target| frame.copy_to(target));
                         if let Err(error) = whole(placed) {
                             return Ok(Err(error));
                         }
                         received += 1;
+                        if ends_the_batch {
+                            return Ok(Ok(()));
+                        }
                     }
                     // The next call says it again, if it is still so.
                     (_, Some(Err(error))) if received == 0 => return Ok(Err(error)),
@@ -414,7 +418,7 @@ impl Receiver {
     }
 
     /// Whether the frame that was received last was sent to an earlier server too (`ringway.resume`): `"first"`: it was not; `"unseen"`: it is proven that no server has seen it; `"in_doubt"`: one may have, and
-    /// may have handled it. Of a batch, that of its last frame.
+    /// may have handled it. Of a batch, that of its last frame: no other frame of it is in doubt.
     #[getter]
     fn last_redelivery(&self) -> &'static str {
         self.last.redelivery()

@@ -106,8 +106,8 @@ fn fill(
 ) -> Result<usize, RecvError> {
     let mut frames = receiver.try_recv_batch(usize::MAX)?;
     let mut filled = 0;
-    // A frame that is asked about is said to have been seen.
-    while filled + size <= buffer.len() {
+    // A frame that is asked about is said to have been seen. One that is in doubt is the last, so that what is said of the last one is said of it.
+    while filled + size <= buffer.len() && (filled == 0 || !last.is_in_doubt()) {
         let rest = &mut buffer[filled..];
         let Some(frame) = frames.next_frame_if(|len, kind| fits(len, kind, rest.len())) else {
             break;

@@ -117,6 +117,41 @@ def test_a_view_is_finished_with_when_it_is_released(place: str, way: str) -> No
     assert left_by(place, serve, trust_peer=True) == left
 
 
+def in_batches(server: Any) -> list[bytes]:
+    return [*server.recv_batch(timeout=PATIENCE)]
+
+
+def by_kind(server: Any) -> list[bytes]:
+    return [frame for _, frame in server.recv_batch_kinds(timeout=PATIENCE)]
+
+
+def in_records(server: Any) -> list[bytes]:
+    buffer = bytearray(40)
+    count = server.recv_batch_into(buffer, 4, PATIENCE)
+    return [bytes(buffer[at * 4 : at * 4 + 4]) for at in range(count)]
+
+
+@pytest.mark.parametrize("receive", [in_batches, by_kind, in_records])
+def test_what_is_in_doubt_is_the_last_of_its_batch(place: str, receive: Callable[[Any], list[bytes]]) -> None:
+    there = Place(place)
+    server, lost = there.pair()
+    frames = [b"0000", b"1111", b"2222", b"3333"]
+    lost.send_batch(frames)
+    assert server.recv_batch(2, PATIENCE) == frames[:2]
+    server.close()
+    end(lost)
+    next_one, resumed = there.resume(lost)
+    assert (resumed.in_doubt, resumed.unseen) == (2, 2)
+    receiver, names = next_one.receiver, []
+    for at in range(2):
+        assert (receive(next_one), receiver.last_redelivery) == ([frames[at]], "in_doubt")
+        names.append(receiver.last_position)
+    assert names[0] is not None and names[0] < names[1]
+    resumed.connection.send(b"anew")
+    assert receive(next_one) == [*frames[2:], b"anew"]
+    assert receiver.last_redelivery == "first" and receiver.last_position > names[1]
+
+
 def test_a_frame_is_named_for_good(place: str) -> None:
     there = Place(place)
     server, lost = there.pair()

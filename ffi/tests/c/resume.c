@@ -1,111 +1,9 @@
 /* A client that outlives its server. `resume serve PATH` is a server, which is killed; `resume hasty` has servers that release a request before they answer it, which is to be found. */
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "check.h"
-
-static ringway_config *config;
-
-/* One side of a connection. */
-struct side {
-    ringway_sender *sender;
-    ringway_receiver *receiver;
-    uint8_t token[16];
-    uint32_t generation;
-};
-
-static void split(struct side *side, ringway_connection *connection) {
-    OK(ringway_connection_lineage(connection, &side->token, &side->generation));
-    OK(ringway_connection_split(connection, &side->sender, &side->receiver));
-}
-
-static void free_side(struct side *side) {
-    ringway_sender_free(side->sender);
-    ringway_receiver_free(side->receiver);
-    side->sender = NULL;
-    side->receiver = NULL;
-}
-
-/* The next server, in a thread of its own. */
-struct accepts {
-    ringway_listener *listener;
-    ringway_connection *connection;
-    pthread_t thread;
-};
-
-static void *accept_one(void *argument) {
-    struct accepts *accepts = argument;
-    OK(ringway_listener_accept(accepts->listener, LONG, &accepts->connection));
-    return NULL;
-}
-
-static void begin(struct accepts *accepts, ringway_listener *listener) {
-    accepts->listener = listener;
-    CHECK(pthread_create(&accepts->thread, NULL, accept_one, accepts) == 0);
-}
-
-static void end(struct accepts *accepts, struct side *server) {
-    CHECK(pthread_join(accepts->thread, NULL) == 0);
-    split(server, accepts->connection);
-}
-
-/* A path, somebody who listens there, and both sides of a connection. */
-struct service {
-    char path[100];
-    ringway_listener *listener;
-    struct side client, server;
-};
-
-static void start(struct service *service) {
-    struct accepts accepts;
-    ringway_connection *connection;
-    snprintf(service->path, sizeof service->path, "%s", new_path());
-    OK(ringway_bind(config, service->path, &service->listener));
-    begin(&accepts, service->listener);
-    OK(ringway_connect(config, service->path, &connection));
-    split(&service->client, connection);
-    end(&accepts, &service->server);
-}
-
-static void stop(struct service *service) {
-    free_side(&service->client);
-    free_side(&service->server);
-    ringway_listener_free(service->listener);
-}
-
-static void send_number(ringway_sender *sender, uint64_t number) { OK(ringway_sender_send(sender, &number, sizeof number, LONG)); }
-
-static uint64_t recv_number(ringway_receiver *receiver) {
-    uint64_t number;
-    size_t length;
-    OK(ringway_receiver_recv(receiver, &number, sizeof number, LONG, &length));
-    CHECK(length == sizeof number);
-    return number;
-}
-
-/* The next frame has this number, this is said of it, and it stays open. */
-static uint64_t opens(ringway_receiver *receiver, uint64_t wanted, unsigned redelivery) {
-    ringway_frame frame;
-    uint64_t number;
-    size_t length;
-    OK(ringway_receiver_next(receiver, LONG, &frame));
-    OK(ringway_receiver_copy(receiver, 0, &number, sizeof number, &length));
-    CHECK(number == wanted && frame.redelivery == redelivery);
-    return frame.position;
-}
-
-static void ends(ringway_receiver *receiver, ringway_status how) {
-    char byte;
-    size_t length;
-    GIVES(how, ringway_receiver_recv(receiver, &byte, 1, LONG, &length));
-}
-
-static ringway_status resume(struct service *service, int64_t timeout, ringway_connection **connection, ringway_resumed *resumed) {
-    struct side *client = &service->client;
-    return ringway_resume(config, service->path, &client->sender, &client->receiver, timeout, connection, resumed);
-}
+#include "service.h"
 
 /* What was released does not come again; what was taken is in doubt; and the rest nobody has seen. */
 static void counted(void) {
@@ -157,6 +55,43 @@ static void counted(void) {
     send_number(client->sender, 5);
     opens(server->receiver, 5, 0);
     OK(ringway_receiver_release(server->receiver));
+    stop(&service);
+}
+
+/* What is in doubt comes one by one, where several are asked for; and so what is said of the last one is said of it. */
+static void takes_doubts_one_by_one(void) {
+    struct service service;
+    struct side *client = &service.client, *server = &service.server;
+    struct accepts accepts;
+    ringway_connection *connection;
+    ringway_resumed resumed;
+    ringway_last told;
+    ringway_part parts[8];
+    uint64_t numbers[8], position = 0;
+    size_t count;
+    start(&service);
+    for (uint64_t number = 0; number < 5; number++) send_number(client->sender, number);
+    OK(ringway_receiver_recv_many(server->receiver, numbers, sizeof numbers, parts, 2, LONG, &count));
+    CHECK(count == 2);
+    free_side(server);
+    ends(client->receiver, RINGWAY_CLOSED);
+    begin(&accepts, service.listener);
+    OK(resume(&service, LONG, &connection, &resumed));
+    CHECK(resumed.unseen == 3 && resumed.in_doubt == 2);
+    split(client, connection);
+    end(&accepts, server);
+    for (uint64_t number = 0; number < 2; number++) {
+        OK(ringway_receiver_recv_many(server->receiver, numbers, sizeof numbers, parts, 8, LONG, &count));
+        CHECK(count == 1 && numbers[0] == number);
+        OK(ringway_receiver_last(server->receiver, &told));
+        CHECK(told.redelivery == 2 && (number == 0 || told.position > position));
+        position = told.position;
+    }
+    send_number(client->sender, 5);
+    OK(ringway_receiver_recv_many(server->receiver, numbers, sizeof numbers, parts, 8, LONG, &count));
+    CHECK(count == 4 && numbers[0] == 2 && numbers[3] == 5);
+    OK(ringway_receiver_last(server->receiver, &told));
+    CHECK(told.redelivery == 0 && told.position > position);
     stop(&service);
 }
 
@@ -454,6 +389,7 @@ int main(int count, char **words) {
         killed(words[1]);
     } else {
         counted();
+        takes_doubts_one_by_one();
         refused();
         plain();
         by_steps();

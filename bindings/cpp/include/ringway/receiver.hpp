@@ -122,7 +122,7 @@ class receiver {
     }
     /// Finishes with what was copied out, where the connection can be resumed: as a server does that has answered and is about to end. Otherwise that is done when the next frame is asked for.
     void release() { detail::must(ringway_receiver_release(handle_.get())); }
-    /// What is said of the frame that was received last, by calls that return no `frame`; of several at once, of the last of them.
+    /// What is said of the frame that was received last, by calls that return no `frame`; of several at once, of the last of them, and no other one of them is in doubt.
     [[nodiscard]] ringway_last last() const {
         ringway_last last;
         detail::must(ringway_receiver_last(handle_.get(), &last));
