@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// The server: doubles every number that it is sent, until its client closes.
 fn serve(name: &str) -> Result<(), Box<dyn Error>> {
     let mut listener = Listener::bind(name)?;
-    let mut connection = listener.accept_deadline(Instant::now() + Duration::from_secs(5))?;
+    let mut connection = listener.accept_deadline(Instant::now() + Duration::from_secs(30))?;
     println!(
         "server {}: uid {} is connected",
         std::process::id(),
@@ -70,7 +70,7 @@ fn ask(name: &str) -> Result<(), Box<dyn Error>> {
 
 /// Connects as soon as the server listens.
 fn connect(name: &str) -> Result<Connection, Box<dyn Error>> {
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         match Config::new().connect(name) {
             Ok(connection) => return Ok(connection),

@@ -257,7 +257,15 @@ fn a_client_is_killed_at_every_step_and_the_service_goes_on() {
     assert_eq!(sum["runs"], labels.len() + 1);
     let mut check = place.command(
         "check",
-        &["load", "service", "--seconds", "0.1", "--verify"],
+        &[
+            "load",
+            "service",
+            "--seconds",
+            "0.1",
+            "--verify",
+            "--drain",
+            "20",
+        ],
     );
     assert_eq!(
         Running::start(check.stdout(Stdio::null())).code(),

@@ -80,15 +80,25 @@ fn every_request_of_many_clients_is_answered() {
 fn whoever_is_killed_or_stopped_loses_what_was_theirs_and_nothing_else() {
     let place = Place::new();
     let _service = echo(&place, &[]);
+    // Once in fifty million times there is none of a kind, but for a load that is stalled until its clients are done: then it lasts longer.
+    for seconds in ["1.5", "5", "20"] {
+        if killed_and_stopped(&place, seconds) {
+            return;
+        }
+    }
+    panic!("nobody was killed, or nobody stopped");
+}
+
+/// What is so however many are killed and stopped in a load of so many seconds. Returns whether there was one of each.
+fn killed_and_stopped(place: &Place, seconds: &str) -> bool {
     let ask = [
         "--seconds",
-        "1.5",
+        seconds,
         "--rate",
         "1000",
         "--clients",
         "3",
         "--faults",
-        // Once in fifty million times there is none of a kind.
         "kill=12,stop=12",
         "--stop-for",
         "0.05",
@@ -96,7 +106,7 @@ fn whoever_is_killed_or_stopped_loses_what_was_theirs_and_nothing_else() {
         "--drain",
         "20",
     ];
-    let (code, report) = load(&place, &ask);
+    let (code, report) = load(place, &ask);
     assert_eq!(code, 0, "{report} {}", place.words("load"));
     let killed = report["errors"]["killed"].as_u64().unwrap();
     assert_eq!(
@@ -104,11 +114,8 @@ fn whoever_is_killed_or_stopped_loses_what_was_theirs_and_nothing_else() {
         number(&report, "answered") + killed,
         "{report}"
     );
-    assert!(
-        number(&report, "kills") > 0 && number(&report, "stops") > 0,
-        "{report}"
-    );
     assert_eq!(errors(&report), killed, "{report}");
+    number(&report, "kills") > 0 && number(&report, "stops") > 0
 }
 
 #[test]
@@ -233,7 +240,10 @@ fn nobody_there_is_told_and_an_echo_ends_with_its_clients() {
     assert_eq!(Running::start(&mut nobody).code(), 5);
     // The load itself looks once before its clients come.
     let mut service = echo(&place, &["--clients", "3"]);
-    let (code, _) = load(&place, &["--seconds", "0.1", "--clients", "2"]);
+    let (code, _) = load(
+        &place,
+        &["--seconds", "0.1", "--clients", "2", "--drain", "20"],
+    );
     assert_eq!((code, service.code(), place.sockets()), (0, 0, 0));
 }
 

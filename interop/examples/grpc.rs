@@ -27,7 +27,7 @@ async fn main() -> Result<(), Failed> {
     let by_ring = tokio::spawn(serve(Listener::bind(&ring)?));
     tokio::spawn(serve(by_tcp));
 
-    let endpoint = Endpoint::from_static("http://example").timeout(Duration::from_secs(5));
+    let endpoint = Endpoint::from_static("http://example").timeout(Duration::from_secs(30));
     let channel = endpoint.connect_with_connector_lazy(Connector::new(wanted));
     ask(&channel).await?;
     by_ring.abort();

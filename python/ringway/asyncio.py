@@ -34,10 +34,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from os import PathLike
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import ringway
 from ringway import _ringway
+from ringway._steps import made
 from ringway._watch import Readable, Watch
 
 if TYPE_CHECKING:
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
 __all__ = ["MOMENT", "Connection", "Listener", "connect", "listen", "resume"]
 
 T = TypeVar("T")
-M = TypeVar("M", covariant=True)
 
 _glimpse = _ringway._glimpse
 
@@ -72,41 +72,16 @@ async def connect(name: str | PathLike[str], **options: Unpack[_Options]) -> Con
     """
     _refuse_spin(options)
     handshake = _ringway._dial(name, **options)
-    return Connection(await _made(handshake))
+    return Connection(await made(handshake))
 
 
 async def resume(name: str | PathLike[str], lost: Connection, timeout: float | None = None, **options: Unpack[_Options]) -> ringway.Resumed[Connection]:
     """Resumes a connection, as ``ringway.resume`` does, without holding up the loop. Cancelling it gives the lost connection back, as it was."""
     _refuse_spin(options)
     redial = _ringway._redial(name, lost.sync, timeout, **options)
-    connection, unseen, in_doubt, broken = await _made(redial)
+    connection, unseen, in_doubt, broken = await made(redial)
     lost.close()
     return ringway.Resumed(Connection(connection), unseen, in_doubt, broken)
-
-
-class _Steps(Protocol[M]):
-    """What is made step by step, and waits for nobody."""
-
-    @property
-    def left(self) -> float | None: ...
-    def close(self) -> None: ...
-    def fileno(self) -> int: ...
-    def step(self) -> M | Literal[False] | None: ...
-
-
-async def _made(steps: _Steps[M]) -> M:
-    """What they come to. However it ends, they are closed."""
-    try:
-        while True:
-            made = steps.step()
-            if made is None:
-                await Readable(steps.fileno(), steps.left).wait()
-            elif made is False:
-                await asyncio.sleep(0.001)
-            else:
-                return made
-    finally:
-        steps.close()
 
 
 def listen(name: str | PathLike[str], **options: Unpack[_Options]) -> Listener:
@@ -131,7 +106,7 @@ def _refuse_spin(options: _Options) -> None:
 
 
 class Listener:
-    """Accepts connections in a loop: ``async for connection in listener``, or ``await listener.accept()``.
+    """Accepts connections in a loop: ``async for connection in listener``, which ends when it is closed, or was handed over and none is left; or ``await listener.accept()``.
 
     Handshakes move on only while somebody waits for the next connection.
     """
@@ -142,7 +117,7 @@ class Listener:
         self._accepting: Readable | bool = False
 
     async def accept(self) -> Connection:
-        """The next client that completes its handshake. Cancelling it loses none. ``ringway.Closed``: the listener was closed here."""
+        """The next client that completes its handshake. Cancelling it loses none. ``ringway.Closed``: the listener was closed here; ``ringway.Busy``: it was handed over, and no handshake of its own is left."""
         if self._accepting:
             raise RuntimeError("another task accepts from this listener already: one at a time may")
         self._accepting = True
@@ -154,11 +129,24 @@ class Listener:
             self._accepting = False
         return Connection(accepted)
 
+    def hand_over(self) -> int:
+        """Hands the listening socket over to another process, as ``ringway.Listener.hand_over`` does. A task that waits for the next client hears of it."""
+        descriptor = self._inner.hand_over()
+        self._look()
+        return descriptor
+
+    def take_back(self) -> None:
+        """Takes clients again after it was handed over."""
+        self._inner.take_back()
+
     def close(self) -> None:
         """Ends it, and a wait for the next client. Connections live on."""
+        self._look()
+        self._inner.close()
+
+    def _look(self) -> None:
         if isinstance(self._accepting, Readable):
             self._accepting.stop()
-        self._inner.close()
 
     @property
     def path(self) -> str:
@@ -188,7 +176,7 @@ class Listener:
         await asyncio.sleep(0)
         try:
             return await self.accept()
-        except ringway.Closed:
+        except (ringway.Busy, ringway.Closed):
             raise StopAsyncIteration from None
 
     def __enter__(self) -> Listener:

@@ -13,6 +13,7 @@ mod flag;
 mod forked;
 mod glimpse;
 mod half;
+mod handover;
 mod handshake;
 mod inbox;
 mod last;

@@ -1,6 +1,6 @@
 //! Listening.
 
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd, RawFd};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -17,7 +17,7 @@ use crate::options::{self, Manner};
 use crate::turn::{Held, Turn};
 use crate::waits;
 
-/// Accepts connections under a name or path. As a context manager it closes itself; iterated over, it yields clients until it is closed.
+/// Accepts connections under a name or path. As a context manager it closes itself; iterated over, it yields clients until it is closed, or was handed over and none is left.
 #[pyclass(frozen, module = "ringway")]
 #[derive(Debug)]
 pub(crate) struct Listener {
@@ -60,14 +60,7 @@ pub(crate) fn listen(
     let listener = py
         .detach(|| config.bind(address))
         .map_err(|error| not_made(py, &error))?;
-    Ok(Listener {
-        closing: Flag::default(),
-        path: listener.path().to_owned(),
-        descriptor: listener.as_fd().as_raw_fd(),
-        turn: Turn::new(Some(listener)),
-        manner,
-        refused: Mutex::default(),
-    })
+    Ok(Listener::new(listener, manner))
 }
 
 #[cold]
@@ -76,6 +69,39 @@ fn closed_here(py: Python<'_>) -> PyErr {
 }
 
 impl Listener {
+    pub(crate) fn new(listener: ringway::Listener, manner: Manner) -> Self {
+        Self {
+            closing: Flag::default(),
+            path: listener.path().to_owned(),
+            descriptor: listener.as_fd().as_raw_fd(),
+            turn: Turn::new(Some(listener)),
+            manner,
+            refused: Mutex::default(),
+        }
+    }
+
+    /// Has `change` done with the listener, by no thread that waits for a client.
+    ///
+    /// # Errors
+    /// `InUse`: a thread does; `Closed`; and what that says.
+    fn change<T: Send>(
+        &self,
+        py: Python<'_>,
+        change: impl FnOnce(&mut ringway::Listener) -> Result<T, ringway::Error> + Send,
+    ) -> PyResult<T> {
+        let Some(mut held) = self.turn.take_at_once(py)? else {
+            let text = "another thread waits for a client of this listener: have it wait with a timeout, and between two calls";
+            return Err(raise(py, Fault::InUse, text));
+        };
+        self.check_open(py)?;
+        let Some(listener) = held.as_mut() else {
+            return Err(closed_here(py));
+        };
+        let changed = py.detach(|| change(listener));
+        self.leave(py, held);
+        changed.map_err(|error| not_made(py, &error))
+    }
+
     fn enter(
         &self,
         py: Python<'_>,
@@ -112,10 +138,15 @@ impl Listener {
                 last: listener.last_refusal().map(ToString::to_string),
             };
         }
-        found
-            .map_err(|error| not_made(py, &error))?
-            .map(|connection| Connection::new(py, connection, self.manner))
-            .transpose()
+        match found.map_err(|error| not_made(py, &error))? {
+            Some(connection) => Connection::new(py, connection, self.manner).map(Some),
+            None if listener.is_idle() => Err(raise(
+                py,
+                Fault::Busy,
+                "the listener was handed over, and no handshake of its own is left: close it, or take it back",
+            )),
+            None => Ok(None),
+        }
     }
 
     fn accept_until(
@@ -161,7 +192,7 @@ impl Listener {
 impl Listener {
     /// Waits for the next client, at most `timeout` seconds. Clients that are refused are counted (`refusals`) and passed over. Handshakes go on only inside of this and `try_accept`.
     ///
-    /// Raises `TimedOut`.
+    /// Raises `TimedOut`; `Busy`: it was handed over, and no handshake of its own is left.
     #[pyo3(signature = (timeout=None))]
     fn accept(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Connection> {
         let deadline = after(timeout)?;
@@ -171,7 +202,7 @@ impl Listener {
         outcome
     }
 
-    /// A client that has completed its handshake, if there is one, else `None`; also where another thread waits for the next one. Never waits.
+    /// A client that has completed its handshake, if there is one, else `None`; also where another thread waits for the next one. Never waits. Raises `Busy` as `accept` does.
     fn try_accept(&self, py: Python<'_>) -> PyResult<Option<Connection>> {
         let Some(mut held) = self.turn.take_at_once(py)? else {
             return Ok(None);
@@ -180,6 +211,38 @@ impl Listener {
         let outcome = self.step(py, &mut held);
         self.leave(py, held);
         outcome
+    }
+
+    /// Hands the listening socket over: takes no more clients, and returns a descriptor with which another process takes them (`listen_on`), sent to it in whatever way: as one of `pass_fds` of `subprocess.Popen`, or
+    /// by `socket.send_fds`. It is the caller's to close. Clients that connect meanwhile wait in the socket's queue: nobody is refused.
+    ///
+    /// Handshakes that have begun are this process's: `accept` goes on with them, and raises `Busy` when none is left; an iteration ends then. Closing this listener turns nobody away then, and leaves the name.
+    ///
+    /// Raises `InUse`: another thread waits for a client.
+    ///
+    /// >>> import os, ringway, threading
+    /// >>> old = ringway.listen("passed-on")
+    /// >>> descriptor = old.hand_over()
+    /// >>> client = threading.Thread(target=lambda: ringway.connect("passed-on").send(b"hello"))
+    /// >>> client.start()
+    /// >>> len([connection for connection in old])
+    /// 0
+    /// >>> old.close()
+    /// >>> with ringway.listen_on(descriptor) as new:  # mostly in another process
+    /// ...     new.accept(timeout=10).recv()
+    /// b'hello'
+    /// >>> client.join()
+    /// >>> os.remove(new.path)
+    fn hand_over(&self, py: Python<'_>) -> PyResult<RawFd> {
+        self.change(py, ringway::Listener::hand_over)
+            .map(IntoRawFd::into_raw_fd)
+    }
+
+    /// Takes clients again after it was handed over: the other process did not come up. While both take clients, each client is let in by one of them.
+    ///
+    /// Raises `NotFound`: the name is gone, or leads elsewhere: close this listener, and listen anew; `InUse` as `hand_over` does.
+    fn take_back(&self, py: Python<'_>) -> PyResult<()> {
+        self.change(py, ringway::Listener::take_back)
     }
 
     /// The socket's path.
@@ -245,6 +308,7 @@ impl Listener {
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Connection>> {
         match self.accept(py, None) {
             Err(error) if self.closing.is_set() && is(py, &error, Fault::Closed) => Ok(None),
+            Err(error) if is(py, &error, Fault::Busy) => Ok(None),
             other => other.map(Some),
         }
     }

@@ -9,6 +9,7 @@ use crate::direct;
 use crate::errors;
 use crate::forked;
 use crate::glimpse::_glimpse;
+use crate::handover::{inherit, listen_on};
 use crate::handshake::{_answer_on, _dial, _dial_on, _sockets, Handshake};
 use crate::listener::{Listener, listen};
 use crate::observe::observe;
@@ -45,7 +46,9 @@ fn _ringway(module: &Bound<'_, PyModule>) -> PyResult<()> {
     forked::keep_places(module)?;
     for function in [
         wrap_pyfunction!(connect, module)?,
+        wrap_pyfunction!(inherit, module)?,
         wrap_pyfunction!(listen, module)?,
+        wrap_pyfunction!(listen_on, module)?,
         wrap_pyfunction!(observe, module)?,
         wrap_pyfunction!(pair, module)?,
     ] {

@@ -1,9 +1,11 @@
 """Connections that outlive their server, both sides in one process."""
 
 import asyncio
+import contextlib
 import gc
 import signal
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -286,17 +288,31 @@ def test_one_that_is_in_use_is_not_resumed(place: str) -> None:
         ringway.resume(place, client, 0)
     with client.reserve(4), pytest.raises(ringway.InUse, match="reservation"):
         ringway.resume(place, client, 0)
-    waits = threading.Thread(target=lambda: pytest.raises(ringway.Closed, client.recv))
+    ends = list[str]()
+
+    def wait() -> None:
+        while not ends:
+            # Where the other thread has just taken it to resume it, once more.
+            with contextlib.suppress(ringway.InUse), pytest.raises(ringway.Closed):
+                client.recv()
+                ends.append("received")
+            if client.closed:
+                ends.append("closed")
+
+    waits = threading.Thread(target=wait)
     waits.start()
+    late = time.monotonic() + PATIENCE
     while True:
         # Until that thread is in its call the server lives.
         with pytest.raises((ringway.InUse, ringway.PeerLives)) as raised:
             ringway.resume(place, client, 0)
         if raised.type is ringway.InUse:
             break
+        assert time.monotonic() < late
     assert "another thread" in str(raised.value)
     client.close()
     waits.join(PATIENCE)
+    assert ends == ["closed"]
 
 
 def test_a_signal_ends_it_and_gives_the_connection_back(place: str) -> None:

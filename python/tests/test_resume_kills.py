@@ -109,9 +109,8 @@ def test_a_client_outlives_servers_that_are_killed(place: str, tmp_path: Path, w
     handled = [line.split() for line in log.read_text().splitlines()]
     seen = set[str]()
     for request, told in handled:
-        # What is said of a batch is said of its last one.
-        if way not in ("batch", "records"):
-            assert (request in seen) <= (told == "in_doubt"), request
+        # Of a batch it is said of the last one, and no other one was handled before.
+        assert (request in seen) <= (told == "in_doubt"), request
         seen.add(request)
     assert seen == {str(request) for request in range(number)}
     assert len(handled) - number <= doubts

@@ -55,7 +55,7 @@ impl Config {
     /// ([`Listener::hand_over`]). The descriptor is made non-blocking, and closed on `exec`.
     ///
     /// The name and the socket's mode are the other process's: dropping the listener removes nothing and turns nobody away. If that process is no more, the file stays, leads to nobody, and is replaced by
-    /// whoever binds the name next; [`Listener::pass_to`] hands the name over too.
+    /// whoever binds the name next (a few milliseconds after the drop: the socket is closed in the background); [`Listener::pass_to`] hands the name over too.
     ///
     /// # Errors
     /// A bad option; [`ErrorKind::Descriptors`]: it is no such socket; or what the system answers.
@@ -215,8 +215,8 @@ impl Listener {
         Ok(())
     }
 
-    /// Whether nobody can come any more.
-    pub(crate) fn is_idle(&self) -> bool {
+    /// Whether nobody can come any more: it was handed over, and no handshake of its own is left. Then it may be dropped, or taken back.
+    pub fn is_idle(&self) -> bool {
         self.succession.handed_over && self.handshakes() == 0
     }
 

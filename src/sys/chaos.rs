@@ -97,8 +97,10 @@ fn pass(socket: RawFd, label: &str) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::net::Shutdown;
     use std::os::fd::AsRawFd;
-    use std::os::unix::net::UnixDatagram;
+    use std::os::unix::net::{UnixDatagram, UnixStream};
 
     use nix::sys::stat::fstat;
 
@@ -106,11 +108,13 @@ mod tests {
 
     #[test]
     fn a_step_waits_for_its_answer_and_an_asker_that_is_gone_for_none() {
-        let (ours, theirs) = UnixDatagram::pair().unwrap();
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
         let asker = std::thread::spawn(move || {
             let mut label = [0; 32];
-            let length = theirs.recv(&mut label).unwrap();
-            theirs.send(b"+").unwrap();
+            let length = theirs.read(&mut label).unwrap();
+            theirs.write_all(b"+").unwrap();
+            // A child of another test may have a copy of it.
+            theirs.shutdown(Shutdown::Both).unwrap();
             label[..length].to_vec()
         });
         pass(ours.as_raw_fd(), "first").unwrap();

@@ -431,7 +431,7 @@ mod tests {
     #[test]
     fn a_look_takes_nudges_up_to_its_limit_and_sees_the_end() {
         let (ours, theirs) = pair().unwrap();
-        let ours = Line::new(ours);
+        let (ours, theirs) = (Line::new(ours), Line::new(theirs));
         let quiet = Look {
             open: true,
             taken: false,

@@ -12,9 +12,12 @@ use super::{answer, asking, path, patient, serves, soon};
 fn a_loop_hears_of_clients_again() {
     let path = path("loop");
     let mut old = patient().bind(path.as_path()).unwrap();
+    assert!(!old.is_idle(), "somebody may come");
     let socket = old.hand_over().unwrap();
     assert!(old.try_accept().unwrap().is_none());
+    assert!(old.is_idle());
     old.take_back().unwrap();
+    assert!(!old.is_idle());
     let client = asking(&path, b"hello");
     let mut connection = loop {
         let mut entry = libc::pollfd {

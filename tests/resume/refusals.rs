@@ -196,7 +196,9 @@ fn of_a_server_that_gives_no_account_everything_is_in_doubt() {
     let (at, mine) = (listener.path().to_path_buf(), config.clone());
     let resuming =
         std::thread::spawn(move || refused(mine.resume(at, client, soon()), ErrorKind::Feature));
+    let late = soon();
     while listener.refusals() == 0 {
+        assert!(Instant::now() < late, "nobody is refused");
         assert!(listener.accept_deadline(shortly()).is_err());
     }
     let refusal = listener.last_refusal().unwrap();
@@ -230,7 +232,9 @@ fn what_does_not_fit_is_not_sent_and_not_lost() {
         let mut other = next.bind(path()).unwrap();
         let (at, mine) = (other.path().to_path_buf(), config.clone());
         let resuming = std::thread::spawn(move || refused(mine.resume(at, client, soon()), kind));
+        let late = soon();
         while other.refusals() == 0 {
+            assert!(Instant::now() < late, "nobody is refused");
             assert!(other.accept_deadline(shortly()).is_err());
         }
         client = resuming.join().unwrap();

@@ -224,55 +224,78 @@ fn a_peer_that_fades_is_heard_of_in_the_runtime_that_polls() {
     }
 }
 
-/// Polls until it has slept: with a timer of `runtime`, which is then shut down.
-fn begins<T>(runtime: Runtime, wait: &mut (impl Future<Output = T> + Unpin)) {
-    for _ in 0..20 {
+/// Polls until it has slept: with a timer of `runtime`, which is then shut down. `false`: it was over when it was polled first, before which this thread was stalled.
+fn begins<T>(runtime: Runtime, wait: &mut (impl Future<Output = T> + Unpin)) -> bool {
+    for turn in 0..20 {
         let poll = poll_fn(|cx| Poll::Ready(Pin::new(&mut *wait).poll(cx).is_pending()));
-        assert!(run(&runtime, poll));
+        if !run(&runtime, poll) {
+            assert_eq!(turn, 0, "it ends in a runtime that does not turn");
+            return false;
+        }
         std::thread::sleep(Duration::from_micros(200));
     }
     drop(runtime);
+    true
 }
 
-/// Whatever has a moment at which it ends goes on in the runtime that polls it next, with the same moment.
-#[test]
-fn a_wait_that_ends_at_some_moment_goes_on_in_another_runtime() {
-    // For room, until the frame expires.
-    for comes_through in [true, false] {
-        let (mut theirs, ours) = plain();
-        let first = one_thread();
-        let mut sender = run(&first, async { Sender::new(ours.split().0).unwrap() });
-        while sender.try_send(&[1; 1000]).is_ok() {}
-        let lasts = Duration::from_millis(if comes_through { 3_600_000 } else { 100 });
-        let expires = Instant::now() + lasts;
-        let mut sending = Box::pin(sender.send_expiring(&[2; 1000], expires));
-        begins(first, &mut sending);
-        run(&several_threads(), async {
-            if comes_through {
-                while theirs.receiver().try_recv().is_ok() {}
-                assert_eq!(awakes(sending).await, Ok(()));
-                assert_eq!(theirs.receiver().try_recv().unwrap().to_vec(), [2; 1000]);
-            } else {
-                assert_eq!(awakes(sending).await, Err(SendError::Expired));
-            }
-        });
+/// Times for what is to be polled before they are over.
+fn longer_and_longer() -> impl Iterator<Item = Duration> {
+    (0..8).map(|power| Duration::from_millis(100 << power))
+}
+
+/// A send of a frame that lasts so long, in two runtimes; room for it `comes`, or the frame expires. `false`: it was over before it began.
+fn goes_on_sending(lasts: Duration, comes: bool) -> bool {
+    let (mut theirs, ours) = plain();
+    let first = one_thread();
+    let mut sender = run(&first, async { Sender::new(ours.split().0).unwrap() });
+    while sender.try_send(&[1; 1000]).is_ok() {}
+    let expires = Instant::now() + lasts;
+    let mut sending = Box::pin(sender.send_expiring(&[2; 1000], expires));
+    if !begins(first, &mut sending) {
+        return false;
     }
-    // For what a batcher keeps back to be due.
+    run(&several_threads(), async {
+        if comes {
+            while theirs.receiver().try_recv().is_ok() {}
+            assert_eq!(awakes(sending).await, Ok(()));
+            assert_eq!(theirs.receiver().try_recv().unwrap().to_vec(), [2; 1000]);
+        } else {
+            assert_eq!(awakes(sending).await, Err(SendError::Expired));
+        }
+    });
+    true
+}
+
+/// What a batcher keeps back for so long at most is published in another runtime than the first. `false`: it was due before it was waited for.
+fn goes_on_keeping_back(budget: Duration) -> bool {
     let (mut theirs, ours) = plain();
     let first = one_thread();
     let sender = run(&first, async { Sender::new(ours.split().0).unwrap() });
-    let budget = Bounds::new().budget(Duration::from_millis(100));
-    let mut batcher = run(&first, async { Batcher::new(sender, budget).unwrap() });
+    let bounds = Bounds::new().budget(budget);
+    let mut batcher = run(&first, async { Batcher::new(sender, bounds).unwrap() });
     let mut sent = 0;
     while !batcher.keeps_back() {
         batcher.try_send(&[1; 16]).expect("room");
         sent += 1;
     }
     let mut due = Box::pin(batcher.due());
-    begins(first, &mut due);
+    if !begins(first, &mut due) {
+        return false;
+    }
     run(&one_thread(), awakes(due));
     let received = std::iter::from_fn(|| theirs.receiver().try_recv().ok().map(drop));
     assert_eq!(received.count(), sent);
+    true
+}
+
+/// Whatever has a moment at which it ends goes on in the runtime that polls it next, with the same moment.
+#[test]
+fn a_wait_that_ends_at_some_moment_goes_on_in_another_runtime() {
+    // For room, until the frame expires.
+    assert!(goes_on_sending(Duration::from_secs(3600), true));
+    assert!(longer_and_longer().any(|lasts| goes_on_sending(lasts, false)));
+    // For what a batcher keeps back to be due.
+    assert!(longer_and_longer().any(goes_on_keeping_back));
     // For a server.
     for comes in [true, false] {
         let path = path();
@@ -280,7 +303,7 @@ fn a_wait_that_ends_at_some_moment_goes_on_in_another_runtime() {
         let config = patient().handshake_timeout(time);
         let mut listener = patient().bind(path.as_path()).unwrap();
         let mut connecting = Box::pin(connect_with(&config, path));
-        begins(one_thread(), &mut connecting);
+        assert!(begins(one_thread(), &mut connecting));
         let accepting = std::thread::spawn(move || comes.then(|| listener.accept().unwrap()));
         let connected = run(&one_thread(), awakes(connecting)).map(drop);
         if comes {

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use super::given;
 
 /// Longer than anything takes that works.
-pub(crate) const LONG: Duration = Duration::from_secs(30);
+pub(crate) const LONG: Duration = Duration::from_secs(120);
 
 /// A handshake with a process that may be stalled for seconds is waited for.
 pub(crate) fn patient() -> Config {

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ringway.typed.connecting import Connection, Deprecated, Listener, Told, connect, connect_as_told, listen
 from ringway.typed.enumeration import enumeration
 from ringway.typed.fields import field, padding
+from ringway.typed.handing import inherit, listen_on
 from ringway.typed.halves import Receiver, Sender
 from ringway.typed.invalid import Invalid
 from ringway.typed.lane import Lane, Reader, lane, schema
@@ -42,8 +43,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Array", "Bytes", "Connection", "Deprecated", "Invalid", "Lane", "Listener", "Maybe", "Reader", "Receiver", "Resumed", "Sender", "Text", "Told", "array",
-    "connect", "connect_as_told", "decode", "dtype", "encode", "enumeration", "f32", "f64", "field", "i8", "i16", "i32", "i64", "i128", "lane",
-    "lane_from", "listen", "message", "messages", "padding", "resume", "schema", "u8", "u16", "u32", "u64", "u128",
+    "connect", "connect_as_told", "decode", "dtype", "encode", "enumeration", "f32", "f64", "field", "i8", "i16", "i32", "i64", "i128", "inherit", "lane",
+    "lane_from", "listen", "listen_on", "message", "messages", "padding", "resume", "schema", "u8", "u16", "u32", "u64", "u128",
 ]  # fmt: skip
 
 

@@ -188,6 +188,14 @@ class Listener(Generic[S, R]):
         """The descriptor that event loops poll."""
         return self.untyped.fileno()
 
+    def hand_over(self) -> int:
+        """Hands the listening socket over: takes no more clients, and returns a descriptor with which another process does (:func:`ringway.listen_on`)."""
+        return self.untyped.hand_over()
+
+    def take_back(self) -> None:
+        """Takes clients again after it was handed over: the other process did not come up."""
+        self.untyped.take_back()
+
     def close(self) -> None:
         """Takes no more clients."""
         self.untyped.close()
@@ -267,10 +275,7 @@ def listen(name: Name, *, sends: Any = None, expects: Any = None, **options: Any
     Quote(bid=1.0, ask=2.0)
     >>> server.join()
     """
-    if _is_untyped(sends) and _is_untyped(expects):
-        return native.listen(name, sends=sends, expects=expects, **options)
-    ours, theirs, told = _told(sends, expects)
-    return Listener(native.listen(name, **told, **options), ours, theirs)
+    return listeners_of(lambda **told: [native.listen(name, **told)], sends, expects, options)[0]
 
 
 @overload
@@ -363,6 +368,14 @@ class Told:
 
     def __repr__(self) -> str:
         return f"<ringway.typed.Told sends {self.sends!r}, expects {self.expects!r}>"
+
+
+def listeners_of(make: Callable[..., list[native.Listener]], sends: Any, expects: Any, options: dict[str, Any]) -> list[Any]:
+    """What ``make`` makes, each as a listener for what its connections carry. For :mod:`ringway.typed.handing`."""
+    if _is_untyped(sends) and _is_untyped(expects):
+        return make(sends=sends, expects=expects, **options)
+    ours, theirs, told = _told(sends, expects)
+    return [Listener(made, ours, theirs) for made in make(**told, **options)]
 
 
 def _is_untyped(said: Any) -> bool:

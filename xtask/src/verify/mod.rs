@@ -12,6 +12,7 @@ mod evidence;
 mod fuzz;
 mod job;
 mod languages;
+mod late;
 mod log;
 mod mutants;
 mod options;

@@ -5,6 +5,7 @@ use std::fs;
 
 use super::binaries;
 use super::job::{Job, Stop, seconds};
+use super::late;
 use super::whole;
 use crate::place;
 
@@ -180,8 +181,8 @@ pub(super) fn examples(job: &mut Job) -> Result<String, Stop> {
     }
     whole::programs(job)?;
     for name in &names {
-        let mut example = place::command(place::target().join("debug/examples").join(name));
-        job.run(&mut example, seconds(300))?;
+        let program = place::target().join("debug/examples").join(name);
+        late::run(job, seconds(300), || place::command(&program))?;
     }
     Ok(format!("{} examples", names.len()))
 }

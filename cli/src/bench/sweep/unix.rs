@@ -53,7 +53,7 @@ pub(super) fn meet(packets: bool, address: &Path, side: Side) -> Result<OwnedFd,
         // SAFETY: the kernel has just returned it, and nothing else owns it.
         return Ok(unsafe { OwnedFd::from_raw_fd(accepted) });
     }
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let own = make()?;
         match connect(own.as_raw_fd(), &place) {

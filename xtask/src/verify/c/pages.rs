@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use super::super::late;
 use super::{Job, Stop, Tree};
 use crate::place;
 
@@ -68,32 +69,19 @@ pub(super) fn run(job: &mut Job, tree: &Tree) -> Result<usize, Stop> {
     Ok(PAGES.len())
 }
 
-/// What the client of a page says where the host has kept it or its server from a processor for longer than the page has it: nobody listens there yet, or an answer was late.
-const LATE: [&str; 3] = ["nobody listens", "did not answer in time", "deadline"];
-
 /// Commands of which one failed leave no server behind.
 const TRAP: &str = "trap '[ -z \"${!:-}\" ] || { kill $! && wait $! || :; } 2>/dev/null' EXIT";
 
-/// Runs the commands of a page, which are for people and know of no busy machine: once more where one was late. Returns what they print.
+/// Runs the commands of a page. Returns what they print.
 fn commands(job: &mut Job, tree: &Tree, folder: &Path, text: &str) -> Result<String, Stop> {
-    let mut left = 4;
-    loop {
+    late::run(job, Duration::from_secs(120), || {
         let mut shell = tree.with(place::command("sh"));
         shell
             .args(["-eu", "-c", &format!("{TRAP}\n{text}\ntrap - EXIT\n")])
             .env("PREFIX", &tree.prefix)
             .current_dir(folder);
-        let (printed, status) = job.try_run(&mut shell, Duration::from_secs(120))?;
-        if status.success() {
-            return Ok(printed);
-        }
-        left -= 1;
-        if left == 0 || !LATE.iter().any(|words| printed.contains(words)) {
-            return Err(Stop::failed(format!(
-                "its commands ended with {status}:\n{printed}"
-            )));
-        }
-    }
+        shell
+    })
 }
 
 fn one(job: &mut Job, tree: &Tree, folder: &Path, blocks: &[Block<'_>]) -> Result<(), Stop> {

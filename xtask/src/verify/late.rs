@@ -1,0 +1,33 @@
+//! Programs that are written for people, and know of no busy machine: their handshakes have the seconds that a person would wait.
+
+use std::process::Command;
+use std::time::Duration;
+
+use super::blame;
+use super::job::{Job, Stop, line};
+
+/// What such a program says where the host has kept it or its server from a processor for longer: nobody listens there yet, or an answer was late.
+const LATE: [&str; 3] = ["nobody listens", "did not answer in time", "deadline"];
+/// It is run so often until one of its ends has nothing to do with that.
+const TURNS: u32 = 4;
+
+/// Runs what `make` makes, anew where one was late. Returns what it prints.
+pub(super) fn run(
+    job: &mut Job,
+    limit: Duration,
+    make: impl Fn() -> Command,
+) -> Result<String, Stop> {
+    let mut turn = 0;
+    loop {
+        let mut command = make();
+        let (printed, status) = job.try_run(&mut command, limit)?;
+        if status.success() {
+            return Ok(printed);
+        }
+        turn += 1;
+        if turn == TURNS || !LATE.iter().any(|words| printed.contains(words)) {
+            let why = format!("`{}` ended with {status}", line(&command));
+            return Err(Stop::Failed(blame::with(why, &printed)));
+        }
+    }
+}
