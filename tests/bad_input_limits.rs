@@ -32,7 +32,7 @@ fn path(name: &str) -> PathBuf {
 }
 
 fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(10)
+    Instant::now() + Duration::from_secs(30)
 }
 
 fn patient() -> Config {

@@ -9,6 +9,7 @@ mod pair;
 mod process;
 
 use std::hint::spin_loop;
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -33,7 +34,10 @@ fn is_there() -> bool {
 }
 
 fn config() -> Config {
-    Config::new().wait(Wait::Park).peer_capacity(1 << 20)
+    Config::new()
+        .wait(Wait::Park)
+        .peer_capacity(1 << 20)
+        .handshake_timeout(Duration::from_secs(30))
 }
 
 /// How often the half of this process has slept that has received most.
@@ -55,6 +59,7 @@ enum Forbidden {
 fn sleeps_in_a_pause(server: &Config, client: &Config, forbidden: Forbidden) -> u64 {
     let path = std::env::temp_dir().join(format!("ringway-membarrier-{}", std::process::id()));
     let mut listener = server.bind(path.as_path()).unwrap();
+    let (tell, told) = mpsc::channel();
     thread::scope(|scope| {
         let client = scope.spawn(move || {
             if let Forbidden::AtFirst(errno) = forbidden {
@@ -69,6 +74,8 @@ fn sleeps_in_a_pause(server: &Config, client: &Config, forbidden: Forbidden) -> 
                 (0..20).for_each(|_| spin_loop());
             }
             let before = sleeps();
+            // The pause begins when all before it has been read, however long that took.
+            tell.send(()).unwrap();
             assert_eq!(receiver.recv_deadline(soon()).unwrap().to_vec(), b"wake");
             sleeps() - before
         });
@@ -77,6 +84,7 @@ fn sleeps_in_a_pause(server: &Config, client: &Config, forbidden: Forbidden) -> 
             sender.send_deadline(&[1; 56], soon()).unwrap();
         }
         sender.send_deadline(b"pause", soon()).unwrap();
+        told.recv().unwrap();
         thread::sleep(PAUSE);
         sender.send_deadline(b"wake", soon()).unwrap();
         client.join().unwrap()

@@ -82,8 +82,8 @@ fn frames_that_expire_are_seen_as_they_were_sent() {
     server.receiver().drop_expired(true).unwrap();
     let mut tap = tapped(&mut listener);
     all(&mut tap);
-    // Whoever sends what has expired is told so: this is to be later than the last of them, on a busy machine too.
-    let expires = Instant::now() + Duration::from_secs(1);
+    // Whoever sends what has expired is told so: this is to be later than the last of them, where this thread is stalled between them too.
+    let expires = Instant::now() + Duration::from_secs(4);
     let sender = client.sender();
     sender.send_kind_expiring(3, b"quote", expires).unwrap();
     sender.send(b"plain").unwrap();

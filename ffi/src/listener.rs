@@ -17,7 +17,7 @@ use crate::wait::Patience;
 /// Waits for clients. One thread at a time uses it; it may be handed to another. Freeing it removes the name; connections go on.
 #[derive(Debug)]
 pub struct ringway_listener {
-    listener: Listener,
+    pub(crate) listener: Listener,
 }
 
 /// Listens under a name, or at a path, which is what contains a slash. May be called from any thread. Free it with `ringway_listener_free`.
@@ -39,7 +39,7 @@ pub unsafe extern "C" fn ringway_bind(
     })
 }
 
-/// The next client that completes the handshake. `timeout`: nanoseconds; 0 does not wait (`RINGWAY_EMPTY`: there is none now), negative waits for ever. Clients that are refused are counted and passed over.
+/// The next client that completes the handshake. `timeout`: nanoseconds; 0 does not wait (`RINGWAY_EMPTY`: there is none now), negative waits for ever. Clients that are refused are counted and passed over. `RINGWAY_BUSY`: it was handed over, and no handshake of its own is left.
 #[unsafe(no_mangle)]
 pub extern "C" fn ringway_listener_accept(
     listener: Option<&mut ringway_listener>,
@@ -52,9 +52,15 @@ pub extern "C" fn ringway_listener_accept(
         let accepted = match Patience::of(timeout) {
             Patience::Endless => listener.accept()?,
             Patience::Until(deadline) => listener.accept_deadline(deadline)?,
-            Patience::None => listener
-                .try_accept()?
-                .ok_or_else(|| Failure::new(ringway_status::RINGWAY_EMPTY, "no client has come"))?,
+            Patience::None => match listener.try_accept()? {
+                Some(accepted) => accepted,
+                // It says so.
+                None if listener.is_idle() => listener.accept()?,
+                None => {
+                    let status = ringway_status::RINGWAY_EMPTY;
+                    return Err(Failure::new(status, "no client has come"));
+                }
+            },
         };
         connection.write(ringway_connection::new(accepted));
         Ok(())

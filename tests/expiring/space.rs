@@ -95,12 +95,16 @@ fn moments_are_the_same_in_other_time_namespaces() {
             for seconds in offsets() {
                 let path = path(&format!("moments{seconds}"));
                 let config = patient().drop_expired(true);
-                let exchange = |connection: ringway::Connection| {
+                // Which sides have sent.
+                let page = Page::new();
+                let exchange = |connection: ringway::Connection, own: usize| {
                     let (mut sender, mut receiver) = connection.split();
                     let minute = Instant::now() + Duration::from_secs(60);
                     let expires = Instant::now() + Duration::from_millis(30);
                     let sent = sender.send_expiring(b"stale", expires).is_ok();
                     sender.send_expiring(&[u8::from(sent)], minute).unwrap();
+                    page.set(own, 1);
+                    page.until(1 - own, 1);
                     std::thread::sleep(Duration::from_millis(60));
                     let frame = receiver.recv().unwrap();
                     let left = frame.expires().unwrap() - Instant::now();
@@ -117,11 +121,12 @@ fn moments_are_the_same_in_other_time_namespaces() {
                 };
                 let mut listener = config.bind(path.as_path()).unwrap();
                 let mut child = elsewhere(seconds, || {
-                    exchange(config.connect(path.as_path()).unwrap());
+                    exchange(config.connect(path.as_path()).unwrap(), 0);
                 });
                 let soon = Instant::now() + Duration::from_secs(20);
-                exchange(listener.accept_deadline(soon).unwrap());
+                exchange(listener.accept_deadline(soon).unwrap(), 1);
                 assert_eq!(child.reap(), 0, "{seconds} s");
+                page.unmap();
                 println!("{seconds} s: judged rightly");
             }
         },

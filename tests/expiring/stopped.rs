@@ -10,6 +10,8 @@ use crate::process::{self, Child, Page, alone};
 const READY: usize = 0;
 const FOUND: usize = 1;
 const TOOK: usize = 2;
+/// The frame was sent.
+const SENT: usize = 3;
 const DROPPED: usize = 3;
 
 fn path(name: &str) -> std::path::PathBuf {
@@ -114,17 +116,18 @@ fn ends_while_stopped(wait: Wait, sends: bool, patience: Duration) -> bool {
         page.set(READY, 1);
         let outcome = receiver.recv_deadline(deadline).map(|frame| frame.len());
         assert!(Instant::now() >= deadline, "early: {outcome:?}");
-        let took = deadline.elapsed().as_millis() as u64;
-        page.set(TOOK, took);
+        let sent = page.get(SENT) == 1;
+        page.set(TOOK, deadline.elapsed().as_millis() as u64);
         match outcome {
             Err(RecvError::TimedOut) => page.set(FOUND, 1),
             Ok(5) => page.set(FOUND, 2),
             other => panic!("{other:?}"),
         }
-        page.set(READY, 2);
-        if sends && outcome.is_err() && took >= 100 {
+        if outcome.is_err() && sent {
             assert_eq!(receiver.try_recv().unwrap().len(), 5);
+            page.set(FOUND, 3);
         }
+        page.set(READY, 2);
         // It may be done before we stop it, and is there all the same.
         page.until(READY, 3);
     });
@@ -133,6 +136,7 @@ fn ends_while_stopped(wait: Wait, sends: bool, patience: Duration) -> bool {
     stop(&child);
     if sends {
         ours.sender().send(b"frame").unwrap();
+        page.set(SENT, 1);
     }
     std::thread::sleep(patience + Duration::from_millis(200));
     let went_on = Instant::now();
@@ -141,10 +145,14 @@ fn ends_while_stopped(wait: Wait, sends: bool, patience: Duration) -> bool {
     // The watchdog bounds it; how long it took from the SIGCONT on is for whoever reads the log.
     let since = went_on.elapsed();
     println!("{wait:?}, a frame {sends}: ended {since:?} after SIGCONT");
-    let stopped = page.get(TOOK) >= 100;
-    if !(sends && stopped) {
-        assert_eq!(page.get(FOUND), 1, "{wait:?}");
+    let (late, found) = (page.get(TOOK) >= 100, page.get(FOUND));
+    if !sends {
+        assert_eq!(found, 1, "{wait:?}");
+    } else if !late {
+        assert_ne!(found, 2, "{wait:?}: it came behind the wait");
     }
+    // Where all stood still, it may have been late, and no frame there yet.
+    let stopped = late && (!sends || found != 1);
     page.set(READY, 3);
     assert_eq!(child.reap(), 0);
     stopped

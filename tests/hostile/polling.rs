@@ -80,11 +80,11 @@ fn a_tangled_bell_stalls_no_listener_of_a_poller_in_a_loop() {
     let readable = EpollEvent::new(EpollFlags::EPOLLIN, 0);
     outer.add(&poller, readable).unwrap();
     let path = peer::path("tangled");
-    let listener = Config::new().bind(path.as_path()).unwrap();
+    let listener = peer::patient().bind(path.as_path()).unwrap();
     let door = poller.listen(listener, |connection| connection).unwrap();
     let clients = thread::spawn(move || {
         let tangled = join_tangled(&path);
-        let honest = Config::new().connect(path.as_path()).unwrap();
+        let honest = peer::patient().connect(path.as_path()).unwrap();
         (tangled, honest)
     });
     let connected = match poller.event_deadline(peer::soon()).unwrap() {
