@@ -409,6 +409,11 @@ typedef struct ringway_connection ringway_connection;
 typedef struct ringway_counters ringway_counters;
 
 /**
+ * Listeners that were left open for this process.
+ */
+typedef struct ringway_inherited ringway_inherited;
+
+/**
  * What ends a wait of one half. Unlike the half it may be used by any thread, by several at once, and while a call of the half waits; and it may outlive the half.
  */
 typedef struct ringway_interrupter ringway_interrupter;
@@ -980,6 +985,52 @@ RINGWAY_MUST_USE
 ringway_status ringway_sender_publish(ringway_sender *sender);
 
 /**
+ * Hands the listening socket over: the listener takes no more clients, and `descriptor` gets one with which another process does (`ringway_listen_on`), sent to it in whatever way; it is the caller's to close, and closed on `exec`.
+ * Clients that connect meanwhile wait in the socket's queue: nobody is refused. Handshakes that have begun are this listener's: `ringway_listener_accept` goes on with them, and answers `RINGWAY_BUSY` when none is left. Freeing it turns nobody away then, and leaves the name.
+ */
+RINGWAY_MUST_USE
+ringway_status ringway_listener_hand_over(ringway_listener *listener,
+                                          int32_t *descriptor);
+
+/**
+ * Takes clients again after it was handed over: the other process did not come up. While both take clients, each client is let in by one of them.
+ * `RINGWAY_NOT_FOUND`: the name is gone, or leads elsewhere: free this listener, and listen anew.
+ */
+RINGWAY_MUST_USE
+ringway_status ringway_listener_take_back(ringway_listener *listener);
+
+/**
+ * Listens on a socket that listens already: what `ringway_listener_hand_over` has given in another process, or a Unix socket of type `SOCK_SEQPACKET` with a path that somebody else has made (else `RINGWAY_DESCRIPTORS`).
+ * The descriptor is the listener's from then on, unless this fails. The name is the other process's: freeing the listener leaves it there, and whoever listens under it next takes its place; at once it may still be taken (`RINGWAY_NAME_TAKEN`), since the socket is closed in the background.
+ * Free it with `ringway_listener_free`.
+ */
+RINGWAY_MUST_USE
+ringway_status ringway_listen_on(const ringway_config *config,
+                                 int32_t descriptor,
+                                 ringway_listener **listener);
+
+/**
+ * Listens on each socket that whoever started this process has left open for it: a server in Rust before it (`Listener::pass_to`), or systemd by socket activation (`LISTEN_FDS` and `LISTEN_PID`, a unit with `ListenSequentialPacket=`).
+ * `inherited` has them, for `ringway_inherited_next`: none where there are none, so that a server listens under the name that it does not find, and none the second time. To be called early, before anything else is opened: whoever started this process names the descriptors by number.
+ * Free it with `ringway_inherited_free`.
+ */
+RINGWAY_MUST_USE
+ringway_status ringway_inherit(const ringway_config *config,
+                               ringway_inherited **inherited);
+
+/**
+ * The next listener that was left open; `RINGWAY_EMPTY`: there is no more. `ringway_listener_path` tells them apart. Free it with `ringway_listener_free`.
+ */
+RINGWAY_MUST_USE
+ringway_status ringway_inherited_next(ringway_inherited *inherited,
+                                      ringway_listener **listener);
+
+/**
+ * Frees what is left of them: listeners that were not taken close, as by `ringway_listener_free`.
+ */
+void ringway_inherited_free(ringway_inherited *inherited);
+
+/**
  * What ends a wait of this receiver. To be asked for before the wait, by the thread that uses the receiver; each is to be freed with `ringway_interrupter_free`.
  */
 RINGWAY_MUST_USE
@@ -1013,7 +1064,7 @@ ringway_status ringway_bind(const ringway_config *config,
                             ringway_listener **listener);
 
 /**
- * The next client that completes the handshake. `timeout`: nanoseconds; 0 does not wait (`RINGWAY_EMPTY`: there is none now), negative waits for ever. Clients that are refused are counted and passed over.
+ * The next client that completes the handshake. `timeout`: nanoseconds; 0 does not wait (`RINGWAY_EMPTY`: there is none now), negative waits for ever. Clients that are refused are counted and passed over. `RINGWAY_BUSY`: it was handed over, and no handshake of its own is left.
  */
 RINGWAY_MUST_USE
 ringway_status ringway_listener_accept(ringway_listener *listener,

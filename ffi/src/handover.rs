@@ -59,7 +59,9 @@ pub unsafe extern "C" fn ringway_listen_on(
         }
         // SAFETY: it is borrowed for this call, in which the caller has it open; one that is not open is answered so.
         let copy = unsafe { BorrowedFd::borrow_raw(descriptor) }.try_clone_to_owned();
-        let copy = copy.map_err(|_| Failure::argument("the descriptor is not open, or there is no other one"))?;
+        let copy = copy.map_err(|_| {
+            Failure::argument("the descriptor is not open, or there is no other one")
+        })?;
         let listener = config.config.listen_on(copy)?;
         // SAFETY: it is open, and the caller gives it away.
         drop(unsafe { OwnedFd::from_raw_fd(descriptor) });
@@ -96,7 +98,10 @@ pub extern "C" fn ringway_inherited_next(
         let out = given(listener, "listener")?;
         if left.is_empty() {
             let status = ringway_status::RINGWAY_EMPTY;
-            return Err(Failure::new(status, "no more was left open for this process"));
+            return Err(Failure::new(
+                status,
+                "no more was left open for this process",
+            ));
         }
         let listener = left.remove(0);
         out.write(Box::new(ringway_listener { listener }));

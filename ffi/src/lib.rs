@@ -35,6 +35,7 @@ mod error;
 mod field;
 mod frame;
 mod group;
+mod handover;
 mod interrupter;
 mod listener;
 mod receiver;

@@ -2,6 +2,7 @@
 //
 // halves | halves resumed PATH | halves resuming PATH ROUNDS
 #include "check.hpp"
+#include "handing.hpp"
 #include "resumed.hpp"
 #include "resuming.hpp"
 
@@ -163,6 +164,7 @@ int main(int count, char **arguments) {
         resuming::client(arguments[2], std::atoi(arguments[3]));
         return 0;
     }
+    handing::over();
     ends all = ends::make();
     auto &[sender, unused] = all.here;
     auto &receiver = all.there.second;

@@ -199,7 +199,7 @@ fn compile(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
     let nulls = tree.built.join("nulls.c");
     let nulls = nulls.to_string_lossy();
     let pair = "ffi/tests/c/pair.c";
-    let programs: [(&str, &[&str], &[&str]); 12] = [
+    let programs: [(&str, &[&str], &[&str]); 13] = [
         ("typed", ADDRESSES, &["bindings/cpp/tests/typed.cpp"]),
         ("halves", ADDRESSES, &["bindings/cpp/tests/halves.cpp"]),
         ("without", WITHOUT, &["bindings/cpp/tests/without.cpp"]),
@@ -209,6 +209,7 @@ fn compile(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
         ("schema", SANITIZED, &["ffi/tests/c/schema.c", pair]),
         ("waits", SANITIZED, &["ffi/tests/c/waits.c", pair]),
         ("resume", SANITIZED, &["ffi/tests/c/resume.c", pair]),
+        ("handover", SANITIZED, &["ffi/tests/c/handover.c", pair]),
         ("nulls", SANITIZED, &[&nulls, pair]),
         ("planted", SANITIZED, &["ffi/tests/c/planted.c", pair]),
         ("plain", &["-O1"], &["ffi/tests/c/exchange.c", pair]),
@@ -225,7 +226,7 @@ fn compile(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
 /// Those that need nobody at the other end.
 fn run_tests(job: &mut Job, tree: &Tree) -> Result<usize, Stop> {
     let names = [
-        "exchange", "setup", "waits", "resume", "nulls", "halves", "typed", "without",
+        "exchange", "setup", "waits", "resume", "handover", "nulls", "halves", "typed", "without",
     ];
     for name in names {
         let printed = job.run(&mut tree.program(name), seconds(120))?;

@@ -87,8 +87,10 @@ class listener {
         detail::at(address, [&](const char *place) { return ringway_bind(options.get(), place, &made); }).value();
         handle_.reset(made);
     }
+    /// Takes a handle over.
+    explicit listener(ringway_listener *handle) : handle_(handle) {}
 
-    /// The next client that completes the handshake.
+    /// The next client that completes the handshake. `RINGWAY_BUSY`: it was handed over, and no handshake of its own is left.
     [[nodiscard]] connection accept(wait_time wait = for_ever) { return std::move(try_accept(wait).value()); }
     [[nodiscard]] expected<connection> try_accept(wait_time wait = do_not_wait) {
         ringway_connection *made;
@@ -112,6 +114,14 @@ class listener {
         detail::must(ringway_listener_descriptor(handle_.get(), &descriptor));
         return descriptor;
     }
+    /// Hands the listening socket over: takes no more clients, and gives a descriptor with which another process does (`listen_on`), sent to it in whatever way; it is the caller's to close, and closed on `exec`. Clients that connect meanwhile wait: nobody is refused.
+    [[nodiscard]] int hand_over() {
+        int descriptor;
+        detail::must(ringway_listener_hand_over(handle_.get(), &descriptor));
+        return descriptor;
+    }
+    /// Takes clients again after it was handed over: the other process did not come up.
+    void take_back() { detail::must(ringway_listener_take_back(handle_.get())); }
     [[nodiscard]] ringway_listener *get() const noexcept { return handle_.get(); }
 
   private:

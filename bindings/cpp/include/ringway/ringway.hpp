@@ -3,5 +3,6 @@
 
 #include <ringway/connection.hpp>
 #include <ringway/counters.hpp>
+#include <ringway/handover.hpp>
 #include <ringway/resume.hpp>
 #include <ringway/typed.hpp>

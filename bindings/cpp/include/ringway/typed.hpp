@@ -338,6 +338,9 @@ template <class S, class R> class typed_connection {
 };
 
 namespace detail {
+/// Makes typed listeners of others (`handover.hpp`).
+struct adopted;
+
 template <class S, class R> config carrying(config options) {
     options.sends(schema_of<S>());
     options.expects(schema_of<R>());
@@ -369,6 +372,9 @@ template <class S, class R> class typed_listener {
     [[nodiscard]] listener &untyped() noexcept { return inner_; }
 
   private:
+    friend struct detail::adopted;
+    explicit typed_listener(listener inner) : inner_(std::move(inner)) {}
+
     listener inner_;
 };
 
