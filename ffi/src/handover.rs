@@ -1,7 +1,8 @@
 //! Listening sockets that change hands: from a server to its successor, and by systemd's protocol.
 
+use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
 
 use ringway::Listener;
 
@@ -57,14 +58,22 @@ pub unsafe extern "C" fn ringway_listen_on(
         if descriptor < 0 {
             return Err(Failure::argument("a descriptor is not negative"));
         }
-        // SAFETY: it is borrowed for this call, in which the caller has it open; one that is not open is answered so.
-        let copy = unsafe { BorrowedFd::borrow_raw(descriptor) }.try_clone_to_owned();
-        let copy = copy.map_err(|_| {
-            Failure::argument("the descriptor is not open, or there is no other one")
-        })?;
+        // What is there is looked at by number, which need not lead anywhere: this fails then.
+        // SAFETY: a call without memory of ours.
+        let copy = unsafe { libc::fcntl(descriptor, libc::F_DUPFD_CLOEXEC, 3) };
+        if copy < 0 {
+            let error = io::Error::last_os_error();
+            if error.raw_os_error() == Some(libc::EBADF) {
+                return Err(Failure::argument("the descriptor is not open"));
+            }
+            let text = format!("copying a descriptor: {error}");
+            return Err(Failure::new(ringway_status::RINGWAY_RESOURCES, text));
+        }
+        // SAFETY: it was made just now, and is nobody's.
+        let copy = unsafe { OwnedFd::from_raw_fd(copy) };
         let listener = config.config.listen_on(copy)?;
-        // SAFETY: it is open, and the caller gives it away.
-        drop(unsafe { OwnedFd::from_raw_fd(descriptor) });
+        // SAFETY: a call without memory of ours; the caller has given the descriptor away.
+        unsafe { libc::close(descriptor) };
         out.write(Box::new(ringway_listener { listener }));
         Ok(())
     })

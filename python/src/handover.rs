@@ -7,7 +7,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::errors::not_made;
+use crate::errors::{Fault, not_made, raise};
 use crate::listener::Listener;
 use crate::options;
 
@@ -32,15 +32,23 @@ pub(crate) fn listen_on(
     // SAFETY: a call without memory of ours.
     let copy = unsafe { libc::fcntl(descriptor, libc::F_DUPFD_CLOEXEC, 3) };
     if copy < 0 {
-        return Err(io::Error::last_os_error().into());
+        let error = io::Error::last_os_error();
+        return Err(match error.raw_os_error() {
+            Some(libc::EBADF) => error.into(),
+            _ => raise(
+                py,
+                Fault::Resources,
+                format!("copying a descriptor: {error}"),
+            ),
+        });
     }
     // SAFETY: it was made just now, and is nobody's.
     let copy = unsafe { OwnedFd::from_raw_fd(copy) };
     let listener = py
         .detach(|| config.listen_on(copy))
         .map_err(|error| not_made(py, &error))?;
-    // SAFETY: the caller gives it away with this call, and it is open.
-    drop(unsafe { OwnedFd::from_raw_fd(descriptor) });
+    // SAFETY: a call without memory of ours; the caller has given the descriptor away.
+    unsafe { libc::close(descriptor) };
     Ok(Listener::new(listener, manner))
 }
 
