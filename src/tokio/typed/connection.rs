@@ -118,7 +118,7 @@ pub async fn connect_with<S: Messages + ?Sized, R: Messages + ?Sized>(
 /// ```
 ///
 /// # Errors
-/// As for [`ringway::tokio::resume`](crate::tokio::resume).
+/// As for [`ringway::tokio::resume`](crate::tokio::resume()).
 pub async fn resume<S: Messages + ?Sized, R: Messages + ?Sized>(
     redial: &mut typed::Redial<S, R>,
 ) -> Result<Resumed<Connection<S, R>>, Error> {
