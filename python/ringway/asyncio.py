@@ -131,9 +131,9 @@ class Listener:
 
     def hand_over(self) -> int:
         """Hands the listening socket over to another process, as ``ringway.Listener.hand_over`` does. A task that waits for the next client hears of it."""
-        descriptor = self._inner.hand_over()
+        # It looks again when this task gives the loop its turn.
         self._look()
-        return descriptor
+        return self._inner.hand_over()
 
     def take_back(self) -> None:
         """Takes clients again after it was handed over."""

@@ -12,7 +12,7 @@ use crate::listener::Listener;
 use crate::options;
 
 /// Listens on a socket that listens already, by its descriptor: what `hand_over` of another process's listener has returned, or a Unix socket of type `SOCK_SEQPACKET` with a path that somebody else has made. Options as for
-/// `listen`. The descriptor is the listener's from then on, unless this raises.
+/// `listen`. The descriptor is the listener's from then on, unless this raises (or a signal's handler does, in the moment in which it returns: then it is closed).
 ///
 /// The name is the other process's: closing the listener leaves it there, and whoever listens under it next takes its place; at once it may still be taken (`NameTaken`), since the socket is closed in the background.
 ///
@@ -68,9 +68,8 @@ pub(crate) fn inherit(
     options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<Vec<Listener>> {
     let (config, manner) = options::config("inherit", options)?;
-    let inherited = py
-        .detach(|| config.inherit())
-        .map_err(|error| not_made(py, &error))?;
+    // With the interpreter's lock held: it reads the environment, into which other threads of the program write with that.
+    let inherited = config.inherit().map_err(|error| not_made(py, &error))?;
     let listener = |listener| Listener::new(listener, manner);
     Ok(inherited.into_iter().map(listener).collect())
 }

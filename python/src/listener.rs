@@ -90,7 +90,7 @@ impl Listener {
         change: impl FnOnce(&mut ringway::Listener) -> Result<T, ringway::Error> + Send,
     ) -> PyResult<T> {
         let Some(mut held) = self.turn.take_at_once(py)? else {
-            let text = "another thread waits for a client of this listener: have it wait with a timeout, and between two calls";
+            let text = "another thread waits for a client of this listener: that one hands it over, between two calls";
             return Err(raise(py, Fault::InUse, text));
         };
         self.check_open(py)?;
@@ -218,7 +218,7 @@ impl Listener {
     ///
     /// Handshakes that have begun are this process's: `accept` goes on with them, and raises `Busy` when none is left; an iteration ends then. Closing this listener turns nobody away then, and leaves the name.
     ///
-    /// Raises `InUse`: another thread waits for a client.
+    /// Raises `InUse`: another thread waits for a client, or this one does, in a signal's handler; whoever accepts hands over by itself, between two calls. Where a handler raises in the moment in which this returns, the descriptor is lost: `take_back` is there.
     ///
     /// >>> import os, ringway, threading
     /// >>> old = ringway.listen("passed-on")

@@ -116,7 +116,7 @@ def wait_until_asleep(pid: int) -> None:
 
 def be_patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Gives the handshakes of examples the time that they need on a busy machine: for who reads them, what they say of none is the shortest."""
-    for module, names in ((ringway, ("listen", "connect", "connect_as_told", "observe", "resume")), (ringway.asyncio, ("listen", "connect", "resume"))):
+    for module, names in ((ringway, ("listen", "listen_on", "inherit", "connect", "connect_as_told", "observe", "resume")), (ringway.asyncio, ("listen", "connect", "resume"))):
         for name in names:
             call = functools.partial(getattr(module, name), handshake_timeout=HANDSHAKE)
             monkeypatch.setattr(module, name, call)

@@ -58,6 +58,8 @@ def test_a_frame_waits_for_room_until_it_expires(pair: Pair) -> None:
             lifetime *= 2
         except ringway.Expired as error:
             refused = error
+        else:
+            pytest.fail("it was sent, though there is no room")
     assert isinstance(refused, TimeoutError)
     # There is room as soon as somebody reads.
     found: list[bytes] = []

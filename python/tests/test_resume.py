@@ -144,11 +144,11 @@ def test_what_is_in_doubt_is_the_last_of_its_batch(place: str, receive: Callable
     end(lost)
     next_one, resumed = there.resume(lost)
     assert (resumed.in_doubt, resumed.unseen) == (2, 2)
-    receiver, names = next_one.receiver, []
+    receiver, names = next_one.receiver, list[int]()
     for at in range(2):
         assert (receive(next_one), receiver.last_redelivery) == ([frames[at]], "in_doubt")
         names.append(receiver.last_position)
-    assert names[0] is not None and names[0] < names[1]
+    assert names[0] < names[1]
     resumed.connection.send(b"anew")
     assert receive(next_one) == [*frames[2:], b"anew"]
     assert receiver.last_redelivery == "first" and receiver.last_position > names[1]
@@ -302,15 +302,15 @@ def test_one_that_is_in_use_is_not_resumed(place: str) -> None:
     waits = threading.Thread(target=wait)
     waits.start()
     late = time.monotonic() + PATIENCE
-    while True:
-        # Until that thread is in its call the server lives.
-        with pytest.raises((ringway.InUse, ringway.PeerLives)) as raised:
-            ringway.resume(place, client, 0)
-        if raised.type is ringway.InUse:
-            break
-        assert time.monotonic() < late
-    assert "another thread" in str(raised.value)
-    client.close()
+    with client:
+        while True:
+            # Until that thread is in its call the server lives.
+            with pytest.raises((ringway.InUse, ringway.PeerLives)) as raised:
+                ringway.resume(place, client, 0)
+            if raised.type is ringway.InUse:
+                break
+            assert time.monotonic() < late
+        assert "another thread" in str(raised.value)
     waits.join(PATIENCE)
     assert ends == ["closed"]
 

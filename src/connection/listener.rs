@@ -179,7 +179,7 @@ impl Listener {
         Error::new(ErrorKind::TimedOut, text)
     }
 
-    /// A client that has completed its handshake, if there is one. Never waits. Where the descriptor is watched for edges, call this
+    /// A client that has completed its handshake, if there is one; `None` too where none will ever be ([`Listener::is_idle`]). Never waits. Where the descriptor is watched for edges, call this
     /// until it answers `None`.
     ///
     /// # Errors

@@ -47,10 +47,11 @@ inline void over() {
         serves(next);
         unlink(path().c_str());
         THROWS(RINGWAY_NOT_FOUND, old.take_back());
+        CHECK(old.try_take_back().error().code() == RINGWAY_NOT_FOUND);
     }
     {
         ringway::typed_listener<tick, tick> old(path(), options());
-        auto next = ringway::listen_on<tick, tick>(old.untyped().hand_over(), options());
+        auto next = ringway::listen_on<tick, tick>(old.hand_over(), options());
         std::thread client([] { ringway::connect<tick, tick>(path(), options()).sender.send(tick{8}); });
         CHECK(next.accept(60s).receiver.recv(60s).value == 8);
         client.join();
@@ -59,6 +60,7 @@ inline void over() {
     int ends[2];
     CHECK(pipe(ends) == 0);
     CHECK(ringway::try_listen_on(ends[0]).error().code() == RINGWAY_DESCRIPTORS);
+    CHECK((ringway::try_listen_on<tick, tick>(ends[0]).error().code() == RINGWAY_DESCRIPTORS));
     CHECK(close(ends[0]) == 0 && close(ends[1]) == 0);
     CHECK(ringway::inherit().empty());
     CHECK((ringway::inherit<tick, tick>().empty()));

@@ -275,7 +275,11 @@ def listen(name: Name, *, sends: Any = None, expects: Any = None, **options: Any
     Quote(bid=1.0, ask=2.0)
     >>> server.join()
     """
-    return listeners_of(lambda **told: [native.listen(name, **told)], sends, expects, options)[0]
+
+    def make(**told: Any) -> list[native.Listener]:
+        return [native.listen(name, **told)]
+
+    return listeners_of(make, sends, expects, options)[0]
 
 
 @overload

@@ -266,7 +266,7 @@ class Receiver(Generic[R]):
 
     @property
     def last_redelivery(self) -> Literal["first", "unseen", "in_doubt"]:
-        """Whether the frame that was received last was sent to an earlier server too: see :attr:`ringway.Receiver.last_redelivery`. Of a batch, that of its last frame."""
+        """Whether the frame that was received last was sent to an earlier server too: see :attr:`ringway.Receiver.last_redelivery`. Of a batch, that of its last frame: no other frame of it is in doubt."""
         return self.untyped.last_redelivery
 
     @property

@@ -54,7 +54,11 @@ def listen_on(descriptor: int, *, sends: Any = None, expects: Any = None, **opti
     >>> client.join()
     >>> os.remove(new.path)
     """
-    return listeners_of(lambda **told: [native.listen_on(descriptor, **told)], sends, expects, options)[0]
+
+    def make(**told: Any) -> list[native.Listener]:
+        return [native.listen_on(descriptor, **told)]
+
+    return listeners_of(make, sends, expects, options)[0]
 
 
 @overload

@@ -25,6 +25,9 @@ pub(super) fn run(
             return Ok(printed);
         }
         turn += 1;
+        job.note(&format!(
+            "# It was late, or is wrong: turn {turn} of {TURNS}."
+        ));
         if turn == TURNS || !LATE.iter().any(|words| printed.contains(words)) {
             let why = format!("`{}` ended with {status}", line(&command));
             return Err(Stop::Failed(blame::with(why, &printed)));

@@ -280,6 +280,12 @@ fn find(job: &mut Job, fresh: &Path) -> Result<(), Stop> {
             }
         }
         left = hidden;
+        for fault in &left {
+            job.note(&format!(
+                "# `{}` was not found with {patience} s.",
+                fault.name
+            ));
+        }
     }
     match left.first() {
         Some(fault) => Err(Stop::failed(format!(

@@ -115,13 +115,16 @@ class listener {
         return descriptor;
     }
     /// Hands the listening socket over: takes no more clients, and gives a descriptor with which another process does (`listen_on`), sent to it in whatever way; it is the caller's to close, and closed on `exec`. Clients that connect meanwhile wait: nobody is refused.
-    [[nodiscard]] int hand_over() {
+    [[nodiscard]] int hand_over() { return try_hand_over().value(); }
+    [[nodiscard]] expected<int> try_hand_over() {
         int descriptor;
-        detail::must(ringway_listener_hand_over(handle_.get(), &descriptor));
+        const status code = ringway_listener_hand_over(handle_.get(), &descriptor);
+        if (code != RINGWAY_OK) return failure::of(code);
         return descriptor;
     }
-    /// Takes clients again after it was handed over: the other process did not come up.
+    /// Takes clients again after it was handed over: the other process did not come up. `RINGWAY_NOT_FOUND`: the name is gone, or leads elsewhere: destroy this listener, and listen anew.
     void take_back() { detail::must(ringway_listener_take_back(handle_.get())); }
+    expected<void> try_take_back() { return detail::tried(ringway_listener_take_back(handle_.get())); }
     [[nodiscard]] ringway_listener *get() const noexcept { return handle_.get(); }
 
   private:

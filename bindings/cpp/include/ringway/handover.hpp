@@ -22,24 +22,30 @@ struct adopted {
 }
 [[nodiscard]] inline listener listen_on(int descriptor, const config &options = {}) { return std::move(try_listen_on(descriptor, options).value()); }
 /// The same for messages.
+template <class S, class R> [[nodiscard]] expected<typed_listener<S, R>> try_listen_on(int descriptor, config options = {}) {
+    auto made = try_listen_on(descriptor, detail::carrying<S, R>(std::move(options)));
+    if (!made) return made.error();
+    return detail::adopted::of<S, R>(*std::move(made));
+}
 template <class S, class R> [[nodiscard]] typed_listener<S, R> listen_on(int descriptor, config options = {}) {
-    return detail::adopted::of<S, R>(listen_on(descriptor, detail::carrying<S, R>(std::move(options))));
+    return std::move(try_listen_on<S, R>(descriptor, std::move(options)).value());
 }
 
 /// Listens on each socket that whoever started this process has left open for it: a server in Rust before it (`Listener::pass_to`), or systemd by socket activation (`LISTEN_FDS` and `LISTEN_PID`, a unit with `ListenSequentialPacket=`). `listener::path` tells them apart.
 /// None where there are none, so that a server listens under the name that it does not find, and none the second time. To be called early, before anything else is opened: whoever started this process names the descriptors by number.
-[[nodiscard]] inline std::vector<listener> inherit(const config &options = {}) {
+[[nodiscard]] inline expected<std::vector<listener>> try_inherit(const config &options = {}) {
     ringway_inherited *made;
-    detail::must(ringway_inherit(options.get(), &made));
+    const status code = ringway_inherit(options.get(), &made);
+    if (code != RINGWAY_OK) return failure::of(code);
     const detail::owned<ringway_inherited, ringway_inherited_free> inherited(made);
     std::vector<listener> found;
-    ringway_listener *next;
-    for (status code; (code = ringway_inherited_next(inherited.get(), &next)) != RINGWAY_EMPTY;) {
-        detail::must(code);
-        found.emplace_back(next);
+    for (ringway_listener *next; ringway_inherited_next(inherited.get(), &next) == RINGWAY_OK;) {
+        listener one(next);
+        found.push_back(std::move(one));
     }
     return found;
 }
+[[nodiscard]] inline std::vector<listener> inherit(const config &options = {}) { return std::move(try_inherit(options).value()); }
 /// The same for messages.
 template <class S, class R> [[nodiscard]] std::vector<typed_listener<S, R>> inherit(config options = {}) {
     std::vector<typed_listener<S, R>> found;

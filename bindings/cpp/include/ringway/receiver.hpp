@@ -91,7 +91,7 @@ class receiver {
             if constexpr (detail::layout<T>::checked) checked(value);
     }
 
-    /// Copies the frames that are there into `room`, one behind the other, until it is full or all of `parts` are used; `wait` is for the first. Gives back the parts that say where each is: at least one.
+    /// Copies the frames that are there into `room`, one behind the other, until it is full or all of `parts` are used; `wait` is for the first. Gives back the parts that say where each is: at least one. It ends behind a frame that is in doubt: `last` tells.
     std::span<const ringway_part> recv_many(bytes_room room, std::span<ringway_part> parts, wait_time wait = for_ever) { return try_recv_many(room, parts, wait).value(); }
     [[nodiscard]] expected<std::span<const ringway_part>> try_recv_many(bytes_room room, std::span<ringway_part> parts, wait_time wait = do_not_wait) {
         std::size_t count;

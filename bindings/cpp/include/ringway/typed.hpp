@@ -369,6 +369,10 @@ template <class S, class R> class typed_listener {
         if (!made) return made.error();
         return typed_connection<S, R>(*std::move(made));
     }
+    /// As `listener::hand_over`.
+    [[nodiscard]] int hand_over() { return inner_.hand_over(); }
+    /// As `listener::take_back`.
+    void take_back() { inner_.take_back(); }
     [[nodiscard]] listener &untyped() noexcept { return inner_; }
 
   private:
