@@ -15,7 +15,7 @@ use crate::status::ringway_status;
 /// Listeners that were left open for this process.
 #[derive(Debug)]
 pub struct ringway_inherited {
-    left: Vec<Listener>,
+    left: std::vec::IntoIter<Listener>,
 }
 
 /// Hands the listening socket over: the listener takes no more clients, and `descriptor` gets one with which another process does (`ringway_listen_on`), sent to it in whatever way; it is the caller's to close, and closed on `exec`.
@@ -90,7 +90,7 @@ pub extern "C" fn ringway_inherit(
     call(|| {
         let config = given(config, "config")?;
         let out = given(inherited, "inherited")?;
-        let left = config.config.inherit()?;
+        let left = config.config.inherit()?.into_iter();
         out.write(Box::new(ringway_inherited { left }));
         Ok(())
     })
@@ -105,14 +105,10 @@ pub extern "C" fn ringway_inherited_next(
     call(|| {
         let left = &mut given(inherited, "inherited")?.left;
         let out = given(listener, "listener")?;
-        if left.is_empty() {
+        let listener = left.next().ok_or_else(|| {
             let status = ringway_status::RINGWAY_EMPTY;
-            return Err(Failure::new(
-                status,
-                "no more was left open for this process",
-            ));
-        }
-        let listener = left.remove(0);
+            Failure::new(status, "no more was left open for this process")
+        })?;
         out.write(Box::new(ringway_listener { listener }));
         Ok(())
     })

@@ -6,7 +6,7 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -67,10 +67,10 @@ def ends(request: pytest.FixtureRequest) -> Iterator[Pair]:
 
 
 @contextmanager
-def running(command: list[str]) -> Generator[subprocess.Popen[str], None, None]:
-    """A process that does not outlive the test."""
+def running(command: list[str], descriptors: Sequence[int] = ()) -> Generator[subprocess.Popen[str], None, None]:
+    """A process that does not outlive the test, and has these descriptors too."""
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, pass_fds=descriptors
     ) as process:
         try:
             yield process

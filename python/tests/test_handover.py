@@ -1,21 +1,19 @@
 """Listening sockets that change hands: nobody who connects meanwhile is refused."""
 
 import asyncio
-import contextlib
 import os
 import socket
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 import ringway
 import ringway.asyncio
-from conftest import HANDSHAKE, PATIENCE, wait_until_asleep
+from conftest import HANDSHAKE, PATIENCE, running, wait_until_asleep
 from loops import each_loop, run
 
 # Options are drawn together here, and messages are of a class that is made in a test: no overload is chosen.
@@ -46,16 +44,6 @@ os.dup2(int(sys.argv[1]), 3)
 os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
 os.execv(sys.executable, [sys.executable, "-c", sys.argv[2], "inherited"])
 """
-
-
-@contextlib.contextmanager
-def started(command: list[str], descriptor: int) -> Generator[subprocess.Popen[bytes]]:
-    """A process that has the descriptor too, and no longer than here."""
-    with subprocess.Popen(command, pass_fds=[descriptor]) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
 
 
 def ask(place: str, said: bytes = b"who") -> int:
@@ -95,7 +83,7 @@ def test_a_server_is_replaced_under_load_and_nobody_is_refused(place: str) -> No
     for _ in range(20):
         answer(old.accept(PATIENCE))
     descriptor = old.hand_over()
-    with started([sys.executable, "-c", SERVER, str(descriptor)], descriptor) as new:
+    with running([sys.executable, "-c", SERVER, str(descriptor)], [descriptor]) as new:
         os.close(descriptor)
         for connection in old:
             answer(connection)
@@ -120,7 +108,7 @@ def test_what_was_left_open_for_a_process_is_inherited(place: str) -> None:
     old = listen(place)
     descriptor = old.hand_over()
     old.close()
-    with started([sys.executable, "-c", ACTIVATES, str(descriptor), SERVER], descriptor) as new:
+    with running([sys.executable, "-c", ACTIVATES, str(descriptor), SERVER], [descriptor]) as new:
         os.close(descriptor)
         assert ask(place) == new.pid
         assert ask(place, b"end") == new.pid

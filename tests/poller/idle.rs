@@ -139,9 +139,8 @@ fn a_thousand_idle_clients_cost_no_cpu_and_little_else() {
                 (used, poller.wakes() - wakes)
             };
             // Again where this thread stood still until the moment was over, and did not sleep. A processor that a host took away may count as used: one that looks all the time has used it each time.
-            let mut slept = (0..100).map(|_| half_a_second()).filter(|some| some.1 > 0);
+            let slept = (0..100).map(|_| half_a_second()).filter(|some| some.1 > 0);
             let idle = slept
-                .by_ref()
                 .take(5)
                 .find(|some| some.0 < Duration::from_millis(25));
             let (used, wakes) = idle.expect("a sleep that takes less than 25 ms of half a second");

@@ -22,11 +22,9 @@ namespace handing {
 
 inline ringway::config options() { return ringway::config().handshake_timeout(60s); }
 
-inline std::string path() { return std::string(getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp") + "/ringway-handing-" + std::to_string(getpid()); }
-
 /// A client of bytes is let in by that listener.
 inline void serves(ringway::listener &listener) {
-    std::thread client([] { ringway::connect(path(), options()).split().first.send(std::uint64_t{7}); });
+    std::thread client([path = listener.path()] { ringway::connect(path, options()).split().first.send(std::uint64_t{7}); });
     auto [unused, receiver] = listener.accept(60s).split();
     std::uint64_t number = 0;
     receiver.recv_into(number, 60s);
@@ -36,7 +34,8 @@ inline void serves(ringway::listener &listener) {
 
 inline void over() {
     {
-        ringway::listener old(path(), options());
+        const std::string path = new_path();
+        ringway::listener old(path, options());
         const int lost = old.hand_over();
         close(lost);
         CHECK(old.try_accept().error().code() == RINGWAY_BUSY);
@@ -45,17 +44,18 @@ inline void over() {
         ringway::listener next = ringway::listen_on(old.hand_over(), options());
         THROWS(RINGWAY_BUSY, old.accept());
         serves(next);
-        unlink(path().c_str());
+        unlink(path.c_str());
         THROWS(RINGWAY_NOT_FOUND, old.take_back());
         CHECK(old.try_take_back().error().code() == RINGWAY_NOT_FOUND);
     }
     {
-        ringway::typed_listener<tick, tick> old(path(), options());
+        const std::string path = new_path();
+        ringway::typed_listener<tick, tick> old(path, options());
         auto next = ringway::listen_on<tick, tick>(old.hand_over(), options());
-        std::thread client([] { ringway::connect<tick, tick>(path(), options()).sender.send(tick{8}); });
+        std::thread client([&] { ringway::connect<tick, tick>(path, options()).sender.send(tick{8}); });
         CHECK(next.accept(60s).receiver.recv(60s).value == 8);
         client.join();
-        unlink(path().c_str());
+        unlink(path.c_str());
     }
     int ends[2];
     CHECK(pipe(ends) == 0);
