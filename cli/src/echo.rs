@@ -2,7 +2,6 @@
 //!
 //! One thread serves all clients, with a poller: a client that stops reading is not read from either, and holds up nobody else.
 
-use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -15,6 +14,7 @@ use ringway::{Polled, Poller, Receiver, SendError, Sender, Turn};
 use crate::exit::{self, Code, Failure};
 use crate::interruption::Interruption;
 use crate::options::{LARGEST_RING, WaitMode, allowing, parse_uid};
+use crate::standard::remark;
 
 /// So long it looks for frames before it sleeps where an interruption is heard too.
 const LOOK: Duration = Duration::from_millis(1);
@@ -88,7 +88,7 @@ impl Accept for Door {
             self.told = self.listener.refusals();
             if let (Some(why), false) = (self.listener.last_refusal(), self.quiet) {
                 // Where nobody reads it, it is not said.
-                let _ = writeln!(io::stderr(), "ringway echo: refused somebody: {why}");
+                remark("echo", &format_args!("refused somebody: {why}"));
             }
         }
         accepted
@@ -121,7 +121,7 @@ fn listen(listener: Listener, interruption: &Interruption, args: &EchoArgs) -> R
     };
     poller.listen(door, client).map_err(failed)?;
     if !args.quiet {
-        writeln!(io::stderr(), "ringway echo: listening as {}", args.address)?;
+        remark("echo", &format_args!("listening as {}", args.address));
     }
     let (mut buffer, mut left, mut events) = (Vec::new(), args.clients, 0);
     loop {
@@ -134,7 +134,7 @@ fn listen(listener: Listener, interruption: &Interruption, args: &EchoArgs) -> R
                     return Err(failed(error));
                 }
                 // Whoever waits is let in when somebody has gone.
-                writeln!(io::stderr(), "ringway echo: {error}")?;
+                remark("echo", &error);
                 false
             }
             Ok(Some(_)) => false,

@@ -1,7 +1,7 @@
 //! How a command ends: the codes that a script can rely on, and the error that carries one.
 
 use std::fmt::{self, Display};
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 
 use nix::libc;
@@ -198,8 +198,7 @@ pub(crate) fn report(command: &str, outcome: Result<(), Failure>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !failure.words.is_empty() {
-                // Standard error may be closed as well; the code still tells.
-                let _ = writeln!(io::stderr(), "ringway {command}: {failure}");
+                crate::standard::remark(command, &failure);
             }
             ExitCode::from(failure.code as u8)
         }

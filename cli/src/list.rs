@@ -12,8 +12,8 @@ use ringway::codec::{Format, MessagePack, Postcard, Protobuf};
 use ringway::schema::Schema;
 use ringway::{Address, ConnectionCounters, ErrorKind, LaneCounters, Observed};
 
-use crate::exit::{self, Code, Failure};
-use crate::observer::{ObserverArgs, asking, process, seconds};
+use crate::exit::{self, Failure};
+use crate::observer::{ObserverArgs, asking, failed, process, seconds};
 use crate::schema;
 
 /// List those who listen under a name of this user, with their peers, messages and counters.
@@ -42,14 +42,6 @@ pub(crate) fn list(args: &ListArgs) -> ExitCode {
 
 pub(crate) fn inspect(args: &InspectArgs) -> ExitCode {
     exit::report("inspect", show(args, &mut io::stdout()))
-}
-
-fn failed(error: &ringway::Error) -> Failure {
-    let code = match error.kind() {
-        ErrorKind::NotFound | ErrorKind::TimedOut => Code::NobodyThere,
-        _ => Code::Failed,
-    };
-    Failure::new(code, error)
 }
 
 fn list_all(args: &ListArgs, output: &mut impl Write) -> Result<(), Failure> {

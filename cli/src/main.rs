@@ -1,4 +1,6 @@
 //! The `ringway` command: moves bytes between terminals, measures, and checks the host.
+// It panics where nobody reads that; `standard::remark` does not.
+#![warn(clippy::print_stderr)]
 
 mod answering;
 mod bench;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use ringway::{Config, Error, ErrorKind, Observed, Tap};
 
+use crate::exit::{Code, Failure};
 use crate::options::{allowing, parse_seconds, parse_uid};
 
 /// Between two questions.
@@ -52,6 +53,19 @@ impl ObserverArgs {
     fn config(&self) -> Config {
         allowing(asking(self.wait), &self.allow_uid)
     }
+}
+
+/// What it means that there was no answer: nobody listens there, or answers in time; or waiting changes nothing, as about a name, or a uid, that is refused.
+pub(crate) fn code_of(error: &Error) -> Code {
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::TimedOut | ErrorKind::PeerGone => Code::NobodyThere,
+        _ => Code::Failed,
+    }
+}
+
+/// What ends a command that has had no answer.
+pub(crate) fn failed(error: &Error) -> Failure {
+    Failure::new(code_of(error), error)
 }
 
 /// What to ask with, for an answer within `wait` seconds.

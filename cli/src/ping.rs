@@ -8,10 +8,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use ringway::ErrorKind;
 
 use crate::exit::{self, Code, Failure};
-use crate::observer::{ObserverArgs, process, seconds};
+use crate::observer::{ObserverArgs, code_of, process, seconds};
 use crate::options::parse_seconds;
 
 /// Ask one who listens again and again, and say how long each answer takes.
@@ -37,8 +36,9 @@ pub(crate) fn run(args: &PingArgs) -> ExitCode {
 fn ping(args: &PingArgs, output: &mut impl Write) -> Result<(), Failure> {
     crate::standard::output()?;
     let mut times = Vec::new();
-    let mut last = None;
+    let (mut refused, mut asked) = (None, 0);
     for turn in 1..=args.count {
+        asked = turn;
         let began = Instant::now();
         match args.observer.observe() {
             Ok(observed) => {
@@ -53,14 +53,11 @@ fn ping(args: &PingArgs, output: &mut impl Write) -> Result<(), Failure> {
             }
             Err(error) => {
                 writeln!(output, "{turn}: {error}")?;
-                // Waiting changes nothing about a name, or a uid, that is refused.
-                let code = match error.kind() {
-                    ErrorKind::NotFound | ErrorKind::TimedOut | ErrorKind::PeerGone => {
-                        Code::NobodyThere
-                    }
-                    _ => return Err(Failure::new(Code::Failed, error)),
-                };
-                last = Some(code);
+                let code = code_of(&error);
+                if code != Code::NobodyThere {
+                    refused = Some(Failure::new(code, error));
+                    break;
+                }
             }
         }
         output.flush()?;
@@ -70,14 +67,13 @@ fn ping(args: &PingArgs, output: &mut impl Write) -> Result<(), Failure> {
     }
     times.sort_unstable();
     let (Some(least), Some(most)) = (times.first(), times.last()) else {
-        let code = last.unwrap_or(Code::NobodyThere);
-        return Err(Failure::new(code, "no answer"));
+        return Err(refused.unwrap_or_else(|| Failure::new(Code::NobodyThere, "no answer")));
     };
     writeln!(
         output,
         "{} of {} answered; least {}, median {}, most {}",
         times.len(),
-        args.count,
+        asked,
         shown(*least),
         shown(times[times.len() / 2]),
         shown(*most)

@@ -16,7 +16,7 @@ use crate::exit::{self, Code, Failure};
 use crate::interruption::Interruption;
 use crate::options::{ConnectionArgs, deadline_after, parse_seconds};
 use crate::progress::Progress;
-use crate::standard;
+use crate::standard::{self, remark};
 
 /// Waits under NAME for one `ringway send` and writes what it sends to standard output.
 #[derive(Debug, Args)]
@@ -109,7 +109,10 @@ fn wait_for_sender(
         if listener.refusals() > refusals {
             refusals = listener.refusals();
             if let Some(why) = listener.last_refusal() {
-                eprintln!("ringway recv: refused somebody and still waiting: {why}");
+                remark(
+                    "recv",
+                    &format_args!("refused somebody and still waiting: {why}"),
+                );
             }
         }
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));

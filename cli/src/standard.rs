@@ -1,9 +1,11 @@
-//! Which of the standard descriptors were open when we were started.
+//! What is said on standard error, and which of the standard descriptors were open when we were started.
 //!
 //! Before `main` the Rust runtime opens `/dev/null` wherever one is closed, so that no other file takes its number. From then on
 //! `recv NAME >&-` would write the stream to nowhere and call it written, and `send NAME <&-` would send an empty one. So the look
 //! is taken before the runtime starts, by a constructor.
 
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use nix::libc;
@@ -51,4 +53,9 @@ pub(crate) fn output() -> Result<(), Failure> {
         return Err(Failure::new(Code::Failed, what));
     }
     Ok(())
+}
+
+/// Says something on standard error, under the command's name. Who has closed that does not want to hear, and the code still tells: no reason to end.
+pub(crate) fn remark(command: &str, what: &dyn Display) {
+    let _ = writeln!(io::stderr(), "ringway {command}: {what}");
 }

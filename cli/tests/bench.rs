@@ -47,6 +47,14 @@ fn a_row_in_all_its_rounds_passes_the_check() {
 }
 
 #[test]
+fn a_row_that_is_not_there_is_told_beside_one_that_is() {
+    let place = Place::new();
+    let (code, rows) = bench(&place, &["pipe:64", "nonsense"], None);
+    assert_eq!((code, rows.len()), (2, 0));
+    assert!(place.words("bench").contains("no such row: \"nonsense\""));
+}
+
+#[test]
 fn too_few_rounds_fail_the_check_and_nothing_else() {
     let place = Place::new();
     for (check, expected) in [(&["--check"][..], 8), (&[], 0)] {

@@ -3,7 +3,9 @@
 mod support;
 
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -117,4 +119,19 @@ fn who_reads_no_answers_holds_up_nobody() {
             (3, number.to_ne_bytes().to_vec())
         );
     }
+}
+
+/// As behind a supervisor that has closed its end of the pipe.
+#[test]
+fn a_standard_error_that_nobody_reads_ends_no_echo() {
+    let place = Place::new();
+    let mut command = place.command("echo", &["echo", "service", "--clients", "1"]);
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    drop(ours);
+    let mut service = place.listening(command.stderr(OwnedFd::from(theirs)));
+    let mut client = connect(&place);
+    client.sender().send(b"asked").unwrap();
+    assert_eq!(client.receiver().recv().unwrap().to_vec(), b"asked");
+    drop(client);
+    assert_eq!(service.code(), 0);
 }

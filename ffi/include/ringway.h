@@ -664,6 +664,8 @@ extern "C" {
  *
  * `false` may be followed by `RINGWAY_EMPTY` for some milliseconds: while the peer's socket is closed and the kernel does not yet say whether its process has ended, nothing would wake a poll at the moment when that is known.
  * Arm again then, or poll for a millisecond at most. With the option `RINGWAY_WAIT` at `RINGWAY_WAIT_SPIN` the answer is always `false`, since the peer rings nobody who never sleeps.
+ *
+ * It asks for the next frame: where the connection can be resumed, what was received before is finished with.
  */
 RINGWAY_MUST_USE
 ringway_status ringway_receiver_arm(ringway_receiver *receiver,
@@ -748,6 +750,12 @@ ringway_status ringway_receiver_leave_batch(ringway_receiver *receiver);
  */
 RINGWAY_MUST_USE
 ringway_status ringway_config_new(ringway_config **config);
+
+/**
+ * A copy of options, to be changed apart from them. Free it with `ringway_config_free`.
+ */
+RINGWAY_MUST_USE
+ringway_status ringway_config_copy(const ringway_config *config, ringway_config **copy);
 
 /**
  * Frees options. Connections and listeners that were made with them stay as they are.

@@ -17,6 +17,8 @@ use crate::status::ringway_status;
 ///
 /// `false` may be followed by `RINGWAY_EMPTY` for some milliseconds: while the peer's socket is closed and the kernel does not yet say whether its process has ended, nothing would wake a poll at the moment when that is known.
 /// Arm again then, or poll for a millisecond at most. With the option `RINGWAY_WAIT` at `RINGWAY_WAIT_SPIN` the answer is always `false`, since the peer rings nobody who never sleeps.
+///
+/// It asks for the next frame: where the connection can be resumed, what was received before is finished with.
 // SAFETY: the callers' contract is that of lib.rs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ringway_receiver_arm(

@@ -11,7 +11,7 @@ use crate::status::ringway_status;
 
 /// Options, with a default for each. One value serves any number of listeners and connections, which copy what they need. It may be read from several threads at once, and be changed by one
 /// while nobody else uses it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ringway_config {
     pub(crate) config: Config,
     limits: Limits,
@@ -130,6 +130,19 @@ pub extern "C" fn ringway_config_new(
 ) -> ringway_status {
     call(|| {
         given(config, "config")?.write(Box::default());
+        Ok(())
+    })
+}
+
+/// A copy of options, to be changed apart from them. Free it with `ringway_config_free`.
+#[unsafe(no_mangle)]
+pub extern "C" fn ringway_config_copy(
+    config: Option<&ringway_config>,
+    copy: Option<&mut std::mem::MaybeUninit<Box<ringway_config>>>,
+) -> ringway_status {
+    call(|| {
+        let copied = given(config, "config")?.clone();
+        given(copy, "copy")?.write(Box::new(copied));
         Ok(())
     })
 }

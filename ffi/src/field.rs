@@ -90,6 +90,10 @@ fn find(record: &Record, path: &str, before: usize) -> Result<ringway_place, Fai
         };
     }
     if let Some(tail) = record.tail.as_ref().filter(|tail| &*tail.name == name) {
+        if !rest.is_empty() {
+            // Which of its elements is not said.
+            return Err(absent(format!("`{name}` is no record")));
+        }
         let offset = before + record.size as usize;
         return Ok(match &tail.content {
             Content::Text => ringway_place {
@@ -108,7 +112,10 @@ fn find(record: &Record, path: &str, before: usize) -> Result<ringway_place, Fai
             },
         });
     }
-    let names: Vec<&str> = record.fields.iter().map(|field| &*field.name).collect();
+    let fields = record.fields.iter().map(|field| &*field.name);
+    let names: Vec<&str> = fields
+        .chain(record.tail.iter().map(|tail| &*tail.name))
+        .collect();
     let text = format!(
         "`{}` has no field `{name}`; it has {}",
         &*record.name,

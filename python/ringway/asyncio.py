@@ -363,12 +363,12 @@ class Connection:
 
     async def send_batch(self, buffers: Iterable[Buffer], kind: int = 0) -> int:
         """Sends several, published together; returns how many. A call that is cancelled, or fails, has sent so many of them: the attribute ``sent`` of what it raises."""
-        if self._calls <= 0:
-            await self._give_way()
-        left = list(buffers)
         sender, sent = self._sync.sender, 0
-        async with self._turn() as watch:
-            try:
+        try:
+            if self._calls <= 0:
+                await self._give_way()
+            left = list(buffers)
+            async with self._turn() as watch:
                 idle = 0
                 while left:
                     try:
@@ -384,9 +384,9 @@ class Connection:
                     if not await watch.sleep(size):
                         await _breathe(idle)
                         idle += 1
-            except BaseException as error:
-                error.sent = sent + getattr(error, "sent", 0)  # type: ignore[attr-defined]
-                raise
+        except BaseException as error:
+            error.sent = sent + getattr(error, "sent", 0)  # type: ignore[attr-defined]
+            raise
         return sent
 
     @asynccontextmanager

@@ -70,10 +70,11 @@ def Pipe(duplex: bool = True, **options: Unpack[_Options]) -> tuple[Connection, 
     capacity = options.setdefault("capacity", CAPACITY)
     options.setdefault("peer_capacity", capacity)
     _ringway._check_options("Pipe", **options)
-    one, other = _ringway._sockets()
+    # What closes itself is made first: where the second pair cannot be made, nothing is left open.
     data = socket.socketpair()
     for end in data:
         end.setblocking(False)
+    one, other = _ringway._sockets()
     first = Early(one, data[0].detach(), False, options)
     second = Early(other, data[1].detach(), True, options)
     return Connection(first, True, duplex), Connection(second, duplex, True)
@@ -490,7 +491,9 @@ def _reduce(end: Connection) -> Any:
 def _rebuild(
     line: Any, data: Any, dials: bool, options: _Options, readable: bool, writable: bool
 ) -> Connection:
-    early = Early(line.detach(), data.detach(), dials, options)
+    # What closes itself first, as in `Pipe`.
+    held = socket.socket(fileno=data.detach())
+    early = Early(line.detach(), held.detach(), dials, options)
     return Connection(early, readable, writable)
 
 

@@ -1,5 +1,6 @@
 //! Listening.
 
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd, RawFd};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -247,8 +248,8 @@ impl Listener {
 
     /// The socket's path.
     #[getter]
-    fn path(&self) -> String {
-        self.path.to_string_lossy().into_owned()
+    fn path(&self) -> &OsStr {
+        self.path.as_os_str()
     }
 
     /// The descriptor that an event loop polls for readability: then `try_accept()` has something to do, though perhaps no client yet.

@@ -41,9 +41,15 @@ const NAMES: &[&str] = &[
 
 /// A name, or a path: whatever contains a slash, or is a `pathlib.Path`.
 pub(crate) fn address(name: &Bound<'_, PyAny>) -> PyResult<Address> {
-    match name.cast::<PyString>() {
-        Ok(text) => Ok(Address::from(text.to_cow()?.as_ref())),
-        Err(_) => Ok(Address::from(name.extract::<PathBuf>()?)),
+    let path = || Ok(Address::from(name.extract::<PathBuf>()?));
+    let Ok(text) = name.cast::<PyString>() else {
+        return path();
+    };
+    match text.to_cow() {
+        Ok(text) => Ok(Address::from(text.as_ref())),
+        // A path may be no UTF-8, which Python tells in its own way; a name is never so.
+        Err(_) if text.contains("/")? => path(),
+        Err(error) => Err(error),
     }
 }
 

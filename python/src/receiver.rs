@@ -347,7 +347,8 @@ impl Receiver {
     /// Before polling `fileno()` in an event loop. `True`: there is nothing to do, and the descriptor becomes readable when there may be; arm again before the next poll. `False`: call a method that
     /// receives now, and do not poll.
     ///
-    /// With `wait="spin"` the answer is always `False`, and it is while another thread is in a call of this half, for which it does not wait. Arming has no effect on other calls.
+    /// With `wait="spin"` the answer is always `False`, and it is while another thread is in a call of this half, for which it does not wait. Arming has no effect on other calls,
+    /// but that it asks for the next frame: where the connection can be resumed, what was received is finished with.
     ///
     /// >>> import ringway, select
     /// >>> left, right = ringway.pair()

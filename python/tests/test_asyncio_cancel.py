@@ -123,7 +123,16 @@ def test_a_batch_that_is_cancelled_says_how_much_was_sent(place: str, loops: Loo
                     await task
                 while peer.try_recv() is not None:
                     got += 1
-                assert getattr(raised.value, "sent", 0) == got
+                assert raised.value.sent == got  # type: ignore[attr-defined]
+        # One that waits for its turn.
+        async with half_here(place, capacity=4096) as (here, peer):
+            tasks = [asyncio.create_task(here.send_batch([bytes(900)] * 20)) for _ in range(2)]
+            await turns(3)
+            for task in reversed(tasks):
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError) as raised:
+                    await task
+                assert (raised.value.sent > 0) == (task is tasks[0])  # type: ignore[attr-defined]
 
     run(loops, main())
 

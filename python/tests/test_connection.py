@@ -1,6 +1,7 @@
 """Sending and receiving."""
 
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -25,6 +26,17 @@ def test_bytes_and_other_buffers_arrive(pair: Pair) -> None:
         client.send("text")  # type: ignore[arg-type]
     with pytest.raises(BufferError):
         client.send(memoryview(b"abcdef")[::2])
+
+
+def test_a_path_may_be_no_utf_8(place: str) -> None:
+    path = os.fsdecode(os.fsencode(place) + b"-\xff")
+    for address in (path, pathlib.Path(path)):
+        with ringway.listen(address) as listener:
+            assert listener.path == path and os.path.exists(path)
+            with pytest.raises(ringway.NameTaken):
+                ringway.listen(address)
+    with pytest.raises(UnicodeEncodeError):
+        ringway.listen("\udcff")
 
 
 def test_kinds(pair: Pair) -> None:

@@ -4,6 +4,7 @@ import gc
 import multiprocessing
 import os
 import pickle
+import resource
 import select
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import ringway
 from pipe_ends import OBJECTS, establish
 from ringway.multiprocessing import Connection, Pipe
 
@@ -129,11 +131,33 @@ def test_a_killed_child_is_an_end(how: str) -> None:
             time.sleep(0.002)
 
 
-def test_descriptors_are_given_back() -> None:
-    def count() -> int:
-        gc.collect()
-        return len(os.listdir("/proc/self/fd"))
+def count() -> int:
+    """How many descriptors are open."""
+    gc.collect()
+    return len(os.listdir("/proc/self/fd"))
 
+
+def test_a_pipe_that_cannot_be_made_leaves_nothing_open() -> None:
+    before = count()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    refused = 0
+    # The descriptors end at each place in turn.
+    for spare in range(5):
+        last = os.open("/dev/null", os.O_RDONLY)
+        os.close(last)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (last + spare, hard))
+        try:
+            for end in Pipe():
+                end.close()
+        except (OSError, ringway.Error):
+            refused += 1
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert count() == before, f"with room for {spare}"
+    assert refused == 4
+
+
+def test_descriptors_are_given_back() -> None:
     establish(*Pipe())
     before = count()
     for _ in range(5):

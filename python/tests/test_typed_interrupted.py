@@ -1,6 +1,7 @@
 """What has been received of messages is not lost by a signal's handler that raises, behind whatever call a batch or an array of them makes: the next call has it."""
 
 import itertools
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import pytest
 from typed_pair import typed
 
 import ringway
-from ringway.typed import Connection, array, message, u32
+from ringway.typed import Connection, array, lane, message, u32
 
 #: Messages that are sent, in frames of one and of several.
 COUNT = 10
@@ -20,6 +21,16 @@ COUNT = 10
 
 @message
 class Number:
+    value: u32
+
+
+@message(kind=1)
+class First:
+    value: u32
+
+
+@message(kind=2)
+class Second:
     value: u32
 
 
@@ -182,3 +193,28 @@ def test_no_thread_is_given_a_message_that_is_not_whole(place: str) -> None:
         finally:
             sys.setswitchinterval(interval)
         assert [message.count(b"\x5a") for message in itertools.chain(*found)] == [size] * count
+
+
+def test_a_batch_of_several_messages_that_is_interrupted_says_how_many_were_sent(place: str) -> None:
+    def interrupt(*_: object) -> None:
+        raise Interrupted
+
+    both = lane(First, Second)
+    messages: list[First | Second] = [First(value) for value in range(3)] + [Second(value) for value in range(3, 1000)]
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with typed(place, both, both, capacity=4096) as (client, server):
+            # Again and again: the first one may come before the call is there.
+            signal.setitimer(signal.ITIMER_REAL, 0.3, 0.05)
+            try:
+                with pytest.raises(Interrupted) as raised:
+                    client.send_batch(messages, timeout=60)
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            assert 3 < raised.value.sent < len(messages)  # type: ignore[attr-defined]
+            got = []
+            while (found := server.try_recv()) is not None:
+                got.append(found)
+            assert got == messages[: raised.value.sent]  # type: ignore[attr-defined]
+    finally:
+        signal.signal(signal.SIGALRM, before)

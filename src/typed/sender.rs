@@ -96,7 +96,7 @@ impl<M: Messages + ?Sized> Sender<M> {
     }
 
     /// Sends any number of messages in one frame, waiting for space: one header for all of them, and one copy. The peer takes them with
-    /// [`Receiver::recv_batch`](super::Receiver::recv_batch).
+    /// [`Receiver::recv_batch`](super::Receiver::recv_batch). None at all are a frame too, which Python takes for no message.
     ///
     /// # Errors
     /// As for [`Sender::send`]: all of them must fit into one frame ([`Sender::max_batch`]).

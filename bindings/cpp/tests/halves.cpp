@@ -80,6 +80,9 @@ static void lies(ringway::sender &sender, ringway::receiver &receiver) {
     sender.send(two);
     THROWS(RINGWAY_MALFORMED, receiver.recv_into(truth, 60s));
     CHECK(!truth);
+    truth = true;
+    THROWS(RINGWAY_TIMED_OUT, receiver.recv_into(truth, 1us));
+    CHECK(!truth);
     side way = side::buy;
     sender.send(static_cast<unsigned char>(9));
     THROWS(RINGWAY_MALFORMED, receiver.recv_into(way, 60s));

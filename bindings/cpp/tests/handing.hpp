@@ -50,9 +50,11 @@ inline void over() {
     }
     {
         const std::string path = new_path();
-        ringway::typed_listener<tick, tick> old(path, options());
-        auto next = ringway::listen_on<tick, tick>(old.hand_over(), options());
-        std::thread client([&] { ringway::connect<tick, tick>(path, options()).sender.send(tick{8}); });
+        // The same options serve all of them.
+        const ringway::config named = options();
+        ringway::typed_listener<tick, tick> old(path, named);
+        auto next = ringway::listen_on<tick, tick>(old.hand_over(), named);
+        std::thread client([&] { ringway::connect<tick, tick>(path, named).sender.send(tick{8}); });
         CHECK(next.accept(60s).receiver.recv(60s).value == 8);
         client.join();
         unlink(path.c_str());

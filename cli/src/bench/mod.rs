@@ -52,6 +52,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use crate::exit::{self, Code};
+use crate::standard::remark;
 
 use self::crew::{Crew, Meeting};
 use self::instructions::NoCount;
@@ -138,18 +139,18 @@ impl BenchArgs {
     }
 
     fn wants(&self, row: &Row) -> bool {
-        let full = format!("{}:{}", row.name, row.size);
         let all = self.names.is_empty();
         // Where its other build is not given, or the kernel forbids what it measures, it could have no value, and no check of all rows would ever pass.
         let refused = || row.takes_io_uring() && !limits::ring::has_io_uring();
         let possible =
             self.list || (self.uncounted.is_some() || !row.takes_another_build()) && !refused();
-        all && possible
-            || self
-                .names
-                .iter()
-                .any(|name| *name == row.name || *name == full || *name == row.family())
+        all && possible || self.names.iter().any(|name| is_named(row, name))
     }
+}
+
+/// Whether somebody who says `name` means that row.
+fn is_named(row: &Row, name: &str) -> bool {
+    name == row.name || name == row.family() || name == format!("{}:{}", row.name, row.size)
 }
 
 /// Runs the benchmark. Without `--check`, success means that it ran, not that every target was met.
@@ -162,8 +163,9 @@ fn measure_rows(args: &BenchArgs, output: &mut impl Write) -> Result<(), exit::F
     if let Some(alone) = alone::run(args, output) {
         return alone;
     }
-    if rows.is_empty() {
-        let what = "no such row; `ringway bench --list` shows them all";
+    let is_known = |name: &&String| ROWS.iter().any(|row| is_named(row, name));
+    if let Some(unknown) = args.names.iter().find(|name| !is_known(name)) {
+        let what = format!("no such row: {unknown:?}; `ringway bench --list` shows them all");
         return Err(exit::Failure::new(Code::Usage, what));
     }
     if args.list {
@@ -204,12 +206,13 @@ fn measure_rows(args: &BenchArgs, output: &mut impl Write) -> Result<(), exit::F
 }
 
 /// What a build says that was not optimised.
-const DEBUG_BUILD: &str = "ringway bench: this is a debug build, whose figures say nothing about Ringway; build it with `--release`";
+const DEBUG_BUILD: &str =
+    "this is a debug build, whose figures say nothing about Ringway; build it with `--release`";
 
 /// Where the processes of a benchmark meet. Each that measures comes here first.
 fn meeting() -> Result<Meeting, exit::Failure> {
     if cfg!(debug_assertions) {
-        eprintln!("{DEBUG_BUILD}");
+        remark("bench", &DEBUG_BUILD);
     }
     Meeting::new().map_err(|error| {
         let what = format!("cannot make a directory to meet in: {error}");
@@ -344,7 +347,7 @@ fn watch_idle(
 /// Ends a benchmark's process: its parent sees it and reports the row as failed.
 #[cold]
 fn fail(error: &dyn Display) -> ! {
-    eprintln!("ringway bench: {error}");
+    remark("bench", error);
     std::process::exit(1)
 }
 

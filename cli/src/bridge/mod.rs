@@ -8,7 +8,6 @@ mod passage;
 mod tcp;
 mod unended;
 
-use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -27,6 +26,7 @@ use self::unended::Unended;
 use crate::exit::{self, Code, Failure};
 use crate::interruption::Interruption;
 use crate::options::{LARGEST_RING, allowing, parse_bytes, parse_uid};
+use crate::standard::remark;
 
 /// So many connections are carried at a time: each takes two threads. More than that wait to be accepted.
 const MOST: usize = 500;
@@ -158,11 +158,9 @@ fn accept<D: Door>(
     options: &Options,
     connect: impl Fn() -> Result<D::Other, Refused> + Send + Sync + 'static,
 ) -> Result<(), Failure> {
-    if !options.quiet {
-        writeln!(io::stderr(), "ringway bridge: listening as {name}")?;
-    }
-    let connect = Arc::new(connect);
     let quiet = options.quiet;
+    tell(quiet, &format_args!("listening as {name}"));
+    let connect = Arc::new(connect);
     // Each connection holds one more.
     let carried = Arc::new(());
     let mut lacks = false;
@@ -235,9 +233,8 @@ fn connected<C>(connect: &impl Fn() -> Result<C, Refused>) -> Result<C, String> 
     }
 }
 
-/// Where nobody reads it, it is not said.
 fn tell(quiet: bool, what: &dyn std::fmt::Display) {
     if !quiet {
-        let _ = writeln!(io::stderr(), "ringway bridge: {what}");
+        remark("bridge", what);
     }
 }

@@ -22,6 +22,7 @@ use super::times::Faults;
 use crate::exit::{self, Code, Failure};
 use crate::fault::{self, Fault};
 use crate::ourselves;
+use crate::standard::remark;
 
 /// How many faults there were.
 #[derive(Clone, Copy, Debug, Default)]
@@ -291,7 +292,7 @@ impl Sink for Piped {
     fn trouble(&mut self, why: &str) {
         // Said once; a client that is killed often connects often.
         if !std::mem::replace(&mut self.troubled, true) {
-            let _ = writeln!(std::io::stderr(), "ringway load: {why}");
+            remark("load", &why);
         }
     }
 

@@ -12,6 +12,7 @@ use ringway::schema::{self, Content, Difference, Enumeration, Record, Schema, Ty
 
 use crate::exit::{self, Code, Failure};
 use crate::hex::hex;
+use crate::standard::remark;
 use file::read;
 
 /// Read exported schema files: what a lane carries, and whether two versions of it go together.
@@ -166,13 +167,11 @@ pub(crate) fn warn(command: &str, schema: &Schema) {
             .iter()
             .filter(|field| !field.deprecated.is_empty())
         {
-            // Who has closed it does not want to hear.
-            let _ = writeln!(
-                io::stderr(),
-                "ringway {command}: field `{}` of `{}` is deprecated: {}",
-                &*field.name,
-                &*record.name,
-                plain(&field.deprecated)
+            let (name, message) = (&*field.name, &*record.name);
+            let why = plain(&field.deprecated);
+            remark(
+                command,
+                &format_args!("field `{name}` of `{message}` is deprecated: {why}"),
             );
         }
     }

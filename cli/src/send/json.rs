@@ -15,6 +15,7 @@ use super::{GLANCE, NAP, SendArgs, patiently, read_retried};
 use crate::copy;
 use crate::exit::{Code, Failure};
 use crate::json::{self, Tree};
+use crate::standard::remark;
 use crate::text::harmless;
 
 /// What is read at once.
@@ -128,8 +129,11 @@ fn lines(
         }
     }
     if late > 0 {
-        eprintln!(
-            "ringway send: {late} messages were not sent, since they would have expired before they are read"
+        remark(
+            "send",
+            &format_args!(
+                "{late} messages were not sent, since they would have expired before they are read"
+            ),
         );
     }
     Ok(())

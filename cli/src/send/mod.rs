@@ -16,7 +16,7 @@ use crate::copy::{self, END, PIECE};
 use crate::exit::{self, Code, Failure};
 use crate::options::{ConnectionArgs, deadline_after, parse_bytes, parse_seconds, patience};
 use crate::progress::Progress;
-use crate::standard;
+use crate::standard::{self, remark};
 
 /// How often a name that is not there yet is tried again.
 const RETRY: Duration = Duration::from_millis(20);
@@ -91,9 +91,12 @@ fn send(args: &SendArgs) -> Result<(), Failure> {
     let granted = connection.sender().capacity();
     if granted < args.capacity && !args.connection.quiet {
         // Not `ringway recv`, which takes any size.
-        eprintln!(
-            "ringway send: the receiver granted a ring of {granted} bytes instead of {}; its `max_capacity` is the limit",
-            args.capacity
+        let asked = args.capacity;
+        remark(
+            "send",
+            &format_args!(
+                "the receiver granted a ring of {granted} bytes instead of {asked}; its `max_capacity` is the limit"
+            ),
         );
     }
     let total = input
@@ -102,7 +105,7 @@ fn send(args: &SendArgs) -> Result<(), Failure> {
         .filter(std::fs::Metadata::is_file)
         .map(|status| status.len());
     if io::stdin().is_terminal() && !args.connection.quiet {
-        eprintln!("Sending what you type; Ctrl-D ends it.");
+        remark("send", &"sending what you type; Ctrl-D ends it");
     }
     let progress = Progress::new(args.connection.quiet, total);
     let outcome = stream(&mut connection, &input, &progress);

@@ -15,6 +15,8 @@ use super::idle::yield_to_all;
 use super::pace::Lost;
 use super::watch::{Lane, Next, Source, watch};
 use crate::exit::{self, Code, Failure};
+use crate::observer::failed;
+use crate::standard::remark;
 
 /// Runs the command.
 pub(crate) fn run(args: &TapArgs) -> ExitCode {
@@ -25,12 +27,12 @@ fn tap(args: &TapArgs) -> Result<(), Failure> {
     crate::standard::output()?;
     if args.is_idle() {
         if let Some(words) = yield_to_all() {
-            eprintln!("ringway tap: {words}");
+            remark("tap", &words);
         }
     }
     let tap = args.observer.tap().map_err(|error| failed(&error))?;
     if let Some(words) = unknown(&tap, args.kind()) {
-        eprintln!("ringway tap: {words}");
+        remark("tap", &words);
     }
     let mut live = Live::new(tap)?;
     let mut out = BufWriter::new(io::stdout());
@@ -53,14 +55,6 @@ fn unknown(tap: &Tap, kind: Option<&str>) -> Option<String> {
         names.join(", ")
     );
     Some(crate::text::harmless(&words))
-}
-
-fn failed(error: &Error) -> Failure {
-    let code = match error.kind() {
-        ErrorKind::NotFound | ErrorKind::TimedOut => Code::NobodyThere,
-        _ => Code::Failed,
-    };
-    Failure::new(code, error)
 }
 
 /// The lanes that are read, and a thread that asks for more of them: an answer may take long to come, and what is not read meanwhile is lost.
@@ -122,8 +116,9 @@ impl Source for Live {
             // It is about something else, as one is that does not accept just now. Its connections go on, and so do their lanes.
             Err(error) if error.kind() == ErrorKind::TimedOut => {
                 if !self.told {
-                    eprintln!(
-                        "ringway tap: the listener does not answer now, so new connections are not seen: it answers while it accepts, or by Listener::attend"
+                    remark(
+                        "tap",
+                        &"the listener does not answer now, so new connections are not seen: it answers while it accepts, or by Listener::attend",
                     );
                 }
                 self.told = true;

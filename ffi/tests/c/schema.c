@@ -148,6 +148,10 @@ static void rules(void) {
     ringway_place place;
     OK(ringway_schema_field(schema, 3, "text", &place));
     CHECK(place.offset == 0 && place.size == 1 && place.count == 0);
+    GIVES(RINGWAY_NO_SUCH_FIELD, ringway_schema_field(schema, 3, "text.first", &place));
+    SAYS("`text` is no record");
+    GIVES(RINGWAY_NO_SUCH_FIELD, ringway_schema_field(schema, 3, "txt", &place));
+    SAYS("it has text");
     GIVES(RINGWAY_NO_SUCH_FIELD, ringway_schema_field(other, 2, "first", &place));
     OK(ringway_schema_field(other, 3, "first", &place));
     const ringway_shape unsigned_shape = RINGWAY_UNSIGNED;

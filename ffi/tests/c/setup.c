@@ -33,6 +33,14 @@ static void options(void) {
     GIVES(RINGWAY_INVALID_ARGUMENT, ringway_config_set(config, RINGWAY_CODEC, (uint64_t)1 << 32));
     OK(ringway_config_set(config, RINGWAY_CAPACITY, 5000));
     GIVES(RINGWAY_INVALID_CONFIG, ringway_bind(config, new_path(), &listener));
+    ringway_config *copy;
+    OK(ringway_config_copy(config, &copy));
+    GIVES(RINGWAY_INVALID_CONFIG, ringway_bind(copy, new_path(), &listener));
+    OK(ringway_config_set(copy, RINGWAY_CAPACITY, 8192));
+    OK(ringway_bind(copy, new_path(), &listener));
+    ringway_listener_free(listener);
+    ringway_config_free(copy);
+    GIVES(RINGWAY_INVALID_CONFIG, ringway_bind(config, new_path(), &listener));
     SAYS("power of two");
     OK(ringway_config_set(config, RINGWAY_CAPACITY, 8192));
     OK(ringway_config_set(config, RINGWAY_WAIT, RINGWAY_WAIT_PARK));

@@ -76,8 +76,8 @@ class Sender(Generic[S]):
                 end += 1
             try:
                 sent += self.untyped.send_batch([payload for _, payload in frames[sent:end]], timeout, kind)
-            except native.Error as error:
-                error.sent = sent + getattr(error, "sent", 0)
+            except BaseException as error:
+                error.sent = sent + getattr(error, "sent", 0)  # type: ignore[attr-defined]
                 raise
         return sent
 

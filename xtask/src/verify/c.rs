@@ -241,7 +241,7 @@ fn run_tests(job: &mut Job, tree: &Tree) -> Result<usize, Stop> {
 
 /// Checks that cannot fail are worthless: what is planted here has to be found.
 fn planted(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
-    job.note("# Eight faults are planted here: the errors that follow are wanted.");
+    job.note("# Nine faults are planted here: the errors that follow are wanted.");
     let (printed, status) = job.try_run(&mut tree.program("planted"), seconds(60))?;
     if status.success() || !printed.contains("heap-use-after-free") {
         return Err(Stop::failed(
@@ -253,6 +253,7 @@ fn planted(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
     let (printed, status) = job.try_run(&mut faults, seconds(60))?;
     for told in [
         "leaves bytes free between the fields",
+        "T = hole",
         "describe this type with RINGWAY_DESCRIBE(type, fields...)",
         "a lane carries each type once",
     ] {

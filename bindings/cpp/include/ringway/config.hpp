@@ -7,7 +7,7 @@
 
 namespace ringway {
 
-/// Options, with a default for each: `config().capacity(1 << 20).wait(RINGWAY_WAIT_PARK)`. Those that have no method of their own are set by `set`.
+/// Options, with a default for each: `config().capacity(1 << 20).wait(RINGWAY_WAIT_PARK)`. Those that have no method of their own are set by `set`. One value serves any number of listeners and connections.
 class config {
   public:
     config() {
@@ -15,6 +15,17 @@ class config {
         detail::must(ringway_config_new(&made));
         handle_.reset(made);
     }
+    config(const config &other) {
+        ringway_config *made;
+        detail::must(ringway_config_copy(other.get(), &made));
+        handle_.reset(made);
+    }
+    config(config &&) noexcept = default;
+    config &operator=(config other) noexcept {
+        handle_.swap(other.handle_);
+        return *this;
+    }
+    ~config() = default;
 
     config &set(ringway_option option, std::uint64_t value) & {
         detail::must(ringway_config_set(handle_.get(), option, value));

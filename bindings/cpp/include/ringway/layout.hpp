@@ -258,6 +258,13 @@ template <described_struct T, class Sink> constexpr void put_record(Sink &sink, 
     }
 }
 
+/// Says where it is compiled why a struct is none, as one with a gap.
+template <described_struct T> constexpr bool is_message() {
+    hasher sink;
+    put_record<T>(sink, 0);
+    return true;
+}
+
 /// What is checked of the fixed fields.
 template <described_struct T> struct head_layout {
     static constexpr std::size_t align = record_align<T>();

@@ -77,7 +77,8 @@ class receiver {
             return failure::of(code);
         return room.first(length);
     }
-    /// Copies the next frame over an object that is nothing but bytes: one of which any bytes are a value (`ringway::is_any_bytes`), or a truth value, a described struct or enumeration, or an array of those, whose bytes are checked. A frame of another length is an error: one that is longer stays unread (`RINGWAY_TRUNCATED`), one that is shorter is consumed (`RINGWAY_MALFORMED`), as is one whose bytes are no value. The object is all zeros then.
+    /// Copies the next frame over an object that is nothing but bytes: one of which any bytes are a value (`ringway::is_any_bytes`), or a truth value, a described struct or enumeration, or an array of those, whose bytes are checked. A frame of another length is an error: one that is longer stays unread (`RINGWAY_TRUNCATED`), one that is shorter is consumed (`RINGWAY_MALFORMED`), as is one whose bytes are no value.
+    /// Where it throws, the object is all zeros.
     template <class T>
         requires(std::is_trivially_copyable_v<T> && is_plain<T>::value && (is_any_bytes<T>::value || detail::is_checkable<T>))
     [[gnu::always_inline]] void recv_into(T &value, wait_time wait = for_ever) {
@@ -146,10 +147,12 @@ class receiver {
     /// Apart, so that the way above makes nothing ready for it.
     [[gnu::noinline]] void recv_all(void *start, std::size_t size, wait_time wait) {
         std::size_t length;
-        detail::must(ringway_receiver_recv(handle_.get(), start, size, wait.nanos(), &length));
-        if (length == size) [[likely]]
+        const status code = ringway_receiver_recv(handle_.get(), start, size, wait.nanos(), &length);
+        if (code == RINGWAY_OK && length == size) [[likely]]
             return;
+        // A wait that ends in the middle of a large frame leaves a part of it there, which nobody has checked.
         std::memset(start, 0, size);
+        detail::must(code);
         detail::raise({RINGWAY_MALFORMED, "the frame has " + std::to_string(length) + " bytes, where " + std::to_string(size) + " were expected"});
     }
     /// By its bytes, before anybody reads a value that is none.

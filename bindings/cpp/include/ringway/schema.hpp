@@ -33,7 +33,7 @@ class schema {
         return found;
     }
 
-    /// Where a field is in frames of a kind: `legs.price`.
+    /// Where a field is in frames of a kind: `price`, or `leg.price` of a record in a record.
     [[nodiscard]] expected<ringway_place> try_field(std::uint16_t kind, const std::string &path) const {
         ringway_place place;
         const status code = ringway_schema_field(handle_.get(), kind, path.c_str(), &place);
