@@ -131,12 +131,12 @@ pub use wake::ladder::Wait;
 #[cfg(not(any(loom, ringway_shuttle)))]
 pub use zerocopy;
 
-/// So is that of the page on tasks.
+/// The examples of the page on tasks are tests.
 #[cfg(all(doctest, feature = "tokio", not(any(loom, ringway_shuttle))))]
 #[doc = include_str!("../docs/tokio.md")]
 struct Tasks;
 
-/// The README's example is a test.
+/// So are the README's.
 #[cfg(all(doctest, not(any(loom, ringway_shuttle))))]
 #[doc = include_str!("../README.md")]
 struct Readme;

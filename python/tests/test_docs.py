@@ -78,3 +78,13 @@ def test_exceptions_have_the_names_of_the_library() -> None:
     names -= {"Interrupted", "Runtime", "Schema", "Unheld"}
     missing = {name for name in names if not issubclass(getattr(ringway, name, object), ringway.Error)}
     assert not missing
+
+
+def test_each_option_has_a_row() -> None:
+    with pytest.raises(TypeError, match="there are") as told:
+        ringway.pair(nonsense=1)  # type: ignore[call-arg]
+    known = str(told.value).partition("there are ")[2].split(", ")
+    page = (ROOT.parent / "docs" / "python.md").read_text()
+    table = page.partition("## Options\n")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    assert sorted(re.findall(r"`(\w+)`", "".join(rows))) == sorted(known)

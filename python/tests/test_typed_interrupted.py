@@ -212,7 +212,7 @@ def test_a_batch_of_several_messages_that_is_interrupted_says_how_many_were_sent
             finally:
                 signal.setitimer(signal.ITIMER_REAL, 0)
             assert 3 < raised.value.sent < len(messages)  # type: ignore[attr-defined]
-            got = []
+            got: list[First | Second] = []
             while (found := server.try_recv()) is not None:
                 got.append(found)
             assert got == messages[: raised.value.sent]  # type: ignore[attr-defined]

@@ -240,7 +240,7 @@ impl Config {
     /// Keeps no descriptor of the peer's bells, two fewer per connection. It is then woken through the handshake socket, which wakes both of its halves
     /// and costs it about two system calls more each time. With a [`Poller`](crate::Poller) an idle connection has four descriptors then.
     ///
-    /// Where `io_uring` is not permitted (`ringway doctor` says so) bells are rung by AIO, and peers then hear of the death of a process that has rung one some 50 ms later.
+    /// Where `io_uring` is not permitted (`ringway doctor` says so) bells are rung by AIO, and peers then hear of the death of a process that has rung one some 35 ms later, 65 at p99.
     /// A process whose connections all have this option rings none, and so its death is told at once there too (`docs/RELIABILITY.md`).
     pub fn few_descriptors(mut self, on: bool) -> Self {
         self.lean = on;

@@ -68,7 +68,7 @@ pub struct LaneCounters {
     /// Nanoseconds that these took together, without what it takes to read the clock, to copy the bytes and to send or receive them. By `codec_samples`, it is the mean.
     pub codec_nanos: u64,
     /// Frames that were received when they had expired and were dropped ([`Receiver::drop_expired`](crate::Receiver::drop_expired)); `frames` counts them too. Of the half that
-    /// sends: frames that were not sent because they had expired, or would have before they are read.
+    /// sends: frames that were not sent because they had expired, or would have before they are read; not those whose wait in a shared sender was over, for its turn or for room by turns.
     pub expired: u64,
     /// Of `frames` and `bytes`, those of each priority; zeros behind the last one that there is.
     pub by_priority: [PriorityCounters; counters::MOST_LANES],

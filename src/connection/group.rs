@@ -10,7 +10,7 @@ use super::sender::Sender;
 ///
 /// Nothing in an open group is committed: if this process is killed before the publish, the peer sees none of it.
 ///
-/// A group that is leaked (`mem::forget`) is published by the sender's next call that sends, reserves, arms or opens a group. If the
+/// A group that is leaked (`mem::forget`) is published by the sender's next call that sends, reserves or arms, or with the next group. If the
 /// sender is dropped before that, its frames are never sent. Where there are several priorities, the next such call at this one does it, or the end of the
 /// [`AtPriority`](crate::AtPriority) that it was opened through.
 #[derive(Debug)]

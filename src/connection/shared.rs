@@ -10,7 +10,7 @@ use super::sender::Sender;
 use super::turns::{Facts, Sends, Turns, or_expired};
 
 /// A [`Sender`] behind a mutex. Each send takes and gives back an uncontended lock (two atomic read-modify-writes; sending and
-/// receiving a 64-byte frame in one process took 18 ns in place of 9, `cargo bench --bench connection`); threads
+/// receiving a 64-byte frame in one process took 18 ns in place of 9, `cargo bench --package ringway-benches --bench connection`); threads
 /// that meet there wait for each other, and a thread that waits for space makes the others wait behind it.
 ///
 /// Where there are several priorities ([`Config::lanes`](crate::Config::lanes)), a thread that waits for space holds up nobody: it gives the sender back and looks again, at

@@ -179,6 +179,8 @@ impl<S: Sends> Turns<S> {
                 deadline.saturating_duration_since(Instant::now())
             });
             if left.is_zero() {
+                // A wait does not time out on an answer from before it began.
+                half.half().check()?;
                 return Err(SendError::TimedOut);
             }
             if half.half().resting().is_interrupted_awake() {

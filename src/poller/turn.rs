@@ -21,7 +21,7 @@ pub enum Event<'a, C: Polled> {
     /// Frames are waiting, or there is the room that was asked for ([`Turn::until_room`]).
     Ready(Turn<'a, C>),
     /// A connection has ended, and everything that the peer had committed was received, unless the peer broke a rule. It has left the poller. The death of a peer, or of its socket, is told at once; that it
-    /// has said goodbye in order up to 100 ms later, while others keep the thread busy.
+    /// has said goodbye in order up to 200 ms later, while others keep the thread busy.
     Ended(Box<Ended<C>>),
     /// A listener could not accept, such as for want of descriptors, and tries again by itself every 20 ms. Told once until it could again.
     Stalled {
@@ -59,6 +59,7 @@ const THERE: &str =
 ///         let question = receiver.recv()?.to_vec(); // there is one, so this does not wait
 ///         if sender.try_send(&question).is_err() {
 ///             // keep the answer, and say `turn.until_room(len)`
+///             break;
 ///         }
 ///     }
 /// }
@@ -109,6 +110,8 @@ impl<'a, C: Polled> Turn<'a, C> {
 
     /// Has the connection be told as ready once there is room for a payload of so many bytes, or as [`Room`] says for what is aligned or expires (where there are several priorities, at 0: see [`Turn::until_room_at`]), and not for frames before that: a client that reads no answers is itself
     /// made to wait. It is ready for frames again then, and so it is once there can be no room any more, as the peer receives nothing again: what is sent is then refused.
+    ///
+    /// Receive nothing more in this turn: the next answer might be shorter and go first, and a server that is replaced would be finished with a request whose answer is not sent.
     pub fn until_room(&mut self, room: impl Into<Room>) {
         self.entry_mut().want = Want::Room(room.into(), None);
     }

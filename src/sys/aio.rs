@@ -4,7 +4,7 @@
 //! the eventfd named in `aio_resfd`, saturating instead of waiting. It costs about 0.5 µs where a `write` costs
 //! 0.2 µs, but a hostile holder of the eventfd can make a `write` block for ever.
 //!
-//! The kernel ends a process that has a context only behind two grace periods of RCU, before it closes anything else of it: some 50 ms in which no peer
+//! The kernel ends a process that has a context only behind two grace periods of RCU, before it closes anything else of it: some 35 ms in which no peer
 //! hears of its death. That is why this comes second.
 //!
 //! One context serves the whole process, to its end. A child of a fork does not inherit it (contexts belong to the address space's

@@ -6,7 +6,7 @@
 //! | way | cost | can it block? |
 //! | --- | --- | --- |
 //! | [`uring`]: the kernel signals the eventfd when a no-op completes | about 0.3 µs | no |
-//! | [`aio`]: the kernel signals the eventfd when a request completes | about 0.5 µs, and some 50 ms at the end of the process | no |
+//! | [`aio`]: the kernel signals the eventfd when a request completes | about 0.5 µs, and some 35 ms at the end of the process | no |
 //! | a byte on the handshake socket, `MSG_DONTWAIT` | about 1 µs; wakes both halves, which pass it on ([`poll`](super::poll)) | no |
 //! | `write` | about 0.2 µs | yes: only for a peer that the caller has named trusted |
 //!

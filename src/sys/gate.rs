@@ -116,6 +116,7 @@ impl Drop for Place {
         *free |= 1 << self.number;
         drop(free);
         if was_full {
+            // Where another thread is at the shelf, the page does not come back to it, and goes with the last of its places.
             if let Ok(mut shelf) = SHELF.try_lock() {
                 shelf.push(Arc::downgrade(&self.page));
             }

@@ -196,38 +196,49 @@ fn a_sender_whose_frame_expired_while_it_was_stopped_says_so() {
 
 /// A sender that is refused each time, and whose other half nobody uses, hears that its peer was killed.
 #[test]
-fn a_death_behind_a_queue_that_is_too_long_is_heard() {
+fn a_death_behind_sends_that_are_refused_is_heard() {
     alone(
-        "stopped::a_death_behind_a_queue_that_is_too_long_is_heard",
+        "stopped::a_death_behind_sends_that_are_refused_is_heard",
         Duration::from_secs(60),
         || {
-            let page = Page::new();
-            let config = Config::new().capacity(1 << 16).peer_capacity(1 << 16);
-            let (mut ours, mut child) = with_child("refused", &config, |_theirs| {
-                page.set(READY, 1);
-                loop {
-                    std::thread::sleep(Duration::from_secs(1));
-                }
-            });
-            page.until(READY, 1);
-            let hour = Instant::now() + Duration::from_secs(3600);
-            while ours.sender().try_send_expiring(&[0; 1000], hour).is_ok() {}
-            std::thread::sleep(Duration::from_millis(60));
-            let mut short =
-                || in_time(|expires| ours.sender().try_send_expiring(&[0; 1000], expires));
-            assert_eq!(short(), Err(SendError::QueueTooLong));
-            child.signal(libc::SIGKILL);
-            child.reap_killed();
-            let deadline = Instant::now() + Duration::from_secs(20);
-            loop {
-                match short() {
-                    Err(SendError::PeerDied) => break,
-                    Err(SendError::QueueTooLong) if Instant::now() < deadline => {
-                        std::thread::sleep(Duration::from_millis(1));
-                    }
-                    other => panic!("{other:?}"),
-                }
+            for refusal in [SendError::QueueTooLong, SendError::Expired] {
+                hears_of_a_death_when_refused_by(refusal);
             }
         },
     );
+}
+
+fn hears_of_a_death_when_refused_by(refusal: SendError) {
+    let page = Page::new();
+    let config = Config::new().capacity(1 << 16).peer_capacity(1 << 16);
+    let (mut ours, mut child) = with_child("refused", &config, |_theirs| {
+        page.set(READY, 1);
+        loop {
+            std::thread::sleep(Duration::from_secs(1));
+        }
+    });
+    page.until(READY, 1);
+    let hour = Instant::now() + Duration::from_secs(3600);
+    while ours.sender().try_send_expiring(&[0; 1000], hour).is_ok() {}
+    std::thread::sleep(Duration::from_millis(60));
+    let mut refused = || {
+        let mut send = |expires| ours.sender().try_send_expiring(&[0; 1000], expires);
+        if refusal == SendError::Expired {
+            return send(Instant::now());
+        }
+        in_time(send)
+    };
+    assert_eq!(refused(), Err(refusal));
+    child.signal(libc::SIGKILL);
+    child.reap_killed();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        match refused() {
+            Err(SendError::PeerDied) => break,
+            Err(other) if other == refusal && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }

@@ -148,7 +148,7 @@ fn quick_bell() -> Finding {
         Err(error) => Finding::note(
             NAME,
             format!("io_uring_setup fails: {error}"),
-            "AIO wakes sleepers; a process that has done so dies some 50 ms later, for its peers, unless its connections have the option `few_descriptors`. `sysctl kernel.io_uring_disabled=0`, allow io_uring_setup, io_uring_register and io_uring_enter in the sandbox, or use Linux 5.19",
+            "AIO wakes sleepers; a process that has done so dies some 35 ms later, for its peers, unless its connections have the option `few_descriptors`. `sysctl kernel.io_uring_disabled=0`, allow io_uring_setup, io_uring_register and io_uring_enter in the sandbox, or use Linux 5.19",
         ),
     }
 }

@@ -203,20 +203,19 @@ impl Sender {
 
     /// Refuses what has expired, or will have when the peer comes to it.
     fn refuse_late(&mut self, expires: Instant) -> Result<(), SendError> {
-        let left = expires.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            self.late.add();
-            return Err(SendError::Expired);
-        }
-        match self.queue_time() {
-            Some(time) if time > left => {
-                self.late.add();
-                // Whoever is refused each time, and so does not send, hears of the end here or not at all.
-                let _ = self.rest.ask(Instant::now(), LIFE_EVERY);
-                self.heed()?;
-                Err(SendError::QueueTooLong)
-            }
-            _ => Ok(()),
-        }
+        let now = Instant::now();
+        let left = expires.saturating_duration_since(now);
+        let refusal = if left.is_zero() {
+            SendError::Expired
+        } else if self.queue_time().is_some_and(|time| time > left) {
+            SendError::QueueTooLong
+        } else {
+            return Ok(());
+        };
+        self.late.add();
+        // Whoever is refused each time, and so does not send, hears of the end here or not at all.
+        let _ = self.rest.ask(now, LIFE_EVERY);
+        self.heed()?;
+        Err(refusal)
     }
 }
