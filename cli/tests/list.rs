@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use ringway::schema::{Field, Record, Schema, Shared, Type};
 use ringway::{Config, Connection, Counters};
+use serde_json::{Value, json};
 use support::{Place, Running, config, until};
 
 fn text(text: &str) -> Shared<str> {
@@ -278,6 +279,57 @@ fn where_nobody_ever_listened_the_list_is_empty() {
     let place = Place::new();
     let (code, text) = printed(&place, &["list"]);
     assert_eq!((code, text.lines().count()), (0, 1), "{text}");
+}
+
+#[test]
+fn scripts_read_the_same_as_objects() {
+    let place = Place::new();
+    while_somebody_listens(&place, "scripted", || {
+        let objects = |arguments: &[&str]| -> Vec<Value> {
+            let (code, text) = printed(&place, arguments);
+            assert_eq!(code, 0, "{}", place.words("list"));
+            let lines = text.lines().map(serde_json::from_str);
+            lines.collect::<Result<_, _>>().unwrap()
+        };
+        let named = |objects: &[Value], name: &str| {
+            let mut found = objects.iter().filter(|object| object["name"] == name);
+            found.next().cloned().unwrap()
+        };
+        let process = std::process::id();
+        let expected = json!({
+            "name": "scripted", "process": process, "peers": 2, "lanes": [1, 1],
+            "frames_in": 3, "frames_out": 3, "receives": ["Quote"], "sends": null,
+        });
+        let listed = objects(&["list", PATIENT, "--json"]);
+        assert_eq!(named(&listed, "scripted"), expected);
+        // For whom it is not to wait as long as for the other.
+        let _silent = Config::new().bind(place.file("silent")).unwrap();
+        let silent = named(&objects(&["list", "--wait=0.1", "--json"]), "silent");
+        assert!(silent["error"].as_str().unwrap().contains("in time"));
+
+        let [shown] = &objects(&["inspect", "scripted", PATIENT, "--json"])[..] else {
+            panic!("one look");
+        };
+        assert_eq!(
+            (&shown["process"], &shown["uncounted"]),
+            (&json!(process), &json!(0))
+        );
+        assert_eq!(
+            (&shown["codec"], &shown["receives"]),
+            (&json!(0), &json!(["Quote"]))
+        );
+        // Both ends of the connection live in this process.
+        let all = shown["connections"].as_array().unwrap();
+        let sum = |half: &str, what: &str| -> u64 {
+            all.iter()
+                .map(|one| one[half][what].as_u64().unwrap())
+                .sum()
+        };
+        assert_eq!((all.len(), sum("receives", "frames")), (2, 3));
+        assert_eq!((sum("sends", "frames"), sum("sends", "expired")), (3, 1234));
+        assert_eq!(all[0]["sends"]["priorities"].as_array().unwrap().len(), 1);
+        assert_eq!(all[0]["peer_pid"], process);
+    });
 }
 
 #[test]

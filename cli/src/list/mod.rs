@@ -3,6 +3,8 @@
 //! Both ask as observers: they get counters and schemas, and not a byte of payload. A listener answers while it accepts, so one that does
 //! something else for long does not.
 
+mod json;
+
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::thread;
@@ -23,6 +25,9 @@ pub(crate) struct ListArgs {
     /// How long to wait for the answer of each, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 0.5, value_parser = crate::options::parse_seconds)]
     wait: f64,
+    /// Print one JSON object per line.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Show the messages and the counters of one who listens.
@@ -34,6 +39,9 @@ pub(crate) struct InspectArgs {
     /// Show the counters again every so many seconds, until interrupted or until the process has ended.
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", value_parser = crate::options::parse_seconds)]
     watch: Option<f64>,
+    /// Print one JSON object per line: one for each look.
+    #[arg(long)]
+    json: bool,
 }
 
 pub(crate) fn list(args: &ListArgs) -> ExitCode {
@@ -48,16 +56,22 @@ fn list_all(args: &ListArgs, output: &mut impl Write) -> Result<(), Failure> {
     crate::standard::output()?;
     let config = asking(args.wait);
     let names = Address::names().map_err(|error| failed(&error))?;
-    writeln!(
-        output,
-        "{:<24} {:>8} {:>5} {:>5} {:>14} {:>14}  messages",
-        "name", "process", "peers", "lanes", "frames in", "frames out"
-    )?;
+    if !args.json {
+        writeln!(
+            output,
+            "{:<24} {:>8} {:>5} {:>5} {:>14} {:>14}  messages",
+            "name", "process", "peers", "lanes", "frames in", "frames out"
+        )?;
+    }
     for name in names {
         match config.observe(name.as_str()) {
+            Ok(observed) if args.json => {
+                json::listed(&name, &observed, &connections(&observed)?, output)?;
+            }
             Ok(observed) => line(&name, &observed, output)?,
             // Left behind by a process that was killed: nobody is there.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) if args.json => json::silent(&name, &error, output)?,
             Err(error) => writeln!(output, "{name:<24} {:>8}        {error}", "?")?,
         }
     }
@@ -72,7 +86,7 @@ fn line(name: &str, observed: &Observed, output: &mut impl Write) -> Result<(), 
         "{name:<24} {:>8} {:>5} {:>5} {:>14} {:>14}  {} / {}",
         process(observed),
         connections.len(),
-        lanes(&connections),
+        range(lanes(&connections)),
         sum(|connection| connection.receives.frames),
         sum(|connection| connection.sends.frames),
         messages(observed.expects()),
@@ -85,13 +99,17 @@ fn connections(observed: &Observed) -> Result<Vec<ConnectionCounters>, Failure> 
     observed.connections().map_err(|error| failed(&error))
 }
 
-/// How many lanes a direction has: of several connections with different numbers the least and the most.
-fn lanes(connections: &[ConnectionCounters]) -> String {
+/// How many lanes a direction has: the least and the most of all connections.
+fn lanes(connections: &[ConnectionCounters]) -> Option<(usize, usize)> {
     let counts = || connections.iter().map(|connection| connection.lanes);
-    match (counts().min(), counts().max()) {
-        (Some(least), Some(most)) if least < most => format!("{least}-{most}"),
-        (_, Some(most)) => most.to_string(),
-        _ => "-".to_owned(),
+    counts().min().zip(counts().max())
+}
+
+fn range(lanes: Option<(usize, usize)>) -> String {
+    match lanes {
+        Some((least, most)) if least < most => format!("{least}-{most}"),
+        Some((_, most)) => most.to_string(),
+        None => "-".to_owned(),
     }
 }
 
@@ -128,6 +146,36 @@ fn messages(schema: Option<&Schema>) -> String {
 fn show(args: &InspectArgs, output: &mut impl Write) -> Result<(), Failure> {
     crate::standard::output()?;
     let observed = args.observer.observe().map_err(|error| failed(&error))?;
+    if !args.json {
+        fields(&observed, output)?;
+    }
+    for schema in [observed.expects(), observed.sends()].into_iter().flatten() {
+        schema::warn("inspect", schema);
+    }
+    loop {
+        let all = connections(&observed)?;
+        if args.json {
+            let uncounted = observed.counters().uncounted();
+            let uncounted = uncounted.map_err(|error| failed(&error))?;
+            json::shown(&observed, &all, uncounted, output)?;
+        } else {
+            counters(&all, output)?;
+        }
+        let Some(every) = args.watch else {
+            return Ok(());
+        };
+        thread::sleep(seconds(every, 0.01));
+        if ended(&observed) {
+            if !args.json {
+                writeln!(output, "\nthe process has ended")?;
+            }
+            return Ok(());
+        }
+    }
+}
+
+/// What it receives and sends.
+fn fields(observed: &Observed, output: &mut impl Write) -> Result<(), Failure> {
     writeln!(output, "codec {}", codec(observed.codec()))?;
     for (what, schema) in [
         ("receives", observed.expects()),
@@ -137,21 +185,8 @@ fn show(args: &InspectArgs, output: &mut impl Write) -> Result<(), Failure> {
         for record in schema.iter().flat_map(|schema| schema.records.iter()) {
             write!(output, "{}", schema::described(record))?;
         }
-        if let Some(schema) = schema {
-            schema::warn("inspect", schema);
-        }
     }
-    loop {
-        counters(&observed, output)?;
-        let Some(every) = args.watch else {
-            return Ok(());
-        };
-        thread::sleep(seconds(every, 0.01));
-        if ended(&observed) {
-            writeln!(output, "\nthe process has ended")?;
-            return Ok(());
-        }
-    }
+    Ok(())
 }
 
 /// A process that has ended leaves its counters standing; its number is what tells.
@@ -160,8 +195,7 @@ fn ended(observed: &Observed) -> bool {
     pid.is_some_and(|pid| !std::path::Path::new(&format!("/proc/{pid}")).exists())
 }
 
-fn counters(observed: &Observed, output: &mut impl Write) -> Result<(), Failure> {
-    let all = connections(observed)?;
+fn counters(all: &[ConnectionCounters], output: &mut impl Write) -> Result<(), Failure> {
     writeln!(output, "\n{} connections", all.len())?;
     if !all.is_empty() {
         writeln!(
@@ -180,7 +214,7 @@ fn counters(observed: &Observed, output: &mut impl Write) -> Result<(), Failure>
             "codec ns"
         )?;
     }
-    for connection in &all {
+    for connection in all {
         let peer = connection
             .peer_pid
             .map_or_else(|| "?".to_owned(), |pid| pid.to_string());
@@ -254,7 +288,9 @@ mod tests {
 
     #[test]
     fn lanes_are_one_number_where_all_have_as_many() {
-        assert_eq!(super::lanes(&[]), "-");
+        assert_eq!(super::range(super::lanes(&[])), "-");
+        assert_eq!(super::range(Some((2, 2))), "2");
+        assert_eq!(super::range(Some((1, 4))), "1-4");
     }
 
     #[test]
