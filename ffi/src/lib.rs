@@ -4,7 +4,7 @@
 //!
 //! - A handle that a parameter takes as `Option<&T>` or `Option<&mut T>` is lent for the call; one that it takes as `Option<Box<T>>` is given up. Outputs are
 //!   written on success only, and a handle that is written there belongs to the caller.
-//! - NULL is refused with `RINGWAY_INVALID_ARGUMENT`, wherever it is given but with a length of 0 beside it, where it is an empty payload or no room; the functions that free take it and do nothing.
+//! - NULL is refused with `RINGWAY_INVALID_ARGUMENT`, except beside a length of 0: an empty payload, or no room; the functions that free take it and do nothing.
 //! - A panic ends at the boundary (`boundary.rs`) and becomes `RINGWAY_PANICKED`.
 //!
 //! What cannot be checked is the contract of all of these functions, and the reason for which those that take addresses of bytes are `unsafe`: a pointer that is not NULL

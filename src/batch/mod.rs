@@ -1,6 +1,6 @@
 //! Sending without publishing each message: a [`Batcher`] accepts frames and makes them visible in groups while that delays nobody.
 //!
-//! Publishing is what a small message costs most: the lock of an instruction, and a line that the receiver looks at. [`Sender::group`](crate::Sender::group)
+//! Publishing is what a small message costs most: a locked instruction, and a line that the receiver looks at. [`Sender::group`](crate::Sender::group)
 //! shares it among frames that the caller has at hand together. A batcher does so for frames that come one by one, and learns when it is worth it.
 //!
 //! ```

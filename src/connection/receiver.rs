@@ -53,14 +53,14 @@ type Others = Several<MappedForeignRing, MappedOwnWord>;
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub struct Receiver {
-    /// That of the process where there is one lane. Where there are several, or account is given of what is taken, it is always forked: what knows of neither only asks it.
+    /// What the short way checks. Where there are several lanes, or account is given of what is taken, it says forked, which sends every call the long way.
     lone: Birth,
     /// The one at hand.
     pub(crate) lane: Lane,
     /// The others, where there are several.
     several: Option<Box<Others>>,
     birth: Birth,
-    /// Where account is given: a drop finishes with nothing.
+    /// Where account is given: a frame that is dropped does not count as handled.
     leaves: bool,
     slip: Slip,
     gap: Gap,

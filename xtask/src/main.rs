@@ -1,4 +1,4 @@
-//! The tasks of this project: `cargo verify`, `cargo demo`, `cargo counters`, `cargo xtask python-bench`, `cargo xtask tools`.
+//! The tasks of this project: `cargo verify`, `cargo demo`, `cargo counters`, and `cargo xtask` with `install`, `instructions`, `python-bench` and `tools`.
 //!
 //! Deliberately absent: dependencies. This crate is compiled before anything else can be checked, so it is the
 //! standard library and the tools that every Linux has.
@@ -24,7 +24,7 @@ const USAGE: &str = "\
 usage: cargo verify [--only STEP[,STEP][,soak:PART][,fuzz:TARGET]] [--list] [--long=MINUTES] [--verbose]
        cargo demo
        cargo counters
-       cargo xtask python-bench [--quick] [--json] [ROW...]
+       cargo xtask python-bench [--quick] [--json] [--rounds N] [--check] [--list] [--self-check] [ROW...]
        cargo xtask tools
        cargo xtask install PREFIX
        cargo xtask instructions
