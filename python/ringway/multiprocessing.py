@@ -70,11 +70,15 @@ def Pipe(duplex: bool = True, **options: Unpack[_Options]) -> tuple[Connection, 
     capacity = options.setdefault("capacity", CAPACITY)
     options.setdefault("peer_capacity", capacity)
     _ringway._check_options("Pipe", **options)
-    # What closes itself is made first: where the second pair cannot be made, nothing is left open.
     data = socket.socketpair()
-    for end in data:
-        end.setblocking(False)
-    one, other = _ringway._sockets()
+    try:
+        for end in data:
+            end.setblocking(False)
+        one, other = _ringway._sockets()
+    except BaseException:
+        for end in data:
+            end.close()
+        raise
     first = Early(one, data[0].detach(), False, options)
     second = Early(other, data[1].detach(), True, options)
     return Connection(first, True, duplex), Connection(second, duplex, True)
@@ -491,9 +495,8 @@ def _reduce(end: Connection) -> Any:
 def _rebuild(
     line: Any, data: Any, dials: bool, options: _Options, readable: bool, writable: bool
 ) -> Connection:
-    # What closes itself first, as in `Pipe`.
-    held = socket.socket(fileno=data.detach())
-    early = Early(line.detach(), held.detach(), dials, options)
+    with socket.socket(fileno=data.detach()) as held:
+        early = Early(line.detach(), held.detach(), dials, options)
     return Connection(early, readable, writable)
 
 
