@@ -71,16 +71,12 @@ def Pipe(duplex: bool = True, **options: Unpack[_Options]) -> tuple[Connection, 
     options.setdefault("peer_capacity", capacity)
     _ringway._check_options("Pipe", **options)
     data = socket.socketpair()
-    try:
+    with data[0], data[1]:
         for end in data:
             end.setblocking(False)
         one, other = _ringway._sockets()
-    except BaseException:
-        for end in data:
-            end.close()
-        raise
-    first = Early(one, data[0].detach(), False, options)
-    second = Early(other, data[1].detach(), True, options)
+        first = Early(one, data[0].detach(), False, options)
+        second = Early(other, data[1].detach(), True, options)
     return Connection(first, True, duplex), Connection(second, duplex, True)
 
 
