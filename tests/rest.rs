@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use process::{Child, alone, fork};
 use ringway::{Config, Connection, RecvError, SendError, Wait};
 
-/// A connection with a process that does nothing, of that place among those of a test.
+/// A connection with a process that does nothing.
 fn with_sleeper(name: &str, config: &Config) -> (Connection, Child) {
     let path = std::env::temp_dir().join(format!("ringway-rest-{name}-{}", std::process::id()));
     // A handshake with a process that may be stalled for seconds is waited for.

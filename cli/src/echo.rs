@@ -87,7 +87,6 @@ impl Accept for Door {
         if self.listener.refusals() > self.told {
             self.told = self.listener.refusals();
             if let (Some(why), false) = (self.listener.last_refusal(), self.quiet) {
-                // Where nobody reads it, it is not said.
                 remark("echo", &format_args!("refused somebody: {why}"));
             }
         }

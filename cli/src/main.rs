@@ -1,5 +1,5 @@
 //! The `ringway` command: moves bytes between terminals, measures, and checks the host.
-// It panics where nobody reads that; `standard::remark` does not.
+// `eprintln!` panics where nobody reads standard error; `standard::remark` does not.
 #![warn(clippy::print_stderr)]
 
 mod answering;

@@ -297,8 +297,8 @@ fn scripts_read_the_same_as_objects() {
         };
         let process = std::process::id();
         let expected = json!({
-            "name": "scripted", "process": process, "peers": 2, "lanes": [1, 1],
-            "frames_in": 3, "frames_out": 3, "receives": ["Quote"], "sends": null,
+            "name": "scripted", "process": process, "peers": 2, "lanes_least": 1, "lanes_most": 1,
+            "frames_in": 3, "frames_out": 3, "messages": {"receives": ["Quote"], "sends": null},
         });
         let listed = objects(&["list", PATIENT, "--json"]);
         assert_eq!(named(&listed, "scripted"), expected);
@@ -315,7 +315,7 @@ fn scripts_read_the_same_as_objects() {
             (&json!(process), &json!(0))
         );
         assert_eq!(
-            (&shown["codec"], &shown["receives"]),
+            (&shown["codec"], &shown["messages"]["receives"]),
             (&json!(0), &json!(["Quote"]))
         );
         // Both ends of the connection live in this process.

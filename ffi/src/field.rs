@@ -80,17 +80,19 @@ fn absent(text: String) -> Failure {
 }
 
 fn find(record: &Record, path: &str, before: usize) -> Result<ringway_place, Failure> {
-    let (name, rest) = path.split_once('.').unwrap_or((path, ""));
+    let (name, rest) = path
+        .split_once('.')
+        .map_or((path, None), |(name, rest)| (name, Some(rest)));
     if let Some(field) = record.fields.iter().find(|field| &*field.name == name) {
         let offset = before + field.offset as usize;
-        return match &field.ty {
-            Type::Record(inner) if !rest.is_empty() => find(inner, rest, offset),
-            _ if !rest.is_empty() => Err(absent(format!("`{name}` is no record"))),
-            ty => Ok(place(ty, offset, field.size as usize)),
+        return match (&field.ty, rest) {
+            (Type::Record(inner), Some(rest)) => find(inner, rest, offset),
+            (_, Some(_)) => Err(absent(format!("`{name}` is no record"))),
+            (ty, None) => Ok(place(ty, offset, field.size as usize)),
         };
     }
     if let Some(tail) = record.tail.as_ref().filter(|tail| &*tail.name == name) {
-        if !rest.is_empty() {
+        if rest.is_some() {
             // Which of its elements is not said.
             return Err(absent(format!("`{name}` is no record")));
         }

@@ -363,11 +363,11 @@ class Connection:
 
     async def send_batch(self, buffers: Iterable[Buffer], kind: int = 0) -> int:
         """Sends several, published together; returns how many. A call that is cancelled, or fails, has sent so many of them: the attribute ``sent`` of what it raises."""
+        left = list(buffers)
         sender, sent = self._sync.sender, 0
         try:
             if self._calls <= 0:
                 await self._give_way()
-            left = list(buffers)
             async with self._turn() as watch:
                 idle = 0
                 while left:

@@ -14,11 +14,31 @@ struct Listed<'a> {
     name: &'a str,
     process: Option<i32>,
     peers: usize,
-    lanes: Option<(usize, usize)>,
+    lanes_least: Option<usize>,
+    lanes_most: Option<usize>,
     frames_in: u64,
     frames_out: u64,
+    messages: Messages<'a>,
+}
+
+/// The names of the messages of each direction; none: its bytes mean nothing to us.
+#[derive(Serialize)]
+struct Messages<'a> {
     receives: Option<Vec<&'a str>>,
     sends: Option<Vec<&'a str>>,
+}
+
+impl<'a> Messages<'a> {
+    fn of(observed: &'a Observed) -> Self {
+        let names = |schema: Option<&'a Schema>| {
+            let records = schema?.records.iter();
+            Some(records.map(|record| &*record.name).collect())
+        };
+        Self {
+            receives: names(observed.expects()),
+            sends: names(observed.sends()),
+        }
+    }
 }
 
 /// Who did not.
@@ -33,8 +53,7 @@ struct Silent<'a> {
 struct Shown<'a> {
     process: Option<i32>,
     codec: u32,
-    receives: Option<Vec<&'a str>>,
-    sends: Option<Vec<&'a str>>,
+    messages: Messages<'a>,
     uncounted: u64,
     connections: Vec<Connection<'a>>,
 }
@@ -97,27 +116,22 @@ impl Half {
     }
 }
 
-/// The messages of a direction; none: its bytes mean nothing to us.
-fn messages(schema: Option<&Schema>) -> Option<Vec<&str>> {
-    let records = schema?.records.iter();
-    Some(records.map(|record| &*record.name).collect())
-}
-
 pub(super) fn listed(
     name: &str,
     observed: &Observed,
     connections: &[ConnectionCounters],
     output: &mut impl Write,
 ) -> io::Result<()> {
+    let (lanes_least, lanes_most) = lanes(connections).unzip();
     let told = Listed {
         name,
         process: observed.peer().pid,
         peers: connections.len(),
-        lanes: lanes(connections),
+        lanes_least,
+        lanes_most,
         frames_in: sum(connections.iter().map(|one| one.receives.frames)),
         frames_out: sum(connections.iter().map(|one| one.sends.frames)),
-        receives: messages(observed.expects()),
-        sends: messages(observed.sends()),
+        messages: Messages::of(observed),
     };
     print(&told, output)
 }
@@ -148,8 +162,7 @@ pub(super) fn shown(
     let told = Shown {
         process: observed.peer().pid,
         codec: observed.codec(),
-        receives: messages(observed.expects()),
-        sends: messages(observed.sends()),
+        messages: Messages::of(observed),
         uncounted,
         connections: connections.collect(),
     };

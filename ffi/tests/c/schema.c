@@ -150,6 +150,7 @@ static void rules(void) {
     CHECK(place.offset == 0 && place.size == 1 && place.count == 0);
     GIVES(RINGWAY_NO_SUCH_FIELD, ringway_schema_field(schema, 3, "text.first", &place));
     SAYS("`text` is no record");
+    GIVES(RINGWAY_NO_SUCH_FIELD, ringway_schema_field(schema, 3, "text.", &place));
     GIVES(RINGWAY_NO_SUCH_FIELD, ringway_schema_field(schema, 3, "txt", &place));
     SAYS("it has text");
     GIVES(RINGWAY_NO_SUCH_FIELD, ringway_schema_field(other, 2, "first", &place));

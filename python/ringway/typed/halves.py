@@ -67,19 +67,23 @@ class Sender(Generic[S]):
         """
         if self.lane is None:
             return self.untyped.send_batch(cast(Any, messages), timeout)
-        sent = 0
         frames = [self.lane.encode(message) for message in messages]
-        while sent < len(frames):
-            kind = frames[sent][0]
-            end = sent
-            while end < len(frames) and frames[end][0] == kind:
-                end += 1
-            try:
-                sent += self.untyped.send_batch([payload for _, payload in frames[sent:end]], timeout, kind)
-            except BaseException as error:
-                error.sent = sent + getattr(error, "sent", 0)  # type: ignore[attr-defined]
-                raise
-        return sent
+        done: list[int] = []
+        start = 0
+        try:
+            while start < len(frames):
+                kind = frames[start][0]
+                end = start
+                while end < len(frames) and frames[end][0] == kind:
+                    end += 1
+                payloads = [payload for _, payload in frames[start:end]]
+                # A signal's handler that raises comes behind a call, and what that returned is lost: so the call itself puts it there.
+                done.extend(map(self.untyped.send_batch, [payloads], [timeout], [kind]))
+                start = end
+        except BaseException as error:
+            error.sent = sum(done) + getattr(error, "sent", 0)  # type: ignore[attr-defined]
+            raise
+        return start
 
     def send_array(self, array: NDArray[Any], timeout: float | None = None, *, of: type | None = None, together: bool = False) -> int:
         """Sends the elements of a structured array as messages, each in a frame of its own, or with ``together`` all of them in one frame; how many.

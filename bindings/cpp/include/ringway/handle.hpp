@@ -24,7 +24,7 @@ template <class T> struct is_plain : std::bool_constant<std::is_arithmetic_v<T> 
 template <> struct is_plain<long double> : std::false_type {};
 template <class T, std::size_t N> struct is_plain<T[N]> : is_plain<T> {};
 template <class T, std::size_t N> struct is_plain<std::array<T, N>> : is_plain<T> {};
-template <detail::described_struct T> struct is_plain<T> : std::bool_constant<detail::is_message<T>()> {};
+template <detail::described_struct T> struct is_plain<T> : std::bool_constant<detail::is_message<T>() && !std::is_empty_v<T>> {};
 
 /// How long a call waits: a duration, the time until a moment, `for_ever` or `do_not_wait`.
 class wait_time {
