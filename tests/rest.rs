@@ -5,7 +5,7 @@ mod process;
 
 use std::time::{Duration, Instant};
 
-use process::{Child, alone, fork};
+use process::{Child, alone, with_child};
 use ringway::{Config, Connection, RecvError, SendError, Wait};
 
 /// A connection with a process that does nothing.
@@ -13,13 +13,10 @@ fn with_sleeper(name: &str, config: &Config) -> (Connection, Child) {
     let path = std::env::temp_dir().join(format!("ringway-rest-{name}-{}", std::process::id()));
     // A handshake with a process that may be stalled for seconds is waited for.
     let config = config.clone().handshake_timeout(Duration::from_secs(20));
-    let mut listener = config.bind(path.as_path()).unwrap();
-    let child = fork(|| {
-        let _theirs = config.connect(path.as_path()).unwrap();
-        std::thread::sleep(Duration::from_secs(50));
-    });
     let soon = Instant::now() + Duration::from_secs(30);
-    (listener.accept_deadline(soon).unwrap(), child)
+    with_child(&path, &config, soon, |_theirs| {
+        std::thread::sleep(Duration::from_secs(50));
+    })
 }
 
 /// A wait does not answer "timed out" with what it knew before it began, however short a time ago that was.
