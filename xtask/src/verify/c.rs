@@ -3,19 +3,21 @@
 //! The libraries are built as the other tests are, laid under a prefix, and everything else is compiled against that: tests with `-fsanitize=address`, the same under Valgrind, the examples by `cmake`,
 //! the code of the READMEs by pkg-config. A peer in Rust is at the other end where languages have to agree.
 
+mod examples;
 mod nulls;
 mod pages;
+mod server;
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use super::binaries;
 use super::job::{Job, Stop, seconds};
 use super::several::Task;
 use super::whole;
 use crate::{install, place, tools};
+use server::Server;
 
 /// What every compilation is told. Warnings are errors here: a header that warns is a nuisance in each program that includes it.
 const WARNINGS: &[&str] = &["-Wall", "-Wextra", "-Werror", "-g"];
@@ -50,7 +52,7 @@ pub(super) fn c(job: &mut Job) -> Result<String, Stop> {
     planted(job, &tree)?;
     let valgrind = valgrind(job, &tree)?;
     agree(job, &tree)?;
-    examples(job, &tree, &cmake)?;
+    examples::run(job, &tree, &cmake)?;
     let pages = pages::run(job, &tree)?;
     Ok(format!("{tests} programs, {pages} pages, {valgrind}"))
 }
@@ -319,7 +321,7 @@ fn agree(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
     job.run(tree.program("schema").arg(everything), seconds(60))?;
     for what in ["echo", "requests", "slices"] {
         let path = tree.run.join(what);
-        let server = Beside::start(tree.peer().arg(what).arg(&path))?;
+        let server = Server::start(tree.peer().arg(what).arg(&path))?;
         job.run(tree.program("typed").arg(what).arg(&path), seconds(120))?;
         server.end()?;
     }
@@ -328,13 +330,13 @@ fn agree(job: &mut Job, tree: &Tree) -> Result<(), Stop> {
         (tree.program("halves"), "resuming"),
     ] {
         let path = tree.run.join(what);
-        let server = Beside::start(tree.program("halves").arg("resumed").arg(&path))?;
+        let server = Server::start(tree.program("halves").arg("resumed").arg(&path))?;
         // As often as `resumed.hpp` has ways.
         job.run(client.arg(what).arg(&path).arg("7"), seconds(120))?;
         server.end()?;
     }
     let path = tree.run.join("refusing");
-    let server = Beside::start(tree.peer().arg("expect").arg(&path))?;
+    let server = Server::start(tree.peer().arg("expect").arg(&path))?;
     // This one waits until somebody listens there; the others come behind it.
     let ours = job.run(tree.peer().arg("refused").arg(&path), seconds(120))?;
     for name in ["schema", "typed"] {
@@ -351,90 +353,4 @@ fn same(what: &str, ours: &str, theirs: &str) -> Result<(), Stop> {
     Err(Stop::failed(format!(
         "{what} are not the same; in Rust:\n{ours}\nelsewhere:\n{theirs}"
     )))
-}
-
-/// The examples, by `cmake` and `find_package`.
-fn examples(job: &mut Job, tree: &Tree, cmake: &Path) -> Result<(), Stop> {
-    for (name, source) in [("c", "ffi/examples"), ("cpp", "bindings/cpp/examples")] {
-        let built = tree.built.join(format!("cmake-{name}"));
-        let _ = fs::remove_dir_all(&built);
-        let mut configure = place::command(cmake);
-        configure.arg("-S").arg(source).arg("-B").arg(&built);
-        configure.arg(format!("-DCMAKE_PREFIX_PATH={}", tree.prefix.display()));
-        job.run(&mut configure, seconds(120))?;
-        let mut build = place::command(cmake);
-        build.arg("--build").arg(&built).args(["--parallel", "2"]);
-        job.run(&mut build, seconds(300))?;
-    }
-    let c = |name: &str| tree.program(&format!("cmake-c/{name}"));
-    let cpp = |name: &str| tree.program(&format!("cmake-cpp/{name}"));
-    let server = Beside::start(c("prices_server").args(["prices", "2"]))?;
-    for client in ["prices_client", "prices_client_static"] {
-        job.run(c(client).args(["prices", "1000"]), seconds(60))?;
-    }
-    server.end()?;
-    let server = Beside::start(c("typed").args(["serve", "typed"]))?;
-    job.run(c("typed").args(["ask", "typed", "1000"]), seconds(60))?;
-    server.end()?;
-    let ledger = tree.run.join("numbers");
-    job.run(c("resume").arg("ledger").arg(&ledger), seconds(60))?;
-    for client in ["quotes_client", "quotes_client_static"] {
-        let server = Beside::start(cpp("quotes_server").arg("quotes"))?;
-        job.run(cpp(client).args(["quotes", "1000"]), seconds(60))?;
-        server.end()?;
-    }
-    job.run(cpp("coroutines").arg("1000"), seconds(60))?;
-    Ok(())
-}
-
-/// A server that runs while its clients do.
-struct Beside {
-    child: Option<Child>,
-    name: String,
-}
-
-impl Beside {
-    fn start(command: &mut Command) -> Result<Self, Stop> {
-        let name = command.get_program().to_string_lossy().into_owned();
-        let child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .map_err(|error| Stop::failed(format!("{name}: {error}")))?;
-        Ok(Self {
-            child: Some(child),
-            name,
-        })
-    }
-
-    /// It ends by itself, when its clients are gone or its input ends.
-    fn end(mut self) -> Result<(), Stop> {
-        let Some(mut child) = self.child.take() else {
-            return Ok(());
-        };
-        if let Some(mut input) = child.stdin.take() {
-            let _ = input.flush();
-        }
-        for _ in 0..6000 {
-            match child.try_wait() {
-                Ok(Some(status)) if status.success() => return Ok(()),
-                Ok(Some(status)) => {
-                    return Err(Stop::failed(format!("{} ended with {status}", self.name)));
-                }
-                Ok(None) => std::thread::sleep(std::time::Duration::from_millis(10)),
-                Err(error) => return Err(Stop::failed(error.to_string())),
-            }
-        }
-        self.child = Some(child);
-        Err(Stop::failed(format!("{} does not end", self.name)))
-    }
-}
-
-impl Drop for Beside {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
 }

@@ -17,19 +17,42 @@ pub(super) fn run(
     limit: Duration,
     make: impl Fn() -> Command,
 ) -> Result<String, Stop> {
+    anew(job, |job| attempt(job, &mut make(), limit))
+}
+
+/// How it went: what was printed, and why that is no success.
+pub(super) type Attempt = Result<String, (String, String)>;
+
+/// Runs it once.
+pub(super) fn attempt(
+    job: &mut Job,
+    command: &mut Command,
+    limit: Duration,
+) -> Result<Attempt, Stop> {
+    let (printed, status) = job.try_run(command, limit)?;
+    if status.success() {
+        return Ok(Ok(printed));
+    }
+    let why = format!("`{}` ended with {status}", line(command));
+    Ok(Err((printed, why)))
+}
+
+/// Does `once`, which may be several programs, and anew from its beginning where one was late. Returns what it prints.
+pub(super) fn anew(
+    job: &mut Job,
+    mut once: impl FnMut(&mut Job) -> Result<Attempt, Stop>,
+) -> Result<String, Stop> {
     let mut turn = 0;
     loop {
-        let mut command = make();
-        let (printed, status) = job.try_run(&mut command, limit)?;
-        if status.success() {
-            return Ok(printed);
-        }
+        let (printed, why) = match once(job)? {
+            Ok(printed) => return Ok(printed),
+            Err(failed) => failed,
+        };
         turn += 1;
         job.note(&format!(
             "# It was late, or is wrong: turn {turn} of {TURNS}."
         ));
         if turn == TURNS || !LATE.iter().any(|words| printed.contains(words)) {
-            let why = format!("`{}` ended with {status}", line(&command));
             return Err(Stop::Failed(blame::with(why, &printed)));
         }
     }
