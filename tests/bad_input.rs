@@ -296,6 +296,37 @@ fn a_payload_beyond_the_largest_is_refused() {
     server.sender().send(&vec![0; max]).unwrap();
 }
 
+/// Whose option it is: a listener's own capacities make no ring, and one that is not as it can be is named.
+#[test]
+fn what_is_too_large_says_which_option_of_which_side() {
+    let text = SendError::TooLarge { len: 9, max: 8 }.to_string();
+    for part in [
+        "its client asks",
+        "peer_capacity of what its server does",
+        "max_capacity of the server",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+    let small = Config::new().max_capacity(1 << 16);
+    for (config, name) in [
+        (small.clone().capacity(1 << 20), "capacity exceeds"),
+        (
+            small.capacity(4096).peer_capacity(1 << 20),
+            "peer_capacity exceeds",
+        ),
+    ] {
+        let refused = config
+            .connect(std::path::Path::new("/nowhere"))
+            .unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::InvalidConfig);
+        assert!(
+            refused.to_string().contains(&format!(" {name}"))
+                || refused.to_string().starts_with(name),
+            "{refused}"
+        );
+    }
+}
+
 #[test]
 fn a_forked_child_is_told_and_its_parent_goes_on() {
     play(&mut role("fork", &path("fork")));

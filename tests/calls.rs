@@ -201,8 +201,8 @@ fn who_sleeps_asks_little() {
             return;
         };
         if counted.of(libc::SYS_sendto) > 50 {
-            // Neither `io_uring` nor AIO is permitted: by a byte each ring is told to both halves.
-            return;
+            // By a byte each ring is told to both halves. (That one of them is used where it may be, `tests/bell/ways.rs` shows.)
+            return println!("skipped: neither `io_uring` nor AIO is permitted here");
         }
         let most = 3 * 500 + 4 * (counted.millis() + 50);
         assert!(counted.all() <= most, "{counted:?}, {most} at the most");
@@ -314,14 +314,13 @@ fn who_waits_for_room_in_one_of_several_lanes_looks_in_turns() {
             let yields = |counted: &Counted| counted.of(libc::SYS_sched_yield);
             let Some(counted) = of_lanes(1) else { return };
             assert_eq!(naps(&counted), 0, "{counted:?}");
-            // On a machine that stalls its time may be up before it yields at all: then it waits once more.
+            // On a machine that stalls its time may be up before it sleeps at all: then it waits once more.
             let counted = (0..5)
                 .filter_map(|_| of_lanes(2))
-                .find(|counted| yields(counted) > 0)
-                .expect("it looks in turns");
+                .find(|counted| naps(counted) > 0)
+                .expect("it looks in turns, and then sleeps between two of them");
             let (naps, yields) = (naps(&counted), yields(&counted));
-            assert!(yields <= 16, "{counted:?}");
-            assert!(naps == 0 || yields == 16, "{counted:?}");
+            assert_eq!(yields, 16, "{counted:?}");
             // Each of them lasts 100 µs at the least.
             let most = 10 * (counted.millis() + 1);
             assert!(naps <= most, "{counted:?}");
@@ -366,26 +365,38 @@ fn an_attendant_without_descriptors_asks_ten_times_a_second() {
         "an_attendant_without_descriptors_asks_ten_times_a_second",
         LIMIT,
         || {
-            let counted = counted(
-                &small(Wait::Park),
-                |_connection, page| {
-                    let name = format!("ringway-calls-attended-{}", std::process::id());
-                    let path = std::env::temp_dir().join(name);
-                    let attendant = Config::new().bind(path.as_path()).unwrap().attend();
-                    let attendant = attendant.unwrap();
-                    let (kind, flags) = (SockType::SeqPacket, SockFlag::SOCK_CLOEXEC);
-                    let line = socket(AddressFamily::Unix, kind, flags, None).unwrap();
-                    leave_none();
-                    marked(page, || {
-                        connect(line.as_raw_fd(), &UnixAddr::new(&path).unwrap()).unwrap();
-                        thread::sleep(Duration::from_millis(500));
-                    });
-                    drop(attendant);
-                },
-                lets_lie,
-            );
-            let Some(counted) = counted else { return };
-            let tries = counted.of(libc::SYS_accept4);
+            let of_half_a_second = || {
+                counted(
+                    &small(Wait::Park),
+                    |_connection, page| {
+                        let name = format!("ringway-calls-attended-{}", std::process::id());
+                        let path = std::env::temp_dir().join(name);
+                        let attendant = Config::new().bind(path.as_path()).unwrap().attend();
+                        let attendant = attendant.unwrap();
+                        let (kind, flags) = (SockType::SeqPacket, SockFlag::SOCK_CLOEXEC);
+                        let line = socket(AddressFamily::Unix, kind, flags, None).unwrap();
+                        leave_none();
+                        marked(page, || {
+                            connect(line.as_raw_fd(), &UnixAddr::new(&path).unwrap()).unwrap();
+                            thread::sleep(Duration::from_millis(500));
+                        });
+                        drop(attendant);
+                    },
+                    lets_lie,
+                )
+            };
+            let tries = |counted: &Counted| counted.of(libc::SYS_accept4);
+            let Some(mut counted) = of_half_a_second() else {
+                return;
+            };
+            // On a machine that stalls its time may be up before it has tried again.
+            for _ in 0..4 {
+                if tries(&counted) < 2 {
+                    counted = of_half_a_second().unwrap();
+                }
+            }
+            let tries = tries(&counted);
+            assert!(tries >= 2, "it tries again: {counted:?}");
             let most = counted.millis() / 100 + 2;
             assert!(tries <= most, "{counted:?}");
             assert!(counted.all() <= 10 + 10 * most, "{counted:?}");

@@ -49,7 +49,7 @@ const NOT_HERE: &str = "not here:";
 fn play(role: &str) {
     let said = role::play(&mut role::process(role));
     if let Some(why) = said.split_once(NOT_HERE) {
-        eprintln!("{role}: skipped, {}", why.1.lines().next().unwrap_or(""));
+        eprintln!("skipped: {role}: {}", why.1.lines().next().unwrap_or(""));
     } else {
         assert!(said.contains("played"), "{said}");
     }
@@ -255,7 +255,7 @@ fn a_segment_lies_on_the_node_that_was_asked_for() {
     let config = Config::new().numa_node(0).prefault(true);
     let (mut server, mut client) = match pair("node", &config, &config) {
         Err(error) if error.kind() == ErrorKind::Resources => {
-            eprintln!("skipped, {error}");
+            eprintln!("skipped: {error}");
             return;
         }
         other => other.unwrap(),

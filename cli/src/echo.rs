@@ -54,7 +54,7 @@ fn serve(args: &EchoArgs) -> Result<(), Failure> {
         .max_capacity(LARGEST_RING)
         // Of a crowd, each has a share of what processors there are.
         .handshake_timeout(Duration::from_secs(10))
-        // A thread for each client, and none waits by `select`.
+        // Four for each client, and nothing here waits by `select`.
         .raise_descriptor_limit(true);
     let config = allowing(config, &args.allow_uid);
     let listened = config

@@ -399,8 +399,9 @@ fn who_was_stopped_or_killed_is_shown_as_such() {
     until("its counters can still be read", || times() > before);
 
     listener.child.kill().unwrap();
-    listener.child.wait().unwrap();
+    // Also while nobody has waited for it, and its number is still there.
     assert_eq!(watcher.code(), 0);
+    listener.child.wait().unwrap();
     let text = std::fs::read_to_string(&output).unwrap();
     assert!(text.ends_with("the process has ended\n"), "{text}");
     assert_eq!(line("0.3"), None, "its socket is no listener");

@@ -247,6 +247,29 @@ fn nobody_there_is_told_and_an_echo_ends_with_its_clients() {
     assert_eq!((code, service.code(), place.sockets()), (0, 0, 0));
 }
 
+/// It says so at once, and asks nothing: not when an hour of a load that is no load of so many is over.
+#[test]
+fn who_cannot_start_all_clients_starts_none() {
+    let place = Place::new();
+    let _service = echo(&place, &[]);
+    let words = [
+        "load",
+        "service",
+        "--clients",
+        "4000",
+        "--seconds",
+        "3600",
+        "--wait",
+        "20",
+    ];
+    // Each has a stack of its own.
+    let few = "ulimit -v 500000; exec \"$@\"";
+    let mut load = Running::start(&mut place.in_shell("load", few, &words));
+    assert_eq!(load.code(), 1);
+    let words = place.words("load");
+    assert!(words.contains("no thread for a client"), "{words}");
+}
+
 #[test]
 fn an_interrupted_echo_gives_its_name_back() {
     let place = Place::new();

@@ -112,6 +112,7 @@ def wait_until_asleep(pid: int) -> None:
     while looks < 5 and time.monotonic() < deadline:
         time.sleep(0.01)
         looks = looks + 1 if sleeps(f"/proc/{pid}/stat") else 0
+    assert looks == 5, "it does not come to sleep"
 
 
 def be_patient(monkeypatch: pytest.MonkeyPatch) -> None:

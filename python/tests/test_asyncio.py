@@ -422,9 +422,13 @@ def test_what_rings_while_nobody_waits_does_not_keep_the_loop_awake(place: str, 
             waiting.cancel()
             peer.send(b"x")
             await asyncio.sleep(0.01)
-            before = time.process_time()
-            await asyncio.sleep(0.3)
-            assert time.process_time() - before < 0.1
+            # One that is kept awake uses it all each time; a processor that a host took away may count as used.
+            for _ in range(5):
+                before = time.process_time()
+                await asyncio.sleep(0.3)
+                if (used := time.process_time() - before) < 0.1:
+                    break
+            assert used < 0.1
             assert await here.recv() == b"x"
 
     run(loops, main())
@@ -456,9 +460,12 @@ async def in_child(here):
         else:
             os._exit(1)
     assert not loop.remove_reader(here._in._fd) and here._in._fd >= 0
-    used = time.process_time()
-    await asyncio.sleep(0.2)
-    assert time.process_time() - used < 0.1
+    for _ in range(5):
+        before = time.process_time()
+        await asyncio.sleep(0.2)
+        if (used := time.process_time() - before) < 0.1:
+            break
+    assert used < 0.1
     here.close()
 
 with asyncio.Runner(loop_factory=factory) as runner:

@@ -151,7 +151,7 @@ def test_closing_ends_a_wait_of_another_thread(pair: Pair) -> None:
 
     thread = threading.Thread(target=wait)
     thread.start()
-    time.sleep(0.05)
+    wait_until_asleep(thread.native_id or 0)
     server.close()
     thread.join(20)
     assert len(heard) == 1
@@ -177,7 +177,7 @@ def test_a_turn_has_a_deadline(pair: Pair) -> None:
     server, client = pair
     thread = threading.Thread(target=server.recv)
     thread.start()
-    time.sleep(0.05)
+    wait_until_asleep(thread.native_id or 0)
     with pytest.raises(ringway.TimedOut):
         server.recv(timeout=0.05)
     client.send(b"x")

@@ -387,11 +387,16 @@ impl Config {
                 ));
             }
         }
-        if self.capacity > self.max_capacity || self.peer_capacity > self.max_capacity {
-            return bad(format!(
-                "capacity exceeds max_capacity ({}): raise max_capacity",
-                self.max_capacity
-            ));
+        for (name, bytes) in [
+            ("capacity", self.capacity),
+            ("peer_capacity", self.peer_capacity),
+        ] {
+            if bytes > self.max_capacity {
+                let most = self.max_capacity;
+                return bad(format!(
+                    "{name} exceeds max_capacity ({most}): raise max_capacity"
+                ));
+            }
         }
         if !self.alignment.is_power_of_two() || !(8..=4096).contains(&self.alignment) {
             return bad(format!(

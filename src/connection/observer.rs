@@ -4,7 +4,7 @@
 //! listener has schemas, that of a memory file with them. It never becomes a peer.
 
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Instant;
@@ -25,7 +25,8 @@ use crate::layout::printable;
 use crate::layout::schemas::Announced;
 use crate::schema::Schema;
 use crate::segment::{OwnSegment, SegmentSize};
-use crate::sys::credentials::Speaker;
+use crate::sync::Arc;
+use crate::sys::credentials::{self, Speaker};
 use crate::sys::line::Line;
 use crate::sys::memfd;
 
@@ -38,6 +39,8 @@ pub struct Observed {
     codec: u32,
     /// The name of the listener in its counters.
     name: String,
+    /// Its process, where the kernel attached it to the answer.
+    pub(super) process: Arc<Option<OwnedFd>>,
 }
 
 impl Observed {
@@ -58,6 +61,12 @@ impl Observed {
     /// Who listens.
     pub fn peer(&self) -> &Peer {
         &self.peer
+    }
+
+    /// Whether that process has ended. `None`: the kernel does not tell who has sent a message (before Linux 6.5).
+    pub fn has_ended(&self) -> Option<bool> {
+        let process = Option::as_ref(&self.process);
+        process.map(|process| credentials::has_ended(process.as_fd()))
     }
 
     /// What all the connections of that process have done, those of other listeners and those that it made as a client too. They can be
@@ -117,7 +126,7 @@ pub(super) fn ask(
         ..client::hello(config, &Announced::default())
     };
     client::send(line, hello.as_bytes(), &[])?;
-    let (welcome, speaker, mut descriptors) = client::welcomed(config, line, buffer, deadline)?;
+    let (welcome, mut speaker, mut descriptors) = client::welcomed(config, line, buffer, deadline)?;
     client::judge_version(&welcome).map_err(client::differing)?;
     schemas::check_bytes(Side::Server, welcome.schema_bytes).map_err(client::differing)?;
     let bytes = welcome.schema_bytes as usize;
@@ -151,6 +160,7 @@ pub(super) fn ask(
         schemas,
         codec: welcome.codec,
         name: printable(book::name(&book::place(path))),
+        process: Arc::new(speaker.pidfd.take()),
     };
     Ok((observed, welcome, speaker))
 }

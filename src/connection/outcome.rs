@@ -28,7 +28,7 @@ pub enum SendError {
     Clock,
     /// The payload can never be sent: it is longer than what is certain to fit.
     #[error(
-        "a payload of {len} bytes exceeds the largest frame ({max} bytes): configure a larger capacity"
+        "a payload of {len} bytes exceeds the largest frame ({max} bytes) of this ring: its client asks for the size (capacity of what it sends into, peer_capacity of what its server does), and max_capacity of the server limits it"
     )]
     TooLarge {
         /// Payload bytes.

@@ -202,9 +202,9 @@ fn answered(
     deadline: Instant,
 ) -> Result<Answer, Ended> {
     let mut buffer = [0u8; handshake::LONGEST];
-    let (observed, welcome, mut speaker) =
+    let (observed, welcome, speaker) =
         observer::ask(config, path, line, asked, &mut buffer, deadline)?;
-    let server = Arc::new(speaker.pidfd.take());
+    let server = Arc::clone(&observed.process);
     // With these, a client whose schema is the one that the listener expects needs no table.
     let judge = Config {
         sends: observed.sends().cloned(),
@@ -429,7 +429,7 @@ impl TapLane {
     }
 
     /// Whether a half has said that it is closed, or the listener's process has ended. A client that was killed is heard when the process closes its own
-    /// half.
+    /// half; not where a panic drops that, or [`abort`](crate::ByteStream::abort) ends it, which say no goodbye: then the lane is over with the process.
     fn has_ended(&self) -> bool {
         let server = Option::as_ref(&self.server);
         self.ends.iter().any(Watch::is_closed)

@@ -273,13 +273,23 @@ fn a_flood_of_expired_frames_keeps_no_call_from_its_deadline() {
     let done = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
+            // As short as it can be: whoever is stalled, or whose queue takes longer, is refused.
+            let mut life = Duration::from_nanos(300);
             // ORD: done: Relaxed, nothing else is told by it; partner: the store below.
             while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                let expires = Instant::now() + Duration::from_nanos(300);
-                let _ = sender.try_send_expiring(&[], expires);
+                let expires = Instant::now() + life;
+                life = match sender.try_send_expiring(&[], expires) {
+                    Ok(()) => life * 3 / 4,
+                    // Of what it has sent, the most has to have expired by the time that it is read.
+                    Err(_) => (life * 2).min(Duration::from_millis(10)),
+                };
             }
         });
-        for _ in 0..20 {
+        // Where the other thread gets no processor there is less to drop: then it goes on for longer.
+        let until = soon();
+        let mut rounds = 0;
+        while rounds < 20 || (receiver.expired() <= 1000 && Instant::now() < until) {
+            rounds += 1;
             let deadline = Instant::now() + Duration::from_millis(10);
             while receiver.recv_deadline(deadline).map(drop) != Err(RecvError::TimedOut) {}
             assert!(Instant::now() >= deadline);
@@ -289,6 +299,8 @@ fn a_flood_of_expired_frames_keeps_no_call_from_its_deadline() {
         // ORD: done: Relaxed, as above; partner: the load above.
         done.store(true, std::sync::atomic::Ordering::Relaxed);
     });
+    let dropped = receiver.expired();
+    assert!(dropped > 1000, "{dropped}");
 }
 
 /// While frames are held what was dropped is released with those before it; where none are, at once.

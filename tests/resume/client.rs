@@ -58,8 +58,8 @@ impl Client {
         }
     }
 
-    /// Sends until `enough`, through as many servers as it takes, and then waits for the last answer.
-    pub(crate) fn run(&mut self, config: &Config, path: &Path, enough: impl Fn() -> bool) {
+    /// Sends until `enough`, which is told how often it has resumed, through as many servers as it takes, and then waits for the last answer.
+    pub(crate) fn run(&mut self, config: &Config, path: &Path, enough: impl Fn(u32) -> bool) {
         let mut connection = connect(config, path);
         loop {
             if self.drive(&mut connection, &enough) {
@@ -88,9 +88,9 @@ impl Client {
     }
 
     /// One connection, until its end (`false`) or that of the work.
-    fn drive(&mut self, connection: &mut Connection, enough: &impl Fn() -> bool) -> bool {
+    fn drive(&mut self, connection: &mut Connection, enough: &impl Fn(u32) -> bool) -> bool {
         loop {
-            if enough() {
+            if enough(self.resumed) {
                 return self.finish(connection);
             }
             for _ in 0..self.random.below(40) {

@@ -11,6 +11,11 @@ use super::process::{Page, Random, alone, fork};
 use super::record::{self, KILLED, Record};
 use super::server::{BOUND, Host, Request, SERVING, Way, serve};
 
+/// Word of the page: so many connections the client has had.
+const CONNECTIONS: usize = 2;
+/// Microseconds within which one is killed that is at work.
+const AT_WORK: u64 = 3_000;
+
 fn config(lanes: usize, wait: Wait) -> Config {
     Config::new()
         .resumable(true)
@@ -25,6 +30,7 @@ fn config(lanes: usize, wait: Wait) -> Config {
 fn host_all(way: Way, config: &Config, path: &Path, pipe: &std::fs::File, page: &Page, kills: u64) {
     let mut random = Random::new(kills ^ ((way as u64) << 8));
     for number in 0..=kills {
+        let connections = page.get(CONNECTIONS);
         let mut child = fork(|| {
             let host = Host { number, pipe, page };
             let end = serve(way, config, path, &host);
@@ -38,9 +44,13 @@ fn host_all(way: Way, config: &Config, path: &Path, pipe: &std::fs::File, page: 
         let (word, most) = match number % 5 {
             1 => (SERVING, 100),
             3 => (BOUND, 1_000),
-            _ => (SERVING, 3_000),
+            _ => (SERVING, AT_WORK),
         };
         page.until(word, number + 1);
+        // Of one at work the client knows, however late it gets its processor.
+        while most == AT_WORK && page.get(CONNECTIONS) == connections {
+            std::thread::sleep(Duration::from_micros(50));
+        }
         let delay = random.below(most);
         std::thread::sleep(Duration::from_micros(delay));
         let record = Record {
@@ -78,7 +88,10 @@ fn kills(name: &str, way: Way, lanes: usize, wait: Wait) {
         drop(write);
         let reader = std::thread::spawn(move || record::read_all(read));
         let mut client = Client::new(lanes, 7 ^ way as u64, way == Way::Typed);
-        client.run(&config, &path, || page.get(SERVING) > kills);
+        client.run(&config, &path, |resumed| {
+            page.set(CONNECTIONS, u64::from(resumed) + 1);
+            page.get(SERVING) > kills
+        });
         assert_eq!(hosts.reap(), 0);
         std::fs::remove_dir_all(&folder).unwrap();
         let summary = record::check(&reader.join().unwrap(), &client.sent);

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
-use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
 use nix::sys::stat::fstat;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
@@ -22,6 +22,15 @@ use crate::fault::signal;
 const VARIABLE: &str = "RINGWAY_CHAOS";
 /// The longest label, and a byte for a line's end.
 const LONGEST: usize = 256;
+
+/// Has the kernel tell of children that end, and keep their numbers until they were waited for: it does neither where whoever started us ignores `SIGCHLD`, which outlives `exec`.
+pub(super) fn ends_are_told() -> Result<(), Failure> {
+    let usual = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // SAFETY: no handler of ours is installed; what was there before `exec` is a disposition and no function.
+    unsafe { sigaction(Signal::SIGCHLD, &usual) }
+        .map(drop)
+        .map_err(|error| Failure::new(Code::Failed, error))
+}
 
 /// The command, once started. Dropping it ends it, and whatever it has started.
 #[derive(Debug)]
@@ -120,11 +129,15 @@ impl Running {
     }
 
     /// How it ended, if it has; its number stays its own.
-    pub(super) fn ended(&self) -> Option<WaitStatus> {
+    pub(super) fn ended(&self) -> Result<Option<WaitStatus>, Failure> {
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
         match waitid(Id::Pid(Pid::from_raw(self.pid)), flags) {
-            Ok(WaitStatus::StillAlive) | Err(_) => None,
-            Ok(status) => Some(status),
+            Ok(WaitStatus::StillAlive) | Err(Errno::EINTR) => Ok(None),
+            Ok(status) => Ok(Some(status)),
+            Err(error) => {
+                let words = format!("how the command ended cannot be known: {error}");
+                Err(Failure::new(Code::Failed, words))
+            }
         }
     }
 

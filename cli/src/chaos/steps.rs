@@ -53,6 +53,8 @@ pub(super) struct Step {
     pub(super) hit: u64,
     /// The pass at which it is hit next; `None`: no more.
     due: Option<u64>,
+    /// It was seen when the command had been told to end, and not before: it could not be hit.
+    late: bool,
     fault: Option<Fault>,
     random: SmallRng,
 }
@@ -100,8 +102,22 @@ impl Steps {
         Some(self.manner.draw(step.fault, &mut step.random))
     }
 
+    /// Somebody has come to a step on the way out, where nothing is hit any more.
+    pub(super) fn pass_late(&mut self, label: &str) {
+        if !self.seen.contains_key(label) {
+            let step = Step {
+                late: true,
+                ..self.first(label)
+            };
+            self.seen.insert(label.to_owned(), step);
+        }
+        self.pass(label, false);
+    }
+
     fn first(&self, label: &str) -> Step {
-        let asked = self.asked.iter().find(|asked| asked.means(label));
+        // What says most of a label decides: its name, then the longest beginning of it.
+        let asked = self.asked.iter().filter(|asked| asked.means(label));
+        let asked = asked.max_by_key(|asked| (asked.label == label, asked.label.len()));
         let meant = self.each > 0 && (self.asked.is_empty() || asked.is_some());
         // Each label has chances of its own, so that it does not matter which one comes first.
         let mut random = SmallRng::seed_from_u64(self.seed ^ hash(label));
@@ -110,6 +126,7 @@ impl Steps {
             passed: 0,
             hit: 0,
             due: meant.then_some(due),
+            late: false,
             fault: asked.and_then(|asked| asked.fault),
             random,
         }
@@ -121,7 +138,7 @@ impl Steps {
             let mut labels = self
                 .seen
                 .iter()
-                .filter(|(label, _)| asked.means(label))
+                .filter(|(label, step)| asked.means(label) && !step.late)
                 .peekable();
             labels.peek().is_some() && labels.all(|(_, step)| step.hit >= self.each)
         };
@@ -129,7 +146,7 @@ impl Steps {
         unmet.map(|asked| asked.label.as_str()).collect()
     }
 
-    /// Whether there is nothing more to do. Of labels that nobody has named nobody knows whether more will come.
+    /// Whether nothing is left to do of what was seen. Of labels that nobody has named nobody knows whether more will come.
     pub(super) fn are_done(&self) -> bool {
         !self.asked.is_empty() && self.unmet().is_empty()
     }
@@ -189,6 +206,40 @@ mod tests {
         assert!(steps.are_done());
         steps.pass("a.y", false);
         assert_eq!(steps.unmet(), ["a.*"], "one more that it means");
+    }
+
+    #[test]
+    fn what_is_first_seen_on_the_way_out_is_asked_for_by_its_name_alone() {
+        let mut steps = steps(&["a.*", "b"], 1, 1);
+        assert_eq!(hits(&mut steps, "a.x"), [1]);
+        for label in ["a.close", "b"] {
+            steps.pass_late(label);
+            steps.pass_late(label);
+            assert_eq!(
+                (steps.seen()[label].passed, steps.seen()[label].hit),
+                (2, 0)
+            );
+        }
+        assert_eq!(steps.unmet(), ["b"]);
+        steps.pass_late("a.x");
+        assert_eq!(steps.unmet(), ["b"], "it was hit before");
+    }
+
+    #[test]
+    fn what_says_most_of_a_label_decides_in_any_order() {
+        for asked in [
+            ["a.*=stop", "a.b*=slow", "a.b.c=kill"],
+            ["a.b.c=kill", "a.b*=slow", "a.*=stop"],
+        ] {
+            let mut steps = steps(&asked, 1, 1);
+            for (label, fault) in [
+                ("a.b.c", Fault::Kill),
+                ("a.b.d", Fault::Slow),
+                ("a.c", Fault::Stop),
+            ] {
+                assert_eq!(steps.pass(label, true).unwrap().fault, fault, "{label}");
+            }
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::WaitStatus;
 
-use super::child::{Inherited, Running};
+use super::child::{Inherited, Running, ends_are_told};
 use super::plan::{Drawn, Plan};
 use super::report::{Report, Verdict};
 use super::steps::Steps;
@@ -83,6 +83,7 @@ impl<'a> Torment<'a> {
         report: Report,
         mask: SigSet,
     ) -> Result<Self, Failure> {
+        ends_are_told()?;
         let mut signals = SigSet::empty();
         signals.add(Signal::SIGCHLD);
         signals
@@ -154,7 +155,7 @@ impl<'a> Torment<'a> {
         interruption: &Interruption,
     ) -> Result<Verdict, Failure> {
         loop {
-            if let Some(status) = running.ended() {
+            if let Some(status) = running.ended()? {
                 let killed = matches!(status, WaitStatus::Signaled(_, Signal::SIGKILL, _));
                 let ours = killed && matches!(self.state, State::Dying);
                 self.report.ends(status, ours)?;
@@ -317,9 +318,11 @@ impl<'a> Torment<'a> {
                 self.plan = Some(plan.peekable());
             }
         }
-        let free = matches!(self.state, State::Peace) && self.done.is_none();
+        let free = matches!(self.state, State::Peace) && self.report.faults() < self.order.count;
         match self.steps.pass(&label, free) {
             Some(drawn) => {
+                // One more that a pattern means: there is something to do again.
+                self.done = None;
                 running.reach()?;
                 self.report.strikes(drawn, None, Some(&label))?;
                 self.strike(running, drawn, true);
@@ -341,7 +344,7 @@ impl<'a> Torment<'a> {
         running.signal(Signal::SIGCONT);
         let mut first = interruption.take();
         let mut until = self.report.now().saturating_add(self.order.grace);
-        let mut status = running.ended();
+        let mut status = running.ended()?;
         while status.is_none() {
             let now = self.report.now();
             if now >= until {
@@ -366,10 +369,10 @@ impl<'a> Torment<'a> {
             self.bury(running);
             if let Some(label) = running.asked() {
                 // On its way out it may come to steps like any other.
-                self.steps.pass(&label, false);
+                self.steps.pass_late(&label);
                 running.answer();
             }
-            status = running.ended();
+            status = running.ended()?;
         }
         if let Some(status) = status {
             self.report.ends(status, true)?;

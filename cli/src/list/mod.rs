@@ -189,10 +189,19 @@ fn fields(observed: &Observed, output: &mut impl Write) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A process that has ended leaves its counters standing; its number is what tells.
+/// A process that has ended leaves its counters standing. Where the kernel does not tell of its end, its number does, as far as it has one here.
 fn ended(observed: &Observed) -> bool {
-    let pid = observed.peer().pid;
-    pid.is_some_and(|pid| !std::path::Path::new(&format!("/proc/{pid}")).exists())
+    observed.has_ended().unwrap_or_else(|| {
+        observed.peer().pid.is_some_and(|pid| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+            // Behind the name in parentheses, which may hold anything, comes the state.
+            stat.map_or(true, |stat| {
+                stat.rsplit(')')
+                    .next()
+                    .is_some_and(|rest| rest.starts_with(" Z"))
+            })
+        })
+    })
 }
 
 fn counters(all: &[ConnectionCounters], output: &mut impl Write) -> Result<(), Failure> {

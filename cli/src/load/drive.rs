@@ -188,7 +188,11 @@ impl Client {
         self.full = false;
         for _ in 0..BURST {
             let time = now();
-            let Some(next) = self.next.filter(|next| next.due <= time) else {
+            // Whoever was stopped, or had no processor, for so long that no reply would be waited for sends no more.
+            let due = self
+                .next
+                .filter(|next| next.due <= time && time < self.last);
+            let Some(next) = due else {
                 break;
             };
             fill(&mut self.buffer, next.number, next.bytes);
@@ -209,18 +213,7 @@ impl Client {
             moved = true;
             self.next = take();
         }
-        loop {
-            match receiver.try_recv() {
-                Ok(frame) => {
-                    self.reply.resize(frame.len(), 0);
-                    frame.copy_to(&mut self.reply);
-                }
-                Err(RecvError::Empty) => break,
-                Err(error) => return Err(receive_ended(error)),
-            }
-            moved = true;
-            self.replied(sink)?;
-        }
+        moved |= self.take_come(receiver, sink)?;
         if moved || (self.next.is_none() && self.under_way.is_empty()) {
             return Ok(());
         }
@@ -242,7 +235,30 @@ impl Client {
             Err(RecvError::TimedOut) => return Ok(()),
             Err(error) => return Err(receive_ended(error)),
         }
-        self.replied(sink)
+        self.replied(sink)?;
+        // Time may be up by now, and what has come has come.
+        self.take_come(receiver, sink).map(drop)
+    }
+
+    /// Takes what has come. Returns whether there was something.
+    fn take_come(
+        &mut self,
+        receiver: &mut Receiver,
+        sink: &mut impl Sink,
+    ) -> Result<bool, Outcome> {
+        let mut some = false;
+        loop {
+            match receiver.try_recv() {
+                Ok(frame) => {
+                    self.reply.resize(frame.len(), 0);
+                    frame.copy_to(&mut self.reply);
+                }
+                Err(RecvError::Empty) => return Ok(some),
+                Err(error) => return Err(receive_ended(error)),
+            }
+            some = true;
+            self.replied(sink)?;
+        }
     }
 
     /// Nothing more can be sent here, and what was sent may be answered all the same: a service that closes has answered before, and one that only takes
@@ -330,84 +346,4 @@ fn receive_ended(error: RecvError) -> Outcome {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Default)]
-    struct Told(Vec<Record>);
-
-    impl Sink for Told {
-        fn add(&mut self, record: Record) {
-            self.0.push(record);
-        }
-
-        fn trouble(&mut self, why: &str) {
-            panic!("{why}");
-        }
-    }
-
-    /// A service that took requests, answered all of them and went: that nothing more can be sent to it takes no answer back.
-    #[test]
-    fn what_was_answered_before_the_end_is_counted_as_answered() {
-        let path = std::env::temp_dir().join(format!("ringway-drive-{}", std::process::id()));
-        let config = Config::new().handshake_timeout(Duration::from_secs(20));
-        let mut listener: ringway::Listener = config.bind(path.as_path()).unwrap();
-        let service = std::thread::spawn(move || {
-            let (mut sender, mut receiver) = listener.accept().unwrap().split();
-            let taken: Vec<Vec<u8>> = (0..100)
-                .map(|_| receiver.recv().unwrap().to_vec())
-                .collect();
-            for request in &taken {
-                sender.send(request).unwrap();
-            }
-        });
-        let (mut sender, mut receiver) = config.connect(path.as_path()).unwrap().split();
-        let due = now();
-        let request = |number| Sent {
-            number,
-            bytes: 8,
-            due,
-            at: due,
-        };
-        let mut client = Client {
-            next: None,
-            under_way: VecDeque::new(),
-            buffer: Vec::new(),
-            reply: Vec::new(),
-            verify: true,
-            last: due + 60_000_000_000,
-            full: false,
-        };
-        for number in 0..100 {
-            fill(&mut client.buffer, number, 8);
-            sender.send(&client.buffer).unwrap();
-            client.under_way.push_back(request(number));
-        }
-        service.join().unwrap();
-        client.next = Some(request(100));
-        let mut numbers = 101..;
-        let mut take = || numbers.next().map(request);
-        let mut told = Told::default();
-        let turn = client.turn(&mut sender, &mut receiver, &mut take, &mut told);
-        assert_eq!(turn, Err(Outcome::PeerClosed));
-        assert_eq!(told.0.len(), 100);
-        assert!(
-            told.0
-                .iter()
-                .all(|record| record.outcome == Outcome::Answered)
-        );
-        // What it had not taken is what fails.
-        assert!(client.under_way.iter().all(|sent| sent.number >= 100));
-    }
-
-    #[test]
-    fn payloads_differ_and_have_their_length() {
-        let (mut one, mut other) = (Vec::new(), Vec::new());
-        for bytes in [0, 1, 7, 8, 9, 64] {
-            fill(&mut one, 1, bytes);
-            fill(&mut other, 2, bytes);
-            assert_eq!(one.len(), bytes);
-            assert!(bytes == 0 || one != other, "{bytes}");
-        }
-    }
-}
+mod tests;

@@ -16,7 +16,8 @@ mod times;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
@@ -236,23 +237,44 @@ fn meet(args: &LoadArgs, spec: &Spec) -> Result<Option<i32>, Failure> {
     }
 }
 
-/// A thread for each client.
+/// A thread for each client. None of them begins unless there is one for each: whoever lacks one hears of it now, and not behind a load of some.
 fn drive_all(specs: &[Spec], tally: &Mutex<Tally>) -> Result<(), Failure> {
+    let all_there = OnceLock::new();
     std::thread::scope(|scope| {
+        let (all_there, mut threads) = (&all_there, Vec::with_capacity(specs.len()));
         for spec in specs {
             let mut shared = Shared {
                 tally,
                 records: Vec::with_capacity(TOLD),
             };
-            std::thread::Builder::new()
-                .stack_size(256 << 10)
-                .spawn_scoped(scope, move || drive(spec, &mut shared))
-                .map_err(|error| {
-                    Failure::new(Code::Failed, format!("no thread for a client: {error}"))
-                })?;
+            let begin = move || {
+                while all_there.get().is_none() {
+                    std::thread::park();
+                }
+                if all_there.get() == Some(&true) {
+                    drive(spec, &mut shared);
+                }
+            };
+            let builder = std::thread::Builder::new().stack_size(256 << 10);
+            match builder.spawn_scoped(scope, begin) {
+                Ok(made) => threads.push(made),
+                Err(error) => {
+                    begin_all(all_there, false, &threads);
+                    let words = format!("no thread for a client: {error}");
+                    return Err(Failure::new(Code::Failed, words));
+                }
+            }
         }
+        begin_all(all_there, true, &threads);
         Ok(())
     })
+}
+
+fn begin_all(told: &OnceLock<bool>, all_there: bool, threads: &[ScopedJoinHandle<'_, ()>]) {
+    let _ = told.set(all_there);
+    for one in threads {
+        one.thread().unpark();
+    }
 }
 
 /// Records that a client keeps before it adds them to those of all.

@@ -1,5 +1,6 @@
 //! The library's tap, as the source of lanes.
 
+use std::fmt::Display;
 use std::io::{self, BufWriter};
 use std::mem;
 use std::process::ExitCode;
@@ -7,6 +8,7 @@ use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::stat::fstat;
 use ringway::schema::Schema;
 use ringway::{Direction, Error, ErrorKind, Tap, TapLane};
 
@@ -31,12 +33,19 @@ fn tap(args: &TapArgs) -> Result<(), Failure> {
         }
     }
     let tap = args.observer.tap().map_err(|error| failed(&error))?;
+    let who = identity(&tap)?;
     if let Some(words) = unknown(&tap, args.kind()) {
         remark("tap", &words);
     }
-    let mut live = Live::new(tap)?;
+    let mut live = Live::new(tap, who)?;
     let mut out = BufWriter::new(io::stdout());
     watch(&mut live, &args.wanted(), &mut out, &mut io::stderr())
+}
+
+/// The counters of the process that answers: a file of its own, whatever its number is here.
+fn identity(tap: &Tap) -> io::Result<(u64, u64)> {
+    let status = fstat(tap.observed().counters())?;
+    Ok((status.st_dev, status.st_ino))
 }
 
 /// What is to be said of a message that the listener does not know, if it says what it knows. A client that comes may know it.
@@ -61,15 +70,51 @@ fn unknown(tap: &Tap, kind: Option<&str>) -> Option<String> {
 struct Live {
     lanes: Vec<TapLane>,
     questions: Sender<()>,
-    answers: Receiver<Result<Vec<TapLane>, Error>>,
+    answers: Receiver<Result<Answer, Error>>,
     /// Whether an answer is to come.
     asked: bool,
-    /// Whether it was told that the listener is silent.
+    /// Whether it was told that new connections are not seen.
     told: bool,
 }
 
+/// What a question finds.
+enum Answer {
+    Lanes(Vec<TapLane>),
+    /// Another process listens there now.
+    Another,
+}
+
+const SILENT: &str = "the listener does not answer now, so new connections are not seen: it answers while it accepts, or by Listener::attend";
+
+/// What is missing where a question about new connections has no answer. Those that are known go on, and so do their lanes.
+#[derive(Debug, PartialEq, Eq)]
+enum Lack {
+    /// It is about something else, as one is that does not accept just now.
+    Answer,
+    /// It has no room for an observer, which may be over by the next question.
+    Room,
+    /// It ended just now, which the next question tells, or had no time to answer.
+    Word,
+    /// It is gone: connections outlive the listener that made them. Or another is there, since the one before let us read along.
+    Listener,
+    Other,
+}
+
+impl Lack {
+    fn of(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::TimedOut => Self::Answer,
+            ErrorKind::Resources | ErrorKind::Busy => Self::Room,
+            ErrorKind::PeerGone => Self::Word,
+            ErrorKind::NotFound | ErrorKind::Feature | ErrorKind::UidRefused => Self::Listener,
+            _ => Self::Other,
+        }
+    }
+}
+
 impl Live {
-    fn new(mut tap: Tap) -> io::Result<Self> {
+    /// `who`: the process that is read along.
+    fn new(mut tap: Tap, who: (u64, u64)) -> io::Result<Self> {
         let lanes = mem::take(tap.lanes());
         let (questions, asked) = mpsc::channel();
         let (answer, answers) = mpsc::channel();
@@ -77,7 +122,12 @@ impl Live {
             .name("ringway-tap".to_owned())
             .spawn(move || {
                 for () in asked {
-                    let found = tap.refresh().map(|()| mem::take(tap.lanes()));
+                    let refreshed = tap.refresh();
+                    let lanes = mem::take(tap.lanes());
+                    let found = match identity(&tap) {
+                        Ok(now) if now != who => Ok(Answer::Another),
+                        _ => refreshed.map(|()| Answer::Lanes(lanes)),
+                    };
                     if answer.send(found).is_err() {
                         return;
                     }
@@ -90,6 +140,15 @@ impl Live {
             asked: false,
             told: false,
         })
+    }
+}
+
+impl Live {
+    /// Once, and not of each question.
+    fn tell(&mut self, words: &dyn Display) {
+        if !mem::replace(&mut self.told, true) {
+            remark("tap", words);
+        }
     }
 }
 
@@ -109,26 +168,24 @@ impl Source for Live {
         };
         self.asked = false;
         match answer {
-            Ok(lanes) => {
+            Ok(Answer::Lanes(lanes)) => {
                 self.lanes.extend(lanes);
                 Ok(true)
             }
-            // It is about something else, as one is that does not accept just now. Its connections go on, and so do their lanes.
-            Err(error) if error.kind() == ErrorKind::TimedOut => {
-                if !self.told {
-                    remark(
-                        "tap",
-                        &"the listener does not answer now, so new connections are not seen: it answers while it accepts, or by Listener::attend",
-                    );
+            Ok(Answer::Another) => Ok(false),
+            Err(error) => match Lack::of(error.kind()) {
+                Lack::Answer => {
+                    self.tell(&SILENT);
+                    Ok(true)
                 }
-                self.told = true;
-                Ok(true)
-            }
-            // It ended just now, which the next question tells, or had no time to answer.
-            Err(error) if error.kind() == ErrorKind::PeerGone => Ok(true),
-            // Connections outlive the listener that made them.
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(failed(&error)),
+                Lack::Room => {
+                    self.tell(&format!("new connections are not seen now: {error}"));
+                    Ok(true)
+                }
+                Lack::Word => Ok(true),
+                Lack::Listener => Ok(false),
+                Lack::Other => Err(failed(&error)),
+            },
         }
     }
 
@@ -179,5 +236,27 @@ impl Lane for TapLane {
     }
     fn is_over(&self) -> bool {
         TapLane::is_over(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_and_what_is_about_the_listener_alone_ends_no_tap() {
+        for (kind, lack) in [
+            (ErrorKind::TimedOut, Lack::Answer),
+            (ErrorKind::Resources, Lack::Room),
+            (ErrorKind::Busy, Lack::Room),
+            (ErrorKind::PeerGone, Lack::Word),
+            (ErrorKind::NotFound, Lack::Listener),
+            (ErrorKind::Feature, Lack::Listener),
+            (ErrorKind::UidRefused, Lack::Listener),
+            (ErrorKind::Malformed, Lack::Other),
+            (ErrorKind::Io, Lack::Other),
+        ] {
+            assert_eq!(Lack::of(kind), lack, "{kind:?}");
+        }
     }
 }

@@ -45,7 +45,7 @@ pub(crate) trait Source {
     type Lane: Lane;
     /// Asks for new connections. False: the listener is gone.
     fn refresh(&mut self) -> Result<bool, Failure>;
-    /// Those that are known. Whoever reads may remove some.
+    /// Those that are known. Whoever reads may remove some, and these do not come back.
     fn lanes(&mut self) -> &mut Vec<Self::Lane>;
     fn now(&self) -> Instant;
     fn sleep(&mut self, time: Duration);
@@ -141,11 +141,11 @@ pub(crate) fn watch<S: Source>(
             if ends && wanted.takes(lane) {
                 gone = plus(gone, lane.lost());
             }
-            !ends
+            // One that nobody wants is not read, and so never over: it would keep the memory of both sides.
+            !ends && wanted.takes(lane)
         });
         let now = source.now();
-        // Lanes that nobody wants are not read, and so never over.
-        let over = !listens && !source.lanes().iter().any(|lane| wanted.takes(lane));
+        let over = !listens && source.lanes().is_empty();
         if over || shown.enough() || wanted.until.is_some_and(|until| now >= until) {
             break lost;
         }

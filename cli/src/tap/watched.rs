@@ -200,6 +200,13 @@ fn kind_and_direction_choose() {
     let mut back = wanted(Format::Text, None);
     back.direction = Some("to-client");
     assert_eq!(run(&mut both(), &back).1, "1 to-client @8 Quote price=1\n");
+    // What nobody wants is let go of: a lane holds the memory of both sides.
+    let mut living = lane(1, &[(1, &[7])]);
+    living.over = false;
+    let mut play = play(vec![living], vec![vec![]]);
+    back.until = Some(play.now + Duration::from_secs(1));
+    assert_eq!(run(&mut play, &back).0, Ok(()));
+    assert!(play.lanes.is_empty());
 }
 
 #[test]

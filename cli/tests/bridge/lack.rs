@@ -100,11 +100,17 @@ fn used(bridge: &Running) -> Duration {
     Duration::from_millis(10 * (ticks(11) + ticks(12)))
 }
 
+/// One that spins uses a processor each time; one that a host took away may count as used.
 fn assert_rests(bridge: &Running) {
-    let before = used(bridge);
-    thread::sleep(WHILE);
-    let used = used(bridge).saturating_sub(before);
-    assert!(used < LITTLE, "{used:?} of {WHILE:?}");
+    let used: Vec<_> = (0..5)
+        .map(|_| {
+            let before = used(bridge);
+            thread::sleep(WHILE);
+            used(bridge).saturating_sub(before)
+        })
+        .take_while(|used| *used >= LITTLE)
+        .collect();
+    assert!(used.len() < 5, "{used:?} of {WHILE:?}");
 }
 
 fn asks(stream: &mut (impl Read + Write)) {

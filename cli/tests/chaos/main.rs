@@ -94,6 +94,67 @@ fn the_report_tells_what_happened_to_a_command_that_ends_well() {
     );
 }
 
+/// Each of them is hit, however long the one before it was the only one; and what the command comes to as it ends is not asked for.
+#[test]
+fn a_pattern_means_all_labels_that_come() {
+    let place = Place::new();
+    let steps = "step orders.a; step orders.a; sleep 0.3; step orders.b; step other";
+    let script =
+        format!("trap 'step orders.end; exit' TERM; {STEP}{steps}; while :; do sleep 0.01; done");
+    let ask = [
+        "--at",
+        "orders.*=stop",
+        "--stop-for",
+        "0",
+        "--rest",
+        "2",
+        "--grace",
+        "60",
+    ];
+    let (code, report) = chaos(&place, &ask, &script);
+    let found = sum(&report);
+    assert_eq!(code, 0, "{found}");
+    let labels = found["labels"].as_array().unwrap();
+    let hits = labels
+        .iter()
+        .map(|one| (one["label"].as_str().unwrap(), one["hit"].as_u64().unwrap()));
+    let hits: Vec<_> = hits.collect();
+    let expected = [
+        ("orders.a", 1),
+        ("orders.b", 1),
+        ("orders.end", 0),
+        ("other", 0),
+    ];
+    assert_eq!(hits, expected);
+    assert_eq!(found["unmet"], Value::Array(Vec::new()));
+}
+
+/// Who ignores the ends of children hands that on: the kernel would tell of none, and give their numbers away.
+#[test]
+fn an_end_is_seen_where_whoever_started_it_ignores_ends() {
+    let place = Place::new();
+    let report = place.file("report");
+    let words = [
+        "chaos",
+        "--json",
+        "--output",
+        report.to_str().unwrap(),
+        "--mean",
+        "1000",
+        "--",
+        "sh",
+        "-c",
+        "exit 3",
+    ];
+    let ignores = "trap '' CHLD; exec \"$@\"";
+    let mut command = place.in_shell("chaos", ignores, &words);
+    let code = Running::start(&mut command).code();
+    let found = self::report(&place);
+    assert_eq!(sum(&found)["verdict"], "failed", "{}", place.words("chaos"));
+    assert_eq!(of(&found, "end")[0]["code"], 3);
+    assert_ne!(code, 0);
+}
+
 #[test]
 fn the_same_seed_draws_the_same_faults() {
     let faults = |seed: &str| -> Vec<Value> {

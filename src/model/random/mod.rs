@@ -65,19 +65,30 @@ fn variable(name: &str, otherwise: u64) -> u64 {
     }
 }
 
-/// Runs a program in so many schedules. Returns in how many of them somebody died.
-fn run(program: fn(), seed: u64, schedules: u64) -> u64 {
-    let half = schedules.div_ceil(2) as usize;
-    run_by(RandomScheduler::new_from_seed(seed, half), program);
-    run_by(PctScheduler::new_from_seed(seed, DEPTH, half), program);
-    mortal::deaths()
+/// What was run.
+#[derive(Clone, Copy, Default)]
+struct Ran {
+    schedules: u64,
+    /// In so many of them somebody died.
+    deaths: u64,
 }
 
-fn run_by(scheduler: impl Scheduler + 'static, program: fn()) {
+/// Runs a program in so many schedules.
+fn run(program: fn(), seed: u64, schedules: u64) -> Ran {
+    let half = schedules.div_ceil(2) as usize;
+    let ran = run_by(RandomScheduler::new_from_seed(seed, half), program)
+        + run_by(PctScheduler::new_from_seed(seed, DEPTH, half), program);
+    Ran {
+        schedules: ran as u64,
+        deaths: mortal::deaths(),
+    }
+}
+
+fn run_by(scheduler: impl Scheduler + 'static, program: fn()) -> usize {
     let mut config = Config::new();
     config.silence_warnings = true;
     config.failure_persistence = FailurePersistence::None;
-    Runner::new(scheduler, config).run(program);
+    Runner::new(scheduler, config).run(program)
 }
 
 #[test]
@@ -90,18 +101,19 @@ fn each_program_holds_in_random_schedules() {
         .iter()
         .map(|program| {
             let (body, share) = (program.run, schedules * program.percent / 100);
-            let deaths = Arc::new(Mutex::new(0));
-            let told = deaths.clone();
+            let ran = Arc::new(Mutex::new(Ran::default()));
+            let told = ran.clone();
             let run = std::thread::spawn(move || {
                 apart(move || *told.lock().unwrap() = run(body, seed, share))
             });
-            (program.name, share, deaths, run)
+            (program.name, share, ran, run)
         })
         .collect();
-    let mut failed = Vec::new();
-    for (name, share, deaths, run) in runs {
+    let (mut failed, mut tried) = (Vec::new(), 0);
+    for (name, share, ran, run) in runs {
         let outcome = run.join().expect("what panics is caught");
-        let deaths = *deaths.lock().unwrap();
+        let Ran { schedules, deaths } = *ran.lock().unwrap();
+        tried += schedules;
         match outcome {
             Err(cause) => failed.push(format!("{name}: {cause}")),
             Ok(()) if deaths < share / 4 => failed.push(format!("{name}: {deaths} deaths only")),
@@ -109,6 +121,7 @@ fn each_program_holds_in_random_schedules() {
         }
     }
     assert!(failed.is_empty(), "with RINGWAY_SEED={seed}: {failed:?}");
+    println!("{tried} schedules");
 }
 
 /// Faults of logic that are planted in the lane, and who finds them.

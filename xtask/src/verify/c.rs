@@ -14,6 +14,7 @@ use std::process::Command;
 
 use super::binaries;
 use super::job::{Job, Stop, seconds};
+use super::late;
 use super::several::Task;
 use super::whole;
 use crate::{install, place, tools};
@@ -52,9 +53,10 @@ pub(super) fn c(job: &mut Job) -> Result<String, Stop> {
     planted(job, &tree)?;
     let valgrind = valgrind(job, &tree)?;
     agree(job, &tree)?;
-    examples::run(job, &tree, &cmake)?;
-    let pages = pages::run(job, &tree)?;
-    Ok(format!("{tests} programs, {pages} pages, {valgrind}"))
+    let of_examples = examples::run(job, &tree, &cmake)?;
+    let (pages, of_pages) = pages::run(job, &tree)?;
+    let late = late::told(of_examples + of_pages);
+    Ok(format!("{tests} programs, {pages} pages{late}, {valgrind}"))
 }
 
 /// Fetched where the machine has none, as what the step `python` needs is.

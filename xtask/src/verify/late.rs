@@ -11,12 +11,22 @@ const LATE: [&str; 3] = ["nobody listens", "did not answer in time", "deadline"]
 /// It is run so often until one of its ends has nothing to do with that.
 const TURNS: u32 = 4;
 
-/// Runs what `make` makes, anew where one was late. Returns what it prints.
-pub(super) fn run(
-    job: &mut Job,
-    limit: Duration,
-    make: impl Fn() -> Command,
-) -> Result<String, Stop> {
+/// What was run, and how often that was for nothing: a wake that is lost looks as a late answer does, so the step tells of it.
+pub(super) struct Ran {
+    pub(super) printed: String,
+    pub(super) late: u32,
+}
+
+/// What a step tells of that, if there is anything to tell.
+pub(super) fn told(late: u32) -> String {
+    match late {
+        0 => String::new(),
+        some => format!(", {some} run again because one was late"),
+    }
+}
+
+/// Runs what `make` makes, anew where one was late.
+pub(super) fn run(job: &mut Job, limit: Duration, make: impl Fn() -> Command) -> Result<Ran, Stop> {
     anew(job, |job| attempt(job, &mut make(), limit))
 }
 
@@ -37,15 +47,20 @@ pub(super) fn attempt(
     Ok(Err((printed, why)))
 }
 
-/// Does `once`, which may be several programs, and anew from its beginning where one was late. Returns what it prints.
+/// Does `once`, which may be several programs, and anew from its beginning where one was late.
 pub(super) fn anew(
     job: &mut Job,
     mut once: impl FnMut(&mut Job) -> Result<Attempt, Stop>,
-) -> Result<String, Stop> {
+) -> Result<Ran, Stop> {
     let mut turn = 0;
     loop {
         let (printed, why) = match once(job)? {
-            Ok(printed) => return Ok(printed),
+            Ok(printed) => {
+                return Ok(Ran {
+                    printed,
+                    late: turn,
+                });
+            }
             Err(failed) => failed,
         };
         turn += 1;

@@ -26,10 +26,10 @@ pub(super) fn python(job: &mut Job) -> Result<String, Stop> {
     }
     let fresh = fresh(job)?;
     let peer = peer(job)?;
-    let passed = test(job, &fresh, &peer)?;
+    let (passed, skipped) = test(job, &fresh, &peer)?;
     find(job, &fresh)?;
     Ok(format!(
-        "{passed} tests, types are clean, {} planted faults found",
+        "{passed} tests, {skipped} skipped, types are clean, {} planted faults found",
         FAULTS.len()
     ))
 }
@@ -128,11 +128,15 @@ const HALVES: [&str; 2] = ["not (typed or bench)", "typed or bench"];
 /// Which of [`types`] is basedpyright.
 const PYRIGHT: usize = 1;
 
-/// The tests, and beside them the types, which have nothing to wait for. Returns how many have passed.
-fn test(job: &mut Job, fresh: &Path, peer: &Path) -> Result<usize, Stop> {
+/// What the tools bring: where a test does not find it, the environment is not what it is to be.
+const BROUGHT: [&str; 3] = ["numpy", "mypy", "basedpyright"];
+
+/// The tests, and beside them the types, which have nothing to wait for. Returns how many have passed, and how many were skipped.
+fn test(job: &mut Job, fresh: &Path, peer: &Path) -> Result<(usize, usize), Stop> {
     let halves = HALVES.map(|which| {
         let mut pytest = pytest(fresh);
-        pytest.args(["-k", which, "python/tests"]);
+        // What is skipped says why.
+        pytest.args(["-rs", "-k", which, "python/tests"]);
         // The tests look whether they test what was installed.
         pytest.env("RINGWAY_INSTALLED", fresh);
         pytest.env("RINGWAY_PEER", peer);
@@ -152,7 +156,31 @@ fn test(job: &mut Job, fresh: &Path, peer: &Path) -> Result<usize, Stop> {
             "basedpyright did not say that it found nothing",
         ));
     }
-    tests.iter().map(|printed| count(printed, "passed")).sum()
+    let (mut passed, mut skipped) = (0, 0);
+    for printed in tests {
+        passed += count(printed, "passed")?;
+        skipped += skips(printed).map_err(Stop::failed)?;
+    }
+    Ok((passed, skipped))
+}
+
+/// How many were skipped, of lines such as `SKIPPED [2] tests/test_x.py:12: could not import 'numpy': No module named 'numpy'`.
+fn skips(printed: &str) -> Result<usize, String> {
+    let mut sum = 0;
+    for line in printed.lines() {
+        let Some((number, why)) = line
+            .strip_prefix("SKIPPED [")
+            .and_then(|rest| rest.split_once(']'))
+        else {
+            continue;
+        };
+        let is_brought = |name: &&str| why.contains(&format!("could not import '{name}"));
+        if BROUGHT.iter().any(is_brought) {
+            return Err(format!("the tools were to bring it:{why}"));
+        }
+        sum += number.parse::<usize>().unwrap_or(1);
+    }
+    Ok(sum)
 }
 
 /// The number before a word of pytest's last line, such as `350 passed, 9 skipped in 57.11s`.
@@ -320,7 +348,7 @@ fn faulty(job: &mut Job) -> Result<PathBuf, Stop> {
 
 #[cfg(test)]
 mod tests {
-    use super::count;
+    use super::{count, skips};
 
     #[test]
     fn tests_that_passed_are_counted() {
@@ -329,5 +357,14 @@ mod tests {
         for nothing in ["9 skipped in 1.00s\n", ""] {
             assert!(count(nothing, "passed").is_err());
         }
+    }
+
+    #[test]
+    fn what_is_skipped_is_counted_unless_the_tools_were_to_bring_it() {
+        let by_hand = "SKIPPED [2] python/tests/test_panics.py:14: the build has no planted panic\n\
+            SKIPPED [1] python/tests/test_ends.py:236: could not import '_testcapi': No module\n";
+        assert_eq!(skips(by_hand), Ok(3));
+        let lacks = "SKIPPED [1] tests/test_memory.py:245: could not import 'numpy': No module named 'numpy'\n";
+        assert!(skips(lacks).is_err());
     }
 }

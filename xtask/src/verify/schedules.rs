@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::evidence;
 use super::job::{Job, Stop, seconds};
+use super::soak::count;
 use super::suite::Tally;
 use crate::place;
 
@@ -35,11 +36,20 @@ fn run(job: &mut Job, seed: u64, schedules: u64, limit: Duration) -> Result<(), 
     // Unit tests, as the models are: they run the library's own, private source. What runs in every schedule is optimised, as there.
     cargo.args(["--profile", "loom", "--package", "ringway", "--lib"]);
     cargo.args(["--no-default-features", "model::random"]);
+    // What passes says how many it has tried.
+    cargo.args(["--", "--show-output"]);
     cargo
         .env("RUSTFLAGS", "--cfg ringway_shuttle")
         .env("CARGO_TARGET_DIR", place::target().join("shuttle"))
         .env("RINGWAY_SCHEDULES", schedules.to_string())
         .env("RINGWAY_SEED", seed.to_string());
     let printed = job.run(&mut job.manner(cargo), limit)?;
-    Tally::read(&printed).note().map(|_| ())
+    Tally::read(&printed).note()?;
+    let tried = count(&printed, " schedules");
+    if tried < schedules {
+        return Err(Stop::failed(format!(
+            "{tried} schedules were tried, and not {schedules}"
+        )));
+    }
+    Ok(())
 }

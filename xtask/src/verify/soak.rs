@@ -314,7 +314,7 @@ fn run(
 }
 
 /// The sum of the numbers in front of `what`, in all lines that consist of both.
-fn count(printed: &str, what: &str) -> u64 {
+pub(super) fn count(printed: &str, what: &str) -> u64 {
     let numbers = printed.lines().filter_map(|line| line.strip_suffix(what));
     numbers
         .filter_map(|number| number.parse::<u64>().ok())

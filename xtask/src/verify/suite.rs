@@ -180,11 +180,12 @@ pub(super) fn examples(job: &mut Job) -> Result<String, Stop> {
         names.extend(some);
     }
     whole::programs(job)?;
+    let mut late = 0;
     for name in &names {
         let program = place::target().join("debug/examples").join(name);
-        late::run(job, seconds(300), || place::command(&program))?;
+        late += late::run(job, seconds(300), || place::command(&program))?.late;
     }
-    Ok(format!("{} examples", names.len()))
+    Ok(format!("{} examples{}", names.len(), late::told(late)))
 }
 
 /// Loom runs a model under every interleaving with up to so many preemptions: 3 find what is to be found

@@ -41,8 +41,8 @@ const SERVED: &[Served] = &[
     ),
 ];
 
-/// Builds and runs them.
-pub(super) fn run(job: &mut Job, tree: &Tree, cmake: &Path) -> Result<(), Stop> {
+/// Builds and runs them. Returns how often one was run again because it was late.
+pub(super) fn run(job: &mut Job, tree: &Tree, cmake: &Path) -> Result<u32, Stop> {
     for (name, source) in [("c", "ffi/examples"), ("cpp", "bindings/cpp/examples")] {
         let built = tree.built.join(format!("cmake-{name}"));
         let _ = fs::remove_dir_all(&built);
@@ -59,8 +59,9 @@ pub(super) fn run(job: &mut Job, tree: &Tree, cmake: &Path) -> Result<(), Stop> 
         command.args(&words[1..]);
         command
     };
+    let mut late = 0;
     for (language, server, clients) in SERVED {
-        late::anew(job, |job| {
+        late += late::anew(job, |job| {
             let server = Server::start(&mut example(language, server))?;
             for client in *clients {
                 let client = &mut example(language, client);
@@ -70,15 +71,18 @@ pub(super) fn run(job: &mut Job, tree: &Tree, cmake: &Path) -> Result<(), Stop> 
             }
             server.end()?;
             Ok(Ok(String::new()))
-        })?;
+        })?
+        .late;
     }
     let ledger = tree.run.join("numbers");
-    late::run(job, seconds(60), || {
+    late += late::run(job, seconds(60), || {
         let _ = fs::remove_file(&ledger);
         let mut resume = example("c", &["resume", "ledger"]);
         resume.arg(&ledger);
         resume
-    })?;
-    late::run(job, seconds(60), || example("cpp", &["coroutines", "1000"]))?;
-    Ok(())
+    })?
+    .late;
+    let coroutines = || example("cpp", &["coroutines", "1000"]);
+    late += late::run(job, seconds(60), coroutines)?.late;
+    Ok(late)
 }

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use super::super::late;
+use super::super::late::{self, Ran};
 use super::{Job, Stop, Tree};
 use crate::place;
 
@@ -53,27 +53,28 @@ fn file_name(code: &str) -> Option<&str> {
     plain.then_some(name)
 }
 
-/// Runs both pages. Returns how many.
-pub(super) fn run(job: &mut Job, tree: &Tree) -> Result<usize, Stop> {
+/// Runs both pages. Returns how many, and how often commands were run again because one was late.
+pub(super) fn run(job: &mut Job, tree: &Tree) -> Result<(usize, u32), Stop> {
+    let mut late = 0;
     for page in PAGES {
         let text = fs::read_to_string(place::root().join(page))
             .map_err(|error| Stop::failed(format!("{page}: {error}")))?;
         let folder = tree.built.join(page.replace('/', "-"));
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).map_err(|error| Stop::failed(error.to_string()))?;
-        one(job, tree, &folder, &blocks(&text)).map_err(|stop| match stop {
+        late += one(job, tree, &folder, &blocks(&text)).map_err(|stop| match stop {
             Stop::Failed(why) => Stop::Failed(format!("{page}: {why}")),
             other => other,
         })?;
     }
-    Ok(PAGES.len())
+    Ok((PAGES.len(), late))
 }
 
 /// Commands of which one failed leave no server behind.
 const TRAP: &str = "trap '[ -z \"${!:-}\" ] || { kill $! && wait $! || :; } 2>/dev/null' EXIT";
 
-/// Runs the commands of a page. Returns what they print.
-fn commands(job: &mut Job, tree: &Tree, folder: &Path, text: &str) -> Result<String, Stop> {
+/// Runs the commands of a page.
+fn commands(job: &mut Job, tree: &Tree, folder: &Path, text: &str) -> Result<Ran, Stop> {
     late::run(job, Duration::from_secs(120), || {
         let mut shell = tree.with(place::command("sh"));
         shell
@@ -84,8 +85,8 @@ fn commands(job: &mut Job, tree: &Tree, folder: &Path, text: &str) -> Result<Str
     })
 }
 
-fn one(job: &mut Job, tree: &Tree, folder: &Path, blocks: &[Block<'_>]) -> Result<(), Stop> {
-    let (mut files, mut scripts, mut printed) = (0, 0, String::new());
+fn one(job: &mut Job, tree: &Tree, folder: &Path, blocks: &[Block<'_>]) -> Result<u32, Stop> {
+    let (mut files, mut scripts, mut late, mut printed) = (0, 0, 0, String::new());
     for block in blocks {
         match block.language {
             "c" | "cpp" => {
@@ -97,7 +98,9 @@ fn one(job: &mut Job, tree: &Tree, folder: &Path, blocks: &[Block<'_>]) -> Resul
                 files += 1;
             }
             "sh" if !block.text.contains("cargo xtask") => {
-                printed = commands(job, tree, folder, &block.text)?;
+                let ran = commands(job, tree, folder, &block.text)?;
+                printed = ran.printed;
+                late += ran.late;
                 scripts += 1;
             }
             "text" => {
@@ -113,7 +116,7 @@ fn one(job: &mut Job, tree: &Tree, folder: &Path, blocks: &[Block<'_>]) -> Resul
             "no service and client, or no command, was found",
         ));
     }
-    Ok(())
+    Ok(late)
 }
 
 #[cfg(test)]

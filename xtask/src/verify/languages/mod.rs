@@ -241,19 +241,23 @@ fn table(job: &mut Job, place: &Place, cases: &[Case]) -> Result<String, Stop> {
     Ok(format!("{count} pairs agree ({tormented})"))
 }
 
+/// A fault, and what tells of it: of 1, -2 and 300 the first two, behind what lies before them; and a count that is less than was sent.
+const MISREAD: (&str, &str) = ("MISREADS", ",1,-2\n");
+const LOST: (&str, &str) = ("LOSES", "` has taken ");
+
 /// An actor that reads a field from the wrong place is found, at either side, and one that says that it has sent a frame which it has not.
 fn planted(job: &mut Job, place: &Place, cases: &[Case]) -> Result<(), Stop> {
     job.note("# Faults are planted here: what follows is to fail.");
-    for (name, pair, fault) in [
-        ("typed", ["c", "rust"], "MISREADS"),
-        ("typed", ["python", "c"], "MISREADS"),
-        ("client-killed", ["python", "c"], "LOSES"),
-        ("server-killed", ["c", "cpp"], "LOSES"),
+    for (name, pair, (fault, says)) in [
+        ("typed", ["c", "rust"], MISREAD),
+        ("typed", ["python", "c"], MISREAD),
+        ("client-killed", ["python", "c"], LOST),
+        ("server-killed", ["c", "cpp"], LOST),
     ] {
         let case = cases.iter().find(|case| case.name == name);
         let case = case.ok_or_else(|| Stop::failed(format!("there is no case `{name}`")))?;
         let mut left = ROUNDS;
-        while !finds(job, place, case, pair, fault)? {
+        while !finds(job, place, case, pair, (fault, says))? {
             left -= 1;
             if left == 0 {
                 let pair = pair.join(" and ");
@@ -267,13 +271,13 @@ fn planted(job: &mut Job, place: &Place, cases: &[Case]) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Whether what a pair with a planted fault prints is wrong.
+/// Whether what a pair with a planted fault prints is wrong, and says so in the words that tell of this fault.
 fn finds(
     job: &mut Job,
     place: &Place,
     case: &Case,
     pair: [&str; 2],
-    fault: &str,
+    (fault, says): (&str, &str),
 ) -> Result<bool, Stop> {
     let mut task = place.task(case, pair);
     task.name = format!("{}-{fault}", task.name);
@@ -283,7 +287,8 @@ fn finds(
         if !matches!(&ran.status, Ok(status) if status.success()) {
             return Err(Stop::failed("the pair with a planted fault did not end"));
         }
-        found = wrong(case, pair, ran, &mut Sum::default()).is_some();
+        let why = wrong(case, pair, ran, &mut Sum::default());
+        found = why.is_some_and(|why| why.contains(says));
     }
     Ok(found)
 }

@@ -118,18 +118,22 @@ pub(super) fn mutants(job: &mut Job) -> Result<String, Stop> {
     let changed = lines::changed(&base).map_err(|error| Stop::failed(error.to_string()))?;
     let where_ = FOLDERS.join(", ");
     if changed.is_empty() {
-        return Ok(format!("no line of {where_} is new since {base}"));
+        return Ok(format!(
+            "none tried: no line of {where_} is new since {base}"
+        ));
     }
     if changed.len() > MOST_LINES {
         let count = changed.len();
-        return Ok(format!(
+        return Err(Stop::Skipped(format!(
             "{count} lines are new since {base}, too many for a minute: --long tries them"
-        ));
+        )));
     }
     let mut all = list(job)?;
     all.retain(|mutant| mutant.is_in(&changed));
     if all.is_empty() {
-        return Ok(format!("nothing to change in the new lines since {base}"));
+        return Ok(format!(
+            "none tried: nothing to change in the new lines since {base}"
+        ));
     }
     // The tests passed just now, in the step `tests`; here those that are asked first.
     let trial = Trial::prepare(job, 1)?;
