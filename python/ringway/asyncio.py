@@ -70,14 +70,14 @@ async def connect(name: str | PathLike[str], **options: Unpack[_Options]) -> Con
 
     Cancelling it gives the handshake up. Raises as ``ringway.connect``.
     """
-    _refuse_spin(options)
+    _check(options)
     handshake = _ringway._dial(name, **options)
     return Connection(await made(handshake))
 
 
 async def resume(name: str | PathLike[str], lost: Connection, timeout: float | None = None, **options: Unpack[_Options]) -> ringway.Resumed[Connection]:
     """Resumes a connection, as ``ringway.resume`` does, without holding up the loop. Cancelling it gives the lost connection back, as it was."""
-    _refuse_spin(options)
+    _check(options)
     redial = _ringway._redial(name, lost.sync, timeout, **options)
     connection, unseen, in_doubt, broken = await made(redial)
     lost.close()
@@ -94,15 +94,16 @@ def listen(name: str | PathLike[str], **options: Unpack[_Options]) -> Listener:
     >>> listener.closed
     True
     """
-    _refuse_spin(options)
+    _check(options)
     return Listener(_ringway.listen(name, **options))
 
 
-def _refuse_spin(options: _Options) -> None:
+def _check(options: _Options) -> None:
     if options.get("wait") == "spin":
-        raise ValueError(
-            'wait="spin" never sleeps, and would hold up everything else in the loop: use "adaptive" (the default) or "park"'
-        )
+        raise ValueError('wait="spin" never sleeps, and would hold up everything else in the loop: use "adaptive" (the default) or "park"')
+    for name in ("sends", "expects"):
+        if not isinstance(options.get(name), (ringway.Schema, type(None))):
+            raise TypeError(f"{name}: a connection in a loop carries bytes; say {name}=ringway.typed.schema(...), and use encode and decode of ringway.typed")
 
 
 class Listener:
@@ -113,6 +114,8 @@ class Listener:
 
     def __init__(self, listener: ringway.Listener) -> None:
         """Of a listener that is not used otherwise any more."""
+        if not isinstance(listener, ringway.Listener):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"a listener in a loop is made of a ringway.Listener, and not of {listener!r}: a typed one is its `untyped`")
         self._inner = listener
         self._accepting: Readable | bool = False
 
@@ -210,6 +213,8 @@ class Connection:
 
     def __init__(self, connection: ringway.Connection) -> None:
         """Of a connection that is not used otherwise any more."""
+        if not isinstance(connection, ringway.Connection):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"a connection in a loop is made of a ringway.Connection, and not of {connection!r}: a typed one is its `untyped`")
         self._sync = connection
         self._in = Watch(connection.receiver, connection.resumable)
         self._out = Watch(connection.sender)
@@ -255,10 +260,16 @@ class Connection:
 
     async def recv_into(self, buffer: Buffer) -> int:
         """Copies the next frame into a buffer, waiting for it; returns its length. ``ringway.Truncated``: the buffer is too short, and the frame stays."""
+        with memoryview(buffer) as view:
+            # Said now, and not when there is a frame.
+            if view.readonly or not view.c_contiguous:
+                raise BufferError("the buffer is not writable" if view.readonly else "the buffer is not contiguous")
         return await self._until(lambda: self._receiver.recv_into(buffer, 0))
 
     async def recv_batch(self, max: int = 64) -> list[bytes]:
         """The frames that are there, at most ``max`` of them; waits for the first."""
+        if max < 1:
+            raise ValueError(f"max is {max}: it must be at least 1")
         return await self._until(lambda: self._receiver.recv_batch(max, 0))
 
     async def recv_kind(self) -> tuple[int, bytes]:

@@ -134,6 +134,8 @@ class Connection:
             return
         self._check_writable()
         view = memoryview(buf)
+        if not view.c_contiguous:
+            raise BufferError("the buffer is not contiguous")
         if view.itemsize > 1 or view.ndim != 1:
             view = view.cast("B")
         length = view.nbytes
@@ -480,9 +482,7 @@ def _armed(end: Connection) -> tuple[list[int], float | None]:
 def _reduce(end: Connection) -> Any:
     end._check_closed()
     if end._early is None:
-        raise ValueError(
-            "this end was used here: send an end to another process before anything is sent or received with it"
-        )
+        raise ValueError("this end was used here: send an end to another process before anything is sent or received with it")
     line, data, dials, options = end._early.leave()
     copies = reduction.DupFd(line), reduction.DupFd(data)
     return _rebuild, (*copies, dials, options, end._readable, end._writable)

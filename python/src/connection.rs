@@ -292,7 +292,7 @@ impl Connection {
     fn recv_batch<'py>(
         &self,
         py: Python<'py>,
-        max: usize,
+        max: isize,
         timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyList>> {
         self.receiver.get().recv_batch(py, max, timeout)
@@ -303,7 +303,7 @@ impl Connection {
     fn recv_batch_kinds<'py>(
         &self,
         py: Python<'py>,
-        max: usize,
+        max: isize,
         timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyList>> {
         self.receiver.get().recv_batch_kinds(py, max, timeout)

@@ -108,6 +108,23 @@ impl Call for RecvFrom {
     }
 }
 
+/// Does that on this thread, which `PyO3` does not know to be attached.
+///
+/// Where it needs to be it looks, and while the interpreter ends it finds none that it could attach to, and panics: destructors, and generators that are closed then, call too.
+///
+/// # Safety
+/// This thread is attached.
+#[inline]
+unsafe fn attached<R>(work: impl FnOnce(Python<'_>) -> R) -> R {
+    // SAFETY: it may be asked at any time.
+    if unsafe { ffi::Py_IsInitialized() } != 0 {
+        // SAFETY: the caller promises it.
+        return work(unsafe { Python::assume_attached() });
+    }
+    // SAFETY: code of Python's runs, in this thread.
+    unsafe { Python::attach_unchecked(work) }
+}
+
 /// What the interpreter calls.
 ///
 /// # Safety
@@ -119,24 +136,28 @@ unsafe extern "C" fn call<C: Call>(
     names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
     if names.is_null() {
-        // SAFETY: the caller promises that this thread is attached.
-        let py = unsafe { Python::assume_attached() };
-        // SAFETY: the caller promises that it is an instance of the class; a method descriptor looks at that before it calls.
-        let class = unsafe { Borrowed::from_ptr(py, this).cast_unchecked::<C::Class>() };
         let count = count.unsigned_abs();
         let given = match count {
             0 => &[],
             // SAFETY: the caller promises so many.
             _ => unsafe { std::slice::from_raw_parts(arguments, count) },
         };
-        match catch_unwind(AssertUnwindSafe(|| C::perform(py, class.get(), given))) {
-            Ok(Some(Ok(done))) => return done,
-            Ok(Some(Err(error))) => {
-                error.restore(py);
-                return std::ptr::null_mut();
+        let perform = |py: Python<'_>| {
+            // SAFETY: the caller promises that it is an instance of the class; a method descriptor looks at that before it calls.
+            let class = unsafe { Borrowed::from_ptr(py, this).cast_unchecked::<C::Class>() };
+            match catch_unwind(AssertUnwindSafe(|| C::perform(py, class.get(), given))) {
+                Ok(Some(Ok(done))) => Some(done),
+                Ok(Some(Err(error))) => {
+                    error.restore(py);
+                    Some(std::ptr::null_mut())
+                }
+                Ok(None) => None,
+                Err(_) => Some(panicked()),
             }
-            Ok(None) => {}
-            Err(_) => return panicked(),
+        };
+        // SAFETY: the caller promises that this thread is attached.
+        if let Some(done) = unsafe { attached(perform) } {
+            return done;
         }
     }
     // SAFETY: the caller's promises.
@@ -154,8 +175,7 @@ unsafe fn leave<C: Call>(
     count: ffi::Py_ssize_t,
     names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    // `PyO3` counts attachments, and here it was not asked before.
-    Python::attach(|py| {
+    let call = |py: Python<'_>| {
         let object = |place: *mut ffi::PyObject| {
             // SAFETY: the caller's arguments are alive until the call returns.
             unsafe { Bound::from_borrowed_ptr(py, place) }
@@ -184,7 +204,9 @@ unsafe fn leave<C: Call>(
                 std::ptr::null_mut()
             }
         }
-    })
+    };
+    // SAFETY: the caller promises that this thread is attached. `PyO3` counts attachments, and here it was not asked before.
+    unsafe { Python::attach_unchecked(call) }
 }
 
 /// A function of the module that is called directly: with a half, and so many arguments behind it, without names.
@@ -210,26 +232,28 @@ unsafe extern "C" fn call_function<F: Function>(
     arguments: *mut *mut ffi::PyObject,
     count: ffi::Py_ssize_t,
 ) -> *mut ffi::PyObject {
-    // SAFETY: the caller promises that this thread is attached.
-    let py = unsafe { Python::assume_attached() };
-    let count = count.unsigned_abs();
-    if count != 1 + F::MORE {
-        let text = format!("{:?} takes {} arguments", F::NAME, 1 + F::MORE);
-        PyTypeError::new_err(text).restore(py);
-        return std::ptr::null_mut();
-    }
-    // SAFETY: so many arguments, at least one, which are alive until the call returns; a borrowed reference is nothing but the pointer.
-    let given: &[Borrowed<'_, '_, PyAny>] =
-        unsafe { std::slice::from_raw_parts(arguments.cast(), count) };
-    let perform = || F::perform(py, given[0].cast::<F::Half>()?.get(), &given[1..]);
-    match catch_unwind(AssertUnwindSafe(perform)) {
-        Ok(Ok(done)) => done.into_ptr(),
-        Ok(Err(error)) => {
-            error.restore(py);
-            std::ptr::null_mut()
+    let perform = |py: Python<'_>| {
+        let count = count.unsigned_abs();
+        if count != 1 + F::MORE {
+            let text = format!("{:?} takes {} arguments", F::NAME, 1 + F::MORE);
+            PyTypeError::new_err(text).restore(py);
+            return std::ptr::null_mut();
         }
-        Err(_) => panicked(),
-    }
+        // SAFETY: so many arguments, at least one, which are alive until the call returns; a borrowed reference is nothing but the pointer.
+        let given: &[Borrowed<'_, '_, PyAny>] =
+            unsafe { std::slice::from_raw_parts(arguments.cast(), count) };
+        let perform = || F::perform(py, given[0].cast::<F::Half>()?.get(), &given[1..]);
+        match catch_unwind(AssertUnwindSafe(perform)) {
+            Ok(Ok(done)) => done.into_ptr(),
+            Ok(Err(error)) => {
+                error.restore(py);
+                std::ptr::null_mut()
+            }
+            Err(_) => panicked(),
+        }
+    };
+    // SAFETY: the caller promises that this thread is attached.
+    unsafe { attached(perform) }
 }
 
 /// Says so.

@@ -1,10 +1,11 @@
 //! What both halves of a connection have as Python objects: an owner at a time, and an end.
 
 use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use ringway::{Interrupter, Wait};
+use ringway::{Interrupter, RecvError, Wait};
 
 use crate::deadline::Until;
 use crate::errors::{Fault, raise};
@@ -19,6 +20,8 @@ pub(crate) struct State {
     /// A call panicked in it: it was closed by that.
     panicked: Flag,
     pub(crate) wait: Wait,
+    /// A loop sleeps by the descriptor, as far as is known.
+    armed: AtomicBool,
     interrupter: Interrupter,
     descriptor: RawFd,
 }
@@ -50,6 +53,21 @@ pub(crate) fn closed_here(py: Python<'_>) -> PyErr {
 }
 
 impl State {
+    /// What `arm` has answered to a loop.
+    pub(crate) fn note_armed(&self, armed: bool) {
+        // ORD: armed: Relaxed, the interpreter's lock is held here and where it is read; partner: the load in this file.
+        self.armed.store(armed, Ordering::Relaxed);
+    }
+
+    /// A call has waited, by which the half is awake, and nothing rings for a loop that sleeps by it: that one is to arm it again.
+    pub(crate) fn has_waited(&self) {
+        // ORD: armed: Relaxed, as above; partner: the store in this file.
+        if self.armed.load(Ordering::Relaxed) {
+            self.note_armed(false);
+            self.interrupter.interrupt();
+        }
+    }
+
     /// The refusal of one that was closed here, by the program or by a panic.
     #[cold]
     pub(crate) fn closed(&self, py: Python<'_>) -> PyErr {
@@ -69,6 +87,7 @@ impl<T: Lends> Half<T> {
                 closing: Flag::default(),
                 panicked: Flag::default(),
                 wait,
+                armed: AtomicBool::new(false),
                 interrupter,
                 descriptor,
             },
@@ -125,7 +144,11 @@ impl<T: Lends> Half<T> {
         if lent {
             // To make an exception may wake the collector, and what that finds may be what is lent, whose end takes its turn.
             drop(entered);
-            return Err(T::in_use(py));
+            return Err(if self.turn.is_forked() {
+                raise(py, Fault::Forked, RecvError::Forked.to_string())
+            } else {
+                T::in_use(py)
+            });
         }
         Ok(entered)
     }

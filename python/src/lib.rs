@@ -9,6 +9,7 @@ mod deadline;
 mod direct;
 mod dlpack;
 mod errors;
+mod faults;
 mod flag;
 mod forked;
 mod glimpse;

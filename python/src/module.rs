@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 
 use crate::connection::{Connection, Peer, connect};
 use crate::direct;
-use crate::errors;
+use crate::faults;
 use crate::forked;
 use crate::glimpse::_glimpse;
 use crate::handover::{inherit, listen_on};
@@ -32,7 +32,7 @@ fn _ringway(module: &Bound<'_, PyModule>) -> PyResult<()> {
     needs_main(module.py())?;
     needs_lock(module.py())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-    errors::add(module)?;
+    faults::add(module)?;
     module.add_class::<Connection>()?;
     module.add_class::<Listener>()?;
     module.add_class::<Peer>()?;

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PyInt, PyString};
 use ringway::{Address, Config, Limits, Wait};
 
+use crate::errors::exception;
 use crate::schema::Schema;
 
 /// What is known.
@@ -82,23 +83,36 @@ pub(crate) fn config(
     let mut manner = Manner::default();
     for (name, value) in options.into_iter().flatten() {
         let name: String = name.extract()?;
-        config = match name.as_str() {
-            "wait" => {
-                manner.wait = wait_of(&value)?;
-                config.wait(manner.wait)
-            }
-            "alignment" => {
-                manner.alignment = value.extract()?;
-                config.alignment(manner.alignment)
-            }
-            "trust_peer" => {
-                manner.trusts = value.extract()?;
-                config.trust_peer(manner.trusts)
-            }
-            name => one(config, call, name, &value)?,
-        };
+        let name = name.as_str();
+        if !NAMES.contains(&name) {
+            return Err(unknown(call, name));
+        }
+        let set = one(config, &mut manner, name, &value);
+        config = set.map_err(|error| named(value.py(), name, error))?;
     }
     Ok((config, manner))
+}
+
+#[cold]
+fn unknown(call: &str, name: &str) -> PyErr {
+    let known = NAMES.join(", ");
+    let meant = match name {
+        "timeout" => " (handshake_timeout is how long connecting may take, in seconds)",
+        _ => "",
+    };
+    PyTypeError::new_err(format!(
+        "{call}() has no option {name:?}{meant}; there are {known}"
+    ))
+}
+
+/// The same error, which says of which option it is.
+#[cold]
+fn named(py: Python<'_>, name: &str, error: PyErr) -> PyErr {
+    let text = error.value(py).to_string();
+    if text.starts_with(name) {
+        return error;
+    }
+    exception(&error.get_type(py), (format!("{name}: {text}"),))
 }
 
 /// Checks the names and types of options that are used later.
@@ -108,11 +122,21 @@ pub(crate) fn _check_options(call: &str, options: Option<&Bound<'_, PyDict>>) ->
     config(call, options).map(drop)
 }
 
-fn one(config: Config, call: &str, name: &str, value: &Bound<'_, PyAny>) -> PyResult<Config> {
+fn one(
+    config: Config,
+    manner: &mut Manner,
+    name: &str,
+    value: &Bound<'_, PyAny>,
+) -> PyResult<Config> {
     Ok(match name {
+        "alignment" => {
+            manner.alignment = value.extract()?;
+            config.alignment(manner.alignment)
+        }
         "allow_tap" => config.allow_tap(value.extract()?),
         "allow_uid" => match value.extract::<u32>() {
             Ok(uid) => config.allow_uid(uid),
+            Err(error) if value.is_instance_of::<PyInt>() => return Err(error),
             Err(_) => value.try_iter()?.try_fold(config, |config, uid| {
                 PyResult::Ok(config.allow_uid(uid?.extract()?))
             })?,
@@ -143,15 +167,15 @@ fn one(config: Config, call: &str, name: &str, value: &Bound<'_, PyAny>) -> PyRe
         "resumable" => config.resumable(value.extract()?),
         "spin_budget" => config.spin_budget(seconds(name, value)?),
         "starvation_bound" => config.starvation_bound(value.extract()?),
-        _ => {
-            let known = NAMES.join(", ");
-            let meant = match name {
-                "timeout" => " (handshake_timeout is how long connecting may take, in seconds)",
-                _ => "",
-            };
-            let text = format!("{call}() has no option {name:?}{meant}; there are {known}");
-            return Err(PyTypeError::new_err(text));
+        "trust_peer" => {
+            manner.trusts = value.extract()?;
+            config.trust_peer(manner.trusts)
         }
+        "wait" => {
+            manner.wait = wait_of(value)?;
+            config.wait(manner.wait)
+        }
+        _ => unreachable!("looked up before"),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 use ringway::{Arm, RecvError, Wait};
@@ -99,7 +100,7 @@ impl Receiver {
     fn receive_batch<'py>(
         &self,
         py: Python<'py>,
-        max: usize,
+        max: isize,
         timeout: Option<f64>,
         append: impl Fn(&Bound<'py, PyList>, u16, Bound<'py, PyBytes>) -> PyResult<()>,
     ) -> PyResult<Bound<'py, PyList>> {
@@ -113,13 +114,14 @@ impl Receiver {
     pub(crate) fn receive_each<'py, T>(
         &self,
         py: Python<'py>,
-        max: usize,
+        max: isize,
         timeout: Option<f64>,
         place: impl Fn(u16, Bound<'py, PyBytes>) -> PyResult<T>,
         whole: impl Fn(T) -> PyResult<()>,
     ) -> PyResult<()> {
+        let most = at_least_one(max)?;
         self.receive(py, timeout, |receiver, last| {
-            let mut frames = receiver.try_recv_batch(max)?;
+            let mut frames = receiver.try_recv_batch(most)?;
             let mut received = 0;
             loop {
                 let mut made = None;
@@ -195,6 +197,12 @@ impl Receiver {
     pub(crate) fn ring_capacity(&self) -> usize {
         self.capacity
     }
+}
+
+/// How many frames a batch has at most.
+fn at_least_one(max: isize) -> PyResult<usize> {
+    let most = usize::try_from(max).ok().filter(|most| *most > 0);
+    most.ok_or_else(|| PyValueError::new_err(format!("max is {max}: it must be at least 1")))
 }
 
 /// The next frame as `bytes`. Without memory for them it stays unread.
@@ -288,7 +296,7 @@ impl Receiver {
     pub(crate) fn recv_batch<'py>(
         &self,
         py: Python<'py>,
-        max: usize,
+        max: isize,
         timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyList>> {
         self.receive_batch(py, max, timeout, |list, _, bytes| list.append(bytes))
@@ -299,7 +307,7 @@ impl Receiver {
     pub(crate) fn recv_batch_kinds<'py>(
         &self,
         py: Python<'py>,
-        max: usize,
+        max: isize,
         timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyList>> {
         self.receive_batch(py, max, timeout, |list, kind, bytes| {
@@ -364,10 +372,10 @@ impl Receiver {
         let Some(mut inbox) = self.half.enter_at_once(py)? else {
             return Ok(false);
         };
-        match inbox.receiver(py)?.arm() {
-            Ok(arm) => Ok(arm == Arm::Armed),
-            Err(error) => Err(not_received(py, error)),
-        }
+        let armed = inbox.receiver(py)?.arm();
+        let armed = armed.map_err(|error| not_received(py, error))? == Arm::Armed;
+        self.half.state.note_armed(armed);
+        Ok(armed)
     }
 
     /// Finishes with everything that was received: as `Connection.release`.

@@ -142,7 +142,7 @@ pub(crate) fn keep_batch<'py>(
     py: Python<'py>,
     receiver: &Bound<'py, Receiver>,
     kept: &Bound<'py, PyList>,
-    max: usize,
+    max: isize,
     timeout: Option<f64>,
 ) -> PyResult<()> {
     let place = |kind: u16, bytes| {

@@ -367,10 +367,10 @@ impl Sender {
         if expiring {
             room = room.expiring();
         }
-        match outbox.sender(py)?.arm(room) {
-            Ok(arm) => Ok(arm == Arm::Armed),
-            Err(error) => Err(not_sent(py, error)),
-        }
+        let armed = outbox.sender(py)?.arm(room);
+        let armed = armed.map_err(|error| not_sent(py, error))? == Arm::Armed;
+        self.half.state.note_armed(armed);
+        Ok(armed)
     }
 
     /// Looks whether the peer's receiver is still there, and raises how the connection ended if it is not. It costs two system calls: while there is room, sending makes none, and so does not hear of a

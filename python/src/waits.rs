@@ -131,6 +131,17 @@ fn patiently<T: Send, E: Vain + Send>(
     py: Python<'_>,
     state: &State,
     deadline: Deadline,
+    wait: impl FnMut(Deadline) -> Result<T, E> + Send,
+) -> PyResult<T> {
+    let waited = in_slices(py, state, deadline, wait);
+    state.has_waited();
+    waited
+}
+
+fn in_slices<T: Send, E: Vain + Send>(
+    py: Python<'_>,
+    state: &State,
+    deadline: Deadline,
     mut wait: impl FnMut(Deadline) -> Result<T, E> + Send,
 ) -> PyResult<T> {
     let slice = match state.wait {

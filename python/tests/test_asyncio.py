@@ -269,9 +269,6 @@ def test_connecting_holds_up_nobody(place: str, loops: Loops) -> None:
             await ringway.asyncio.connect(place, wait="spin")
         with pytest.raises(ValueError, match="never sleeps"):
             ringway.asyncio.listen(place, wait="spin")
-        # Messages have a listener of their own, whose connections are no loop's.
-        with pytest.raises(TypeError, match="Schema"):
-            ringway.asyncio.listen(place, sends=ringway.u64)  # type: ignore[arg-type]
         assert not os.path.exists(place)
 
     run(loops, main())
@@ -423,12 +420,12 @@ def test_what_rings_while_nobody_waits_does_not_keep_the_loop_awake(place: str, 
             peer.send(b"x")
             await asyncio.sleep(0.01)
             # One that is kept awake uses it all each time; a processor that a host took away may count as used.
-            for _ in range(5):
+            used = [1.0]
+            while used[-1] >= 0.1 and len(used) <= 5:
                 before = time.process_time()
                 await asyncio.sleep(0.3)
-                if (used := time.process_time() - before) < 0.1:
-                    break
-            assert used < 0.1
+                used.append(time.process_time() - before)
+            assert used[-1] < 0.1
             assert await here.recv() == b"x"
 
     run(loops, main())

@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -107,3 +108,88 @@ def test_a_task_that_waits_in_a_half_hears_that_it_is_closed(place: str, loops: 
                 assert await here.recv() == b"still"
 
     run(loops, main())
+
+
+# As long as those that fill the ring, so that neither has room.
+CALLS, LAST = b"c" * 1000, b"l" * 1000
+
+
+@each_loop
+@pytest.mark.parametrize("half", ["receiver", "sender"])
+def test_a_task_that_waits_is_woken_behind_a_call_that_has_waited_too(place: str, loops: Loops, half: str) -> None:
+    async def main() -> None:
+        # The call is to sleep, by which the half is awake behind it.
+        async with half_here(place, wait="park") as (here, peer):
+            if half == "sender":
+                while here.sync.try_send(bytes(1000)):
+                    pass
+            waits = asyncio.create_task(here.recv() if half == "receiver" else here.send(LAST))
+            await asyncio.sleep(0.02)
+            assert not waits.done()
+
+            def peers() -> None:
+                time.sleep(0.05)
+                if half == "receiver":
+                    peer.send(b"to the call")
+                else:
+                    drain(peer)
+
+            thread = threading.Thread(target=peers)
+            thread.start()
+            if half == "receiver":
+                assert here.sync.recv(PATIENCE) == b"to the call"
+            else:
+                here.sync.send(CALLS, PATIENCE)
+            thread.join()
+            if half == "receiver":
+                await asyncio.sleep(0.02)
+                assert not waits.done()
+                peer.send(b"to the task")
+                assert await asyncio.wait_for(waits, PATIENCE) == b"to the task"
+            else:
+                await asyncio.wait_for(waits, PATIENCE)
+                assert drain(peer)[-2:] == [CALLS, LAST]
+
+    run(loops, main())
+
+
+def drain(peer: ringway.Connection) -> list[bytes]:
+    """What is there."""
+    found: list[bytes] = []
+    while (frame := peer.try_recv()) is not None:
+        found.append(frame)
+    return found
+
+
+@each_loop
+def test_what_can_never_be_received_is_refused_before_a_frame_is_there(place: str, loops: Loops) -> None:
+    async def main() -> None:
+        async with half_here(place) as (here, peer):
+            for buffer, why in ((b"constant", "not writable"), (memoryview(bytearray(8))[::2], "not contiguous")):
+                with pytest.raises(BufferError, match=why):
+                    await asyncio.wait_for(here.recv_into(buffer), PATIENCE)
+            with pytest.raises(TypeError):
+                await asyncio.wait_for(here.recv_into(5), PATIENCE)  # type: ignore[arg-type]
+            with pytest.raises(ValueError, match="max is 0: it must be at least 1"):
+                await asyncio.wait_for(here.recv_batch(0), PATIENCE)
+            peer.send(b"fits")
+            assert await here.recv_into(memoryview(bytearray(8)).cast("B", (2, 4))) == 4
+
+    run(loops, main())
+
+
+def test_messages_are_no_matter_of_a_loop(place: str) -> None:
+    @ringway.message
+    class Tick:
+        price: ringway.f64
+
+    for call in (ringway.asyncio.listen, ringway.asyncio.connect):
+        with pytest.raises(TypeError, match=r"sends: a connection in a loop carries bytes; say sends=ringway\.typed\.schema"):
+            made = call(place, sends=Tick)  # type: ignore[arg-type]
+            asyncio.run(made)  # type: ignore[arg-type]
+    assert not os.path.exists(place)
+    with ringway.listen(place, sends=Tick, expects=()) as listener:
+        with pytest.raises(TypeError, match="a typed one is its `untyped`"):
+            ringway.asyncio.Listener(listener)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="a typed one is its `untyped`"):
+            ringway.asyncio.Connection(listener)  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -78,6 +79,10 @@ def test_batches(pair: Pair) -> None:
     reader.start()
     assert client.send_batch([b"x" * 1000] * 2000, timeout=20) == 2000
     reader.join()
+    for max in (0, -1):
+        for call in (server.recv_batch, server.recv_batch_kinds, server.receiver.recv_batch):
+            with pytest.raises(ValueError, match=f"max is {max}: it must be at least 1"):
+                call(max, timeout=0)
     with pytest.raises(ringway.TimedOut) as raised:
         client.send_batch([b"x" * 1000] * 2000, timeout=0.01)
     assert 0 < raised.value.sent < 2000
@@ -349,6 +354,15 @@ def test_errors_at_once(place: str) -> None:
         ringway.listen(place, nonsense=1)  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="handshake_timeout is how long"):
         ringway.connect(place, timeout=1)  # type: ignore[call-overload]
+    wrong: tuple[tuple[dict[str, Any], type[Exception], str], ...] = (
+        ({"capacity": -1}, OverflowError, "capacity: can't convert negative int"), ({"lanes": "2"}, TypeError, "lanes: 'str' object"),
+        ({"allow_uid": -1}, OverflowError, "allow_uid: out of range"), ({"allow_uid": ["root"]}, TypeError, "allow_uid: 'str' object"),
+        ({"wait": 3}, TypeError, "wait: 'int' object"), ({"wait": "soon"}, ValueError, '^wait is "soon"'), ({"limits": 3}, TypeError, "limits: 'int' object"),
+        ({"trust_peer": "yes"}, TypeError, "trust_peer: 'str' object"), ({"handshake_timeout": "a"}, TypeError, "handshake_timeout: must be real number"),
+    )
+    for option, kind, why in wrong:
+        with pytest.raises(kind, match=why):
+            ringway.listen(place, **option)
     with ringway.listen(place):
         with pytest.raises(ringway.NameTaken) as taken:
             ringway.listen(place)

@@ -371,6 +371,71 @@ def test_a_memoryview_in_a_forked_child_touches_nothing_of_it() -> None:
     assert done.returncode == 0, done.stderr
 
 
+_CALLS_AT_THE_END = """
+import sys
+from functools import partial
+import ringway
+from ringway.multiprocessing import Pipe
+
+left, right = ringway.pair()
+one, other = Pipe()
+# Both sides come to their rings.
+for _ in range(20):
+    for here, there in ((one, other), (other, one)):
+        here.send_bytes(b"begin")
+        assert there.poll(10) and there.recv_bytes() == b"begin"
+assert one._out is not None and other._in is not None
+
+class Finalizer:
+    def __init__(self, calls):
+        self.calls = calls
+
+    # What it needs is its own: the module's names are gone by then.
+    def __del__(self, print=print, is_ending=sys.is_finalizing):
+        print(is_ending())
+        for call in self.calls:
+            try:
+                print(call())
+            except BaseException as error:
+                print(type(error).__name__)
+
+left.send(b"x")
+# The interpreter forgets it when it ends.
+sys.last_value = Finalizer([
+    partial(right.recv, 10.0),                   # with an argument, which another method takes
+    partial(left.receiver.recv, timeout=0.01),   # with a name, and nothing comes
+    partial(left.send, bytes(1 << 20)),          # an error with numbers
+    partial(left.send, b"more"),
+    partial(right.recv, timeout=10),
+    partial(left.send, b"one", 2, 3, 4),
+    partial(left.send, 5),
+    partial(one.send, {"a": [1, "two", None]}),
+    partial(other.poll, 10),
+    other.recv,
+    partial(one.send_bytes, b"bytes"),
+    partial(other.recv_bytes, 100),
+    partial(other.poll, 0.01),
+    one.close,
+    other.recv,
+    other.recv_bytes,
+    partial(other.send, b"to nobody"),
+    right.close,
+    left.recv,
+    partial(list, left),
+    left.sender.check,
+])
+"""
+
+
+def test_what_is_called_while_the_interpreter_ends_answers() -> None:
+    done = subprocess.run([sys.executable, "-c", _CALLS_AT_THE_END], capture_output=True, text=True, timeout=PATIENCE)
+    assert (done.returncode, done.stderr) == (0, ""), done
+    lent, pipe = "b'x' TimedOut TooLarge None b'more' TypeError TypeError", "None True {'a': [1, 'two', None]} None b'bytes' False"
+    ends = "None EOFError EOFError BrokenPipeError None Closed [] Closed"
+    # A value has spaces, and no line's end.
+    assert done.stdout.replace("\n", " ") == f"True {lent} {pipe} {ends} ", done.stdout
+
+
 def test_a_negative_timeout_is_refused_with_a_frame_there_too(pair: Pair) -> None:
     left, right = pair
     left.send(b"stays")

@@ -359,8 +359,6 @@ if child == 0:
             call()
         except ringway.Forked:
             raised += 1
-        except ringway.InUse:
-            raised += 1
     for thing in (listener, server, client):
         with thing:
             pass

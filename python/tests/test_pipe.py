@@ -63,6 +63,10 @@ def test_parts_of_buffers(ends: Pair) -> None:
     for wrong in ((-1, None), (7, None), (0, 7), (0, -1)):
         with pytest.raises(ValueError):
             one.send_bytes(b"abcdef", *wrong)
+    # Nothing of what is refused is kept.
+    for gaps in (memoryview(b"abcdef")[::2], memoryview(array.array("i", [1, 2, 3]))[::2]):
+        with pytest.raises(BufferError, match="not contiguous"):
+            one.send_bytes(gaps)
     one.send_bytes(b"into")
     target = bytearray(8)
     assert (other.recv_bytes_into(target, 2), bytes(target)) == (4, b"\0\0into\0\0")

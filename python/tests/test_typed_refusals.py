@@ -5,12 +5,12 @@
 # pyright: basic
 
 import enum
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 import ringway
-from ringway.typed import Array, Bytes, Maybe, Text, encode, enumeration, f32, f64, field, lane, message, padding, u8, u16, u32, u64, u128
+from ringway.typed import Array, Bytes, Maybe, Text, decode, encode, enumeration, f32, f64, field, lane, message, padding, u8, u16, u32, u64, u128
 
 
 def refused(text: str, **annotations: Any) -> None:
@@ -39,6 +39,9 @@ def test_types_that_no_field_has() -> None:
     refused("a dict has no layout", a=dict[str, u8])
     refused("it says nothing", a=Any)
     refused("the field `a` has one type", a=u8 | u16 | None)
+    refused("a text has a size: use Text[16]", a=Text)
+    refused("bytes have a size: use Bytes[16]", a=Bytes)
+    refused("an array has elements, and a number of them", a=Array)
     refused("no field can have it", a=object)
     refused("its count of two bytes can say at most 65535", a=Bytes[65536])
     refused("an array whose elements have no bytes", a=Array[Text[0], 3])
@@ -143,3 +146,21 @@ def test_values_that_no_frame_holds() -> None:
             with pytest.raises(ringway.Invalid) as found:
                 encode(made(**{**good, name: value}))
             assert text in str(found.value) and found.value.path.startswith(name), (name, value, str(found.value))
+
+
+def test_what_is_no_class_and_no_payload() -> None:
+    made: Any = message(type("Made", (), {"__annotations__": {"a": f64}}))
+    payload, unclassy = encode(made(1.0)), cast(Any, 5)
+    assert decode(made, bytearray(payload)) == made(1.0)
+    with pytest.raises(TypeError, match="goes before a class, and not 5: its options have names"):
+        message(unclassy)
+    with pytest.raises(TypeError, match="the message's class comes first, and is not 5"):
+        decode(unclassy, payload)
+    # Not as many zeros.
+    wrong: Any
+    for wrong in (8, "12345678", None):
+        with pytest.raises(TypeError, match="a bytes-like object is required"):
+            decode(made, wrong)
+    left, right = ringway.pair()
+    with left, right, pytest.raises(TypeError, match="an array of NumPy is wanted, and not `list`"):
+        ringway.typed.Sender(left.sender, lane(made)).send_array(cast(Any, [1.0]))

@@ -303,62 +303,6 @@ fn a_flood_of_expired_frames_keeps_no_call_from_its_deadline() {
     assert!(dropped > 1000, "{dropped}");
 }
 
-/// While frames are held what was dropped is released with those before it; where none are, at once.
-#[test]
-fn held_frames_and_dropped_ones() {
-    let config = Config::new().capacity(4096).peer_capacity(4096);
-    let (mut sender, mut receiver, _) = halves("held", &config);
-    receiver.hold(true);
-    for _ in 0..50 {
-        // Nothing is held, and yet nobody waits for ever.
-        send_stale(&mut sender, &[1; 400]);
-        assert_eq!(receiver.try_recv().map(drop), Err(RecvError::Empty));
-    }
-    assert_eq!(receiver.expired(), 50);
-    sender.send(b"held").unwrap();
-    assert_eq!(receiver.recv().unwrap().to_vec(), b"held");
-    send_stale(&mut sender, b"stale");
-    sender.send_expiring(b"also held", hour()).unwrap();
-    for _ in 0..3 {
-        // Looked at, and let go: nothing of it is released.
-        assert_eq!(receiver.arm().unwrap(), Arm::Ready);
-        assert_eq!(receiver.recv().unwrap().to_vec(), b"also held");
-        assert!(receiver.rewind() > 0);
-        assert_eq!(receiver.recv().unwrap().to_vec(), b"held");
-    }
-    assert_eq!(receiver.expired(), 51, "dropped again, and counted once");
-    // Looked at, and then everything before it is released: a rewind finds it whole.
-    assert_eq!(receiver.arm().unwrap(), Arm::Ready);
-    receiver.release();
-    assert_eq!(receiver.recv().unwrap().to_vec(), b"also held");
-    receiver.rewind();
-    assert_eq!(receiver.recv().unwrap().to_vec(), b"also held");
-}
-
-/// What is dropped on the way to a frame that is then held is told to the sender all the same.
-#[test]
-fn room_that_is_dropped_before_a_held_frame_comes_back() {
-    let config = Config::new().capacity(4096).peer_capacity(4096);
-    let (mut sender, mut receiver, _) = halves("held-behind", &config);
-    receiver.hold(true);
-    send_stale(&mut sender, &[1; 1600]);
-    sender.send(b"held").unwrap();
-    assert_eq!(receiver.recv().unwrap().to_vec(), b"held");
-    assert_eq!(sender.try_send(&[2; 3000]), Ok(()));
-    assert_eq!(receiver.recv().unwrap().len(), 3000);
-    // In a batch too.
-    receiver.release();
-    receiver.hold(false);
-    receiver.hold(true);
-    send_stale(&mut sender, &[1; 1600]);
-    sender.send(b"held").unwrap();
-    let mut frames = receiver.recv_batch(10).unwrap();
-    assert_eq!(frames.next_frame().unwrap().to_vec(), b"held");
-    assert!(frames.next_frame().is_none());
-    drop(frames);
-    assert_eq!(sender.try_send(&[2; 3000]), Ok(()));
-}
-
 /// However much a batch drops on its way: it is released with what was handed out, and no sooner.
 #[test]
 fn a_batch_that_drops_frames_tells_nothing_before_it_is_over() {

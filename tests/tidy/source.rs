@@ -72,9 +72,11 @@ impl Source {
 
     /// Whether a place is compiled for tests only.
     pub(crate) fn in_test(&self, offset: usize) -> bool {
-        self.around(offset)
-            .iter()
-            .any(|head| head.contains("cfg(test)") || head.contains("cfg(all(test"))
+        self.around(offset).iter().any(|head| {
+            ["cfg(test)", "cfg(all(test", "#[test]"]
+                .iter()
+                .any(|mark| head.contains(mark))
+        })
     }
 
     /// The comment directly above the statement that `line` belongs to; attributes and the statement's own beginning may

@@ -21,6 +21,9 @@ _INSTEAD: dict[Any, str] = {
     list: "a list has no size: use Array[f64, 4], or `list[f64]` as the last field",
     tuple: "a tuple has no layout: use a class that is a message",
     dict: "a dict has no layout: use a class that is a message",
+    spelling.Text: "a text has a size: use Text[16]",
+    spelling.Bytes: "bytes have a size: use Bytes[16]",
+    spelling.Array: "an array has elements, and a number of them: use Array[f64, 4]",
     Any: "it says nothing: use a type of ringway.typed",
 }
 

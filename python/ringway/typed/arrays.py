@@ -100,6 +100,8 @@ def ready(of: Any, array: NDArray[Any]) -> NDArray[Any]:
     """The array as it can be sent: of the message's dtype, without gaps between its elements, and with values only."""
     columns = columns_of(shape_of(of))
     shape, wanted = columns.shape, columns.dtype
+    if not isinstance(array, np.ndarray):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"an array of NumPy is wanted, and not `{type(array).__name__}`: make it with ringway.typed.array, or send messages by send_batch")
     if array.dtype is wanted or array.dtype == wanted:
         made = array if array.ndim == 1 and array.flags.c_contiguous else np.ascontiguousarray(array).reshape(-1)
     elif array.dtype.names == wanted.names and wanted.names is not None:

@@ -16,7 +16,7 @@ from ringway.typed.fields import MISSING, Said
 from ringway.typed.shape import Shape, shape_of
 
 if typing.TYPE_CHECKING:
-    from typing_extensions import dataclass_transform
+    from typing_extensions import Buffer, dataclass_transform
 elif hasattr(typing, "dataclass_transform"):
     dataclass_transform = typing.dataclass_transform
 
@@ -61,6 +61,8 @@ def message(made: Any = None, /, *, kind: int | None = None, name: str | None = 
 
 
 def _make(made: type[T], kind: int | None, name: str | None, globals: dict[str, Any], locals: Any) -> type[T]:
+    if not hasattr(made, "__bases__"):
+        raise TypeError(f"@message goes before a class, and not {made!r}: its options have names, message(kind=3)")
     if kind is not None and not 0 <= kind <= 0xFFFF:
         raise TypeError(f"the kind of `{made.__name__}` is {kind}; a kind is from 0 to 65535")
     if made.__bases__ != (object,):
@@ -139,11 +141,14 @@ def encode(message: Any) -> bytes:
     return shape_of(message).encode(message)
 
 
-def decode(of: type[T], payload: bytes) -> T:
+def decode(of: type[T], payload: Buffer) -> T:
     """The message of a payload.
 
     Raises :class:`Invalid` for bytes that are none.
     """
+    if not isinstance(of, type):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"the message's class comes first, and is not {of!r}: decode(Quote, payload)")
     shape = shape_of(of)
-    found: T = shape.decoder(shape.record.size)(bytes(payload))
+    # Of an int `bytes` would make as many zeros.
+    found: T = shape.decoder(shape.record.size)(bytes(memoryview(payload)))
     return found

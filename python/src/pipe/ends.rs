@@ -3,13 +3,13 @@
 use pyo3::exceptions::{PyBrokenPipeError, PyEOFError, PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 
-use crate::errors::{Fault, is};
+use crate::errors::{Fault, builtin, is};
 use crate::half::State;
 
 /// What a send raises for an error of its half.
 #[cold]
 pub(super) fn not_sent(py: Python<'_>, error: PyErr, state: &State) -> PyErr {
-    let gone = || PyBrokenPipeError::new_err((libc::EPIPE, "Broken pipe"));
+    let gone = || builtin::<PyBrokenPipeError>(py, (libc::EPIPE, "Broken pipe"));
     let interrupted = "a send of this end was interrupted by what sends with it: a signal handler, or a finalizer";
     told(py, error, state, gone, interrupted)
 }
@@ -19,9 +19,9 @@ pub(super) fn not_sent(py: Python<'_>, error: PyErr, state: &State) -> PyErr {
 pub(super) fn not_received(py: Python<'_>, error: PyErr, state: &State, amid: bool) -> PyErr {
     let gone = || {
         if amid {
-            PyOSError::new_err("got end of file during message")
+            builtin::<PyOSError>(py, ("got end of file during message",))
         } else {
-            PyEOFError::new_err(())
+            builtin::<PyEOFError>(py, ())
         }
     };
     let interrupted = "a receive of this end was interrupted by what receives with it: a signal handler, or a finalizer";
@@ -38,15 +38,15 @@ fn told(
     let one_of = |faults: &[Fault]| faults.iter().any(|fault| is(py, &error, *fault));
     let told = if one_of(&[Fault::Closed, Fault::PeerClosed, Fault::PeerDied]) {
         if state.closing.is_set() {
-            PyOSError::new_err("handle is closed")
+            builtin::<PyOSError>(py, ("handle is closed",))
         } else {
             gone()
         }
     } else if one_of(&[Fault::Forked]) {
         let text = "this end belongs to the process that forked this one, which has used it: fork before an end is used";
-        PyOSError::new_err((libc::EPERM, text))
+        builtin::<PyOSError>(py, (libc::EPERM, text))
     } else if one_of(&[Fault::InUse]) {
-        PyRuntimeError::new_err(interrupted)
+        builtin::<PyRuntimeError>(py, (interrupted,))
     } else {
         return error;
     };
