@@ -18,7 +18,14 @@ pub(crate) fn exception<'py>(class: &Bound<'py, PyAny>, arguments: impl PyCallAr
         .map_or_else(|error| error, PyErr::from_value)
 }
 
-/// The same of a class of Python's own.
+/// The same of one that `PyO3` is to make, for the same reason.
+#[cold]
+pub(crate) fn made(py: Python<'_>, error: PyErr) -> PyErr {
+    error.restore(py);
+    PyErr::fetch(py)
+}
+
+/// An exception of a class of Python's own.
 #[cold]
 pub(crate) fn builtin<'py, T: PyTypeInfo>(
     py: Python<'py>,

@@ -415,6 +415,8 @@ sys.last_value = Finalizer([
     partial(one.send_bytes, b"bytes"),
     partial(other.recv_bytes, 100),
     partial(other.poll, 0.01),
+    partial(one._out.send, b"no message", 77),
+    other.recv,
     one.close,
     other.recv,
     other.recv_bytes,
@@ -431,7 +433,7 @@ def test_what_is_called_while_the_interpreter_ends_answers() -> None:
     done = subprocess.run([sys.executable, "-c", _CALLS_AT_THE_END], capture_output=True, text=True, timeout=PATIENCE)
     assert (done.returncode, done.stderr) == (0, ""), done
     lent, pipe = "b'x' TimedOut TooLarge None b'more' TypeError TypeError", "None True {'a': [1, 'two', None]} None b'bytes' False"
-    ends = "None EOFError EOFError BrokenPipeError None Closed [] Closed"
+    ends = "None OSError None EOFError EOFError BrokenPipeError None Closed [] Closed"
     # A value has spaces, and no line's end.
     assert done.stdout.replace("\n", " ") == f"True {lent} {pipe} {ends} ", done.stdout
 

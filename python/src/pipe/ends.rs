@@ -3,7 +3,7 @@
 use pyo3::exceptions::{PyBrokenPipeError, PyEOFError, PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 
-use crate::errors::{Fault, builtin, is};
+use crate::errors::{Fault, builtin, is, made};
 use crate::half::State;
 
 /// What a send raises for an error of its half.
@@ -35,6 +35,7 @@ fn told(
     gone: impl FnOnce() -> PyErr,
     interrupted: &'static str,
 ) -> PyErr {
+    let error = made(py, error);
     let one_of = |faults: &[Fault]| faults.iter().any(|fault| is(py, &error, *fault));
     let told = if one_of(&[Fault::Closed, Fault::PeerClosed, Fault::PeerDied]) {
         if state.closing.is_set() {
