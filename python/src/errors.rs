@@ -7,6 +7,7 @@ use ringway::{ErrorKind, RecvError, SendError};
 
 pub(crate) use crate::faults::Fault;
 use crate::faults::types;
+use crate::options;
 
 /// An exception of that class.
 ///
@@ -38,9 +39,33 @@ pub(crate) fn builtin<'py, T: PyTypeInfo>(
 #[cold]
 pub(crate) fn raise(py: Python<'_>, fault: Fault, text: impl Into<String>) -> PyErr {
     match types(py) {
-        Ok(types) => exception(types[fault as usize].bind(py), (text.into(),)),
+        Ok(types) => exception(types[fault as usize].bind(py), (in_python(&text.into()),)),
         Err(error) => error,
     }
+}
+
+/// The library's words for Python, where `Config::lanes` is the option `lanes`.
+fn in_python(text: &str) -> String {
+    let mut parts = text.split("Config::");
+    let mut told = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|letter: char| !letter.is_ascii_lowercase() && letter != '_');
+        let (name, rest) = part.split_at(end.unwrap_or(part.len()));
+        if !options::NAMES.contains(&name) {
+            told.push_str("Config::");
+            told.push_str(part);
+            continue;
+        }
+        let is_quoted = told.ends_with('`');
+        let quote = if is_quoted { "" } else { "`" };
+        told.push_str(if is_quoted { "" } else { "the option " });
+        let (value, rest) = match rest.strip_prefix("(true)") {
+            Some(rest) => ("=True", rest),
+            None => ("", rest),
+        };
+        told.push_str(&[quote, name, value, quote, rest].concat());
+    }
+    told
 }
 
 /// The same, with numbers as attributes.

@@ -12,7 +12,7 @@ use crate::errors::exception;
 use crate::schema::Schema;
 
 /// What is known.
-const NAMES: &[&str] = &[
+pub(crate) const NAMES: &[&str] = &[
     "alignment",
     "allow_tap",
     "allow_uid",

@@ -363,6 +363,12 @@ def test_errors_at_once(place: str) -> None:
     for option, kind, why in wrong:
         with pytest.raises(kind, match=why):
             ringway.listen(place, **option)
+    left, right = ringway.pair()
+    with left, right:
+        with pytest.raises(ringway.Priority, match="from 0 on: see the option `lanes`, which both sides set"):
+            left.send_at(1, b"x")
+        with pytest.raises(ringway.Error, match="the option `resumable=True`$"):
+            ringway.resume(place, left)
     with ringway.listen(place):
         with pytest.raises(ringway.NameTaken) as taken:
             ringway.listen(place)
