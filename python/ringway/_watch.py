@@ -26,7 +26,7 @@ class Watch:
         self._keeps = keeps
         # A copy of the half's, as long as it is registered.
         self._fd = -1
-        self.arm: Callable[..., bool] = half.arm
+        self.arm: Callable[..., bool] = half._arm
         # What `arm` is told: how much room is wanted, of a half that sends.
         self._size: tuple[int, ...] = ()
         self._loop: asyncio.AbstractEventLoop | None = None

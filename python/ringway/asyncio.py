@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import operator
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from os import PathLike
@@ -52,7 +53,7 @@ __all__ = ["MOMENT", "Connection", "Listener", "connect", "listen", "resume"]
 
 T = TypeVar("T")
 
-_glimpse = _ringway._glimpse
+_glimpse, _lent = _ringway._glimpse, _ringway._lent
 
 MOMENT = 20
 """For so many microseconds, at most, a call looks again while nothing else of the loop runs."""
@@ -260,15 +261,13 @@ class Connection:
 
     async def recv_into(self, buffer: Buffer) -> int:
         """Copies the next frame into a buffer, waiting for it; returns its length. ``ringway.Truncated``: the buffer is too short, and the frame stays."""
-        with memoryview(buffer) as view:
-            # Said now, and not when there is a frame.
-            if view.readonly or not view.c_contiguous:
-                raise BufferError("the buffer is not writable" if view.readonly else "the buffer is not contiguous")
+        # What it cannot be received into is told now, and not when there is a frame.
+        _lent(buffer, True)
         return await self._until(lambda: self._receiver.recv_into(buffer, 0))
 
     async def recv_batch(self, max: int = 64) -> list[bytes]:
         """The frames that are there, at most ``max`` of them; waits for the first."""
-        if max < 1:
+        if operator.index(max) < 1:
             raise ValueError(f"max is {max}: it must be at least 1")
         return await self._until(lambda: self._receiver.recv_batch(max, 0))
 
@@ -332,8 +331,7 @@ class Connection:
         if self._turns is None and self._send(buffer, kind):
             self._calls -= 1
             return
-        with memoryview(buffer) as view:
-            size = view.nbytes
+        size = _lent(buffer, False)
         async with self._turn() as watch:
             idle = 0
             while not self._send(buffer, kind):
@@ -353,9 +351,8 @@ class Connection:
             self._calls -= 1
             return
         ends = asyncio.get_running_loop().time() + lifetime
-        with memoryview(buffer) as view:
-            # The moment at which it expires lies before it in the ring.
-            size = view.nbytes + 8
+        # The moment at which it expires lies before it in the ring.
+        size = _lent(buffer, False) + 8
 
         def left() -> float:
             return max(ends - asyncio.get_running_loop().time(), 0.0)
@@ -390,8 +387,7 @@ class Connection:
                     sent += now
                     del left[:now]
                     idle = 0 if now else idle
-                    with memoryview(left[0]) as view:
-                        size = view.nbytes
+                    size = _lent(left[0], False)
                     if not await watch.sleep(size):
                         await _breathe(idle)
                         idle += 1

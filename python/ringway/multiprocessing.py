@@ -214,6 +214,8 @@ class Connection:
         """Receives a message into a buffer, from ``offset`` on; returns its length. ``BufferTooShort``, with the message: there is no room for it."""
         self._check_readable()
         with memoryview(buf) as view, view.cast("B") as target:
+            if view.readonly:
+                raise TypeError("a buffer is wanted that can be written to")
             if offset < 0:
                 raise ValueError("negative offset")
             if offset > target.nbytes:
@@ -488,9 +490,7 @@ def _reduce(end: Connection) -> Any:
     return _rebuild, (*copies, dials, options, end._readable, end._writable)
 
 
-def _rebuild(
-    line: Any, data: Any, dials: bool, options: _Options, readable: bool, writable: bool
-) -> Connection:
+def _rebuild(line: Any, data: Any, dials: bool, options: _Options, readable: bool, writable: bool) -> Connection:
     with socket.socket(fileno=data.detach()) as held:
         early = Early(line.detach(), held.detach(), dials, options)
     return Connection(early, readable, writable)

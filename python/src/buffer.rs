@@ -83,6 +83,17 @@ impl Drop for Lent<'_> {
     }
 }
 
+/// How many bytes an object lends to be sent, or to be received into: what a call that sends or receives would refuse is refused.
+#[pyfunction]
+pub(crate) fn _lent(object: &Bound<'_, PyAny>, to_write: bool) -> PyResult<usize> {
+    let lent = if to_write {
+        Lent::to_write(object)
+    } else {
+        Lent::to_read(object)
+    };
+    lent.map(|lent| lent.len())
+}
+
 /// Copies of so many bytes on are made without the interpreter's lock, where nothing can change under them.
 pub(crate) const LONG: usize = 256 << 10;
 

@@ -197,12 +197,14 @@ unsafe fn leave<C: Call>(
             let method = method.expect("kept before the method could be called");
             method.bind(py).call(given, Some(&named))
         };
-        match answer() {
-            Ok(answer) => answer.into_ptr(),
-            Err(error) => {
+        // A panic that the method has told as an exception goes on where it is taken for an error.
+        match catch_unwind(AssertUnwindSafe(answer)) {
+            Ok(Ok(answer)) => answer.into_ptr(),
+            Ok(Err(error)) => {
                 error.restore(py);
                 std::ptr::null_mut()
             }
+            Err(_) => panicked(),
         }
     };
     // SAFETY: the caller promises that this thread is attached. `PyO3` counts attachments, and here it was not asked before.

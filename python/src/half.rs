@@ -20,7 +20,7 @@ pub(crate) struct State {
     /// A call panicked in it: it was closed by that.
     panicked: Flag,
     pub(crate) wait: Wait,
-    /// A loop sleeps by the descriptor, as far as is known.
+    /// A task sleeps by the descriptor, as far as is known.
     armed: AtomicBool,
     interrupter: Interrupter,
     descriptor: RawFd,
@@ -53,17 +53,16 @@ pub(crate) fn closed_here(py: Python<'_>) -> PyErr {
 }
 
 impl State {
-    /// What `arm` has answered to a loop.
+    /// What arming has answered to a task's loop.
     pub(crate) fn note_armed(&self, armed: bool) {
         // ORD: armed: Relaxed, the interpreter's lock is held here and where it is read; partner: the load in this file.
         self.armed.store(armed, Ordering::Relaxed);
     }
 
-    /// A call has waited, by which the half is awake, and nothing rings for a loop that sleeps by it: that one is to arm it again.
-    pub(crate) fn has_waited(&self) {
+    /// A call has had the half awake, and nothing rings for a task that sleeps by it: its loop is to arm it again. It is told by each such call until it does, since the next one may take this ring.
+    pub(crate) fn is_awake(&self) {
         // ORD: armed: Relaxed, as above; partner: the store in this file.
         if self.armed.load(Ordering::Relaxed) {
-            self.note_armed(false);
             self.interrupter.interrupt();
         }
     }

@@ -4,6 +4,7 @@ use pyo3::exceptions::PyImportError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use crate::buffer::_lent;
 use crate::connection::{Connection, Peer, connect};
 use crate::direct;
 use crate::faults;
@@ -97,6 +98,7 @@ fn private(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(_dial, module)?,
         wrap_pyfunction!(_dial_on, module)?,
         wrap_pyfunction!(_glimpse, module)?,
+        wrap_pyfunction!(_lent, module)?,
         wrap_pyfunction!(keep_batch, module)?,
         wrap_pyfunction!(_pipe_dump, module)?,
         wrap_pyfunction!(_pipe_load, module)?,

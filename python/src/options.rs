@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyInt, PyString};
+use pyo3::types::{PyDict, PyString};
 use ringway::{Address, Config, Limits, Wait};
 
-use crate::errors::exception;
+use crate::errors::{exception, made};
 use crate::schema::Schema;
 
 /// What is known.
@@ -105,14 +105,21 @@ fn unknown(call: &str, name: &str) -> PyErr {
     ))
 }
 
-/// The same error, which says of which option it is.
+/// The same error, which says of which option it is. What a program's own code has raised stays as it is.
 #[cold]
 fn named(py: Python<'_>, name: &str, error: PyErr) -> PyErr {
+    let error = made(py, error);
+    let class = error.get_type(py);
+    let is_ours = class.is(py.get_type::<PyTypeError>())
+        || class.is(py.get_type::<PyValueError>())
+        || class.is(py.get_type::<PyOverflowError>());
     let text = error.value(py).to_string();
-    if text.starts_with(name) {
+    if !is_ours || text.starts_with(name) {
         return error;
     }
-    exception(&error.get_type(py), (format!("{name}: {text}"),))
+    let told = exception(&class, (format!("{name}: {text}"),));
+    told.set_cause(py, Some(error));
+    told
 }
 
 /// Checks the names and types of options that are used later.
@@ -136,7 +143,8 @@ fn one(
         "allow_tap" => config.allow_tap(value.extract()?),
         "allow_uid" => match value.extract::<u32>() {
             Ok(uid) => config.allow_uid(uid),
-            Err(error) if value.is_instance_of::<PyInt>() => return Err(error),
+            // What is a number is none, and not one of several.
+            Err(error) if value.hasattr("__index__")? => return Err(error),
             Err(_) => value.try_iter()?.try_fold(config, |config, uid| {
                 PyResult::Ok(config.allow_uid(uid?.extract()?))
             })?,

@@ -190,6 +190,17 @@ impl Receiver {
         }
     }
 
+    fn armed(&self, py: Python<'_>) -> PyResult<bool> {
+        let Some(mut inbox) = self.half.enter_at_once(py)? else {
+            return Ok(false);
+        };
+        let armed = inbox.receiver(py)?.arm();
+        armed.map_or_else(
+            |error| Err(not_received(py, error)),
+            |armed| Ok(armed == Arm::Armed),
+        )
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.half.state.closing.is_set()
     }
@@ -369,11 +380,16 @@ impl Receiver {
     /// >>> receiver.try_recv()
     /// b'hello'
     pub(crate) fn arm(&self, py: Python<'_>) -> PyResult<bool> {
-        let Some(mut inbox) = self.half.enter_at_once(py)? else {
-            return Ok(false);
-        };
-        let armed = inbox.receiver(py)?.arm();
-        let armed = armed.map_err(|error| not_received(py, error))? == Arm::Armed;
+        let armed = self.armed(py)?;
+        if !armed {
+            self.half.state.is_awake();
+        }
+        Ok(armed)
+    }
+
+    /// The same for the loop of a task, which arms it again when another call has had it awake.
+    fn _arm(&self, py: Python<'_>) -> PyResult<bool> {
+        let armed = self.armed(py)?;
         self.half.state.note_armed(armed);
         Ok(armed)
     }

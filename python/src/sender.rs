@@ -110,6 +110,17 @@ impl Sender {
         self.capacity
     }
 
+    fn armed(&self, py: Python<'_>, room: Room) -> PyResult<bool> {
+        let Some(mut outbox) = self.half.enter_at_once(py)? else {
+            return Ok(false);
+        };
+        let armed = outbox.sender(py)?.arm(room);
+        armed.map_or_else(
+            |error| Err(not_sent(py, error)),
+            |armed| Ok(armed == Arm::Armed),
+        )
+    }
+
     pub(crate) fn longest(&self) -> usize {
         self.max_payload
     }
@@ -357,9 +368,6 @@ impl Sender {
     /// `aligned`: room for `reserve`, which where the option `alignment` is set may take a pad before the bytes. `expiring`: room for `try_send_expiring`, which takes eight bytes more.
     #[pyo3(signature = (size=0, *, aligned=false, expiring=false))]
     fn arm(&self, py: Python<'_>, size: usize, aligned: bool, expiring: bool) -> PyResult<bool> {
-        let Some(mut outbox) = self.half.enter_at_once(py)? else {
-            return Ok(false);
-        };
         let mut room = Room::of(size);
         if aligned {
             room = room.aligned(self.alignment);
@@ -367,8 +375,17 @@ impl Sender {
         if expiring {
             room = room.expiring();
         }
-        let armed = outbox.sender(py)?.arm(room);
-        let armed = armed.map_err(|error| not_sent(py, error))? == Arm::Armed;
+        let armed = self.armed(py, room)?;
+        if !armed {
+            self.half.state.is_awake();
+        }
+        Ok(armed)
+    }
+
+    /// The same for the loop of a task, which arms it again when another call has had it awake.
+    #[pyo3(signature = (size=0))]
+    fn _arm(&self, py: Python<'_>, size: usize) -> PyResult<bool> {
+        let armed = self.armed(py, Room::of(size))?;
         self.half.state.note_armed(armed);
         Ok(armed)
     }

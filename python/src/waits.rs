@@ -134,7 +134,7 @@ fn patiently<T: Send, E: Vain + Send>(
     wait: impl FnMut(Deadline) -> Result<T, E> + Send,
 ) -> PyResult<T> {
     let waited = in_slices(py, state, deadline, wait);
-    state.has_waited();
+    state.is_awake();
     waited
 }
 

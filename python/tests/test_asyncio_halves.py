@@ -6,7 +6,9 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
+import numpy
 import pytest
 
 import ringway
@@ -127,12 +129,14 @@ def test_a_task_that_waits_is_woken_behind_a_call_that_has_waited_too(place: str
             await asyncio.sleep(0.02)
             assert not waits.done()
 
+            drained: list[bytes] = []
+
             def peers() -> None:
                 time.sleep(0.05)
                 if half == "receiver":
                     peer.send(b"to the call")
                 else:
-                    drain(peer)
+                    drained.extend(drain(peer))
 
             thread = threading.Thread(target=peers)
             thread.start()
@@ -142,13 +146,21 @@ def test_a_task_that_waits_is_woken_behind_a_call_that_has_waited_too(place: str
                 here.sync.send(CALLS, PATIENCE)
             thread.join()
             if half == "receiver":
+                # Another one, before the loop has looked: it hears of the first one's ring.
+                with pytest.raises(ringway.TimedOut):
+                    here.sync.recv(0.05)
                 await asyncio.sleep(0.02)
                 assert not waits.done()
+                # Nor does arming by hand, which finds this one, take the task's sleep away.
+                peer.send(b"by hand")
+                assert not here.sync.receiver.arm() and here.sync.try_recv() == b"by hand"
                 peer.send(b"to the task")
                 assert await asyncio.wait_for(waits, PATIENCE) == b"to the task"
             else:
+                assert not here.sync.sender.arm(10)
                 await asyncio.wait_for(waits, PATIENCE)
-                assert drain(peer)[-2:] == [CALLS, LAST]
+                drained += drain(peer)
+                assert drained[-2:] == [CALLS, LAST]
 
     run(loops, main())
 
@@ -165,13 +177,16 @@ def drain(peer: ringway.Connection) -> list[bytes]:
 def test_what_can_never_be_received_is_refused_before_a_frame_is_there(place: str, loops: Loops) -> None:
     async def main() -> None:
         async with half_here(place) as (here, peer):
-            for buffer, why in ((b"constant", "not writable"), (memoryview(bytearray(8))[::2], "not contiguous")):
+            for buffer, why in ((b"constant", "not writable"), (memoryview(bytearray(8))[::2], "not C-contiguous")):
                 with pytest.raises(BufferError, match=why):
                     await asyncio.wait_for(here.recv_into(buffer), PATIENCE)
             with pytest.raises(TypeError):
                 await asyncio.wait_for(here.recv_into(5), PATIENCE)  # type: ignore[arg-type]
             with pytest.raises(ValueError, match="max is 0: it must be at least 1"):
                 await asyncio.wait_for(here.recv_batch(0), PATIENCE)
+            dates: Any = numpy.zeros(2, "M8[s]")  # of which a memoryview would say that it has no format
+            peer.send(bytes(16))
+            assert await here.recv_into(dates) == 16
             peer.send(b"fits")
             assert await here.recv_into(memoryview(bytearray(8)).cast("B", (2, 4))) == 4
 

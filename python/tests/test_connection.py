@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -363,6 +364,21 @@ def test_errors_at_once(place: str) -> None:
     for option, kind, why in wrong:
         with pytest.raises(kind, match=why):
             ringway.listen(place, **option)
+
+    class Refusal(Exception):
+        def __init__(self, code: int, why: str) -> None:
+            super().__init__(code, why)
+
+    def uids() -> Iterator[int]:
+        raise Refusal(3, "the program's own")
+        yield 0
+
+    # It stays what it is.
+    with pytest.raises(Refusal) as own:
+        ringway.listen(place, allow_uid=uids())
+    assert own.value.args == (3, "the program's own")
+    with pytest.raises(UnicodeEncodeError):
+        ringway.listen(place, wait="\ud800")  # type: ignore[call-overload]  # pyright: ignore
     left, right = ringway.pair()
     with left, right:
         with pytest.raises(ringway.Priority, match="from 0 on: see the option `lanes`, which both sides set"):

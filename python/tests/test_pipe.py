@@ -70,6 +70,10 @@ def test_parts_of_buffers(ends: Pair) -> None:
     one.send_bytes(b"into")
     target = bytearray(8)
     assert (other.recv_bytes_into(target, 2), bytes(target)) == (4, b"\0\0into\0\0")
+    one.send_bytes(b"stays")
+    with pytest.raises(TypeError, match="can be written to"):
+        other.recv_bytes_into(bytes(8))
+    assert other.recv_bytes() == b"stays"
     one.send_bytes(b"too long")
     with pytest.raises(BufferTooShort) as short:
         other.recv_bytes_into(bytearray(3))

@@ -279,7 +279,7 @@ fn a_flood_of_expired_frames_keeps_no_call_from_its_deadline() {
             while !done.load(std::sync::atomic::Ordering::Relaxed) {
                 let expires = Instant::now() + life;
                 life = match sender.try_send_expiring(&[], expires) {
-                    Ok(()) => life * 3 / 4,
+                    Ok(()) => (life * 3 / 4).max(Duration::from_nanos(1)),
                     // Of what it has sent, the most has to have expired by the time that it is read.
                     Err(_) => (life * 2).min(Duration::from_millis(10)),
                 };

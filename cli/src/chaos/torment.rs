@@ -319,10 +319,13 @@ impl<'a> Torment<'a> {
             }
         }
         let free = matches!(self.state, State::Peace) && self.report.faults() < self.order.count;
-        match self.steps.pass(&label, free) {
+        let drawn = self.steps.pass(&label, free);
+        if self.done.is_some() && self.report.faults() < self.order.count && !self.is_done() {
+            // One more that a pattern means: there is something to do again.
+            self.done = None;
+        }
+        match drawn {
             Some(drawn) => {
-                // One more that a pattern means: there is something to do again.
-                self.done = None;
                 running.reach()?;
                 self.report.strikes(drawn, None, Some(&label))?;
                 self.strike(running, drawn, true);

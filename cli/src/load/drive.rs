@@ -147,6 +147,13 @@ pub(crate) fn drive(spec: &Spec, sink: &mut impl Sink) {
             connection = None;
         }
         if now() >= last {
+            // What has come by then has come, wherever the time went.
+            let come = connection
+                .as_mut()
+                .map(|(_, receiver)| client.take_come(receiver, sink));
+            if let Some(Err(ended)) = come {
+                client.fail_sent(ended, sink);
+            }
             client.fail_sent(Outcome::NoReply, sink);
             // Whoever was stopped, or had no processor, has not even tried.
             let outcome = if client.full {

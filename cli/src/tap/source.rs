@@ -70,7 +70,7 @@ fn unknown(tap: &Tap, kind: Option<&str>) -> Option<String> {
 struct Live {
     lanes: Vec<TapLane>,
     questions: Sender<()>,
-    answers: Receiver<Result<Answer, Error>>,
+    answers: Receiver<Answer>,
     /// Whether an answer is to come.
     asked: bool,
     /// Whether it was told that new connections are not seen.
@@ -79,7 +79,8 @@ struct Live {
 
 /// What a question finds.
 enum Answer {
-    Lanes(Vec<TapLane>),
+    /// New ones, and why there may be more.
+    Lanes(Vec<TapLane>, Option<Error>),
     /// Another process listens there now.
     Another,
 }
@@ -97,7 +98,8 @@ enum Lack {
     Word,
     /// It is gone: connections outlive the listener that made them. Or another is there, since the one before let us read along.
     Listener,
-    Other,
+    /// What is there now is no listener, or cannot be asked.
+    Sense,
 }
 
 impl Lack {
@@ -107,7 +109,7 @@ impl Lack {
             ErrorKind::Resources | ErrorKind::Busy => Self::Room,
             ErrorKind::PeerGone => Self::Word,
             ErrorKind::NotFound | ErrorKind::Feature | ErrorKind::UidRefused => Self::Listener,
-            _ => Self::Other,
+            _ => Self::Sense,
         }
     }
 }
@@ -124,11 +126,12 @@ impl Live {
                 for () in asked {
                     let refreshed = tap.refresh();
                     let lanes = mem::take(tap.lanes());
-                    let found = match identity(&tap) {
-                        Ok(now) if now != who => Ok(Answer::Another),
-                        _ => refreshed.map(|()| Answer::Lanes(lanes)),
+                    let told = match identity(&tap) {
+                        Ok(now) if now != who => answer.send(Answer::Another),
+                        // It tells of a few at a time: those before an error are told of no more.
+                        _ => answer.send(Answer::Lanes(lanes, refreshed.err())),
                     };
-                    if answer.send(found).is_err() {
+                    if told.is_err() {
                         return;
                     }
                 }
@@ -141,9 +144,7 @@ impl Live {
             told: false,
         })
     }
-}
 
-impl Live {
     /// Once, and not of each question.
     fn tell(&mut self, words: &dyn Display) {
         if !mem::replace(&mut self.told, true) {
@@ -167,26 +168,28 @@ impl Source for Live {
             Err(TryRecvError::Disconnected) => return Err(gone()),
         };
         self.asked = false;
-        match answer {
-            Ok(Answer::Lanes(lanes)) => {
+        let error = match answer {
+            Answer::Another => return Ok(false),
+            Answer::Lanes(lanes, error) => {
                 self.lanes.extend(lanes);
-                Ok(true)
+                error
             }
-            Ok(Answer::Another) => Ok(false),
-            Err(error) => match Lack::of(error.kind()) {
-                Lack::Answer => {
-                    self.tell(&SILENT);
-                    Ok(true)
-                }
-                Lack::Room => {
-                    self.tell(&format!("new connections are not seen now: {error}"));
-                    Ok(true)
-                }
-                Lack::Word => Ok(true),
-                Lack::Listener => Ok(false),
-                Lack::Other => Err(failed(&error)),
-            },
+        };
+        let Some(error) = error else { return Ok(true) };
+        match Lack::of(error.kind()) {
+            Lack::Answer => self.tell(&SILENT),
+            Lack::Room => self.tell(&format!("new connections are not seen now: {error}")),
+            Lack::Word => {}
+            Lack::Listener => return Ok(false),
+            Lack::Sense => {
+                remark(
+                    "tap",
+                    &format!("no new connections are seen from now on: {error}"),
+                );
+                return Ok(false);
+            }
         }
+        Ok(true)
     }
 
     fn lanes(&mut self) -> &mut Vec<TapLane> {
@@ -244,7 +247,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_passes_and_what_is_about_the_listener_alone_ends_no_tap() {
+    fn what_is_missing_is_told_by_its_kind() {
         for (kind, lack) in [
             (ErrorKind::TimedOut, Lack::Answer),
             (ErrorKind::Resources, Lack::Room),
@@ -253,8 +256,8 @@ mod tests {
             (ErrorKind::NotFound, Lack::Listener),
             (ErrorKind::Feature, Lack::Listener),
             (ErrorKind::UidRefused, Lack::Listener),
-            (ErrorKind::Malformed, Lack::Other),
-            (ErrorKind::Io, Lack::Other),
+            (ErrorKind::Malformed, Lack::Sense),
+            (ErrorKind::Io, Lack::Sense),
         ] {
             assert_eq!(Lack::of(kind), lack, "{kind:?}");
         }

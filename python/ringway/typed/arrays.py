@@ -134,6 +134,8 @@ def receive(receiver: Receiver[Any], max: int, timeout: float | None, of: Any, o
     columns = columns_of(shape_of(made))
     shape, wanted = columns.shape, columns.dtype
     stride = reader.fixed.get(kind)
+    if max < 1:
+        raise ValueError(f"max is {max}: it must be at least 1")
     if out is None:
         target = np.empty(max, wanted)
     elif out.dtype != wanted or not out.flags.c_contiguous or out.ndim != 1:

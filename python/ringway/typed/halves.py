@@ -207,6 +207,8 @@ class Receiver(Generic[R]):
         A frame that is no message ends the list; it raises in the next call, or in this one if it is the first. A call that a signal's handler ends by an exception, such as
         ``KeyboardInterrupt``, has given out nothing: its messages are the next call's.
         """
+        if max < 1:
+            raise ValueError(f"max is {max}: it must be at least 1")
         while True:
             self.decode()
             given, kept = self.given, self.later[:]

@@ -150,5 +150,5 @@ def decode(of: type[T], payload: Buffer) -> T:
         raise TypeError(f"the message's class comes first, and is not {of!r}: decode(Quote, payload)")
     shape = shape_of(of)
     # Of an int `bytes` would make as many zeros.
-    found: T = shape.decoder(shape.record.size)(bytes(memoryview(payload)))
+    found: T = shape.decoder(shape.record.size)(b"".join((payload,)))
     return found

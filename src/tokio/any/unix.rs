@@ -12,7 +12,7 @@ use crate::sys::directory::identity;
 use crate::sys::lock::{Lock, Unlocked};
 use crate::sys::socket;
 
-/// Whoever replaces a socket holds its lock for a moment.
+/// Whoever listens holds its lock for a moment.
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A listener whose socket file goes with it.
@@ -26,10 +26,7 @@ pub(super) struct UnixDoor {
 
 impl UnixDoor {
     pub(super) fn bind(path: &Path) -> io::Result<Self> {
-        let listener = match UnixListener::bind(path) {
-            Err(error) if is_taken(&error) && is_stale(path) => replace(path),
-            bound => bound,
-        }?;
+        let listener = locked(path)?;
         // Our working directory may change.
         let path = std::path::absolute(path)?;
         let file = identity(&path);
@@ -53,18 +50,21 @@ fn is_taken(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrInUse
 }
 
-/// Takes the place of what a killed server left. Of two that find it, one does, and the other finds that one there.
-fn replace(path: &Path) -> io::Result<UnixListener> {
+/// Listens there, and takes the place of what a killed server left. One at a time: a socket that is bound and not listened at yet looks as one that was left.
+fn locked(path: &Path) -> io::Result<UnixListener> {
     let _lock = match Lock::take(path, LOCK_PATIENCE) {
         Ok(lock) => Some(lock),
         Err(Unlocked::Held(_)) => return Err(io::ErrorKind::AddrInUse.into()),
         // Where its directory cannot be read, there is none.
         Err(Unlocked::Io(_)) => None,
     };
-    if is_stale(path) {
-        std::fs::remove_file(path)?;
+    match UnixListener::bind(path) {
+        Err(error) if is_taken(&error) && is_stale(path) => {
+            std::fs::remove_file(path)?;
+            UnixListener::bind(path)
+        }
+        bound => bound,
     }
-    UnixListener::bind(path)
 }
 
 /// Whether a socket lies there at which nobody listens any more.
