@@ -429,7 +429,7 @@ impl TapLane {
     }
 
     /// Whether a half has said that it is closed, or the listener's process has ended. A client that was killed is heard when the process closes its own
-    /// half; not where a panic drops that, or [`abort`](crate::ByteStream::abort) ends it, which say no goodbye: then the lane is over with the process.
+    /// half; not where a panic drops that, or `ByteStream::abort` ends it, which say no goodbye: then the lane is over with the process.
     fn has_ended(&self) -> bool {
         let server = Option::as_ref(&self.server);
         self.ends.iter().any(Watch::is_closed)
